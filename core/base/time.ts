@@ -1,0 +1,38 @@
+// Time as types. An Instant is monotonic and private to one process; UnixTime crosses processes and goes to disk.
+
+declare const instantBrand: unique symbol;
+declare const durationBrand: unique symbol;
+declare const unixBrand: unique symbol;
+
+/** Milliseconds (fractions allowed) on this process's monotonic clock. Never sent, never stored. */
+export type Instant = number & { readonly [instantBrand]: true };
+
+/** A span in milliseconds, >= 0 unless a function says otherwise. */
+export type Duration = number & { readonly [durationBrand]: true };
+
+/** Milliseconds since 1970-01-01T00:00:00Z, as the machine's calendar clock tells it. */
+export type UnixTime = number & { readonly [unixBrand]: true };
+
+export const instant = (ms: number): Instant => ms as Instant;
+export const milliseconds = (ms: number): Duration => ms as Duration;
+export const seconds = (s: number): Duration => (s * 1000) as Duration;
+export const minutes = (m: number): Duration => (m * 60_000) as Duration;
+export const unixTime = (ms: number): UnixTime => ms as UnixTime;
+
+/** The moment `wait` after `from`. */
+export const after = (from: Instant, wait: Duration): Instant => (from + wait) as Instant;
+
+/** From `from` to `to`; negative when `to` is the earlier one. */
+export const between = (from: Instant, to: Instant): Duration => (to - from) as Duration;
+
+/** What is left until `deadline`, never negative. */
+export const remaining = (now: Instant, deadline: Instant): Duration => Math.max(0, deadline - now) as Duration;
+
+/** The earliest of the given instants; undefined when there is none. */
+export function earliest(instants: Iterable<Instant | undefined>): Instant | undefined {
+  let first: Instant | undefined;
+  for (const at of instants) {
+    if (at !== undefined && (first === undefined || at < first)) first = at;
+  }
+  return first;
+}

@@ -1,0 +1,34 @@
+// Ciphers for packets: one object a key, plain calls, in place, no allocation the primitive does not force.
+
+/** AES-GCM under one key. Drivers: node (node:crypto), noble (@noble/ciphers, composed in place). */
+export interface GcmCipher {
+  /**
+   * Encrypts packet[aadEnd, textEnd) in place with packet[0, aadEnd) as associated data and writes the 16-octet tag at
+   * packet[textEnd, textEnd + 16). `iv` is 12 octets.
+   */
+  seal(iv: Uint8Array, packet: Uint8Array, aadEnd: number, textEnd: number): void;
+  /**
+   * Checks the tag at packet[textEnd, textEnd + 16) and decrypts packet[aadEnd, textEnd) in place. False when the tag is
+   * wrong: then the packet is exactly as it was.
+   */
+  open(iv: Uint8Array, packet: Uint8Array, aadEnd: number, textEnd: number): boolean;
+}
+
+/** AES-CTR (RFC 3711 4.1.1 "AES-CM") under one key. */
+export interface CtrCipher {
+  /** XORs the keystream that starts at counter block `iv` (16 octets) onto packet[start, end), in place. */
+  apply(iv: Uint8Array, packet: Uint8Array, start: number, end: number): void;
+}
+
+/** HMAC-SHA1 under one key. */
+export interface Hmac {
+  /** Writes the first `length` octets of the MAC over data[0, end) followed by `suffix` to into[at...]. */
+  sign(data: Uint8Array, end: number, suffix: Uint8Array, into: Uint8Array, at: number, length: number): void;
+}
+
+export interface Ciphers {
+  /** Key of 16 or 32 octets; any other length throws RangeError. */
+  gcm(key: Uint8Array): GcmCipher;
+  ctr(key: Uint8Array): CtrCipher;
+  hmacSha1(key: Uint8Array): Hmac;
+}

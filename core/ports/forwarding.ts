@@ -1,0 +1,46 @@
+import type { Ipv4 } from "../base/ipv4.ts";
+import type { HalError } from "./errors.ts";
+
+/** One entry of the multicast forwarding cache: what arrives from `source` for `group` on `inbound` leaves on each of `outbound`. */
+export interface MulticastRoute {
+  readonly source: Ipv4;
+  readonly group: Ipv4;
+  readonly inbound: string;
+  readonly outbound: readonly string[];
+}
+
+export interface ForwardingListener {
+  /** A packet of (source, group) came in on `inbound` and there is no entry (the kernel's NOCACHE upcall). */
+  noRoute(source: Ipv4, group: Ipv4, inbound: string): void;
+  /** It came in on another interface than the entry's (WRONGVIF), told at a limited rate. */
+  wrongInterface(source: Ipv4, group: Ipv4, inbound: string): void;
+  /** IGMP heard by the multicast routing socket, which hears v2 reports to groups nobody joined; whole IPv4 packet. */
+  igmp(packet: Uint8Array): void;
+  failed(error: HalError): void;
+}
+
+export interface RouteUse {
+  readonly source: Ipv4;
+  readonly group: Ipv4;
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+export interface ForwardingTable {
+  /** Makes an interface part of multicast routing; the order of calls does not matter. Throws HalError "mroute.add-vif". */
+  addInterface(name: string): void;
+  removeInterface(name: string): void;
+  /** Adds or replaces. An empty `outbound` is a negative entry: it keeps the kernel from asking again. */
+  set(route: MulticastRoute): void;
+  remove(source: Ipv4, group: Ipv4): void;
+  /** Counters of all entries, to expire idle ones. */
+  use(): readonly RouteUse[];
+  /** Hands multicast routing back to the kernel; every entry goes. */
+  close(): void;
+}
+
+/** Multicast routing. Drivers: linux (MRT_* through raw-socket), simulated. */
+export interface Forwarding {
+  /** Throws HalError "mroute.in-use" (another daemon holds it), "mroute.permission", "mroute.unsupported", "mroute.native-missing". */
+  open(listener: ForwardingListener): ForwardingTable;
+}

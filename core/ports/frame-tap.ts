@@ -1,0 +1,20 @@
+import type { HalError } from "./errors.ts";
+
+export interface TapListener {
+  /** A whole Ethernet frame that came IN through the tapped port. Read during the call, copy what you keep. */
+  frame(frame: Uint8Array): void;
+  /** The tap died (interface gone, helper crashed); the driver is already trying again. */
+  interrupted(error: HalError): void;
+  /** Listening, for the first time or again. */
+  resumed(): void;
+}
+
+export interface FrameTap {
+  readonly interfaceName: string;
+  close(): void;
+}
+
+/** IGMP frames as a port of a bridge (or any interface) hears them: who said it, by MAC. Drivers: cap (child process), simulated. */
+export interface FrameTaps {
+  open(interfaceName: string, listener: TapListener): FrameTap;
+}

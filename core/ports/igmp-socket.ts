@@ -1,0 +1,21 @@
+import type { HalError } from "./errors.ts";
+
+export interface IgmpListener {
+  /** A whole IPv4 packet, header included. The bytes are the driver's: read them during the call, copy what you keep. */
+  packet(packet: Uint8Array): void;
+  /** The socket is gone (interface removed, ENETDOWN that lasts); the owner opens it again when the link is back. */
+  failed(error: HalError): void;
+}
+
+export interface IgmpSocket {
+  readonly interfaceName: string;
+  /** Sends a whole IPv4 packet (header, Router Alert and checksum made by core/igmp) out of this interface. */
+  send(packet: Uint8Array): void;
+  close(): void;
+}
+
+/** Raw IGMP, one socket an interface. Hears its own interface only, and not what it sent itself. Drivers: raw (raw-socket), simulated. */
+export interface IgmpSockets {
+  /** Throws HalError "igmp.permission", "igmp.no-interface", "igmp.native-missing". */
+  open(interfaceName: string, listener: IgmpListener): IgmpSocket;
+}

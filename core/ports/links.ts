@@ -1,0 +1,21 @@
+import type { Ipv4 } from "../base/ipv4.ts";
+
+/** One network interface as the machine has it now. */
+export interface Link {
+  readonly name: string;
+  readonly index: number;
+  readonly up: boolean;
+  readonly addresses: readonly { readonly address: Ipv4; readonly prefixLength: number }[];
+  /** Bridge ports when this is a bridge, else empty. */
+  readonly ports: readonly string[];
+}
+
+/** Interfaces that come and go. Drivers: linux, simulated. */
+export interface Links {
+  /** undefined when there is no such interface. */
+  get(name: string): Link | undefined;
+  /** Calls `changed` at every change of any link named; returns the way to stop. */
+  watch(names: readonly string[], changed: (name: string, link: Link | undefined) => void): () => void;
+  /** MAC of a neighbour on a link as the kernel's table has it, "aa:bb:cc:dd:ee:ff". */
+  neighbour(interfaceName: string, address: Ipv4): string | undefined;
+}
