@@ -1,0 +1,369 @@
+// Every message of the control plane: its fields, their ranges, and the patent's number for it.
+// JP 2002-111649 A numbers: 73/92 key request, 76/95 grant, 74/93 inquiry, 75/94 permission, 83 and 84 stop, 85 and 86 acknowledgement,
+// 91 notice. Byte strings are octets; spans are whole milliseconds; calendar times are milliseconds since 1970.
+import * as v from "valibot";
+
+const bytes = (length: number) =>
+  v.pipe(
+    v.instance(Uint8Array),
+    v.check((b) => b.length === length, `must be ${length} octets`),
+  );
+const bytesBetween = (least: number, most: number) =>
+  v.pipe(
+    v.instance(Uint8Array),
+    v.check((b) => b.length >= least && b.length <= most, `must be ${least} to ${most} octets`),
+  );
+const whole = (least: number, most: number) => v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
+const uint8 = whole(0, 0xff);
+const uint16 = whole(0, 0xffff);
+const uint32 = whole(0, 0xffff_ffff);
+/** Milliseconds, up to 366 days. */
+const span = whole(0, 366 * 86_400_000);
+const unixMs = whole(0, 253_402_300_799_999);
+/** Identifiers of participants and channels: they become MQTT topic levels and file names. */
+export const Identifier = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/));
+const requestId = bytes(16);
+const receptionId = bytes(16);
+const publicKey = bytes(32);
+const ipv4 = uint32;
+
+export const SUITES = ["AEAD_AES_128_GCM", "AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80"] as const;
+export type Suite = (typeof SUITES)[number];
+
+/** Why a device may not receive; `DENIALS` says it in words that a person understands. */
+export const DENIALS = {
+  "device.unknown": "this device is not registered",
+  "device.revoked": "this device has been revoked",
+  "subscriber.inactive": "the subscription of this device is suspended",
+  "channel.unknown": "there is no such channel",
+  "not-entitled": "the subscription does not include this channel",
+  "limit.concurrent": "the subscription's limit of channels watched at once is reached",
+  "reception.ended": "this reception has already ended; begin a new one",
+} as const;
+export type Denial = keyof typeof DENIALS;
+const denial = v.picklist(Object.keys(DENIALS) as [Denial, ...Denial[]]);
+
+/** The parameters of a channel that a receiver needs and that stay while it lives. */
+const streamParameters = v.strictObject({
+  suite: v.picklist(SUITES),
+  /** Octets of MKI in each packet: 4, or 0 for players that know none. */
+  mkiLength: v.picklist([0, 4]),
+  ssrc: uint32,
+  payloadType: whole(0, 127),
+});
+
+/** Where the stream is: the extended sequence number of the last packet sent is roc * 65536 + seq; `age` ms ago. */
+const position = v.strictObject({ roc: uint32, seq: uint16, age: span });
+
+const epochKey = v.strictObject({ epoch: uint32, masterKey: bytesBetween(16, 32), masterSalt: bytesBetween(12, 14) });
+
+/** 73 (reason "start"), 92 (reason "rekey"); "refresh" renews before `refreshWithin` runs out, "resync" asks for the position again. */
+const keyRequest = v.strictObject({
+  type: v.literal("key.request"),
+  id: requestId,
+  channel: Identifier,
+  reception: receptionId,
+  reason: v.picklist(["start", "rekey", "refresh", "resync"]),
+  /** The newest epoch the device holds. */
+  have: v.optional(uint32),
+});
+
+/** 76, 95: the live epochs, oldest first (the one in use, and the next when it is already announced). */
+const keyGrant = v.strictObject({
+  type: v.literal("key.grant"),
+  id: requestId,
+  channel: Identifier,
+  stream: streamParameters,
+  epochs: v.pipe(v.array(epochKey), v.minLength(1), v.maxLength(3)),
+  /** The epoch in use at the headend as far as the key server knows. */
+  current: uint32,
+  /** Absent until the headend has reported it. */
+  position: v.optional(position),
+  /** Ask again within this span even if no notice comes: the request is also the sign of life of the reception. */
+  refreshWithin: span,
+});
+
+const keyDenied = v.strictObject({
+  type: v.literal("key.denied"),
+  id: requestId,
+  channel: Identifier,
+  reason: denial,
+  text: v.pipe(v.string(), v.maxLength(200)),
+});
+
+/** Not now: the channel has no epoch yet, the reception server does not answer, or the load is too high. */
+const keyBusy = v.strictObject({
+  type: v.literal("key.busy"),
+  id: requestId,
+  channel: Identifier,
+  reason: v.picklist(["no-epoch", "reception-server", "load"]),
+  retryAfter: span,
+});
+
+/** 83. "power-lost": the box found the reception in its journal when it started. */
+const stop = v.strictObject({
+  type: v.literal("stop"),
+  id: requestId,
+  channel: Identifier,
+  reception: receptionId,
+  cause: v.picklist(["stopped", "power-lost"]),
+  /** How long ago the reception ended, as the device counts; absent when it does not know. */
+  endedAgo: v.optional(span),
+});
+
+/** 86. */
+const stopAcknowledgement = v.strictObject({
+  type: v.literal("stop.acknowledged"),
+  id: requestId,
+  channel: Identifier,
+  reception: receptionId,
+});
+
+/** 74, 93. `device` has proved `deviceKey` to the key server; the reception server knows whether the two belong together. */
+const inquiry = v.strictObject({
+  type: v.literal("inquiry"),
+  id: requestId,
+  device: Identifier,
+  deviceKey: publicKey,
+  channel: Identifier,
+  reception: receptionId,
+  reason: v.picklist(["start", "rekey", "refresh", "resync"]),
+  /** The newest epoch that the answer will carry. */
+  epoch: uint32,
+  /** How long the keys of the answer will be in use: when no further inquiry comes, the device is known to have held a key until then. */
+  holdsFor: span,
+});
+
+/** 75, 94. */
+const permission = v.strictObject({ type: v.literal("permission"), id: requestId });
+
+const refusal = v.strictObject({ type: v.literal("refusal"), id: requestId, reason: denial });
+
+/** 84. */
+const stopReport = v.strictObject({
+  type: v.literal("stop.report"),
+  id: requestId,
+  device: Identifier,
+  deviceKey: publicKey,
+  channel: Identifier,
+  reception: receptionId,
+  cause: v.picklist(["stopped", "power-lost"]),
+  endedAgo: v.optional(span),
+});
+
+/** 85. `record` tells whether this stop, or an earlier one, left a usage record; "none" when the reception never was. */
+const stopReportAcknowledgement = v.strictObject({
+  type: v.literal("stop.report.acknowledged"),
+  id: requestId,
+  record: v.picklist(["written", "earlier", "none"]),
+});
+
+/** Reception server to key server: change the keys of these channels now, a device has lost its right. */
+const rekeyDemand = v.strictObject({
+  type: v.literal("rekey.demand"),
+  id: requestId,
+  channels: v.pipe(v.array(Identifier), v.minLength(1), v.maxLength(256)),
+  reason: v.picklist(["revoked", "operator"]),
+});
+
+const rekeyDemandAcknowledgement = v.strictObject({ type: v.literal("rekey.demand.acknowledged"), id: requestId });
+
+/** What the headend says of a channel whenever it proposes or asks for an epoch. */
+const channelParameters = v.strictObject({
+  channel: Identifier,
+  group: ipv4,
+  port: uint16,
+  stream: streamParameters,
+  /** Key interval and the overlap for which the old key is kept after the switch. */
+  interval: span,
+  overlap: span,
+  /** Set-tops spread their requests over this span after a notice. */
+  window: span,
+});
+
+/** Headend to key server, claim 3: take this key as epoch `epoch`; I switch to it `switchIn` from now once you have acknowledged. */
+const epochProposal = v.strictObject({
+  type: v.literal("epoch.proposal"),
+  id: requestId,
+  parameters: channelParameters,
+  key: epochKey,
+  switchIn: span,
+});
+
+/** Headend to key server, claim 7: make the epochs of this channel from now on (sent at start, repeated until an offer comes). */
+const epochWanted = v.strictObject({
+  type: v.literal("epoch.wanted"),
+  id: requestId,
+  parameters: channelParameters,
+  /** The newest epoch the headend has seen in use. */
+  last: v.optional(uint32),
+});
+
+/** Key server to headend: the proposal is on disk. The notice goes out when the key server has persisted it. */
+const epochAccepted = v.strictObject({
+  type: v.literal("epoch.accepted"),
+  id: requestId,
+  channel: Identifier,
+  epoch: uint32,
+});
+
+/** Key server to headend: the epoch must be above `last`, or the headend may not serve this channel. */
+const epochRefused = v.strictObject({
+  type: v.literal("epoch.refused"),
+  id: requestId,
+  channel: Identifier,
+  reason: v.picklist(["stale", "not-authorised"]),
+  last: uint32,
+});
+
+/** Key server to headend, claim 7: a renewed key, already on disk; switch `switchIn` after receipt. */
+const epochOffer = v.strictObject({
+  type: v.literal("epoch.offer"),
+  id: requestId,
+  channel: Identifier,
+  key: epochKey,
+  switchIn: span,
+});
+
+/** Headend to key server: the offer is taken; without it the key server sends no notice. */
+const epochTaken = v.strictObject({
+  type: v.literal("epoch.taken"),
+  id: requestId,
+  channel: Identifier,
+  epoch: uint32,
+});
+
+/** Key server to headend, claim 3 channels: propose a new epoch now. Repeated until the proposal comes. */
+const epochDemand = v.strictObject({ type: v.literal("epoch.demand"), id: requestId, channel: Identifier });
+
+/** Headend to key server, every second, not answered. `current` is the epoch in use. */
+const streamReport = v.strictObject({
+  type: v.literal("stream.report"),
+  id: requestId,
+  channel: Identifier,
+  ssrc: uint32,
+  roc: uint32,
+  seq: uint16,
+  current: uint32,
+  /** How long until the planned end of the current epoch; 0 when it is overdue. */
+  endsIn: span,
+});
+
+const membershipChange = v.strictObject({
+  change: v.picklist(["joined", "left", "expired"]),
+  interface: v.pipe(v.string(), v.maxLength(64)),
+  /** The bridge port that heard it, when there is a tap on it. */
+  port: v.optional(v.pipe(v.string(), v.maxLength(64))),
+  host: ipv4,
+  mac: v.optional(v.pipe(v.string(), v.regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/))),
+  group: ipv4,
+  sources: v.pipe(v.array(ipv4), v.maxLength(64)),
+  at: unixMs,
+});
+
+/** Router to reception server: who joined and left, in order, with a rising sequence number so that a repeat is seen. */
+const membershipReport = v.strictObject({
+  type: v.literal("membership.report"),
+  id: requestId,
+  sequence: whole(0, Number.MAX_SAFE_INTEGER),
+  /** Changes lost since the last report because the router's queue was full. */
+  dropped: uint32,
+  changes: v.pipe(v.array(membershipChange), v.maxLength(128)),
+});
+
+const membershipAcknowledgement = v.strictObject({
+  type: v.literal("membership.acknowledged"),
+  id: requestId,
+  sequence: whole(0, Number.MAX_SAFE_INTEGER),
+});
+
+/** The schema of each message, by its type. */
+export const MESSAGES = {
+  "key.request": keyRequest,
+  "key.grant": keyGrant,
+  "key.denied": keyDenied,
+  "key.busy": keyBusy,
+  stop,
+  "stop.acknowledged": stopAcknowledgement,
+  inquiry,
+  permission,
+  refusal,
+  "stop.report": stopReport,
+  "stop.report.acknowledged": stopReportAcknowledgement,
+  "rekey.demand": rekeyDemand,
+  "rekey.demand.acknowledged": rekeyDemandAcknowledgement,
+  "epoch.proposal": epochProposal,
+  "epoch.wanted": epochWanted,
+  "epoch.accepted": epochAccepted,
+  "epoch.refused": epochRefused,
+  "epoch.offer": epochOffer,
+  "epoch.taken": epochTaken,
+  "epoch.demand": epochDemand,
+  "stream.report": streamReport,
+  "membership.report": membershipReport,
+  "membership.acknowledged": membershipAcknowledgement,
+} as const;
+
+export type MessageType = keyof typeof MESSAGES;
+export type MessageOf<T extends MessageType> = v.InferOutput<(typeof MESSAGES)[T]>;
+export type Message = { [T in MessageType]: MessageOf<T> }[MessageType];
+
+export type StreamParameters = v.InferOutput<typeof streamParameters>;
+export type ChannelParameters = v.InferOutput<typeof channelParameters>;
+export type EpochKey = v.InferOutput<typeof epochKey>;
+export type Position = v.InferOutput<typeof position>;
+export type MembershipChange = v.InferOutput<typeof membershipChange>;
+
+/** 91: signed by the key server, retained, no secret in it. */
+export const NOTICE = v.strictObject({
+  channel: Identifier,
+  epoch: uint32,
+  /** The key server's calendar when it signed. */
+  issued: unixMs,
+  /** From `issued` until the sender switches. */
+  switchIn: span,
+  window: span,
+});
+export type Notice = v.InferOutput<typeof NOTICE>;
+
+/** Which answers a request may get; the empty list marks what is not answered. */
+export const ANSWERS = {
+  "key.request": ["key.grant", "key.denied", "key.busy"],
+  stop: ["stop.acknowledged"],
+  inquiry: ["permission", "refusal"],
+  "stop.report": ["stop.report.acknowledged"],
+  "rekey.demand": ["rekey.demand.acknowledged"],
+  "epoch.proposal": ["epoch.accepted", "epoch.refused"],
+  "epoch.wanted": ["epoch.offer", "epoch.refused"],
+  "epoch.offer": ["epoch.taken"],
+  "epoch.demand": ["epoch.proposal"],
+  "stream.report": [],
+  "membership.report": ["membership.acknowledged"],
+} as const satisfies Partial<Record<MessageType, readonly MessageType[]>>;
+
+/** The patent's number of a message, as logs and reports count it; undefined for what the patent does not name. */
+export function patentNumber(message: Message): number | undefined {
+  switch (message.type) {
+    case "key.request":
+      return message.reason === "start" || message.reason === "resync" ? 73 : 92;
+    case "inquiry":
+      return message.reason === "start" || message.reason === "resync" ? 74 : 93;
+    case "stop":
+      return 83;
+    case "stop.report":
+      return 84;
+    case "stop.report.acknowledged":
+      return 85;
+    case "stop.acknowledged":
+      return 86;
+    default:
+      return undefined;
+  }
+}
+
+/** The number of an answer follows its request: 75 or 94 for a permission, 76 or 95 for a grant. */
+export function patentNumberOfAnswer(request: Message, answer: Message): number | undefined {
+  if (answer.type === "permission") return patentNumber(request) === 74 ? 75 : 94;
+  if (answer.type === "key.grant") return patentNumber(request) === 73 ? 76 : 95;
+  return patentNumber(answer);
+}
