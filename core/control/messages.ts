@@ -14,7 +14,6 @@ const bytesBetween = (least: number, most: number) =>
     v.check((b) => b.length >= least && b.length <= most, `must be ${least} to ${most} octets`),
   );
 const whole = (least: number, most: number) => v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
-const uint8 = whole(0, 0xff);
 const uint16 = whole(0, 0xffff);
 const uint32 = whole(0, 0xffff_ffff);
 /** Milliseconds, up to 366 days. */
