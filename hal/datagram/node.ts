@@ -1,0 +1,186 @@
+// UDP through node:dgram. Memberships are the kernel's: its IGMP host part reports and leaves.
+import dgram from "node:dgram";
+import { Counters } from "../../core/base/counters.ts";
+import { ANY, formatIpv4, type Ipv4, isMulticast, parseIpv4 } from "../../core/base/ipv4.ts";
+import type {
+  DatagramListener,
+  DatagramOptions,
+  DatagramSocket,
+  Datagrams,
+  Membership,
+} from "../../core/ports/datagrams.ts";
+import { HalError } from "../../core/ports/errors.ts";
+
+export type DatagramCount = "datagram.send-failed" | "datagram.bad-origin";
+
+/** What happened to all sockets of this process, by name. */
+export class NodeDatagrams implements Datagrams {
+  readonly counts = new Counters<DatagramCount>();
+
+  async open(options: DatagramOptions, listener: DatagramListener): Promise<DatagramSocket> {
+    const socket = dgram.createSocket({
+      type: "udp4",
+      reuseAddr: options.reuse ?? false,
+      ...(options.receiveBuffer === undefined ? {} : { recvBufferSize: options.receiveBuffer }),
+      lookup: literalAddress,
+    });
+    try {
+      await bound(socket, options);
+      applyMulticast(socket, options);
+    } catch (error) {
+      socket.close();
+      throw openError(error, options);
+    }
+    return new NodeDatagramSocket(socket, listener, this.counts);
+  }
+}
+
+/** Addresses are literals here, so the resolver's detour over the next tick is not needed. */
+const literalAddress: NonNullable<dgram.SocketOptions["lookup"]> = (hostname, _options, callback) =>
+  callback(null, hostname, 4);
+
+function bound(socket: dgram.Socket, { address, port }: DatagramOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once("error", reject);
+    socket.bind({ address: formatIpv4(address), port, exclusive: true }, () => {
+      socket.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+function applyMulticast(socket: dgram.Socket, { multicast }: DatagramOptions): void {
+  if (multicast === undefined) return;
+  if (multicast.interfaceAddress !== ANY) socket.setMulticastInterface(formatIpv4(multicast.interfaceAddress));
+  socket.setMulticastTTL(multicast.ttl ?? 1);
+  socket.setMulticastLoopback(multicast.loopback ?? true);
+}
+
+const OPEN_ERRORS: Readonly<Record<string, { code: string; needs: string; alternative: string }>> = {
+  EADDRINUSE: {
+    code: "datagram.in-use",
+    needs: "an address and port that no other program holds",
+    alternative: "choose another port, or end the program that holds it (ss -lunp)",
+  },
+  EACCES: {
+    code: "datagram.permission",
+    needs: "CAP_NET_BIND_SERVICE for ports below 1024",
+    alternative: "choose a port of 1024 or above",
+  },
+};
+
+const ADDRESS_ERROR = {
+  code: "datagram.address",
+  needs: "an address that one of this machine's interfaces has",
+  alternative: "use 0.0.0.0 to listen on all interfaces",
+};
+
+function openError(cause: unknown, { address, port }: DatagramOptions): HalError {
+  const errno = errnoOf(cause);
+  const { code, needs, alternative } = OPEN_ERRORS[errno === "EPERM" ? "EACCES" : errno] ?? ADDRESS_ERROR;
+  return new HalError(code, `cannot open UDP ${formatIpv4(address)}:${port} (${errno})`, { cause, needs, alternative });
+}
+
+const errnoOf = (cause: unknown): string => (cause as NodeJS.ErrnoException)?.code ?? String(cause);
+
+class NodeDatagramSocket implements DatagramSocket {
+  readonly port: number;
+  readonly #socket: dgram.Socket;
+  readonly #counts: Counters<DatagramCount>;
+  #open = true;
+  /** Streams go to one place and come from one: the last translation is kept. */
+  #lastTo: Ipv4 = ANY;
+  #lastToText = "0.0.0.0";
+  #lastFromText = "0.0.0.0";
+  #lastFrom: Ipv4 = ANY;
+
+  constructor(socket: dgram.Socket, listener: DatagramListener, counts: Counters<DatagramCount>) {
+    this.#socket = socket;
+    this.#counts = counts;
+    this.port = socket.address().port;
+    socket.on("message", (payload, from) => this.#received(payload, from, listener));
+    socket.on("error", (cause) => listener.failed(new HalError("datagram.failed", cause.message, { cause })));
+  }
+
+  join(membership: Membership): void {
+    this.#change("join", membership);
+  }
+
+  leave(membership: Membership): void {
+    this.#change("leave", membership);
+  }
+
+  send(payload: Uint8Array, to: Ipv4, toPort: number, sent?: (error?: HalError) => void): void {
+    try {
+      this.#socket.send(payload, toPort, this.#text(to), (cause) => this.#sent(cause, sent));
+    } catch (cause) {
+      this.#sent(cause, sent);
+    }
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#socket.close();
+  }
+
+  #received(payload: Uint8Array, from: dgram.RemoteInfo, listener: DatagramListener): void {
+    if (from.address !== this.#lastFromText) {
+      const parsed = parseIpv4(from.address);
+      if (parsed === undefined) {
+        this.#counts.count("datagram.bad-origin");
+        return;
+      }
+      this.#lastFromText = from.address;
+      this.#lastFrom = parsed;
+    }
+    listener.datagram(payload, this.#lastFrom, from.port);
+  }
+
+  #sent(cause: unknown, sent: ((error?: HalError) => void) | undefined): void {
+    if (cause === null || cause === undefined) {
+      sent?.();
+      return;
+    }
+    this.#counts.count("datagram.send-failed");
+    sent?.(new HalError("datagram.send", `cannot send (${errnoOf(cause)})`, { cause }));
+  }
+
+  #change(what: "join" | "leave", membership: Membership): void {
+    const group = formatIpv4(membership.group);
+    const through = membership.interfaceAddress === ANY ? undefined : formatIpv4(membership.interfaceAddress);
+    try {
+      if (!isMulticast(membership.group)) throw new RangeError(`${group} is not a multicast address`);
+      if (membership.source === undefined) this.#anySource(what, group, through);
+      else this.#sourceSpecific(what, formatIpv4(membership.source), group, through);
+    } catch (cause) {
+      throw membershipError(what, group, cause);
+    }
+  }
+
+  #anySource(what: "join" | "leave", group: string, through: string | undefined): void {
+    if (what === "join") this.#socket.addMembership(group, through);
+    else this.#socket.dropMembership(group, through);
+  }
+
+  #sourceSpecific(what: "join" | "leave", source: string, group: string, through: string | undefined): void {
+    if (what === "join") this.#socket.addSourceSpecificMembership(source, group, through);
+    else this.#socket.dropSourceSpecificMembership(source, group, through);
+  }
+
+  #text(to: Ipv4): string {
+    if (to !== this.#lastTo) {
+      this.#lastTo = to;
+      this.#lastToText = formatIpv4(to);
+    }
+    return this.#lastToText;
+  }
+}
+
+function membershipError(what: "join" | "leave", group: string, cause: unknown): HalError {
+  return new HalError("datagram.membership", `cannot ${what} ${group} (${errnoOf(cause)})`, {
+    cause,
+    needs: "an interface with an address and the multicast flag; at most net.ipv4.igmp_max_memberships groups a socket",
+    alternative: "name the interface's address, or raise net.ipv4.igmp_max_memberships",
+  });
+}
