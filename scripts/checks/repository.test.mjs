@@ -1,0 +1,41 @@
+// What the README promises is there, and no package runs an install script that nobody approved.
+import assert from "node:assert/strict";
+import { accessSync, constants, readFileSync } from "node:fs";
+import { test } from "node:test";
+
+const read = (/** @type {string} */ file) => readFileSync(file, "utf8");
+const manifest = JSON.parse(read("package.json"));
+const lock = JSON.parse(read("package-lock.json"));
+
+test("the README's two commands exist and can be executed", () => {
+  const readme = read("README.md");
+  for (const command of ["scripts/demo", "scripts/test"]) {
+    assert.ok(readme.includes(`./${command}`), `README.md does not name ./${command}`);
+    accessSync(command, constants.X_OK);
+  }
+});
+
+test(".ci/run is executable and calls scripts/test with everything required", () => {
+  accessSync(".ci/run", constants.X_OK);
+  assert.match(read(".ci/run"), /\.\/scripts\/test --require-all/);
+});
+
+test("package.json approves each package that has an install script, and no other", () => {
+  const withScripts = Object.entries(lock.packages)
+    .filter(([, entry]) => entry.hasInstallScript === true && entry.optional !== true)
+    .map(([path]) => path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length));
+  assert.deepEqual(Object.keys(manifest.allowScripts).sort(), [...new Set(withScripts)].sort());
+});
+
+test("every dependency is pinned to one version, the one in the lock file", () => {
+  for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
+    assert.match(String(version), /^\d+\.\d+\.\d+$/, `${name} is not pinned`);
+    assert.equal(lock.packages[`node_modules/${name}`]?.version, version);
+  }
+});
+
+test("every script that package.json names exists", () => {
+  for (const command of Object.values(manifest.scripts)) {
+    for (const [path] of String(command).matchAll(/(?:scripts\/[\w./-]+|[\w.]+\.mjs)/g)) accessSync(path);
+  }
+});
