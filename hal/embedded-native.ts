@@ -1,0 +1,132 @@
+// Native addons inside a one-file bundle: unpacked once to a private directory and loaded from there, or found beside the bundle.
+// Only the bundler calls this; unbundled code requires the packages as usual.
+import { createHash } from "node:crypto";
+import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { brotliDecompressSync } from "node:zlib";
+
+/** What the bundler stores of one .node file. */
+export interface EmbeddedAddon {
+  /** "raw-socket/build/Release/raw.node": the package's own path, as a copy on NODE_PATH has it. */
+  readonly id: string;
+  /** process.platform, process.arch and the ABI (process.versions.modules) it was compiled for. */
+  readonly platform: string;
+  readonly arch: string;
+  readonly abi: string;
+  /** Hexadecimal SHA-256 of the file. */
+  readonly sha256: string;
+  /** Base64 of the Brotli-compressed file; empty in a bundle built without addons. */
+  readonly packed: string;
+}
+
+/** Why an addon could not be loaded; `code` lets a driver tell this from other failures. */
+export class NativeMissing extends Error {
+  readonly code = "native.missing";
+}
+
+const describe = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+
+/**
+ * Loads the addon: from a file of its name beside the bundle or in SEALCAST_NATIVE_PATH, from inside the bundle when platform,
+ * architecture and ABI agree, or from the package on NODE_PATH. Throws NativeMissing with everything that was tried.
+ */
+export function loadEmbedded(addon: EmbeddedAddon): unknown {
+  const tried: string[] = [];
+  for (const attempt of [fromBeside, fromBundle, fromNodePath]) {
+    const loaded = attempt(addon, tried);
+    if (loaded !== undefined) return loaded;
+  }
+  throw new NativeMissing(`cannot load ${fileName(addon)}: ${tried.join("; ")}`);
+}
+
+const fileName = (addon: EmbeddedAddon): string => addon.id.slice(addon.id.lastIndexOf("/") + 1);
+
+function open(file: string): unknown {
+  const module = { exports: {} };
+  process.dlopen(module, file);
+  return module.exports;
+}
+
+function attemptOpen(file: string, tried: string[]): unknown {
+  try {
+    return open(file);
+  } catch (cause) {
+    tried.push(`${file}: ${describe(cause)}`);
+    return undefined;
+  }
+}
+
+function fromBeside(addon: EmbeddedAddon, tried: string[]): unknown {
+  const folders = [
+    process.env.SEALCAST_NATIVE_PATH,
+    process.argv[1] === undefined ? undefined : dirname(process.argv[1]),
+  ];
+  for (const folder of folders) {
+    if (folder === undefined || folder === "") continue;
+    const file = join(folder, fileName(addon));
+    if (!existsSync(file)) continue;
+    const loaded = attemptOpen(file, tried);
+    if (loaded !== undefined) return loaded;
+  }
+  return undefined;
+}
+
+function fromBundle(addon: EmbeddedAddon, tried: string[]): unknown {
+  const mine = `${process.platform}-${process.arch}-abi${process.versions.modules}`;
+  const its = `${addon.platform}-${addon.arch}-abi${addon.abi}`;
+  if (addon.packed === "" || mine !== its) {
+    tried.push(
+      addon.packed === "" ? "the bundle was built without it" : `the bundle's copy is for ${its}, this is ${mine}`,
+    );
+    return undefined;
+  }
+  let file: string;
+  try {
+    file = unpack(addon);
+  } catch (cause) {
+    tried.push(`unpacking: ${describe(cause)} (SEALCAST_NATIVE_DIR names another directory)`);
+    return undefined;
+  }
+  return attemptOpen(file, tried);
+}
+
+/** The directory the addons are written to: private to this user, so that nobody can put another file in its place. */
+function privateFolder(): string {
+  const configured = process.env.SEALCAST_NATIVE_DIR;
+  const folder =
+    configured !== undefined && configured !== ""
+      ? configured
+      : join(tmpdir(), `sealcast-native-${process.getuid?.() ?? "user"}`);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const owner = lstatSync(folder);
+  if (!owner.isDirectory() || (process.getuid !== undefined && owner.uid !== process.getuid())) {
+    throw new Error(`${folder} belongs to somebody else`);
+  }
+  if ((owner.mode & 0o022) !== 0) throw new Error(`${folder} can be written by others`);
+  return folder;
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+
+function unpack(addon: EmbeddedAddon): string {
+  const file = join(privateFolder(), `${addon.sha256.slice(0, 16)}-${fileName(addon)}`);
+  if (existsSync(file) && sha256(readFileSync(file)) === addon.sha256) return file;
+  const bytes = brotliDecompressSync(Buffer.from(addon.packed, "base64"));
+  const unfinished = `${file}.${process.pid}`;
+  writeFileSync(unfinished, bytes, { mode: 0o700 });
+  renameSync(unfinished, file);
+  return file;
+}
+
+function fromNodePath(addon: EmbeddedAddon, tried: string[]): unknown {
+  // createRequire honours NODE_PATH; the base need not exist.
+  const find = createRequire(join(process.cwd(), "sealcast"));
+  try {
+    return open(find.resolve(addon.id));
+  } catch (cause) {
+    tried.push(`NODE_PATH: ${describe(cause).split("\n")[0]}`);
+    return undefined;
+  }
+}

@@ -1,0 +1,158 @@
+// Configuration: a JSON file and `--set path=value`, checked whole before anything opens; every fault with its path.
+import { readFileSync } from "node:fs";
+import * as v from "valibot";
+import { parseIpv4 } from "../../core/base/ipv4.ts";
+import { Identifier } from "../../core/control/messages.ts";
+import { LEVELS } from "./log.ts";
+
+/** One fault: where in the configuration ("channels.0.port") and what is wrong. */
+export interface Fault {
+  readonly path: string;
+  readonly message: string;
+}
+
+export type Checked<T> =
+  | { readonly ok: true; readonly config: T }
+  | { readonly ok: false; readonly faults: readonly Fault[] };
+
+/** Text in dotted decimal that becomes an Ipv4. */
+export const ipv4Text = v.pipe(
+  v.string(),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const parsed = parseIpv4(dataset.value);
+    if (parsed === undefined) {
+      addIssue({ message: `"${dataset.value}" is not an IPv4 address` });
+      return NEVER;
+    }
+    return parsed;
+  }),
+);
+
+/** A multicast group in dotted decimal. */
+export const groupText = v.pipe(
+  ipv4Text,
+  v.check((group) => group >>> 28 === 0xe, "must be a multicast group, 224.0.0.0 to 239.255.255.255"),
+);
+
+export const portNumber = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535));
+export const identifier = Identifier;
+/** Hexadecimal of exactly `octets` octets, as a Uint8Array. */
+export const hexOctets = (octets: number) =>
+  v.pipe(
+    v.string(),
+    v.regex(new RegExp(`^[0-9a-fA-F]{${octets * 2}}$`), `must be ${octets * 2} hexadecimal digits`),
+    v.transform((text) => new Uint8Array(Buffer.from(text, "hex"))),
+  );
+
+/** What every target's configuration has; spread into its schema. */
+export const commonEntries = {
+  /** Path of the Unix socket for `status` and commands; "" for none. Default: see `defaultSocket`. */
+  socket: v.optional(v.string()),
+  log: v.optional(
+    v.strictObject({
+      level: v.optional(v.picklist(LEVELS), "info"),
+      format: v.optional(v.picklist(["auto", "json", "human"]), "auto"),
+    }),
+    {},
+  ),
+} as const;
+
+/** How a participant reaches the broker; shared by every target that has one. */
+export const brokerEntries = {
+  broker: v.strictObject({
+    /** mqtt://host:1883 or mqtts://host:8883. */
+    url: v.pipe(v.string(), v.regex(/^mqtts?:\/\/[^/]+$/, "must be mqtt://host:port or mqtts://host:port")),
+    protocolVersion: v.optional(v.picklist([4, 5]), 4),
+    /** Files in PEM form. */
+    ca: v.optional(v.string()),
+    cert: v.optional(v.string()),
+    key: v.optional(v.string()),
+  }),
+} as const;
+
+function parseValue(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Puts `value` at a dotted path; array indices are numbers. Returns a fault's text when the path goes through a plain value. */
+function assign(root: Record<string, unknown>, path: readonly string[], value: unknown): string | undefined {
+  let at: Record<string, unknown> = root;
+  for (const [i, step] of path.entries()) {
+    if (step === "__proto__" || step === "constructor" || step === "prototype")
+      return "is not a name of the configuration";
+    if (i === path.length - 1) {
+      at[step] = value;
+      return undefined;
+    }
+    const next = at[step] ?? (/^\d+$/.test(path[i + 1] ?? "") ? [] : {});
+    if (typeof next !== "object" || next === null) return "goes through a value that has no parts";
+    at[step] = next;
+    at = next as Record<string, unknown>;
+  }
+  return undefined;
+}
+
+function applySettings(root: Record<string, unknown>, settings: readonly string[]): Fault[] {
+  const faults: Fault[] = [];
+  for (const setting of settings) {
+    const equals = setting.indexOf("=");
+    if (equals <= 0) {
+      faults.push({ path: "--set", message: `"${setting}" is not path=value` });
+      continue;
+    }
+    const path = setting.slice(0, equals);
+    const fault = assign(root, path.split("."), parseValue(setting.slice(equals + 1)));
+    if (fault !== undefined) faults.push({ path, message: fault });
+  }
+  return faults;
+}
+
+/** The largest configuration file read, in octets. */
+const LARGEST_FILE = 4 * 1024 * 1024;
+
+function readFile(file: string): { value: Record<string, unknown> } | { fault: Fault } {
+  try {
+    const text = readFileSync(file);
+    if (text.length > LARGEST_FILE) return { fault: { path: file, message: "is larger than 4 MiB" } };
+    const value: unknown = JSON.parse(text.toString("utf8"));
+    if (typeof value === "object" && value !== null && !Array.isArray(value))
+      return { value: value as Record<string, unknown> };
+    return { fault: { path: file, message: "must hold one JSON object" } };
+  } catch (cause) {
+    return { fault: { path: file, message: cause instanceof Error ? cause.message : String(cause) } };
+  }
+}
+
+/** valibot's words where a person needs others. */
+function inWords(issue: v.BaseIssue<unknown>): string {
+  if (issue.type === "strict_object" && issue.expected === "never") return "is not an entry of this configuration";
+  if (issue.type === "strict_object" && issue.received === "undefined") return "is missing";
+  return issue.message;
+}
+
+/** Reads, overlays and checks; lists every fault at once. */
+export function loadConfig<T>(
+  schema: v.GenericSchema<unknown, T>,
+  file: string | undefined,
+  settings: readonly string[],
+): Checked<T> {
+  const read = file === undefined ? { value: {} } : readFile(file);
+  if ("fault" in read) return { ok: false, faults: [read.fault] };
+  const settingFaults = applySettings(read.value, settings);
+  const result = v.safeParse(schema, read.value);
+  const faults = [...settingFaults];
+  if (!result.success) {
+    for (const issue of result.issues) faults.push({ path: v.getDotPath(issue) ?? "(root)", message: inWords(issue) });
+  }
+  return result.success && faults.length === 0 ? { ok: true, config: result.output } : { ok: false, faults };
+}
+
+/** Where a process listens for `status` when the configuration names nothing. */
+export function defaultSocket(role: string, id: string | undefined): string {
+  const folder = process.getuid?.() === 0 ? "/run/sealcast" : (process.env.XDG_RUNTIME_DIR ?? "/tmp");
+  return `${folder}/${role}${id === undefined ? "" : `-${id}`}.sock`;
+}
