@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer, request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { HalError } from "../../core/ports/errors.ts";
+import { ask, CommandRefused, openDoor } from "./admin.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "sealcast-admin-"));
+after(() => rmSync(folder, { recursive: true }));
+const path = join(folder, "a.sock");
+
+const commands = {
+  echo: (input: unknown) => input,
+  refuse: () => {
+    throw new CommandRefused("no such channel: news");
+  },
+  full: () => {
+    throw new HalError("store.full", "the disk is full");
+  },
+  broken: () => {
+    throw new TypeError("our own mistake");
+  },
+};
+
+async function withDoor(work: (mistakes: unknown[]) => Promise<void>): Promise<void> {
+  const mistakes: unknown[] = [];
+  const door = await openDoor(
+    path,
+    () => ({ packets: 7 }),
+    commands,
+    (error) => mistakes.push(error),
+  );
+  try {
+    await work(mistakes);
+  } finally {
+    await door.close();
+  }
+}
+
+test("status and commands are answered in JSON; only the owner can reach the socket", () =>
+  withDoor(async () => {
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    assert.deepEqual(await ask(path, "/status"), { code: 200, body: { packets: 7 } });
+    assert.deepEqual(await ask(path, "/command/echo", { a: 1 }), { code: 200, body: { a: 1 } });
+  }));
+
+test("a refusal, a failure of the machine and an unknown command each have their code and words", () =>
+  withDoor(async () => {
+    assert.deepEqual(await ask(path, "/command/refuse", {}), { code: 422, body: { error: "no such channel: news" } });
+    assert.deepEqual(await ask(path, "/command/full", {}), {
+      code: 503,
+      body: { error: "store.full: the disk is full" },
+    });
+    assert.equal((await ask(path, "/command/toString", {}))?.code, 404);
+    assert.equal((await ask(path, "/elsewhere"))?.code, 404);
+  }));
+
+test("our own mistake in a command is told to the frame, not to the caller", () =>
+  withDoor(async (mistakes) => {
+    assert.deepEqual(await ask(path, "/command/broken", {}), { code: 500, body: { error: "internal error" } });
+    assert.ok(mistakes[0] instanceof TypeError);
+  }));
+
+test("arguments that are not JSON, or too large, are refused", () =>
+  withDoor(async () => {
+    assert.equal(await post("{"), 400);
+    assert.equal(await post("x".repeat(2 * 1024 * 1024)), 413);
+  }));
+
+/** The status of a command sent with this raw body. */
+function post(body: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ socketPath: path, path: "/command/echo", method: "POST" }, (incoming) => {
+      incoming.resume();
+      resolve(incoming.statusCode ?? 0);
+    });
+    outgoing.on("error", (error: NodeJS.ErrnoException) => error.code !== "EPIPE" && reject(error));
+    outgoing.end(body);
+  });
+}
+
+test("the socket file of a dead process is replaced, a living one's is not", async () => {
+  writeFileSync(path, "");
+  chmodSync(path, 0o600);
+  await withDoor(async () => {
+    await assert.rejects(
+      openDoor(
+        path,
+        () => ({}),
+        {},
+        () => {},
+      ),
+      { code: "socket.in-use" },
+    );
+  });
+  assert.equal(existsSync(path), false);
+});
+
+test("nobody listening is undefined; something that does not speak JSON is a named failure", async () => {
+  assert.equal(await ask(path, "/status"), undefined);
+  const other = createServer((_, answer) => answer.end("hello"));
+  await new Promise<void>((resolve) => other.listen(path, resolve));
+  await assert.rejects(ask(path, "/status"), { code: "socket.protocol" });
+  await new Promise((resolve) => other.close(resolve));
+});
