@@ -12,22 +12,28 @@ export interface GcmCipher {
    * wrong: then the packet is exactly as it was.
    */
   open(iv: Uint8Array, packet: Uint8Array, aadEnd: number, textEnd: number): boolean;
+  /** Overwrites the key as far as the driver holds it in memory of its own; the object must not be used afterwards. */
+  erase(): void;
 }
 
 /** AES-CTR (RFC 3711 4.1.1 "AES-CM") under one key. */
 export interface CtrCipher {
   /** XORs the keystream that starts at counter block `iv` (16 octets) onto packet[start, end), in place. */
   apply(iv: Uint8Array, packet: Uint8Array, start: number, end: number): void;
+  /** As GcmCipher.erase. */
+  erase(): void;
 }
 
 /** HMAC-SHA1 under one key. */
 export interface Hmac {
   /** Writes the first `length` octets of the MAC over data[0, end) followed by `suffix` to into[at...]. */
   sign(data: Uint8Array, end: number, suffix: Uint8Array, into: Uint8Array, at: number, length: number): void;
+  /** As GcmCipher.erase. */
+  erase(): void;
 }
 
 export interface Ciphers {
-  /** Key of 16 or 32 octets; any other length throws RangeError. */
+  /** Key of 16 or 32 octets; any other length throws RangeError. The driver copies it: the caller may erase its own. */
   gcm(key: Uint8Array): GcmCipher;
   ctr(key: Uint8Array): CtrCipher;
   hmacSha1(key: Uint8Array): Hmac;

@@ -1,0 +1,43 @@
+// Which indices have been accepted (RFC 3711 section 3.3.2): a bitmap of the newest 1024 that slides with the highest.
+
+/** How many indices below the highest can still be told apart; RFC 3711 asks for at least 64. */
+export const WINDOW = 1024;
+
+/** Belongs to an SSRC, never to a key: a rekey keeps it. Indices are integers >= 0, below 2^53. */
+export class ReplayWindow {
+  /** Bit i % WINDOW says whether index i was accepted, for the WINDOW indices that end with the highest. */
+  readonly #seen = new Uint32Array(WINDOW / 32);
+  #highest = -1;
+
+  /** The highest accepted index; -1 before the first. */
+  get highest(): number {
+    return this.#highest;
+  }
+
+  /** Judges an index and changes nothing. */
+  check(index: number): "fresh" | "srtp.replayed" | "srtp.too-old" {
+    if (index > this.#highest) return "fresh";
+    if (index <= this.#highest - WINDOW) return "srtp.too-old";
+    const bit = index % WINDOW;
+    return ((this.#seen[bit >>> 5] ?? 0) >>> (bit & 31)) & 1 ? "srtp.replayed" : "fresh";
+  }
+
+  /** Records an index whose packet has authenticated and that `check` called fresh. */
+  accept(index: number): void {
+    if (index > this.#highest) this.#slide(index);
+    const bit = index % WINDOW;
+    this.#seen[bit >>> 5] = (this.#seen[bit >>> 5] ?? 0) | (1 << (bit & 31));
+  }
+
+  #slide(index: number): void {
+    const skipped = index - this.#highest - 1;
+    if (skipped >= WINDOW) this.#seen.fill(0);
+    else for (let i = 1; i <= skipped; i++) this.#clear((this.#highest + i) % WINDOW);
+    this.#clear(index % WINDOW);
+    this.#highest = index;
+  }
+
+  #clear(bit: number): void {
+    this.#seen[bit >>> 5] = (this.#seen[bit >>> 5] ?? 0) & ~(1 << (bit & 31));
+  }
+}

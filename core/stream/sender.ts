@@ -1,0 +1,96 @@
+// The sending end of a channel: RTP protected in place as SRTP (RFC 3711, RFC 7714).
+// The index only rises, so no (key, SSRC, index) ever repeats within a process; across restarts the epoch is new.
+import { writeUint32 } from "../base/bytes.ts";
+import type { Ciphers } from "../ports/cipher.ts";
+import { LAST_INDEX, rolloverOf, sequenceOfIndex } from "./packet-index.ts";
+import { checkRtpHeader, stamp } from "./rtp.ts";
+import { lengthsOf, type MkiLength, type Suite, trailerLength } from "./suites.ts";
+import { makeTransform, type Transform } from "./transform.ts";
+
+export interface SenderOptions {
+  readonly ciphers: Ciphers;
+  readonly suite: Suite;
+  readonly mkiLength: MkiLength;
+  readonly ssrc: number;
+  /** The index (2^16 * ROC + SEQ) of the first packet. */
+  readonly firstIndex: number;
+}
+
+export interface StreamPosition {
+  readonly ssrc: number;
+  readonly roc: number;
+  readonly seq: number;
+}
+
+export class StreamSender {
+  readonly #options: SenderOptions;
+  readonly #tagFirst: boolean;
+  readonly #tagLength: number;
+  /** Octets that `protect` adds: the room a buffer needs behind the RTP packet. */
+  readonly trailerLength: number;
+  #nextIndex: number;
+  #epoch = -1;
+  #transform: Transform | undefined;
+  #next: { readonly epoch: number; readonly transform: Transform } | undefined;
+
+  constructor(options: SenderOptions) {
+    this.#options = options;
+    const lengths = lengthsOf(options.suite);
+    this.#tagFirst = lengths.authKey === 0;
+    this.#tagLength = lengths.tag;
+    this.trailerLength = trailerLength(options.suite, options.mkiLength);
+    this.#nextIndex = options.firstIndex;
+  }
+
+  /** The epoch in use; undefined before the first switch. */
+  get epoch(): number | undefined {
+    return this.#epoch < 0 ? undefined : this.#epoch;
+  }
+
+  /** Prepares an epoch; it replaces another that is still waiting. RangeError when key or salt has not the suite's length. */
+  install(epoch: number, masterKey: Uint8Array, masterSalt: Uint8Array): void {
+    if (epoch <= this.#epoch) throw new RangeError(`epoch must rise: ${epoch} after ${this.#epoch}`);
+    const { ciphers, suite, ssrc } = this.#options;
+    this.#next?.transform.erase();
+    this.#next = { epoch, transform: makeTransform(ciphers, suite, ssrc, masterKey, masterSalt) };
+  }
+
+  /** Every later packet uses `epoch`, which must be installed (else RangeError); the old key is erased. ROC and SEQ go on. */
+  switchTo(epoch: number): void {
+    if (this.#next?.epoch !== epoch) throw new RangeError(`epoch ${epoch} is not installed`);
+    this.#transform?.erase();
+    this.#transform = this.#next.transform;
+    this.#epoch = epoch;
+    this.#next = undefined;
+  }
+
+  /** The last packet sent; before the first, the one before it. */
+  position(): StreamPosition {
+    const index = Math.max(0, this.#nextIndex - 1);
+    return { ssrc: this.#options.ssrc, roc: rolloverOf(index), seq: sequenceOfIndex(index) };
+  }
+
+  /**
+   * Stamps sequence number and SSRC into the RTP packet buffer[0, rtpLength), encrypts it in place and appends MKI and tag.
+   * Returns the length of the SRTP packet. RangeError without an epoch, without room for the trailer, or on a bad RTP header.
+   */
+  protect(buffer: Uint8Array, rtpLength: number): number {
+    const transform = this.#transform;
+    if (transform === undefined) throw new RangeError("no epoch in use");
+    if (buffer.length < rtpLength + this.trailerLength) throw new RangeError("no room for the SRTP trailer");
+    const headerEnd = checkRtpHeader(buffer, rtpLength);
+    if (typeof headerEnd === "string") throw new RangeError(headerEnd);
+    if (this.#nextIndex > LAST_INDEX) throw new RangeError("the packet index is used up");
+    const index = this.#nextIndex++;
+    stamp(buffer, sequenceOfIndex(index), this.#options.ssrc);
+    this.#seal(transform, buffer, headerEnd, rtpLength, index);
+    return rtpLength + this.trailerLength;
+  }
+
+  /** Trailer: GCM has text | tag | MKI (RFC 7714 section 6), CM has text | MKI | tag (RFC 3711 section 3.1). */
+  #seal(transform: Transform, buffer: Uint8Array, headerEnd: number, textEnd: number, index: number): void {
+    const { mkiLength } = this.#options;
+    if (mkiLength === 4) writeUint32(buffer, this.#tagFirst ? textEnd + this.#tagLength : textEnd, this.#epoch);
+    transform.seal(buffer, headerEnd, textEnd, this.#tagFirst ? textEnd : textEnd + mkiLength, index);
+  }
+}
