@@ -21,7 +21,9 @@ export interface Bus {
   publish(topic: string, payload: Uint8Array, retained?: boolean): void;
   /** Adds a filter, acknowledged again after every reconnect. Resolves at the first acknowledgement; rejects with HalError "bus.refused" when the broker says no. */
   subscribe(filter: string): Promise<void>;
-  /** Publishes the orderly status, disconnects; resolves when closed. Within 500 ms. */
+  /** Forgets a filter that was added. */
+  unsubscribe(filter: string): void;
+  /** What was published before still leaves; disconnects without the will. Resolves when closed, within 500 ms. */
   close(): Promise<void>;
 }
 
