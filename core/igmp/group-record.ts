@@ -1,0 +1,188 @@
+// One group on one interface as the router keeps it: deadlines, from which the filter mode follows (RFC 3376 6.2 to 6.5).
+import type { Ipv4 } from "../base/ipv4.ts";
+import { after, type Duration, earliest, type Instant, instant } from "../base/time.ts";
+import { admits, filterOf, type SourceFilter } from "./filter.ts";
+import type { RecordType } from "./report.ts";
+
+/** "Send Q(G)" and "Send Q(G,X)" of the table in 6.4. */
+export type Ask = { readonly kind: "group" } | { readonly kind: "sources"; readonly sources: readonly Ipv4[] };
+
+export interface Outcome {
+  readonly asks: readonly Ask[];
+  /** Sources that found no room. */
+  readonly refused: number;
+}
+
+/** A source timer at zero: in EXCLUDE mode the source is kept, and blocked. */
+const STOPPED = instant(Number.NEGATIVE_INFINITY);
+
+/** Every method first lets pass what is due at `now`. */
+export class GroupRecord {
+  readonly #maxSources: number;
+  /** The group timer, which runs in EXCLUDE mode only: its presence IS the mode. */
+  #excludeUntil: Instant | undefined;
+  readonly #sources = new Map<Ipv4, Instant>();
+  #refused = 0;
+
+  constructor(maxSources: number) {
+    this.#maxSources = maxSources;
+  }
+
+  /** 6.5 and 6.2.2: expiry of the group timer switches to INCLUDE, a source's end blocks it in EXCLUDE and deletes it in INCLUDE. */
+  settle(now: Instant): void {
+    if (this.#excludeUntil !== undefined && this.#excludeUntil <= now) this.#excludeUntil = undefined;
+    for (const [source, until] of this.#sources) {
+      if (until > now) continue;
+      if (this.#excludeUntil === undefined) this.#sources.delete(source);
+      else this.#sources.set(source, STOPPED);
+    }
+  }
+
+  /** One row of the table in 6.4.1 or 6.4.2; `lifetime` is the Group Membership Interval. */
+  apply(now: Instant, type: RecordType, sources: readonly Ipv4[], lifetime: Duration): Outcome {
+    this.settle(now);
+    this.#refused = 0;
+    const named = [...new Set(sources)];
+    const until = after(now, lifetime);
+    const asks =
+      this.#excludeUntil === undefined
+        ? this.#whileInclude(type, named, until)
+        : this.#whileExclude(type, named, until, this.#excludeUntil);
+    return { asks, refused: this.#refused };
+  }
+
+  #whileInclude(type: RecordType, b: readonly Ipv4[], until: Instant): Ask[] {
+    const a = [...this.#sources.keys()];
+    switch (type) {
+      case "is-in":
+      case "allow":
+        this.#start(b, until);
+        return [];
+      case "block":
+        return askAbout(both(a, b));
+      case "to-in":
+        this.#start(b, until);
+        return askAbout(minus(a, b));
+      case "is-ex":
+      case "to-ex":
+        this.#keepOnly(b);
+        this.#start(minus(b, a), STOPPED);
+        this.#excludeUntil = until;
+        return type === "to-ex" ? askAbout(both(a, b)) : [];
+    }
+  }
+
+  #whileExclude(type: RecordType, a: readonly Ipv4[], until: Instant, groupTimer: Instant): Ask[] {
+    const x = this.#running();
+    const y = this.#stopped();
+    const unknown = minus(a, [...x, ...y]);
+    switch (type) {
+      case "is-in":
+      case "allow":
+        this.#start(a, until);
+        return [];
+      case "block":
+        this.#start(unknown, groupTimer);
+        return askAbout(minus(a, y));
+      case "to-in":
+        this.#start(a, until);
+        return [...askAbout(minus(x, a)), { kind: "group" }];
+      case "is-ex":
+        this.#keepOnly(a);
+        this.#start(unknown, until);
+        this.#excludeUntil = until;
+        return [];
+      case "to-ex":
+        this.#keepOnly(a);
+        this.#start(unknown, groupTimer);
+        this.#excludeUntil = until;
+        return askAbout(minus(a, y));
+    }
+  }
+
+  #start(sources: readonly Ipv4[], until: Instant): void {
+    for (const source of sources) {
+      if (this.#sources.has(source) || this.#sources.size < this.#maxSources) this.#sources.set(source, until);
+      else this.#refused++;
+    }
+  }
+
+  #keepOnly(sources: readonly Ipv4[]): void {
+    const kept = new Set(sources);
+    for (const source of this.#sources.keys()) if (!kept.has(source)) this.#sources.delete(source);
+  }
+
+  #running(): Ipv4[] {
+    return [...this.#sources].filter(([, until]) => until !== STOPPED).map(([source]) => source);
+  }
+
+  #stopped(): Ipv4[] {
+    return [...this.#sources].filter(([, until]) => until === STOPPED).map(([source]) => source);
+  }
+
+  /** Lowers the group timer, never raises it (6.6.1, 6.6.3.1). */
+  lowerGroup(now: Instant, wait: Duration): void {
+    this.settle(now);
+    if (this.#excludeUntil !== undefined) this.#excludeUntil = earliest([this.#excludeUntil, after(now, wait)]);
+  }
+
+  /** Lowers source timers; answers which were longer than `wait` (6.6.1, 6.6.3.2). */
+  lowerSources(now: Instant, sources: readonly Ipv4[], wait: Duration): readonly Ipv4[] {
+    this.settle(now);
+    const bound = after(now, wait);
+    const longer = sources.filter((source) => (this.#sources.get(source) ?? STOPPED) > bound);
+    for (const source of longer) this.#sources.set(source, bound);
+    return longer;
+  }
+
+  /** The group timer; undefined in INCLUDE mode. */
+  groupTimer(): Instant | undefined {
+    return this.#excludeUntil;
+  }
+
+  /** A running source timer; undefined for a blocked or unknown source. */
+  sourceTimer(source: Ipv4): Instant | undefined {
+    const until = this.#sources.get(source);
+    return until === STOPPED ? undefined : until;
+  }
+
+  /** 6.3, and what RFC 4605 4.1 merges: INCLUDE with the sources wanted, EXCLUDE with those whose timer is zero. */
+  filter(now: Instant): SourceFilter {
+    this.settle(now);
+    return this.#excludeUntil === undefined
+      ? filterOf("include", this.#sources.keys())
+      : filterOf("exclude", this.#stopped());
+  }
+
+  /** 6.3: whether traffic from `source` is wanted. */
+  forwards(now: Instant, source: Ipv4): boolean {
+    return admits(this.filter(now), source);
+  }
+
+  /** Sources in EXCLUDE mode that somebody includes (X of the table), or all in INCLUDE mode (A). */
+  requested(now: Instant): readonly Ipv4[] {
+    this.settle(now);
+    return filterOf("include", this.#running()).sources;
+  }
+
+  nextDeadline(): Instant | undefined {
+    let first = this.#excludeUntil;
+    for (const until of this.#sources.values()) {
+      if (until !== STOPPED && (first === undefined || until < first)) first = until;
+    }
+    return first;
+  }
+}
+
+const minus = (a: readonly Ipv4[], b: readonly Ipv4[]): Ipv4[] => {
+  const gone = new Set(b);
+  return a.filter((source) => !gone.has(source));
+};
+
+const both = (a: readonly Ipv4[], b: readonly Ipv4[]): Ipv4[] => {
+  const kept = new Set(b);
+  return a.filter((source) => kept.has(source));
+};
+
+/** 6.4: a query about no source is not sent. */
+const askAbout = (sources: readonly Ipv4[]): Ask[] => (sources.length === 0 ? [] : [{ kind: "sources", sources }]);

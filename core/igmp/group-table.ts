@@ -1,0 +1,268 @@
+// All groups of one interface: reports go through the compatibility modes (RFC 3376 7.3.2) into the records, and changes come out.
+import { ALL_SYSTEMS, type Ipv4, isMulticast, isSourceSpecific } from "../base/ipv4.ts";
+import { after, earliest, type Instant, milliseconds } from "../base/time.ts";
+import { NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
+import { GroupRecord } from "./group-record.ts";
+import { LastMemberQueries, type SpecificQuery } from "./last-member.ts";
+import type { IgmpVersion, Query } from "./query.ts";
+import type { ReceivedRecord, RecordType } from "./report.ts";
+import type { IgmpTimes } from "./times.ts";
+
+export type GroupDrop =
+  | "igmp.too-many-groups"
+  | "igmp.too-many-sources"
+  | "igmp.all-systems"
+  | "igmp.record-type"
+  | "igmp.record-group"
+  | "igmp.ssm-older-version"
+  | "igmp.ssm-exclude"
+  | "igmp.leave-not-querier"
+  | "igmp.leave-no-group"
+  | "igmp.v1-mode"
+  | "igmp.block-older-mode";
+
+export type GroupChange =
+  | { readonly kind: "membership"; readonly group: Ipv4; readonly filter: SourceFilter }
+  | { readonly kind: "query"; readonly group: Ipv4; readonly query: SpecificQuery }
+  | { readonly kind: "drop"; readonly reason: GroupDrop };
+
+/** What the interface is at the moment of a call. */
+export interface TableContext {
+  /** The configured version. */
+  readonly version: IgmpVersion;
+  readonly times: IgmpTimes;
+  /** Whether we are the querier: only then do leaves ask and queries go out (6.6.1). */
+  readonly querier: boolean;
+}
+
+export interface TableLimits {
+  readonly groups: number;
+  readonly sourcesPerGroup: number;
+}
+
+export interface GroupView {
+  readonly group: Ipv4;
+  readonly filter: SourceFilter;
+  /** Sources that are asked for by name (A in INCLUDE, X in EXCLUDE mode). */
+  readonly requested: readonly Ipv4[];
+  /** 7.3.2: the Group Compatibility Mode. */
+  readonly mode: IgmpVersion;
+  readonly groupTimer: Instant | undefined;
+}
+
+interface Entry {
+  readonly group: Ipv4;
+  readonly record: GroupRecord;
+  readonly asking: LastMemberQueries;
+  /** The last filter told. */
+  told: SourceFilter;
+  v1Until: Instant | undefined;
+  v2Until: Instant | undefined;
+}
+
+const drop = (reason: GroupDrop): GroupChange => ({ kind: "drop", reason });
+
+export class GroupTable {
+  readonly #limits: TableLimits;
+  readonly #groups = new Map<Ipv4, Entry>();
+  /** Never later than the first deadline of any group. */
+  #next: Instant | undefined;
+
+  constructor(limits: TableLimits) {
+    this.#limits = limits;
+  }
+
+  /** A v1 or v2 report: IS_EX({}), and the group speaks that version for a while (7.3.2). */
+  olderReport(now: Instant, group: Ipv4, version: 1 | 2, context: TableContext): readonly GroupChange[] {
+    const refused = refusal({ type: "is-ex", group }, version);
+    if (refused !== undefined) return [drop(refused)];
+    const entry = this.#entry(group);
+    if (entry === undefined) return [drop("igmp.too-many-groups")];
+    const until = after(now, context.times.olderHostPresentInterval);
+    if (version === 1) entry.v1Until = until;
+    else entry.v2Until = until;
+    return this.#apply(now, entry, "is-ex", [], context);
+  }
+
+  /** Leave Group: TO_IN({}) (7.3.2), heeded by the querier only and only for a group with members (RFC 2236 section 3). */
+  leave(now: Instant, group: Ipv4, context: TableContext): readonly GroupChange[] {
+    const refused = refusal({ type: "to-in", group }, 2);
+    if (refused !== undefined) return [drop(refused)];
+    if (!context.querier) return [drop("igmp.leave-not-querier")];
+    const entry = this.#groups.get(group);
+    if (entry === undefined) return [drop("igmp.leave-no-group")];
+    if (modeOf(now, entry, context.version) === 1) return [drop("igmp.v1-mode")];
+    return this.#apply(now, entry, "to-in", [], context);
+  }
+
+  /** One record of a v3 report, each on its own (RFC 4604: SSM and ASM may be mixed in one report). */
+  record(now: Instant, { type, group, sources }: ReceivedRecord, context: TableContext): readonly GroupChange[] {
+    if (type === "unknown") return [drop("igmp.record-type")];
+    const refused = refusal({ type, group }, 3);
+    if (refused !== undefined) return [drop(refused)];
+    const known = this.#groups.get(group);
+    if (known === undefined && !wouldJoin(type, sources)) return [];
+    const entry = known ?? this.#entry(group);
+    if (entry === undefined) return [drop("igmp.too-many-groups")];
+    return this.#inMode(now, entry, type, sources, context);
+  }
+
+  // 7.3.2: what a group in v2 or v1 mode ignores of v3 reports.
+  #inMode(
+    now: Instant,
+    entry: Entry,
+    type: RecordType,
+    sources: readonly Ipv4[],
+    context: TableContext,
+  ): GroupChange[] {
+    const mode = modeOf(now, entry, context.version);
+    if (mode < 3 && type === "block") return [drop("igmp.block-older-mode")];
+    if (mode === 1 && type === "to-in") return [drop("igmp.v1-mode")];
+    return this.#apply(now, entry, type, mode < 3 && type === "to-ex" ? [] : sources, context);
+  }
+
+  #apply(now: Instant, entry: Entry, type: RecordType, sources: readonly Ipv4[], context: TableContext): GroupChange[] {
+    const outcome = entry.record.apply(now, type, sources, context.times.groupMembershipInterval);
+    const refused = Array.from({ length: outcome.refused }, () => drop("igmp.too-many-sources"));
+    const asks = outcome.asks.filter(({ kind }) => mayAsk(kind, context));
+    const queries = entry.asking.ask(now, asks, entry.record, context.times);
+    return [...refused, ...queries.map((query) => asQuery(entry, query)), ...this.#tell(now, entry)];
+  }
+
+  /** A specific query of another router lowers our timers, unless its S flag says not to (6.6.1). */
+  heardQuery(now: Instant, query: Query, { times }: TableContext): readonly GroupChange[] {
+    const entry = this.#groups.get(query.group);
+    if (entry === undefined || query.suppress) return [];
+    const response = query.maxResponse > 0 ? query.maxResponse : times.lastMemberQueryInterval;
+    // RFC 2236 section 3: the Max Response Time of the message counts, not our own.
+    const wait = milliseconds(response * times.lastMemberQueryCount);
+    if (query.sources.length === 0) entry.record.lowerGroup(now, wait);
+    else entry.record.lowerSources(now, query.sources, wait);
+    return this.#tell(now, entry);
+  }
+
+  /** Ends a group without asking: proof is the caller's. */
+  end(group: Ipv4): readonly GroupChange[] {
+    const entry = this.#groups.get(group);
+    if (entry === undefined) return [];
+    this.#groups.delete(group);
+    return wantsNothing(entry.told) ? [] : [{ kind: "membership", group, filter: NO_SOURCE }];
+  }
+
+  /** Ends everything: the interface is down. */
+  clear(): readonly GroupChange[] {
+    this.#next = undefined;
+    return [...this.#groups.keys()].flatMap((group) => this.end(group));
+  }
+
+  /** Another router is the querier now. */
+  stopAsking(): void {
+    for (const { asking } of this.#groups.values()) asking.cancel();
+  }
+
+  /** Whether last-member queries are under way. */
+  get asking(): boolean {
+    for (const { asking } of this.#groups.values()) if (asking.pending) return true;
+    return false;
+  }
+
+  poll(now: Instant, { times }: TableContext): readonly GroupChange[] {
+    if (this.#next === undefined || this.#next > now) return [];
+    this.#next = undefined;
+    return [...this.#groups.values()].flatMap((entry) => {
+      const queries = isDue(now, entry) ? this.#repeat(now, entry, times) : [];
+      return [...queries, ...this.#tell(now, entry)];
+    });
+  }
+
+  #repeat(now: Instant, entry: Entry, times: IgmpTimes): GroupChange[] {
+    entry.record.settle(now);
+    return entry.asking.poll(now, entry.record, times).map((query) => asQuery(entry, query));
+  }
+
+  nextDeadline(): Instant | undefined {
+    return this.#next;
+  }
+
+  /** Tells a filter that changed, forgets a group that nobody wants, and notes the next deadline. */
+  #tell(now: Instant, entry: Entry): GroupChange[] {
+    const filter = entry.record.filter(now);
+    const changed = !sameFilter(filter, entry.told);
+    entry.told = filter;
+    if (wantsNothing(filter)) this.#groups.delete(entry.group);
+    else this.#next = earliest([this.#next, entry.record.nextDeadline(), entry.asking.nextDeadline()]);
+    return changed ? [{ kind: "membership", group: entry.group, filter }] : [];
+  }
+
+  #entry(group: Ipv4): Entry | undefined {
+    const known = this.#groups.get(group);
+    if (known !== undefined || this.#groups.size >= this.#limits.groups) return known;
+    const entry: Entry = {
+      group,
+      record: new GroupRecord(this.#limits.sourcesPerGroup),
+      asking: new LastMemberQueries(),
+      told: NO_SOURCE,
+      v1Until: undefined,
+      v2Until: undefined,
+    };
+    this.#groups.set(group, entry);
+    return entry;
+  }
+
+  filter(now: Instant, group: Ipv4): SourceFilter {
+    return this.#groups.get(group)?.record.filter(now) ?? NO_SOURCE;
+  }
+
+  /** 7.3.2; the configured version for a group that is not there. */
+  mode(now: Instant, group: Ipv4, version: IgmpVersion): IgmpVersion {
+    const entry = this.#groups.get(group);
+    return entry === undefined ? version : modeOf(now, entry, version);
+  }
+
+  view(now: Instant, version: IgmpVersion): readonly GroupView[] {
+    return [...this.#groups.values()].map((entry) => ({
+      group: entry.group,
+      filter: entry.record.filter(now),
+      requested: entry.record.requested(now),
+      mode: modeOf(now, entry, version),
+      groupTimer: entry.record.groupTimer(),
+    }));
+  }
+}
+
+/** Why nothing is kept of a statement that came in a message of `version`; undefined when it counts. */
+export function refusal(
+  { type, group }: Pick<ReceivedRecord, "type" | "group">,
+  version: IgmpVersion,
+): GroupDrop | undefined {
+  if (type === "unknown") return "igmp.record-type";
+  if (!isMulticast(group)) return "igmp.record-group";
+  // RFC 3376 6: nothing is ever reported for 224.0.0.1.
+  if (group === ALL_SYSTEMS) return "igmp.all-systems";
+  if (!isSourceSpecific(group)) return undefined;
+  if (version < 3) return "igmp.ssm-older-version";
+  // RFC 4604 2.2.4: EXCLUDE has no meaning for a source-specific group.
+  return isExclude(type) ? "igmp.ssm-exclude" : undefined;
+}
+
+/** 7.3.2: the oldest version that a host of the group was heard with, and never newer than the one configured. */
+function modeOf(now: Instant, entry: Entry, version: IgmpVersion): IgmpVersion {
+  const heard = isAfter(entry.v1Until, now) ? 1 : isAfter(entry.v2Until, now) ? 2 : 3;
+  return heard < version ? heard : version;
+}
+
+const isAfter = (until: Instant | undefined, now: Instant): boolean => until !== undefined && until > now;
+
+const isDue = (now: Instant, { asking }: Entry): boolean => (asking.nextDeadline() ?? Number.POSITIVE_INFINITY) <= now;
+
+const isExclude = (type: ReceivedRecord["type"]): boolean => type === "is-ex" || type === "to-ex";
+
+/** INCLUDE({}) stays what it is, and needs no record, unless something joins. */
+const wouldJoin = (type: RecordType, sources: readonly Ipv4[]): boolean =>
+  isExclude(type) || (type !== "block" && sources.length > 0);
+
+// A v1 querier cannot ask about a group, a v2 querier not about sources (7.3.1).
+const mayAsk = (kind: "group" | "sources", { querier, version }: TableContext): boolean =>
+  querier && version >= (kind === "group" ? 2 : 3);
+
+const asQuery = (entry: Entry, query: SpecificQuery): GroupChange => ({ kind: "query", group: entry.group, query });

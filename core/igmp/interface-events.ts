@@ -1,0 +1,69 @@
+// What goes into and comes out of a RouterInterface, and how one is set up.
+import type { Ipv4 } from "../base/ipv4.ts";
+import type { SourceFilter } from "./filter.ts";
+import type { FrameDrop } from "./frame.ts";
+import type { GroupDrop } from "./group-table.ts";
+import type { IgmpDrop, MessageKind } from "./packet.ts";
+import type { IgmpVersion } from "./query.ts";
+import type { TimesConfig } from "./times.ts";
+import type { HostDrop, HostMembership, LeaveCause } from "./tracking.ts";
+
+/**
+ * When a leave may end delivery at once, without last-member queries. It always needs proof from host tracking that nobody is left.
+ * "v3": only where every member is a v3 host. "isolated": v2 groups too, because hosts do not hear each other's reports
+ * (RFC 2236 section 6 suppression would hide members from us).
+ */
+export type ImmediateLeave = "off" | "v3" | "isolated";
+
+export interface RouterInterfaceOptions {
+  /** The configured version of RFC 3376 7.3.1; default 3. */
+  readonly version?: IgmpVersion;
+  readonly times?: TimesConfig;
+  /** False makes a passive listener that never sends; default true. */
+  readonly mayQuery?: boolean;
+  /** Drop messages without Router Alert; default false, as many hosts and switches leave it out. */
+  readonly requireRouterAlert?: boolean;
+  /** Default "off". */
+  readonly immediateLeave?: ImmediateLeave;
+  /** Where host tracking takes its evidence: "packets" (default) or "frames" (taps on the bridge ports, which know the MAC). */
+  readonly evidence?: "packets" | "frames";
+  /** Default 1024. */
+  readonly maxGroups?: number;
+  /** Default 256, at least 64 (RFC 3376 section 5 asks hosts for as many). */
+  readonly maxSourcesPerGroup?: number;
+  /** Tracked (host, group) pairs; default 4096. */
+  readonly maxHostMemberships?: number;
+}
+
+export type RouterInterfaceEvent =
+  /** The link is there with this address; also when the address changes. 0.0.0.0 listens only. */
+  | { readonly kind: "up"; readonly address: Ipv4 }
+  | { readonly kind: "down" }
+  /** A whole IPv4 packet from the interface's IGMP socket; port and MAC when the caller knows them. */
+  | { readonly kind: "packet"; readonly bytes: Uint8Array; readonly port?: string; readonly mac?: string }
+  /** An Ethernet frame that came in through a bridge port; evidence only, the protocol runs on packets. */
+  | { readonly kind: "frame"; readonly bytes: Uint8Array; readonly port: string };
+
+export type InterfaceDrop =
+  | IgmpDrop
+  | FrameDrop
+  | GroupDrop
+  | HostDrop
+  | "igmp.down"
+  | "igmp.own"
+  | "igmp.no-router-alert";
+
+export type RouterInterfaceEffect =
+  /** A whole IPv4 packet for this interface. */
+  | { readonly kind: "send"; readonly packet: Uint8Array }
+  /** A message that passed the gate; for the statistics of RFC 8652. */
+  | { readonly kind: "heard"; readonly message: MessageKind; readonly from: Ipv4; readonly group: Ipv4 }
+  /** What the link as a whole wants of a group is now this (INCLUDE({}) when nobody does). */
+  | { readonly kind: "membership"; readonly group: Ipv4; readonly filter: SourceFilter }
+  | { readonly kind: "host-joined"; readonly membership: HostMembership }
+  | { readonly kind: "host-left"; readonly membership: HostMembership; readonly cause: LeaveCause }
+  /** Who asks on this link changed; `address` is undefined while nobody is known to. */
+  | { readonly kind: "querier"; readonly ours: boolean; readonly address: Ipv4 | undefined }
+  /** 7.3.1: a router of an older version asks here, to be fixed by an administrator. Told at most once per query interval. */
+  | { readonly kind: "older-querier"; readonly version: IgmpVersion; readonly address: Ipv4 }
+  | { readonly kind: "drop"; readonly reason: InterfaceDrop };

@@ -1,0 +1,107 @@
+// The one gate for IGMP: a whole IPv4 packet becomes an IgmpPacket, whose readers need no further test, or a named drop.
+import { readUint16 } from "../base/bytes.ts";
+import { internetChecksum } from "../base/checksum.ts";
+import { ANY, type Ipv4, isMulticast, readIpv4 } from "../base/ipv4.ts";
+import { checkIpHeader, headerLength, type IpDrop, sourceAddress, totalLength } from "./ip-header.ts";
+import {
+  AUX_LENGTH,
+  GROUP,
+  MAX_RESPONSE,
+  QUERY_SOURCE_COUNT,
+  QUERY_SOURCES,
+  RECORD_COUNT,
+  RECORD_HEADER,
+  RECORD_SOURCE_COUNT,
+  RECORDS,
+  SHORT_MESSAGE,
+  TYPE,
+  V3_QUERY,
+} from "./offsets.ts";
+
+/** What a message is, once it has passed the gate. */
+export const MESSAGE_KINDS = ["v1Query", "v2Query", "v3Query", "v1Report", "v2Report", "v3Report", "leave"] as const;
+export type MessageKind = (typeof MESSAGE_KINDS)[number];
+
+export type IgmpDrop =
+  | IpDrop
+  | "igmp.truncated"
+  | "igmp.checksum"
+  | "igmp.unknown-type"
+  | "igmp.query-length"
+  | "igmp.query-truncated"
+  | "igmp.query-sources"
+  | "igmp.record-truncated"
+  | "igmp.group-not-multicast";
+
+/** A packet that passed `checkPacket`. `bytes` is the caller's buffer, read in place. */
+export interface IgmpPacket {
+  readonly kind: MessageKind;
+  readonly bytes: Uint8Array;
+  /** Where the IGMP message begins and ends in `bytes`. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The gate (RFC 3376 section 4, RFC 2236 section 2). Checksums first: a broken message says nothing. */
+export function checkPacket(bytes: Uint8Array): IgmpPacket | IgmpDrop {
+  const drop = checkIpHeader(bytes);
+  if (drop !== undefined) return drop;
+  const start = headerLength(bytes);
+  const end = totalLength(bytes);
+  if (end - start < SHORT_MESSAGE) return "igmp.truncated";
+  if (internetChecksum(bytes, start, end) !== 0) return "igmp.checksum";
+  const kind = checkMessage(bytes, start, end);
+  return isMessageKind(kind) ? { kind, bytes, start, end } : kind;
+}
+
+const isMessageKind = (checked: MessageKind | IgmpDrop): checked is MessageKind => !checked.includes(".");
+
+function checkMessage(bytes: Uint8Array, start: number, end: number): MessageKind | IgmpDrop {
+  switch (bytes[start + TYPE]) {
+    case 0x11:
+      return checkQuery(bytes, start, end);
+    case 0x12:
+      return checkShort(bytes, start, "v1Report");
+    case 0x16:
+      return checkShort(bytes, start, "v2Report");
+    case 0x17:
+      return checkShort(bytes, start, "leave");
+    case 0x22:
+      return checkReport(bytes, start, end);
+    default:
+      return "igmp.unknown-type";
+  }
+}
+
+function checkShort(bytes: Uint8Array, start: number, kind: MessageKind): MessageKind | IgmpDrop {
+  return isMulticast(readIpv4(bytes, start + GROUP)) ? kind : "igmp.group-not-multicast";
+}
+
+// RFC 3376 7.1: the length and the code tell the version of a query; other lengths are silently ignored.
+function checkQuery(bytes: Uint8Array, start: number, end: number): MessageKind | IgmpDrop {
+  const length = end - start;
+  const group = readIpv4(bytes, start + GROUP);
+  if (length !== SHORT_MESSAGE && length < V3_QUERY) return "igmp.query-length";
+  if (group !== ANY && !isMulticast(group)) return "igmp.group-not-multicast";
+  if (length === SHORT_MESSAGE) return bytes[start + MAX_RESPONSE] === 0 ? "v1Query" : "v2Query";
+  const sources = readUint16(bytes, start + QUERY_SOURCE_COUNT);
+  if (QUERY_SOURCES + 4 * sources > length) return "igmp.query-truncated";
+  // 4.1.8: the count is zero in a General Query.
+  return group === ANY && sources > 0 ? "igmp.query-sources" : "v3Query";
+}
+
+function checkReport(bytes: Uint8Array, start: number, end: number): MessageKind | IgmpDrop {
+  let at = start + RECORDS;
+  for (let left = readUint16(bytes, start + RECORD_COUNT); left > 0; left--) {
+    if (at + RECORD_HEADER > end) return "igmp.record-truncated";
+    at += RECORD_HEADER + 4 * readUint16(bytes, at + RECORD_SOURCE_COUNT) + 4 * (bytes[at + AUX_LENGTH] ?? 0);
+    if (at > end) return "igmp.record-truncated";
+  }
+  return "v3Report";
+}
+
+/** Who sent it; 0.0.0.0 for a host without an address (RFC 3376 4.2.13). */
+export const senderOf = (packet: IgmpPacket): Ipv4 => sourceAddress(packet.bytes);
+
+/** The group of a v1 or v2 report, a leave, or a query (0.0.0.0 in a General Query). */
+export const groupOf = (packet: IgmpPacket): Ipv4 => readIpv4(packet.bytes, packet.start + GROUP);

@@ -1,0 +1,52 @@
+// The membership database of an IGMP proxy (RFC 4605 4.1): what all downstream interfaces want, merged for the one upstream.
+import { type Ipv4, isLinkLocalMulticast } from "../base/ipv4.ts";
+import { mergeFilters, NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
+
+export interface UpstreamChange {
+  readonly group: Ipv4;
+  /** What the host part upstream shall want from now on; INCLUDE({}) leaves. */
+  readonly filter: SourceFilter;
+}
+
+/**
+ * Whether a group is proxied at all: 224.0.0.0/24 never leaves its link (RFC 5771 section 4).
+ */
+export const isProxied = (group: Ipv4): boolean => !isLinkLocalMulticast(group);
+
+/** Bounded by what the downstream interfaces hold, each of which has its own limit. */
+export class MembershipDatabase {
+  /** Per group, what each downstream interface wants; nothing wanted, nothing kept. */
+  readonly #groups = new Map<Ipv4, Map<string, SourceFilter>>();
+
+  /** Takes the state of one downstream interface (timers removed); the upstream change it makes, if it makes one. */
+  set(interfaceName: string, group: Ipv4, filter: SourceFilter): UpstreamChange | undefined {
+    if (!isProxied(group)) return undefined;
+    const before = this.of(group);
+    const wishes = this.#groups.get(group) ?? new Map<string, SourceFilter>();
+    if (wantsNothing(filter)) wishes.delete(interfaceName);
+    else wishes.set(interfaceName, filter);
+    if (wishes.size === 0) this.#groups.delete(group);
+    else this.#groups.set(group, wishes);
+    const now = this.of(group);
+    return sameFilter(before, now) ? undefined : { group, filter: now };
+  }
+
+  /** Forgets a downstream interface. */
+  remove(interfaceName: string): readonly UpstreamChange[] {
+    return [...this.#groups.keys()].flatMap((group) => this.set(interfaceName, group, NO_SOURCE) ?? []);
+  }
+
+  /** The merge for one group; INCLUDE({}) when nobody wants it. */
+  of(group: Ipv4): SourceFilter {
+    return mergeFilters(this.#groups.get(group)?.values() ?? []);
+  }
+
+  /** What one interface wants of a group: whether traffic goes out there is `admits(filter, source)`. */
+  wish(interfaceName: string, group: Ipv4): SourceFilter {
+    return this.#groups.get(group)?.get(interfaceName) ?? NO_SOURCE;
+  }
+
+  groups(): readonly UpstreamChange[] {
+    return [...this.#groups.keys()].map((group) => ({ group, filter: this.of(group) }));
+  }
+}

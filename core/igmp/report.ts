@@ -1,0 +1,113 @@
+// Version 3 Membership Reports (RFC 3376 4.2): records read in place, packets written whole, long reports split (4.2.16).
+import { readUint16, writeUint16 } from "../base/bytes.ts";
+import { internetChecksum } from "../base/checksum.ts";
+import { ALL_IGMPV3_ROUTERS, type Ipv4, readIpv4, writeIpv4 } from "../base/ipv4.ts";
+import { HEADER_LENGTH, writeIpHeader } from "./ip-header.ts";
+import {
+  AUX_LENGTH,
+  CHECKSUM,
+  RECORD_COUNT,
+  RECORD_GROUP,
+  RECORD_HEADER,
+  RECORD_SOURCE_COUNT,
+  RECORD_SOURCES,
+  RECORD_TYPE,
+  RECORDS,
+} from "./offsets.ts";
+import type { IgmpPacket } from "./packet.ts";
+
+/** In wire order, so that the record type on the wire is the index plus one (4.2.12). */
+const RECORD_TYPES = ["is-in", "is-ex", "to-in", "to-ex", "allow", "block"] as const;
+export type RecordType = (typeof RECORD_TYPES)[number];
+
+export interface ReportRecord {
+  readonly type: RecordType;
+  readonly group: Ipv4;
+  readonly sources: readonly Ipv4[];
+}
+
+/** What a received report holds: a type that nobody has defined stays visible, so that it can be counted. */
+export interface ReceivedRecord {
+  readonly type: RecordType | "unknown";
+  readonly group: Ipv4;
+  readonly sources: readonly Ipv4[];
+}
+
+/** Room for records in one packet on Ethernet: 1500 less the IPv4 header with Router Alert and the report's own 8 octets. */
+export const REPORT_ROOM = 1500 - HEADER_LENGTH - RECORDS;
+const MAX_RECORD_SOURCES = (REPORT_ROOM - RECORD_HEADER) / 4;
+const TYPE_V3_REPORT = 0x22;
+
+/** The records of a v3Report packet, in order; auxiliary data and trailing octets are passed over (4.2.10, 4.2.11). */
+export function* recordsOf({ bytes, start }: IgmpPacket): Generator<ReceivedRecord> {
+  let at = start + RECORDS;
+  for (let left = readUint16(bytes, start + RECORD_COUNT); left > 0; left--) {
+    const count = readUint16(bytes, at + RECORD_SOURCE_COUNT);
+    const first = at + RECORD_SOURCES;
+    yield {
+      type: RECORD_TYPES[(bytes[at + RECORD_TYPE] ?? 0) - 1] ?? "unknown",
+      group: readIpv4(bytes, at + RECORD_GROUP),
+      sources: Array.from({ length: count }, (_, i) => readIpv4(bytes, first + 4 * i)),
+    };
+    at = first + 4 * count + 4 * (bytes[at + AUX_LENGTH] ?? 0);
+  }
+}
+
+const recordLength = (record: ReportRecord): number => RECORD_HEADER + 4 * record.sources.length;
+
+/** Octets of the whole IPv4 packet. */
+export function reportLength(records: readonly ReportRecord[]): number {
+  return records.reduce((sum, record) => sum + recordLength(record), HEADER_LENGTH + RECORDS);
+}
+
+/** Fills `into`, exactly reportLength(records) octets, with the packet from `source` to 224.0.0.22; returns it. */
+export function writeReport(into: Uint8Array, source: Ipv4, records: readonly ReportRecord[]): Uint8Array {
+  if (into.length !== reportLength(records)) throw new RangeError(`a report of ${reportLength(records)} octets`);
+  const at = HEADER_LENGTH;
+  into.fill(0, at, at + RECORDS);
+  into[at] = TYPE_V3_REPORT;
+  writeUint16(into, at + RECORD_COUNT, records.length);
+  let next = at + RECORDS;
+  for (const record of records) next = writeRecord(into, next, record);
+  writeUint16(into, at + CHECKSUM, internetChecksum(into, at));
+  writeIpHeader(into, source, ALL_IGMPV3_ROUTERS);
+  return into;
+}
+
+function writeRecord(into: Uint8Array, at: number, record: ReportRecord): number {
+  into[at + RECORD_TYPE] = RECORD_TYPES.indexOf(record.type) + 1;
+  into[at + AUX_LENGTH] = 0;
+  writeUint16(into, at + RECORD_SOURCE_COUNT, record.sources.length);
+  writeIpv4(into, at + RECORD_GROUP, record.group);
+  record.sources.forEach((source, i) => {
+    writeIpv4(into, at + RECORD_SOURCES + 4 * i, source);
+  });
+  return at + recordLength(record);
+}
+
+/** Distributes records over as many reports as Ethernet needs, in order. */
+export function splitReports(records: readonly ReportRecord[]): ReportRecord[][] {
+  const reports: ReportRecord[][] = [];
+  let room = 0;
+  for (const record of records.flatMap(fitRecord)) {
+    if (recordLength(record) > room) {
+      reports.push([]);
+      room = REPORT_ROOM;
+    }
+    reports.at(-1)?.push(record);
+    room -= recordLength(record);
+  }
+  return reports;
+}
+
+/** RFC 3376 4.2.16: an EXCLUDE record names as many sources as fit, any other is spread over several records. */
+function fitRecord(record: ReportRecord): ReportRecord[] {
+  if (record.sources.length <= MAX_RECORD_SOURCES) return [record];
+  const count = isExclude(record.type) ? 1 : Math.ceil(record.sources.length / MAX_RECORD_SOURCES);
+  return Array.from({ length: count }, (_, i) => ({
+    ...record,
+    sources: record.sources.slice(i * MAX_RECORD_SOURCES, (i + 1) * MAX_RECORD_SOURCES),
+  }));
+}
+
+const isExclude = (type: RecordType): boolean => type === "is-ex" || type === "to-ex";

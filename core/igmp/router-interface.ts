@@ -1,0 +1,298 @@
+// One multicast router interface (RFC 3376 section 6): querier, group table and host tracking as one machine.
+import { ANY, type Ipv4 } from "../base/ipv4.ts";
+import type { Machine } from "../base/machine.ts";
+import { after, earliest, type Instant } from "../base/time.ts";
+import { admits, wantsNothing } from "./filter.ts";
+import { checkFrame } from "./frame.ts";
+import { type GroupChange, GroupTable, type GroupView, refusal, type TableContext } from "./group-table.ts";
+import type {
+  RouterInterfaceEffect as Effect,
+  RouterInterfaceEvent as Event,
+  ImmediateLeave,
+  InterfaceDrop,
+  RouterInterfaceOptions,
+} from "./interface-events.ts";
+import { hasRouterAlert } from "./ip-header.ts";
+import type { SpecificQuery } from "./last-member.ts";
+import { checkPacket, groupOf, type IgmpPacket, senderOf } from "./packet.ts";
+import { Querier, type QuerierState } from "./querier.ts";
+import { type IgmpVersion, type Query, queryLength, readQuery, writeQuery } from "./query.ts";
+import { type ReceivedRecord, recordsOf } from "./report.ts";
+import { adoptTimes, type IgmpTimes, type TimesConfig, timesOf } from "./times.ts";
+import { type HostMembership, type HostStatement, HostTable, type TrackedHost } from "./tracking.ts";
+
+type Where = { readonly port: string; readonly mac: string };
+
+/** Throws RangeError for options that `checkTimes` faults. */
+export class RouterInterface implements Machine<Event, Effect> {
+  readonly #version: IgmpVersion;
+  readonly #config: TimesConfig;
+  readonly #mayQuery: boolean;
+  readonly #requireRouterAlert: boolean;
+  readonly #immediateLeave: ImmediateLeave;
+  readonly #evidence: "packets" | "frames";
+  readonly #groups: GroupTable;
+  readonly #hosts: HostTable;
+  /** undefined while the link is down. */
+  #address: Ipv4 | undefined;
+  #querier = new Querier(undefined);
+  #times: IgmpTimes;
+  /** Host tracking knows everybody once a membership interval has passed without a loss. */
+  #provenFrom: Instant | undefined;
+  #mayWarnFrom: Instant | undefined;
+
+  constructor(options: RouterInterfaceOptions = {}) {
+    this.#version = options.version ?? 3;
+    this.#config = options.times ?? {};
+    this.#times = timesOf(this.#config);
+    this.#mayQuery = options.mayQuery ?? true;
+    this.#requireRouterAlert = options.requireRouterAlert ?? false;
+    this.#immediateLeave = options.immediateLeave ?? "off";
+    this.#evidence = options.evidence ?? "packets";
+    this.#groups = new GroupTable({
+      groups: options.maxGroups ?? 1024,
+      sourcesPerGroup: options.maxSourcesPerGroup ?? 256,
+    });
+    this.#hosts = new HostTable(options.maxHostMemberships ?? 4096);
+  }
+
+  receive(now: Instant, event: Event): readonly Effect[] {
+    const due = this.poll(now);
+    return [...due, ...this.#take(now, event)];
+  }
+
+  #take(now: Instant, event: Event): Effect[] {
+    switch (event.kind) {
+      case "up":
+        return this.#up(now, event.address);
+      case "down":
+        return this.#down(now);
+      case "packet":
+        return this.#packet(now, event.bytes, { port: event.port ?? "", mac: event.mac ?? "" });
+      case "frame":
+        return this.#frame(now, event.bytes, event.port);
+    }
+  }
+
+  #up(now: Instant, address: Ipv4): Effect[] {
+    if (address === this.#address) return [];
+    if (this.#address === undefined) this.#provenFrom = after(now, this.#times.groupMembershipInterval);
+    this.#address = address;
+    return this.#electing(() => {
+      this.#querier = new Querier(this.#mayQuery ? address : undefined);
+      this.#times = timesOf(this.#config);
+      this.#querier.start(now, this.#times);
+      return this.#generalQuery(now);
+    });
+  }
+
+  #down(now: Instant): Effect[] {
+    this.#address = undefined;
+    const effects = this.#electing(() => {
+      this.#querier = new Querier(undefined);
+      return [];
+    });
+    return [...effects, ...this.#hosts.clear(now), ...this.#tell(now, this.#groups.clear())];
+  }
+
+  #packet(now: Instant, bytes: Uint8Array, where: Where): Effect[] {
+    const packet = this.#admit(bytes);
+    if (typeof packet === "string") return [dropped(packet)];
+    const from = senderOf(packet);
+    const heard: Effect = { kind: "heard", message: packet.kind, from, group: headGroup(packet) };
+    const host = { address: from, ...where };
+    switch (packet.kind) {
+      case "v1Query":
+      case "v2Query":
+      case "v3Query":
+        return [heard, ...this.#query(now, from, readQuery(packet))];
+      case "v1Report":
+      case "v2Report":
+      case "v3Report":
+      case "leave":
+        return [heard, ...statementsOf(packet).flatMap((said) => this.#statement(now, host, said))];
+    }
+  }
+
+  #admit(bytes: Uint8Array): IgmpPacket | InterfaceDrop {
+    if (this.#address === undefined) return "igmp.down";
+    const packet = checkPacket(bytes);
+    if (typeof packet === "string") return packet;
+    if (this.#address !== ANY && senderOf(packet) === this.#address) return "igmp.own";
+    if (this.#requireRouterAlert && !hasRouterAlert(bytes)) return "igmp.no-router-alert";
+    return packet;
+  }
+
+  #statement(now: Instant, host: TrackedHost, said: Said): Effect[] {
+    const immediate = this.#isProvenLast(now, host, said);
+    const tracked = this.#evidence === "packets" ? this.#track(now, host, said) : [];
+    const changes = immediate ? this.#groups.end(said.group) : this.#change(now, said);
+    return [...tracked, ...this.#tell(now, changes)];
+  }
+
+  #change(now: Instant, said: Said): readonly GroupChange[] {
+    switch (said.evidence) {
+      case "v1Report":
+        return this.#groups.olderReport(now, said.group, 1, this.#context());
+      case "v2Report":
+        return this.#groups.olderReport(now, said.group, 2, this.#context());
+      case "leave":
+        return this.#groups.leave(now, said.group, this.#context());
+      default:
+        return this.#groups.record(now, said, this.#context());
+    }
+  }
+
+  #track(now: Instant, host: TrackedHost, said: Said): Effect[] {
+    if (!isStatement(said) || refusal(said, versionOf(said)) !== undefined) return [];
+    const changes = this.#hosts.hear(now, host, said, this.#times.groupMembershipInterval);
+    const lost = changes.some(({ kind }) => kind === "drop");
+    if (lost) this.#provenFrom = after(now, this.#times.groupMembershipInterval);
+    return [...changes];
+  }
+
+  // Without proof that nobody is left, the last-member queries decide: viewer B must not freeze because viewer A leaves.
+  #isProvenLast(now: Instant, host: TrackedHost, said: Said): boolean {
+    if (this.#immediateLeave === "off" || !this.#querier.ours || !isStatement(said)) return false;
+    if (this.#provenFrom === undefined || now < this.#provenFrom) return false;
+    const mode = this.#groups.mode(now, said.group, this.#version);
+    if (mode < (this.#immediateLeave === "isolated" ? 2 : 3)) return false;
+    return isLeaving(said) && this.#hosts.wouldBeLast(host.address, said);
+  }
+
+  #frame(now: Instant, bytes: Uint8Array, port: string): Effect[] {
+    const frame = checkFrame(bytes);
+    if (typeof frame === "string") return [dropped(frame)];
+    const packet = this.#admit(frame.packet);
+    if (typeof packet === "string") return [dropped(packet)];
+    const host = { port, address: senderOf(packet), mac: frame.mac };
+    return this.#evidence === "packets" ? [] : statementsOf(packet).flatMap((said) => this.#track(now, host, said));
+  }
+
+  #query(now: Instant, from: Ipv4, query: Query): Effect[] {
+    const warning = this.#warnOfOlder(now, from, query.version);
+    const election = this.#electing(() => {
+      this.#querier.heard(now, from, this.#times, this.#version === 2 && this.#groups.asking);
+      return [];
+    });
+    const state = this.#querier.state;
+    if (query.version === 3 && state.kind === "non-querier" && state.address === from) {
+      this.#times = timesOf(adoptTimes(this.#config, query.robustness, query.queryInterval));
+    }
+    return [...warning, ...election, ...this.#tell(now, this.#groups.heardQuery(now, query, this.#context()))];
+  }
+
+  #warnOfOlder(now: Instant, address: Ipv4, version: IgmpVersion): Effect[] {
+    if (version >= this.#version || (this.#mayWarnFrom !== undefined && now < this.#mayWarnFrom)) return [];
+    this.#mayWarnFrom = after(now, this.#times.queryInterval);
+    return [{ kind: "older-querier", version, address }];
+  }
+
+  /** Runs what may change who the querier is, and tells when it did. */
+  #electing(change: () => Effect[]): Effect[] {
+    const before = querierAddress(this.#querier.state);
+    const ours = this.#querier.ours;
+    const effects = change();
+    const address = querierAddress(this.#querier.state);
+    if (before === address && ours === this.#querier.ours) return effects;
+    if (this.#querier.ours) this.#times = timesOf(this.#config);
+    else this.#groups.stopAsking();
+    return [
+      { kind: "querier", ours: this.#querier.ours, address: this.#querier.ours ? this.#address : address },
+      ...effects,
+    ];
+  }
+
+  poll(now: Instant): readonly Effect[] {
+    const due = this.nextDeadline();
+    if (due === undefined || due > now) return [];
+    return [
+      ...this.#electing(() => this.#generalQuery(now)),
+      ...this.#tell(now, this.#groups.poll(now, this.#context())),
+      ...this.#hosts.poll(now),
+    ];
+  }
+
+  nextDeadline(): Instant | undefined {
+    return earliest([this.#querier.nextDeadline(), this.#groups.nextDeadline(), this.#hosts.nextDeadline()]);
+  }
+
+  #generalQuery(now: Instant): Effect[] {
+    if (!this.#querier.poll(now, this.#times)) return [];
+    return [this.#send(ANY, { sources: [], suppress: false })];
+  }
+
+  #send(group: Ipv4, { sources, suppress }: SpecificQuery): Effect {
+    const { queryResponseInterval, lastMemberQueryInterval, robustness, queryInterval } = this.#times;
+    const maxResponse = group === ANY ? queryResponseInterval : lastMemberQueryInterval;
+    const query: Query = { version: this.#version, group, sources, suppress, maxResponse, robustness, queryInterval };
+    return { kind: "send", packet: writeQuery(new Uint8Array(queryLength(query)), this.#address ?? ANY, query) };
+  }
+
+  #tell(now: Instant, changes: readonly GroupChange[]): Effect[] {
+    return changes.flatMap((change) => this.#effectsOf(now, change));
+  }
+
+  #effectsOf(now: Instant, change: GroupChange): Effect[] {
+    switch (change.kind) {
+      case "query":
+        return [this.#send(change.group, change.query)];
+      case "drop":
+        return [change];
+      case "membership":
+        return wantsNothing(change.filter) ? [change, ...this.#hosts.endGroup(now, change.group)] : [change];
+    }
+  }
+
+  #context(): TableContext {
+    return { version: this.#version, times: this.#times, querier: this.#querier.ours };
+  }
+
+  /** Whether this link wants traffic of (source, group) now (6.3). */
+  forwards(now: Instant, group: Ipv4, source: Ipv4): boolean {
+    return admits(this.#groups.filter(now, group), source);
+  }
+
+  get querier(): QuerierState {
+    return this.#querier.state;
+  }
+
+  /** The timers in force, which are the querier's while another router asks. */
+  get times(): IgmpTimes {
+    return this.#times;
+  }
+
+  groups(now: Instant): readonly GroupView[] {
+    return this.#groups.view(now, this.#version);
+  }
+
+  /** Who is a member of what, since when: the evidence. */
+  hosts(): readonly HostMembership[] {
+    return this.#hosts.memberships();
+  }
+}
+
+/** One thing that a host says of one group, whatever the version it speaks. */
+type Said = ReceivedRecord & { readonly evidence: HostStatement["evidence"] };
+
+const isStatement = (said: Said): said is Said & HostStatement => said.type !== "unknown";
+
+function statementsOf(packet: IgmpPacket): Said[] {
+  const { kind } = packet;
+  if (kind === "v3Report") return Array.from(recordsOf(packet), (record) => ({ ...record, evidence: kind }));
+  // 7.3.2: an older report is IS_EX({}), a leave TO_IN({}).
+  if (kind === "v1Report" || kind === "v2Report")
+    return [{ type: "is-ex", group: groupOf(packet), sources: [], evidence: kind }];
+  return kind === "leave" ? [{ type: "to-in", group: groupOf(packet), sources: [], evidence: kind }] : [];
+}
+
+const versionOf = ({ evidence }: Said): IgmpVersion => (evidence === "v3Report" ? 3 : evidence === "v1Report" ? 1 : 2);
+
+const isLeaving = ({ type }: HostStatement): boolean => type === "to-in" || type === "block";
+
+const querierAddress = (state: QuerierState): Ipv4 | undefined =>
+  state.kind === "non-querier" ? state.address : undefined;
+
+const headGroup = (packet: IgmpPacket): Ipv4 => (packet.kind === "v3Report" ? ANY : groupOf(packet));
+
+const dropped = (reason: InterfaceDrop): Effect => ({ kind: "drop", reason });

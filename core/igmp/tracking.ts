@@ -1,0 +1,172 @@
+// Explicit host tracking (RFC 3376 A.2): who on this interface is a member of what, since when, and how we know.
+import { ANY, type Ipv4 } from "../base/ipv4.ts";
+import { after, type Duration, earliest, type Instant } from "../base/time.ts";
+import { filterOf, NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
+import type { MessageKind } from "./packet.ts";
+import type { RecordType } from "./report.ts";
+
+export type HostDrop = "tracking.full";
+
+/** left: it said so. expired: not heard for a group membership interval, or the group ended. down: the interface went. */
+export type LeaveCause = "left" | "expired" | "down";
+
+/** Who: the interface is the table's own. Empty port or MAC when the evidence does not show it. */
+export interface TrackedHost {
+  readonly port: string;
+  readonly address: Ipv4;
+  readonly mac: string;
+}
+
+export interface HostMembership {
+  readonly host: TrackedHost;
+  readonly group: Ipv4;
+  readonly filter: SourceFilter;
+  readonly since: Instant;
+  readonly lastSeen: Instant;
+  /** The message that showed it last. */
+  readonly evidence: MessageKind;
+}
+
+export interface HostStatement {
+  readonly type: RecordType;
+  readonly group: Ipv4;
+  readonly sources: readonly Ipv4[];
+  readonly evidence: MessageKind;
+}
+
+export type HostChange =
+  | { readonly kind: "host-joined"; readonly membership: HostMembership }
+  | { readonly kind: "host-left"; readonly membership: HostMembership; readonly cause: LeaveCause }
+  | { readonly kind: "drop"; readonly reason: HostDrop };
+
+interface Tracked {
+  membership: HostMembership;
+  expires: Instant;
+}
+
+/** The hosts of one interface, at most `limit` (host, group) pairs. */
+export class HostTable {
+  readonly #limit: number;
+  readonly #groups = new Map<Ipv4, Map<string, Tracked>>();
+  #size = 0;
+  /** Never later than the first expiry. */
+  #next: Instant | undefined;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Takes one statement of a host; `lifetime` is the group membership interval. */
+  hear(now: Instant, host: TrackedHost, said: HostStatement, lifetime: Duration): readonly HostChange[] {
+    const key = `${host.port}|${host.address}|${host.mac}`;
+    const known = this.#groups.get(said.group)?.get(key);
+    const filter = afterStatement(known?.membership.filter ?? NO_SOURCE, said);
+    if (wantsNothing(filter)) return known === undefined ? [] : [this.#remove(known, key, "left", now)];
+    if (known !== undefined) return this.#refresh(now, known, filter, said, lifetime);
+    if (this.#size >= this.#limit) return [{ kind: "drop", reason: "tracking.full" }];
+    const membership = { host, group: said.group, filter, since: now, lastSeen: now, evidence: said.evidence };
+    this.#add(key, { membership, expires: after(now, lifetime) });
+    return [{ kind: "host-joined", membership }];
+  }
+
+  // 6.4: IS_IN and source changes of an EXCLUDE host do not renew it, so that a lost TO_IN heals at expiry.
+  #refresh(now: Instant, known: Tracked, filter: SourceFilter, said: HostStatement, lifetime: Duration): HostChange[] {
+    const renews = filter.mode === "include" || said.type === "is-ex" || said.type === "to-ex";
+    const kept = sameFilter(filter, known.membership.filter) ? known.membership.filter : filter;
+    known.membership = { ...known.membership, filter: kept, lastSeen: now, evidence: said.evidence };
+    if (renews) known.expires = after(now, lifetime);
+    return [];
+  }
+
+  #add(key: string, tracked: Tracked): void {
+    const group = tracked.membership.group;
+    const hosts = this.#groups.get(group) ?? new Map<string, Tracked>();
+    this.#groups.set(group, hosts.set(key, tracked));
+    this.#size++;
+    this.#next = earliest([this.#next, tracked.expires]);
+  }
+
+  #remove(tracked: Tracked, key: string, cause: LeaveCause, now: Instant): HostChange {
+    const { group } = tracked.membership;
+    const hosts = this.#groups.get(group);
+    if (hosts?.delete(key)) this.#size--;
+    if (hosts?.size === 0) this.#groups.delete(group);
+    const lastSeen = cause === "left" ? now : tracked.membership.lastSeen;
+    return { kind: "host-left", membership: { ...tracked.membership, lastSeen }, cause };
+  }
+
+  /** Ends what has not been heard for its lifetime. */
+  poll(now: Instant): readonly HostChange[] {
+    if (this.#next === undefined || this.#next > now) return [];
+    const gone = [...this.#entries()].filter(([, tracked]) => tracked.expires <= now);
+    const changes = gone.map(([key, tracked]) => this.#remove(tracked, key, "expired", now));
+    this.#next = earliest(this.#expiries());
+    return changes;
+  }
+
+  nextDeadline(): Instant | undefined {
+    return this.#next;
+  }
+
+  /** Ends every membership of a group: the link as a whole no longer wants it. */
+  endGroup(now: Instant, group: Ipv4): readonly HostChange[] {
+    const hosts = [...(this.#groups.get(group) ?? [])];
+    return hosts.map(([key, tracked]) => this.#remove(tracked, key, "expired", now));
+  }
+
+  /** Ends everything: the interface is down. */
+  clear(now: Instant): readonly HostChange[] {
+    const all = [...this.#entries()];
+    this.#next = undefined;
+    return all.map(([key, tracked]) => this.#remove(tracked, key, "down", now));
+  }
+
+  /**
+   * Whether `said`, from a host with this address, leaves nobody in the group as far as is known. Never true for 0.0.0.0, nor for
+   * an address seen with two MACs or on two ports: they may be several hosts.
+   */
+  wouldBeLast(address: Ipv4, said: HostStatement): boolean {
+    if (address === ANY) return false;
+    const members = [...(this.#groups.get(said.group)?.values() ?? [])].map(({ membership }) => membership);
+    if (members.length > 1 || members.some(({ host }) => host.address !== address)) return false;
+    return wantsNothing(afterStatement(members[0]?.filter ?? NO_SOURCE, said));
+  }
+
+  /** The evidence, in the order of joining within each group. */
+  memberships(): readonly HostMembership[] {
+    return [...this.#entries()].map(([, tracked]) => tracked.membership);
+  }
+
+  *#entries(): Generator<[string, Tracked]> {
+    for (const hosts of this.#groups.values()) yield* hosts;
+  }
+
+  *#expiries(): Generator<Instant> {
+    for (const [, tracked] of this.#entries()) yield tracked.expires;
+  }
+}
+
+/**
+ * What a host wants after a statement. IS_IN may answer about some sources only (5.2) or be one of several (4.2.16), so it adds
+ * and never takes away.
+ */
+function afterStatement(filter: SourceFilter, { type, sources }: HostStatement): SourceFilter {
+  const named = new Set(sources);
+  const without = filter.sources.filter((source) => !named.has(source));
+  switch (type) {
+    case "is-ex":
+    case "to-ex":
+      return filterOf("exclude", sources);
+    case "to-in":
+      return filterOf("include", sources);
+    case "is-in":
+    case "allow":
+      return filter.mode === "include"
+        ? filterOf("include", [...filter.sources, ...sources])
+        : filterOf("exclude", without);
+    case "block":
+      return filter.mode === "include"
+        ? filterOf("include", without)
+        : filterOf("exclude", [...filter.sources, ...sources]);
+  }
+}
