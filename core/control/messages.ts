@@ -3,14 +3,16 @@
 // 91 notice. Byte strings are octets; spans are whole milliseconds; calendar times are milliseconds since 1970.
 import * as v from "valibot";
 
+/** Over any buffer, so that what ports hand out can be sent. */
+const octets = v.custom<Uint8Array>((value) => value instanceof Uint8Array, "must be a byte string");
 const bytes = (length: number) =>
   v.pipe(
-    v.instance(Uint8Array),
+    octets,
     v.check((b) => b.length === length, `must be ${length} octets`),
   );
 const bytesBetween = (least: number, most: number) =>
   v.pipe(
-    v.instance(Uint8Array),
+    octets,
     v.check((b) => b.length >= least && b.length <= most, `must be ${least} to ${most} octets`),
   );
 const whole = (least: number, most: number) => v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));

@@ -1,0 +1,81 @@
+// What the set-top machine hears and what it wants done. The patent's message numbers stand at each.
+import type { Ipv4 } from "../base/ipv4.ts";
+import type { EpochKey, Message, Notice, Position, StreamParameters } from "../control/messages.ts";
+import type { JournalEntry } from "../ports/journal.ts";
+
+/** A channel this device may tune to; any-source without `source`, source-specific with it. */
+export interface Channel {
+  readonly id: string;
+  readonly group: Ipv4;
+  readonly port: number;
+  readonly source?: Ipv4;
+}
+
+/** What the data plane saw in a channel's stream. `clear`: the first packet opened under a newer epoch. */
+export type StreamSign =
+  | { readonly kind: "clear"; readonly epoch: number }
+  | { readonly kind: "unknown-epoch"; readonly epoch: number }
+  | { readonly kind: "position-lost" };
+
+export type SettopEvent =
+  | { readonly kind: "tune"; readonly channel: string }
+  | { readonly kind: "stop"; readonly channel: string }
+  /** Stops `from`, or everything when it is absent, and tunes to `channel`. */
+  | { readonly kind: "zap"; readonly channel: string; readonly from?: string }
+  /** Stops everything; `finished` follows when all stops are acknowledged. */
+  | { readonly kind: "quit" }
+  /** The configuration was read again; viewings of channels that are gone or have moved end. */
+  | { readonly kind: "channels"; readonly channels: readonly Channel[] }
+  /** 76, 86 or 95, opened and checked by the link. */
+  | { readonly kind: "answer"; readonly message: Message }
+  /** 91, its signature verified by the link; it may be one that the broker has kept for long. */
+  | { readonly kind: "notice"; readonly notice: Notice }
+  /** The broker is there and every subscription acknowledged, or it is gone. */
+  | { readonly kind: "link"; readonly up: boolean }
+  | { readonly kind: "joined"; readonly channel: string }
+  | { readonly kind: "join-failed"; readonly channel: string; readonly why: string }
+  | { readonly kind: "stream"; readonly channel: string; readonly sign: StreamSign };
+
+/** Why a command was not done. */
+export type Refusal =
+  | "settop.unknown-channel"
+  | "settop.already-tuned"
+  | "settop.not-tuned"
+  | "settop.too-many-channels"
+  | "settop.quitting";
+
+/** What came in and was not used. */
+export type SettopDrop =
+  | "settop.answer-unexpected"
+  | "settop.message-unexpected"
+  | "settop.grant-unusable"
+  | "settop.notice-unwatched"
+  | "settop.notice-stale"
+  | "settop.stop-forgotten";
+
+export type SettopEffect =
+  /** 71: open a socket on the group and join it; `joined` or `join-failed` is the answer. */
+  | { readonly kind: "join"; readonly channel: Channel }
+  /** 81: leave the group and close the socket. */
+  | { readonly kind: "leave"; readonly channel: Channel }
+  /** Hear the notices (91) of a channel from now on, or no longer. */
+  | { readonly kind: "watch"; readonly channel: string }
+  | { readonly kind: "unwatch"; readonly channel: string }
+  /** 73, 83 or 92, for the key server. */
+  | { readonly kind: "send"; readonly message: Message }
+  /** Everything that must survive a power cut, durable before the effects that follow. */
+  | { readonly kind: "remember"; readonly entries: readonly JournalEntry[] }
+  /** A receiver for these parameters; replaces the one before and its keys. */
+  | { readonly kind: "receive"; readonly channel: string; readonly stream: StreamParameters }
+  | { readonly kind: "install"; readonly channel: string; readonly key: EpochKey }
+  | { readonly kind: "retire"; readonly channel: string; readonly epoch: number }
+  | { readonly kind: "position"; readonly channel: string; readonly position: Position }
+  /** Erase every key of the channel: nothing comes out until another `receive`. */
+  | { readonly kind: "silence"; readonly channel: string }
+  | { readonly kind: "note"; readonly note: Note; readonly channel: string; readonly text: string }
+  | { readonly kind: "refused"; readonly refusal: Refusal; readonly channel: string }
+  /** After `quit`: every reception is closed and acknowledged. */
+  | { readonly kind: "finished" };
+
+/** What a person may want to read in the log. */
+export type Note = "granted" | "denied" | "busy" | "reception-ended" | "stopped" | "acknowledged" | "join-failed";
