@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ReplayWindow, WINDOW } from "./replay-window.ts";
+
+/** The slow obvious model: everything ever accepted. */
+class Model {
+  readonly #seen = new Set<number>();
+  #highest = -1;
+
+  check(index: number): string {
+    if (index <= this.#highest - WINDOW) return "srtp.too-old";
+    return this.#seen.has(index) ? "srtp.replayed" : "fresh";
+  }
+
+  accept(index: number): void {
+    this.#seen.add(index);
+    this.#highest = Math.max(this.#highest, index);
+  }
+}
+
+function generator(seed: number): (limit: number) => number {
+  let state = seed >>> 0;
+  return (limit) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * limit);
+  };
+}
+
+test("the window agrees with a set of everything accepted, over 200,000 indices that jump, repeat and come late", () => {
+  const below = generator(20021117);
+  const window = new ReplayWindow();
+  const model = new Model();
+  let base = 2 ** 47 - 500_000;
+  for (let i = 0; i < 200_000; i++) {
+    const step = below(100);
+    if (step < 2) base += below(3 * WINDOW);
+    else if (step < 60) base += 1;
+    const index = step < 70 ? base : base - below(2 * WINDOW);
+    const verdict = window.check(index);
+    assert.equal(verdict, model.check(index), `index ${index} in step ${i}`);
+    if (verdict !== "fresh") continue;
+    window.accept(index);
+    model.accept(index);
+  }
+});
+
+test("a check moves nothing", () => {
+  const window = new ReplayWindow();
+  window.accept(5);
+  assert.equal(window.check(9_000_000), "fresh");
+  assert.equal(window.check(5), "srtp.replayed");
+  assert.equal(window.highest, 5);
+});
