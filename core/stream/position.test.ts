@@ -1,0 +1,160 @@
+// Where is the stream? Each test is a failure that other implementations have shown.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { writeUint16 } from "../base/bytes.ts";
+import { StreamReceiver } from "./receiver.ts";
+import { masterOf, packetOf, pair, rekey, SSRC, skip, testCiphers } from "./stream.fixture.test.ts";
+
+const SUITE = "AEAD_AES_128_GCM";
+
+/** A receiver that has the keys of epoch 1 and is told (roc, seq). */
+function joiner(roc: number, seq: number): StreamReceiver {
+  const receiver = new StreamReceiver({ ciphers: testCiphers, suite: SUITE, mkiLength: 4, ssrc: SSRC });
+  const { key, salt } = masterOf(SUITE, 1);
+  receiver.install(1, key, salt);
+  receiver.position(roc, seq);
+  return receiver;
+}
+
+test("ROC poisoned by an unauthenticated packet (sipsorcery#1663): forged sequence numbers move nothing", () => {
+  const { sender, receiver } = pair(0x4fff0);
+  assert.equal(receiver.unprotect(packetOf(sender)), 52);
+  const forged = packetOf(sender);
+  for (const [sequence, drop] of [
+    [0, "srtp.bad-tag"],
+    [0xffff, "srtp.bad-tag"],
+    [0x7fef, "srtp.bad-tag"],
+    [0x8000, "srtp.too-old"],
+    [0x9000, "srtp.bad-tag"],
+  ] as const) {
+    const packet = forged.slice();
+    writeUint16(packet, 2, sequence);
+    assert.equal(receiver.unprotect(packet), drop);
+    assert.deepEqual(receiver.highest, { roc: 4, seq: 0xfff0 });
+  }
+  for (let n = 0; n < 100; n++) assert.equal(receiver.unprotect(packetOf(sender)), 52);
+});
+
+test("first packets lost near a wrap (SymphonyMediaBridge#386): told the position before it, joins after it", () => {
+  const { sender } = pair(0x2fffe);
+  const receiver = joiner(2, 0xfffe);
+  skip(sender, 5);
+  assert.equal(receiver.unprotect(packetOf(sender)), 52);
+  assert.deepEqual(receiver.highest, { roc: 3, seq: 3 });
+});
+
+test("ROC reset on rekey (rtpengine#107): the roll-over counter goes on across keys", () => {
+  const ends = pair(0x70010);
+  assert.equal(ends.receiver.unprotect(packetOf(ends.sender)), 52);
+  rekey(ends, 2);
+  assert.equal(ends.receiver.unprotect(packetOf(ends.sender)), 52);
+  assert.deepEqual(ends.receiver.highest, { roc: 7, seq: 0x11 });
+});
+
+test("rekey exactly across a wrap of the sequence number, with packets of both keys out of order", () => {
+  const ends = pair(0x2fffc);
+  const before = [packetOf(ends.sender), packetOf(ends.sender), packetOf(ends.sender), packetOf(ends.sender)];
+  rekey(ends, 2);
+  const after = [packetOf(ends.sender), packetOf(ends.sender)];
+  for (const packet of [before[0], before[2], after[1], before[1], after[0], before[3]]) {
+    assert.equal(ends.receiver.unprotect(packet ?? new Uint8Array()), 52);
+  }
+  assert.equal(ends.receiver.statistics.lost, 0);
+  assert.deepEqual(ends.receiver.highest, { roc: 3, seq: 1 });
+});
+
+test("a key that arrives late (oscam-patched-old#94): the picture goes on with the first packet after it", () => {
+  const { sender, receiver } = pair();
+  assert.equal(receiver.unprotect(packetOf(sender)), 52);
+  const { key, salt } = masterOf(SUITE, 2);
+  sender.install(2, key, salt);
+  sender.switchTo(2);
+  for (let n = 0; n < 40; n++) assert.equal(receiver.unprotect(packetOf(sender)), "srtp.unknown-mki");
+  receiver.install(2, key, salt);
+  assert.equal(receiver.unprotect(packetOf(sender)), 52);
+  assert.equal(receiver.positionLost, false);
+});
+
+test("key change without stopping the stream (tsduck#1141): 50 keys, every packet opens", () => {
+  const ends = pair(0xff00);
+  for (let epoch = 2; epoch < 52; epoch++) {
+    rekey(ends, epoch);
+    for (let n = 0; n < 20; n++) assert.equal(ends.receiver.unprotect(packetOf(ends.sender)), 52);
+  }
+  assert.equal(ends.receiver.statistics.lost, 0);
+});
+
+test("late join (libsrtp#608, Kurento#587): a position one turn too low, or one too high, is corrected by the first packet", () => {
+  for (const roc of [6, 7, 8]) {
+    const { sender } = pair(0x70100);
+    const receiver = joiner(roc, 0x100);
+    assert.equal(receiver.unprotect(packetOf(sender)), 52);
+    assert.deepEqual(receiver.highest, { roc: 7, seq: 0x100 });
+  }
+});
+
+test("a first packet that is forged does not spoil the join", () => {
+  const { sender } = pair(0x70100);
+  const receiver = joiner(7, 0x100);
+  const forged = packetOf(sender);
+  forged[20] = (forged[20] ?? 0) ^ 1;
+  assert.equal(receiver.unprotect(forged), "srtp.bad-tag");
+  assert.equal(receiver.unprotect(packetOf(sender)), 52);
+});
+
+test("a position that is wrong by two turns is reported as lost after 16 packets, and asking again repairs it", () => {
+  const { sender } = pair(0x70100);
+  const receiver = joiner(5, 0x100);
+  for (let n = 0; n < 15; n++) assert.equal(receiver.unprotect(packetOf(sender)), "srtp.bad-tag");
+  assert.equal(receiver.positionLost, false);
+  receiver.unprotect(packetOf(sender));
+  assert.equal(receiver.positionLost, true);
+  receiver.position(7, 0x100);
+  assert.equal(receiver.positionLost, false);
+  assert.equal(receiver.unprotect(packetOf(sender)), 52);
+});
+
+test("a SEQ wrap inside an outage (werift recovers from none): the neighbouring turns are tried after four failures", () => {
+  for (const missed of [20_000, 40_000, 60_000, 90_000]) {
+    const { sender, receiver } = pair(0x1f000);
+    assert.equal(receiver.unprotect(packetOf(sender)), 52);
+    skip(sender, missed);
+    const results = Array.from({ length: 8 }, () => receiver.unprotect(packetOf(sender)));
+    assert.equal(results.at(-1), 52, `after ${missed} missed packets`);
+    assert.ok(results.indexOf(52) <= 4);
+  }
+});
+
+test("an outage of two turns and more is reported as lost; the position from the next grant repairs it", () => {
+  const { sender, receiver } = pair(0x11000);
+  assert.equal(receiver.unprotect(packetOf(sender)), 52);
+  skip(sender, 200_000);
+  for (let n = 0; n < 16; n++) assert.notEqual(receiver.unprotect(packetOf(sender)), 52);
+  assert.equal(receiver.positionLost, true);
+  const { roc, seq } = sender.position();
+  receiver.position(roc, seq);
+  assert.equal(receiver.unprotect(packetOf(sender)), 52);
+  assert.equal(receiver.statistics.resynchronised, 1);
+});
+
+test("a sender that started again far ahead is followed from the position in the grant of its new epoch", () => {
+  const { receiver, sender } = pair(0x11000);
+  assert.equal(receiver.unprotect(packetOf(sender)), 52);
+  const restarted = pair(0x900_0000);
+  const { key, salt } = masterOf(SUITE, 2);
+  restarted.sender.install(2, key, salt);
+  restarted.sender.switchTo(2);
+  assert.equal(receiver.unprotect(packetOf(restarted.sender)), "srtp.unknown-mki");
+  receiver.install(2, key, salt);
+  receiver.position(0x900, 0);
+  assert.equal(receiver.unprotect(packetOf(restarted.sender)), 52);
+});
+
+test("a position cannot make the receiver take old packets again", () => {
+  const { receiver, sender } = pair(0x50000);
+  const recorded = Array.from({ length: 2000 }, () => packetOf(sender));
+  for (const packet of recorded) assert.equal(receiver.unprotect(packet.slice()), 52);
+  receiver.position(2, 0);
+  for (const packet of recorded) assert.equal(typeof receiver.unprotect(packet.slice()), "string");
+  assert.equal(receiver.statistics.received, 2000);
+});
