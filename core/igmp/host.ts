@@ -1,0 +1,317 @@
+// The host side of IGMP on one interface (RFC 3376 section 5, RFC 2236): a set-top's kernel, or the upstream of a proxy (RFC 4605).
+import { ALL_SYSTEMS, ANY, type Ipv4, isSourceSpecific } from "../base/ipv4.ts";
+import type { Machine } from "../base/machine.ts";
+import { after, type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
+import type { Entropy } from "../ports/entropy.ts";
+import { type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
+import { destinationAddress, hasRouterAlert } from "./ip-header.ts";
+import { OLDER_LENGTH, type OlderKind, writeOlder } from "./older.ts";
+import { checkPacket, groupOf, type IgmpDrop, senderOf } from "./packet.ts";
+import { type IgmpVersion, type Query, readQuery } from "./query.ts";
+import { type ReportRecord, reportLength, splitReports, writeReport } from "./report.ts";
+import { Wish } from "./wish.ts";
+
+export interface MulticastHostOptions {
+  /** The newest version to speak; default 3. */
+  readonly version?: IgmpVersion;
+  /** Default 2; a v3 query's QRV takes its place. */
+  readonly robustness?: number;
+  /** 8.11 and RFC 2236 8.10: within this the repeats of a change go out; default 1 s for v3, 10 s for v1 and v2. */
+  readonly unsolicitedReportInterval?: Duration;
+  /** For the Older Version Querier Present timeout (8.12, erratum 4375); default 125 s. */
+  readonly queryInterval?: Duration;
+  /** 9.1: hosts SHOULD ignore v2 and v3 queries without it; default false, as many queriers leave it out. */
+  readonly requireRouterAlert?: boolean;
+  /** Default 1024. */
+  readonly maxGroups?: number;
+}
+
+export type MulticastHostEvent =
+  | { readonly kind: "up"; readonly address: Ipv4 }
+  | { readonly kind: "down" }
+  /** The interface state of 3.2 for one group; INCLUDE({}) leaves. 224.0.0.1 is never spoken of and is ignored. */
+  | { readonly kind: "want"; readonly group: Ipv4; readonly filter: SourceFilter }
+  /** A whole IPv4 packet heard on the interface. */
+  | { readonly kind: "packet"; readonly bytes: Uint8Array };
+
+export type MulticastHostDrop =
+  | IgmpDrop
+  | "host.down"
+  | "host.too-many-groups"
+  | "host.query-destination"
+  | "host.no-router-alert";
+
+export type MulticastHostEffect =
+  | { readonly kind: "send"; readonly packet: Uint8Array }
+  /** 7.2.1: the Host Compatibility Mode changed. */
+  | { readonly kind: "mode"; readonly version: IgmpVersion }
+  | { readonly kind: "drop"; readonly reason: MulticastHostDrop };
+
+type Effect = MulticastHostEffect;
+
+export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostEffect> {
+  readonly #entropy: Entropy;
+  readonly #version: IgmpVersion;
+  readonly #unsolicited: Duration | undefined;
+  readonly #requireRouterAlert: boolean;
+  readonly #maxGroups: number;
+  readonly #wishes = new Map<Ipv4, Wish>();
+  #address: Ipv4 | undefined;
+  #robustness: number;
+  #queryInterval: Duration;
+  #v1Until: Instant | undefined;
+  #v2Until: Instant | undefined;
+  /** The mode that was last told. */
+  #mode: IgmpVersion;
+  /** 5.1: one retransmission timer for the interface. */
+  #changeAt: Instant | undefined;
+  /** 5.2 rule 2: the interface timer for General Queries. */
+  #generalAt: Instant | undefined;
+
+  constructor(entropy: Entropy, options: MulticastHostOptions = {}) {
+    this.#entropy = entropy;
+    this.#version = options.version ?? 3;
+    this.#mode = this.#version;
+    this.#robustness = options.robustness ?? 2;
+    this.#unsolicited = options.unsolicitedReportInterval;
+    this.#queryInterval = options.queryInterval ?? seconds(125);
+    this.#requireRouterAlert = options.requireRouterAlert ?? false;
+    this.#maxGroups = options.maxGroups ?? 1024;
+  }
+
+  receive(now: Instant, event: MulticastHostEvent): readonly Effect[] {
+    return [...this.poll(now), ...this.#take(now, event)];
+  }
+
+  #take(now: Instant, event: MulticastHostEvent): Effect[] {
+    switch (event.kind) {
+      case "up":
+        return this.#up(now, event.address);
+      case "down":
+        return this.#down();
+      case "want":
+        return this.#want(now, event.group, event.filter);
+      case "packet":
+        return this.#packet(now, event.bytes);
+    }
+  }
+
+  #up(now: Instant, address: Ipv4): Effect[] {
+    if (this.#address === address) return [];
+    this.#address = address;
+    for (const wish of this.#wishes.values()) wish.announce(this.#robustness);
+    return this.#tellChanges(now, [...this.#wishes.values()]);
+  }
+
+  #down(): Effect[] {
+    this.#address = undefined;
+    this.#v1Until = undefined;
+    this.#v2Until = undefined;
+    this.#cancelAll();
+    return [];
+  }
+
+  #want(now: Instant, group: Ipv4, filter: SourceFilter): Effect[] {
+    if (group === ALL_SYSTEMS) return [];
+    const known = this.#wishes.get(group);
+    if (known === undefined && wantsNothing(filter)) return [];
+    if (known === undefined && this.#wishes.size >= this.#maxGroups) return [dropped("host.too-many-groups")];
+    const wish = known ?? new Wish(group);
+    this.#wishes.set(group, wish);
+    if (sameFilter(wish.filter, filter)) return [];
+    const before = wish.filter;
+    wish.change(filter, this.#robustness);
+    if (this.#address === undefined) return this.#forgetQuietly(wish);
+    // RFC 4605 4.1: to an older querier only the creation and the end of a membership are told.
+    if (this.#mode < 3 && !wantsNothing(before) && !wantsNothing(filter)) wish.cancel();
+    return this.#tellChanges(now, [wish]);
+  }
+
+  #forgetQuietly(wish: Wish): Effect[] {
+    wish.cancel();
+    if (wish.isOver) this.#wishes.delete(wish.group);
+    return [];
+  }
+
+  #packet(now: Instant, bytes: Uint8Array): Effect[] {
+    if (this.#address === undefined) return [dropped("host.down")];
+    const packet = checkPacket(bytes);
+    if (typeof packet === "string") return [dropped(packet)];
+    switch (packet.kind) {
+      case "v1Query":
+      case "v2Query":
+      case "v3Query":
+        return this.#query(now, readQuery(packet), bytes);
+      case "v1Report":
+      case "v2Report":
+        return senderOf(packet) === this.#address ? [] : this.#suppress(groupOf(packet));
+      case "v3Report":
+      case "leave":
+        return [];
+    }
+  }
+
+  // RFC 2236 section 3: another member has said it, so we need not. v3 has no suppression.
+  #suppress(group: Ipv4): Effect[] {
+    if (this.#mode < 3) this.#wishes.get(group)?.cancel();
+    return [];
+  }
+
+  #query(now: Instant, query: Query, bytes: Uint8Array): Effect[] {
+    const refused = this.#refuse(query, bytes);
+    if (refused !== undefined) return [dropped(refused)];
+    const mode = query.group === ANY ? this.#heardVersion(now, query) : [];
+    this.#adopt(query);
+    this.#schedule(now, query);
+    return mode;
+  }
+
+  // 9.1: forged unicast general queries, and those that routers did not see, are not answered.
+  #refuse(query: Query, bytes: Uint8Array): MulticastHostDrop | undefined {
+    if (query.group === ANY && destinationAddress(bytes) !== ALL_SYSTEMS) return "host.query-destination";
+    if (this.#requireRouterAlert && query.version > 1 && !hasRouterAlert(bytes)) return "host.no-router-alert";
+    return undefined;
+  }
+
+  // 7.2.1 and 8.12: an older General Query sets the compatibility mode for robustness intervals and a response.
+  #heardVersion(now: Instant, query: Query): Effect[] {
+    const until = after(now, milliseconds(this.#robustness * this.#queryInterval + query.maxResponse));
+    if (query.version === 1) this.#v1Until = until;
+    if (query.version === 2) this.#v2Until = until;
+    return this.#updateMode(now);
+  }
+
+  #updateMode(now: Instant): Effect[] {
+    if (this.#v1Until !== undefined && this.#v1Until <= now) this.#v1Until = undefined;
+    if (this.#v2Until !== undefined && this.#v2Until <= now) this.#v2Until = undefined;
+    const heard: IgmpVersion = this.#v1Until !== undefined ? 1 : this.#v2Until !== undefined ? 2 : 3;
+    const mode = heard < this.#version ? heard : this.#version;
+    if (mode === this.#mode) return [];
+    this.#mode = mode;
+    this.#cancelAll();
+    return [{ kind: "mode", version: mode }];
+  }
+
+  #cancelAll(): void {
+    this.#changeAt = undefined;
+    this.#generalAt = undefined;
+    for (const wish of this.#wishes.values()) {
+      wish.cancel();
+      if (wish.isOver) this.#wishes.delete(wish.group);
+    }
+  }
+
+  // 4.1.6, 4.1.7: the querier's robustness and interval are everybody's.
+  #adopt(query: Query): void {
+    if (query.robustness > 0) this.#robustness = query.robustness;
+    if (query.queryInterval > 0) this.#queryInterval = query.queryInterval;
+  }
+
+  // 5.2: never at once, but after a delay by lot, against an implosion of answers.
+  #schedule(now: Instant, query: Query): void {
+    const at = after(now, this.#within(query.maxResponse));
+    if (query.group !== ANY) {
+      const wish = this.#wishes.get(query.group);
+      if (wish !== undefined && !this.#generalBefore(at)) wish.ask(at, query.sources);
+    } else if (this.#mode === 3) {
+      this.#generalAt = earliest([this.#generalAt, at]);
+    } else {
+      for (const wish of this.#wishes.values()) wish.ask(after(now, this.#within(query.maxResponse)), []);
+    }
+  }
+
+  // 5.2 rule 1: the pending answer to a General Query says it all, and sooner.
+  #generalBefore(at: Instant): boolean {
+    return this.#generalAt !== undefined && this.#generalAt <= at;
+  }
+
+  /** A delay in (0, longest]. */
+  #within(longest: Duration): Duration {
+    return milliseconds(longest > 0 ? longest - this.#entropy.below(longest) : 0);
+  }
+
+  poll(now: Instant): readonly Effect[] {
+    const due = this.nextDeadline();
+    if (due === undefined || due > now) return [];
+    const mode = this.#updateMode(now);
+    return [...mode, ...this.#answerGeneral(now), ...this.#answerSpecific(now), ...this.#repeatChanges(now)];
+  }
+
+  nextDeadline(): Instant | undefined {
+    const responses = Array.from(this.#wishes.values(), (wish) => wish.responseAt);
+    return earliest([this.#v1Until, this.#v2Until, this.#changeAt, this.#generalAt, ...responses]);
+  }
+
+  #answerGeneral(now: Instant): Effect[] {
+    if (this.#generalAt === undefined || this.#generalAt > now) return [];
+    this.#generalAt = undefined;
+    return this.#reports([...this.#wishes.values()].flatMap((wish) => wish.currentRecords()));
+  }
+
+  #answerSpecific(now: Instant): Effect[] {
+    const due = [...this.#wishes.values()].filter((wish) => wish.responseAt !== undefined && wish.responseAt <= now);
+    const records = due.flatMap((wish) => wish.responseRecords());
+    if (this.#mode === 3) return this.#reports(records);
+    return due.flatMap((wish) => (wantsNothing(wish.filter) ? [] : this.#older(wish.group, false)));
+  }
+
+  #repeatChanges(now: Instant): Effect[] {
+    if (this.#changeAt === undefined || this.#changeAt > now) return [];
+    this.#changeAt = undefined;
+    return this.#tellChanges(
+      now,
+      [...this.#wishes.values()].filter((wish) => wish.changePending),
+    );
+  }
+
+  /** One transmission of what changed in these groups; arms the timer for the next. */
+  #tellChanges(now: Instant, wishes: readonly Wish[]): Effect[] {
+    const pending = wishes.filter((wish) => wish.changePending);
+    const records = pending.flatMap((wish) => wish.changeRecords());
+    const effects = this.#mode === 3 ? this.#reports(records) : pending.flatMap((wish) => this.#olderChange(wish));
+    for (const wish of wishes) if (wish.isOver) this.#wishes.delete(wish.group);
+    if ([...this.#wishes.values()].some((wish) => wish.changePending)) {
+      this.#changeAt ??= after(now, this.#within(this.#repeatWithin()));
+    }
+    return effects;
+  }
+
+  #repeatWithin(): Duration {
+    return this.#unsolicited ?? seconds(this.#mode === 3 ? 1 : 10);
+  }
+
+  // RFC 2236 section 3: a join is repeated, a leave is said once.
+  #olderChange(wish: Wish): Effect[] {
+    const leaving = wantsNothing(wish.filter);
+    if (leaving) wish.cancel();
+    return this.#older(wish.group, leaving);
+  }
+
+  // RFC 4604 2.2.1: v1 and v2 cannot speak of source-specific groups. RFC 1112: v1 leaves in silence.
+  #older(group: Ipv4, leaving: boolean): Effect[] {
+    if (isSourceSpecific(group) || (leaving && this.#mode === 1)) return [];
+    const kind: OlderKind = leaving ? "leave" : this.#mode === 1 ? "v1Report" : "v2Report";
+    return [{ kind: "send", packet: writeOlder(new Uint8Array(OLDER_LENGTH), this.#address ?? ANY, kind, group) }];
+  }
+
+  #reports(records: readonly ReportRecord[]): Effect[] {
+    return splitReports(records).map((report) => ({
+      kind: "send",
+      packet: writeReport(new Uint8Array(reportLength(report)), this.#address ?? ANY, report),
+    }));
+  }
+
+  /** The Host Compatibility Mode (7.2.1). */
+  get mode(): IgmpVersion {
+    return this.#mode;
+  }
+
+  /** What this host wants now. */
+  wishes(): readonly { readonly group: Ipv4; readonly filter: SourceFilter }[] {
+    return [...this.#wishes.values()]
+      .filter(({ filter }) => !wantsNothing(filter))
+      .map(({ group, filter }) => ({ group, filter }));
+  }
+}
+
+const dropped = (reason: MulticastHostDrop): Effect => ({ kind: "drop", reason });

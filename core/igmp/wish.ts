@@ -1,0 +1,121 @@
+// What a host wants of one group, and what it still has to say about it (RFC 3376 5.1 and 5.2).
+import type { Ipv4 } from "../base/ipv4.ts";
+import { earliest, type Instant } from "../base/time.ts";
+import { type FilterMode, NO_SOURCE, type SourceFilter, wantsNothing } from "./filter.ts";
+import type { RecordType, ReportRecord } from "./report.ts";
+
+/** Beyond these, a complete statement takes the place of single sources. */
+const MAX_CHANGED = 1024;
+const MAX_ASKED = 1024;
+
+const CURRENT: Readonly<Record<FilterMode, RecordType>> = { include: "is-in", exclude: "is-ex" };
+const CHANGED_TO: Readonly<Record<FilterMode, RecordType>> = { include: "to-in", exclude: "to-ex" };
+
+interface Pending {
+  readonly at: Instant;
+  /** undefined: asked about the whole group. */
+  readonly sources: ReadonlySet<Ipv4> | undefined;
+}
+
+export class Wish {
+  readonly group: Ipv4;
+  filter: SourceFilter = NO_SOURCE;
+  /** 5.1: how often the filter mode change, and each source change, is still to be sent. */
+  #modeLeft = 0;
+  readonly #sourcesLeft = new Map<Ipv4, number>();
+  #response: Pending | undefined;
+
+  constructor(group: Ipv4) {
+    this.group = group;
+  }
+
+  /** Takes a new filter and notes what to say `times` times. */
+  change(filter: SourceFilter, times: number): void {
+    const before = this.filter;
+    this.filter = filter;
+    if (before.mode !== filter.mode) this.announce(times);
+    else for (const source of difference(before.sources, filter.sources)) this.#sourcesLeft.set(source, times);
+    if (this.#sourcesLeft.size > MAX_CHANGED) this.announce(times);
+  }
+
+  /** Says the whole filter `times` times. */
+  announce(times: number): void {
+    this.#modeLeft = times;
+    this.#sourcesLeft.clear();
+  }
+
+  get changePending(): boolean {
+    return this.#modeLeft > 0 || this.#sourcesLeft.size > 0;
+  }
+
+  /** Nothing wanted and nothing left to say. */
+  get isOver(): boolean {
+    return wantsNothing(this.filter) && !this.changePending;
+  }
+
+  /** 5.1: the state change as it is to be told now; each call is one transmission. */
+  changeRecords(): ReportRecord[] {
+    const changed = [...this.#sourcesLeft.keys()];
+    for (const source of changed) this.#countDown(source);
+    if (this.#modeLeft > 0) {
+      this.#modeLeft--;
+      return [this.#record(CHANGED_TO[this.filter.mode], this.filter.sources)];
+    }
+    const listed = new Set(this.filter.sources);
+    const wanted = changed.filter((source) => listed.has(source) === (this.filter.mode === "include"));
+    const unwanted = changed.filter((source) => !wanted.includes(source));
+    // 5.1: a record without sources is left out.
+    return [this.#record("allow", wanted), this.#record("block", unwanted)].filter(({ sources }) => sources.length > 0);
+  }
+
+  #countDown(source: Ipv4): void {
+    const left = this.#sourcesLeft.get(source) ?? 0;
+    if (left > 1) this.#sourcesLeft.set(source, left - 1);
+    else this.#sourcesLeft.delete(source);
+  }
+
+  #record(type: RecordType, sources: readonly Ipv4[]): ReportRecord {
+    return { type, group: this.group, sources };
+  }
+
+  /** 5.2 rules 3 to 5: a specific query, to be answered at `at`; an answer that is due sooner stays due then. */
+  ask(at: Instant, sources: readonly Ipv4[]): void {
+    const pending = this.#response;
+    const due = earliest([pending?.at, at]) ?? at;
+    const whole = sources.length === 0 || (pending !== undefined && pending.sources === undefined);
+    const asked = new Set([...(pending?.sources ?? []), ...sources]);
+    this.#response = { at: due, sources: whole || asked.size > MAX_ASKED ? undefined : asked };
+  }
+
+  get responseAt(): Instant | undefined {
+    return this.#response?.at;
+  }
+
+  /** 5.2: the answer to the specific queries, which are answered with it; none when nothing asked about is wanted. */
+  responseRecords(): ReportRecord[] {
+    const asked = this.#response?.sources;
+    this.#response = undefined;
+    if (asked === undefined) return this.currentRecords();
+    const listed = new Set(this.filter.sources);
+    const wanted = [...asked].filter((source) => listed.has(source) === (this.filter.mode === "include"));
+    return wanted.length === 0 ? [] : [this.#record("is-in", wanted)];
+  }
+
+  /** The whole state, as a General Query asks for it. */
+  currentRecords(): ReportRecord[] {
+    return wantsNothing(this.filter) ? [] : [this.#record(CURRENT[this.filter.mode], this.filter.sources)];
+  }
+
+  /** 7.2.1: a change of the compatibility mode cancels what was pending. */
+  cancel(): void {
+    this.#modeLeft = 0;
+    this.#sourcesLeft.clear();
+    this.#response = undefined;
+  }
+}
+
+function difference(a: readonly Ipv4[], b: readonly Ipv4[]): Ipv4[] {
+  const inA = new Set(a);
+  const inB = new Set(b);
+  return [...a.filter((source) => !inB.has(source)), ...b.filter((source) => !inA.has(source))];
+}
