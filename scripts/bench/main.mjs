@@ -1,0 +1,47 @@
+// npm run bench [-- --json FILE] [PART-OF-A-NAME...]: what sealcast costs beside the plainest thing that does the same job.
+// Each module here exports run(): figures { name, unit, ours, against, theirs }; ratio = ours / theirs is added.
+import { readdirSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { step } from "../checks/steps.mjs";
+
+const { values, positionals } = parseArgs({ options: { json: { type: "string" } }, allowPositionals: true });
+
+/** Three digits that matter. */
+const rounded = (/** @type {number} */ value) =>
+  Number(value.toPrecision(value >= 1000 ? Math.ceil(Math.log10(value)) : 3));
+
+/**
+ * @typedef {{ name: string, unit: string, ours: number, against: string, theirs: number }} Measured
+ * @param {Measured} figure
+ */
+function withRatio({ name, unit, ours, against, theirs }) {
+  return { name, unit, ours: rounded(ours), against, theirs: rounded(theirs), ratio: rounded(ours / theirs) };
+}
+
+/** @param {ReturnType<typeof withRatio>} figure */
+function print({ name, unit, ours, against, theirs, ratio }) {
+  process.stdout.write(`${name}: ${ours} ${unit}; ${against}: ${theirs} ${unit}; ratio ${ratio}\n`);
+}
+
+if (!step("set-up", "./scripts/setup", []) || !step("types", "node_modules/.bin/tsc", ["-b"])) process.exit(1);
+
+const modules = readdirSync(import.meta.dirname)
+  .filter((name) => name.endsWith(".mjs") && name !== "main.mjs")
+  .filter((name) => positionals.length === 0 || positionals.some((part) => name.includes(part)))
+  .sort();
+const figures = [];
+let failed = 0;
+for (const name of modules) {
+  try {
+    const { run } = await import(`./${name}`);
+    for (const figure of await run()) {
+      figures.push(withRatio(figure));
+      print(figures[figures.length - 1]);
+    }
+  } catch (error) {
+    failed += 1;
+    process.stdout.write(`${name}: FAILED: ${error instanceof Error ? error.stack : error}\n`);
+  }
+}
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ figures }, undefined, 2)}\n`);
+process.exit(failed === 0 ? 0 : 1);
