@@ -66,7 +66,7 @@ export class RouterInterface implements Machine<Event, Effect> {
       case "up":
         return this.#up(now, event.address);
       case "down":
-        return this.#down(now);
+        return this.#down();
       case "packet":
         return this.#packet(now, event.bytes, { port: event.port ?? "", mac: event.mac ?? "" });
       case "frame":
@@ -86,13 +86,13 @@ export class RouterInterface implements Machine<Event, Effect> {
     });
   }
 
-  #down(now: Instant): Effect[] {
+  #down(): Effect[] {
     this.#address = undefined;
     const effects = this.#electing(() => {
       this.#querier = new Querier(undefined);
       return [];
     });
-    return [...effects, ...this.#hosts.clear(now), ...this.#tell(now, this.#groups.clear())];
+    return [...effects, ...this.#hosts.clear(), ...this.#tell(this.#groups.clear())];
   }
 
   #packet(now: Instant, bytes: Uint8Array, where: Where): Effect[] {
@@ -127,7 +127,7 @@ export class RouterInterface implements Machine<Event, Effect> {
     const immediate = this.#isProvenLast(now, host, said);
     const tracked = this.#evidence === "packets" ? this.#track(now, host, said) : [];
     const changes = immediate ? this.#groups.end(said.group) : this.#change(now, said);
-    return [...tracked, ...this.#tell(now, changes)];
+    return [...tracked, ...this.#tell(changes)];
   }
 
   #change(now: Instant, said: Said): readonly GroupChange[] {
@@ -179,7 +179,7 @@ export class RouterInterface implements Machine<Event, Effect> {
     if (query.version === 3 && state.kind === "non-querier" && state.address === from) {
       this.#times = timesOf(adoptTimes(this.#config, query.robustness, query.queryInterval));
     }
-    return [...warning, ...election, ...this.#tell(now, this.#groups.heardQuery(now, query, this.#context()))];
+    return [...warning, ...election, ...this.#tell(this.#groups.heardQuery(now, query, this.#context()))];
   }
 
   #warnOfOlder(now: Instant, address: Ipv4, version: IgmpVersion): Effect[] {
@@ -208,7 +208,7 @@ export class RouterInterface implements Machine<Event, Effect> {
     if (due === undefined || due > now) return [];
     return [
       ...this.#electing(() => this.#generalQuery(now)),
-      ...this.#tell(now, this.#groups.poll(now, this.#context())),
+      ...this.#tell(this.#groups.poll(now, this.#context())),
       ...this.#hosts.poll(now),
     ];
   }
@@ -229,18 +229,18 @@ export class RouterInterface implements Machine<Event, Effect> {
     return { kind: "send", packet: writeQuery(new Uint8Array(queryLength(query)), this.#address ?? ANY, query) };
   }
 
-  #tell(now: Instant, changes: readonly GroupChange[]): Effect[] {
-    return changes.flatMap((change) => this.#effectsOf(now, change));
+  #tell(changes: readonly GroupChange[]): Effect[] {
+    return changes.flatMap((change) => this.#effectsOf(change));
   }
 
-  #effectsOf(now: Instant, change: GroupChange): Effect[] {
+  #effectsOf(change: GroupChange): Effect[] {
     switch (change.kind) {
       case "query":
         return [this.#send(change.group, change.query)];
       case "drop":
         return [change];
       case "membership":
-        return wantsNothing(change.filter) ? [change, ...this.#hosts.endGroup(now, change.group)] : [change];
+        return wantsNothing(change.filter) ? [change, ...this.#hosts.endGroup(change.group)] : [change];
     }
   }
 

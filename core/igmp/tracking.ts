@@ -61,7 +61,7 @@ export class HostTable {
     const key = `${host.port}|${host.address}|${host.mac}`;
     const known = this.#groups.get(said.group)?.get(key);
     const filter = afterStatement(known?.membership.filter ?? NO_SOURCE, said);
-    if (wantsNothing(filter)) return known === undefined ? [] : [this.#remove(known, key, "left", now)];
+    if (wantsNothing(filter)) return known === undefined ? [] : [this.#leave(now, known, key, said)];
     if (known !== undefined) return this.#refresh(now, known, filter, said, lifetime);
     if (this.#size >= this.#limit) return [{ kind: "drop", reason: "tracking.full" }];
     const membership = { host, group: said.group, filter, since: now, lastSeen: now, evidence: said.evidence };
@@ -86,20 +86,23 @@ export class HostTable {
     this.#next = earliest([this.#next, tracked.expires]);
   }
 
-  #remove(tracked: Tracked, key: string, cause: LeaveCause, now: Instant): HostChange {
-    const { group } = tracked.membership;
-    const hosts = this.#groups.get(group);
+  #leave(now: Instant, tracked: Tracked, key: string, { evidence }: HostStatement): HostChange {
+    tracked.membership = { ...tracked.membership, lastSeen: now, evidence };
+    return this.#remove(tracked, key, "left");
+  }
+
+  #remove({ membership }: Tracked, key: string, cause: LeaveCause): HostChange {
+    const hosts = this.#groups.get(membership.group);
     if (hosts?.delete(key)) this.#size--;
-    if (hosts?.size === 0) this.#groups.delete(group);
-    const lastSeen = cause === "left" ? now : tracked.membership.lastSeen;
-    return { kind: "host-left", membership: { ...tracked.membership, lastSeen }, cause };
+    if (hosts?.size === 0) this.#groups.delete(membership.group);
+    return { kind: "host-left", membership, cause };
   }
 
   /** Ends what has not been heard for its lifetime. */
   poll(now: Instant): readonly HostChange[] {
     if (this.#next === undefined || this.#next > now) return [];
     const gone = [...this.#entries()].filter(([, tracked]) => tracked.expires <= now);
-    const changes = gone.map(([key, tracked]) => this.#remove(tracked, key, "expired", now));
+    const changes = gone.map(([key, tracked]) => this.#remove(tracked, key, "expired"));
     this.#next = earliest(this.#expiries());
     return changes;
   }
@@ -109,16 +112,16 @@ export class HostTable {
   }
 
   /** Ends every membership of a group: the link as a whole no longer wants it. */
-  endGroup(now: Instant, group: Ipv4): readonly HostChange[] {
+  endGroup(group: Ipv4): readonly HostChange[] {
     const hosts = [...(this.#groups.get(group) ?? [])];
-    return hosts.map(([key, tracked]) => this.#remove(tracked, key, "expired", now));
+    return hosts.map(([key, tracked]) => this.#remove(tracked, key, "expired"));
   }
 
   /** Ends everything: the interface is down. */
-  clear(now: Instant): readonly HostChange[] {
+  clear(): readonly HostChange[] {
     const all = [...this.#entries()];
     this.#next = undefined;
-    return all.map(([key, tracked]) => this.#remove(tracked, key, "down", now));
+    return all.map(([key, tracked]) => this.#remove(tracked, key, "down"));
   }
 
   /**
