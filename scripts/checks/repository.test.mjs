@@ -34,6 +34,14 @@ test("every dependency is pinned to one version, the one in the lock file", () =
   }
 });
 
+test("the lock file holds every optional package, of other platforms too: npm ci refuses it otherwise", () => {
+  for (const [path, entry] of Object.entries(lock.packages)) {
+    for (const name of Object.keys(entry.optionalDependencies ?? {})) {
+      assert.ok(lock.packages[`node_modules/${name}`] ?? lock.packages[`${path}/node_modules/${name}`], name);
+    }
+  }
+});
+
 test("every script that package.json names exists", () => {
   for (const command of Object.values(manifest.scripts)) {
     for (const [path] of String(command).matchAll(/(?:scripts\/[\w./-]+|[\w.]+\.mjs)/g)) accessSync(path);
