@@ -1,6 +1,16 @@
 // One viewing of one channel: membership, keys, and the questions that keep them. The machine around it owns journal and stops.
 import { sameBytes } from "../base/bytes.ts";
-import { after, between, type Duration, earliest, type Instant, milliseconds, minutes, seconds } from "../base/time.ts";
+import {
+  after,
+  between,
+  type Duration,
+  earliest,
+  type Instant,
+  instant,
+  milliseconds,
+  minutes,
+  seconds,
+} from "../base/time.ts";
 import type { Denial, MessageOf, StreamParameters } from "../control/messages.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import { lengthsOf } from "../stream/suites.ts";
@@ -44,6 +54,8 @@ const LONGEST_DENIED_WAIT = minutes(10);
 const LIMIT_WAIT = seconds(1);
 const FIRST_GAP = seconds(1);
 const LONGEST_GAP = seconds(60);
+/** All set-tops hear an unknown epoch in the same packet. */
+const HINT_SPREAD = milliseconds(100);
 const REJOIN_WAIT = seconds(2);
 const LEAST_REFRESH = seconds(1);
 const LEAST_BUSY = milliseconds(200);
@@ -78,7 +90,12 @@ export class Viewing {
   #needsPosition = true;
   #denials = 0;
   #ends = 0;
-  #lastHint: { readonly at: Instant; readonly times: number } | undefined;
+  /** The last question that a sign of trouble caused, and how many in a row did not help. */
+  #hints: { readonly at: Instant | undefined; readonly times: number; readonly epoch: number } = {
+    at: undefined,
+    times: 0,
+    epoch: -1,
+  };
 
   constructor(channel: Channel, options: ViewingOptions, entropy: Entropy, now: Instant) {
     this.channel = channel;
@@ -230,30 +247,31 @@ export class Viewing {
     return undefined;
   }
 
-  /** The stream's own word. Signs about keys are unauthenticated, so each asks at most once in a growing gap. */
+  /** The stream's own word. Signs of trouble are unauthenticated, so questions they cause keep a growing gap. */
   sign(now: Instant, sign: StreamSign): void {
     switch (sign.kind) {
       case "clear":
-        this.#lastHint = undefined;
+        if (sign.epoch >= this.#hints.epoch) this.#hints = { ...this.#hints, times: 0 };
         this.#held.switchedTo(now, sign.epoch, this.#options.overlap);
         return;
       case "unknown-epoch":
-        if (!this.#held.has(sign.epoch)) this.#hinted(now, "rekey");
+        // Older epochs are erased on purpose.
+        if (sign.epoch > this.#newestGranted) this.#hinted(now, "rekey", sign.epoch);
         return;
       case "position-lost":
         this.#needsPosition = true;
-        this.#hinted(now, "resync");
+        this.#hinted(now, "resync", -1);
         return;
     }
   }
 
-  #hinted(now: Instant, reason: Reason): void {
+  #hinted(now: Instant, reason: Reason, epoch: number): void {
     if (this.#verdict.kind !== "granted" || this.#asking !== undefined) return;
-    if (this.#plan?.reason === reason && this.#lastHint !== undefined && this.#plan.at <= after(now, FIRST_GAP)) return;
-    const last = this.#lastHint;
-    const gap = last === undefined ? 0 : doubled(FIRST_GAP, last.times - 1, LONGEST_GAP);
-    const at = last === undefined ? now : (Math.max(now, last.at + gap) as Instant);
-    this.#planFor(after(at, milliseconds(this.#entropy.below(100))), reason);
+    const { at: last, times } = this.#hints;
+    const at = last === undefined ? now : instant(Math.max(now, after(last, this.#gap())));
+    if (this.#plan !== undefined && this.#plan.at <= after(at, HINT_SPREAD)) return;
+    this.#plan = { at: after(at, milliseconds(this.#entropy.below(HINT_SPREAD))), reason };
+    this.#hints = { at: this.#plan.at, times: times + 1, epoch };
   }
 
   #membershipDue(now: Instant): SettopEffect[] {
@@ -272,8 +290,6 @@ export class Viewing {
   #questionDue(now: Instant): SettopEffect[] {
     if (this.#asking === undefined && this.#plan !== undefined && this.#plan.at <= now) {
       const { reason } = this.#plan;
-      if (reason === "rekey" || reason === "resync")
-        this.#lastHint = { at: now, times: (this.#lastHint?.times ?? 0) + 1 };
       this.#asking = { ask: new Ask(now, this.#entropy, LONGEST_REPEAT), reason };
       this.#plan = undefined;
     }
@@ -330,12 +346,19 @@ export class Viewing {
     const refresh = Math.max(LEAST_REFRESH, grant.refreshWithin) * (0.6 + this.#entropy.below(0.2));
     this.#planFor(after(now, milliseconds(refresh)), "refresh");
     // The answer was on its way when the notice came.
-    if (this.#wanted > this.#newestGranted) this.#planFor(after(now, this.#gap()), "rekey");
-    if (this.#needsPosition) this.#planFor(after(now, this.#gap()), "resync");
+    if (this.#wanted > this.#newestGranted) this.#askAgain(now, "rekey", this.#wanted);
+    // The headend has not reported yet.
+    else if (this.#needsPosition) this.#askAgain(now, "resync", -1);
+  }
+
+  #askAgain(now: Instant, reason: Reason, epoch: number): void {
+    const at = after(now, this.#gap());
+    this.#planFor(at, reason);
+    this.#hints = { at, times: this.#hints.times + 1, epoch };
   }
 
   #gap(): Duration {
-    return doubled(FIRST_GAP, (this.#lastHint?.times ?? 1) - 1, LONGEST_GAP);
+    return doubled(FIRST_GAP, this.#hints.times, LONGEST_GAP);
   }
 
   /** The server has closed this reception (lapsed, or an operator did): a new one with a new id. The keys in hand stay in use. */

@@ -1,0 +1,203 @@
+// The data plane of one channel: datagrams in, clear packets out. Plain calls; nothing that has not authenticated gets past here.
+import { Counters } from "../base/counters.ts";
+import { between, type Duration, type Instant, milliseconds, seconds } from "../base/time.ts";
+import type { EpochKey, Position, StreamParameters } from "../control/messages.ts";
+import type { Ciphers } from "../ports/cipher.ts";
+import type { Output, OutputStatus } from "../ports/output.ts";
+import { StreamReceiver } from "../stream/receiver.ts";
+import type { StatisticsSnapshot } from "../stream/reception-statistics.ts";
+import { checkRtp, payloadEnd, sequenceOf } from "../stream/rtp.ts";
+import type { StreamSign } from "./events.ts";
+import { Reorder, type ReorderCounts } from "./reorder.ts";
+
+/** "settop.no-key": no grant yet, or none any more. "settop.padding": a clear packet whose padding is not sound. */
+export type PlayoutDrop = "settop.no-key" | "settop.padding";
+
+export interface PlayoutOptions {
+  readonly ciphers: Ciphers;
+  readonly output: Output;
+  /** Packets that may wait for an overtaken one: 0 to 1024; 32 unless told otherwise. */
+  readonly depth?: number;
+  /** How long they may wait; 50 ms unless told otherwise. */
+  readonly patience?: Duration;
+  /** For the machine; at a limited rate. */
+  readonly sign: (sign: StreamSign) => void;
+}
+
+export interface PlayoutStatus extends StatisticsSnapshot {
+  /** Datagrams of any kind on the group and port. */
+  readonly datagrams: number;
+  /** ms since the last one; undefined when there was none. */
+  readonly silentFor: Duration | undefined;
+  readonly handedOn: number;
+  readonly reorder: ReorderCounts;
+  readonly drops: Record<string, number>;
+  readonly epochs: readonly number[];
+  readonly lastEpoch: number | undefined;
+  readonly positionLost: boolean;
+  /** From tuning in to the first clear packet; undefined while there is none. */
+  readonly zapMs: number | undefined;
+  /** ms since the last clear packet; undefined when there was none. */
+  readonly darkFor: Duration | undefined;
+  readonly output: OutputStatus;
+}
+
+const DEPTH = 32;
+const PATIENCE = milliseconds(50);
+/** The same trouble is told again only after this. */
+const TELL_AGAIN = seconds(1);
+
+const NOTHING: StatisticsSnapshot = {
+  received: 0,
+  lost: 0,
+  duplicated: 0,
+  reordered: 0,
+  undecryptable: 0,
+  resynchronised: 0,
+};
+
+/** One per viewing. `datagram` is the hot path: decrypts in place, puts in order, hands on. */
+export class Playout {
+  readonly #options: PlayoutOptions;
+  readonly #tunedAt: Instant;
+  readonly #reorder: Reorder;
+  readonly #drops = new Counters<PlayoutDrop>();
+  /** Of receivers that a change of the stream's parameters has replaced. */
+  #before = NOTHING;
+  #receiver: StreamReceiver | undefined;
+  #datagrams = 0;
+  #handedOn = 0;
+  #lastDatagram: Instant | undefined;
+  #firstClear: Instant | undefined;
+  #lastClear: Instant | undefined;
+  #toldEpoch: number | undefined;
+  #troubleToldAt: Instant | undefined;
+
+  constructor(options: PlayoutOptions, tunedAt: Instant) {
+    this.#options = options;
+    this.#tunedAt = tunedAt;
+    this.#reorder = new Reorder(options.depth ?? DEPTH, options.patience ?? PATIENCE, (packet, length) =>
+      this.#handOn(packet, length),
+    );
+  }
+
+  /** `receive` effect. Throws RangeError for a suite that is none. */
+  receive(stream: StreamParameters): void {
+    this.silence();
+    const { suite, mkiLength, ssrc } = stream;
+    this.#receiver = new StreamReceiver({ ciphers: this.#options.ciphers, suite, mkiLength, ssrc });
+  }
+
+  /** `install` effect. */
+  install({ epoch, masterKey, masterSalt }: EpochKey): void {
+    this.#receiver?.install(epoch, masterKey, masterSalt);
+  }
+
+  /** `retire` effect. */
+  retire(epoch: number): void {
+    this.#receiver?.retire(epoch);
+  }
+
+  /** `position` effect. */
+  position({ roc, seq }: Position): void {
+    this.#receiver?.position(roc, seq);
+  }
+
+  /** `silence` effect: the keys are erased, what is already clear and in order goes out. */
+  silence(): void {
+    if (this.#receiver === undefined) return;
+    this.#before = sum(this.#before, this.#receiver.statistics);
+    this.#receiver.erase();
+    this.#receiver = undefined;
+    this.#reorder.restart();
+    this.#toldEpoch = undefined;
+  }
+
+  /** One datagram of the group; `datagram` is overwritten with the clear packet. */
+  datagram(now: Instant, datagram: Uint8Array): void {
+    this.#datagrams++;
+    this.#lastDatagram = now;
+    const receiver = this.#receiver;
+    if (receiver === undefined) {
+      this.#drops.count("settop.no-key");
+      return;
+    }
+    const clear = receiver.unprotect(datagram);
+    if (typeof clear === "number") this.#opened(now, receiver, datagram, clear);
+    else this.#trouble(now, receiver);
+  }
+
+  /** When `poll` has work; undefined while nothing waits. */
+  nextDeadline(): Instant | undefined {
+    return this.#reorder.giveUpAt;
+  }
+
+  /** Gives up packets that have been missing for too long. */
+  poll(now: Instant): void {
+    this.#reorder.expire(now);
+  }
+
+  status(now: Instant): PlayoutStatus {
+    const receiver = this.#receiver?.snapshot();
+    return {
+      ...sum(this.#before, receiver?.statistics ?? NOTHING),
+      datagrams: this.#datagrams,
+      silentFor: since(now, this.#lastDatagram),
+      handedOn: this.#handedOn,
+      reorder: { ...this.#reorder.counts },
+      drops: { ...receiver?.drops, ...this.#drops.snapshot() },
+      epochs: receiver?.epochs ?? [],
+      lastEpoch: receiver?.lastEpoch,
+      positionLost: receiver?.positionLost ?? false,
+      zapMs: this.#firstClear === undefined ? undefined : Math.round(between(this.#tunedAt, this.#firstClear)),
+      darkFor: since(now, this.#lastClear),
+      output: this.#options.output.status(),
+    };
+  }
+
+  #opened(now: Instant, receiver: StreamReceiver, packet: Uint8Array, length: number): void {
+    this.#firstClear ??= now;
+    this.#lastClear = now;
+    const epoch = receiver.lastEpoch;
+    if (epoch !== undefined && (this.#toldEpoch === undefined || epoch > this.#toldEpoch)) {
+      this.#toldEpoch = epoch;
+      this.#options.sign({ kind: "clear", epoch });
+    }
+    this.#reorder.push(now, sequenceOf(packet), packet, length);
+  }
+
+  #trouble(now: Instant, receiver: StreamReceiver): void {
+    const { unknownEpoch } = receiver;
+    if (unknownEpoch === undefined && !receiver.positionLost) return;
+    if (this.#troubleToldAt !== undefined && between(this.#troubleToldAt, now) < TELL_AGAIN) return;
+    this.#troubleToldAt = now;
+    if (receiver.positionLost) {
+      // The next clear packet is news.
+      this.#toldEpoch = undefined;
+      this.#options.sign({ kind: "position-lost" });
+    } else if (unknownEpoch !== undefined) this.#options.sign({ kind: "unknown-epoch", epoch: unknownEpoch });
+  }
+
+  /** RFC 3550 5.1: what goes to a player as raw TS is without header extension and padding. */
+  #handOn(packet: Uint8Array, length: number): void {
+    const header = checkRtp(packet, length);
+    if (typeof header === "string") {
+      this.#drops.count("settop.padding");
+      return;
+    }
+    this.#handedOn++;
+    this.#options.output.write(packet, length, header, payloadEnd(packet, length));
+  }
+}
+
+const since = (now: Instant, then: Instant | undefined): Duration | undefined =>
+  then === undefined ? undefined : between(then, now);
+
+const sum = (a: StatisticsSnapshot, b: StatisticsSnapshot): StatisticsSnapshot => ({
+  received: a.received + b.received,
+  lost: a.lost + b.lost,
+  duplicated: a.duplicated + b.duplicated,
+  reordered: a.reordered + b.reordered,
+  undecryptable: a.undecryptable + b.undecryptable,
+  resynchronised: a.resynchronised + b.resynchronised,
+});
