@@ -17,6 +17,8 @@ export interface BusListener {
 
 export interface Bus {
   readonly connected: boolean;
+  /** Publishes that were dropped because the broker was away or did not read. */
+  readonly dropped: number;
   /** QoS 0, fire and forget. Dropped and counted while the broker is away: the requester's own retry repeats it. */
   publish(topic: string, payload: Uint8Array, retained?: boolean): void;
   /** Adds a filter, acknowledged again after every reconnect. Resolves at the first acknowledgement; rejects with HalError "bus.refused" when the broker says no. */

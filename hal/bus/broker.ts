@@ -1,0 +1,243 @@
+// The MQTT 3.1.1 broker inside `control`: aedes, told who may do what, with a limit on everything a client can grow.
+import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
+import { Aedes, type AuthenticateError, type Client, type PublishPacket, type Subscription } from "aedes";
+import { Counters } from "../../core/base/counters.ts";
+import { type Access, accessOf, mayPublish, mayRetain, maySubscribe } from "../../core/control/access.ts";
+import { ENVELOPE_LIMIT } from "../../core/control/envelope.ts";
+import type { Role } from "../../core/control/participant.ts";
+import { isIdentifier } from "../../core/control/topics.ts";
+import type { BusConnector } from "../../core/ports/bus.ts";
+import { HalError } from "../../core/ports/errors.ts";
+import { LocalBuses } from "./local.ts";
+import { PacketGuard } from "./packet-guard.ts";
+
+export interface BrokerListenerOptions {
+  readonly host: string;
+  /** 0 lets the kernel choose. */
+  readonly port: number;
+  /** PEM. With `ca`, clients must show a certificate of it. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string };
+}
+
+export interface BrokerLimits {
+  readonly connections: number;
+  /** Octets of one MQTT packet after its fixed header. */
+  readonly packet: number;
+  /** Octets that may wait for a slow client; beyond, its messages are dropped. */
+  readonly backlog: number;
+  /** Milliseconds in which a new connection must say who it is. */
+  readonly connectTimeout: number;
+  /** Milliseconds after which a client that reads nothing is cut off. */
+  readonly drainTimeout: number;
+}
+
+/** The topic, of at most 200 octets, and the lengths come on top of the envelope. */
+export const BROKER_LIMITS: BrokerLimits = {
+  connections: 10_000,
+  packet: ENVELOPE_LIMIT + 256,
+  backlog: 256 * 1024,
+  connectTimeout: 10_000,
+  drainTimeout: 10_000,
+};
+
+export interface BrokerOptions {
+  readonly listeners: readonly BrokerListenerOptions[];
+  /** The role of the client with this name and password; undefined refuses it. */
+  authenticate(id: string, password: Uint8Array): Role | undefined | Promise<Role | undefined>;
+  readonly limits?: Partial<BrokerLimits>;
+}
+
+/**
+ * full: too many connections. oversized: a packet beyond the limit. client-id: not an identifier, or not the user name. credentials:
+ * refused. publish, subscribe: not in the client's table (a $share filter never is). slow: a message for a client that does not read.
+ */
+export type BrokerDrop =
+  | "broker.full"
+  | "broker.oversized"
+  | "broker.client-id"
+  | "broker.credentials"
+  | "broker.publish"
+  | "broker.subscribe"
+  | "broker.slow";
+
+// MQTT 3.1.1 table 3.1
+const IDENTIFIER_REJECTED = 2;
+const BAD_CREDENTIALS = 4;
+
+export class Broker {
+  readonly drops = new Counters<BrokerDrop>();
+  readonly #options: BrokerOptions;
+  readonly #limits: BrokerLimits;
+  readonly #aedes: Aedes;
+  readonly #access = new WeakMap<Client, Access>();
+  readonly #servers: Server[] = [];
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(options: BrokerOptions) {
+    this.#options = options;
+    this.#limits = { ...BROKER_LIMITS, ...options.limits };
+    this.#aedes = new Aedes({
+      connectTimeout: this.#limits.connectTimeout,
+      drainTimeout: this.#limits.drainTimeout,
+      maxInflightInbound: 16,
+      maxTopicLevels: 8,
+      preConnect: (_client, packet, done) => {
+        // No sessions outlive their connection: nothing is queued for the absent.
+        packet.clean = true;
+        done(null, true);
+      },
+      authenticate: (client, user, password, done) => void this.#authenticate(client, user, password, done),
+      authorizePublish: (client, packet, done) => done(this.#authorizePublish(client, packet)),
+      authorizeSubscribe: (client, subscription, done) => done(null, this.#authorizeSubscribe(client, subscription)),
+      authorizeForward: (client, packet) => (this.#isSlow(client) ? null : packet),
+    });
+  }
+
+  /** Listens on all listeners. Rejects with HalError "broker.in-use", "broker.address", "broker.permission", "broker.tls". */
+  static async start(options: BrokerOptions): Promise<Broker> {
+    const broker = new Broker(options);
+    await broker.#aedes.listen();
+    try {
+      for (const listener of options.listeners) await broker.#listen(listener);
+    } catch (error) {
+      await broker.close();
+      throw error;
+    }
+    return broker;
+  }
+
+  /** The ports in the order of the listeners. */
+  get ports(): readonly number[] {
+    return this.#servers.map((server) => {
+      const address = server.address();
+      return typeof address === "object" && address !== null ? address.port : 0;
+    });
+  }
+
+  /** Clients that have been let in, those of this process not counted. */
+  get clients(): number {
+    return this.#aedes.connectedClients;
+  }
+
+  /** The bus for parts of this process. */
+  local(): BusConnector {
+    return new LocalBuses(this.#aedes);
+  }
+
+  /** Cuts every connection; wills are not published, for it is the broker that goes. */
+  async close(): Promise<void> {
+    const closed = this.#servers.map((server) => new Promise((resolve) => server.close(resolve)));
+    await new Promise<void>((resolve) => this.#aedes.close(resolve));
+    for (const socket of this.#sockets) socket.destroy();
+    await Promise.all(closed);
+  }
+
+  async #listen(options: BrokerListenerOptions): Promise<void> {
+    const server = this.#createServer(options);
+    server.maxConnections = this.#limits.connections;
+    server.on("drop", () => this.drops.count("broker.full"));
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(error, options)));
+      server.listen(options.port, options.host, resolve);
+    });
+    server.removeAllListeners("error");
+    // Running out of file descriptors while accepting is the kernel's way to say the same.
+    server.on("error", () => this.drops.count("broker.full"));
+    this.#servers.push(server);
+  }
+
+  #createServer({ tls }: BrokerListenerOptions): Server {
+    // Without noDelay every answer waits 40 ms for the client's delayed acknowledgement.
+    if (tls === undefined) return createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    const mutual = tls.ca === undefined ? {} : { ca: tls.ca, requestCert: true, rejectUnauthorized: true };
+    const { cert, key } = tls;
+    try {
+      return createTlsServer({ cert, key, ...mutual, noDelay: true }, (socket) => this.#accept(socket));
+    } catch (cause) {
+      throw new HalError("broker.tls", "the broker's certificate or key cannot be used", { cause });
+    }
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    this.#guard(socket);
+    this.#aedes.handle(socket);
+  }
+
+  /** aedes takes its octets with `read`, so that is where they are looked at. */
+  #guard(socket: Socket): void {
+    const guard = new PacketGuard(this.#limits.packet);
+    const read = socket.read.bind(socket);
+    socket.read = (size) => {
+      const chunk = read(size);
+      if (chunk === null || guard.accepts(chunk)) return chunk;
+      this.drops.count("broker.oversized");
+      socket.destroy();
+      return null;
+    };
+  }
+
+  async #authenticate(
+    client: Client,
+    user: string | undefined,
+    password: Buffer | undefined,
+    done: (error: AuthenticateError | null, success: boolean | null) => void,
+  ): Promise<void> {
+    if (user !== client.id || !isIdentifier(client.id)) {
+      this.drops.count("broker.client-id");
+      done(refusal("the client identifier must be the user name", IDENTIFIER_REJECTED), false);
+      return;
+    }
+    const role = await this.#options.authenticate(client.id, password ?? new Uint8Array(0));
+    if (role === undefined) {
+      this.drops.count("broker.credentials");
+      done(refusal("unknown name or wrong password", BAD_CREDENTIALS), false);
+      return;
+    }
+    this.#access.set(client, accessOf(role, client.id));
+    done(null, true);
+  }
+
+  /** An error closes the connection, which MQTT 3.1.1 section 3.3.5 leaves as the only honest answer. */
+  #authorizePublish(client: Client | null, packet: PublishPacket): Error | null {
+    if (client === null) return null;
+    const access = this.#access.get(client);
+    const allowed = access !== undefined && mayPublish(access, packet.topic);
+    if (allowed && (!packet.retain || mayRetain(packet.topic))) return null;
+    this.drops.count("broker.publish");
+    return new Error("not one of this client's topics");
+  }
+
+  /** null answers the subscription with failure (0x80) and leaves the connection alone. */
+  #authorizeSubscribe(client: Client, subscription: Subscription): Subscription | null {
+    const access = this.#access.get(client);
+    if (access !== undefined && maySubscribe(access, subscription.topic)) return subscription;
+    this.drops.count("broker.subscribe");
+    return null;
+  }
+
+  /** QoS 0 may be dropped; waiting would hold up every other receiver of the same message. */
+  #isSlow(client: Client): boolean {
+    if (client.conn.writableLength <= this.#limits.backlog) return false;
+    this.drops.count("broker.slow");
+    return true;
+  }
+}
+
+function refusal(message: string, returnCode: number): AuthenticateError {
+  return Object.assign(new Error(message), { returnCode });
+}
+
+function listenError(cause: NodeJS.ErrnoException, { host, port }: BrokerListenerOptions): HalError {
+  const where = `${host}:${port}`;
+  switch (cause.code) {
+    case "EADDRINUSE":
+      return new HalError("broker.in-use", `another process already listens on ${where}`, { cause });
+    case "EACCES":
+      return new HalError("broker.permission", `this user may not listen on ${where}`, { cause });
+    default:
+      return new HalError("broker.address", `cannot listen on ${where}: ${cause.message}`, { cause });
+  }
+}
