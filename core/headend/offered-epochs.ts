@@ -1,0 +1,93 @@
+// Claim 7: the key server makes the keys. Ask for epochs at the start, take each offer, switch when it says.
+import { after, type Instant, instant, milliseconds, seconds } from "../base/time.ts";
+import type { MessageOf } from "../control/messages.ts";
+import { newRequestId, type Requester } from "../control/requester.ts";
+import type { Entropy } from "../ports/entropy.ts";
+import { lengthsOf } from "../stream/suites.ts";
+import type { EpochClock } from "./epoch-clock.ts";
+import type { ChannelDrop, ChannelEffect, ChannelOptions } from "./events.ts";
+import { onlySends } from "./sends.ts";
+
+/** A headend that may not serve the channel asks again after this: the operator may have corrected it. */
+const NOT_AUTHORISED_WAIT = seconds(30);
+const PENDING = "wanted";
+
+export interface OfferVerdict {
+  /** To be answered with "epoch.taken". */
+  readonly taken: boolean;
+  readonly effects: readonly ChannelEffect[];
+  readonly drop?: ChannelDrop;
+}
+
+export class OfferedEpochs {
+  readonly #options: ChannelOptions;
+  readonly #entropy: Entropy;
+  readonly #requester: Requester;
+  readonly #clock: EpochClock;
+  #asked = false;
+  #notBefore: Instant = instant(0);
+  refused = 0;
+
+  constructor(options: ChannelOptions, entropy: Entropy, requester: Requester, clock: EpochClock) {
+    this.#options = options;
+    this.#entropy = entropy;
+    this.#requester = requester;
+    this.#clock = clock;
+  }
+
+  /** Asks at the start, and again when an epoch has outlived its interval without an offer: the key server may have forgotten us. */
+  due(now: Instant): readonly ChannelEffect[] {
+    const at = this.#askAt();
+    return at === undefined || at > now ? [] : this.#ask(now);
+  }
+
+  nextDeadline(): Instant | undefined {
+    return this.#askAt();
+  }
+
+  /**
+   * An offer again means that our "taken" did not arrive and no notice has gone out: the countdown starts anew, so that the switch
+   * is never earlier than the notice says.
+   */
+  offer(now: Instant, offer: MessageOf<"epoch.offer">): OfferVerdict {
+    const lengths = lengthsOf(this.#options.parameters.stream.suite);
+    const { masterKey, masterSalt, epoch } = offer.key;
+    if (masterKey.length !== lengths.key || masterSalt.length !== lengths.salt)
+      return { taken: false, effects: [], drop: "headend.offer-unusable" };
+    const current = this.#clock.epoch;
+    this.#requester.cancel(PENDING);
+    this.#asked = false;
+    // An answer all the same: the key server learns which epoch is in use.
+    if (current !== undefined && epoch < current)
+      return { taken: false, effects: this.#ask(now), drop: "headend.offer-stale" };
+    if (epoch === current) return { taken: true, effects: [] };
+    const wait = milliseconds(current === undefined ? 0 : offer.switchIn);
+    return { taken: true, effects: this.#clock.prepare(offer.key, after(now, wait)) };
+  }
+
+  refusal(now: Instant): readonly ChannelEffect[] {
+    this.refused++;
+    this.#asked = false;
+    this.#notBefore = after(now, NOT_AUTHORISED_WAIT);
+    return this.#clock.raise("not-authorised");
+  }
+
+  #askAt(): Instant | undefined {
+    if (this.#asked || this.#clock.ready !== undefined) return undefined;
+    const end = this.#clock.plannedEnd;
+    const planned = end === undefined ? 0 : after(end, this.#options.lead);
+    return instant(Math.max(planned, this.#notBefore));
+  }
+
+  #ask(now: Instant): readonly ChannelEffect[] {
+    this.#asked = true;
+    const last = this.#clock.epoch;
+    const message = {
+      type: "epoch.wanted",
+      id: newRequestId(this.#entropy),
+      parameters: this.#options.parameters,
+      ...(last === undefined ? {} : { last }),
+    } as const;
+    return onlySends(this.#requester.ask(now, { to: this.#options.keyServer, message, key: PENDING }));
+  }
+}
