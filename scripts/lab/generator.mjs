@@ -34,4 +34,7 @@ process.on("SIGTERM", () => {
   socket.close();
   process.stdout.write(`${JSON.stringify({ datagrams: sent })}\n`);
 });
-socket.bind(0, () => process.stdout.write("sending\n"));
+socket.bind(0, () => {
+  socket.setMulticastTTL(16);
+  process.stdout.write("sending\n");
+});
