@@ -1,0 +1,125 @@
+// Seeded mutations of good packets and frames: accepted and readable, or dropped by a known name; nothing throws.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { writeUint16 } from "../base/bytes.ts";
+import { internetChecksum } from "../base/checksum.ts";
+import { checkFrame, type FrameDrop } from "./frame.ts";
+import { address, at, generator, octets, vectorFile } from "./igmp.fixture.test.ts";
+import { checkPacket, groupOf, type IgmpDrop, type IgmpPacket, senderOf } from "./packet.ts";
+import { readQuery } from "./query.ts";
+import { recordsOf } from "./report.ts";
+import { RouterInterface } from "./router-interface.ts";
+
+const ROUNDS = 50_000;
+
+type Below = (limit: number) => number;
+
+const IGMP_DROPS = new Set<IgmpDrop>([
+  "ip.truncated",
+  "ip.version",
+  "ip.header-length",
+  "ip.total-length",
+  "ip.not-igmp",
+  "ip.checksum",
+  "ip.fragment",
+  "ip.source",
+  "igmp.truncated",
+  "igmp.checksum",
+  "igmp.unknown-type",
+  "igmp.query-length",
+  "igmp.query-truncated",
+  "igmp.query-sources",
+  "igmp.record-truncated",
+  "igmp.group-not-multicast",
+]);
+const FRAME_DROPS = new Set<FrameDrop>(["frame.truncated", "frame.too-many-tags", "frame.not-ipv4", "frame.source"]);
+
+const packets = vectorFile<{ hex: string }[]>("packets.json").map(({ hex }) => octets(hex));
+const frames = vectorFile<{ hex: string }[]>("frames.json").map(({ hex }) => octets(hex));
+
+function mutate(good: Uint8Array, below: Below): Uint8Array {
+  const length = below(5) === 0 ? below(good.length + 40) : good.length;
+  const bytes = new Uint8Array(length);
+  bytes.set(good.subarray(0, length));
+  for (let i = below(4); i >= 0 && length > 0; i--) {
+    const where = below(length);
+    bytes[where] = below(2) === 0 ? below(256) : (bytes[where] ?? 0) ^ (1 << below(8));
+  }
+  return bytes;
+}
+
+/** Makes both checksums right, so that what lies behind them is tested too. */
+function repair(bytes: Uint8Array): void {
+  if (bytes.length < 20) return;
+  if (bytes[9] !== 2) bytes[9] = 2;
+  const header = Math.min(((bytes[0] ?? 0) & 15) * 4, bytes.length);
+  writeUint16(bytes, 10, 0);
+  writeUint16(bytes, 10, internetChecksum(bytes, 0, header));
+  const end = Math.min(((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0), bytes.length);
+  if (header + 4 > end) return;
+  writeUint16(bytes, header + 2, 0);
+  writeUint16(bytes, header + 2, internetChecksum(bytes, header, end));
+}
+
+/** Reads everything there is; undefined or NaN anywhere would be a gate that let too much through. */
+function readAll(packet: IgmpPacket): void {
+  assert.ok(senderOf(packet) >= 0 && groupOf(packet) >= 0);
+  if (packet.kind.endsWith("Query")) {
+    const { maxResponse, queryInterval, sources } = readQuery(packet);
+    assert.ok(Number.isFinite(maxResponse) && Number.isFinite(queryInterval) && sources.length <= 16_381);
+  }
+  if (packet.kind !== "v3Report") return;
+  let size = 8;
+  for (const { sources } of recordsOf(packet)) size += 8 + 4 * sources.length;
+  assert.ok(size <= packet.end - packet.start);
+}
+
+const pick = (from: readonly Uint8Array[], below: Below): Uint8Array => from[below(from.length)] ?? new Uint8Array(0);
+
+test(`the packet gate, ${ROUNDS} mutations, half of them with repaired checksums`, () => {
+  const below = generator(3376);
+  let read = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    const bytes = mutate(pick(packets, below), below);
+    if (round % 2 === 0) repair(bytes);
+    const packet = checkPacket(bytes);
+    if (typeof packet === "string") assert.ok(IGMP_DROPS.has(packet), packet);
+    else {
+      read++;
+      readAll(packet);
+    }
+  }
+  assert.ok(read > ROUNDS / 10, `${read} were accepted`);
+});
+
+test(`the frame gate, ${ROUNDS} mutations`, () => {
+  const below = generator(8021);
+  for (let round = 0; round < ROUNDS; round++) {
+    const frame = checkFrame(mutate(pick(frames, below), below));
+    if (typeof frame === "string") assert.ok(FRAME_DROPS.has(frame), frame);
+    else assert.match(frame.mac, /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
+  }
+});
+
+test(`a router interface, ${ROUNDS} mutated packets and frames: it stays within its limits and never throws`, () => {
+  const below = generator(4605);
+  const machine = new RouterInterface({
+    maxGroups: 20,
+    maxSourcesPerGroup: 8,
+    maxHostMemberships: 30,
+    immediateLeave: "v3",
+  });
+  let now = at(0);
+  machine.receive(now, { kind: "up", address: address("10.0.0.1") });
+  for (let round = 0; round < ROUNDS; round++) {
+    const bytes = mutate(pick(packets, below), below);
+    repair(bytes);
+    now = at(round / 50);
+    machine.receive(now, { kind: "packet", bytes });
+    if (round % 5 === 0) machine.receive(now, { kind: "frame", port: "p", bytes: mutate(pick(frames, below), below) });
+    assert.ok((machine.nextDeadline() ?? now) > now, "what is due has been done");
+  }
+  assert.ok(machine.groups(now).length <= 20);
+  assert.ok(machine.hosts().length <= 30);
+  assert.ok(machine.groups(now).every((group) => group.filter.sources.length <= 8));
+});
