@@ -27,6 +27,7 @@ const authenticate = (id: string, password: Uint8Array) =>
 
 class SimulatedHarness implements BusHarness {
   readonly name = "simulated";
+  readonly refusesFilters = true;
   readonly #clock = new SimulatedClock();
   readonly #broker = new SimulatedBroker(this.#clock, new SeededEntropy(7), {
     delay: { least: milliseconds(1), most: milliseconds(40) },
@@ -68,6 +69,7 @@ class SimulatedHarness implements BusHarness {
 
 class LocalHarness implements BusHarness {
   readonly name = "local";
+  readonly refusesFilters = true;
   #broker: Broker | undefined;
 
   async start(): Promise<void> {
@@ -140,6 +142,7 @@ class Relay {
 /** Port mqtt through one relay a participant; which broker is behind it is the subclass's affair. */
 abstract class MqttHarness implements BusHarness {
   abstract readonly name: string;
+  abstract readonly refusesFilters: boolean;
   readonly #version: 4 | 5;
   readonly #relays = new Map<string, Relay>();
   readonly #clock = systemClock;
@@ -180,6 +183,7 @@ abstract class MqttHarness implements BusHarness {
 
 class EmbeddedHarness extends MqttHarness {
   readonly name = "mqtt 3.1.1 to the embedded broker";
+  readonly refusesFilters = true;
   #broker: Broker | undefined;
 
   async restartBroker(): Promise<void> {
@@ -193,6 +197,7 @@ class EmbeddedHarness extends MqttHarness {
 
 class MosquittoHarness extends MqttHarness {
   readonly name: string;
+  readonly refusesFilters = false;
   readonly #folder = mkdtempSync(join(tmpdir(), "sealcast-mosquitto-"));
   #process: ChildProcess | undefined;
 

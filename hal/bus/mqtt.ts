@@ -1,6 +1,6 @@
 // Port Bus over a broker elsewhere, MQTT 3.1.1 or 5, through the mqtt package. The package neither queues nor reconnects for us:
 // it would flush what it queued before it has subscribed again, and all clients of a dead broker would return in step.
-import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import mqtt, { ErrorWithSubackPacket, type IClientOptions, type MqttClient } from "mqtt";
 import { after, milliseconds } from "../../core/base/time.ts";
 import type { Bus, BusConnector, BusListener, BusOptions } from "../../core/ports/bus.ts";
 import type { Alarm, Clock } from "../../core/ports/clock.ts";
@@ -232,9 +232,9 @@ function deferred(): Deferred {
 
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** SUBACK with a failure code (3.1.1 section 3.9.3, 5 section 3.9.3), as opposed to a connection that broke meanwhile. */
+/** A SUBACK with a failure code (3.1.1 section 3.9.3, 5 section 3.9.3), as opposed to a connection that broke meanwhile. */
 const isRefusal = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && typeof error.code === "number" && error.code >= 128;
+  error instanceof ErrorWithSubackPacket && error.packet?.granted.some((code) => Number(code) >= 128) === true;
 
 /** CONNACK: 4 and 5 in MQTT 3.1.1, 134 and 135 in MQTT 5. */
 const CREDENTIAL_CODES: readonly unknown[] = [4, 5, 134, 135];
