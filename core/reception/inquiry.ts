@@ -1,0 +1,99 @@
+// 74 and 93: may this device receive this channel now? The answer and the reception information are one transaction.
+import { sameBytes } from "../base/bytes.ts";
+import { type UnixTime, unixTime } from "../base/time.ts";
+import type { Denial } from "../control/messages.ts";
+import { type Deciding, find, get, type Verdict, type Write } from "../ports/store.ts";
+import type { DeviceRow, LiveReceptionRow, SubscriberRow } from "../ports/tables.ts";
+import { closing } from "./usage.ts";
+
+/** Reads of one subscriber's rows stop here; nobody holds more packages or watches more channels. */
+export const SUBSCRIBER_ROWS = 1024;
+
+export interface Inquiry {
+  readonly device: string;
+  readonly deviceKey: Uint8Array;
+  readonly channel: string;
+  /** 32 hexadecimal digits. */
+  readonly reception: string;
+  readonly epoch: number;
+  /** Milliseconds. */
+  readonly holdsFor: number;
+}
+
+export type InquiryOutcome =
+  | { readonly kind: "permitted"; readonly opened: boolean }
+  | { readonly kind: "refused"; readonly reason: Denial };
+
+const refused = (reason: Denial): Verdict<InquiryOutcome> => ({ outcome: { kind: "refused", reason }, writes: [] });
+
+export function* decideInquiry(inquiry: Inquiry, now: UnixTime): Deciding<InquiryOutcome> {
+  const device = yield* get("device", { id: inquiry.device });
+  if (device === undefined || !sameBytes(device.publicKey, inquiry.deviceKey)) return refused("device.unknown");
+  if (device.status === "revoked") return refused("device.revoked");
+  const subscriber = yield* get("subscriber", { id: device.subscriber });
+  if (subscriber?.status !== "active") return refused("subscriber.inactive");
+  if ((yield* get("channel", { id: inquiry.channel })) === undefined) return refused("channel.unknown");
+  if (!(yield* isEntitled(subscriber.id, inquiry.channel, now))) return refused("not-entitled");
+  if (yield* hasEnded(inquiry)) return refused("reception.ended");
+  return yield* openOrRenew(inquiry, device, subscriber, now);
+}
+
+function* isEntitled(subscriber: string, channel: string, now: UnixTime) {
+  const held = yield* find({ table: "subscription", equal: { subscriber }, limit: SUBSCRIBER_ROWS });
+  for (const subscription of held) {
+    if (subscription.from > now || (subscription.until !== undefined && subscription.until <= now)) continue;
+    if ((yield* get("package_channel", { package: subscription.package, channel })) !== undefined) return true;
+  }
+  return false;
+}
+
+/** Also true when the id is in use on another device or channel: a reception id counts for one bill, once. */
+function* hasEnded({ device, channel, reception }: Inquiry) {
+  if ((yield* get("usage_record", { reception })) !== undefined) return true;
+  const early = yield* get("early_stop", { device, channel });
+  if (early?.reception === reception) return true;
+  const live = (yield* find({ table: "live_reception", equal: { reception }, limit: 1 }))[0];
+  return live !== undefined && (live.device !== device || live.channel !== channel);
+}
+
+function* openOrRenew(
+  inquiry: Inquiry,
+  device: DeviceRow,
+  subscriber: SubscriberRow,
+  now: UnixTime,
+): Deciding<InquiryOutcome> {
+  const lives = yield* find({ table: "live_reception", equal: { subscriber: subscriber.id }, limit: SUBSCRIBER_ROWS });
+  const mine = yield* get("live_reception", { device: device.id, channel: inquiry.channel });
+  const others = lives.filter((live) => live.device !== device.id || live.channel !== inquiry.channel);
+  if (mine?.reception !== inquiry.reception && others.length >= (subscriber.concurrentLimit ?? SUBSCRIBER_ROWS))
+    return refused("limit.concurrent");
+  if (mine?.reception === inquiry.reception) {
+    return { outcome: { kind: "permitted", opened: false }, writes: [putLive(renewed(mine, inquiry, now))] };
+  }
+  const writes: Write[] =
+    mine === undefined ? [] : closing(mine, unixTime(Math.min(now, mine.heldUntil)), "superseded");
+  writes.push(putLive(opened(inquiry, subscriber.id, now)));
+  return { outcome: { kind: "permitted", opened: true }, writes };
+}
+
+const putLive = (row: LiveReceptionRow): Write => ({ put: "live_reception", row });
+
+const opened = (inquiry: Inquiry, subscriber: string, now: UnixTime): LiveReceptionRow => ({
+  device: inquiry.device,
+  channel: inquiry.channel,
+  reception: inquiry.reception,
+  subscriber,
+  since: now,
+  firstEpoch: inquiry.epoch,
+  epoch: inquiry.epoch,
+  heldUntil: unixTime(now + inquiry.holdsFor),
+  lastSeen: now,
+});
+
+/** An answer that carries less than an earlier one takes nothing back from the device. */
+const renewed = (live: LiveReceptionRow, inquiry: Inquiry, now: UnixTime): LiveReceptionRow => ({
+  ...live,
+  epoch: Math.max(live.epoch, inquiry.epoch),
+  heldUntil: unixTime(Math.max(live.heldUntil, now + inquiry.holdsFor)),
+  lastSeen: now,
+});

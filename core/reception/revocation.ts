@@ -1,0 +1,69 @@
+// A device loses its right, or the operator wants a new key: receptions are closed and the demand for new epochs is kept until
+// every key server has acknowledged it.
+import type { UnixTime } from "../base/time.ts";
+import { type AnyQuery, type AnyRow, type Deciding, find, get, type Write } from "../ports/store.ts";
+import type { RekeyDemandRow } from "../ports/tables.ts";
+import { SUBSCRIBER_ROWS } from "./inquiry.ts";
+import { closing } from "./usage.ts";
+
+export interface RevocationOutcome {
+  readonly kind: "revoked" | "missing";
+  /** Channels whose keys must change. */
+  readonly channels: readonly string[];
+}
+
+export interface DemandOutcome {
+  readonly kind: "demanded" | "settled";
+}
+
+/** Channels that a device watched lately are rekeyed too: it may hold a key although its reception has just been closed. */
+export function* decideRevocation(
+  { device: id, keyservers, heldSince }: { device: string; keyservers: readonly string[]; heldSince: UnixTime },
+  now: UnixTime,
+): Deciding<RevocationOutcome> {
+  const device = yield* get("device", { id });
+  if (device === undefined) return { outcome: { kind: "missing", channels: [] }, writes: [] };
+  const writes: Write[] = [{ put: "device", row: { ...device, status: "revoked" } }];
+  const live = yield* find({ table: "live_reception", equal: { device: id }, limit: SUBSCRIBER_ROWS });
+  for (const reception of live) writes.push(...closing(reception, now, "revoked"));
+  const range = { column: "until", since: heldSince } as const;
+  const lately = yield* find({ table: "usage_record", equal: { device: id }, range, limit: SUBSCRIBER_ROWS });
+  const channels = [...new Set([...live, ...lately].map(({ channel }) => channel))].sort();
+  writes.push(...(yield* demands(keyservers, channels, "revoked", now)));
+  return { outcome: { kind: "revoked", channels }, writes };
+}
+
+export function* decideDemand(
+  { channels, keyservers }: { channels: readonly string[]; keyservers: readonly string[] },
+  now: UnixTime,
+): Deciding<DemandOutcome> {
+  return { outcome: { kind: "demanded" }, writes: yield* demands(keyservers, channels, "operator", now) };
+}
+
+/** The key server has the demand on its own disk. A demand that came meanwhile has a higher revision and stays. */
+export function* decideSettled(acknowledged: readonly RekeyDemandRow[]): Deciding<DemandOutcome> {
+  const writes: Write[] = [];
+  for (const { keyserver, channel, revision } of acknowledged) {
+    const row = yield* get("rekey_demand", { keyserver, channel });
+    if (row !== undefined && row.revision <= revision)
+      writes.push({ delete: "rekey_demand", key: { keyserver, channel } });
+  }
+  return { outcome: { kind: "settled" }, writes };
+}
+
+function* demands(
+  keyservers: readonly string[],
+  channels: readonly string[],
+  reason: RekeyDemandRow["reason"],
+  now: UnixTime,
+): Generator<AnyQuery, Write[], readonly AnyRow[]> {
+  const writes: Write[] = [];
+  for (const keyserver of keyservers) {
+    for (const channel of channels) {
+      const old = yield* get("rekey_demand", { keyserver, channel });
+      const revision = Math.max(now, (old?.revision ?? 0) + 1);
+      writes.push({ put: "rekey_demand", row: { keyserver, channel, reason, revision, since: now } });
+    }
+  }
+  return writes;
+}

@@ -1,0 +1,48 @@
+// 84: the reception ends. The live row goes and the usage record comes in one transaction; repeats find the record.
+import { sameBytes } from "../base/bytes.ts";
+import { type UnixTime, unixTime } from "../base/time.ts";
+import { type Deciding, get } from "../ports/store.ts";
+import type { LiveReceptionRow } from "../ports/tables.ts";
+import { closing } from "./usage.ts";
+
+export interface Stop {
+  readonly device: string;
+  readonly deviceKey: Uint8Array;
+  readonly channel: string;
+  readonly reception: string;
+  readonly cause: "stopped" | "power-lost";
+  /** Milliseconds since the end, as the device counts. */
+  readonly endedAgo?: number | undefined;
+}
+
+export interface StopOutcome {
+  readonly kind: "stopped";
+  /** written: by this stop. earlier: the record was there. none: the reception never was, as far as is known. */
+  readonly record: "written" | "earlier" | "none";
+}
+
+export function* decideStop(stop: Stop, now: UnixTime): Deciding<StopOutcome> {
+  const known = yield* get("device", { id: stop.device });
+  if (known === undefined || !sameBytes(known.publicKey, stop.deviceKey)) return without("none");
+  const { device, channel, reception } = stop;
+  const live = yield* get("live_reception", { device, channel });
+  if (live?.reception === reception) {
+    return {
+      outcome: { kind: "stopped", record: "written" },
+      writes: closing(live, endOf(live, stop, now), "stopped"),
+    };
+  }
+  const record = yield* get("usage_record", { reception });
+  if (record?.device === device && record.channel === channel) return without("earlier");
+  const row = { device, channel, reception, at: now };
+  return { outcome: { kind: "stopped", record: "none" }, writes: [{ put: "early_stop", row }] };
+}
+
+const without = (record: "earlier" | "none") => ({ outcome: { kind: "stopped" as const, record }, writes: [] });
+
+/** What the device says of its end, within what is known: not before the start, not after now, nor after its last key when it lost power. */
+function endOf(live: LiveReceptionRow, stop: Stop, now: UnixTime): UnixTime {
+  const said = now - (stop.endedAgo ?? 0);
+  const latest = stop.cause === "power-lost" ? Math.min(now, live.heldUntil) : now;
+  return unixTime(Math.max(live.since, Math.min(said, latest)));
+}

@@ -1,0 +1,251 @@
+// The store on one machine's disk: SQLite in WAL mode, synchronous=FULL, so that what is answered survives a power cut.
+import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
+import { dirname } from "node:path";
+import Database from "better-sqlite3";
+import { HalError } from "../../core/ports/errors.ts";
+import type { AnyQuery, AnyRow, Decision, Query, Settled, Store, Write } from "../../core/ports/store.ts";
+import { LAYOUT, type TableName, type Tables } from "../../core/ports/tables.ts";
+import { MIGRATIONS } from "./schema.ts";
+
+export interface SqliteOptions {
+  /** The database file; `-wal` and `-shm` files lie beside it. Made with mode 0600, its directory too when missing. */
+  readonly path: string;
+  /** The file may grow to this many octets (default: as far as the disk goes); beyond it "store.full". */
+  readonly sizeLimit?: number;
+  /** How long to wait for another process that holds the store. */
+  readonly busyTimeout?: number;
+}
+
+/** Opens, and brings an older store up to date. Throws HalError "store.native-missing", "store.open", "store.version", "store.locked", "store.full". */
+export function openSqlite(options: SqliteOptions): Store {
+  const database = openDatabase(options);
+  try {
+    prepare(database, options);
+    return new SqliteStore(database);
+  } catch (cause) {
+    database.close();
+    throw asHalError(cause, options.path);
+  }
+}
+
+function openDatabase({ path, busyTimeout = 5_000 }: SqliteOptions): Database.Database {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    // Made by us first, so that it never is readable by others, not even for a moment; SQLite gives -wal and -shm the same mode.
+    closeSync(openSync(path, "a", 0o600));
+    chmodSync(path, 0o600);
+    return new Database(path, { timeout: busyTimeout });
+  } catch (cause) {
+    throw asHalError(cause, path);
+  }
+}
+
+function prepare(database: Database.Database, { path, sizeLimit }: SqliteOptions): void {
+  database.pragma("journal_mode = WAL");
+  database.pragma("synchronous = FULL");
+  database.pragma("secure_delete = ON");
+  database.pragma("journal_size_limit = 16777216");
+  migrate(database, path);
+  if (sizeLimit !== undefined) {
+    const pageSize = database.pragma("page_size", { simple: true }) as number;
+    database.pragma(`max_page_count = ${Math.max(1, Math.floor(sizeLimit / pageSize))}`);
+  }
+}
+
+function migrate(database: Database.Database, path: string): void {
+  const step = database.transaction(() => {
+    const version = database.pragma("user_version", { simple: true }) as number;
+    if (version > MIGRATIONS.length) {
+      throw new HalError("store.version", `${path} has version ${version}, this program knows ${MIGRATIONS.length}`, {
+        needs: "a newer release",
+        alternative: "another `store` path",
+      });
+    }
+    for (const sql of MIGRATIONS.slice(version)) database.exec(sql);
+    database.pragma(`user_version = ${MIGRATIONS.length}`);
+  });
+  step.immediate();
+}
+
+const CODES: readonly (readonly [RegExp, string, string])[] = [
+  [/^(SQLITE_FULL|ENOSPC|EDQUOT)/, "store.full", "space on the disk"],
+  [/^(SQLITE_BUSY|SQLITE_LOCKED)/, "store.locked", "the other process that holds the store to end"],
+  [/^(SQLITE_NOTADB|SQLITE_CORRUPT)/, "store.corrupt", "an undamaged store, from a backup"],
+  [
+    /^(SQLITE_CANTOPEN|SQLITE_READONLY|EACCES|EPERM|EROFS|ENOTDIR|EISDIR)/,
+    "store.open",
+    "a path that this user may write",
+  ],
+  [/^(SQLITE_IOERR|EIO)/, "store.io", "a sound disk"],
+  [
+    /^(native\.missing|ERR_DLOPEN_FAILED|MODULE_NOT_FOUND)/,
+    "store.native-missing",
+    "better_sqlite3.node for this Node",
+  ],
+];
+
+/** A failure of the machine; undefined for our own mistakes, such as a broken constraint. */
+function machineFailure(cause: unknown, path: string): HalError | undefined {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  const known = CODES.find(([pattern]) => pattern.test(code));
+  if (known === undefined) return undefined;
+  return new HalError(known[1], `${path}: ${(cause as Error).message}`, { cause, needs: known[2] });
+}
+
+function asHalError(cause: unknown, path: string): HalError {
+  if (cause instanceof HalError) return cause;
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return machineFailure(cause, path) ?? new HalError("store.open", `${path}: ${message}`, { cause });
+}
+
+type Value = string | number | Uint8Array | null;
+type Statement = Database.Statement<Value[], Record<string, Value>>;
+
+class SqliteStore implements Store {
+  readonly #database: Database.Database;
+  readonly #statements = new Map<string, Statement>();
+
+  constructor(database: Database.Database) {
+    this.#database = database;
+  }
+
+  // Async, so that every failure is a rejection.
+  async transact<Outcome>(decisions: readonly Decision<Outcome>[]): Promise<readonly Settled<Outcome>[]> {
+    this.#mustBeOpen();
+    const erased = { keys: false };
+    const settled = this.#together(decisions, erased) ?? decisions.map((decision) => this.#alone(decision, erased));
+    if (erased.keys) this.#database.pragma("wal_checkpoint(TRUNCATE)");
+    return settled;
+  }
+
+  async read<T extends TableName>(query: Query<T>): Promise<readonly Tables[T][]> {
+    this.#mustBeOpen();
+    return this.#find(query as unknown as AnyQuery) as unknown as readonly Tables[T][];
+  }
+
+  async close(): Promise<void> {
+    this.#database.close();
+  }
+
+  #mustBeOpen(): void {
+    if (!this.#database.open) throw new HalError("store.closed", "the store is closed");
+  }
+
+  /** All in one transaction; undefined when one of them is at fault, and then nothing was written. */
+  #together<Outcome>(
+    decisions: readonly Decision<Outcome>[],
+    erased: { keys: boolean },
+  ): Settled<Outcome>[] | undefined {
+    try {
+      return this.#database
+        .transaction(() => decisions.map((decision): Settled<Outcome> => this.#carryOut(decision, erased)))
+        .immediate();
+    } catch (cause) {
+      const failure = machineFailure(cause, this.#database.name);
+      if (failure !== undefined) throw failure;
+      return undefined;
+    }
+  }
+
+  #alone<Outcome>(decision: Decision<Outcome>, erased: { keys: boolean }): Settled<Outcome> {
+    try {
+      return this.#database.transaction(() => this.#carryOut(decision, erased)).immediate();
+    } catch (cause) {
+      const failure = machineFailure(cause, this.#database.name);
+      if (failure !== undefined) throw failure;
+      return { kind: "fault", error: new HalError("store.decision", "a decision could not be carried out", { cause }) };
+    }
+  }
+
+  #carryOut<Outcome>(decision: Decision<Outcome>, erased: { keys: boolean }): Settled<Outcome> {
+    const deciding = decision();
+    let step = deciding.next();
+    while (step.done !== true) step = deciding.next(this.#find(step.value) as unknown as readonly AnyRow[]);
+    for (const write of step.value.writes) {
+      this.#apply(write);
+      if ("delete" in write && LAYOUT[write.delete].secret === true) erased.keys = true;
+    }
+    return { kind: "done", outcome: step.value.outcome };
+  }
+
+  #apply(write: Write): void {
+    if ("delete" in write) {
+      const key = write.key as Record<string, Value>;
+      const columns = LAYOUT[write.delete].key as readonly string[];
+      const where = columns.map((column) => `"${column}" = ?`).join(" AND ");
+      this.#prepared(`DELETE FROM ${write.delete} WHERE ${where}`).run(...columns.map((column) => toSql(key[column])));
+      return;
+    }
+    const row = write.row as unknown as Record<string, Value>;
+    const columns = Object.keys(LAYOUT[write.put].columns);
+    this.#prepared(putStatement(write.put, columns)).run(...columns.map((column) => toSql(row[column])));
+  }
+
+  #find(query: AnyQuery): readonly object[] {
+    const { sql, values } = selectStatement(query);
+    return this.#prepared(sql)
+      .all(...values)
+      .map(fromSql);
+  }
+
+  /** Bounded by the statements that the source text can make. */
+  #prepared(sql: string): Statement {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#database.prepare<Value[], Record<string, Value>>(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+}
+
+/** An upsert by key: unlike REPLACE it never removes another row that breaks a unique column, but fails. */
+function putStatement(table: TableName, columns: readonly string[]): string {
+  const key = LAYOUT[table].key as readonly string[];
+  const quoted = columns.map((column) => `"${column}"`).join(", ");
+  const rest = columns.filter((column) => !key.includes(column));
+  const update =
+    rest.length === 0
+      ? "NOTHING"
+      : `UPDATE SET ${rest.map((column) => `"${column}" = excluded."${column}"`).join(", ")}`;
+  const places = columns.map(() => "?").join(", ");
+  const conflict = key.map((column) => `"${column}"`).join(", ");
+  return `INSERT INTO ${table} (${quoted}) VALUES (${places}) ON CONFLICT (${conflict}) DO ${update}`;
+}
+
+function selectStatement({ table, equal, absent, range, order, descending, limit }: AnyQuery): {
+  sql: string;
+  values: Value[];
+} {
+  const conditions: string[] = [];
+  const values: Value[] = [];
+  for (const [column, value] of Object.entries(equal ?? {})) {
+    conditions.push(`"${column}" = ?`);
+    values.push(toSql(value as Value));
+  }
+  if (absent !== undefined) conditions.push(`"${absent}" IS NULL`);
+  for (const [operator, bound] of [
+    [">=", range?.since],
+    ["<", range?.before],
+  ] as const) {
+    if (bound === undefined) continue;
+    conditions.push(`"${range?.column}" ${operator} ?`);
+    values.push(bound);
+  }
+  const direction = descending === true ? " DESC" : "";
+  const by = [...(order === undefined ? [] : [order]), ...LAYOUT[table].key].map((column) => `"${column}"${direction}`);
+  const where = conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`;
+  return { sql: `SELECT * FROM ${table}${where} ORDER BY ${by.join(", ")} LIMIT ?`, values: [...values, limit] };
+}
+
+const toSql = (value: Value | undefined): Value => value ?? null;
+
+/** NULL becomes an absent property, a Buffer plain octets. */
+function fromSql(row: Record<string, Value>): object {
+  const plain: Record<string, Value> = {};
+  for (const [column, value] of Object.entries(row)) {
+    if (value === null) continue;
+    plain[column] = value instanceof Uint8Array ? new Uint8Array(value) : value;
+  }
+  return plain;
+}
