@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { seconds } from "../base/time.ts";
+import { adoptTimes, checkTimes, type TimesConfig, type TimesFault, timesOf } from "./times.ts";
+
+test("RFC 3376 section 8: the defaults, in milliseconds (Linux bridge_vlan_mcast.sh asserts the same)", () => {
+  assert.deepEqual(timesOf(), {
+    robustness: 2,
+    queryInterval: 125_000,
+    queryResponseInterval: 10_000,
+    groupMembershipInterval: 260_000,
+    otherQuerierPresentInterval: 255_000,
+    startupQueryInterval: 31_250,
+    startupQueryCount: 2,
+    lastMemberQueryInterval: 1_000,
+    lastMemberQueryCount: 2,
+    lastMemberQueryTime: 2_000,
+    olderHostPresentInterval: 260_000,
+  });
+});
+
+test("everything that is not set follows the robustness and the query interval", () => {
+  const times = timesOf({ robustness: 3, queryInterval: seconds(60) });
+  assert.equal(times.groupMembershipInterval, 190_000);
+  assert.equal(times.otherQuerierPresentInterval, 185_000);
+  assert.equal(times.startupQueryInterval, 15_000);
+  assert.equal(times.startupQueryCount, 3);
+  assert.equal(times.lastMemberQueryTime, 3_000);
+});
+
+const FAULTS: readonly [TimesConfig, TimesFault][] = [
+  [{ robustness: 0, startupQueryCount: 2, lastMemberQueryCount: 2 }, "times.robustness"],
+  [{ robustness: 8 }, "times.robustness"],
+  [{ robustness: 1.5, startupQueryCount: 2, lastMemberQueryCount: 2 }, "times.robustness"],
+  [{ queryInterval: seconds(40_000) }, "times.query-interval"],
+  [{ queryResponseInterval: seconds(0.05) }, "times.query-response-interval"],
+  [{ queryResponseInterval: seconds(125) }, "times.response-not-below-interval"],
+  [{ startupQueryInterval: seconds(0) }, "times.startup-query-interval"],
+  [{ startupQueryCount: 0 }, "times.startup-query-count"],
+  [{ lastMemberQueryInterval: seconds(4_000) }, "times.last-member-query-interval"],
+  [{ lastMemberQueryCount: -1 }, "times.last-member-query-count"],
+];
+
+for (const [config, fault] of FAULTS) {
+  test(`${JSON.stringify(config)} has the fault ${fault}`, () => {
+    assert.deepEqual(checkTimes(config), [fault]);
+    assert.throws(() => timesOf(config), RangeError);
+  });
+}
+
+test("all faults are told at once, and NaN is one", () => {
+  const faults = checkTimes({ queryInterval: seconds(Number.NaN), startupQueryCount: 0 });
+  assert.ok(faults.includes("times.query-interval") && faults.includes("times.startup-query-count"));
+});
+
+test("RFC 3376 4.1.6 and 4.1.7: a non-querier adopts what the query tells, and always something valid", () => {
+  const adopted = timesOf(adoptTimes({}, 3, seconds(60)));
+  assert.equal(adopted.robustness, 3);
+  assert.equal(adopted.groupMembershipInterval, 190_000);
+  assert.deepEqual(timesOf(adoptTimes({}, 0, seconds(0))), timesOf());
+  for (const interval of [1, 5, 10, 20, 31744]) {
+    assert.deepEqual(checkTimes(adoptTimes({}, 7, seconds(interval))), []);
+  }
+});
