@@ -1,0 +1,143 @@
+// The data path of a channel: payload in, RTP header, SRTP in place in a ring of buffers, out to the group. Plain calls, no queue.
+import { Counters } from "../base/counters.ts";
+import type { Ipv4 } from "../base/ipv4.ts";
+import type { Instant } from "../base/time.ts";
+import type { DatagramSocket } from "../ports/datagrams.ts";
+import { checkRtp, payloadEnd, RTP_HEADER, type RtpDrop, writeRtpHeader } from "../stream/rtp.ts";
+import type { StreamSender } from "../stream/sender.ts";
+import { TS_PACKET, TS_SYNC } from "./transport-stream.ts";
+
+/** TS packets in one RTP packet (RFC 2250 section 2): 1316 octets, which fit any Ethernet with SRTP's overhead. */
+export const TS_PER_PACKET = 7;
+export const TS_PAYLOAD = TS_PER_PACKET * TS_PACKET;
+
+export type PathDrop =
+  | RtpDrop
+  /** No epoch is acknowledged yet: nothing is sent in the clear, nothing is stored. */
+  | "headend.no-epoch"
+  /** The kernel takes packets more slowly than they come. */
+  | "headend.ring-full"
+  | "headend.oversized"
+  | "headend.empty"
+  /** Not whole TS packets, on a channel that carries TS. */
+  | "headend.not-ts"
+  | "headend.send-failed";
+
+export interface PathOptions {
+  readonly sender: StreamSender;
+  readonly socket: DatagramSocket;
+  readonly group: Ipv4;
+  readonly port: number;
+  readonly payloadType: number;
+  /** "ts" checks for whole TS packets; "datagram" carries anything, one to one. */
+  readonly content: "ts" | "datagram";
+  /** What comes in is RTP: its header is taken off, payload boundaries stay. */
+  readonly rtpInput: boolean;
+  /** Buffers between us and the kernel. */
+  readonly slots?: number;
+  /** The largest payload, in octets. */
+  readonly largest?: number;
+}
+
+export interface PathSnapshot {
+  readonly packets: number;
+  /** Of payload. */
+  readonly octets: number;
+  readonly drops: Record<string, number>;
+}
+
+const SLOTS = 256;
+const LARGEST = 1500;
+/** RTP timestamps count at 90 kHz: MPEG-TS (RFC 2250 section 2), and our dynamic type. */
+const TICKS_PER_MS = 90;
+
+interface Slot {
+  readonly buffer: Uint8Array;
+  readonly sent: (error?: unknown) => void;
+}
+
+export class StreamPath {
+  readonly #options: PathOptions;
+  readonly #largest: number;
+  readonly #free: Slot[] = [];
+  readonly #drops = new Counters<PathDrop>();
+  #packets = 0;
+  #octets = 0;
+
+  constructor(options: PathOptions) {
+    this.#options = options;
+    this.#largest = options.largest ?? LARGEST;
+    // Rounded up to 8 octets, so that every slot is aligned for ciphers that work on words.
+    const size = (RTP_HEADER + this.#largest + options.sender.trailerLength + 7) & ~7;
+    const memory = new Uint8Array((options.slots ?? SLOTS) * size);
+    for (let at = 0; at < memory.length; at += size) this.#free.push(this.#slot(memory.subarray(at, at + size)));
+  }
+
+  /** Whether the next packet would find an epoch and a buffer: a source that can wait does. */
+  get hasRoom(): boolean {
+    return this.#free.length > 0 && this.#options.sender.epoch !== undefined;
+  }
+
+  snapshot(): PathSnapshot {
+    return { packets: this.#packets, octets: this.#octets, drops: this.#drops.snapshot() };
+  }
+
+  /** One datagram as it came in; read during the call. */
+  datagram(now: Instant, datagram: Uint8Array): void {
+    if (!this.#options.rtpInput) {
+      this.payload(now, datagram, 0, datagram.length);
+      return;
+    }
+    const header = checkRtp(datagram, datagram.length);
+    if (typeof header === "string") this.#drops.count(header);
+    else this.payload(now, datagram, header, payloadEnd(datagram, datagram.length));
+  }
+
+  /** from[start, end) as one packet; TS longer than seven packets as several. */
+  payload(now: Instant, from: Uint8Array, start: number, end: number): void {
+    if (end === start) this.#drops.count("headend.empty");
+    else if (this.#options.content === "datagram") this.#send(now, from, start, end);
+    else if (!isTs(from, start, end)) this.#drops.count("headend.not-ts");
+    else for (let at = start; at < end; at += TS_PAYLOAD) this.#send(now, from, at, Math.min(end, at + TS_PAYLOAD));
+  }
+
+  #send(now: Instant, from: Uint8Array, start: number, end: number): void {
+    const drop = this.#obstacle(end - start);
+    const slot = drop === undefined ? this.#free.pop() : undefined;
+    if (slot === undefined) this.#drops.count(drop ?? "headend.ring-full");
+    else this.#fill(slot, now, from, start, end);
+  }
+
+  #obstacle(length: number): PathDrop | undefined {
+    if (length > this.#largest) return "headend.oversized";
+    return this.#options.sender.epoch === undefined ? "headend.no-epoch" : undefined;
+  }
+
+  #fill(slot: Slot, now: Instant, from: Uint8Array, start: number, end: number): void {
+    const { sender, socket, group, port, payloadType } = this.#options;
+    writeRtpHeader(slot.buffer, payloadType, Math.floor(now * TICKS_PER_MS) % 0x1_0000_0000);
+    slot.buffer.set(from.subarray(start, end), RTP_HEADER);
+    const whole = sender.protect(slot.buffer, RTP_HEADER + end - start);
+    this.#packets++;
+    this.#octets += end - start;
+    socket.send(slot.buffer.subarray(0, whole), group, port, slot.sent);
+  }
+
+  #slot(buffer: Uint8Array): Slot {
+    const slot: Slot = {
+      buffer,
+      sent: (error) => {
+        this.#free.push(slot);
+        if (error !== undefined) this.#drops.count("headend.send-failed");
+      },
+    };
+    return slot;
+  }
+}
+
+/** Whole TS packets, each with its sync octet (ISO/IEC 13818-1 section 2.4.3.2). */
+function isTs(from: Uint8Array, start: number, end: number): boolean {
+  if ((end - start) % TS_PACKET !== 0) return false;
+  for (let at = start; at < end; at += TS_PACKET) if (from[at] !== TS_SYNC) return false;
+  return true;
+}

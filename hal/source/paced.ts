@@ -1,0 +1,210 @@
+// Octets in order, sent in units of one packet when they are due: by the PCRs of a transport stream or by a bitrate.
+import { after, type Duration, type Instant, milliseconds, seconds } from "../../core/base/time.ts";
+import { TS_PAYLOAD } from "../../core/headend/stream-path.ts";
+import { findSync, TS_PACKET } from "../../core/headend/transport-stream.ts";
+import { TsPacer } from "../../core/headend/ts-pacer.ts";
+import type { Alarm, Clock } from "../../core/ports/clock.ts";
+import { HalError } from "../../core/ports/errors.ts";
+import type { Octets } from "./octets.ts";
+import type { Intake, Source, SourceListener } from "./source.ts";
+
+export interface PacedOptions {
+  readonly name: string;
+  readonly content: "ts" | "datagram";
+  /** bit/s; without it the PCRs tell. A channel of datagrams needs it. */
+  readonly bitrate?: number;
+}
+
+/** Read ahead: at 40 Mbit/s this is 100 ms, the most that may lie between two PCRs. */
+const READ_AHEAD = 512 * 1024;
+/** Sync octets in a row that make a transport stream. */
+const SYNCS = 5;
+/** How far the stream may be behind its time before the time is set anew: a producer that paused, a machine that slept. */
+const MOST_BEHIND = seconds(1);
+/** While the kernel takes nothing, or there is no epoch yet. */
+const FULL_WAIT = milliseconds(2);
+const NOW = milliseconds(0);
+
+export class PacedSource implements Source {
+  readonly #options: PacedOptions;
+  readonly #octets: Octets;
+  readonly #clock: Clock;
+  readonly #intake: Intake;
+  readonly #listener: SourceListener;
+  readonly #buffer = new Uint8Array(READ_AHEAD);
+  readonly #pacer: TsPacer;
+  /** The buffer holds stream octets [base, base + filled); those before base + sent are gone. */
+  #base = 0;
+  #sent = 0;
+  #filled = 0;
+  #reading = false;
+  #failure: HalError | undefined;
+  #atEnd = false;
+  #synced = false;
+  #start: Instant | undefined;
+  #restarts = 0;
+  #units = 0;
+  #stopped = false;
+  #wake: (() => void) | undefined;
+  #alarm: Alarm | undefined;
+
+  constructor(options: PacedOptions, octets: Octets, clock: Clock, intake: Intake, listener: SourceListener) {
+    this.#options = options;
+    this.#octets = octets;
+    this.#clock = clock;
+    this.#intake = intake;
+    this.#listener = listener;
+    this.#pacer = new TsPacer(options.bitrate);
+    this.#synced = options.content === "datagram";
+  }
+
+  /** Runs until the end or `stop`; failures go to the listener. */
+  start(): void {
+    this.#run().then(
+      () => this.#closed(undefined),
+      (error) => this.#closed(error),
+    );
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#wake?.();
+  }
+
+  status(): object {
+    return { input: this.#options.name, taken: this.#units, restarts: this.#restarts };
+  }
+
+  /** One turn sends a unit, or says how long to wait; reading goes on beside it. */
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      this.#readAhead();
+      const wait = this.#turn();
+      if (wait === "end") return;
+      if (wait === "read") await this.#sleep(undefined);
+      else if (wait > 0) await this.#sleep(wait);
+    }
+  }
+
+  #turn(): Duration | "read" | "end" {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (!this.#pacer.known) this.#refuseUnpaced();
+    const unit = this.#pacer.known ? this.#nextUnit() : 0;
+    if (unit === 0) return this.#atEnd ? "end" : "read";
+    if (!this.#intake.hasRoom) return FULL_WAIT;
+    const wait = this.#untilDue(this.#clock.now());
+    if (wait > 0) return wait;
+    this.#deliver(unit);
+    return NOW;
+  }
+
+  /** Keeps the buffer more than half full as far as there is something to read; one read at a time. */
+  #readAhead(): void {
+    if (this.#reading || this.#atEnd || this.#filled - this.#sent >= READ_AHEAD / 2) return;
+    this.#reading = true;
+    this.#compact();
+    this.#octets.read(this.#buffer, this.#filled).then(
+      (got) => this.#arrived(got),
+      (error) => {
+        this.#failure = error;
+        this.#wake?.();
+      },
+    );
+  }
+
+  #arrived(got: number): void {
+    this.#reading = false;
+    this.#filled += got;
+    this.#atEnd = got === 0;
+    if (!this.#synced) this.#synchronise();
+    if (this.#synced) this.#scan();
+    this.#wake?.();
+  }
+
+  #compact(): void {
+    this.#buffer.copyWithin(0, this.#sent, this.#filled);
+    this.#filled -= this.#sent;
+    this.#base += this.#sent;
+    this.#sent = 0;
+  }
+
+  /** Drops what stands before the first whole TS packet, once there is enough to be sure. */
+  #synchronise(): void {
+    if (this.#filled < (SYNCS + 1) * TS_PACKET && !this.#atEnd) return;
+    const syncs = Math.max(1, Math.min(SYNCS, Math.floor(this.#filled / TS_PACKET)));
+    const at = findSync(this.#buffer, 0, this.#filled, syncs);
+    if (at < 0) {
+      this.#failure = new HalError(
+        "source.not-ts",
+        `${this.#options.name} is no transport stream of 188-octet packets`,
+        {
+          alternative: 'carry it as it is: "content": "datagram" with a bitrate',
+        },
+      );
+      return;
+    }
+    this.#buffer.copyWithin(0, at, this.#filled);
+    this.#filled -= at;
+    this.#synced = true;
+  }
+
+  #scan(): void {
+    const from = this.#pacer.scanned - this.#base;
+    const whole = this.#options.content === "ts" ? this.#filled - ((this.#filled - from) % TS_PACKET) : this.#filled;
+    this.#pacer.scan(this.#buffer, from, whole);
+  }
+
+  #refuseUnpaced(): void {
+    if (!this.#atEnd && this.#filled < READ_AHEAD / 2) return;
+    throw new HalError("source.no-pcr", `${this.#options.name} has no two PCRs in its first ${this.#filled} octets`, {
+      needs: "a transport stream with a programme clock, or a configured bitrate",
+      alternative: 'configure "bitrate" in bit/s',
+    });
+  }
+
+  /** Octets of the next packet; at the end the rest, as far as it is whole. 0 when there is none yet. */
+  #nextUnit(): number {
+    const ready = this.#pacer.scanned - this.#base - this.#sent;
+    if (ready >= TS_PAYLOAD) return TS_PAYLOAD;
+    return this.#atEnd ? ready : 0;
+  }
+
+  #untilDue(now: Instant): Duration {
+    const due = this.#pacer.dueAt(this.#base + this.#sent);
+    this.#start ??= (now - due) as Instant;
+    if (now - (this.#start + due) > MOST_BEHIND) {
+      this.#start = (now - due) as Instant;
+      this.#restarts++;
+    }
+    return milliseconds(this.#start + due - now);
+  }
+
+  #deliver(unit: number): void {
+    this.#intake.payload(this.#clock.now(), this.#buffer, this.#sent, this.#sent + unit);
+    this.#sent += unit;
+    this.#units++;
+    this.#pacer.release(this.#base + this.#sent);
+  }
+
+  /** Until `span` is over, something has been read, or `stop`. */
+  #sleep(span: Duration | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#alarm?.cancel();
+        resolve();
+      };
+      this.#alarm = span === undefined ? undefined : this.#clock.alarm(after(this.#clock.now(), span), resolve);
+    });
+  }
+
+  #closed(error: unknown): void {
+    this.#octets.close().catch((cause) => this.#listener.failed(asHalError(cause)));
+    if (error !== undefined) this.#listener.failed(asHalError(error));
+    else if (!this.#stopped) this.#listener.ended();
+  }
+}
+
+const asHalError = (error: unknown): HalError => {
+  if (error instanceof HalError) return error;
+  throw error;
+};
