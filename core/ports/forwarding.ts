@@ -12,7 +12,7 @@ export interface MulticastRoute {
 export interface ForwardingListener {
   /** A packet of (source, group) came in on `inbound` and there is no entry (the kernel's NOCACHE upcall). */
   noRoute(source: Ipv4, group: Ipv4, inbound: string): void;
-  /** It came in on another interface than the entry's (WRONGVIF), told at a limited rate. */
+  /** It came in on one of the entry's outbound interfaces (WRONGVIF), told at a limited rate. */
   wrongInterface(source: Ipv4, group: Ipv4, inbound: string): void;
   /** IGMP heard by the multicast routing socket, which hears v2 reports to groups nobody joined; whole IPv4 packet. */
   igmp(packet: Uint8Array): void;

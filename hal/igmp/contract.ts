@@ -1,0 +1,101 @@
+// What every IgmpSockets driver must do; the drivers' tests run it.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fromHex, toHex } from "../../core/base/bytes.ts";
+import type { HalError } from "../../core/ports/errors.ts";
+import type { IgmpSockets } from "../../core/ports/igmp-socket.ts";
+
+export interface IgmpBench {
+  readonly sockets: IgmpSockets;
+  /** The interface under test, and its peer on the same link. */
+  readonly here: string;
+  readonly peer: string;
+  /** Where the peer's socket is opened: the same driver on the other end. */
+  readonly peerSockets: IgmpSockets;
+  until(condition: () => boolean): Promise<boolean>;
+  /** Takes the interface under test away. */
+  removeHere(): void;
+}
+
+interface Vector {
+  readonly name: string;
+  readonly hex: string;
+}
+
+class Ear {
+  readonly packets: string[] = [];
+  readonly failures: string[] = [];
+
+  packet(packet: Uint8Array): void {
+    this.packets.push(toHex(packet));
+  }
+
+  failed(error: HalError): void {
+    this.failures.push(error.code);
+  }
+}
+
+/** `vectors` are whole IPv4 packets: a v3 report to 224.0.0.22, a v2 report to its group, a leave to 224.0.0.2. */
+export function igmpContract(name: string, bench: () => IgmpBench, vectors: readonly Vector[]): void {
+  const packetOf = ({ hex }: Vector): Uint8Array => fromHex(hex) ?? new Uint8Array(0);
+
+  for (const vector of vectors)
+    test(`${name}: hears ${vector.name} from the link, octet for octet`, async () => {
+      const { sockets, peerSockets, here, peer, until } = bench();
+      const ear = new Ear();
+      const listening = sockets.open(here, ear);
+      const speaking = peerSockets.open(peer, new Ear());
+      speaking.send(packetOf(vector));
+      await until(() => ear.packets.some((hex) => sameMessage(hex, vector.hex)));
+      assert.ok(
+        ear.packets.some((hex) => sameMessage(hex, vector.hex)),
+        `heard ${ear.packets.join(" ")}`,
+      );
+      listening.close();
+      speaking.close();
+    });
+
+  test(`${name}: does not hear what it sent itself`, async () => {
+    const { sockets, peerSockets, here, peer, until } = bench();
+    const [own, other] = [new Ear(), new Ear()];
+    const listening = sockets.open(here, own);
+    const far = peerSockets.open(peer, other);
+    const [vector] = vectors;
+    assert.ok(vector !== undefined);
+    listening.send(packetOf(vector));
+    await until(() => other.packets.some((hex) => sameMessage(hex, vector.hex)));
+    assert.ok(other.packets.some((hex) => sameMessage(hex, vector.hex)));
+    assert.equal(
+      own.packets.some((hex) => sameMessage(hex, vector.hex)),
+      false,
+    );
+    listening.close();
+    far.close();
+  });
+
+  test(`${name}: an interface that is not there is igmp.no-interface`, () => {
+    assert.throws(() => bench().sockets.open("rt-none", new Ear()), { code: "igmp.no-interface" });
+  });
+
+  test(`${name}: closing twice and sending after it are harmless`, () => {
+    const { sockets, here } = bench();
+    const socket = sockets.open(here, new Ear());
+    socket.close();
+    socket.close();
+    socket.send(new Uint8Array(32));
+  });
+
+  test(`${name}: an interface that goes away is told once, at the latest when something is sent`, async () => {
+    const { sockets, here, until, removeHere } = bench();
+    const ear = new Ear();
+    const socket = sockets.open(here, ear);
+    removeHere();
+    for (const vector of vectors) socket.send(packetOf(vector));
+    await until(() => ear.failures.length > 0);
+    assert.deepEqual(ear.failures, ["igmp.failed"]);
+  });
+}
+
+// The kernel fills the identification and the header checksum under IP_HDRINCL: the rest must be equal.
+const sameMessage = (heard: string, sent: string): boolean =>
+  heard.slice(0, 8) === sent.slice(0, 8) && heard.slice(24) === sent.slice(24);

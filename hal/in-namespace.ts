@@ -1,0 +1,57 @@
+// Test support: runs a test file again inside a network namespace of its own, where the real drivers can do no harm.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const INSIDE = "SEALCAST_TEST_NAMESPACE";
+
+/**
+ * True inside the namespace: register the tests of the real driver there. Outside it registers one test that runs `file`
+ * (import.meta.url) inside, after the shell commands of `setup`; without root that test is skipped and says why. The
+ * namespace lives as long as the process in it.
+ */
+export function inNamespace(file: string, name: string, setup: readonly string[]): boolean {
+  if (process.env[INSIDE] === name) return true;
+  const skip = process.getuid?.() === 0 ? false : "needs root for a network namespace";
+  test(`${name} in a network namespace`, { skip }, async () => {
+    const { code, output } = await run(fileURLToPath(file), name, setup);
+    assert.equal(code, 0, output);
+  });
+  return false;
+}
+
+function run(file: string, name: string, setup: readonly string[]): Promise<{ code: number | null; output: string }> {
+  const script = ["set -e", "mount -t sysfs sysfs /sys", "ip link set lo up", ...setup, 'exec "$0" "$1"'].join("\n");
+  const { NODE_TEST_CONTEXT: _outer, ...environment } = process.env;
+  const child = spawn("unshare", ["--net", "--mount", "sh", "-c", script, process.execPath, file], {
+    env: { ...environment, [INSIDE]: name },
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: 60_000,
+  });
+  return new Promise((resolve, reject) => {
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (output += String(text)));
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ code, output }));
+  });
+}
+
+/** Two ends of a cable: rt0 (10.9.1.1) under test, rt1 its peer without an address. */
+export const CABLE = [
+  "ip link add rt0 type veth peer name rt1",
+  "sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv4.conf.all.rp_filter=0",
+  "ip addr add 10.9.1.1/24 dev rt0",
+  "ip link set rt0 up",
+  "ip link set rt1 up",
+];
+
+/** Turns of the event loop until `condition` holds; false when that takes longer than `limit` ms. */
+export async function eventually(condition: () => boolean, limit = 3000): Promise<boolean> {
+  const end = performance.now() + limit;
+  while (!condition()) {
+    if (performance.now() > end) return false;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  return true;
+}

@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { test } from "node:test";
+import { address } from "../../core/base/ipv4.ts";
+import { SimulatedClock } from "../clock/simulated.ts";
+import { SeededEntropy } from "../entropy/seeded.ts";
+import { CABLE, eventually, inNamespace } from "../in-namespace.ts";
+import { SimulatedNetwork } from "../simulation/network.ts";
+import { linksContract } from "./contract.ts";
+import { findNeighbour, linuxLinks, watchLinks } from "./linux.ts";
+import { simulatedLinks } from "./simulated.ts";
+
+const network = new SimulatedNetwork(new SimulatedClock(), new SeededEntropy(1));
+const node = network.node("router");
+const [a, b] = [network.lan("a"), network.lan("b")];
+node.attach("rt0", { address: address("10.9.1.1"), lan: a });
+node.attach("br0", { address: address("10.9.2.1"), lan: { rt2: a, rt4: b } });
+linksContract("simulated links", {
+  links: simulatedLinks(node),
+  plain: "rt0",
+  address: address("10.9.1.1"),
+  bridge: "br0",
+  ports: ["rt2", "rt4"],
+  setUp: (name, up) => node.interface(name)?.setUp(up),
+  remove: (name) => node.remove(name),
+  until: async (condition) => condition(),
+});
+
+test("a neighbour is found by address and device, incomplete entries are not", () => {
+  const table = `IP address       HW type     Flags       HW address            Mask     Device
+10.9.1.2         0x1         0x2         02:00:00:00:00:05     *        rt0
+10.9.1.3         0x1         0x0         00:00:00:00:00:00     *        rt0`;
+  assert.equal(findNeighbour(table, "rt0", address("10.9.1.2")), "02:00:00:00:00:05");
+  assert.equal(findNeighbour(table, "rt1", address("10.9.1.2")), undefined);
+  assert.equal(findNeighbour(table, "rt0", address("10.9.1.3")), undefined);
+});
+
+const BRIDGE = [
+  "ip link add br0 type bridge",
+  "ip link add rt2 type veth peer name rt3",
+  "ip link add rt4 type veth peer name rt5",
+  "ip link set rt2 master br0",
+  "ip link set rt4 master br0",
+];
+
+if (inNamespace(import.meta.url, "linux links", [...CABLE, ...BRIDGE])) {
+  const ip = (...args: string[]) => execFileSync("ip", args);
+  test("linux links: without a monitor a change is seen within a look or two", async () => {
+    const log: string[] = [];
+    const stop = watchLinks(["rt2"], (name, link) => log.push(`${name} ${link === undefined}`), ["rt-no-such-command"]);
+    ip("link", "del", "rt2");
+    assert.ok(await eventually(() => log.length === 1, 5000));
+    stop();
+    ip("link", "add", "rt2", "type", "veth", "peer", "name", "rt3");
+    ip("link", "set", "rt2", "master", "br0");
+  });
+  linksContract("linux links", {
+    links: linuxLinks,
+    plain: "rt0",
+    address: address("10.9.1.1"),
+    bridge: "br0",
+    ports: ["rt2", "rt4"],
+    setUp: (name, up) => void ip("link", "set", name, up ? "up" : "down"),
+    remove: (name) => void ip("link", "del", name),
+    until: eventually,
+  });
+}

@@ -1,0 +1,15 @@
+// Interfaces of a simulated node.
+import type { Links } from "../../core/ports/links.ts";
+import type { SimulatedNode } from "../simulation/node.ts";
+
+export const simulatedLinks = (node: SimulatedNode): Links => ({
+  get: (name) => node.interface(name)?.link(),
+  watch(names, changed) {
+    const watcher: typeof changed = (name, link) => {
+      if (names.includes(name)) changed(name, link);
+    };
+    node.linkWatchers.add(watcher);
+    return () => node.linkWatchers.delete(watcher);
+  },
+  neighbour: (interfaceName, address) => node.interface(interfaceName)?.neighbour(address),
+});

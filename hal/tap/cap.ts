@@ -1,0 +1,121 @@
+// Frame taps through cap, each in a child process: libpcap's abort() on a vanishing interface must not take the router along.
+import { type ChildProcess, spawn } from "node:child_process";
+import { after, milliseconds } from "../../core/base/time.ts";
+import type { Alarm, Clock } from "../../core/ports/clock.ts";
+import type { Entropy } from "../../core/ports/entropy.ts";
+import { HalError } from "../../core/ports/errors.ts";
+import type { FrameTap, FrameTaps, TapListener } from "../../core/ports/frame-tap.ts";
+import { TAP_ARGUMENT, TAP_EXIT } from "./helper.ts";
+
+const FIRST_WAIT = 250;
+const LONGEST_WAIT = 30_000;
+const LENGTH_OCTETS = 2;
+
+export interface CapTapOptions {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  /** The command that runs this same bundle; the helper's arguments are added. */
+  readonly command: readonly [string, ...string[]];
+}
+
+export class CapTaps implements FrameTaps {
+  readonly #options: CapTapOptions;
+
+  constructor(options: CapTapOptions) {
+    this.#options = options;
+  }
+
+  open(interfaceName: string, listener: TapListener): FrameTap {
+    return new CapTap(interfaceName, listener, this.#options);
+  }
+}
+
+class CapTap implements FrameTap {
+  readonly interfaceName: string;
+  readonly #listener: TapListener;
+  readonly #options: CapTapOptions;
+  #child: ChildProcess | undefined;
+  #again: Alarm | undefined;
+  #failures = 0;
+  #open = true;
+  #rest = Buffer.alloc(0);
+
+  constructor(interfaceName: string, listener: TapListener, options: CapTapOptions) {
+    this.interfaceName = interfaceName;
+    this.#listener = listener;
+    this.#options = options;
+    this.#start();
+  }
+
+  close(): void {
+    this.#open = false;
+    this.#again?.cancel();
+    this.#child?.kill("SIGKILL");
+  }
+
+  #start(): void {
+    const [command, ...rest] = this.#options.command;
+    const child = spawn(command, [...rest, TAP_ARGUMENT, this.interfaceName], { stdio: ["pipe", "pipe", "ignore"] });
+    this.#child = child;
+    this.#rest = Buffer.alloc(0);
+    let told = false;
+    const ended = (code: number | null): void => {
+      if (!told) this.#ended(code);
+      told = true;
+    };
+    child.stdout?.on("data", (octets: Buffer) => this.#received(octets));
+    child.stdin?.on("error", () => {});
+    child.on("error", () => ended(null));
+    child.on("exit", ended);
+  }
+
+  /** At most one unfinished record (64 KB) is kept between two reads. */
+  #received(octets: Buffer): void {
+    if (!this.#open) return;
+    const all = this.#rest.length === 0 ? octets : Buffer.concat([this.#rest, octets]);
+    let at = 0;
+    while (at + LENGTH_OCTETS <= all.length) {
+      const end = at + LENGTH_OCTETS + all.readUInt16BE(at);
+      if (end > all.length) break;
+      this.#record(all.subarray(at + LENGTH_OCTETS, end));
+      at = end;
+    }
+    this.#rest = Buffer.from(all.subarray(at));
+  }
+
+  #record(frame: Buffer): void {
+    if (frame.length > 0) {
+      this.#listener.frame(frame);
+      return;
+    }
+    this.#failures = 0;
+    this.#listener.resumed();
+  }
+
+  #ended(code: number | null): void {
+    if (!this.#open) return;
+    const longest = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** Math.min(this.#failures++, 16));
+    const wait = milliseconds(longest / 2 + this.#options.entropy.below(longest / 2));
+    this.#again = this.#options.clock.alarm(after(this.#options.clock.now(), wait), () => this.#start());
+    this.#listener.interrupted(whyEnded(this.interfaceName, code));
+  }
+}
+
+function whyEnded(name: string, code: number | null): HalError {
+  switch (code) {
+    case TAP_EXIT.noInterface:
+      return new HalError("tap.no-interface", `${name} is not there, or down`, { needs: `${name} to be up` });
+    case TAP_EXIT.native:
+      return new HalError("tap.native-missing", "the tap's native part (cap, libpcap) cannot be loaded", {
+        needs: "the native package cap and libpcap",
+        alternative: "run without taps (`taps: false`): hosts are then known by IP and neighbour table",
+      });
+    case TAP_EXIT.open:
+      return new HalError("tap.permission", `cannot capture on ${name}`, {
+        needs: "root, or CAP_NET_RAW",
+        alternative: "run without taps (`taps: false`)",
+      });
+    default:
+      return new HalError("tap.ended", `the tap on ${name} ended (${code ?? "by a signal"})`);
+  }
+}

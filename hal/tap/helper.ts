@@ -1,0 +1,63 @@
+// The child process of the cap driver: captures IGMP frames and writes them to standard output. It may die; the parent starts it again.
+import { readFileSync } from "node:fs";
+import { HalError } from "../../core/ports/errors.ts";
+import { loadCapture } from "../native.ts";
+
+/** The first argument by which a bundle knows that it is to be this helper: `node bundle.cjs __tap eth1`. */
+export const TAP_ARGUMENT = "__tap";
+
+/** Exit codes, by which the parent knows what is missing. */
+export const TAP_EXIT = { noInterface: 3, native: 4, open: 5 } as const;
+
+/** Only what comes in through the port, tagged or not; we never see our own queries. */
+const FILTER = "inbound and (igmp or (vlan and igmp))";
+const RING_OCTETS = 1 << 20;
+const LARGEST_FRAME = 65535;
+/** Octets waiting in the pipe; what exceeds them is dropped, for a parent that does not read must not make us grow. */
+const PIPE_LIMIT = 1 << 20;
+const IFF_UP = 1;
+
+/** Captures on `device` until standard input ends, which it does when the parent is gone. Does not return before. */
+export async function runTapHelper(device: string): Promise<void> {
+  if (!isUp(device)) process.exit(TAP_EXIT.noInterface);
+  // cap keeps no reference to the buffer: it must live as long as the capture.
+  const buffer = Buffer.alloc(LARGEST_FRAME);
+  const { Cap } = await loadCapture("tap").catch(fail);
+  const capture = new Cap();
+  try {
+    capture.open(device, FILTER, RING_OCTETS, buffer);
+  } catch (cause) {
+    process.stderr.write(`${cause instanceof Error ? cause.message : String(cause)}\n`);
+    process.exit(TAP_EXIT.open);
+  }
+  capture.setMinBytes?.(0);
+  capture.on("packet", (length) => write(buffer.subarray(0, Math.min(length, LARGEST_FRAME))));
+  write(Buffer.alloc(0));
+  process.stdin.resume();
+  await new Promise((resolve) => process.stdin.once("close", resolve));
+  capture.close();
+  process.exit(buffer.length === LARGEST_FRAME ? 0 : 1);
+}
+
+function fail(error: unknown): never {
+  process.stderr.write(`${error instanceof HalError ? String(error.cause) : String(error)}\n`);
+  process.exit(TAP_EXIT.native);
+}
+
+/** cap aborts the process on an interface that is down: look first. */
+function isUp(device: string): boolean {
+  try {
+    return (Number(readFileSync(`/sys/class/net/${device}/flags`, "latin1")) & IFF_UP) !== 0;
+  } catch {
+    return false;
+  }
+}
+
+/** Length (16 bits, big-endian) and frame; length 0 says that the capture has begun. */
+function write(frame: Buffer): void {
+  if (process.stdout.writableLength > PIPE_LIMIT) return;
+  const record = Buffer.allocUnsafe(2 + frame.length);
+  record.writeUInt16BE(frame.length);
+  frame.copy(record, 2);
+  process.stdout.write(record);
+}

@@ -1,0 +1,20 @@
+// Frame taps on the ports of a simulated node.
+import type { FrameTap, FrameTaps, TapListener } from "../../core/ports/frame-tap.ts";
+import type { SimulatedNode } from "../simulation/node.ts";
+
+export class SimulatedTaps implements FrameTaps {
+  readonly #node: SimulatedNode;
+
+  constructor(node: SimulatedNode) {
+    this.#node = node;
+  }
+
+  open(interfaceName: string, listener: TapListener): FrameTap {
+    const watcher = (port: string, frame: Uint8Array): void => {
+      if (port === interfaceName) listener.frame(frame);
+    };
+    this.#node.tapWatchers.add(watcher);
+    listener.resumed();
+    return { interfaceName, close: () => void this.#node.tapWatchers.delete(watcher) };
+  }
+}

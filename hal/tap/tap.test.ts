@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { test } from "node:test";
+import { toHex } from "../../core/base/bytes.ts";
+import { address } from "../../core/base/ipv4.ts";
+import { seconds } from "../../core/base/time.ts";
+import { checkFrame } from "../../core/igmp/frame.ts";
+import { OLDER_LENGTH, writeOlder } from "../../core/igmp/older.ts";
+import type { HalError } from "../../core/ports/errors.ts";
+import type { FrameTaps, TapListener } from "../../core/ports/frame-tap.ts";
+import { SimulatedClock } from "../clock/simulated.ts";
+import { systemClock } from "../clock/system.ts";
+import { SeededEntropy } from "../entropy/seeded.ts";
+import { RawIgmpSockets } from "../igmp/raw.ts";
+import { SimulatedIgmpSockets } from "../igmp/simulated.ts";
+import { CABLE, eventually, inNamespace } from "../in-namespace.ts";
+import { SimulatedNetwork } from "../simulation/network.ts";
+import { CapTaps } from "./cap.ts";
+import { SimulatedTaps } from "./simulated.ts";
+
+const REPORT = writeOlder(new Uint8Array(OLDER_LENGTH), address("10.9.1.2"), "v2Report", address("239.255.77.1"));
+
+class Ear implements TapListener {
+  readonly log: string[] = [];
+
+  frame(frame: Uint8Array): void {
+    const checked = checkFrame(frame);
+    this.log.push(typeof checked === "string" ? checked : toHex(checked.packet.subarray(24, 32)));
+  }
+
+  interrupted(error: HalError): void {
+    this.log.push(error.code);
+  }
+
+  resumed(): void {
+    this.log.push("resumed");
+  }
+}
+
+interface TapBench {
+  readonly taps: FrameTaps;
+  say(): void;
+  answer(): void;
+  until(condition: () => boolean): Promise<boolean>;
+}
+
+function tapContract(name: string, { taps, say, answer, until }: TapBench): void {
+  test(`${name}: hears what comes in through the port, not what goes out, and nothing after the close`, async () => {
+    const ear = new Ear();
+    const tap = taps.open("rt0", ear);
+    await until(() => ear.log.length === 1);
+    assert.deepEqual(ear.log, ["resumed"]);
+    answer();
+    say();
+    await until(() => ear.log.length === 2);
+    assert.deepEqual(ear.log.slice(1), [toHex(REPORT.subarray(24))]);
+    tap.close();
+    say();
+    await until(() => false);
+    assert.equal(ear.log.length, 2);
+  });
+}
+
+const clock = new SimulatedClock();
+const network = new SimulatedNetwork(clock, new SeededEntropy(1));
+const lan = network.lan("lan");
+const [router, host] = [network.node("router"), network.node("host")];
+router.attach("rt0", { address: address("10.9.1.1"), lan });
+host.attach("rt1", { address: address("10.9.1.2"), lan });
+const quiet = { packet() {}, failed() {} };
+const [inside, outside] = [
+  new SimulatedIgmpSockets(router).open("rt0", quiet),
+  new SimulatedIgmpSockets(host).open("rt1", quiet),
+];
+tapContract("simulated tap", {
+  taps: new SimulatedTaps(router),
+  say: () => outside.send(REPORT),
+  answer: () => inside.send(REPORT),
+  until: async (condition) => {
+    clock.run(seconds(1));
+    return condition();
+  },
+});
+
+if (inNamespace(import.meta.url, "cap tap", CABLE)) {
+  const helper = new URL("./helper.js", import.meta.url).href;
+  const script = `import(${JSON.stringify(helper)}).then((m) => m.runTapHelper(process.argv.at(-1)))`;
+  const command = [process.execPath, "-e", script, "--"] as const;
+  const taps = new CapTaps({ clock: systemClock, entropy: new SeededEntropy(1), command });
+  const sockets = await RawIgmpSockets.load();
+  const [own, peer] = [sockets.open("rt0", quiet), sockets.open("rt1", quiet)];
+  tapContract("cap tap", {
+    taps,
+    say: () => peer.send(REPORT),
+    answer: () => own.send(REPORT),
+    until: (condition) => eventually(condition, condition() ? 0 : 800),
+  });
+  test("cap tap: an interface that goes down and comes back is tapped again", async () => {
+    const ear = new Ear();
+    const tap = taps.open("rt0", ear);
+    assert.ok(await eventually(() => ear.log.includes("resumed")));
+    execFileSync("ip", ["link", "set", "rt0", "down"]);
+    assert.ok(await eventually(() => ear.log.some((line) => line.startsWith("tap."))), ear.log.join());
+    execFileSync("ip", ["link", "set", "rt0", "up"]);
+    assert.ok(await eventually(() => ear.log.at(-1) === "resumed", 5000), ear.log.join());
+    tap.close();
+  });
+  test("cap tap: an interface that is not there is tap.no-interface", async () => {
+    const ear = new Ear();
+    const tap = taps.open("rt-none", ear);
+    assert.ok(await eventually(() => ear.log.length > 0));
+    assert.equal(ear.log[0], "tap.no-interface");
+    tap.close();
+    own.close();
+    peer.close();
+  });
+}
