@@ -1,0 +1,64 @@
+// Why there is no picture, in one word and in words: every dark screen has a reason that `status` can name.
+import type { PlayoutStatus } from "./playout.ts";
+import type { ViewingStatus } from "./settop.ts";
+
+export type NoPicture =
+  | "not-joined"
+  | "no-packets"
+  | "no-key"
+  | "not-entitled"
+  | "bad-tags"
+  | "broker-away"
+  | "server-busy"
+  | "no-answer"
+  | "output-failed";
+
+export interface Dark {
+  readonly reason: NoPicture;
+  /** For a person: what is wrong and where to look. */
+  readonly text: string;
+}
+
+/** A stream that pauses for less than this (ms) is not dark. */
+const PATIENCE = 2000;
+
+const dark = (reason: NoPicture, text: string): Dark => ({ reason, text });
+
+/** undefined while clear packets reach the output. `link`: the broker is there. */
+export function whyNoPicture(link: boolean, viewing: ViewingStatus, stream: PlayoutStatus): Dark | undefined {
+  if (stream.darkFor !== undefined && stream.darkFor < PATIENCE)
+    return stream.output.fault === undefined ? undefined : dark("output-failed", stream.output.fault);
+  const { verdict } = viewing;
+  if (verdict.kind === "denied") return dark("not-entitled", `${verdict.reason}: ${verdict.text}`);
+  return notJoined(viewing) ?? (verdict.kind === "granted" ? silent(stream) : keyless(link, viewing));
+}
+
+function notJoined({ membership }: ViewingStatus): Dark | undefined {
+  switch (membership.kind) {
+    case "joined":
+      return undefined;
+    case "joining":
+      return dark("not-joined", "the group is being joined");
+    case "failed":
+      return dark("not-joined", membership.why);
+    case "left":
+      return dark("not-joined", "the group has been left");
+  }
+}
+
+function keyless(link: boolean, { verdict, attempts }: ViewingStatus): Dark {
+  if (!link) return dark("broker-away", "the broker cannot be reached, so no key can be asked for");
+  if (verdict.kind === "busy") return dark("server-busy", `the key server says: ${verdict.reason}`);
+  if (attempts > 1) return dark("no-answer", `the key server has not answered ${attempts} requests`);
+  return dark("no-key", "the key has been asked for");
+}
+
+function silent(stream: PlayoutStatus): Dark {
+  if (stream.silentFor === undefined || stream.silentFor >= PATIENCE)
+    return dark(
+      "no-packets",
+      "joined, but nothing arrives: does the headend send, is there a querier, does the router forward?",
+    );
+  if (stream.positionLost) return dark("bad-tags", "packets arrive, but their tags are wrong under the keys in hand");
+  return dark("no-key", "packets arrive, but for an epoch whose key is not here yet");
+}

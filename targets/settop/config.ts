@@ -1,0 +1,191 @@
+// The set-top's configuration.
+import * as v from "valibot";
+import { formatIpv4, type Ipv4, isSourceSpecific } from "../../core/base/ipv4.ts";
+import { type Duration, milliseconds, seconds } from "../../core/base/time.ts";
+import type { OutputChoice } from "../../hal/output/open.ts";
+import {
+  brokerEntries,
+  commonEntries,
+  groupText,
+  hexOctets,
+  identifier,
+  ipv4Text,
+  portNumber,
+} from "../shared/config.ts";
+import type { CommonConfig } from "../shared/target.ts";
+
+/** Where clear packets go. */
+export type OutputConfig = OutputChoice;
+
+export interface ChannelConfig {
+  readonly id: string;
+  readonly group: Ipv4;
+  readonly port: number;
+  readonly source?: Ipv4 | undefined;
+  readonly output?: OutputConfig | undefined;
+}
+
+export interface SettopConfig extends CommonConfig {
+  readonly id: string;
+  readonly broker: BrokerConfig;
+  readonly identity: string;
+  readonly journal: string;
+  readonly keyServer: { readonly id: string; readonly publicKey: Uint8Array; readonly noticeKey: Uint8Array };
+  readonly interfaceAddress: Ipv4;
+  readonly receiveBuffer: number;
+  readonly channels: readonly ChannelConfig[];
+  readonly tune: readonly string[];
+  readonly output: OutputConfig;
+  readonly reorder: { readonly depth: number; readonly patience: Duration };
+  readonly most: number;
+  readonly overlap: Duration;
+  readonly linger: Duration;
+}
+
+export interface BrokerConfig {
+  readonly url: string;
+  readonly protocolVersion: 4 | 5;
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+const output = v.variant("form", [
+  v.strictObject({
+    /** udp: the payload as it is (7 x 188 octets of TS). rtp: the clear RTP packet. */
+    form: v.picklist(["udp", "rtp"]),
+    to: v.optional(ipv4Text, "127.0.0.1"),
+    port: portNumber,
+    interfaceAddress: v.optional(ipv4Text, "0.0.0.0"),
+    ttl: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255)), 1),
+  }),
+  v.strictObject({ form: v.literal("file"), path: v.pipe(v.string(), v.minLength(1)) }),
+  v.strictObject({ form: v.literal("stdout") }),
+  v.strictObject({ form: v.literal("null") }),
+]);
+
+const channel = v.pipe(
+  v.strictObject({
+    id: identifier,
+    group: groupText,
+    port: portNumber,
+    source: v.optional(ipv4Text),
+    /** Instead of the common one. */
+    output: v.optional(output),
+  }),
+  v.check(
+    ({ group, source }) => source !== undefined || !isSourceSpecific(group),
+    "a group in 232.0.0.0/8 needs a `source` (RFC 4607)",
+  ),
+);
+
+const span = (least: number, most: number) => v.pipe(v.number(), v.minValue(least), v.maxValue(most));
+
+const fields = v.strictObject({
+  ...commonEntries,
+  ...brokerEntries,
+  id: identifier,
+  /** File with this device's keys. */
+  identity: v.pipe(v.string(), v.minLength(1)),
+  /** File that remembers receptions across power cuts. */
+  journal: v.optional(v.pipe(v.string(), v.minLength(1)), "/var/lib/sealcast/receptions.json"),
+  keyServer: v.strictObject({
+    id: identifier,
+    /** X25519, hexadecimal. */
+    publicKey: hexOctets(32),
+    /** Ed25519: verifies rekey notices. */
+    noticeKey: hexOctets(32),
+  }),
+  /** Address of the interface on which groups are joined; 0.0.0.0 leaves the choice to the kernel. */
+  interfaceAddress: v.optional(ipv4Text, "0.0.0.0"),
+  /** Octets that the kernel may queue; it takes at most net.core.rmem_max. */
+  receiveBuffer: v.optional(v.pipe(v.number(), v.integer(), v.minValue(4096), v.maxValue(1 << 28)), 4 << 20),
+  channels: v.pipe(v.array(channel), v.minLength(1), v.maxLength(1024)),
+  /** Channels to tune to at start. */
+  tune: v.optional(v.array(identifier), []),
+  output: v.optional(output, { form: "udp", port: 5004 }),
+  reorder: v.optional(
+    v.strictObject({
+      /** Packets that may wait for an overtaken one; 0 turns it off. */
+      depth: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1024)), 32),
+      /** Milliseconds. */
+      patience: v.optional(v.pipe(span(1, 1000), v.transform(milliseconds)), 50),
+    }),
+    {},
+  ),
+  /** Channels viewed at once. */
+  most: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64)), 8),
+  /** Seconds for which the old key is kept after a switch. */
+  overlap: v.optional(v.pipe(span(2, 600), v.transform(seconds)), 2),
+  /** Seconds between a denial and the leave of the group. */
+  linger: v.optional(v.pipe(span(0, 600), v.transform(seconds)), 2),
+});
+
+/** Two outputs with the same name are one output. */
+export const outputName = (choice: OutputConfig): string =>
+  choice.form === "udp" || choice.form === "rtp"
+    ? `${choice.form} ${formatIpv4(choice.to)}:${choice.port}`
+    : choice.form === "file"
+      ? `file ${choice.path}`
+      : choice.form;
+
+/** Where a channel's packets go. */
+export const outputOf = (config: SettopConfig, { output }: ChannelConfig): OutputConfig => output ?? config.output;
+
+interface CrossFault {
+  readonly message: string;
+  readonly path: readonly (string | number)[];
+}
+
+/** What single entries cannot know of each other. */
+function crossFaults(config: SettopConfig): readonly CrossFault[] {
+  const faults: CrossFault[] = [];
+  const ids = config.channels.map(({ id }) => id);
+  for (const [i, id] of ids.entries())
+    if (ids.indexOf(id) !== i) faults.push({ path: ["channels", i, "id"], message: `channel ${id} is there twice` });
+  const taken = new Map<string, string>();
+  for (const [i, id] of config.tune.entries()) {
+    const channel = config.channels.find((c) => c.id === id);
+    if (channel === undefined) faults.push({ path: ["tune", i], message: `there is no channel ${id}` });
+    else faults.push(...outputFaults(config, channel, i, taken));
+  }
+  if (config.tune.length > config.most)
+    faults.push({ path: ["tune"], message: `at most ${config.most} channels at once (see \`most\`)` });
+  return faults;
+}
+
+/** Packets of two channels in one output would be of no use to anybody. */
+function outputFaults(
+  config: SettopConfig,
+  channel: ChannelConfig,
+  i: number,
+  taken: Map<string, string>,
+): CrossFault[] {
+  const name = outputName(outputOf(config, channel));
+  const other = taken.get(name);
+  taken.set(name, channel.id);
+  if (other === undefined || name === "null") return [];
+  return [{ path: ["tune", i], message: `${channel.id} and ${other} have the same output (${name})` }];
+}
+
+export const settopConfig: v.GenericSchema<unknown, SettopConfig> = v.pipe(
+  fields,
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    for (const { path, message } of crossFaults(dataset.value))
+      addIssue({ message, path: pathItems(dataset.value, path) });
+  }),
+);
+type PathItems = [v.IssuePathItem, ...v.IssuePathItem[]];
+
+/** valibot wants to know what lies at each step. */
+function pathItems(root: unknown, path: readonly (string | number)[]): PathItems {
+  const items: v.IssuePathItem[] = [];
+  let input: unknown = root;
+  for (const key of path) {
+    const value: unknown = (input as Record<string | number, unknown>)[key];
+    items.push({ type: "unknown", origin: "value", input, key, value });
+    input = value;
+  }
+  return items as PathItems;
+}

@@ -1,0 +1,74 @@
+// One viewing's data plane: tuner, playout and output, driven by the machine's effects.
+import type { Duration } from "../../core/base/time.ts";
+import type { Ciphers } from "../../core/ports/cipher.ts";
+import type { Output } from "../../core/ports/output.ts";
+import type { Channel, SettopEffect, SettopEvent } from "../../core/settop/events.ts";
+import { Playout, type PlayoutStatus } from "../../core/settop/playout.ts";
+import { Tuner, type TunerOptions } from "./tuner.ts";
+
+export interface ScreenOptions extends TunerOptions {
+  readonly ciphers: Ciphers;
+  readonly depth: number;
+  readonly patience: Duration;
+}
+
+export type ScreenEffect = Extract<
+  SettopEffect,
+  { readonly kind: "join" | "leave" | "receive" | "install" | "retire" | "position" | "silence" }
+>;
+
+export class Screen {
+  readonly playout: Playout;
+  readonly tuner: Tuner;
+  readonly #options: ScreenOptions;
+
+  constructor(options: ScreenOptions, channel: Channel, output: Output, tell: (event: SettopEvent) => void) {
+    const { ciphers, depth, patience, clock } = options;
+    const { id } = channel;
+    this.#options = options;
+    this.playout = new Playout(
+      { ciphers, output, depth, patience, sign: (sign) => tell({ kind: "stream", channel: id, sign }) },
+      clock.now(),
+    );
+    this.tuner = new Tuner(options, channel, this.playout, {
+      joined: () => tell({ kind: "joined", channel: id }),
+      failed: (error) => tell({ kind: "join-failed", channel: id, why: `${error.code}: ${error.message}` }),
+    });
+  }
+
+  apply(effect: ScreenEffect): void {
+    switch (effect.kind) {
+      case "join":
+        this.tuner.join();
+        return;
+      case "leave":
+        this.tuner.leave();
+        return;
+      case "receive":
+        this.playout.receive(effect.stream);
+        return;
+      case "install":
+        this.playout.install(effect.key);
+        return;
+      case "retire":
+        this.playout.retire(effect.epoch);
+        return;
+      case "position":
+        this.playout.position(effect.position);
+        return;
+      case "silence":
+        this.playout.silence();
+        return;
+    }
+  }
+
+  status(): PlayoutStatus {
+    const status = this.playout.status(this.#options.clock.now());
+    return { ...status, drops: { ...status.drops, ...this.tuner.drops.snapshot() } };
+  }
+
+  close(): void {
+    this.playout.silence();
+    this.tuner.close();
+  }
+}

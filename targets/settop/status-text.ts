@@ -1,0 +1,36 @@
+// The person's form of `status`: one line a channel, and why it is dark.
+
+interface Shown {
+  readonly broker?: string;
+  readonly journal?: string;
+  readonly channels?: readonly {
+    readonly channel?: string;
+    readonly received?: number;
+    readonly lost?: number;
+    readonly duplicated?: number;
+    readonly undecryptable?: number;
+    readonly lastEpoch?: number;
+    readonly zapMs?: number;
+    readonly dark?: { readonly reason: string; readonly text: string };
+  }[];
+  readonly pendingStops?: readonly { readonly channel?: string; readonly attempts?: number }[];
+}
+
+const word = (value: unknown): string => (value === undefined ? "-" : String(value));
+
+/** `status` is what the process answered; fields that are missing show as "-". */
+export function statusText(status: unknown): string {
+  const { broker, journal, channels = [], pendingStops = [] } = status as Shown;
+  const lines = [`broker ${word(broker)}, journal ${word(journal)}`];
+  if (channels.length === 0) lines.push("tuned to nothing");
+  for (const { channel, received, lost, duplicated, undecryptable, lastEpoch, zapMs, dark } of channels) {
+    const counts = `received ${word(received)} lost ${word(lost)} duplicated ${word(duplicated)} undecryptable ${word(undecryptable)}`;
+    const picture = dark === undefined ? "picture" : `no picture: ${dark.reason} (${dark.text})`;
+    lines.push(
+      `${word(channel)}: ${picture}; epoch ${word(lastEpoch)}, first picture after ${word(zapMs)} ms, ${counts}`,
+    );
+  }
+  for (const { channel, attempts } of pendingStops)
+    lines.push(`stop of ${word(channel)} is not acknowledged yet (sent ${word(attempts)} times)`);
+  return lines.join("\n");
+}

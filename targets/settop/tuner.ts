@@ -1,0 +1,130 @@
+// One channel's socket: bound to the group, joined to it, its datagrams fed to the playout in the receive buffer.
+import { Counters } from "../../core/base/counters.ts";
+import type { Ipv4 } from "../../core/base/ipv4.ts";
+import type { Alarm, Clock } from "../../core/ports/clock.ts";
+import type { DatagramSocket, Datagrams, Membership } from "../../core/ports/datagrams.ts";
+import { HalError } from "../../core/ports/errors.ts";
+import type { Channel } from "../../core/settop/events.ts";
+import type { Playout } from "../../core/settop/playout.ts";
+
+export interface TunerOptions {
+  readonly datagrams: Datagrams;
+  readonly clock: Clock;
+  readonly interfaceAddress: Ipv4;
+  readonly receiveBuffer: number;
+}
+
+export interface TunerListener {
+  joined(): void;
+  /** Not joined, or the socket died: everything is closed, `join` may be called again. */
+  failed(error: HalError): void;
+}
+
+/** "settop.source": to our group and port, but from another sender than the channel's. */
+export type TunerDrop = "settop.source";
+
+/** `join` and `leave` may alternate as often as they like, also while a socket is being opened. */
+export class Tuner {
+  readonly drops = new Counters<TunerDrop>();
+  readonly #options: TunerOptions;
+  readonly #channel: Channel;
+  readonly #playout: Playout;
+  readonly #listener: TunerListener;
+  #socket: DatagramSocket | undefined;
+  /** Counts joins and leaves, so that a socket which opens too late is closed again. */
+  #turn = 0;
+  #alarm: Alarm | undefined;
+
+  constructor(options: TunerOptions, channel: Channel, playout: Playout, listener: TunerListener) {
+    this.#options = options;
+    this.#channel = channel;
+    this.#playout = playout;
+    this.#listener = listener;
+  }
+
+  /** 71. */
+  join(): void {
+    this.leave();
+    const turn = this.#turn;
+    this.#open(turn).catch((error: unknown) => {
+      if (!(error instanceof HalError)) throw error;
+      if (turn === this.#turn) this.#fail(error);
+    });
+  }
+
+  /** 81: the kernel's IGMP host says it to the router. */
+  leave(): void {
+    this.#turn++;
+    const socket = this.#socket;
+    this.#socket = undefined;
+    if (socket === undefined) return;
+    try {
+      socket.leave(this.#membership());
+    } catch (error) {
+      // The interface may be gone; closing the socket ends the membership as well.
+      if (!(error instanceof HalError)) throw error;
+    }
+    socket.close();
+  }
+
+  close(): void {
+    this.leave();
+    this.#alarm?.cancel();
+    this.#alarm = undefined;
+  }
+
+  async #open(turn: number): Promise<void> {
+    const { datagrams, receiveBuffer } = this.#options;
+    const { group, port } = this.#channel;
+    const socket = await datagrams.open(
+      { address: group, port, reuse: true, receiveBuffer },
+      {
+        datagram: (payload, from) => this.#datagram(payload, from),
+        failed: (error) => {
+          if (turn === this.#turn) this.#fail(error);
+        },
+      },
+    );
+    if (turn !== this.#turn) {
+      socket.close();
+      return;
+    }
+    this.#socket = socket;
+    socket.join(this.#membership());
+    this.#listener.joined();
+  }
+
+  #membership(): Membership {
+    const { group, source } = this.#channel;
+    const { interfaceAddress } = this.#options;
+    return source === undefined ? { group, interfaceAddress } : { group, source, interfaceAddress };
+  }
+
+  #fail(error: HalError): void {
+    this.#turn++;
+    this.#socket?.close();
+    this.#socket = undefined;
+    this.#listener.failed(error);
+  }
+
+  #datagram(payload: Uint8Array, from: Ipv4): void {
+    const { source } = this.#channel;
+    if (source !== undefined && from !== source) {
+      this.drops.count("settop.source");
+      return;
+    }
+    this.#playout.datagram(this.#options.clock.now(), payload);
+    if (this.#alarm === undefined) this.#arm();
+  }
+
+  /** One alarm while packets wait for an overtaken one. */
+  #arm(): void {
+    const at = this.#playout.nextDeadline();
+    if (at === undefined) return;
+    this.#alarm = this.#options.clock.alarm(at, () => {
+      this.#alarm = undefined;
+      this.#playout.poll(this.#options.clock.now());
+      this.#arm();
+    });
+  }
+}
