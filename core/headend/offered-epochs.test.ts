@@ -73,15 +73,7 @@ test("no offer after the interval: an alarm, the old key goes on, and the key se
 test("not authorised: an alarm, and asked again after 30 s", () => {
   const rig = new Rig("key-server", refuse(0, "not-authorised"));
   rig.run(seconds(40));
-  assert.deepEqual(
-    rig.lines(),
-    [
-      "0 epoch.wanted first",
-      "20 alarm not-authorised raised",
-      "30020 epoch.wanted first",
-      "30040 alarm not-authorised over",
-    ].slice(0, 3),
-  );
+  assert.deepEqual(rig.lines(), ["0 epoch.wanted first", "20 alarm not-authorised raised", "30020 epoch.wanted first"]);
 });
 
 test("a demand is not for this way of making keys, and dropped by name", () => {

@@ -1,0 +1,255 @@
+// One running channel: source, data path and sender, and the machine that changes its keys.
+import { ANY } from "../../core/base/ipv4.ts";
+import { after, type Duration, milliseconds, seconds } from "../../core/base/time.ts";
+import type { Received } from "../../core/control/link.ts";
+import { HeadendChannel } from "../../core/headend/channel.ts";
+import type { ChannelEffect, ChannelEvent, ChannelOptions } from "../../core/headend/events.ts";
+import { firstIndexAt, ssrcOfChannel } from "../../core/headend/first-index.ts";
+import { StreamPath } from "../../core/headend/stream-path.ts";
+import { TS_PACKET } from "../../core/headend/transport-stream.ts";
+import type { Ciphers } from "../../core/ports/cipher.ts";
+import type { Alarm, Clock } from "../../core/ports/clock.ts";
+import type { DatagramSocket, Datagrams } from "../../core/ports/datagrams.ts";
+import type { Entropy } from "../../core/ports/entropy.ts";
+import type { HalError } from "../../core/ports/errors.ts";
+import { DYNAMIC, MP2T } from "../../core/stream/rtp.ts";
+import { StreamSender } from "../../core/stream/sender.ts";
+import type { Endpoint } from "../../hal/bus/endpoint.ts";
+import { Runner } from "../../hal/clock/runner.ts";
+import { openNetwork } from "../../hal/source/network.ts";
+import { fromStream, openFile } from "../../hal/source/octets.ts";
+import { PacedSource } from "../../hal/source/paced.ts";
+import type { Source } from "../../hal/source/source.ts";
+import type { Logger } from "../shared/log.ts";
+import { type ChannelConfig, type HeadendConfig, timesOf } from "./config.ts";
+
+export interface ChannelPowers {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly datagrams: Datagrams;
+  readonly ciphers: Ciphers;
+  readonly stdin: NodeJS.ReadStream;
+  readonly log: Logger;
+  /** The input has come to its end and will not go on. */
+  ended(channel: string): void;
+}
+
+/** A source that failed is opened again after 1 s, then after 2, 4 ... 30 s. */
+const FIRST_RETRY = seconds(1);
+const LONGEST_RETRY = seconds(30);
+
+export class RunningChannel {
+  readonly #config: ChannelConfig;
+  readonly #powers: ChannelPowers;
+  readonly #socket: DatagramSocket;
+  readonly #sender: StreamSender;
+  readonly #path: StreamPath;
+  readonly #machine: HeadendChannel;
+  readonly #runner: Runner<ChannelEvent, ChannelEffect>;
+  #endpoint: Endpoint | undefined;
+  #source: Source | undefined;
+  #fault: string | undefined;
+  #retryAfter: Duration = FIRST_RETRY;
+  #retry: Alarm | undefined;
+  #stopped = false;
+
+  /** Opens the outgoing socket and the source. Rejects with HalError. */
+  static async open(headend: HeadendConfig, config: ChannelConfig, powers: ChannelPowers): Promise<RunningChannel> {
+    const socket = await powers.datagrams.open(
+      {
+        address: ANY,
+        port: 0,
+        multicast: {
+          interfaceAddress: config.interfaceAddress ?? headend.interfaceAddress,
+          ttl: config.ttl ?? headend.ttl,
+        },
+      },
+      {
+        datagram: () => {},
+        failed: (error) => powers.log.warn({ code: error.code, channel: config.id }, error.message),
+      },
+    );
+    const channel = new RunningChannel(headend, config, powers, socket);
+    try {
+      await channel.#openSource();
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+    return channel;
+  }
+
+  private constructor(headend: HeadendConfig, config: ChannelConfig, powers: ChannelPowers, socket: DatagramSocket) {
+    const { clock, entropy, ciphers } = powers;
+    this.#config = config;
+    this.#powers = powers;
+    this.#socket = socket;
+    const options = channelOptions(headend, config, () => this.#sender.position());
+    const { ssrc, payloadType } = options.parameters.stream;
+    const firstIndex = config.position === "zero" ? 0 : firstIndexAt(clock.unix(clock.now()));
+    this.#sender = new StreamSender({ ciphers, suite: config.suite, mkiLength: config.mki, ssrc, firstIndex });
+    const { group, port, content, largest } = config;
+    const rtpInput = config.input.kind === "rtp";
+    this.#path = new StreamPath({
+      sender: this.#sender,
+      socket,
+      group,
+      port,
+      payloadType,
+      content,
+      rtpInput,
+      largest,
+    });
+    this.#machine = new HeadendChannel(options, entropy, clock.now());
+    this.#runner = new Runner(clock, this.#machine, (effect) => this.#apply(effect));
+  }
+
+  /** From here on epochs are asked for and, once there is one, packets are sent. */
+  start(endpoint: Endpoint): void {
+    this.#endpoint = endpoint;
+    this.#runner.start();
+  }
+
+  link(up: boolean): void {
+    this.#runner.feed({ kind: "link", up });
+  }
+
+  message({ from, message, request }: Received): void {
+    this.#runner.feed({ kind: "message", from, message, request });
+  }
+
+  status(): object {
+    return {
+      ...this.#machine.status(this.#powers.clock.now()),
+      position: this.#sender.position(),
+      output: this.#path.snapshot(),
+      source: { ...this.#source?.status(), fault: this.#fault },
+    };
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#retry?.cancel();
+    this.#source?.stop();
+    this.#runner.stop();
+    this.#socket.close();
+  }
+
+  #apply(effect: ChannelEffect): void {
+    const { log } = this.#powers;
+    const channel = this.#config.id;
+    switch (effect.kind) {
+      case "send":
+        this.#endpoint?.send(effect.to, effect.message);
+        return;
+      case "answer":
+        this.#endpoint?.answer(effect.request, effect.message);
+        return;
+      case "install":
+        this.#sender.install(effect.key.epoch, effect.key.masterKey, effect.key.masterSalt);
+        effect.key.masterKey.fill(0);
+        effect.key.masterSalt.fill(0);
+        return;
+      case "switch":
+        this.#sender.switchTo(effect.epoch);
+        log.info({ channel, epoch: effect.epoch }, "key changed");
+        return;
+      case "alarm":
+        if (effect.raised) log.error({ channel, alarm: effect.alarm }, ALARMS[effect.alarm]);
+        else log.info({ channel, alarm: effect.alarm }, "alarm over");
+        return;
+    }
+  }
+
+  async #openSource(): Promise<void> {
+    const source = await this.#makeSource();
+    if (this.#stopped) source.stop();
+    else this.#source = source;
+  }
+
+  async #makeSource(): Promise<Source> {
+    const { clock, datagrams, stdin } = this.#powers;
+    const { input, id, content } = this.#config;
+    const listener = { failed: (error: HalError) => this.#sourceFailed(error), ended: () => this.#ended() };
+    if (input.kind === "udp" || input.kind === "rtp") {
+      const { address, port, source } = input;
+      const from = { address, port, interfaceAddress: input.interfaceAddress ?? ANY };
+      const chosen = source === undefined ? from : { ...from, source };
+      return openNetwork(chosen, datagrams, clock, this.#path, listener);
+    }
+    const octets =
+      input.kind === "stdin"
+        ? fromStream(stdin)
+        : await openFile(input.path, input.loop, content === "ts" ? TS_PACKET : 1);
+    const name = input.kind === "stdin" ? "standard input" : input.path;
+    const options = { name, content, ...(input.bitrate === undefined ? {} : { bitrate: input.bitrate }) };
+    const source = new PacedSource(options, octets, clock, this.#path, listener);
+    source.start();
+    this.#powers.log.debug({ channel: id, input: name }, "reading");
+    return source;
+  }
+
+  /** Standard input cannot be opened again; everything else is, for as long as we run. */
+  #sourceFailed(error: HalError): void {
+    if (this.#stopped) return;
+    this.#fault = `${error.code}: ${error.message}`;
+    const channel = this.#config.id;
+    this.#powers.log.error({ channel, code: error.code, needs: error.needs, or: error.alternative }, error.message);
+    this.#source?.stop();
+    this.#source = undefined;
+    if (this.#config.input.kind === "stdin") this.#powers.ended(channel);
+    else this.#retryLater();
+  }
+
+  #retryLater(): void {
+    const { clock } = this.#powers;
+    this.#retry = clock.alarm(after(clock.now(), this.#retryAfter), () => {
+      this.#openSource().then(
+        () => {
+          this.#fault = undefined;
+        },
+        (error: HalError) => this.#sourceFailed(error),
+      );
+    });
+    this.#retryAfter = milliseconds(Math.min(LONGEST_RETRY, 2 * this.#retryAfter));
+  }
+
+  #ended(): void {
+    this.#powers.log.info({ channel: this.#config.id }, "the input has ended");
+    this.#powers.ended(this.#config.id);
+  }
+}
+
+const ALARMS = {
+  "no-epoch": "no key is acknowledged by the key server: nothing is sent",
+  overdue: "no new key is acknowledged by the key server: the old one goes on",
+  "not-authorised": "the key server does not let this headend serve the channel",
+  "epochs-exhausted": "the channel has used up its epochs: give it a new id",
+} as const;
+
+function channelOptions(
+  headend: HeadendConfig,
+  config: ChannelConfig,
+  position: ChannelOptions["position"],
+): ChannelOptions {
+  const { id, group, port, suite, mki, keys } = config;
+  const { interval, lead, window, overlap, shortestLead } = timesOf(config);
+  const ssrc = config.ssrc ?? ssrcOfChannel(id);
+  const payloadType = config.payloadType ?? (config.content === "ts" ? MP2T : DYNAMIC);
+  return {
+    parameters: {
+      channel: id,
+      group,
+      port,
+      stream: { suite, mkiLength: mki, ssrc, payloadType },
+      interval,
+      overlap,
+      window,
+    },
+    keys,
+    lead: milliseconds(lead),
+    shortestLead: milliseconds(shortestLead),
+    keyServer: { role: "keyserver", id: headend.keyServer.id, publicKey: headend.keyServer.publicKey },
+    position,
+  };
+}

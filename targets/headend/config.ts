@@ -1,0 +1,217 @@
+// The headend's configuration.
+import * as v from "valibot";
+import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
+import type { Suite } from "../../core/control/messages.ts";
+import { SUITES } from "../../core/control/messages.ts";
+import type { MkiLength } from "../../core/stream/suites.ts";
+import {
+  brokerEntries,
+  commonEntries,
+  groupText,
+  hexOctets,
+  identifier,
+  ipv4Text,
+  portNumber,
+} from "../shared/config.ts";
+import type { BrokerConfig } from "../shared/participant.ts";
+import type { CommonConfig } from "../shared/target.ts";
+
+interface NetworkEntries {
+  readonly address: Ipv4;
+  readonly port: number;
+  readonly source?: Ipv4 | undefined;
+  readonly interfaceAddress?: Ipv4 | undefined;
+}
+
+export type InputConfig =
+  | ({ readonly kind: "udp" } & NetworkEntries)
+  | ({ readonly kind: "rtp" } & NetworkEntries)
+  | { readonly kind: "file"; readonly path: string; readonly loop: boolean; readonly bitrate?: number | undefined }
+  | { readonly kind: "stdin"; readonly bitrate?: number | undefined };
+
+export interface ChannelConfig {
+  readonly id: string;
+  readonly group: Ipv4;
+  readonly port: number;
+  readonly input: InputConfig;
+  readonly content: "ts" | "datagram";
+  readonly payloadType?: number | undefined;
+  readonly ssrc?: number | undefined;
+  readonly suite: Suite;
+  readonly mki: MkiLength;
+  readonly keys: "headend" | "key-server";
+  readonly interval: number;
+  readonly lead?: number | undefined;
+  readonly window?: number | undefined;
+  readonly overlap: number;
+  readonly shortestLead: number;
+  readonly position: "calendar" | "zero";
+  readonly ttl?: number | undefined;
+  readonly interfaceAddress?: Ipv4 | undefined;
+  readonly largest: number;
+}
+
+export interface HeadendConfig extends CommonConfig {
+  readonly id: string;
+  readonly broker: BrokerConfig;
+  readonly identity: string;
+  readonly keyServer: { readonly id: string; readonly publicKey: Uint8Array };
+  readonly cipher: "node" | "noble";
+  readonly interfaceAddress: Ipv4;
+  readonly ttl: number;
+  readonly channels: readonly ChannelConfig[];
+}
+
+const whole = (least: number, most: number) => v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
+const secondsOf = (least: number, most: number) => v.pipe(v.number(), v.minValue(least), v.maxValue(most));
+const ttl = whole(0, 255);
+const bitrate = whole(1000, 1_000_000_000);
+const path = v.pipe(v.string(), v.minLength(1));
+
+const network = {
+  /** A multicast group, which is joined, or one of this machine's addresses; 0.0.0.0 takes what comes to any. */
+  address: v.optional(ipv4Text, "0.0.0.0"),
+  port: portNumber,
+  /** Only from this sender; with a group a source-specific join. */
+  source: v.optional(ipv4Text),
+  /** On which the group is joined. */
+  interfaceAddress: v.optional(ipv4Text),
+} as const;
+
+const input = v.variant("kind", [
+  v.strictObject({ kind: v.literal("udp"), ...network }),
+  v.strictObject({ kind: v.literal("rtp"), ...network }),
+  v.strictObject({
+    kind: v.literal("file"),
+    path,
+    loop: v.optional(v.boolean(), true),
+    /** bit/s instead of the PCRs. */
+    bitrate: v.optional(bitrate),
+  }),
+  v.strictObject({ kind: v.literal("stdin"), bitrate: v.optional(bitrate) }),
+]);
+
+const channel = v.strictObject({
+  id: identifier,
+  group: groupText,
+  port: portNumber,
+  input,
+  /** ts: MPEG-TS, RTP payload type 33. datagram: anything, each datagram as it is. */
+  content: v.optional(v.picklist(["ts", "datagram"]), "ts"),
+  /** Default: 33 for ts, 96 for datagram. */
+  payloadType: v.optional(whole(0, 127)),
+  /** Default: from the channel's id, the same after every start. */
+  ssrc: v.optional(whole(0, 0xffff_ffff)),
+  suite: v.optional(v.picklist(SUITES), "AEAD_AES_128_GCM"),
+  /** Octets of master key identifier in each packet; 0 for players that know none. */
+  mki: v.optional(v.picklist([0, 4]), 4),
+  /** Who makes the keys: the headend (claim 3) or the key server (claim 7). */
+  keys: v.optional(v.picklist(["headend", "key-server"]), "headend"),
+  /** Seconds between two keys. */
+  interval: v.optional(secondsOf(1, 86_400), 300),
+  /** Seconds between the acknowledgement of a key and its use; default 10, or half the interval if that is less. */
+  lead: v.optional(secondsOf(0.1, 3600)),
+  /** Seconds over which set-tops spread their requests; default 0.6 of the lead. */
+  window: v.optional(secondsOf(0, 3600)),
+  /** Seconds for which set-tops keep the old key. */
+  overlap: v.optional(secondsOf(2, 600), 2),
+  /** The lead in seconds when a device has lost its right. */
+  shortestLead: v.optional(secondsOf(0, 60), 1),
+  /** calendar: the packet index goes on above everything sent before a restart. zero: for players that start at ROC 0. */
+  position: v.optional(v.picklist(["calendar", "zero"]), "calendar"),
+  ttl: v.optional(ttl),
+  interfaceAddress: v.optional(ipv4Text),
+  /** The largest payload in octets; more than 1440 is fragmented on Ethernet. */
+  largest: v.optional(whole(188, 65_000), 1500),
+});
+
+const fields = v.strictObject({
+  ...commonEntries,
+  ...brokerEntries,
+  id: identifier,
+  /** File with this headend's keys (see `keygen`). */
+  identity: path,
+  keyServer: v.strictObject({
+    id: identifier,
+    /** X25519, hexadecimal. */
+    publicKey: hexOctets(32),
+  }),
+  /** node: OpenSSL. noble: JavaScript, for a Node without it. */
+  cipher: v.optional(v.picklist(["node", "noble"]), "node"),
+  /** Address of the interface out of which multicast goes; 0.0.0.0 leaves the choice to the kernel. */
+  interfaceAddress: v.optional(ipv4Text, "0.0.0.0"),
+  ttl: v.optional(ttl, 16),
+  channels: v.pipe(v.array(channel), v.minLength(1), v.maxLength(256)),
+});
+
+const LEAD = 10;
+
+/** The times of a channel in whole milliseconds, with what is not configured derived from the interval. */
+export function timesOf({ interval, lead, window, overlap, shortestLead }: ChannelConfig) {
+  const chosen = lead ?? Math.min(LEAD, interval / 2);
+  const ms = (s: number): number => Math.round(s * 1000);
+  return {
+    interval: ms(interval),
+    lead: ms(chosen),
+    window: ms(window ?? 0.6 * chosen),
+    overlap: ms(overlap),
+    shortestLead: ms(Math.min(shortestLead, chosen)),
+  };
+}
+
+interface CrossFault {
+  readonly entry: string;
+  readonly message: string;
+}
+
+/** What the entries of one channel say of each other. */
+function faultsOf(channel: ChannelConfig): readonly CrossFault[] {
+  const faults: CrossFault[] = [];
+  const { interval, lead, window } = timesOf(channel);
+  if (lead >= interval) faults.push({ entry: "lead", message: "must be shorter than the interval" });
+  if (window > lead) faults.push({ entry: "window", message: "must not be longer than the lead" });
+  const { kind } = channel.input;
+  const paced = kind === "file" || kind === "stdin";
+  if (paced && channel.content === "datagram" && channel.input.bitrate === undefined)
+    faults.push({ entry: "input", message: "has no PCRs as content is datagram: needs a bitrate" });
+  if (paced && channel.largest < 1316) faults.push({ entry: "largest", message: `must be 1316 or more for a ${kind}` });
+  return faults;
+}
+
+/** What two channels must not share. */
+function clashes(channels: readonly ChannelConfig[], i: number): readonly CrossFault[] {
+  const own = channels[i];
+  if (own === undefined) return [];
+  const before = channels.slice(0, i);
+  const faults: CrossFault[] = [];
+  if (before.some(({ id }) => id === own.id)) faults.push({ entry: "id", message: `channel ${own.id} is there twice` });
+  if (before.some(({ group, port }) => group === own.group && port === own.port))
+    faults.push({ entry: "group", message: `${formatIpv4(own.group)}:${own.port} is there twice` });
+  if (own.input.kind === "stdin" && before.some((c) => c.input.kind === "stdin"))
+    faults.push({ entry: "input", message: "standard input is there twice" });
+  return faults;
+}
+
+export const headendConfig: v.GenericSchema<unknown, HeadendConfig> = v.pipe(
+  fields,
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const { channels } = dataset.value;
+    for (const [i, channel] of channels.entries()) {
+      for (const { entry, message } of [...faultsOf(channel), ...clashes(channels, i)])
+        addIssue({ message, path: pathOf(dataset.value, ["channels", i, entry]) });
+    }
+  }),
+);
+
+type Path = [v.IssuePathItem, ...v.IssuePathItem[]];
+
+/** valibot wants to know what lies at each step. */
+function pathOf(root: unknown, steps: readonly (string | number)[]): Path {
+  let at: unknown = root;
+  return steps.map((key) => {
+    const item = { type: "unknown", origin: "value", input: at, key, value: (at as Record<string, unknown>)[key] };
+    at = item.value;
+    return item;
+  }) as unknown as Path;
+}

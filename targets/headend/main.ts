@@ -1,0 +1,50 @@
+// sealcast-headend: takes clear streams in, sends encrypted multicast, changes keys (claims 1, 3 and 7).
+import { MqttBuses } from "../../hal/bus/mqtt.ts";
+import { nobleCiphers } from "../../hal/cipher/noble.ts";
+import { nodeCiphers } from "../../hal/cipher/node.ts";
+import { NodeDatagrams } from "../../hal/datagram/node.ts";
+import { NodePrimitives } from "../../hal/primitives/node.ts";
+import { keygen, mqttOptions, readOwnIdentity } from "../shared/participant.ts";
+import { type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
+import { type HeadendConfig, headendConfig } from "./config.ts";
+import { HeadendService } from "./service.ts";
+
+const primitives = new NodePrimitives();
+
+async function start(config: HeadendConfig, runtime: Runtime): Promise<Service<HeadendConfig>> {
+  const { clock, entropy, log } = runtime;
+  const identity = readOwnIdentity("headend", config.id, config.identity, primitives);
+  const service = await HeadendService.start(config, {
+    clock,
+    entropy,
+    log,
+    primitives,
+    datagrams: new NodeDatagrams(),
+    ciphers: config.cipher === "node" ? nodeCiphers : nobleCiphers,
+    buses: new MqttBuses(mqttOptions(config.broker, identity.password), clock, entropy),
+    keys: identity.x25519,
+    stdin: process.stdin,
+    finished: () => {
+      log.info("every input has ended");
+      runtime.finish();
+    },
+  });
+  return { status: () => service.status(), stop: () => service.stop() };
+}
+
+const target: Target<HeadendConfig> = {
+  name: "headend",
+  summary: "Takes clear streams in, sends them as encrypted multicast, and changes their keys",
+  config: headendConfig,
+  start,
+  extend(program) {
+    program
+      .command("keygen")
+      .argument("<id>")
+      .argument("<file>")
+      .description("make this headend's keys; prints the public part, for `control`")
+      .action((id: string, file: string) => keygen("headend", id, file, primitives));
+  },
+};
+
+void runTarget(target);

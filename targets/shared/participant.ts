@@ -1,0 +1,52 @@
+// What every participant of the control plane reads at its start: its own identity and how to reach the broker.
+import { readFileSync } from "node:fs";
+import type { Role } from "../../core/control/participant.ts";
+import { HalError } from "../../core/ports/errors.ts";
+import type { Primitives } from "../../core/ports/primitives.ts";
+import type { MqttOptions } from "../../hal/bus/mqtt.ts";
+import { systemEntropy } from "../../hal/entropy/system.ts";
+import { createIdentity, readIdentity } from "../../hal/identity/file.ts";
+import { generateIdentity, type Identity, publicIdentity } from "../../hal/identity/identity.ts";
+
+export interface BrokerConfig {
+  readonly url: string;
+  readonly protocolVersion: 4 | 5;
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+/** Throws HalError "identity.invalid" when the file belongs to somebody else; else as `readIdentity`. */
+export function readOwnIdentity(role: Role, id: string, path: string, primitives: Primitives): Identity {
+  const identity = readIdentity(path, primitives);
+  if (identity.role === role && identity.id === id) return identity;
+  throw new HalError(
+    "identity.invalid",
+    `${path} belongs to the ${identity.role} ${identity.id}, not to the ${role} ${id}`,
+  );
+}
+
+/** Throws HalError "bus.tls-file" when a PEM file cannot be read. */
+export function mqttOptions({ url, protocolVersion, ca, cert, key }: BrokerConfig, password: string): MqttOptions {
+  const tls = {
+    ...(ca === undefined ? {} : { ca: readPem(ca) }),
+    ...(cert === undefined ? {} : { cert: readPem(cert) }),
+    ...(key === undefined ? {} : { key: readPem(key) }),
+  };
+  return { url, password, version: protocolVersion, ...(Object.keys(tls).length === 0 ? {} : { tls }) };
+}
+
+/** Makes an identity file and prints its public part, for `control`. */
+export function keygen(role: Role, id: string, path: string, primitives: Primitives): void {
+  const identity = generateIdentity(role, id, primitives, systemEntropy);
+  createIdentity(path, identity);
+  process.stdout.write(`${JSON.stringify(publicIdentity(identity), undefined, 2)}\n`);
+}
+
+function readPem(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new HalError("bus.tls-file", `cannot read ${path}`, { cause });
+  }
+}
