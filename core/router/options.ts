@@ -1,0 +1,87 @@
+// How a router process is set up, and what goes into and comes out of its machine.
+import type { Ipv4 } from "../base/ipv4.ts";
+import type { Duration } from "../base/time.ts";
+import type { SourceFilter } from "../igmp/filter.ts";
+import type { MulticastHostDrop } from "../igmp/host.ts";
+import type { InterfaceDrop, RouterInterfaceOptions } from "../igmp/interface-events.ts";
+import type { MessageKind } from "../igmp/packet.ts";
+import type { IgmpVersion } from "../igmp/query.ts";
+import type { HostMembership, LeaveCause } from "../igmp/tracking.ts";
+import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
+import type { GroupPrefix } from "./group-access.ts";
+
+export interface DownstreamOptions {
+  readonly name: string;
+  readonly igmp?: RouterInterfaceOptions;
+  /** Groups that may be received here; empty or absent: all. */
+  readonly allow?: readonly GroupPrefix[];
+  /** Groups that may not, whatever `allow` says. */
+  readonly deny?: readonly GroupPrefix[];
+}
+
+export interface RouterOptions {
+  readonly downstreams: readonly DownstreamOptions[];
+  /** The one interface towards the source (RFC 4605 section 2); without it we route between the downstreams only. */
+  readonly upstream?: { readonly name: string; readonly version?: IgmpVersion };
+  /** A route over which nothing came for so long is taken out; default 180 s. */
+  readonly idle?: Duration;
+  /** Default 1024. */
+  readonly maxRoutes?: number;
+}
+
+export type RouterEvent =
+  /** The link is there with this address; undefined while it is down, gone or without address. */
+  | { readonly kind: "link"; readonly name: string; readonly address: Ipv4 | undefined }
+  /** A whole IPv4 packet from the interface's IGMP socket. */
+  | { readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array }
+  /** A frame from a tap on `port` of the bridge `name`. */
+  | { readonly kind: "frame"; readonly name: string; readonly port: string; readonly bytes: Uint8Array }
+  | { readonly kind: "no-route"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }
+  | { readonly kind: "wrong-interface"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }
+  /** The counters that a "count-routes" effect asked for. */
+  | { readonly kind: "use"; readonly uses: readonly RouteUse[] };
+
+export type RouterDrop =
+  | InterfaceDrop
+  | MulticastHostDrop
+  /** A packet of an interface that is not configured. */
+  | "router.unknown-interface"
+  /** A membership for a group that this interface may not receive. */
+  | "router.group-denied"
+  | "router.too-many-routes"
+  /** Traffic came in where it goes out: a second path to the source, or a loop. */
+  | "router.wrong-interface";
+
+/** Delivery of (source, group) on one interface begins (72) or ends (82). */
+export interface Delivery {
+  readonly kind: "delivery";
+  readonly number: 72 | 82;
+  readonly name: string;
+  readonly source: Ipv4;
+  readonly group: Ipv4;
+}
+
+export type RouterEffect =
+  | { readonly kind: "send"; readonly name: string; readonly packet: Uint8Array }
+  | { readonly kind: "route"; readonly route: MulticastRoute }
+  | { readonly kind: "unroute"; readonly source: Ipv4; readonly group: Ipv4 }
+  | { readonly kind: "count-routes" }
+  | Delivery
+  /** A host asked to receive. */
+  | { readonly kind: "joined"; readonly number: 71; readonly name: string; readonly membership: HostMembership }
+  /** A host asked to stop (81), or was not heard any more (no number). */
+  | {
+      readonly kind: "left";
+      readonly number: 81 | undefined;
+      readonly name: string;
+      readonly membership: HostMembership;
+      readonly cause: LeaveCause;
+    }
+  /** What the link as a whole wants now. */
+  | { readonly kind: "membership"; readonly name: string; readonly group: Ipv4; readonly filter: SourceFilter }
+  | { readonly kind: "heard"; readonly name: string; readonly message: MessageKind }
+  | { readonly kind: "querier"; readonly name: string; readonly ours: boolean; readonly address: Ipv4 | undefined }
+  | { readonly kind: "older-querier"; readonly name: string; readonly version: IgmpVersion; readonly address: Ipv4 }
+  /** The upstream's querier makes our host part speak this version (RFC 3376 7.2.1). */
+  | { readonly kind: "upstream-mode"; readonly version: IgmpVersion }
+  | { readonly kind: "drop"; readonly name: string; readonly reason: RouterDrop };

@@ -1,0 +1,238 @@
+// One router process (patent 12, 22, 32, 42): IGMP end point downstream, host upstream (RFC 4605), and the routes between them.
+import { type Ipv4, isLinkLocalMulticast } from "../base/ipv4.ts";
+import type { Machine } from "../base/machine.ts";
+import { after, type Duration, earliest, type Instant, seconds } from "../base/time.ts";
+import { NO_SOURCE } from "../igmp/filter.ts";
+import { MulticastHost, type MulticastHostEffect } from "../igmp/host.ts";
+import type { RouterInterfaceEffect } from "../igmp/interface-events.ts";
+import { MembershipDatabase, type UpstreamChange } from "../igmp/proxy.ts";
+import { RouterInterface } from "../igmp/router-interface.ts";
+import type { Entropy } from "../ports/entropy.ts";
+import { mayReceive } from "./group-access.ts";
+import type { DownstreamOptions, RouterDrop, RouterEffect, RouterEvent, RouterOptions } from "./options.ts";
+import { RouteTable } from "./routes.ts";
+
+/** Between two looks at the route counters, while there are routes. */
+const COUNT_EVERY: Duration = seconds(30);
+
+interface Downstream {
+  readonly options: DownstreamOptions;
+  readonly machine: RouterInterface;
+}
+
+interface Upstream {
+  readonly name: string;
+  readonly machine: MulticastHost;
+  up: boolean;
+}
+
+export class Router implements Machine<RouterEvent, RouterEffect> {
+  readonly #downstreams: ReadonlyMap<string, Downstream>;
+  readonly #upstream: Upstream | undefined;
+  readonly #wanted = new MembershipDatabase();
+  readonly #routes: RouteTable;
+  #countAt: Instant | undefined;
+
+  /** Throws RangeError for IGMP options that `checkTimes` faults. */
+  constructor(options: RouterOptions, entropy: Entropy) {
+    this.#downstreams = new Map(
+      options.downstreams.map((one) => [one.name, { options: one, machine: new RouterInterface(one.igmp) }]),
+    );
+    this.#upstream = options.upstream && {
+      name: options.upstream.name,
+      machine: new MulticastHost(entropy, { version: options.upstream.version ?? 3 }),
+      up: false,
+    };
+    this.#routes = new RouteTable(options.idle ?? seconds(180), options.maxRoutes ?? 1024);
+  }
+
+  receive(now: Instant, event: RouterEvent): readonly RouterEffect[] {
+    return [...this.poll(now), ...this.#take(now, event)];
+  }
+
+  #take(now: Instant, event: RouterEvent): readonly RouterEffect[] {
+    switch (event.kind) {
+      case "link":
+        return this.#link(now, event.name, event.address);
+      case "packet":
+        return this.#packet(now, event.name, event.bytes);
+      case "frame":
+        return this.#frame(now, event.name, event.port, event.bytes);
+      case "no-route":
+        return this.#noRoute(now, event.source, event.group, event.inbound);
+      case "wrong-interface":
+        return [drop(event.inbound, "router.wrong-interface")];
+      case "use":
+        return this.#routes.use(now, event.uses);
+    }
+  }
+
+  poll(now: Instant): readonly RouterEffect[] {
+    const effects: RouterEffect[] = [];
+    for (const [name, { machine }] of this.#downstreams)
+      effects.push(...this.#downstream(now, name, machine.poll(now)));
+    if (this.#upstream !== undefined) effects.push(...this.#fromHost(this.#upstream.machine.poll(now)));
+    if (this.#countAt !== undefined && this.#countAt <= now) {
+      this.#countAt = after(now, COUNT_EVERY);
+      if (this.#routes.size > 0) effects.push({ kind: "count-routes" });
+    }
+    return effects;
+  }
+
+  nextDeadline(): Instant | undefined {
+    const machines = [...this.#downstreams.values()].map(({ machine }) => machine.nextDeadline());
+    const counting = this.#routes.size > 0 ? this.#countAt : undefined;
+    return earliest([...machines, this.#upstream?.machine.nextDeadline(), counting]);
+  }
+
+  /** The downstream interfaces with their state, for status. */
+  *interfaces(): Generator<readonly [name: string, machine: RouterInterface]> {
+    for (const [name, { machine }] of this.#downstreams) yield [name, machine];
+  }
+
+  /** What is asked for upstream, for status. */
+  wanted(): readonly UpstreamChange[] {
+    return this.#wanted.groups();
+  }
+
+  routes(): ReturnType<RouteTable["all"]> {
+    return this.#routes.all();
+  }
+
+  #link(now: Instant, name: string, address: Ipv4 | undefined): readonly RouterEffect[] {
+    const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address } as const);
+    const downstream = this.#downstreams.get(name);
+    if (downstream !== undefined) {
+      const effects = this.#downstream(now, name, downstream.machine.receive(now, event));
+      return [...effects, ...(address === undefined ? this.#withoutInbound(name) : []), ...this.#reroute(now)];
+    }
+    if (this.#upstream?.name !== name) return [drop(name, "router.unknown-interface")];
+    this.#upstream.up = address !== undefined;
+    const effects = this.#fromHost(this.#upstream.machine.receive(now, event));
+    return [...effects, ...(address === undefined ? this.#withoutInbound(name) : []), ...this.#reroute(now)];
+  }
+
+  #packet(now: Instant, name: string, bytes: Uint8Array): readonly RouterEffect[] {
+    const downstream = this.#downstreams.get(name);
+    if (downstream !== undefined)
+      return this.#downstream(now, name, downstream.machine.receive(now, { kind: "packet", bytes }));
+    if (this.#upstream?.name === name)
+      return this.#fromHost(this.#upstream.machine.receive(now, { kind: "packet", bytes }));
+    return [drop(name, "router.unknown-interface")];
+  }
+
+  #frame(now: Instant, name: string, port: string, bytes: Uint8Array): readonly RouterEffect[] {
+    const downstream = this.#downstreams.get(name);
+    if (downstream === undefined) return [drop(name, "router.unknown-interface")];
+    return this.#downstream(now, name, downstream.machine.receive(now, { kind: "frame", port, bytes }));
+  }
+
+  #downstream(now: Instant, name: string, effects: readonly RouterInterfaceEffect[]): RouterEffect[] {
+    return effects.flatMap((effect) => this.#fromDownstream(now, name, effect));
+  }
+
+  #fromDownstream(now: Instant, name: string, effect: RouterInterfaceEffect): readonly RouterEffect[] {
+    switch (effect.kind) {
+      case "membership":
+        return this.#membership(now, name, effect);
+      case "host-joined":
+        return [{ kind: "joined", number: 71, name, membership: effect.membership }];
+      case "host-left":
+        return [{ ...effect, kind: "left", number: effect.cause === "left" ? 81 : undefined, name }];
+      case "querier":
+        return [{ ...effect, name }, ...this.#reroute(now)];
+      case "send":
+      case "older-querier":
+        return [{ ...effect, name }];
+      case "heard":
+        return [{ kind: "heard", name, message: effect.message }];
+      case "drop":
+        return [drop(name, effect.reason)];
+    }
+  }
+
+  #membership(
+    now: Instant,
+    name: string,
+    { group, filter }: RouterInterfaceEffect & { kind: "membership" },
+  ): readonly RouterEffect[] {
+    const allowed = this.#allowed(name, group);
+    const change = this.#wanted.set(name, group, allowed ? filter : NO_SOURCE);
+    return [
+      allowed ? { kind: "membership", name, group, filter } : drop(name, "router.group-denied"),
+      ...this.#want(now, change),
+      ...this.#reroute(now, group),
+    ];
+  }
+
+  /** RFC 4605 4.1: the merged state is what our host part upstream wants. */
+  #want(now: Instant, change: UpstreamChange | undefined): readonly RouterEffect[] {
+    if (change === undefined || this.#upstream === undefined) return [];
+    return this.#fromHost(this.#upstream.machine.receive(now, { kind: "want", ...change }));
+  }
+
+  #fromHost(effects: readonly MulticastHostEffect[]): RouterEffect[] {
+    const name = this.#upstream?.name ?? "";
+    return effects.map((effect) => upstreamEffect(name, effect));
+  }
+
+  #noRoute(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly RouterEffect[] {
+    if (!this.#downstreams.has(inbound) && this.#upstream?.name !== inbound)
+      return [drop(inbound, "router.unknown-interface")];
+    if (this.#routes.full && this.#routes.find(source, group) === undefined)
+      return [drop(inbound, "router.too-many-routes")];
+    if (this.#routes.size === 0) this.#countAt = after(now, COUNT_EVERY);
+    // The kernel asks because it has no entry: one that we remember is gone there.
+    const forgotten = this.#routes.remove(source, group).filter(({ kind }) => kind === "delivery");
+    const outbound = this.#outbound(now, source, group, inbound);
+    return [...forgotten, ...this.#routes.set(now, { source, group, inbound, outbound })];
+  }
+
+  /** RFC 4605 4.2: never back; upstream whatever comes from below; down where it is subscribed and we are the querier. */
+  #outbound(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly string[] {
+    if (isLinkLocalMulticast(group)) return [];
+    const down = [...this.#downstreams].filter(
+      ([name, { machine }]) =>
+        name !== inbound &&
+        machine.querier.kind === "querier" &&
+        this.#allowed(name, group) &&
+        machine.forwards(now, group, source),
+    );
+    const up = this.#upstream?.up === true && this.#upstream.name !== inbound ? [this.#upstream.name] : [];
+    return [...up, ...down.map(([name]) => name)];
+  }
+
+  /** Brings the installed routes (of one group, or all) in line with what is wanted now. */
+  #reroute(now: Instant, group?: Ipv4): readonly RouterEffect[] {
+    return this.#routes.all().flatMap((route) => {
+      if (group !== undefined && route.group !== group) return [];
+      return this.#routes.set(now, {
+        ...route,
+        outbound: this.#outbound(now, route.source, route.group, route.inbound),
+      });
+    });
+  }
+
+  #withoutInbound(name: string): readonly RouterEffect[] {
+    const lost = this.#routes.all().filter(({ inbound }) => inbound === name);
+    return lost.flatMap(({ source, group }) => this.#routes.remove(source, group));
+  }
+
+  #allowed(name: string, group: Ipv4): boolean {
+    const options = this.#downstreams.get(name)?.options;
+    return mayReceive(group, options?.allow ?? [], options?.deny ?? []);
+  }
+}
+
+const drop = (name: string, reason: RouterDrop): RouterEffect => ({ kind: "drop", name, reason });
+
+function upstreamEffect(name: string, effect: MulticastHostEffect): RouterEffect {
+  switch (effect.kind) {
+    case "send":
+      return { ...effect, name };
+    case "mode":
+      return { kind: "upstream-mode", version: effect.version };
+    case "drop":
+      return drop(name, effect.reason);
+  }
+}

@@ -1,0 +1,88 @@
+// The multicast routes that are installed: what leaves where, and when a route was last of use.
+import type { Ipv4 } from "../base/ipv4.ts";
+import { after, type Duration, type Instant } from "../base/time.ts";
+import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
+import type { Delivery } from "./options.ts";
+
+interface Installed {
+  route: MulticastRoute;
+  packets: number;
+  lastUsed: Instant;
+}
+
+export type RouteEffect =
+  | { readonly kind: "route"; readonly route: MulticastRoute }
+  | { readonly kind: "unroute"; readonly source: Ipv4; readonly group: Ipv4 }
+  | Delivery;
+
+export class RouteTable {
+  readonly #idle: Duration;
+  readonly #limit: number;
+  readonly #routes = new Map<string, Installed>();
+
+  constructor(idle: Duration, limit: number) {
+    this.#idle = idle;
+    this.#limit = limit;
+  }
+
+  get full(): boolean {
+    return this.#routes.size >= this.#limit;
+  }
+
+  get size(): number {
+    return this.#routes.size;
+  }
+
+  find(source: Ipv4, group: Ipv4): MulticastRoute | undefined {
+    return this.#routes.get(keyOf(source, group))?.route;
+  }
+
+  all(): readonly MulticastRoute[] {
+    return [...this.#routes.values()].map(({ route }) => route);
+  }
+
+  /** Installs or replaces; what it switches on and off is told with the patent's numbers. */
+  set(now: Instant, route: MulticastRoute): readonly RouteEffect[] {
+    const key = keyOf(route.source, route.group);
+    const known = this.#routes.get(key);
+    if (known !== undefined && sameRoute(known.route, route)) return [];
+    const before = known?.route.outbound ?? [];
+    this.#routes.set(key, { route, packets: known?.packets ?? 0, lastUsed: known?.lastUsed ?? now });
+    return [
+      { kind: "route", route },
+      ...deliveries(route, without(route.outbound, before), 72),
+      ...deliveries(route, without(before, route.outbound), 82),
+    ];
+  }
+
+  remove(source: Ipv4, group: Ipv4): readonly RouteEffect[] {
+    const key = keyOf(source, group);
+    const known = this.#routes.get(key);
+    if (known === undefined) return [];
+    this.#routes.delete(key);
+    return [{ kind: "unroute", source, group }, ...deliveries(known.route, known.route.outbound, 82)];
+  }
+
+  /** Takes the counters of the forwarding table, and takes out what has been idle too long. */
+  use(now: Instant, uses: readonly RouteUse[]): readonly RouteEffect[] {
+    for (const { source, group, packets } of uses) {
+      const known = this.#routes.get(keyOf(source, group));
+      if (known === undefined || known.packets === packets) continue;
+      known.packets = packets;
+      known.lastUsed = now;
+    }
+    const idle = [...this.#routes.values()].filter(({ lastUsed }) => after(lastUsed, this.#idle) <= now);
+    return idle.flatMap(({ route }) => this.remove(route.source, route.group));
+  }
+}
+
+const keyOf = (source: Ipv4, group: Ipv4): string => `${source},${group}`;
+
+const without = (names: readonly string[], others: readonly string[]): readonly string[] =>
+  names.filter((name) => !others.includes(name));
+
+const sameRoute = (a: MulticastRoute, b: MulticastRoute): boolean =>
+  a.inbound === b.inbound && without(a.outbound, b.outbound).length + without(b.outbound, a.outbound).length === 0;
+
+const deliveries = ({ source, group }: MulticastRoute, names: readonly string[], number: 72 | 82): Delivery[] =>
+  names.map((name) => ({ kind: "delivery", number, name, source, group }));
