@@ -176,7 +176,8 @@ export class GroupTable {
   }
 
   #repeat(now: Instant, entry: Entry, times: IgmpTimes): GroupChange[] {
-    entry.record.settle(now);
+    // Late: nobody has answered and the time is over, so there is nothing to ask about.
+    if (wantsNothing(entry.record.filter(now))) return [];
     return entry.asking.poll(now, entry.record, times).map((query) => asQuery(entry, query));
   }
 

@@ -1,0 +1,450 @@
+// Querier, group table and host tracking together: what goes out, who is told, what is dropped and why.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { address, formatIpv4 } from "../base/ipv4.ts";
+import { type Instant, seconds } from "../base/time.ts";
+import { at, octets, older, query, report, source, sources, vectorFile } from "./igmp.fixture.test.ts";
+import type { InterfaceDrop, RouterInterfaceEffect, RouterInterfaceOptions } from "./interface-events.ts";
+import { checkPacket } from "./packet.ts";
+import { readQuery } from "./query.ts";
+import { RouterInterface } from "./router-interface.ts";
+
+const OURS = "10.0.0.5";
+const GROUP = "239.1.1.1";
+const SSM = "232.1.1.1";
+
+/** One effect as a line: "query 239.1.1.1 S {1 2}", "239.1.1.1 exclude {}", "10.0.0.9 joined 239.1.1.1". */
+function line(effect: RouterInterfaceEffect): string[] {
+  switch (effect.kind) {
+    case "heard":
+      return [];
+    case "send": {
+      const packet = checkPacket(effect.packet);
+      if (typeof packet === "string") assert.fail(packet);
+      const { version, group, suppress, sources } = readQuery(packet);
+      const about = sources.length === 0 ? "" : ` {${names(sources)}}`;
+      return [`v${version} query ${formatIpv4(group)}${suppress ? " S" : ""}${about}`];
+    }
+    case "membership":
+      return [`${formatIpv4(effect.group)} ${effect.filter.mode} {${names(effect.filter.sources)}}`];
+    case "host-joined":
+      return [`${who(effect)} joined ${formatIpv4(effect.membership.group)}`];
+    case "host-left":
+      return [`${who(effect)} ${effect.cause} ${formatIpv4(effect.membership.group)}`];
+    case "querier":
+      return [effect.ours ? "we ask" : `${effect.address === undefined ? "nobody" : formatIpv4(effect.address)} asks`];
+    case "older-querier":
+      return [`v${effect.version} querier ${formatIpv4(effect.address)}`];
+    case "drop":
+      return [`drop ${effect.reason}`];
+  }
+}
+
+const names = (list: readonly number[]): string => list.map((a) => a & 255).join(" ");
+
+const who = ({ membership: { host } }: Extract<RouterInterfaceEffect, { membership: unknown }>): string =>
+  [formatIpv4(host.address), host.mac, host.port].filter((part) => part !== "").join("/");
+
+/** A machine with a clock: every step gives the lines of its effects. */
+class Bench {
+  readonly machine: RouterInterface;
+  now: Instant = at(0);
+
+  constructor(options: RouterInterfaceOptions = {}, ours = OURS) {
+    this.machine = new RouterInterface(options);
+    this.machine.receive(this.now, { kind: "up", address: address(ours) });
+  }
+
+  hear(bytes: Uint8Array, mac = ""): string[] {
+    return this.machine.receive(this.now, { kind: "packet", bytes, mac }).flatMap(line);
+  }
+
+  frame(bytes: Uint8Array, port: string): string[] {
+    return this.machine.receive(this.now, { kind: "frame", bytes, port }).flatMap(line);
+  }
+
+  /** Runs to `s` seconds; each line with its time. */
+  until(s: number): string[] {
+    const lines: string[] = [];
+    for (;;) {
+      const due = this.machine.nextDeadline();
+      if (due === undefined || due > at(s)) break;
+      assert.ok(due >= this.now, "a deadline in the past");
+      this.now = due;
+      lines.push(...this.machine.poll(due).flatMap((effect) => line(effect).map((text) => `${due / 1000} ${text}`)));
+    }
+    this.now = at(s);
+    return lines;
+  }
+}
+
+const join = (from = "10.0.0.9", group = GROUP): Uint8Array => report(from, ["to-ex", group]);
+const leave = (from = "10.0.0.9", group = GROUP): Uint8Array => report(from, ["to-in", group]);
+
+test("RFC 3376 8.6, 8.7: start-up queries a quarter of the interval apart, then general queries", () => {
+  const machine = new RouterInterface();
+  const first = machine.receive(at(0), { kind: "up", address: address(OURS) }).flatMap(line);
+  assert.deepEqual(first, ["we ask", "v3 query 0.0.0.0"]);
+  const bench = new Bench();
+  assert.deepEqual(bench.until(300), ["31.25 v3 query 0.0.0.0", "156.25 v3 query 0.0.0.0", "281.25 v3 query 0.0.0.0"]);
+});
+
+test("a join is told at once: the host and the link's membership; its silence ends both after 260 s", () => {
+  const bench = new Bench({}, "0.0.0.0");
+  assert.deepEqual(bench.hear(join()), ["10.0.0.9 joined 239.1.1.1", "239.1.1.1 exclude {}"]);
+  assert.deepEqual(bench.hear(join()), [], "a repeat is no news");
+  assert.deepEqual(bench.until(259), []);
+  assert.deepEqual(bench.until(260), ["260 239.1.1.1 include {}", "260 10.0.0.9 expired 239.1.1.1"]);
+  assert.equal(bench.machine.nextDeadline(), undefined);
+});
+
+test("RFC 3376 6.6.3.1: a leave asks LMQC times, LMQI apart, and ends the group after LMQT", () => {
+  const bench = new Bench();
+  bench.hear(join());
+  bench.until(10);
+  assert.deepEqual(bench.hear(leave()), ["10.0.0.9 left 239.1.1.1", "v3 query 239.1.1.1"]);
+  assert.deepEqual(bench.hear(leave()), [], "the repeated leave does not start the questions again");
+  assert.deepEqual(bench.until(12), ["11 v3 query 239.1.1.1", "12 239.1.1.1 include {}"]);
+});
+
+test("viewer B's picture does not freeze because viewer A leaves the same channel: B answers the query in time", () => {
+  const bench = new Bench({ immediateLeave: "v3" });
+  bench.hear(join("10.0.0.9"));
+  bench.hear(join("10.0.0.10"));
+  bench.until(300);
+  bench.hear(report("10.0.0.9", ["is-ex", GROUP]));
+  bench.hear(report("10.0.0.10", ["is-ex", GROUP]));
+  assert.deepEqual(bench.hear(leave("10.0.0.9")), ["10.0.0.9 left 239.1.1.1", "v3 query 239.1.1.1"]);
+  assert.deepEqual(bench.hear(report("10.0.0.10", ["is-ex", GROUP])), []);
+  // Pulled back: the repeat has S set, and nothing ends.
+  assert.deepEqual(bench.until(310), ["301 v3 query 239.1.1.1 S"]);
+  assert.ok(bench.machine.forwards(bench.now, address(GROUP), source(1)));
+});
+
+test("immediate leave: with proof that nobody is left, delivery ends at once", () => {
+  const bench = new Bench({ immediateLeave: "v3" });
+  bench.until(300);
+  bench.hear(join("10.0.0.9"));
+  bench.hear(join("10.0.0.10"));
+  assert.deepEqual(bench.hear(leave("10.0.0.9")), ["10.0.0.9 left 239.1.1.1", "v3 query 239.1.1.1"]);
+  assert.deepEqual(bench.hear(leave("10.0.0.10")), ["10.0.0.10 left 239.1.1.1", "239.1.1.1 include {}"]);
+});
+
+test("immediate leave: no proof during the first membership interval, for 0.0.0.0, for one address with two MACs, nor when off", () => {
+  const young = new Bench({ immediateLeave: "v3" });
+  young.hear(join());
+  assert.ok(young.hear(leave()).includes("v3 query 239.1.1.1"));
+  const bench = new Bench({ immediateLeave: "v3" });
+  bench.until(300);
+  bench.hear(join("0.0.0.0"));
+  assert.ok(bench.hear(leave("0.0.0.0")).includes("v3 query 239.1.1.1"));
+  bench.hear(join("10.0.0.9", "239.1.1.2"), "aa:aa:aa:aa:aa:aa");
+  bench.hear(join("10.0.0.9", "239.1.1.2"), "bb:bb:bb:bb:bb:bb");
+  assert.ok(bench.hear(leave("10.0.0.9", "239.1.1.2"), "aa:aa:aa:aa:aa:aa").includes("v3 query 239.1.1.2"));
+  const off = new Bench();
+  off.until(300);
+  off.hear(join());
+  assert.ok(off.hear(leave()).includes("v3 query 239.1.1.1"));
+});
+
+test("immediate leave: v2 hosts hide each other, so only where hosts are isolated", () => {
+  for (const [immediateLeave, asks] of [
+    ["v3", true],
+    ["isolated", false],
+  ] as const) {
+    const bench = new Bench({ immediateLeave });
+    bench.until(300);
+    bench.hear(older("v2Report", "10.0.0.9", GROUP));
+    assert.equal(bench.hear(older("leave", "10.0.0.9", GROUP)).includes("v3 query 239.1.1.1"), asks, immediateLeave);
+  }
+});
+
+test("immediate leave: tracking that had no room proves nothing for a membership interval", () => {
+  const bench = new Bench({ immediateLeave: "v3", maxHostMemberships: 1 });
+  bench.until(300);
+  bench.hear(join("10.0.0.9"));
+  assert.deepEqual(bench.hear(join("10.0.0.10")), ["drop tracking.full"]);
+  assert.ok(bench.hear(leave("10.0.0.9")).includes("v3 query 239.1.1.1"));
+});
+
+test("immediate leave of a source-specific group: the last BLOCK ends it", () => {
+  const bench = new Bench({ immediateLeave: "v3" });
+  bench.until(300);
+  bench.hear(report("10.0.0.9", ["allow", SSM, source(1), source(2)]));
+  assert.deepEqual(bench.hear(report("10.0.0.9", ["block", SSM, source(1)])), ["v3 query 232.1.1.1 {1}"]);
+  assert.deepEqual(bench.hear(report("10.0.0.9", ["block", SSM, source(2)])), [
+    "10.0.0.9 left 232.1.1.1",
+    "232.1.1.1 include {}",
+  ]);
+});
+
+test("RFC 3376 6.6.3.2: sources pulled back are asked with S, the others without, each LMQC times in all", () => {
+  const bench = new Bench({ times: { lastMemberQueryCount: 3 } }, OURS);
+  bench.hear(report("10.0.0.9", ["allow", SSM, ...sources(1, 2)]));
+  assert.deepEqual(bench.hear(report("10.0.0.9", ["block", SSM, ...sources(1, 2)])), [
+    "10.0.0.9 left 232.1.1.1",
+    "v3 query 232.1.1.1 {1 2}",
+  ]);
+  bench.hear(report("10.0.0.8", ["is-in", SSM, source(1)]));
+  assert.deepEqual(bench.until(5), [
+    "1 v3 query 232.1.1.1 S {1}",
+    "1 v3 query 232.1.1.1 {2}",
+    "2 v3 query 232.1.1.1 S {1}",
+    "2 v3 query 232.1.1.1 {2}",
+    "3 232.1.1.1 include {1}",
+  ]);
+});
+
+test("RFC 3376 6.6.3.2: the S message is left out when a group-specific query goes at the same time", () => {
+  const bench = new Bench();
+  bench.hear(report("10.0.0.9", ["to-ex", GROUP]));
+  bench.hear(report("10.0.0.8", ["allow", GROUP, ...sources(1, 2)]));
+  assert.deepEqual(bench.hear(report("10.0.0.9", ["to-in", GROUP])), [
+    "10.0.0.9 left 239.1.1.1",
+    "v3 query 239.1.1.1",
+    "v3 query 239.1.1.1 {1 2}",
+  ]);
+  bench.hear(report("10.0.0.8", ["is-in", GROUP, source(1)]));
+  assert.deepEqual(bench.until(2), ["1 v3 query 239.1.1.1", "1 v3 query 239.1.1.1 {2}", "2 239.1.1.1 include {1}"]);
+});
+
+test("FRR pim_igmp_specific_query_frag: 5000 sources joined and blocked, each appears in exactly LMQC queries", () => {
+  const bench = new Bench({ maxSourcesPerGroup: 5000 });
+  const all = Array.from({ length: 5000 }, (_, i) => address(`10.7.${i >> 8}.${i & 255}`));
+  const seen = new Map<number, number>();
+  const note = (effects: readonly RouterInterfaceEffect[]): void => {
+    for (const effect of effects) {
+      if (effect.kind !== "send") continue;
+      const packet = checkPacket(effect.packet);
+      if (typeof packet === "string") assert.fail(packet);
+      for (const s of readQuery(packet).sources) seen.set(s, (seen.get(s) ?? 0) + 1);
+    }
+  };
+  for (const type of ["allow", "block"] as const) {
+    for (let i = 0; i < all.length; i += 250) {
+      const bytes = report("10.0.0.9", [type, SSM, ...all.slice(i, i + 250)]);
+      note(bench.machine.receive(at(0), { kind: "packet", bytes }));
+    }
+  }
+  for (let due = bench.machine.nextDeadline(); due !== undefined && due <= at(5); due = bench.machine.nextDeadline()) {
+    note(bench.machine.poll(due));
+  }
+  assert.equal(seen.size, 5000);
+  assert.ok([...seen.values()].every((count) => count === 2));
+  assert.deepEqual(bench.machine.groups(at(5)), []);
+});
+
+test("RFC 3376 6.6.2: the lower address wins, keeps us silent for 255 s, and then we ask again", () => {
+  const bench = new Bench();
+  bench.until(10);
+  assert.deepEqual(bench.hear(query("10.0.0.6")), [], "a higher one loses");
+  assert.deepEqual(bench.hear(query("10.0.0.3")), ["10.0.0.3 asks"]);
+  assert.deepEqual(bench.hear(query("10.0.0.4")), [], "it is above the one who won");
+  assert.deepEqual(bench.hear(query("10.0.0.2")), ["10.0.0.2 asks"]);
+  assert.deepEqual(bench.until(400), ["265 we ask", "265 v3 query 0.0.0.0", "390 v3 query 0.0.0.0"]);
+});
+
+test("RFC 4541 2.1.1: a query from 0.0.0.0 never wins", () => {
+  const bench = new Bench();
+  assert.deepEqual(bench.hear(query("0.0.0.0")), []);
+  assert.equal(bench.machine.querier.kind, "querier");
+});
+
+test("a listener without an address never asks, and knows who does until it falls silent", () => {
+  const bench = new Bench({ mayQuery: false });
+  assert.deepEqual(bench.hear(query("10.0.0.9")), ["10.0.0.9 asks"]);
+  assert.deepEqual(bench.until(400), ["255 nobody asks"]);
+  assert.equal(bench.machine.querier.kind, "silent");
+});
+
+test("RFC 2236 section 3: a v2 querier does not yield while it asks about a leave", () => {
+  const bench = new Bench({ version: 2 });
+  bench.hear(older("v2Report", "10.0.0.9", GROUP));
+  assert.deepEqual(bench.hear(older("leave", "10.0.0.9", GROUP)), ["10.0.0.9 left 239.1.1.1", "v2 query 239.1.1.1"]);
+  assert.deepEqual(bench.hear(query("10.0.0.1", { version: 2 })), []);
+  assert.deepEqual(bench.until(2), ["1 v2 query 239.1.1.1", "2 239.1.1.1 include {}"]);
+  assert.deepEqual(bench.hear(query("10.0.0.1", { version: 2 })), ["10.0.0.1 asks"]);
+});
+
+test("RFC 2236 section 3: a non-querier ignores leaves and lowers its timer on the querier's question", () => {
+  const bench = new Bench();
+  bench.hear(query("10.0.0.1"));
+  bench.hear(older("v2Report", "10.0.0.9", GROUP));
+  assert.deepEqual(bench.hear(older("leave", "10.0.0.9", GROUP)), [
+    "10.0.0.9 left 239.1.1.1",
+    "drop igmp.leave-not-querier",
+  ]);
+  bench.hear(query("10.0.0.1", { version: 2, group: address(GROUP), maxResponse: seconds(3) }));
+  assert.deepEqual(bench.until(6), ["6 239.1.1.1 include {}"]);
+});
+
+test("RFC 3376 6.6.1: S in a query leaves timers alone; without it the sources asked about are lowered", () => {
+  const bench = new Bench();
+  bench.hear(query("10.0.0.1"));
+  bench.hear(report("10.0.0.9", ["allow", SSM, ...sources(1, 2)]));
+  const about = { group: address(SSM), sources: sources(1), maxResponse: seconds(1) };
+  bench.hear(query("10.0.0.1", { ...about, suppress: true }));
+  assert.deepEqual(bench.until(5), []);
+  bench.hear(query("10.0.0.1", about));
+  assert.deepEqual(bench.until(8), ["7 232.1.1.1 include {2}"]);
+});
+
+test("RFC 3376 4.1.6, 4.1.7: a non-querier uses the querier's robustness and interval, and its own again later", () => {
+  const bench = new Bench();
+  bench.hear(query("10.0.0.1", { robustness: 3, queryInterval: seconds(20) }));
+  assert.equal(bench.machine.times.groupMembershipInterval, 70_000);
+  bench.until(300);
+  assert.equal(bench.machine.querier.kind, "querier");
+  assert.equal(bench.machine.times.groupMembershipInterval, 260_000);
+});
+
+test("a querier that yields stops asking about leaves", () => {
+  const bench = new Bench();
+  bench.hear(join());
+  bench.hear(leave());
+  bench.hear(query("10.0.0.1"));
+  assert.deepEqual(bench.until(2), ["2 239.1.1.1 include {}"]);
+});
+
+test("RFC 3376 7.3.1: an older querier is told of, at most once per query interval", () => {
+  const bench = new Bench();
+  assert.deepEqual(bench.hear(query("10.0.0.7", { version: 2 })), ["v2 querier 10.0.0.7"]);
+  assert.deepEqual(bench.hear(query("10.0.0.7", { version: 1 })), []);
+  bench.until(125);
+  assert.deepEqual(bench.hear(query("10.0.0.7", { version: 1 })), ["v1 querier 10.0.0.7"]);
+});
+
+test("RFC 3376 7.3.1: a v1 querier asks with code 0, and heeds no leave", () => {
+  const machine = new RouterInterface({ version: 1 });
+  assert.deepEqual(machine.receive(at(0), { kind: "up", address: address(OURS) }).flatMap(line), [
+    "we ask",
+    "v1 query 0.0.0.0",
+  ]);
+  const bench = new Bench({ version: 1 });
+  bench.hear(older("v1Report", "10.0.0.9", GROUP));
+  assert.ok(bench.hear(older("leave", "10.0.0.8", GROUP)).includes("drop igmp.v1-mode"));
+});
+
+test("RFC 3376 7.3.2: a v2 member makes the group ignore BLOCK and the list of TO_EX, until 260 s without v2", () => {
+  const bench = new Bench();
+  bench.hear(older("v2Report", "10.0.0.9", GROUP));
+  assert.ok(bench.hear(report("10.0.0.8", ["block", GROUP, source(1)])).includes("drop igmp.block-older-mode"));
+  bench.hear(report("10.0.0.8", ["to-ex", GROUP, source(1)]));
+  assert.ok(bench.machine.forwards(bench.now, address(GROUP), source(1)));
+  assert.equal(bench.machine.groups(bench.now)[0]?.mode, 2);
+  bench.until(200);
+  bench.hear(report("10.0.0.8", ["is-ex", GROUP]));
+  bench.until(261);
+  assert.equal(bench.machine.groups(bench.now)[0]?.mode, 3);
+  bench.hear(report("10.0.0.8", ["to-ex", GROUP, source(1)]));
+  bench.until(264);
+  assert.ok(!bench.machine.forwards(bench.now, address(GROUP), source(1)));
+});
+
+test("RFC 3376 7.3.2: a v1 member makes the group ignore Leave and TO_IN too", () => {
+  const bench = new Bench();
+  bench.hear(older("v1Report", "10.0.0.9", GROUP));
+  assert.deepEqual(bench.hear(older("leave", "10.0.0.8", GROUP)), ["drop igmp.v1-mode"]);
+  assert.deepEqual(bench.hear(report("10.0.0.8", ["to-in", GROUP])), ["drop igmp.v1-mode"]);
+  assert.equal(bench.machine.groups(bench.now)[0]?.mode, 1);
+});
+
+const DROPS: readonly [InterfaceDrop, Uint8Array][] = [
+  ["igmp.own", query(OURS)],
+  ["igmp.leave-no-group", older("leave", "10.0.0.9", GROUP)],
+  ["igmp.all-systems", older("v2Report", "10.0.0.9", "224.0.0.1")],
+  ["igmp.ssm-older-version", older("v2Report", "10.0.0.9", SSM)],
+  ["igmp.ssm-older-version", older("leave", "10.0.0.9", SSM)],
+  ["igmp.ssm-exclude", report("10.0.0.9", ["to-ex", SSM])],
+  ["igmp.ssm-exclude", report("10.0.0.9", ["is-ex", SSM, source(1)])],
+  ["igmp.record-group", report("10.0.0.9", ["to-ex", "10.1.1.1"])],
+];
+
+for (const [reason, packet] of DROPS) {
+  test(`${reason}: dropped by that name, and nothing is kept of it`, () => {
+    const bench = new Bench();
+    assert.deepEqual(bench.hear(packet), [`drop ${reason}`]);
+    assert.deepEqual(bench.machine.groups(bench.now), []);
+    assert.deepEqual(bench.machine.hosts(), []);
+  });
+}
+
+test("igmp.record-type: an unknown record is counted, its neighbours are heeded", () => {
+  const vectors = vectorFile<{ name: string; hex: string }[]>("packets.json");
+  const vector = vectors.find(({ name }) => name === "v3 report with an unknown record type");
+  assert.deepEqual(new Bench().hear(octets(vector?.hex ?? "")), [
+    "drop igmp.record-type",
+    "10.0.0.9 joined 239.1.1.2",
+    "239.1.1.2 exclude {}",
+  ]);
+});
+
+test("RFC 4604: SSM and ASM records of one report are handled each on its own", () => {
+  const mixed = report("10.0.0.9", ["to-ex", SSM], ["to-ex", GROUP], ["allow", SSM, source(1)]);
+  assert.deepEqual(new Bench().hear(mixed), [
+    "drop igmp.ssm-exclude",
+    "10.0.0.9 joined 239.1.1.1",
+    "239.1.1.1 exclude {}",
+    "10.0.0.9 joined 232.1.1.1",
+    "232.1.1.1 include {1}",
+  ]);
+});
+
+test("the limits have names: groups, sources, tracked hosts", () => {
+  const bench = new Bench({ maxGroups: 1, maxSourcesPerGroup: 2, maxHostMemberships: 2 });
+  bench.hear(report("10.0.0.9", ["allow", SSM, ...sources(1, 2)]));
+  assert.deepEqual(bench.hear(report("10.0.0.9", ["allow", SSM, source(3)])), ["drop igmp.too-many-sources"]);
+  assert.deepEqual(bench.hear(join("10.0.0.9", "239.1.1.2")), [
+    "10.0.0.9 joined 239.1.1.2",
+    "drop igmp.too-many-groups",
+  ]);
+  assert.deepEqual(bench.hear(report("10.0.0.8", ["allow", SSM, source(1)])), ["drop tracking.full"]);
+});
+
+test("Router Alert is asked for only when so configured", () => {
+  const plain = octets(
+    vectorFile<{ name: string; hex: string }[]>("packets.json").find(({ name }) =>
+      name.includes("without Router Alert"),
+    )?.hex ?? "",
+  );
+  assert.deepEqual(new Bench({ requireRouterAlert: true }).hear(plain), ["drop igmp.no-router-alert"]);
+  assert.deepEqual(new Bench().hear(plain), ["0.0.0.0 joined 239.1.1.1", "239.1.1.1 exclude {}"]);
+});
+
+test("a link that goes takes everything along, by name; what comes before it is back is dropped", () => {
+  const bench = new Bench();
+  bench.hear(join());
+  const down = bench.machine.receive(at(1), { kind: "down" }).flatMap(line);
+  assert.deepEqual(down, ["nobody asks", "10.0.0.9 down 239.1.1.1", "239.1.1.1 include {}"]);
+  assert.deepEqual(bench.hear(join()), ["drop igmp.down"]);
+  assert.equal(bench.machine.nextDeadline(), undefined);
+});
+
+test("evidence from taps: frames tell who, by MAC and port, and packets run the protocol", () => {
+  const bench = new Bench({ evidence: "frames" });
+  const vectors = vectorFile<{ hex: string; reason?: string }[]>("frames.json");
+  const frame = octets(vectors[1]?.hex ?? "");
+  assert.deepEqual(bench.frame(frame, "lan1"), ["10.0.0.9/02:11:22:33:44:55/lan1 joined 239.1.1.1"]);
+  assert.deepEqual(bench.machine.groups(bench.now), []);
+  assert.deepEqual(bench.hear(older("v2Report", "10.0.0.9", GROUP)), ["239.1.1.1 exclude {}"]);
+  const bad = vectors.find(({ reason }) => reason === "frame.not-ipv4");
+  assert.deepEqual(bench.frame(octets(bad?.hex ?? ""), "lan1"), ["drop frame.not-ipv4"]);
+  const [host] = bench.machine.hosts();
+  assert.deepEqual([host?.evidence, host?.since, host?.host.port], ["v2Report", at(0), "lan1"]);
+});
+
+test("an unsolicited change of address starts the election again and keeps the groups", () => {
+  const bench = new Bench();
+  bench.hear(join());
+  const effects = bench.machine.receive(at(1), { kind: "up", address: address("10.0.0.77") }).flatMap(line);
+  assert.deepEqual(effects, ["v3 query 0.0.0.0"]);
+  assert.equal(bench.machine.groups(at(1)).length, 1);
+  assert.deepEqual(bench.machine.receive(at(2), { kind: "up", address: address("10.0.0.77") }), []);
+});
+
+test("a late alarm loses nothing: one poll does all that is due", () => {
+  const bench = new Bench();
+  bench.hear(join());
+  bench.hear(leave());
+  assert.deepEqual(bench.machine.poll(at(1000)).flatMap(line).sort(), ["239.1.1.1 include {}", "v3 query 0.0.0.0"]);
+});
