@@ -14,6 +14,7 @@ export class Ask {
   readonly #longest: number;
   #attempts = 0;
   #due: Instant;
+  #sentAt = Number.NEGATIVE_INFINITY;
 
   /** `longest` ms is the limit of the wait between repeats. */
   constructor(now: Instant, entropy: Entropy, longest: number) {
@@ -35,6 +36,7 @@ export class Ask {
   /** It is being sent now. */
   sent(now: Instant): void {
     this.#attempts++;
+    this.#sentAt = now;
     const wait =
       this.#attempts === 1
         ? FIRST_LEAST + this.#entropy.below(FIRST_SPREAD)
@@ -42,8 +44,8 @@ export class Ask {
     this.#due = after(now, milliseconds(wait));
   }
 
-  /** Not later than `at`: the broker is back, or the moment has come when the answer is needed. */
+  /** Not later than `at`: the broker is back, or the answer is needed then. An answer still gets its first while to come. */
   hasten(at: Instant): void {
-    this.#due = instant(Math.min(this.#due, at));
+    this.#due = instant(Math.min(this.#due, Math.max(at, this.#sentAt + FIRST_LEAST)));
   }
 }
