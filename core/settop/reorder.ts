@@ -25,8 +25,8 @@ export interface ReorderCounts {
 }
 
 /**
- * Duplicates must have been dropped before. A packet that is in order costs no copy. A gap is given up when `depth` packets wait behind
- * it or the first has waited for `patience`. With depth 0 nothing is held, and what comes late is dropped.
+ * Duplicates must have been dropped before. A packet that is in order costs no copy. A gap is given up when a packet comes more than
+ * `depth` behind it, or when the first that waits has waited for `patience`. With depth 0 nothing is held, and what comes late is dropped.
  */
 export class Reorder {
   readonly counts: ReorderCounts = { held: 0, skipped: 0, late: 0 };

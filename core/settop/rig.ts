@@ -55,6 +55,8 @@ export class Rig {
   readonly sent: Sent[] = [];
   /** Called with each message that leaves; what it feeds back is handled after the effects. */
   server: (message: Message) => void = () => {};
+  /** After this many more effects the power goes, in the middle of a list if need be. */
+  fuse = Number.POSITIVE_INFINITY;
   readonly #options: SettopOptions;
   readonly #entropy: Entropy;
 
@@ -128,12 +130,18 @@ export class Rig {
   }
 
   #apply(effects: readonly SettopEffect[]): readonly SettopEffect[] {
-    for (const effect of effects) {
+    const lit = effects.slice(0, this.fuse);
+    for (const effect of lit) {
       this.effects.push(effect);
       if (effect.kind === "remember") this.journal = effect.entries;
       if (effect.kind === "send") this.sent.push({ at: this.now, message: effect.message });
     }
-    for (const effect of effects) if (effect.kind === "send") this.server(effect.message);
+    this.fuse -= lit.length;
+    if (this.fuse === 0) {
+      this.fuse = Number.POSITIVE_INFINITY;
+      this.powerCut();
+    }
+    for (const effect of lit) if (effect.kind === "send") this.server(effect.message);
     return effects;
   }
 }

@@ -273,7 +273,9 @@ export class Settop implements Machine<SettopEvent, SettopEffect> {
   }
 
   #forgotten(channels: readonly string[]): void {
-    if (channels.length > 0) this.#drops.count("settop.stop-forgotten", channels.length);
+    if (channels.length === 0) return;
+    this.#drops.count("settop.stop-forgotten", channels.length);
+    this.#stale = true;
   }
 
   #entries(): readonly JournalEntry[] {
