@@ -1,12 +1,16 @@
 // Seeded mutations of good packets and frames: accepted and readable, or dropped by a known name; nothing throws.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { writeUint16 } from "../base/bytes.ts";
 import { internetChecksum } from "../base/checksum.ts";
+import { filterOf } from "./filter.ts";
 import { checkFrame, type FrameDrop } from "./frame.ts";
-import { address, at, generator, octets, vectorFile } from "./igmp.fixture.test.ts";
+import { MulticastHost } from "./host.ts";
+import { address, at, generator, octets, seeded, sources, vectorFile } from "./igmp.fixture.test.ts";
 import { checkPacket, groupOf, type IgmpDrop, type IgmpPacket, senderOf } from "./packet.ts";
 import { readQuery } from "./query.ts";
+import { replayIgmp } from "./replay.ts";
 import { recordsOf } from "./report.ts";
 import { RouterInterface } from "./router-interface.ts";
 
@@ -122,4 +126,48 @@ test(`a router interface, ${ROUNDS} mutated packets and frames: it stays within 
   assert.ok(machine.groups(now).length <= 20);
   assert.ok(machine.hosts().length <= 30);
   assert.ok(machine.groups(now).every((group) => group.filter.sources.length <= 8));
+});
+
+test(`a host, ${ROUNDS} mutated packets while its wishes change: what it sends passes the gate`, () => {
+  const below = generator(2236);
+  const host = new MulticastHost(seeded(5), { maxGroups: 10 });
+  host.receive(at(0), { kind: "up", address: address("10.0.0.9") });
+  let sent = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    const bytes = mutate(pick(packets, below), below);
+    repair(bytes);
+    const now = at(round / 50);
+    const filter = filterOf(
+      below(2) === 0 ? "include" : "exclude",
+      sources(...Array.from({ length: below(4) }, () => below(9))),
+    );
+    const effects = [
+      ...host.receive(now, { kind: "packet", bytes }),
+      ...(round % 40 === 0 ? host.receive(now, { kind: "want", group: address(`239.1.1.${below(12)}`), filter }) : []),
+    ];
+    for (const effect of effects) {
+      if (effect.kind !== "send") continue;
+      sent++;
+      assert.notEqual(typeof checkPacket(effect.packet), "string");
+    }
+    assert.ok((host.nextDeadline() ?? now) >= now);
+  }
+  assert.ok(sent > 100);
+  assert.ok(host.wishes().length <= 10);
+});
+
+test("5,000 mutated captures are replayed to their end, times out of all range included", () => {
+  const below = generator(1071);
+  const captures = ["core/igmp/vectors/kernel-v3.pcap", "core/capture/vectors/kernel-v2.pcapng"].map(
+    (path) => new Uint8Array(readFileSync(path)),
+  );
+  for (let round = 0; round < 5_000; round++) {
+    const file = mutate(pick(captures, below), below);
+    const {
+      packets: count,
+      igmp,
+      timeline,
+    } = replayIgmp(file, round % 50 === 0 ? { address: address("10.99.0.1") } : {});
+    assert.ok(igmp <= count && timeline.every((event, i) => event.at >= (timeline[i - 1]?.at ?? 0)));
+  }
 });

@@ -174,3 +174,12 @@ test("IGMP_V1.pcap: seven groups, eight addresses with the querier's, each still
   const { querier } = replayed.machine;
   assert.equal(hosts.size + (querier.kind === "non-querier" ? 1 : 0), 8);
 });
+
+test("times beyond all calendars are taken as the last moment there is", () => {
+  const file = new Uint8Array(readFileSync("core/capture/vectors/kernel-v2.pcapng"));
+  const view = new DataView(file.buffer);
+  // The timestamp of the first Enhanced Packet: section 28 octets, interface 20, then type, length and interface.
+  view.setUint32(28 + 20 + 12, 0xffffffff, true);
+  const { end, packets } = replayIgmp(file, { address: address("10.99.0.1") });
+  assert.deepEqual([packets, end], [4, 8.64e15]);
+});

@@ -53,6 +53,9 @@ export const MAX_TIMELINE = 100_000;
 /** A gap longer than this is a change of the capturing clock, or a joint of two captures: deadlines are not stepped through one by one. */
 const LONGEST_GAP = seconds(86_400);
 
+/** 275760-09-13, the last moment ECMA-262 knows: beyond it, milliseconds no longer add up in a float64. */
+const LATEST = 8.64e15;
+
 const NOT_IGMP: ReadonlySet<IgmpDrop> = new Set<IgmpDrop>([
   "ip.truncated",
   "ip.version",
@@ -111,7 +114,8 @@ class Replay {
 
   /** Moves the clock, which never goes back, and lets the machine do what is due in between. */
   #advance(at: UnixTime): Instant {
-    const now = instant(Math.max(at, this.#now ?? at));
+    const sane = Math.min(Math.max(at, 0), LATEST);
+    const now = instant(Math.max(sane, this.#now ?? sane));
     if (this.#now === undefined) this.#note(now, this.#machine.receive(now, { kind: "up", address: this.#address }));
     const stepped = Math.min(now, after(this.#now ?? now, LONGEST_GAP));
     this.#now = now;
