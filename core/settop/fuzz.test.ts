@@ -14,6 +14,14 @@ const IDS = ["one", "two", "three", "none"];
 const SPANS = [0, 1, 250, 2000, 60_000, 366 * 86_400_000];
 const NUMBERS = [0, 1, 2, 7, 8, 9, 100, 0xffff, 0x8000_0000, 0xffff_ffff];
 
+const ALL = Object.keys(MESSAGES) as (keyof typeof MESSAGES)[];
+/** Every type there is, and those that a set-top hears more often. */
+const TYPES = [
+  ...ALL,
+  ...Array<"key.grant">(16).fill("key.grant"),
+  ...Array<"stop.acknowledged">(16).fill("stop.acknowledged"),
+];
+
 class Dice {
   readonly #entropy: Entropy;
   constructor(entropy: Entropy) {
@@ -37,12 +45,12 @@ class Dice {
 
 /** A message of any type with fields from anywhere in their ranges; half of them answer something that was really asked. */
 function anyMessage(dice: Dice, rig: Rig): Message {
-  const request = dice.below(2) === 0 ? rig.requests().at(-1 - dice.below(3)) : undefined;
-  const stop = dice.below(2) === 0 ? rig.stops().at(-1 - dice.below(3)) : undefined;
+  const request = dice.below(4) > 0 ? rig.requests().at(-1 - dice.below(3)) : undefined;
+  const stop = dice.below(4) > 0 ? rig.stops().at(-1 - dice.below(3)) : undefined;
   const id = request?.id ?? dice.bytes(16);
   const channel = request?.channel ?? dice.pick(IDS);
   const reception = request?.reception ?? dice.bytes(16);
-  const type = dice.pick(Object.keys(MESSAGES) as (keyof typeof MESSAGES)[]);
+  const type = dice.pick(TYPES);
   switch (type) {
     case "key.grant":
       return anyGrant(dice, id, channel);
@@ -79,7 +87,7 @@ function anyMessage(dice: Dice, rig: Rig): Message {
 }
 
 function anyGrant(dice: Dice, id: Uint8Array, channel: string): Message {
-  const base = dice.pick(NUMBERS);
+  const base = dice.below(3) > 0 ? 7 + dice.below(4) : dice.pick(NUMBERS);
   const count = 1 + dice.below(3);
   const suite = dice.pick([
     "AEAD_AES_128_GCM",
