@@ -1,11 +1,13 @@
 // GHASH (NIST SP 800-38D section 6.4) over octets in place: the tables are @noble/ciphers', laid flat so that a block costs 32 look-ups
 // in 8 KB and no object. Like every table implementation it is not constant-time on a machine whose cache an attacker shares.
 import { GHASH as NobleGhash } from "@noble/ciphers/_polyval.js";
+import { writeUint32 } from "../../core/base/bytes.ts";
 
 /** Asks noble for windows of 4 bits: 32 tables of 16 entries of 4 words. */
 const FOUR_BIT_HINT = 2048;
 const TABLE_WORDS = 64;
 const WORDS = 32 * TABLE_WORDS;
+const BLOCK = 16;
 
 /** Reads what noble computed for the hash key; its fields are protected, so this is a subclass. */
 class Tables extends NobleGhash {
@@ -23,6 +25,8 @@ class Tables extends NobleGhash {
 export class Ghash {
   readonly #tables: Int32Array;
   readonly #state = new Int32Array(4);
+  readonly #input = new Int32Array(4);
+  readonly #last = new Uint8Array(BLOCK);
 
   /** `hashKey` is 16 octets: the cipher applied to a zero block (SP 800-38D section 7.1). */
   constructor(hashKey: Uint8Array) {
@@ -37,18 +41,20 @@ export class Ghash {
 
   /** Absorbs data[start, end), padded with zeros to a whole block. */
   update(data: Uint8Array, start: number, end: number): void {
-    let at = start;
-    for (; at + 16 <= end; at += 16) {
-      this.#block(word(data, at), word(data, at + 4), word(data, at + 8), word(data, at + 12));
-    }
-    if (at < end) {
-      this.#block(tail(data, at, end), tail(data, at + 4, end), tail(data, at + 8, end), tail(data, at + 12, end));
-    }
+    const whole = end - ((end - start) % BLOCK);
+    absorb(this.#tables, this.#state, this.#input, data, start, whole);
+    if (whole === end) return;
+    this.#last.fill(0);
+    this.#last.set(data.subarray(whole, end));
+    absorb(this.#tables, this.#state, this.#input, this.#last, 0, BLOCK);
   }
 
   /** The last block: the lengths of associated data and text, in octets below 2^28. */
   lengths(associated: number, text: number): void {
-    this.#block(0, swap(associated * 8), 0, swap(text * 8));
+    this.#last.fill(0);
+    writeUint32(this.#last, 4, associated * 8);
+    writeUint32(this.#last, 12, text * 8);
+    absorb(this.#tables, this.#state, this.#input, this.#last, 0, BLOCK);
   }
 
   /** Writes the 16 octets of the hash. */
@@ -60,53 +66,48 @@ export class Ghash {
     this.#tables.fill(0);
     this.#state.fill(0);
   }
+}
 
-  /** Multiplies (state xor block) by the hash key: one look-up for each of its 32 half octets. */
-  #block(w0: number, w1: number, w2: number, w3: number): void {
-    const state = this.#state;
-    const x0 = (state[0] ?? 0) ^ w0;
-    const x1 = (state[1] ?? 0) ^ w1;
-    const x2 = (state[2] ?? 0) ^ w2;
-    const x3 = (state[3] ?? 0) ^ w3;
-    state.fill(0);
-    this.#word(x0, 0);
-    this.#word(x1, 8 * TABLE_WORDS);
-    this.#word(x2, 16 * TABLE_WORDS);
-    this.#word(x3, 24 * TABLE_WORDS);
-  }
-
-  #word(x: number, base: number): void {
-    const t = this.#tables;
-    const state = this.#state;
-    let o0 = state[0] ?? 0;
-    let o1 = state[1] ?? 0;
-    let o2 = state[2] ?? 0;
-    let o3 = state[3] ?? 0;
-    let table = base;
-    for (let shift = 0; shift < 32; shift += 8) {
-      const high = table + 4 * ((x >>> (shift + 4)) & 15);
-      const low = table + TABLE_WORDS + 4 * ((x >>> shift) & 15);
-      o0 ^= (t[high] as number) ^ (t[low] as number);
-      o1 ^= (t[high + 1] as number) ^ (t[low + 1] as number);
-      o2 ^= (t[high + 2] as number) ^ (t[low + 2] as number);
-      o3 ^= (t[high + 3] as number) ^ (t[low + 3] as number);
-      table += 2 * TABLE_WORDS;
+/**
+ * Multiplies (state xor block) by the hash key, block after block of data[start, end): one look-up for each half octet. One function
+ * with its sums in locals: it runs for every packet, and is twice as fast as one that calls another for each word.
+ */
+function absorb(
+  t: Int32Array,
+  state: Int32Array,
+  input: Int32Array,
+  data: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  let [s0, s1, s2, s3] = state as unknown as [number, number, number, number];
+  for (let at = start; at < end; at += BLOCK) {
+    input[0] = s0 ^ word(data, at);
+    input[1] = s1 ^ word(data, at + 4);
+    input[2] = s2 ^ word(data, at + 8);
+    input[3] = s3 ^ word(data, at + 12);
+    s0 = s1 = s2 = s3 = 0;
+    let table = 0;
+    for (let i = 0; i < 4; i++) {
+      let x = input[i] as number;
+      for (let octet = 0; octet < 4; octet++) {
+        const high = table + ((x >>> 2) & 60);
+        const low = table + TABLE_WORDS + ((x << 2) & 60);
+        s0 ^= (t[high] as number) ^ (t[low] as number);
+        s1 ^= (t[high + 1] as number) ^ (t[low + 1] as number);
+        s2 ^= (t[high + 2] as number) ^ (t[low + 2] as number);
+        s3 ^= (t[high + 3] as number) ^ (t[low + 3] as number);
+        x >>>= 8;
+        table += 2 * TABLE_WORDS;
+      }
     }
-    state[0] = o0;
-    state[1] = o1;
-    state[2] = o2;
-    state[3] = o3;
   }
+  state[0] = s0;
+  state[1] = s1;
+  state[2] = s2;
+  state[3] = s3;
 }
 
 /** Four octets as noble's tables take them, lowest first, whatever the machine's order and the data's alignment. */
 const word = (d: Uint8Array, at: number): number =>
   (d[at] as number) | ((d[at + 1] as number) << 8) | ((d[at + 2] as number) << 16) | ((d[at + 3] as number) << 24);
-
-function tail(data: Uint8Array, at: number, end: number): number {
-  let value = 0;
-  for (let i = 0; i < 4; i++) if (at + i < end) value |= (data[at + i] as number) << (8 * i);
-  return value;
-}
-
-const swap = (n: number): number => ((n & 255) << 24) | ((n & 0xff00) << 8) | ((n >>> 8) & 0xff00) | (n >>> 24);
