@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seconds } from "../base/time.ts";
 import { type Ask, GroupRecord } from "./group-record.ts";
-import { at, lastOctets, source, sources } from "./igmp.fixture.test.ts";
+import { at, lastOctets, source, sources, vectorFile } from "./igmp.fixture.test.ts";
 import type { RecordType } from "./report.ts";
 
 const GMI = seconds(260);
@@ -255,6 +255,23 @@ for (const [name, from, type, named, to] of SELFTESTS) {
     assert.equal(stranger, to.startsWith("EXCLUDE"), "192.0.2.100 is forwarded in EXCLUDE mode only");
   });
 }
+
+test("360 records in 60 groups: every state is the one that the Linux bridge reached", () => {
+  const { groups } = vectorFile<{ groups: [RecordType, string, string][][] }>("linux-bridge.json");
+  for (const steps of groups) {
+    const record = new GroupRecord(64);
+    const heard: string[] = [];
+    for (const [i, [type, named, then]] of steps.entries()) {
+      const list = named === "" ? [] : sources(...named.split(" ").map(Number));
+      heard.push(`${type} {${named}}`);
+      for (const ask of record.apply(at(i / 100), type, list, GMI).asks) {
+        if (ask.kind === "group") record.lowerGroup(at(i / 100), seconds(2));
+        else record.lowerSources(at(i / 100), ask.sources, seconds(2));
+      }
+      assert.equal(stateText(record, at(i / 100)), then, heard.join(", "));
+    }
+  }
+});
 
 test("Linux bridge_igmp.sh v3inc_block: the blocked source goes when nobody answers for it", () => {
   const record = given(IN);
