@@ -28,7 +28,11 @@ export class Process {
     this.log = log;
     const file = createWriteStream(log, { flags: "a" });
     const [runner, runnerArgs] = place.inside(program, args);
-    this.#child = spawn(runner, runnerArgs, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
+    this.#child = spawn(runner, runnerArgs, {
+      stdio: ["pipe", "pipe", "pipe"],
+      detached: true,
+      env: { ...process.env, ...env },
+    });
     this.#child.stdin.on("error", () => {});
     if (stdout) this.#child.stdout.on("data", stdout);
     for (const stream of [this.#child.stderr, ...(stdout ? [] : [this.#child.stdout])]) {

@@ -1,0 +1,62 @@
+// The configuration of each process of figure 2, as an operator would write it.
+
+/**
+ * @typedef {{ id: string, x25519: string, ed25519?: string }} PublicIdentity
+ * @typedef {{ id: string, group: string, port: number, source?: string }} Channel
+ * @typedef {{ url: string, identity: string, keyServer: PublicIdentity }} Membership where the broker is, our keys, the key server's
+ */
+
+/**
+ * @param {string} id
+ * @param {Membership} membership
+ * @param {{ channels: (Channel & { input: object })[], interfaceAddress: string, keys: "headend" | "key-server", interval: number }} what seconds
+ */
+export function headend(id, { url, identity, keyServer }, { channels, interfaceAddress, keys, interval }) {
+  return {
+    id,
+    identity,
+    broker: { url },
+    keyServer: { id: keyServer.id, publicKey: keyServer.x25519 },
+    interfaceAddress,
+    channels: channels.map(({ id, group, port, input }) => ({ id, group, port, input, keys, interval })),
+  };
+}
+
+/**
+ * @param {string} id
+ * @param {Membership} membership
+ * @param {{ channels: Channel[], interfaceAddress: string, journal: string, output: object, tune: string[] }} what
+ */
+export function settop(id, { url, identity, keyServer }, { channels, interfaceAddress, journal, output, tune }) {
+  return {
+    id,
+    identity,
+    broker: { url },
+    keyServer: { id: keyServer.id, publicKey: keyServer.x25519, noticeKey: keyServer.ed25519 },
+    interfaceAddress,
+    journal,
+    output,
+    tune,
+    channels: channels.map(({ id, group, port, source }) => ({ id, group, port, ...(source ? { source } : {}) })),
+  };
+}
+
+/**
+ * Without a membership the router works by itself and reports to nobody.
+ * @param {string} id
+ * @param {(Membership & { reception: PublicIdentity }) | undefined} membership
+ * @param {{ upstream: string, downstream: string[] }} interfaces
+ */
+export function router(id, membership, { upstream, downstream }) {
+  const control = membership && {
+    broker: { url: membership.url },
+    identity: membership.identity,
+    reception: { id: membership.reception.id, publicKey: membership.reception.x25519 },
+  };
+  return {
+    id,
+    upstream: { interface: upstream },
+    downstreams: downstream.map((name) => ({ interface: name })),
+    ...control,
+  };
+}

@@ -1,0 +1,44 @@
+// Where each participant of figure 2 lives and how it is reached: in namespaces, or all of them on this machine.
+import { Here } from "./network.mjs";
+import { freeTcpPort, freeUdpPort } from "./ports.mjs";
+import { ADDRESS, figureTwo, ROUTERS } from "./topology.mjs";
+
+/**
+ * @typedef {import("./process.mjs").Place} Place
+ * @typedef {{
+ *   places: Record<string, Place>, routers: string[], brokerAddress: string, brokerPort: number, inputPort: number,
+ *   groupPort: number, interfaceOf: (participant: string) => string,
+ * }} Layout
+ */
+
+/**
+ * @param {import("./run.mjs").Run} run
+ * @returns {Layout & { places: ReturnType<typeof figureTwo> }}
+ */
+export function inNamespaces(run) {
+  return {
+    places: figureTwo(run.network),
+    routers: Object.keys(ROUTERS),
+    brokerAddress: ADDRESS.control,
+    brokerPort: 1883,
+    inputPort: 5100,
+    groupPort: 5004,
+    // The kernel chooses by its routes: every host has one interface.
+    interfaceOf: () => "0.0.0.0",
+  };
+}
+
+/** @returns {Promise<Layout>} */
+export async function onLoopback() {
+  const here = new Here();
+  const participants = ["headend", "control", ...Object.keys(ADDRESS).filter((name) => name.startsWith("settop"))];
+  return {
+    places: Object.fromEntries(participants.map((name) => [name, here])),
+    routers: [],
+    brokerAddress: "127.0.0.1",
+    brokerPort: await freeTcpPort(),
+    inputPort: await freeUdpPort(),
+    groupPort: await freeUdpPort(),
+    interfaceOf: () => "127.0.0.1",
+  };
+}

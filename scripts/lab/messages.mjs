@@ -1,0 +1,36 @@
+// How often each numbered message of the patent was seen, as the servers and the routers count them.
+
+/** 61 is the stream itself. */
+export const NUMBERS = [71, 72, 73, 74, 75, 76, 81, 82, 83, 84, 85, 86, 91, 92, 93, 94, 95];
+
+/** Requests of set-tops are counted where they arrive, and what the servers say where they say it. */
+const RECEIVED = ["73", "83", "92"];
+
+/** @typedef {Record<string, number>} Counts */
+
+/**
+ * What one server's status has counted: `messages: { sent, received }` by number.
+ * @param {any} status
+ * @returns {Counts}
+ */
+export function messagesOf(status) {
+  /** @type {Counts} */
+  const counts = {};
+  for (const [number, count] of Object.entries(status?.messages?.sent ?? {})) counts[number] = Number(count);
+  for (const number of RECEIVED) counts[number] = Number(status?.messages?.received?.[number] ?? 0);
+  return counts;
+}
+
+/** @param {...Counts} all */
+export function addCounts(...all) {
+  return Object.fromEntries(
+    NUMBERS.map((number) => [number, all.reduce((sum, counts) => sum + (counts[number] ?? 0), 0)]),
+  );
+}
+
+/**
+ * 71, 72, 81 and 82 between a client and its router.
+ * @param {any} status of a router
+ * @returns {Counts}
+ */
+export const routerMessagesOf = (status) => status?.messages ?? {};

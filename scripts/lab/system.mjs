@@ -1,0 +1,167 @@
+// The whole of figure 2 as running processes: servers, routers, headend; set-tops as they are asked for.
+import { keygen, Service } from "./bundle.mjs";
+import * as configuration from "./configuration.mjs";
+import { inNamespaces, onLoopback } from "./layout.mjs";
+import { addCounts, messagesOf, routerMessagesOf } from "./messages.mjs";
+import { Run } from "./run.mjs";
+import { startServers } from "./servers.mjs";
+import { Settop } from "./settop.mjs";
+import { ROUTERS } from "./topology.mjs";
+
+/**
+ * @typedef {{
+ *   apart?: boolean, keys?: "headend" | "key-server", interval?: number, loopback?: boolean, loop?: string, rate?: number,
+ *   channels?: { id: string, group: string, source?: string }[],
+ * }} Options
+ *   apart: key server and reception server as two processes over Mosquitto; keys: who makes them; interval: seconds between two;
+ *   loopback: no namespaces and no routers; loop: a file that the headend loops (else the numbered stream, at `rate` bit/s)
+ */
+
+const GENERATOR = `${import.meta.dirname}/generator.mjs`;
+export const ONE = { id: "one", group: "239.41.0.1" };
+
+export class System {
+  /** @type {Service[]} */
+  routers = [];
+  /** @type {Service} */
+  headend;
+  /** @type {Settop[]} */
+  settops = [];
+
+  /** @param {Options} [options] */
+  static async start(options = {}) {
+    const run = new Run();
+    try {
+      const layout = options.loopback ? await onLoopback() : inNamespaces(run);
+      const system = new System(run, layout, options);
+      await system.#start();
+      return system;
+    } catch (error) {
+      if (error instanceof Error) error.message += `\n${run.logs(20)}`;
+      await run.close();
+      throw error;
+    }
+  }
+
+  /**
+   * @param {Run} run
+   * @param {import("./layout.mjs").Layout} layout
+   * @param {Options} options
+   */
+  constructor(run, layout, options) {
+    this.run = run;
+    this.layout = layout;
+    this.options = { apart: false, keys: "headend", interval: 2, rate: 3_000_000, channels: [ONE], ...options };
+    this.places = layout.places;
+    this.channels = this.options.channels.map((channel, index) => ({ ...channel, port: layout.groupPort + index }));
+    this.url = `mqtt://${layout.brokerAddress}:${layout.brokerPort}`;
+    this.group = this.channels[0]?.group ?? "";
+    /** What the generator has sent, exactly. */
+    this.input = run.path("input.ts");
+  }
+
+  async #start() {
+    this.servers = await startServers(this);
+    await Promise.all([...this.layout.routers.map((name) => this.#startRouter(name)), this.#startHeadend()]);
+    if (this.options.loop === undefined) await this.#startGenerator();
+    await this.headend.until("a first key", (status) => status.channels[0]?.epoch !== undefined, 20_000);
+  }
+
+  /** Our keys, the broker and the key server, for a participant that is registered with it. */
+  async join(
+    /** @type {string} */ target,
+    /** @type {string} */ id,
+    /** @type {(keys: object) => Promise<void>} */ register,
+  ) {
+    const identity = this.run.path("keys", `${id}.json`);
+    await register({ identity, ...keygen(target, id, identity) });
+    return { url: this.url, identity, keyServer: this.servers.keyServer, reception: this.servers.reception };
+  }
+
+  /** @param {string} name */
+  async #startRouter(name) {
+    const membership = await this.join("router", name, (keys) => this.servers.operator.addService("router", keys));
+    const config = configuration.router(name, membership, ROUTERS[name]);
+    const router = new Service(this.run, { target: "router", id: name, place: this.places[name], config });
+    this.routers.push(router);
+    await router.start();
+  }
+
+  async #startHeadend() {
+    const { keys, interval, loop } = this.options;
+    const membership = await this.join("headend", "headend", (own) => this.servers.operator.addService("headend", own));
+    const input =
+      loop === undefined
+        ? (/** @type {number} */ index) => ({ kind: "udp", address: "127.0.0.1", port: this.layout.inputPort + index })
+        : () => ({ kind: "file", path: loop, loop: true });
+    const config = configuration.headend("headend", membership, {
+      channels: this.channels.map((channel, index) => ({ ...channel, input: input(index) })),
+      interfaceAddress: this.layout.interfaceOf("headend"),
+      keys,
+      interval,
+    });
+    this.headend = new Service(this.run, { target: "headend", id: "headend", place: this.places.headend, config });
+    await this.headend.start();
+  }
+
+  async #startGenerator() {
+    const args = [GENERATOR, "127.0.0.1", String(this.layout.inputPort), String(this.options.rate), this.input];
+    const place = this.places.headend;
+    this.generator = this.run.start("generator", { place, program: process.execPath, args });
+    await this.generator.line(/sending/);
+  }
+
+  /**
+   * A set-top in its place of figure 2, registered, not started.
+   * @param {string} id
+   * @param {{ at?: string, entitled?: boolean, tune?: string[], stdout?: (chunk: Buffer) => void }} [what] `at`: whose place it takes
+   */
+  async settop(id, { at = id, entitled = true, tune = ["one"], stdout } = {}) {
+    const membership = await this.join("settop", id, (keys) => this.servers.operator.addDevice(keys, { entitled }));
+    const output = this.run.path("output", `${id}.ts`);
+    const config = configuration.settop(id, membership, {
+      channels: this.channels,
+      interfaceAddress: this.layout.interfaceOf(at),
+      journal: this.run.path("journal", `${id}.json`),
+      output: stdout ? { form: "stdout" } : { form: "file", path: output },
+      tune,
+    });
+    const settop = new Settop(this.run, { id, place: this.places[at], config, output, ...(stdout ? { stdout } : {}) });
+    this.settops.push(settop);
+    return settop;
+  }
+
+  /** The epoch in use on the first channel. */
+  async epoch() {
+    return (await this.headend.status())?.channels[0]?.epoch;
+  }
+
+  /**
+   * @param {number} epoch
+   * @param {number} limit milliseconds
+   */
+  reachEpoch(epoch, limit) {
+    return this.headend.until(`epoch ${epoch}`, (status) => status.channels[0]?.epoch >= epoch, limit);
+  }
+
+  /** Messages of the patent so far, by number. */
+  async messages() {
+    const servers = await Promise.all(this.servers.services.map((service) => service.status()));
+    // Router 42 serves routers, the others serve clients.
+    const edge = this.routers.filter((router) => router.id !== "router42");
+    const routers = await Promise.all(edge.map((router) => router.status()));
+    return addCounts(...servers.map(messagesOf), ...routers.map(routerMessagesOf));
+  }
+
+  receptions() {
+    return this.servers.operator.receptions();
+  }
+
+  usage() {
+    return this.servers.operator.usage();
+  }
+
+  close() {
+    return this.run.close();
+  }
+}

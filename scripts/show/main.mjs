@@ -1,0 +1,63 @@
+// ./scripts/demo: the whole system from the bundles, for as long as it is let, or --for a while.
+import { writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { isRoot } from "../checks/tests.mjs";
+import { sweep } from "../lab/network.mjs";
+import { parseOptions } from "./options.mjs";
+import { faults, report } from "./report.mjs";
+import { Show } from "./show.mjs";
+
+/** Resolves at the first SIGINT or SIGTERM; a second one ends at once. */
+function interruption() {
+  return new Promise((resolve) => {
+    for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) {
+      process.once(signal, () => {
+        process.on(signal, () => process.exit(130));
+        resolve(undefined);
+      });
+    }
+  });
+}
+
+function options() {
+  try {
+    return parseOptions(process.argv.slice(2));
+  } catch (error) {
+    process.stderr.write(`demo: ${error instanceof Error ? error.message : error}\n`);
+    process.exit(64);
+  }
+}
+
+async function main() {
+  const chosen = options();
+  const loopback = chosen.loopback || !isRoot();
+  if (!isRoot())
+    process.stdout.write(
+      "demo: not root: everything runs on loopback, without routers (71, 72, 81, 82 are the set-tops' own)\n",
+    );
+  if (!loopback) sweep();
+  const interrupted = interruption();
+  const show = new Show({ ...chosen, loopback });
+  try {
+    await show.open();
+    await show.play(interrupted);
+    const found = await show.conclude();
+    if (chosen.report !== undefined) {
+      writeFileSync(
+        resolve(process.env.SEALCAST_CALLED_FROM ?? ".", chosen.report),
+        `${JSON.stringify(report(found), undefined, 2)}\n`,
+      );
+    }
+    const wrong = faults(found);
+    for (const fault of wrong) process.stdout.write(`demo: ${fault}\n`);
+    process.stdout.write(wrong.length === 0 ? "demo: everything held\n" : `demo: FAILED\n${show.logs()}\n`);
+    return wrong.length === 0 ? 0 : 1;
+  } catch (error) {
+    process.stderr.write(`demo: ${error instanceof Error ? error.stack : error}\n${show.logs()}\n`);
+    return 1;
+  } finally {
+    await show.close();
+  }
+}
+
+process.exit(await main());

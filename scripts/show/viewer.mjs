@@ -1,0 +1,76 @@
+// A set-top of the demo: what it may see comes through its standard output and is held against the file, octet for octet.
+import { channelOf } from "../lab/settop.mjs";
+import { LoopedComparison } from "./looped.mjs";
+
+/**
+ * @typedef {{ id: string, received: number, lost: number, duplicated: number, undecryptable: number, identical: boolean, zapMs: number | undefined }} ViewerReport
+ */
+
+export class Viewer {
+  /** @type {import("../lab/settop.mjs").Settop} */
+  settop;
+  /** The channel's part of its last status. @type {any} */
+  channel;
+  state = "not started";
+
+  /**
+   * @param {string} id
+   * @param {Buffer} file what the headend loops
+   */
+  constructor(id, file) {
+    this.id = id;
+    this.output = new LoopedComparison(file);
+  }
+
+  /**
+   * @param {import("../lab/system.mjs").System} system
+   * @param {{ at?: string, entitled?: boolean }} [where]
+   */
+  async start(system, where = {}) {
+    this.settop = await system.settop(this.id, { ...where, stdout: (chunk) => this.output.add(chunk) });
+    await this.settop.start();
+    this.state = "started";
+  }
+
+  /** Asks it what it sees. */
+  async look() {
+    if (this.settop === undefined || this.state === "stopped") return;
+    const channel = channelOf(await this.settop.status(), "one");
+    if (channel === undefined) return;
+    this.channel = channel;
+    this.state = channel.dark === undefined ? "watching" : `no picture: ${channel.dark.reason}`;
+  }
+
+  /** As a person who switches it off; what was under way is still written. */
+  async stop() {
+    if (this.settop === undefined || this.state === "stopped") return;
+    await this.look();
+    this.state = "stopped";
+    const { how } = await this.settop.stop();
+    if (how !== 0) throw new Error(`${this.id} ended with ${how}\n${this.settop.process.tail()}`);
+  }
+
+  get verdict() {
+    return this.channel?.viewing?.verdict;
+  }
+
+  /** @returns {ViewerReport} */
+  report() {
+    const { received = 0, lost = 0, duplicated = 0, undecryptable = 0, zapMs } = this.channel ?? {};
+    return { id: this.id, received, lost, duplicated, undecryptable, identical: this.output.identical, zapMs };
+  }
+
+  row() {
+    const { received, lost, zapMs } = this.report();
+    const { mismatches } = this.output;
+    return {
+      id: this.id,
+      state: this.state,
+      received,
+      lost,
+      zapMs,
+      epoch: this.channel?.lastEpoch,
+      identical: mismatches === 0,
+    };
+  }
+}
