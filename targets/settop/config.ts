@@ -12,6 +12,7 @@ import {
   ipv4Text,
   portNumber,
 } from "../shared/config.ts";
+import type { BrokerConfig } from "../shared/participant.ts";
 import type { CommonConfig } from "../shared/target.ts";
 
 /** Where clear packets go. */
@@ -40,14 +41,6 @@ export interface SettopConfig extends CommonConfig {
   readonly most: number;
   readonly overlap: Duration;
   readonly linger: Duration;
-}
-
-export interface BrokerConfig {
-  readonly url: string;
-  readonly protocolVersion: 4 | 5;
-  readonly ca?: string | undefined;
-  readonly cert?: string | undefined;
-  readonly key?: string | undefined;
 }
 
 const output = v.variant("form", [

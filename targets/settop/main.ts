@@ -1,50 +1,20 @@
 // sealcast-settop: joins, asks for keys, decrypts, hands on, and says when it stops (claims 8 and 9).
-import { readFileSync } from "node:fs";
-import { HalError } from "../../core/ports/errors.ts";
-import { MqttBuses, type MqttOptions } from "../../hal/bus/mqtt.ts";
+import { MqttBuses } from "../../hal/bus/mqtt.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
 import { NodeDatagrams } from "../../hal/datagram/node.ts";
-import { systemEntropy } from "../../hal/entropy/system.ts";
-import { createIdentity, readIdentity } from "../../hal/identity/file.ts";
-import { generateIdentity, type Identity, publicIdentity } from "../../hal/identity/identity.ts";
 import { FileJournal } from "../../hal/journal/file.ts";
 import { openOutput } from "../../hal/output/open.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { CommandRefused, type Commands } from "../shared/admin.ts";
 import { EXIT } from "../shared/exit.ts";
+import { keygen, mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Frame, type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
-import { type BrokerConfig, outputOf, type SettopConfig, settopConfig } from "./config.ts";
+import { outputOf, type SettopConfig, settopConfig } from "./config.ts";
 import { systemdNotifier } from "./notify.ts";
 import { SettopService } from "./service.ts";
 import { statusText } from "./status-text.ts";
 
 const primitives = new NodePrimitives();
-
-function readOwnIdentity({ id, identity: path }: SettopConfig): Identity {
-  const identity = readIdentity(path, primitives);
-  if (identity.role === "settop" && identity.id === id) return identity;
-  throw new HalError(
-    "identity.invalid",
-    `${path} belongs to the ${identity.role} ${identity.id}, not to the settop ${id}`,
-  );
-}
-
-function readPem(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    throw new HalError("bus.tls-file", `cannot read ${path}`, { cause });
-  }
-}
-
-function mqttOptions({ url, protocolVersion, ca, cert, key }: BrokerConfig, password: string): MqttOptions {
-  const tls = {
-    ...(ca === undefined ? {} : { ca: readPem(ca) }),
-    ...(cert === undefined ? {} : { cert: readPem(cert) }),
-    ...(key === undefined ? {} : { key: readPem(key) }),
-  };
-  return { url, password, version: protocolVersion, ...(Object.keys(tls).length === 0 ? {} : { tls }) };
-}
 
 /** The text field of a command's arguments. */
 function field(input: unknown, name: string): string | undefined {
@@ -72,7 +42,7 @@ const commandsOf = (service: SettopService): Commands => ({
 
 async function start(config: SettopConfig, runtime: Runtime): Promise<Service<SettopConfig>> {
   const { log, clock, entropy } = runtime;
-  const identity = readOwnIdentity(config);
+  const identity = readOwnIdentity("settop", config.id, config.identity, primitives);
   const datagrams = new NodeDatagrams();
   const service = await SettopService.start(config, {
     clock,
@@ -102,12 +72,6 @@ async function start(config: SettopConfig, runtime: Runtime): Promise<Service<Se
       return service.stop();
     },
   };
-}
-
-function keygen(id: string, path: string): void {
-  const identity = generateIdentity("settop", id, primitives, systemEntropy);
-  createIdentity(path, identity);
-  process.stdout.write(`${JSON.stringify(publicIdentity(identity), undefined, 2)}\n`);
 }
 
 async function tell(frame: Frame<SettopConfig>, name: string, input: object): Promise<void> {
@@ -145,7 +109,7 @@ const target: Target<SettopConfig> = {
       .argument("<id>")
       .argument("<file>")
       .description("make this device's keys; prints the public part, for `control`")
-      .action(keygen);
+      .action((id: string, file: string) => keygen("settop", id, file, primitives));
   },
 };
 
