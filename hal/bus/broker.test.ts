@@ -1,0 +1,269 @@
+// The embedded broker against clients that misbehave.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { type EventEmitter, once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import type { HalError } from "../../core/ports/errors.ts";
+import { systemClock } from "../clock/system.ts";
+import { SeededEntropy } from "../entropy/seeded.ts";
+import { Broker, type BrokerOptions } from "./broker.ts";
+import { within } from "./contract.ts";
+import { MqttBuses, type MqttOptions } from "./mqtt.ts";
+
+const HOST = "127.0.0.1";
+const ROLES = new Map([
+  ["box-1", "settop"],
+  ["box-2", "settop"],
+  ["keys", "keyserver"],
+] as const);
+
+const authenticate: BrokerOptions["authenticate"] = (id, password) =>
+  Buffer.from(password).toString() === "right" ? ROLES.get(id as "keys") : undefined;
+
+function scenario(name: string, options: Partial<BrokerOptions>, run: (broker: Broker, port: number) => Promise<void>) {
+  test(name, async () => {
+    const broker = await Broker.start({ listeners: [{ host: HOST, port: 0 }], authenticate, ...options });
+    try {
+      await within(8000, run(broker, broker.ports[0] ?? 0));
+    } finally {
+      await broker.close();
+    }
+  });
+}
+
+async function raw(port: number): Promise<Socket> {
+  const socket = connect(port, HOST);
+  socket.on("error", () => {});
+  await once(socket, "connect");
+  return socket;
+}
+
+const client = (port: number, id: string, options: IClientOptions = {}): MqttClient =>
+  mqtt.connect({ host: HOST, port, clientId: id, username: id, password: "right", reconnectPeriod: 0, ...options });
+
+/** Closed in whatever way: a reset is one. */
+const closed = (socket: Socket) => new Promise<void>((resolve) => socket.once("close", () => resolve()));
+
+/** The package's clients are emitters, but not in the eyes of `once`. */
+const happens = (emitter: MqttClient, name: "connect" | "close" | "error") =>
+  once(emitter as object as EventEmitter, name);
+
+/** What the driver says when it cannot connect. */
+async function downError(options: MqttOptions, clientId: string): Promise<HalError> {
+  const buses = new MqttBuses(options, systemClock, new SeededEntropy(1));
+  let bus: ReturnType<MqttBuses["connect"]> | undefined;
+  const error = await new Promise<HalError>((resolve, reject) => {
+    const listener = { message: () => {}, up: () => reject(new Error("was let in")), down: resolve };
+    bus = buses.connect({ clientId, filters: [] }, listener);
+  });
+  await bus?.close();
+  return error;
+}
+
+scenario(
+  "broker.oversized: a client that announces 256 MB is cut off before it has sent them",
+  {},
+  async (broker, port) => {
+    const socket = await raw(port);
+    socket.write(Uint8Array.of(0x10, 0xff, 0xff, 0xff, 0x7f));
+    await closed(socket);
+    assert.deepEqual(broker.drops.snapshot(), { "broker.oversized": 1 });
+  },
+);
+
+scenario(
+  "broker.full: one connection more than allowed is closed at once",
+  { limits: { connections: 2 } },
+  async (broker, port) => {
+    await raw(port);
+    await raw(port);
+    const third = connect(port, HOST);
+    third.on("error", () => {});
+    await closed(third);
+    assert.deepEqual(broker.drops.snapshot(), { "broker.full": 1 });
+  },
+);
+
+scenario("a connection that never says who it is is closed", { limits: { connectTimeout: 50 } }, async (_, port) => {
+  await closed(await raw(port));
+});
+
+scenario("octets that are no MQTT close the connection and nothing else", {}, async (broker, port) => {
+  const dice = new SeededEntropy(8);
+  for (let i = 0; i < 50; i++) {
+    const socket = await raw(port);
+    socket.end(dice.bytes(64));
+    socket.resume();
+    await closed(socket);
+  }
+  const keys = client(port, "keys");
+  await happens(keys, "connect");
+  assert.equal(broker.clients, 1);
+  await keys.endAsync(true);
+});
+
+scenario("broker.client-id: the client identifier must be the user name", {}, async (broker, port) => {
+  const thief = client(port, "box-1", { username: "box-2" });
+  const [error] = await happens(thief, "error");
+  assert.equal(error.code, 2);
+  assert.deepEqual(broker.drops.snapshot(), { "broker.client-id": 1 });
+});
+
+scenario("broker.credentials: a wrong password is bus.credentials at the client", {}, async (broker, port) => {
+  const error = await downError({ url: `mqtt://${HOST}:${port}`, password: "wrong" }, "box-1");
+  assert.equal(error.code, "bus.credentials");
+  assert.ok((broker.drops.of("broker.credentials") ?? 0) >= 1);
+});
+
+scenario(
+  "broker.publish: a foreign topic, or a retained message where none may be, ends the connection",
+  {},
+  async (broker, port) => {
+    for (const [topic, retain] of [
+      ["sealcast/1/keys/res/box-2", false],
+      ["sealcast/1/keys/req/0/box-1", true],
+      ["elsewhere", false],
+    ] as const) {
+      const box = client(port, "box-1");
+      await happens(box, "connect");
+      box.publish(topic, "x", { retain });
+      await happens(box, "close");
+    }
+    assert.equal(broker.drops.of("broker.publish"), 3);
+  },
+);
+
+scenario(
+  "broker.subscribe: $share is refused to everybody, because it would be granted and stay silent",
+  {},
+  async (broker, port) => {
+    const keys = client(port, "keys");
+    await happens(keys, "connect");
+    await assert.rejects(keys.subscribeAsync("$share/ks/sealcast/1/keys/req/#"));
+    assert.equal(broker.drops.of("broker.subscribe"), 1);
+    await keys.endAsync(true);
+  },
+);
+
+scenario("a client that connects twice is the one that came last", {}, async (broker, port) => {
+  const first = client(port, "box-1");
+  await happens(first, "connect");
+  const closed = happens(first, "close");
+  const second = client(port, "box-1");
+  await Promise.all([closed, happens(second, "connect")]);
+  assert.equal(second.connected, true);
+  assert.equal(broker.clients, 1);
+  await second.endAsync(true);
+});
+
+scenario("no session outlives its connection, even if the client asks for one", {}, async (_, port) => {
+  const first = client(port, "box-1", { clean: false });
+  await happens(first, "connect");
+  await first.subscribeAsync("sealcast/1/keys/res/box-1", { qos: 1 });
+  await first.endAsync(true);
+  const again = client(port, "box-1", { clean: false });
+  const [connack] = await happens(again, "connect");
+  assert.equal(connack.sessionPresent, false);
+  await again.endAsync(true);
+});
+
+scenario(
+  "broker.slow: what a client does not read is dropped, and others get theirs",
+  { limits: { backlog: 64 * 1024 } },
+  async (broker, port) => {
+    const [slow, quick, keys] = [client(port, "box-1"), client(port, "box-2"), client(port, "keys")];
+    await Promise.all([happens(slow, "connect"), happens(quick, "connect"), happens(keys, "connect")]);
+    await Promise.all([slow, quick].map((box) => box.subscribeAsync("sealcast/1/notice/news/+")));
+    slow.stream.unpipe();
+    slow.stream.pause();
+    const payload = Buffer.alloc(16 * 1024);
+    let sent = 0;
+    // Each is heard by the quick one before the next is sent, so a broker that waits for the slow one would stop here.
+    while (broker.drops.of("broker.slow") === 0 && sent < 5000) {
+      const heard = new Promise((resolve) => quick.once("message", resolve));
+      keys.publish("sealcast/1/notice/news/0", payload);
+      await heard;
+      sent += 1;
+    }
+    assert.ok(broker.drops.of("broker.slow") > 0, `${sent} messages sent`);
+    assert.equal(broker.clients, 3, "dropped for, not cut off");
+    for (const box of [slow, quick, keys]) box.end(true);
+  },
+);
+
+scenario("a client that asks and never reads is cut off", { limits: { backlog: 1024 } }, async (broker, port) => {
+  const socket = await raw(port);
+  // CONNECT as box-1 with the right password, then PINGREQ without end (MQTT 3.1.1 sections 3.1 and 3.12).
+  const connectPacket = [0x10, 31, 0, 4, ...Buffer.from("MQTT"), 4, 0xc2, 0, 60];
+  for (const text of ["box-1", "box-1", "right"]) connectPacket.push(0, text.length, ...Buffer.from(text));
+  socket.write(Uint8Array.from(connectPacket));
+  const pings = Buffer.alloc(64 * 1024, Uint8Array.of(0xc0, 0));
+  const pump = (): void => {
+    if (!socket.destroyed) socket.write(pings, pump);
+  };
+  pump();
+  await closed(socket);
+  assert.ok(broker.drops.of("broker.slow") > 0);
+});
+
+test("a port in use is told by name", async () => {
+  const broker = await Broker.start({ listeners: [{ host: HOST, port: 0 }], authenticate });
+  try {
+    const listeners = [{ host: HOST, port: broker.ports[0] ?? 0 }];
+    await assert.rejects(Broker.start({ listeners, authenticate }), { code: "broker.in-use" });
+  } finally {
+    await broker.close();
+  }
+});
+
+test("an address that is not this machine's, and a certificate that is none, are told by name", async () => {
+  await assert.rejects(Broker.start({ listeners: [{ host: "192.0.2.1", port: 0 }], authenticate }), {
+    code: "broker.address",
+  });
+  const tls = { cert: "no certificate", key: "no key" };
+  await assert.rejects(Broker.start({ listeners: [{ host: HOST, port: 0, tls }], authenticate }), {
+    code: "broker.tls",
+  });
+});
+
+test("no broker at all is bus.unreachable, and says where", async () => {
+  const error = await within(8000, downError({ url: `mqtt://${HOST}:1` }, "box-1"));
+  assert.equal(error.code, "bus.unreachable");
+  assert.match(error.message, /127\.0\.0\.1:1/);
+});
+
+const folder = mkdtempSync(join(tmpdir(), "sealcast-tls-"));
+const [keyFile, certFile] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+const made = spawnSync("openssl", [
+  ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"],
+  ...["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", keyFile, "-out", certFile],
+]);
+
+test("over TLS a client gets in when it trusts the broker's certificate, and says so when it does not", {
+  skip: made.status !== 0 && "openssl is not installed",
+}, async () => {
+  const [key, cert] = [readFileSync(keyFile, "utf8"), readFileSync(certFile, "utf8")];
+  rmSync(folder, { recursive: true });
+  const broker = await Broker.start({ listeners: [{ host: HOST, port: 0, tls: { key, cert } }], authenticate });
+  try {
+    const options = { url: `mqtts://${HOST}:${broker.ports[0]}`, password: "right" };
+    const buses = new MqttBuses({ ...options, tls: { ca: cert } }, systemClock, new SeededEntropy(1));
+    const up = new Promise<void>((resolve, reject) => {
+      const bus = buses.connect(
+        { clientId: "box-1", filters: [] },
+        { message: () => {}, up: () => resolve(bus.close()), down: reject },
+      );
+    });
+    await within(8000, up);
+    const error = await within(8000, downError(options, "box-1"));
+    assert.equal(error.code, "bus.unreachable");
+    assert.match(error.message, /certificate/);
+  } finally {
+    await broker.close();
+  }
+});
