@@ -202,6 +202,8 @@ scenario("a client that asks and never reads is cut off", { limits: { backlog: 1
   const connectPacket = [0x10, 31, 0, 4, ...Buffer.from("MQTT"), 4, 0xc2, 0, 60];
   for (const text of ["box-1", "box-1", "right"]) connectPacket.push(0, text.length, ...Buffer.from(text));
   socket.write(Uint8Array.from(connectPacket));
+  await once(socket, "data");
+  socket.pause();
   const pings = Buffer.alloc(64 * 1024, Uint8Array.of(0xc0, 0));
   const pump = (): void => {
     if (!socket.destroyed) socket.write(pings, pump);
