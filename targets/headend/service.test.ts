@@ -1,0 +1,316 @@
+// A headend in this process with real sockets on loopback, a simulated broker, and a key server that says yes.
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { test } from "node:test";
+import { address } from "../../core/base/ipv4.ts";
+import { after, milliseconds } from "../../core/base/time.ts";
+import { Link } from "../../core/control/link.ts";
+import type { EpochKey, Message } from "../../core/control/messages.ts";
+import { TS_PAYLOAD } from "../../core/headend/stream-path.ts";
+import { StreamReceiver } from "../../core/stream/receiver.ts";
+import { payloadTypeOf } from "../../core/stream/rtp.ts";
+import { Endpoint } from "../../hal/bus/endpoint.ts";
+import { SimulatedBroker } from "../../hal/bus/simulated.ts";
+import { nodeCiphers } from "../../hal/cipher/node.ts";
+import { systemClock } from "../../hal/clock/system.ts";
+import { NodeDatagrams } from "../../hal/datagram/node.ts";
+import { systemEntropy } from "../../hal/entropy/system.ts";
+import { NodePrimitives } from "../../hal/primitives/node.ts";
+import { createLogger } from "../shared/log.ts";
+import type { ChannelConfig, HeadendConfig } from "./config.ts";
+import { HeadendService } from "./service.ts";
+
+const LOOPBACK = address("127.0.0.1");
+const SAMPLE = new Uint8Array(readFileSync("scripts/sample/test-card.mpegts"));
+const primitives = new NodePrimitives();
+const log = createLogger({ level: "silent", format: "json", toStderr: false }, "headend", "h");
+
+/** A key server that takes every proposal and makes keys when it is asked; and a receiver that gets every key at once. */
+class World {
+  readonly broker = new SimulatedBroker(systemClock, systemEntropy);
+  readonly serverKeys = primitives.x25519Generate();
+  readonly headendKeys = primitives.x25519Generate();
+  readonly datagrams = new NodeDatagrams();
+  readonly payload: number[] = [];
+  readonly heard: Message[] = [];
+  receiver!: StreamReceiver;
+  payloadType = 0;
+  says: (message: Message) => Message | undefined = (message) => this.takes(message);
+  stdin = new PassThrough();
+  finished = false;
+  port = 0;
+  #closers: (() => unknown)[] = [];
+  #waiters: { readonly done: () => boolean; readonly resolve: () => void }[] = [];
+
+  async start(channel: Partial<ChannelConfig>): Promise<HeadendService> {
+    this.receiver = new StreamReceiver({
+      ciphers: nodeCiphers,
+      suite: channel.suite ?? "AEAD_AES_128_GCM",
+      mkiLength: channel.mki ?? 4,
+      ssrc: 7,
+    });
+    this.receiver.position(0, 0);
+    const socket = await this.datagrams.open(
+      { address: LOOPBACK, port: 0, receiveBuffer: 4 << 20 },
+      { datagram: (packet) => this.#arrived(packet), failed: assert.fail },
+    );
+    this.port = socket.port;
+    this.#closers.push(() => socket.close());
+    this.#serveKeys();
+    const service = await HeadendService.start(this.#config(channel), {
+      clock: systemClock,
+      entropy: systemEntropy,
+      datagrams: this.datagrams,
+      ciphers: nodeCiphers,
+      stdin: this.stdin as unknown as NodeJS.ReadStream,
+      log,
+      primitives,
+      buses: this.broker.connector("headend"),
+      keys: this.headendKeys,
+      finished: () => {
+        this.finished = true;
+        this.#look();
+      },
+    });
+    this.#closers.unshift(() => service.stop());
+    return service;
+  }
+
+  async stop(): Promise<void> {
+    for (const close of this.#closers) await close();
+  }
+
+  takes(message: Message): Message | undefined {
+    if (message.type === "epoch.proposal") {
+      this.#install(message.key);
+      return { type: "epoch.accepted", id: message.id, channel: "news", epoch: message.key.epoch };
+    }
+    if (message.type !== "epoch.wanted") return undefined;
+    const key = { epoch: 5, masterKey: systemEntropy.bytes(16), masterSalt: systemEntropy.bytes(12) };
+    this.#install(key);
+    return { type: "epoch.offer", id: message.id, channel: "news", key, switchIn: 0 };
+  }
+
+  /** Resolves when `done` holds, looked at after each event; fails after 10 s. */
+  until(done: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const alarm = systemClock.alarm(after(systemClock.now(), milliseconds(10_000)), () =>
+        reject(new Error(`not within 10 s; ${JSON.stringify(this.receiver.snapshot())}`)),
+      );
+      const succeed = (): void => {
+        alarm.cancel();
+        resolve();
+      };
+      this.#waiters.push({ done, resolve: succeed });
+      this.#look();
+    });
+  }
+
+  #look(): void {
+    for (const waiter of this.#waiters.filter(({ done }) => done())) {
+      this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+      waiter.resolve();
+    }
+  }
+
+  #arrived(packet: Uint8Array): void {
+    const length = this.receiver.unprotect(packet);
+    if (typeof length === "number") {
+      this.payloadType = payloadTypeOf(packet);
+      for (let i = 12; i < length; i++) this.payload.push(packet[i] ?? 0);
+    }
+    this.#look();
+  }
+
+  #install(key: EpochKey): void {
+    this.receiver.install(key.epoch, key.masterKey, key.masterSalt);
+  }
+
+  #serveKeys(): void {
+    const keys = this.serverKeys;
+    const peer = { role: "headend", id: "h", publicKey: this.headendKeys.publicKey } as const;
+    const link = new Link({ role: "keyserver", id: "ks", keys, peers: [peer] }, primitives, systemEntropy);
+    const endpoint: Endpoint = new Endpoint(
+      this.broker.connector("keyserver"),
+      { link, clock: systemClock, primitives },
+      {
+        message: ({ message, request }) => {
+          this.heard.push(message);
+          const answer = this.says(message);
+          if (answer !== undefined && request !== undefined) endpoint.answer(request, answer);
+          this.#look();
+        },
+        notice: () => {},
+        up: () => {},
+        down: () => {},
+        dropped: (drop, detail) => assert.fail(`${drop} ${detail}`),
+      },
+    );
+    this.#closers.push(() => endpoint.close());
+  }
+
+  #config(channel: Partial<ChannelConfig>): HeadendConfig {
+    return {
+      id: "h",
+      log: { level: "silent", format: "json" },
+      broker: { url: "mqtt://nowhere:1", protocolVersion: 4 },
+      identity: "unused",
+      keyServer: { id: "ks", publicKey: this.serverKeys.publicKey },
+      cipher: "node",
+      interfaceAddress: LOOPBACK,
+      ttl: 1,
+      channels: [
+        {
+          id: "news",
+          group: LOOPBACK,
+          port: this.port,
+          input: { kind: "file", path: "scripts/sample/test-card.mpegts", loop: true },
+          content: "ts",
+          ssrc: 7,
+          suite: "AEAD_AES_128_GCM",
+          mki: 4,
+          keys: "headend",
+          interval: 300,
+          overlap: 2,
+          shortestLead: 0.1,
+          position: "zero",
+          largest: 1500,
+          ...channel,
+        },
+      ],
+    };
+  }
+}
+
+const scenario = (name: string, play: (world: World) => Promise<void>): void => {
+  test(name, async () => {
+    const world = new World();
+    try {
+      await play(world);
+    } finally {
+      await world.stop();
+    }
+  });
+};
+
+function assertLooped(payload: readonly number[], source: Uint8Array): void {
+  const whole = source.length - (source.length % 188);
+  const differs = payload.findIndex((octet, i) => octet !== source[i % whole]);
+  assert.equal(differs, -1, `octet ${differs} of ${payload.length} differs`);
+}
+
+interface Shown {
+  readonly channels: readonly {
+    readonly epoch?: number;
+    readonly alarm?: string;
+    readonly output: { readonly packets: number; readonly drops: Record<string, number> };
+    readonly source: { readonly fault?: string };
+  }[];
+}
+
+const shown = (service: HeadendService) => {
+  const [channel] = (service.status() as Shown).channels;
+  assert.ok(channel);
+  return channel;
+};
+
+scenario("a file at its PCR rate: five keys, no packet lost, the clear stream identical to the file", async (world) => {
+  const service = await world.start({ interval: 0.5, lead: 0.2 });
+  await world.until(() => world.receiver.lastEpoch === 5);
+  const { received, lost, duplicated, undecryptable } = world.receiver.statistics;
+  assert.deepEqual({ lost, duplicated, undecryptable }, { lost: 0, duplicated: 0, undecryptable: 0 });
+  assertLooped(world.payload, SAMPLE);
+  assert.equal(world.payloadType, 33);
+  // The sample is 44 KB a second: at its rate, two seconds are some 80 packets, not all 419.
+  assert.ok(received > 40 && received < 200, `${received} packets`);
+  assert.deepEqual(shown(service).output.drops, {});
+});
+
+scenario("a file with a bitrate, looped many times over, stays aligned and identical", async (world) => {
+  const folder = mkdtempSync(join(tmpdir(), "hd-file-"));
+  const path = join(folder, "short.ts");
+  const short = SAMPLE.subarray(0, 188 * 40 + 77);
+  writeFileSync(path, short);
+  await world.start({ input: { kind: "file", path, loop: true, bitrate: 20_000_000 } });
+  await world.until(() => world.payload.length > 188 * 40 * 6);
+  assertLooped(world.payload, short);
+  rmSync(folder, { recursive: true });
+});
+
+scenario("keys from the key server (claim 7)", async (world) => {
+  await world.start({ keys: "key-server" });
+  await world.until(() => world.receiver.statistics.received > 20);
+  assert.equal(world.receiver.lastEpoch, 5);
+  assert.ok(world.heard.some((message) => message.type === "epoch.taken" && message.epoch === 5));
+});
+
+scenario(
+  "without an acknowledgement nothing is sent; status says why; with it the file begins at its start",
+  async (world) => {
+    world.says = () => undefined;
+    const service = await world.start({});
+    await world.until(() => world.heard.some((message) => message.type === "epoch.proposal"));
+    assert.equal(shown(service).output.packets, 0);
+    assert.equal(shown(service).epoch, undefined);
+    world.says = (message) => world.takes(message);
+    await world.until(() => world.receiver.statistics.received > 5);
+    assertLooped(world.payload, SAMPLE);
+  },
+);
+
+scenario("standard input: every octet arrives, then the headend has finished", async (world) => {
+  await world.start({ input: { kind: "stdin", bitrate: 40_000_000 } });
+  for (let at = 0; at < 100_000; at += 7001) world.stdin.write(SAMPLE.slice(at, Math.min(at + 7001, 100_000)));
+  world.stdin.end();
+  await world.until(() => world.finished);
+  const whole = 100_000 - (100_000 % 188);
+  await world.until(() => world.payload.length >= whole);
+  assert.deepEqual(Uint8Array.from(world.payload), SAMPLE.slice(0, whole));
+});
+
+scenario("datagrams of any size from UDP go one to one, as payload type 96", async (world) => {
+  const probe = await world.datagrams.open({ address: LOOPBACK, port: 0 }, { datagram: () => {}, failed: assert.fail });
+  const port = probe.port;
+  probe.close();
+  await world.start({ content: "datagram", input: { kind: "udp", address: LOOPBACK, port } });
+  await world.until(() => world.heard.some((message) => message.type === "stream.report"));
+  const out = await world.datagrams.open({ address: LOOPBACK, port: 0 }, { datagram: () => {}, failed: assert.fail });
+  const sent = [Uint8Array.of(1), Uint8Array.of(2, 3, 4, 5), new Uint8Array(1400).fill(6)];
+  for (const payload of sent) out.send(payload, LOOPBACK, port);
+  await world.until(() => world.receiver.statistics.received === 3);
+  assert.deepEqual(
+    world.payload,
+    sent.flatMap((payload) => [...payload]),
+  );
+  assert.equal(world.payloadType, 96);
+  out.close();
+});
+
+scenario(
+  "a file that is no transport stream, and one without PCRs, are named faults, and the process lives",
+  async (world) => {
+    const folder = mkdtempSync(join(tmpdir(), "hd-bad-"));
+    const path = join(folder, "bad.ts");
+    writeFileSync(path, new Uint8Array(TS_PAYLOAD * 10));
+    const service = await world.start({ input: { kind: "file", path, loop: true } });
+    await world.until(() => shown(service).source.fault !== undefined);
+    assert.match(shown(service).source.fault ?? "", /^source\.not-ts: .*bad\.ts is no transport stream/);
+    const silent = new Uint8Array(TS_PAYLOAD * 10);
+    for (let at = 0; at < silent.length; at += 188) silent.set([0x47, 1, 0, 0x10], at);
+    writeFileSync(path, silent);
+    await world.until(() => (shown(service).source.fault ?? "").startsWith("source.no-pcr"));
+    rmSync(folder, { recursive: true });
+  },
+);
+
+test("a file that is not there stops the start with its name", async () => {
+  const world = new World();
+  await assert.rejects(world.start({ input: { kind: "file", path: "/nonexistent/x.ts", loop: true } }), {
+    code: "source.file",
+    message: /\/nonexistent\/x\.ts/,
+  });
+  await world.stop();
+});
