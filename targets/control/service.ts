@@ -1,0 +1,95 @@
+// Broker, key server and reception server in one process (claim 6). Both servers speak over the broker like everybody else, so that
+// every message of the patent crosses MQTT.
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { HalError } from "../../core/ports/errors.ts";
+import { RECEPTION_OPTIONS } from "../../core/reception/server.ts";
+import { Broker } from "../../hal/bus/broker.ts";
+import { systemEntropy } from "../../hal/entropy/system.ts";
+import { createIdentity } from "../../hal/identity/file.ts";
+import { generateIdentity, type Identity, peerOf } from "../../hal/identity/identity.ts";
+import { NodePrimitives } from "../../hal/primitives/node.ts";
+import { GroupCommit } from "../../hal/store/group-commit.ts";
+import { KeyServerService } from "../keyserver/service.ts";
+import { Directory } from "../reception/directory.ts";
+import { openStore, runningCommands } from "../reception/office.ts";
+import { ReceptionService } from "../reception/service.ts";
+import { readOwnIdentity } from "../shared/participant.ts";
+import type { Runtime, Service } from "../shared/target.ts";
+import type { ControlConfig, ListenerConfig, PartConfig } from "./config.ts";
+
+export const primitives = new NodePrimitives();
+
+/** The part's identity; made when there is none yet. Throws HalError. */
+export function ownIdentity(role: "keyserver" | "reception", { id, identity }: PartConfig): Identity {
+  if (!existsSync(identity)) {
+    mkdirSync(dirname(identity), { recursive: true, mode: 0o700 });
+    createIdentity(identity, generateIdentity(role, id, primitives, systemEntropy));
+  }
+  return readOwnIdentity(role, id, identity, primitives);
+}
+
+export async function startControl(config: ControlConfig, runtime: Runtime): Promise<Service<ControlConfig>> {
+  const { clock, entropy, log } = runtime;
+  const keyIdentity = ownIdentity("keyserver", config.keyServer);
+  const receptionIdentity = ownIdentity("reception", config.reception);
+  const store = openStore(config.store);
+  const directory = await Directory.open(store);
+  const broker = await openBroker(config, directory);
+  const commits = new GroupCommit(store);
+  const powers = { clock, entropy, primitives, buses: broker.local(), store, commits, log, shards: config.shards };
+  const reception = new ReceptionService(
+    receptionIdentity,
+    [peerOf(keyIdentity)],
+    {
+      keyServer: (id) => (id === keyIdentity.id ? keyIdentity.x25519.publicKey : undefined),
+      router: (id) => directory.key(id, "router"),
+    },
+    { ...RECEPTION_OPTIONS, grace: config.grace, evidenceFor: config.evidenceFor },
+    powers,
+  );
+  const peers = { reception: peerOf(receptionIdentity), headend: (id: string) => directory.headend(id) };
+  const keys = await KeyServerService.start(keyIdentity, peers, powers);
+  await reception.demand();
+  const premises = { store, commits, clock, entropy, ...names(config) };
+  return {
+    status: () => ({
+      broker: { ports: broker.ports, clients: broker.clients, drops: broker.drops.snapshot() },
+      keyServer: keys.status(),
+      reception: reception.status(),
+    }),
+    commands: runningCommands(premises, directory, reception),
+    async stop() {
+      await Promise.all([keys.stop(), reception.stop()]);
+      await broker.close();
+      await store.close();
+    },
+  };
+}
+
+export const names = ({ keyServer, reception }: ControlConfig) => ({
+  keyServers: [keyServer.id],
+  reserved: [keyServer.id, reception.id],
+});
+
+function openBroker({ broker }: ControlConfig, directory: Directory): Promise<Broker> {
+  return Broker.start({
+    listeners: broker.listeners.map(listenerOf),
+    authenticate: (id, password) => directory.authenticate(id, password),
+    limits: { connections: broker.connections },
+  });
+}
+
+function listenerOf({ host, port, tls }: ListenerConfig) {
+  if (tls === undefined) return { host, port };
+  const ca = tls.ca === undefined ? {} : { ca: readPem(tls.ca) };
+  return { host, port, tls: { cert: readPem(tls.cert), key: readPem(tls.key), ...ca } };
+}
+
+function readPem(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new HalError("broker.tls", `cannot read ${path}`, { cause });
+  }
+}

@@ -1,0 +1,98 @@
+// sealcast-keyserver: keeps channel keys, answers key requests, tells of changes (claims 4 and 7).
+import type { HeadendRight, KeyServerPeers } from "../../core/keys/events.ts";
+import { MqttBuses } from "../../hal/bus/mqtt.ts";
+import { NodePrimitives } from "../../hal/primitives/node.ts";
+import { GroupCommit } from "../../hal/store/group-commit.ts";
+import { openStore } from "../reception/office.ts";
+import { CommandRefused } from "../shared/admin.ts";
+import { keygen, mqttOptions, readOwnIdentity } from "../shared/participant.ts";
+import { type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
+import { type KeyServerConfig, keyServerConfig } from "./config.ts";
+import { KeyServerService } from "./service.ts";
+
+const primitives = new NodePrimitives();
+
+/** A new list of headends counts from the next message on. */
+class ConfiguredPeers implements KeyServerPeers {
+  readonly reception;
+  #headends: ReadonlyMap<string, HeadendRight> = new Map();
+
+  constructor(config: KeyServerConfig) {
+    this.reception = { role: "reception", ...config.reception } as const;
+    this.configure(config);
+  }
+
+  configure({ headends }: KeyServerConfig): void {
+    this.#headends = new Map(
+      headends.map(({ id, publicKey, channels }) => [
+        id,
+        { publicKey, ...(channels === undefined ? {} : { channels }) },
+      ]),
+    );
+  }
+
+  headend(id: string): HeadendRight | undefined {
+    return this.#headends.get(id);
+  }
+}
+
+async function start(config: KeyServerConfig, runtime: Runtime): Promise<Service<KeyServerConfig>> {
+  const { clock, entropy, log } = runtime;
+  const identity = readOwnIdentity("keyserver", config.id, config.identity, primitives);
+  const store = openStore(config.store);
+  const peers = new ConfiguredPeers(config);
+  const buses = new MqttBuses(mqttOptions(config.broker, identity.password), clock, entropy);
+  const powers = {
+    clock,
+    entropy,
+    primitives,
+    buses,
+    store,
+    commits: new GroupCommit(store),
+    log,
+    shards: config.shards,
+  };
+  const service = await KeyServerService.start(identity, peers, powers);
+  return {
+    status: () => service.status(),
+    commands: {
+      rekey(input) {
+        const channel = (input as { channel?: unknown } | null)?.channel;
+        if (typeof channel !== "string") throw new CommandRefused("channel: must be a channel's id");
+        service.rekey(channel);
+        return { demanded: channel };
+      },
+    },
+    reload: (next) => peers.configure(next),
+    async stop() {
+      await service.stop();
+      await store.close();
+    },
+  };
+}
+
+const target: Target<KeyServerConfig> = {
+  name: "keyserver",
+  summary: "Keeps channel keys, answers key requests, and tells of key changes",
+  config: keyServerConfig,
+  start,
+  extend(program, frame) {
+    program
+      .command("keygen")
+      .argument("<id>")
+      .argument("<file>")
+      .description("make this server's keys; prints the public part")
+      .action((id: string, file: string) => keygen("keyserver", id, file, primitives));
+    program
+      .command("rekey")
+      .argument("<channel>")
+      .description("change the key of a channel now")
+      .action(async (channel: string) => {
+        const done = await frame.command("rekey", { channel });
+        process.stdout.write(`${JSON.stringify(done?.answer ?? { error: "the key server is not running" })}\n`);
+        if (done === undefined) process.exitCode = 69;
+      });
+  },
+};
+
+void runTarget(target);

@@ -1,0 +1,78 @@
+// sealcast-reception: decides who may receive, keeps receptions and usage records (claim 5).
+import type { Peer } from "../../core/control/participant.ts";
+import { RECEPTION_OPTIONS } from "../../core/reception/server.ts";
+import { MqttBuses } from "../../hal/bus/mqtt.ts";
+import { systemClock } from "../../hal/clock/system.ts";
+import { systemEntropy } from "../../hal/entropy/system.ts";
+import { NodePrimitives } from "../../hal/primitives/node.ts";
+import { GroupCommit } from "../../hal/store/group-commit.ts";
+import { keygen, mqttOptions, readOwnIdentity } from "../shared/participant.ts";
+import { type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
+import { type ReceptionConfig, receptionConfig } from "./config.ts";
+import { Directory } from "./directory.ts";
+import { offline, openStore, runningCommands } from "./office.ts";
+import { addOperatorCommands } from "./operator.ts";
+import { ReceptionService } from "./service.ts";
+
+const primitives = new NodePrimitives();
+
+async function start(config: ReceptionConfig, runtime: Runtime): Promise<Service<ReceptionConfig>> {
+  const { clock, entropy, log } = runtime;
+  const identity = readOwnIdentity("reception", config.id, config.identity, primitives);
+  const store = openStore(config.store);
+  const commits = new GroupCommit(store);
+  const directory = await Directory.open(store);
+  const keyServers = config.keyServers.map(({ id, publicKey }): Peer => ({ role: "keyserver", id, publicKey }));
+  const buses = new MqttBuses(mqttOptions(config.broker, identity.password), clock, entropy);
+  const service = new ReceptionService(
+    identity,
+    keyServers,
+    {
+      keyServer: (id) => keyServers.find((peer) => peer.id === id)?.publicKey,
+      router: (id) => directory.key(id, "router"),
+    },
+    { ...RECEPTION_OPTIONS, grace: config.grace, evidenceFor: config.evidenceFor },
+    { clock, entropy, primitives, buses, store, commits, log, shards: config.shards },
+  );
+  await service.demand();
+  const premises = { store, commits, clock, entropy, ...names(config) };
+  return {
+    status: () => service.status(),
+    commands: runningCommands(premises, directory, service),
+    async stop() {
+      await service.stop();
+      await store.close();
+    },
+  };
+}
+
+const names = (config: ReceptionConfig) => ({
+  keyServers: config.keyServers.map(({ id }) => id),
+  reserved: [config.id, ...config.keyServers.map(({ id }) => id)],
+});
+
+const target: Target<ReceptionConfig> = {
+  name: "reception",
+  summary: "Decides who may receive, and keeps receptions and usage records",
+  config: receptionConfig,
+  start,
+  extend(program, frame) {
+    program
+      .command("keygen")
+      .argument("<id>")
+      .argument("<file>")
+      .description("make this server's keys; prints the public part")
+      .action((id: string, file: string) => keygen("reception", id, file, primitives));
+    addOperatorCommands(program, {
+      primitives,
+      entropy: systemEntropy,
+      ask: (name, input) => frame.command(name, input),
+      offline: (work) => {
+        const config = frame.config();
+        return offline(config.store, { clock: systemClock, entropy: systemEntropy, ...names(config) }, work);
+      },
+    });
+  },
+};
+
+void runTarget(target);

@@ -1,0 +1,109 @@
+// A running reception server: its machine, its place on the bus, its transactions.
+import { Link } from "../../core/control/link.ts";
+import type { Peer } from "../../core/control/participant.ts";
+import { HalError } from "../../core/ports/errors.ts";
+import {
+  type ReceptionEffect,
+  type ReceptionEvent,
+  type ReceptionOptions,
+  type ReceptionPeers,
+  ReceptionServer,
+} from "../../core/reception/server.ts";
+import { Endpoint } from "../../hal/bus/endpoint.ts";
+import { Runner } from "../../hal/clock/runner.ts";
+import type { Identity } from "../../hal/identity/identity.ts";
+import type { ServerPowers } from "../keyserver/service.ts";
+
+/** Demands read from the store at once; the rest follow when these are settled. */
+const DEMANDS = 4096;
+
+export class ReceptionService {
+  readonly #machine: ReceptionServer;
+  readonly #endpoint: Endpoint;
+  readonly #runner: Runner<ReceptionEvent, ReceptionEffect>;
+  readonly #powers: ServerPowers;
+
+  constructor(
+    identity: Identity,
+    keyServers: readonly Peer[],
+    peers: ReceptionPeers,
+    options: ReceptionOptions,
+    powers: ServerPowers,
+  ) {
+    const { clock, entropy, primitives, buses, log, shards } = powers;
+    this.#powers = powers;
+    this.#machine = new ReceptionServer(peers, clock, entropy, clock.now(), options);
+    this.#runner = new Runner(clock, this.#machine, (effect) => this.#apply(effect));
+    const link = new Link(
+      { role: "reception", id: identity.id, keys: identity.x25519, peers: keyServers, shards },
+      primitives,
+      entropy,
+    );
+    this.#endpoint = new Endpoint(
+      buses,
+      { link, clock, primitives },
+      {
+        message: (received) => this.#runner.feed({ kind: "message", received }),
+        notice: () => {},
+        up: () => {
+          log.info("reception server: broker connected");
+          this.#runner.feed({ kind: "link", up: true });
+        },
+        down: (error) => {
+          log.warn({ code: error.code }, `reception server: ${error.message}`);
+          this.#runner.feed({ kind: "link", up: false });
+        },
+        dropped: (drop, detail, topic) => log.debug({ drop, detail, topic }, "message dropped"),
+      },
+    );
+    this.#runner.start();
+  }
+
+  /** Sends the rekey demands that are on disk: at the start and after a revocation. */
+  async demand(): Promise<void> {
+    const rows = await this.#powers.store.read({ table: "rekey_demand", order: "since", limit: DEMANDS });
+    if (rows.length > 0) this.#runner.feed({ kind: "demands", rows });
+  }
+
+  /** The newest refusals, oldest first. */
+  get refusals() {
+    return this.#machine.refusals;
+  }
+
+  status() {
+    return {
+      broker: this.#endpoint.connected ? "connected" : "away",
+      ...this.#machine.status(),
+      commits: this.#powers.commits.figures,
+      messages: { sent: this.#endpoint.sent.snapshot(), received: this.#endpoint.received.snapshot() },
+      messageDrops: this.#endpoint.drops.snapshot(),
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#runner.stop();
+    await this.#endpoint.close();
+  }
+
+  #apply(effect: ReceptionEffect): void {
+    switch (effect.kind) {
+      case "send":
+        this.#endpoint.send(effect.to, effect.message);
+        return;
+      case "answer":
+        this.#endpoint.answer(effect.request, effect.message);
+        return;
+      case "decide":
+        this.#powers.commits.run(effect.decision).then(
+          (outcome) => this.#runner.feed({ kind: "decided", token: effect.token, outcome }),
+          (error: unknown) => this.#failed(effect.token, error),
+        );
+    }
+  }
+
+  #failed(token: number, error: unknown): void {
+    const code = error instanceof HalError ? error.code : "unknown";
+    this.#powers.log.error({ code, err: error }, "the store failed: the request is not answered");
+    this.#runner.feed({ kind: "failed", token });
+  }
+}

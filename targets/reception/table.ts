@@ -1,0 +1,15 @@
+// Rows as a table for a person.
+import type { Listed } from "./listing.ts";
+
+export function formatTable(rows: readonly Listed[]): string {
+  if (rows.length === 0) return "(none)";
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const cells = rows.map((row) => columns.map((column) => String(row[column] ?? "-")));
+  const widths = columns.map((column, i) => Math.max(column.length, ...cells.map((line) => line[i]?.length ?? 0)));
+  const line = (parts: readonly string[]): string =>
+    parts
+      .map((part, i) => part.padEnd(widths[i] ?? 0))
+      .join("  ")
+      .trimEnd();
+  return [line(columns.map((column) => column.toUpperCase())), ...cells.map(line)].join("\n");
+}
