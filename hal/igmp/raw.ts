@@ -135,7 +135,12 @@ class RawIgmpSocket implements IgmpSocket {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#socket.close();
+    this.#closeWhenSent();
+  }
+
+  /** The last leaves and queries still go out. */
+  #closeWhenSent(): void {
+    if (!this.#open && this.#queued === 0) this.#socket.close();
   }
 
   #queue(packet: Buffer): void {
@@ -143,6 +148,7 @@ class RawIgmpSocket implements IgmpSocket {
     this.#socket.send(packet, 0, packet.length, formatIpv4(readIpv4(packet, DESTINATION)), (error) => {
       this.#queued--;
       if (error !== null) this.#notSent(error);
+      this.#closeWhenSent();
     });
   }
 

@@ -1,0 +1,130 @@
+// The router's configuration: interfaces, their IGMP parameters, and the optional way to the reception server.
+import * as v from "valibot";
+import { ipv4, isMulticast, parseIpv4 } from "../../core/base/ipv4.ts";
+import { type Duration, seconds } from "../../core/base/time.ts";
+import type { ImmediateLeave } from "../../core/igmp/interface-events.ts";
+import type { IgmpVersion } from "../../core/igmp/query.ts";
+import { checkTimes, type TimesConfig } from "../../core/igmp/times.ts";
+import type { GroupPrefix } from "../../core/router/group-access.ts";
+import { brokerEntries, commonEntries, hexOctets, identifier } from "../shared/config.ts";
+import type { CommonConfig } from "../shared/target.ts";
+
+export interface DownstreamConfig {
+  readonly interface: string;
+  readonly version: IgmpVersion;
+  readonly times: TimesConfig;
+  readonly immediateLeave: ImmediateLeave;
+  readonly allow: readonly GroupPrefix[];
+  readonly deny: readonly GroupPrefix[];
+  readonly maxGroups: number;
+  readonly maxSources: number;
+  readonly requireRouterAlert: boolean;
+}
+
+export interface RouterConfig extends CommonConfig {
+  readonly id: string;
+  readonly upstream?: { readonly interface: string; readonly version: IgmpVersion } | undefined;
+  readonly downstreams: readonly DownstreamConfig[];
+  readonly forwarding: "kernel" | "none";
+  readonly taps: boolean;
+  readonly idle: Duration;
+  readonly maxRoutes: number;
+  readonly broker?: v.InferOutput<typeof brokerEntries.broker> | undefined;
+  readonly identity?: string | undefined;
+  readonly reception?: { readonly id: string; readonly publicKey: Uint8Array } | undefined;
+}
+
+/** As the kernel names interfaces: IFNAMSIZ is 16 with the final zero. */
+const interfaceName = v.pipe(v.string(), v.regex(/^[^\s/:]{1,15}$/, "must be an interface name of 1 to 15 characters"));
+
+const whole = (least: number, most: number) => v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
+const wholeSeconds = v.pipe(v.number(), v.minValue(0), v.maxValue(31744), v.transform(seconds));
+
+function parsePrefix(text: string): GroupPrefix | undefined {
+  const [address = "", length = "32", ...more] = text.split("/");
+  const group = parseIpv4(address);
+  const bits = /^\d{1,2}$/.test(length) ? Number(length) : -1;
+  if (group === undefined || more.length > 0 || !isMulticast(group) || bits < 4 || bits > 32) return undefined;
+  return { group: ipv4(group), length: bits };
+}
+
+/** "239.255.0.0/16", or one group without a length. */
+const groupPrefix = v.pipe(
+  v.string(),
+  v.check((text) => parsePrefix(text) !== undefined, "must be a multicast prefix such as 239.255.0.0/16"),
+  v.transform((text) => parsePrefix(text) as GroupPrefix),
+);
+
+const downstream = v.pipe(
+  v.strictObject({
+    interface: interfaceName,
+    version: v.optional(v.picklist([2, 3]), 3),
+    robustness: v.optional(whole(1, 7)),
+    /** Seconds. */
+    queryInterval: v.optional(wholeSeconds),
+    queryResponseInterval: v.optional(wholeSeconds),
+    lastMemberQueryInterval: v.optional(wholeSeconds),
+    lastMemberQueryCount: v.optional(whole(1, 255)),
+    immediateLeave: v.optional(v.picklist(["off", "v3", "isolated"]), "off"),
+    allow: v.optional(v.pipe(v.array(groupPrefix), v.maxLength(256)), []),
+    deny: v.optional(v.pipe(v.array(groupPrefix), v.maxLength(256)), []),
+    maxGroups: v.optional(whole(1, 65_536), 1024),
+    maxSources: v.optional(whole(64, 4096), 256),
+    requireRouterAlert: v.optional(v.boolean(), false),
+  }),
+  v.rawTransform(({ dataset, addIssue, NEVER }): DownstreamConfig => {
+    const { robustness, queryInterval, queryResponseInterval, lastMemberQueryInterval, lastMemberQueryCount, ...rest } =
+      dataset.value;
+    const times = given({
+      robustness,
+      queryInterval,
+      queryResponseInterval,
+      lastMemberQueryInterval,
+      lastMemberQueryCount,
+    });
+    const faults = checkTimes(times);
+    for (const fault of faults) addIssue({ message: fault });
+    return faults.length > 0 ? NEVER : { ...rest, times };
+  }),
+);
+
+type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** Without the entries that are undefined. */
+const given = <T extends object>(entries: T): Given<T> =>
+  Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined)) as Given<T>;
+
+const fields = v.strictObject({
+  ...commonEntries,
+  id: identifier,
+  /** Towards the source. Without it the router connects its downstreams only. */
+  upstream: v.optional(v.strictObject({ interface: interfaceName, version: v.optional(v.picklist([1, 2, 3]), 3) })),
+  downstreams: v.pipe(v.array(downstream), v.minLength(1), v.maxLength(31)),
+  /** "none": querier and evidence only, for a machine that bridges. */
+  forwarding: v.optional(v.picklist(["kernel", "none"]), "kernel"),
+  /** Listen on the ports of a bridge, so that a host's port and MAC are known. */
+  taps: v.optional(v.boolean(), true),
+  /** Seconds without a packet after which a route is taken out. */
+  idle: v.optional(v.pipe(v.number(), v.minValue(30), v.maxValue(86_400), v.transform(seconds)), 180),
+  maxRoutes: v.optional(whole(1, 65_536), 1024),
+  /** The way to the reception server: all three or none. */
+  broker: v.optional(brokerEntries.broker),
+  identity: v.optional(v.pipe(v.string(), v.minLength(1))),
+  reception: v.optional(v.strictObject({ id: identifier, publicKey: hexOctets(32) })),
+});
+
+const names = (config: RouterConfig): readonly string[] => [
+  ...(config.upstream === undefined ? [] : [config.upstream.interface]),
+  ...config.downstreams.map((one) => one.interface),
+];
+
+export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
+  fields,
+  v.check((config) => new Set(names(config)).size === names(config).length, "an interface is named twice"),
+  v.check(
+    ({ broker, identity, reception }) =>
+      [broker, identity, reception].every((one) => one === undefined) ||
+      [broker, identity, reception].every((one) => one !== undefined),
+    "`broker`, `identity` and `reception` come together or not at all",
+  ),
+);

@@ -1,0 +1,45 @@
+// Test support, run by `node` inside a namespace: a kernel host that joins and leaves, or a sender. Lines in, lines out.
+const dgram = require("node:dgram");
+const readline = require("node:readline");
+
+const [, , role, address, port] = process.argv;
+const say = (line) => process.stdout.write(`${line}\n`);
+
+function host() {
+  const sockets = new Map();
+  const join = (group, source) => {
+    const socket = dgram.createSocket({ type: "udp4", reuseAddr: true });
+    socket.on("message", (text) => say(`${group} ${text}`));
+    socket.bind(Number(port), group, () => {
+      if (source === undefined) socket.addMembership(group, address);
+      else socket.addSourceSpecificMembership(source, group, address);
+      say(`joined ${group}`);
+    });
+    sockets.set(group, socket);
+  };
+  const commands = { join, leave: (group) => sockets.get(group)?.close(() => say(`left ${group}`)) };
+  readline.createInterface({ input: process.stdin }).on("line", (line) => {
+    const [command, ...rest] = line.split(" ");
+    commands[command](...rest);
+  });
+  process.stdin.on("end", () => process.exit(0));
+}
+
+function sender() {
+  const socket = dgram.createSocket("udp4");
+  const groups = new Set();
+  socket.bind(0, address, () => {
+    socket.setMulticastTTL(8);
+    let n = 0;
+    setInterval(() => {
+      n++;
+      for (const group of groups) socket.send(String(n), Number(port), group);
+    }, 20);
+    say("ready");
+  });
+  readline.createInterface({ input: process.stdin }).on("line", (group) => groups.add(group));
+  process.stdin.on("end", () => process.exit(0));
+}
+
+if (role === "host") host();
+else sender();

@@ -1,0 +1,257 @@
+// The router bundle between real kernels: hosts on two ports of its bridge, a sender behind its upstream. Needs root.
+import assert from "node:assert/strict";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { after, before, test } from "node:test";
+
+const PREFIX = `rt-${process.pid}`;
+const [ROUTER, HOST_A, HOST_B, SENDER] = ["r", "a", "b", "s"].map((name) => `${PREFIX}-${name}`) as [
+  string,
+  string,
+  string,
+  string,
+];
+const PORT = "5004";
+const SOURCE = "10.1.0.2";
+const SOCKET = `/tmp/${PREFIX}.sock`;
+const root = process.getuid?.() === 0;
+const skip = !root ? "needs root for network namespaces" : !existsSync("dist/router.cjs") && "needs npm run build";
+
+const ip = (...args: string[]): void => void execFileSync("ip", args, { stdio: ["ignore", "ignore", "pipe"] });
+const inside = (namespace: string, ...command: string[]): string =>
+  execFileSync("ip", ["netns", "exec", namespace, ...command], { encoding: "utf8" });
+
+/** A process in a namespace whose lines are kept. */
+class Actor {
+  readonly lines: string[] = [];
+  readonly process: ChildProcess;
+
+  constructor(namespace: string, ...command: string[]) {
+    this.process = spawn("ip", ["netns", "exec", namespace, ...command], { stdio: ["pipe", "pipe", "inherit"] });
+    let rest = "";
+    this.process.stdout?.on("data", (text) => {
+      const lines = (rest + String(text)).split("\n");
+      rest = lines.pop() ?? "";
+      this.lines.push(...lines);
+    });
+  }
+
+  say(line: string): void {
+    this.process.stdin?.write(`${line}\n`);
+  }
+
+  count(pattern: RegExp, from = 0): number {
+    return this.lines.slice(from).filter((line) => pattern.test(line)).length;
+  }
+
+  async saw(pattern: RegExp, limit = 5000, from = 0): Promise<void> {
+    const end = performance.now() + limit;
+    while (this.count(pattern, from) === 0) {
+      assert.ok(performance.now() < end, `no ${pattern} within ${limit} ms in:\n${this.lines.slice(-20).join("\n")}`);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+}
+
+const actors: Actor[] = [];
+function act(namespace: string, ...command: string[]): Actor {
+  const actor = new Actor(namespace, ...command);
+  actors.push(actor);
+  return actor;
+}
+
+function cable(a: string, aName: string, b: string, bName: string): void {
+  ip("link", "add", aName, "netns", a, "type", "veth", "peer", "name", bName, "netns", b);
+  ip("-n", a, "link", "set", aName, "up");
+  ip("-n", b, "link", "set", bName, "up");
+}
+
+function build(): void {
+  for (const namespace of [ROUTER, HOST_A, HOST_B, SENDER]) {
+    ip("netns", "add", namespace);
+    ip("-n", namespace, "link", "set", "lo", "up");
+    inside(namespace, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv4.conf.all.rp_filter=0");
+  }
+  cable(ROUTER, "up0", SENDER, "eth0");
+  cable(ROUTER, "port-a", HOST_A, "eth0");
+  cable(ROUTER, "port-b", HOST_B, "eth0");
+  ip("-n", ROUTER, "link", "add", "br0", "type", "bridge", "mcast_querier", "1");
+  for (const port of ["port-a", "port-b"]) ip("-n", ROUTER, "link", "set", port, "master", "br0");
+  ip("-n", ROUTER, "link", "set", "br0", "up");
+  for (const [namespace, name, address] of [
+    [ROUTER, "up0", "10.1.0.1"],
+    [ROUTER, "br0", "10.2.0.1"],
+    [SENDER, "eth0", SOURCE],
+    [HOST_A, "eth0", "10.2.0.11"],
+    [HOST_B, "eth0", "10.2.0.12"],
+  ] as const)
+    ip("-n", namespace, "addr", "add", `${address}/24`, "dev", name);
+  for (const [namespace, gateway] of [
+    [SENDER, "10.1.0.1"],
+    [HOST_A, "10.2.0.1"],
+    [HOST_B, "10.2.0.1"],
+  ] as const)
+    ip("-n", namespace, "route", "add", "default", "via", gateway);
+}
+
+const SETTINGS = [
+  "id=lab-router",
+  `socket=${SOCKET}`,
+  "upstream.interface=up0",
+  "downstreams.0.interface=br0",
+  "downstreams.0.queryInterval=8",
+  "downstreams.0.queryResponseInterval=1",
+  "downstreams.0.lastMemberQueryInterval=0.5",
+].flatMap((setting) => ["--set", setting]);
+
+interface Status {
+  readonly messages: Record<string, number>;
+  readonly interfaces: readonly { readonly hosts: readonly Record<string, unknown>[] }[];
+  readonly routes: readonly Record<string, unknown>[];
+}
+
+const status = (): Status =>
+  JSON.parse(inside(ROUTER, process.execPath, "dist/router.cjs", ...SETTINGS, "status", "--json")) as Status;
+const bridgeQuerier = (): string => inside(ROUTER, "cat", "/sys/class/net/br0/bridge/multicast_querier").trim();
+const mac = (namespace: string): string => inside(namespace, "cat", "/sys/class/net/eth0/address").trim();
+
+let [router, wire, a, b, sender]: (Actor | undefined)[] = [];
+const the = (actor: Actor | undefined): Actor => actor ?? assert.fail("the lab is not built");
+
+/** Datagrams of `group` that `actor` gets while `span` of sending goes by at 50 a second. */
+async function received(actor: Actor, group: string, packets: number): Promise<void> {
+  const from = actor.lines.length;
+  const end = performance.now() + 4000;
+  while (actor.count(new RegExp(`^${group} `), from) < packets) {
+    assert.ok(performance.now() < end, `too few of ${group}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+const delivery = (number: 72 | 82, group: string) => new RegExp(`"number":${number}.*"group":"${group}"`);
+const asked = (group: string) => new RegExp(`igmp query v3.*gaddr ${group}`);
+
+before(() => {
+  if (skip !== false) return;
+  build();
+  wire = act(ROUTER, "tcpdump", "-l", "-n", "-i", "br0", "igmp");
+  const node = process.execPath;
+  a = act(HOST_A, node, "targets/router/lab-host.cjs", "host", "10.2.0.11", PORT);
+  b = act(HOST_B, node, "targets/router/lab-host.cjs", "host", "10.2.0.12", PORT);
+  sender = act(SENDER, node, "targets/router/lab-host.cjs", "send", SOURCE, PORT);
+  router = act(ROUTER, node, "dist/router.cjs", ...SETTINGS, "--set", "log.level=debug", "--set", "log.format=json");
+});
+
+after(async () => {
+  for (const { process: child } of actors) {
+    if (child.exitCode !== null) continue;
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill();
+    await ended;
+  }
+  if (root)
+    for (const name of [ROUTER, HOST_A, HOST_B, SENDER])
+      try {
+        ip("netns", "del", name);
+      } catch {}
+});
+
+const ASM = "239.255.77.1";
+
+test("the router asks, and the bridge's own querier is silent meanwhile", { skip }, async () => {
+  await the(router).saw(/"msg":"running"/);
+  await the(router).saw(/tap is listening/);
+  assert.equal(bridgeQuerier(), "0");
+  await the(sender).saw(/ready/);
+  the(sender).say(ASM);
+});
+
+test("71 switches delivery on (72), and who joined is known by port, address and MAC", { skip }, async () => {
+  the(a).say(`join ${ASM}`);
+  await the(router).saw(delivery(72, ASM));
+  await received(the(a), ASM, 25);
+  const [host] = status().interfaces[0]?.hosts.filter(({ group }) => group === ASM) ?? [];
+  assert.deepEqual(
+    { host: host?.host, port: host?.port, mac: host?.mac },
+    { host: "10.2.0.11", port: "port-a", mac: mac(HOST_A) },
+  );
+});
+
+test("viewer B's stream goes on when viewer A leaves", { skip }, async () => {
+  the(b).say(`join ${ASM}`);
+  await received(the(b), ASM, 5);
+  const from = the(b).lines.length;
+  the(a).say(`leave ${ASM}`);
+  await the(wire).saw(asked(ASM));
+  await received(the(b), ASM, 100);
+  const numbers = the(b)
+    .lines.slice(from)
+    .map((line) => Number(line.split(" ")[1]));
+  assert.deepEqual(
+    numbers,
+    numbers.map((_, i) => (numbers[0] ?? 0) + i),
+    "no packet is missing",
+  );
+  assert.equal(the(router).count(delivery(82, ASM)), 0);
+});
+
+test("the last leave (81) brings last-member queries, then the end of delivery (82)", { skip }, async () => {
+  const before = the(wire).lines.length;
+  the(b).say(`leave ${ASM}`);
+  await the(router).saw(delivery(82, ASM));
+  assert.ok(the(wire).count(asked(ASM), before) >= 2, "one query for each of the robustness variable");
+  const { messages, routes } = status();
+  assert.ok((messages["81"] ?? 0) >= 2 && messages["82"] === 1, JSON.stringify(messages));
+  assert.deepEqual(
+    routes.map(({ outbound }) => outbound),
+    [[]],
+  );
+});
+
+test("an SSM join brings that source, and leaving it ends delivery", { skip }, async () => {
+  const group = "232.1.77.1";
+  the(sender).say(group);
+  the(a).say(`join ${group} ${SOURCE}`);
+  await received(the(a), group, 25);
+  the(a).say(`leave ${group}`);
+  await the(router).saw(delivery(82, group));
+});
+
+test("a v2 host joins and leaves", { skip }, async () => {
+  inside(HOST_B, "sysctl", "-qw", "net.ipv4.conf.eth0.force_igmp_version=2");
+  const group = "239.255.77.2";
+  the(sender).say(group);
+  the(b).say(`join ${group}`);
+  await received(the(b), group, 25);
+  await the(wire).saw(new RegExp(`igmp v2 report ${group}`));
+  the(b).say(`leave ${group}`);
+  await the(router).saw(delivery(82, group));
+  inside(HOST_B, "sysctl", "-qw", "net.ipv4.conf.eth0.force_igmp_version=0");
+});
+
+test("the downstream goes away and comes back without a restart", { skip }, async () => {
+  const group = "239.255.77.3";
+  the(sender).say(group);
+  the(a).say(`join ${group}`);
+  await received(the(a), group, 5);
+  const from = the(router).lines.length;
+  ip("-n", ROUTER, "link", "set", "br0", "down");
+  await the(router).saw(/out of use/, 5000, from);
+  ip("-n", ROUTER, "link", "set", "br0", "up");
+  await the(router).saw(/is in use/, 8000, from);
+  await the(router).saw(delivery(72, group), 8000, from);
+  await received(the(a), group, 25);
+});
+
+test("SIGTERM leaves the groups upstream and gives the bridge its querier back, in under 2 s", { skip }, async () => {
+  const upstream = act(SENDER, "tcpdump", "-l", "-n", "-v", "-i", "eth0", "igmp");
+  await new Promise((resolve) => upstream.process.stdout?.once("data", resolve) ?? resolve(undefined)).catch(() => {});
+  const { process: child } = the(router);
+  const began = performance.now();
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGTERM");
+  assert.equal(await ended, 0);
+  assert.ok(performance.now() - began < 2000);
+  assert.equal(bridgeQuerier(), "1");
+  await upstream.saw(/239\.255\.77\.3 to_in/, 3000);
+});

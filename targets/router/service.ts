@@ -1,0 +1,280 @@
+// The running router: applies the machine's effects to sockets, the kernel's multicast routing and the evidence.
+import { Counters } from "../../core/base/counters.ts";
+import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
+import { after, type Duration, milliseconds } from "../../core/base/time.ts";
+import type { MembershipChange } from "../../core/control/messages.ts";
+import { hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
+import type { HostMembership } from "../../core/igmp/tracking.ts";
+import type { Entropy } from "../../core/ports/entropy.ts";
+import type { HalError } from "../../core/ports/errors.ts";
+import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
+import type { Link } from "../../core/ports/links.ts";
+import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router/options.ts";
+import { Router } from "../../core/router/router.ts";
+import { Runner } from "../../hal/clock/runner.ts";
+import type { BridgeQueriers } from "./bridge-querier.ts";
+import type { RouterConfig } from "./config.ts";
+import { changeWord, type Evidence } from "./evidence.ts";
+import { type InterfacePowers, Interfaces } from "./interfaces.ts";
+
+export interface RouterPowers extends Omit<InterfacePowers, "table"> {
+  readonly entropy: Entropy;
+  /** undefined: querier and evidence only. */
+  readonly forwarding: Forwarding | undefined;
+  readonly evidence: Evidence | undefined;
+  readonly bridgeQueriers: BridgeQueriers;
+  fatal(error: HalError): void;
+}
+
+/** How long the sockets have to send the leaves of the upstream. */
+const FAREWELL: Duration = milliseconds(50);
+/** Sources of an exact filter that a report carries. */
+const REPORTED_SOURCES = 64;
+
+export class RouterService {
+  readonly #powers: RouterPowers;
+  readonly #router: Router;
+  readonly #runner: Runner<RouterEvent, RouterEffect>;
+  readonly #table: ForwardingTable | undefined;
+  readonly #interfaces: Interfaces;
+  readonly #downstreams: readonly string[];
+  readonly #upstream: string | undefined;
+  /** 71, 72, 81 and 82, as the patent numbers them. */
+  readonly #messages = new Counters<string>();
+  readonly #heard = new Counters<string>();
+  readonly #drops = new Counters<string>();
+
+  /** Takes multicast routing and opens the interfaces that are there. Throws HalError "mroute.*". */
+  constructor(config: RouterConfig, powers: RouterPowers) {
+    this.#powers = powers;
+    this.#downstreams = config.downstreams.map((one) => one.interface);
+    this.#upstream = config.upstream?.interface;
+    const tapped = new Set(
+      this.#downstreams.filter((name) => powers.taps !== undefined && isBridge(powers.links.get(name))),
+    );
+    this.#router = new Router(routerOptions(config, tapped), powers.entropy);
+    this.#runner = new Runner(powers.clock, this.#router, (effect) => this.#apply(effect));
+    this.#table = this.#openTable();
+    const names = [...(this.#upstream === undefined ? [] : [this.#upstream]), ...this.#downstreams];
+    this.#interfaces = new Interfaces({ ...powers, table: this.#table }, names, tapped, (event) =>
+      this.#runner.feed(event),
+    );
+    this.#interfaces.start();
+  }
+
+  /** Leaves the groups upstream, gives back routing and the bridges. */
+  async stop(): Promise<void> {
+    for (const name of [...this.#downstreams, ...(this.#upstream === undefined ? [] : [this.#upstream])])
+      this.#runner.feed({ kind: "link", name, address: undefined });
+    this.#runner.stop();
+    this.#interfaces.close();
+    this.#table?.close();
+    this.#powers.bridgeQueriers.restore();
+    await Promise.all([this.#powers.evidence?.close(), this.#wait(FAREWELL)]);
+  }
+
+  #wait(span: Duration): Promise<void> {
+    const { clock } = this.#powers;
+    return new Promise((resolve) => void clock.alarm(after(clock.now(), span), resolve));
+  }
+
+  status(): object {
+    return {
+      messages: this.#messages.snapshot(),
+      interfaces: [...this.#router.interfaces()].map(([name, machine]) => ({
+        name,
+        up: this.#interfaces.link(name) !== undefined,
+        querier: machine.querier.kind,
+        groups: machine.groups(this.#powers.clock.now()).map(({ group, filter, mode }) => ({
+          group: formatIpv4(group),
+          mode: filter.mode,
+          sources: filter.sources.map(formatIpv4),
+          version: mode,
+        })),
+        hosts: machine.hosts().map((membership) => this.#host(name, membership)),
+      })),
+      upstream: this.#upstreamStatus(),
+      routes: this.#router.routes().map(({ source, group, inbound, outbound }) => ({
+        source: formatIpv4(source),
+        group: formatIpv4(group),
+        inbound,
+        outbound,
+      })),
+      heard: this.#heard.snapshot(),
+      drops: this.#drops.snapshot(),
+      control: this.#powers.evidence?.status(),
+    };
+  }
+
+  #upstreamStatus(): object | undefined {
+    if (this.#upstream === undefined) return undefined;
+    const groups = this.#router.wanted().map(({ group }) => formatIpv4(group));
+    return { name: this.#upstream, up: this.#interfaces.link(this.#upstream) !== undefined, groups };
+  }
+
+  #host(name: string, { host, group, since }: HostMembership): object {
+    return {
+      host: formatIpv4(host.address),
+      mac: this.#mac(name, host),
+      port: host.port === "" ? undefined : host.port,
+      group: formatIpv4(group),
+      seconds: Math.round((this.#powers.clock.now() - since) / 1000),
+    };
+  }
+
+  #openTable(): ForwardingTable | undefined {
+    return this.#powers.forwarding?.open({
+      noRoute: (source, group, inbound) => this.#runner.feed({ kind: "no-route", source, group, inbound }),
+      wrongInterface: (source, group, inbound) =>
+        this.#runner.feed({ kind: "wrong-interface", source, group, inbound }),
+      igmp: (packet) => this.#straggler(packet),
+      failed: (error) => this.#powers.fatal(error),
+    });
+  }
+
+  /**
+   * A v1 or v2 report without Router Alert to a group that nobody here joined reaches only the routing socket, which does not
+   * know the interface: the sender's subnet tells it.
+   */
+  #straggler(packet: Uint8Array): void {
+    if (packet.length < headerLength(packet) || hasRouterAlert(packet)) return;
+    const source = sourceAddress(packet);
+    const name = this.#downstreams.find((one) => reaches(this.#interfaces.link(one), source));
+    if (name !== undefined) this.#runner.feed({ kind: "packet", name, bytes: packet.slice() });
+  }
+
+  #apply(effect: RouterEffect): void {
+    const { log } = this.#powers;
+    switch (effect.kind) {
+      case "send":
+        this.#interfaces.send(effect.name, effect.packet);
+        break;
+      case "route":
+        this.#table?.set(effect.route);
+        break;
+      case "unroute":
+        this.#table?.remove(effect.source, effect.group);
+        break;
+      case "count-routes":
+        this.#runner.feed({ kind: "use", uses: this.#table?.use() ?? [] });
+        break;
+      case "delivery":
+        this.#messages.count(String(effect.number));
+        log.info(
+          { number: effect.number, interface: effect.name, ...streamText(effect.source, effect.group) },
+          effect.number === 72 ? "delivery begins" : "delivery ends",
+        );
+        break;
+      case "joined":
+      case "left":
+        this.#hostChanged(effect);
+        break;
+      case "membership":
+        log.debug({ interface: effect.name, group: formatIpv4(effect.group), ...filterText(effect) }, "membership");
+        break;
+      case "heard":
+        this.#heard.count(effect.message);
+        break;
+      case "querier":
+        this.#querierChanged(effect);
+        break;
+      case "older-querier":
+        log.warn(
+          { interface: effect.name, version: effect.version, address: formatIpv4(effect.address) },
+          "older querier",
+        );
+        break;
+      case "upstream-mode":
+        log.info({ version: effect.version }, "IGMP version upstream");
+        break;
+      case "drop":
+        this.#drops.count(effect.reason);
+        break;
+    }
+  }
+
+  #hostChanged(effect: RouterEffect & { kind: "joined" | "left" }): void {
+    const { membership, name, number } = effect;
+    if (number !== undefined) this.#messages.count(String(number));
+    const change = this.#change(name, membership, effect.kind === "joined" ? "joined" : changeWord(effect.cause));
+    this.#powers.evidence?.add(change);
+    this.#powers.log.info(
+      {
+        number,
+        interface: name,
+        port: change.port,
+        host: formatIpv4(membership.host.address),
+        mac: change.mac,
+        group: formatIpv4(membership.group),
+      },
+      change.change,
+    );
+  }
+
+  #change(name: string, { host, group, filter }: HostMembership, change: MembershipChange["change"]): MembershipChange {
+    const mac = this.#mac(name, host);
+    const { clock } = this.#powers;
+    return {
+      change,
+      interface: name,
+      ...(host.port === "" ? {} : { port: host.port }),
+      host: host.address,
+      ...(mac === undefined ? {} : { mac }),
+      group,
+      sources: filter.mode === "include" ? filter.sources.slice(0, REPORTED_SOURCES) : [],
+      at: Math.round(clock.unix(clock.now())),
+    };
+  }
+
+  #mac(name: string, { mac, address }: HostMembership["host"]): string | undefined {
+    return mac === "" ? this.#powers.links.neighbour(name, address) : mac;
+  }
+
+  #querierChanged({ name, ours, address }: RouterEffect & { kind: "querier" }): void {
+    const { bridgeQueriers, log } = this.#powers;
+    if (ours && bridgeQueriers.silence(name))
+      log.info({ interface: name }, "the bridge's own querier is off while we ask");
+    log.info(
+      { interface: name, ours, address: address === undefined ? undefined : formatIpv4(address) },
+      ours ? "we are the querier" : "we are not the querier",
+    );
+  }
+}
+
+const isBridge = (link: Link | undefined): boolean => link !== undefined && link.ports.length > 0;
+
+const reaches = (link: Link | undefined, address: Ipv4): boolean =>
+  link?.addresses.some(
+    (own) => own.prefixLength > 0 && own.address >>> (32 - own.prefixLength) === address >>> (32 - own.prefixLength),
+  ) ?? false;
+
+const streamText = (source: Ipv4, group: Ipv4) => ({ source: formatIpv4(source), group: formatIpv4(group) });
+
+const filterText = ({ filter }: RouterEffect & { kind: "membership" }) => ({
+  mode: filter.mode,
+  sources: filter.sources.map(formatIpv4),
+});
+
+function routerOptions(config: RouterConfig, tapped: ReadonlySet<string>): RouterOptions {
+  return {
+    downstreams: config.downstreams.map((one) => ({
+      name: one.interface,
+      allow: one.allow,
+      deny: one.deny,
+      igmp: {
+        version: one.version,
+        times: one.times,
+        immediateLeave: one.immediateLeave,
+        maxGroups: one.maxGroups,
+        maxSourcesPerGroup: one.maxSources,
+        requireRouterAlert: one.requireRouterAlert,
+        evidence: tapped.has(one.interface) ? "frames" : "packets",
+      },
+    })),
+    ...(config.upstream === undefined
+      ? {}
+      : { upstream: { name: config.upstream.interface, version: config.upstream.version } }),
+    idle: config.idle,
+    maxRoutes: config.maxRoutes,
+  };
+}
