@@ -60,3 +60,37 @@ export function router(id, membership, { upstream, downstream }) {
     ...control,
   };
 }
+
+/** @param {{ listener: { host: string, port: number }, folder: string }} what */
+export function control({ listener, folder }) {
+  return {
+    id: "control",
+    broker: { listeners: [listener] },
+    keyServer: { id: "key-server", identity: `${folder}-key-server.json` },
+    reception: { id: "reception-server", identity: `${folder}-reception-server.json` },
+    store: { path: `${folder}.db` },
+  };
+}
+
+/** @param {{ url: string, folder: string, identity: string, reception: PublicIdentity, headend: PublicIdentity }} what */
+export function keyserver({ url, folder, identity, reception, headend }) {
+  return {
+    id: "key-server",
+    identity,
+    broker: { url },
+    store: { path: `${folder}-keys.db` },
+    reception: { id: reception.id, publicKey: reception.x25519 },
+    headends: [{ id: headend.id, publicKey: headend.x25519 }],
+  };
+}
+
+/** @param {{ url: string, folder: string, identity: string, keyServer: PublicIdentity }} what */
+export function reception({ url, folder, identity, keyServer }) {
+  return {
+    id: "reception-server",
+    identity,
+    broker: { url },
+    store: { path: `${folder}-receptions.db` },
+    keyServers: [{ id: keyServer.id, publicKey: keyServer.x25519 }],
+  };
+}

@@ -9,17 +9,27 @@ const RECEIVED = ["73", "83", "92"];
 /** @typedef {Record<string, number>} Counts */
 
 /**
- * What one server's status has counted: `messages: { sent, received }` by number.
+ * What a key server or reception server has counted: `messages: { sent, received }` by number.
+ * @param {any} part
+ * @returns {Counts}
+ */
+function countsOf(part) {
+  /** @type {Counts} */
+  const counts = {};
+  for (const [number, count] of Object.entries(part?.messages?.sent ?? {})) counts[number] = Number(count);
+  for (const number of RECEIVED) counts[number] = Number(part?.messages?.received?.[number] ?? 0);
+  return counts;
+}
+
+/**
+ * The same of a process that is one of them, or (`control`) both.
  * @param {any} status
  * @returns {Counts}
  */
-export function messagesOf(status) {
-  /** @type {Counts} */
-  const counts = {};
-  for (const [number, count] of Object.entries(status?.messages?.sent ?? {})) counts[number] = Number(count);
-  for (const number of RECEIVED) counts[number] = Number(status?.messages?.received?.[number] ?? 0);
-  return counts;
-}
+export const messagesOf = (status) =>
+  status?.keyServer === undefined
+    ? countsOf(status)
+    : addCounts(countsOf(status.keyServer), countsOf(status.reception));
 
 /** @param {...Counts} all */
 export function addCounts(...all) {

@@ -61,26 +61,34 @@ export class System {
   }
 
   async #start() {
+    // The key server is told of the headend before either of them runs.
+    this.headendKeys = keygen("headend", "headend", this.#identity("headend"));
     this.servers = await startServers(this);
     await Promise.all([...this.layout.routers.map((name) => this.#startRouter(name)), this.#startHeadend()]);
     if (this.options.loop === undefined) await this.#startGenerator();
     await this.headend.until("a first key", (status) => status.channels[0]?.epoch !== undefined, 20_000);
   }
 
-  /** Our keys, the broker and the key server, for a participant that is registered with it. */
-  async join(
-    /** @type {string} */ target,
-    /** @type {string} */ id,
-    /** @type {(keys: object) => Promise<void>} */ register,
-  ) {
-    const identity = this.run.path("keys", `${id}.json`);
-    await register({ identity, ...keygen(target, id, identity) });
+  #identity(/** @type {string} */ id) {
+    return this.run.path("keys", `${id}.json`);
+  }
+
+  /**
+   * Registers a participant; what its configuration says of the broker and the servers.
+   * @param {import("./configuration.mjs").PublicIdentity} keys
+   * @param {(keys: import("./operator.mjs").Keys) => Promise<unknown>} register
+   */
+  async #join(keys, register) {
+    const identity = this.#identity(keys.id);
+    await register({ ...keys, identity });
     return { url: this.url, identity, keyServer: this.servers.keyServer, reception: this.servers.reception };
   }
 
   /** @param {string} name */
   async #startRouter(name) {
-    const membership = await this.join("router", name, (keys) => this.servers.operator.addService("router", keys));
+    const membership = await this.#join(keygen("router", name, this.#identity(name)), (keys) =>
+      this.servers.operator.addService("router", keys),
+    );
     const config = configuration.router(name, membership, ROUTERS[name]);
     const router = new Service(this.run, { target: "router", id: name, place: this.places[name], config });
     this.routers.push(router);
@@ -89,7 +97,7 @@ export class System {
 
   async #startHeadend() {
     const { keys, interval, loop } = this.options;
-    const membership = await this.join("headend", "headend", (own) => this.servers.operator.addService("headend", own));
+    const membership = await this.#join(this.headendKeys, (own) => this.servers.operator.addService("headend", own));
     const input =
       loop === undefined
         ? (/** @type {number} */ index) => ({ kind: "udp", address: "127.0.0.1", port: this.layout.inputPort + index })
@@ -117,7 +125,9 @@ export class System {
    * @param {{ at?: string, entitled?: boolean, tune?: string[], stdout?: (chunk: Buffer) => void }} [what] `at`: whose place it takes
    */
   async settop(id, { at = id, entitled = true, tune = ["one"], stdout } = {}) {
-    const membership = await this.join("settop", id, (keys) => this.servers.operator.addDevice(keys, { entitled }));
+    const membership = await this.#join(keygen("settop", id, this.#identity(id)), (keys) =>
+      this.servers.operator.addDevice(keys, { entitled, mac: this.#macOf(at) }),
+    );
     const output = this.run.path("output", `${id}.ts`);
     const config = configuration.settop(id, membership, {
       channels: this.channels,
@@ -129,6 +139,12 @@ export class System {
     const settop = new Settop(this.run, { id, place: this.places[at], config, output, ...(stdout ? { stdout } : {}) });
     this.settops.push(settop);
     return settop;
+  }
+
+  /** The Ethernet address of a place; undefined without namespaces, where there is none of its own. */
+  #macOf(/** @type {string} */ at) {
+    if (this.options.loopback) return undefined;
+    return this.places[at].run("cat", "/sys/class/net/eth0/address").trim();
   }
 
   /** The epoch in use on the first channel. */
@@ -153,12 +169,19 @@ export class System {
     return addCounts(...servers.map(messagesOf), ...routers.map(routerMessagesOf));
   }
 
+  /** Live receptions as the operator sees them. */
   receptions() {
-    return this.servers.operator.receptions();
+    return this.servers.operator.do("receptions");
   }
 
+  /** Usage records. */
   usage() {
-    return this.servers.operator.usage();
+    return this.servers.operator.do("usage");
+  }
+
+  /** The newest refusals. */
+  denials() {
+    return this.servers.operator.do("denials");
   }
 
   close() {

@@ -86,8 +86,8 @@ export class Show {
     return { live: live.length, closed: closed.length };
   }
 
-  #denied() {
-    return this.#system.denied();
+  async #denied() {
+    return (await this.#system.denials()).length;
   }
 
   /** Ends the viewing and says what was found. @returns {Promise<import("./report.mjs").Findings>} */

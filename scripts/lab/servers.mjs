@@ -1,0 +1,61 @@
+// Key server 51 and reception server 52: in one process with its own broker (`control`), or apart with Mosquitto between them.
+import { startMosquitto } from "./broker.mjs";
+import { bundle, keygen, Service } from "./bundle.mjs";
+import { command } from "./command.mjs";
+import * as configuration from "./configuration.mjs";
+import { Operator } from "./operator.mjs";
+
+/**
+ * @typedef {import("./configuration.mjs").PublicIdentity} PublicIdentity
+ * @typedef {{ keyServer: PublicIdentity, reception: PublicIdentity, services: Service[], operator: Operator }} Servers
+ *   `services`: every process that counts messages
+ */
+
+/**
+ * @param {import("./system.mjs").System} system
+ * @returns {Promise<Servers>}
+ */
+export async function startServers(system) {
+  const servers = system.options.apart ? await startApart(system) : await startControl(system);
+  await servers.operator.open(system.channels);
+  return servers;
+}
+
+/** @param {import("./system.mjs").System} system */
+async function startControl({ run, places, layout }) {
+  const config = configuration.control({
+    listener: { host: layout.brokerAddress, port: layout.brokerPort },
+    folder: run.path("control"),
+  });
+  const control = await new Service(run, { target: "control", id: "control", place: places.control, config }).start();
+  const told = JSON.parse(command(process.execPath, [bundle("control"), "--config", control.file, "peers"]));
+  return {
+    keyServer: { id: told.keyServer.id, x25519: told.keyServer.publicKey, ed25519: told.keyServer.noticeKey },
+    reception: { id: told.reception.id, x25519: told.reception.publicKey },
+    services: [control],
+    operator: new Operator(control),
+  };
+}
+
+/** @param {import("./system.mjs").System} system */
+async function startApart({ run, places, layout, url, headendKeys }) {
+  await startMosquitto(run, places.control, { address: layout.brokerAddress, port: layout.brokerPort });
+  const identity = (/** @type {string} */ name) => run.path("keys", `${name}.json`);
+  const keyServer = keygen("keyserver", "key-server", identity("key-server"));
+  const reception = keygen("reception", "reception-server", identity("reception-server"));
+  const common = { url, folder: run.path("apart") };
+  const office = new Service(run, {
+    target: "reception",
+    id: "reception-server",
+    place: places.control,
+    config: configuration.reception({ ...common, identity: identity("reception-server"), keyServer }),
+  });
+  const keys = new Service(run, {
+    target: "keyserver",
+    id: "key-server",
+    place: places.control,
+    config: configuration.keyserver({ ...common, identity: identity("key-server"), reception, headend: headendKeys }),
+  });
+  await Promise.all([office.start(), keys.start()]);
+  return { keyServer, reception, services: [keys, office], operator: new Operator(office) };
+}
