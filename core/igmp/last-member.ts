@@ -15,6 +15,8 @@ export interface SpecificQuery {
 /** Last member queries of one group on an interface where we are the querier. */
 export class LastMemberQueries {
   #groupLeft = 0;
+  /** The group timer as the questions about the group left it. */
+  #groupEnds: Instant | undefined;
   readonly #sourcesLeft = new Map<Ipv4, number>();
   #next: Instant | undefined;
 
@@ -29,10 +31,11 @@ export class LastMemberQueries {
     return group || sources.length > 0 ? this.#transmit(now, group, sources, record, times) : [];
   }
 
-  // A leave repeated while the question is out changes nothing: each is asked LMQC times, not LMQC for every repetition.
+  // A leave repeated while nobody has answered changes nothing: LMQC questions in all, not LMQC for every repetition.
   #askGroup(now: Instant, record: GroupRecord, times: IgmpTimes): boolean {
-    if (this.#groupLeft > 0 && !isLonger(now, record.groupTimer(), times)) return false;
+    if (this.#groupEnds !== undefined && record.groupTimer() === this.#groupEnds) return false;
     record.lowerGroup(now, times.lastMemberQueryTime);
+    this.#groupEnds = record.groupTimer();
     this.#groupLeft = times.lastMemberQueryCount;
     return true;
   }
@@ -110,6 +113,7 @@ export class LastMemberQueries {
   /** Another router asks now. */
   cancel(): void {
     this.#groupLeft = 0;
+    this.#groupEnds = undefined;
     this.#sourcesLeft.clear();
     this.#next = undefined;
   }

@@ -104,7 +104,11 @@ test("RFC 3376 6.6.3.1: a leave asks LMQC times, LMQI apart, and ends the group 
   bench.until(10);
   assert.deepEqual(bench.hear(leave()), ["10.0.0.9 left 239.1.1.1", "v3 query 239.1.1.1"]);
   assert.deepEqual(bench.hear(leave()), [], "the repeated leave does not start the questions again");
-  assert.deepEqual(bench.until(12), ["11 v3 query 239.1.1.1", "12 239.1.1.1 include {}"]);
+  assert.deepEqual(bench.until(11.5), ["11 v3 query 239.1.1.1"]);
+  assert.deepEqual(bench.hear(leave()), [], "nor when all have been asked and the answer is awaited");
+  assert.deepEqual(bench.until(12), ["12 239.1.1.1 include {}"]);
+  bench.hear(join());
+  assert.deepEqual(bench.hear(leave()), ["10.0.0.9 left 239.1.1.1", "v3 query 239.1.1.1"], "a new leave asks anew");
 });
 
 test("viewer B's picture does not freeze because viewer A leaves the same channel: B answers the query in time", () => {
