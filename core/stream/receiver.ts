@@ -208,16 +208,20 @@ export class StreamReceiver {
     return this.#trySlot(slot, packet, headerEnd, tagFirst ? textEnd : textEnd + 4);
   }
 
-  /** Without MKI the key is found by trying: the one that fitted last, then the newest first. */
+  /** Without MKI the key is found by trying: the one that fitted last, then the newest first. Only a wrong tag depends on the key. */
   #tryEpochs(packet: Uint8Array, headerEnd: number): Verdict | "srtp.unknown-mki" | "srtp.no-position" {
     const textEnd = packet.length - this.#trailer;
     const last = this.#lastEpoch === undefined ? -1 : this.#ring.slotOf(this.#lastEpoch);
-    let worst: Verdict | "srtp.unknown-mki" | "srtp.no-position" = "srtp.unknown-mki";
-    if (last >= 0) worst = this.#trySlot(last, packet, headerEnd, textEnd);
-    for (let slot = this.#ring.size - 1; slot >= 0 && worst !== "opened"; slot--) {
-      if (slot !== last) worst = this.#trySlot(slot, packet, headerEnd, textEnd);
+    if (last >= 0) {
+      const verdict = this.#trySlot(last, packet, headerEnd, textEnd);
+      if (verdict !== "srtp.bad-tag") return verdict;
     }
-    return worst;
+    for (let slot = this.#ring.size - 1; slot >= 0; slot--) {
+      if (slot === last) continue;
+      const verdict = this.#trySlot(slot, packet, headerEnd, textEnd);
+      if (verdict !== "srtp.bad-tag") return verdict;
+    }
+    return this.#ring.size === 0 ? "srtp.unknown-mki" : "srtp.bad-tag";
   }
 
   #trySlot(slot: number, packet: Uint8Array, headerEnd: number, tagAt: number): Verdict | "srtp.no-position" {

@@ -150,6 +150,18 @@ test("srtp.replayed: the same packet a second time, also after a rekey", () => {
   assert.equal(ends.receiver.statistics.duplicated, 2);
 });
 
+test("without MKI a duplicate is a duplicate, also while three keys are live; without any key the reason is the key", () => {
+  const ends = pair(0, "AEAD_AES_128_GCM", 0);
+  rekey(ends, 2);
+  const packet = packetOf(ends.sender);
+  const { key, salt } = masterOf("AEAD_AES_128_GCM", 3);
+  ends.receiver.install(3, key, salt);
+  assert.equal(ends.receiver.unprotect(packet.slice()), 52);
+  assert.equal(ends.receiver.unprotect(packet.slice()), "srtp.replayed");
+  ends.receiver.erase();
+  assert.equal(ends.receiver.unprotect(packetOf(ends.sender)), "srtp.unknown-mki");
+});
+
 test("srtp.too-old: a packet held back for more than the window", () => {
   const { sender, receiver } = pair();
   const held = packetOf(sender);

@@ -170,6 +170,9 @@ function faultsOf(channel: ChannelConfig): readonly CrossFault[] {
   const { interval, lead, window } = timesOf(channel);
   if (lead >= interval) faults.push({ entry: "lead", message: "must be shorter than the interval" });
   if (window > lead) faults.push({ entry: "window", message: "must not be longer than the lead" });
+  // A key server may offer an epoch again to a headend that has started anew: its packets must not count from zero again.
+  if (channel.position === "zero" && channel.keys === "key-server")
+    faults.push({ entry: "position", message: "zero needs keys that are made by the headend" });
   const { kind } = channel.input;
   const paced = kind === "file" || kind === "stdin";
   if (paced && channel.content === "datagram" && channel.input.bitrate === undefined)

@@ -8,6 +8,7 @@ import { keygen, mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
 import { type HeadendConfig, headendConfig } from "./config.ts";
 import { HeadendService } from "./service.ts";
+import { statusText } from "./status-text.ts";
 
 const primitives = new NodePrimitives();
 
@@ -37,6 +38,7 @@ const target: Target<HeadendConfig> = {
   summary: "Takes clear streams in, sends them as encrypted multicast, and changes their keys",
   config: headendConfig,
   start,
+  showStatus: statusText,
   extend(program) {
     program
       .command("keygen")

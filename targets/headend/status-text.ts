@@ -1,0 +1,41 @@
+// `status` for a person: one line a channel, what is wrong below it.
+
+interface Channel {
+  readonly channel: string;
+  readonly epoch?: number;
+  readonly next?: number;
+  readonly switchIn?: number;
+  readonly alarm?: string;
+  readonly output: { readonly packets: number; readonly octets: number; readonly drops: Record<string, number> };
+  readonly source: { readonly input?: string; readonly fault?: string };
+}
+
+interface Status {
+  readonly id: string;
+  readonly broker: string;
+  readonly uptime: number;
+  readonly channels: readonly Channel[];
+}
+
+/** The status object of a running headend, as lines. */
+export function statusText(status: unknown): string {
+  const { id, broker, uptime, channels } = status as Status;
+  return [`headend ${id}: up ${uptime} s, broker ${broker}`, ...channels.flatMap(linesOf)].join("\n");
+}
+
+function linesOf(channel: Channel): readonly string[] {
+  const { packets, octets, drops } = channel.output;
+  const { input, fault } = channel.source;
+  const lines = [
+    `  ${channel.channel.padEnd(16)} epoch ${channel.epoch ?? "none yet"}${nextOf(channel)}, ${packets} packets (${Math.round(octets / 1024)} KiB) from ${input ?? "nowhere"}`,
+  ];
+  if (channel.alarm !== undefined) lines.push(`    alarm: ${channel.alarm}`);
+  if (fault !== undefined) lines.push(`    input: ${fault}`);
+  for (const [drop, count] of Object.entries(drops)) lines.push(`    dropped ${count}: ${drop}`);
+  return lines;
+}
+
+function nextOf({ next, switchIn }: Channel): string {
+  if (next === undefined) return "";
+  return switchIn === undefined ? ` (${next} not acknowledged)` : ` (${next} in ${(switchIn / 1000).toFixed(1)} s)`;
+}
