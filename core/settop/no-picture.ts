@@ -59,6 +59,21 @@ function silent(stream: PlayoutStatus): Dark {
       "no-packets",
       "joined, but nothing arrives: does the headend send, is there a querier, does the router forward?",
     );
-  if (stream.positionLost) return dark("bad-tags", "packets arrive, but their tags are wrong under the keys in hand");
-  return dark("no-key", "packets arrive, but for an epoch whose key is not here yet");
+  return unopened(stream);
+}
+
+/** Packets arrive and none opens. */
+function unopened({ lastDrop }: PlayoutStatus): Dark {
+  switch (lastDrop) {
+    case "srtp.bad-tag":
+    case "srtp.too-old":
+    case "srtp.replayed":
+      return dark("bad-tags", `packets arrive, but do not fit the keys and the position in hand (${lastDrop})`);
+    case "srtp.unknown-mki":
+    case "srtp.no-position":
+    case undefined:
+      return dark("no-key", "packets arrive, but for an epoch whose key is not here yet");
+    default:
+      return dark("no-packets", `what arrives is not this channel's stream (${lastDrop})`);
+  }
 }

@@ -4,7 +4,7 @@ import { between, type Duration, type Instant, milliseconds, seconds } from "../
 import type { EpochKey, Position, StreamParameters } from "../control/messages.ts";
 import type { Ciphers } from "../ports/cipher.ts";
 import type { Output, OutputStatus } from "../ports/output.ts";
-import { StreamReceiver } from "../stream/receiver.ts";
+import { type StreamDrop, StreamReceiver } from "../stream/receiver.ts";
 import type { StatisticsSnapshot } from "../stream/reception-statistics.ts";
 import { checkRtp, payloadEnd, sequenceOf } from "../stream/rtp.ts";
 import type { StreamSign } from "./events.ts";
@@ -35,6 +35,8 @@ export interface PlayoutStatus extends StatisticsSnapshot {
   readonly epochs: readonly number[];
   readonly lastEpoch: number | undefined;
   readonly positionLost: boolean;
+  /** Why the last packet that did not open did not; undefined when all did. */
+  readonly lastDrop: StreamDrop | undefined;
   /** From tuning in to the first clear packet; undefined while there is none. */
   readonly zapMs: number | undefined;
   /** ms since the last clear packet; undefined when there was none. */
@@ -72,6 +74,7 @@ export class Playout {
   #lastClear: Instant | undefined;
   #toldEpoch: number | undefined;
   #troubleToldAt: Instant | undefined;
+  #lastDrop: StreamDrop | undefined;
 
   constructor(options: PlayoutOptions, tunedAt: Instant) {
     this.#options = options;
@@ -124,7 +127,7 @@ export class Playout {
     }
     const clear = receiver.unprotect(datagram);
     if (typeof clear === "number") this.#opened(now, receiver, datagram, clear);
-    else this.#trouble(now, receiver);
+    else this.#trouble(now, receiver, clear);
   }
 
   /** When `poll` has work; undefined while nothing waits. */
@@ -149,6 +152,7 @@ export class Playout {
       epochs: receiver?.epochs ?? [],
       lastEpoch: receiver?.lastEpoch,
       positionLost: receiver?.positionLost ?? false,
+      lastDrop: this.#lastDrop,
       zapMs: this.#firstClear === undefined ? undefined : Math.round(between(this.#tunedAt, this.#firstClear)),
       darkFor: since(now, this.#lastClear),
       output: this.#options.output.status(),
@@ -166,7 +170,8 @@ export class Playout {
     this.#reorder.push(now, sequenceOf(packet), packet, length);
   }
 
-  #trouble(now: Instant, receiver: StreamReceiver): void {
+  #trouble(now: Instant, receiver: StreamReceiver, drop: StreamDrop): void {
+    this.#lastDrop = drop;
     const { unknownEpoch } = receiver;
     if (unknownEpoch === undefined && !receiver.positionLost) return;
     if (this.#troubleToldAt !== undefined && between(this.#troubleToldAt, now) < TELL_AGAIN) return;
