@@ -75,7 +75,7 @@ function build(): void {
   cable(ROUTER, "up0", SENDER, "eth0");
   cable(ROUTER, "port-a", HOST_A, "eth0");
   cable(ROUTER, "port-b", HOST_B, "eth0");
-  ip("-n", ROUTER, "link", "add", "br0", "type", "bridge", "mcast_querier", "1");
+  ip("-n", ROUTER, "link", "add", "br0", "type", "bridge", "mcast_querier", "1", "mcast_igmp_version", "3");
   for (const port of ["port-a", "port-b"]) ip("-n", ROUTER, "link", "set", port, "master", "br0");
   ip("-n", ROUTER, "link", "set", "br0", "up");
   for (const [namespace, name, address] of [
@@ -170,6 +170,8 @@ test("71 switches delivery on (72), and who joined is known by port, address and
   the(a).say(`join ${ASM}`);
   await the(router).saw(delivery(72, ASM));
   await received(the(a), ASM, 25);
+  // The capture hands frames on within its second.
+  await the(router).saw(/"number":71/);
   const [host] = status().interfaces[0]?.hosts.filter(({ group }) => group === ASM) ?? [];
   assert.deepEqual(
     { host: host?.host, port: host?.port, mac: host?.mac },
@@ -200,6 +202,7 @@ test("the last leave (81) brings last-member queries, then the end of delivery (
   the(b).say(`leave ${ASM}`);
   await the(router).saw(delivery(82, ASM));
   assert.ok(the(wire).count(asked(ASM), before) >= 2, "one query for each of the robustness variable");
+  await the(router).saw(/"number":81.*"host":"10.2.0.12"/);
   const { messages, routes } = status();
   assert.ok((messages["81"] ?? 0) >= 2 && messages["82"] === 1, JSON.stringify(messages));
   assert.deepEqual(
