@@ -231,7 +231,7 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
       () => decideSweep(this.#options, at),
       (outcome) => {
         this.#sweeping = false;
-        if (outcome.kind === "swept") this.#outcomes.count("lapsed", outcome.lapsed);
+        if (outcome.kind === "swept" && outcome.lapsed > 0) this.#outcomes.count("lapsed", outcome.lapsed);
         if (outcome.kind === "swept" && outcome.more) this.#sweepAt = now;
         return [];
       },

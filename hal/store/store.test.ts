@@ -1,0 +1,205 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { after, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import Database from "better-sqlite3";
+import type { Decision } from "../../core/ports/store.ts";
+import { LAYOUT } from "../../core/ports/tables.ts";
+import { decided, octets, register, storeContract, T0 } from "./contract.ts";
+import { GroupCommit } from "./group-commit.ts";
+import { type CommitFate, MemoryDisk, MemoryStore } from "./memory.ts";
+import { openSqlite } from "./sqlite.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "sealcast-store-"));
+after(() => rmSync(folder, { recursive: true }));
+let files = 0;
+const freshPath = (): string => join(folder, `store-${files++}`, "test.db");
+
+storeContract("memory", async () => new MemoryStore());
+storeContract("sqlite", async () => openSqlite({ path: freshPath() }));
+
+const putChannel = (id: string, title: string): Decision<string> =>
+  // biome-ignore lint/correctness/useYield: needs no rows
+  function* () {
+    return { outcome: id, writes: [{ put: "channel", row: { id, title } }] };
+  };
+
+test("memory: a process that dies before its commit leaves nothing, after it everything, and answers neither", async () => {
+  for (const [fate, rows] of [
+    ["dies-before", 0],
+    ["dies-after", 1],
+  ] as const) {
+    const disk = new MemoryDisk();
+    const store = new MemoryStore(disk, () => fate);
+    assert.equal(store.transactNow([putChannel("one", "")]), undefined);
+    assert.equal(store.alive, false);
+    assert.equal((await new MemoryStore(disk).read({ table: "channel", limit: 9 })).length, rows);
+  }
+});
+
+test("memory: a full disk rejects the whole transaction, and the next one succeeds when there is space", async () => {
+  let fate: CommitFate = "full";
+  const store = new MemoryStore(new MemoryDisk(), () => fate);
+  await assert.rejects(store.transact([putChannel("one", "")]), { code: "store.full" });
+  assert.deepEqual(await store.read({ table: "channel", limit: 9 }), []);
+  fate = "commits";
+  assert.equal(await decided(store, putChannel("one", "")), "one");
+});
+
+test("sqlite: the schema has exactly the columns that the tables declare", async () => {
+  const path = freshPath();
+  await openSqlite({ path }).close();
+  const database = new Database(path);
+  for (const [table, { columns }] of Object.entries(LAYOUT)) {
+    const found = database.prepare(`SELECT name FROM pragma_table_info('${table}')`).pluck().all();
+    assert.deepEqual([...found].sort(), Object.keys(columns).sort(), table);
+  }
+  assert.equal(database.pragma("journal_mode", { simple: true }), "wal");
+  database.close();
+});
+
+test("sqlite: only the owner can read any of its files", async () => {
+  const path = freshPath();
+  const store = openSqlite({ path });
+  await register(store);
+  for (const name of readdirSync(join(path, ".."))) {
+    assert.equal(statSync(join(path, "..", name)).mode & 0o777, 0o600, name);
+  }
+  await store.close();
+});
+
+test("sqlite: a store of a newer version is left alone", async () => {
+  const path = freshPath();
+  await openSqlite({ path }).close();
+  const database = new Database(path);
+  database.pragma("user_version = 999");
+  database.close();
+  assert.throws(() => openSqlite({ path }), { code: "store.version" });
+});
+
+test("sqlite: a file that is no store, and a path that cannot be, are told apart", () => {
+  const path = join(folder, "not-a-store");
+  writeFileSync(path, "plain text, long enough to be looked at ".repeat(100));
+  assert.throws(() => openSqlite({ path }), { code: "store.corrupt" });
+  assert.throws(() => openSqlite({ path: join(path, "below-a-file.db") }), { code: "store.open" });
+});
+
+test("sqlite: another process that holds the store is told as locked", async () => {
+  const path = freshPath();
+  const store = openSqlite({ path, busyTimeout: 20 });
+  const other = new Database(path);
+  other.exec("BEGIN IMMEDIATE");
+  await assert.rejects(store.transact([putChannel("one", "")]), { code: "store.locked" });
+  other.exec("ROLLBACK");
+  assert.equal(await decided(store, putChannel("one", "")), "one");
+  other.close();
+  await store.close();
+});
+
+test("sqlite: a full store rejects, keeps what it has, and goes on when there is space", async () => {
+  const path = freshPath();
+  const limited = openSqlite({ path, sizeLimit: 256 * 1024 });
+  let kept = 0;
+  const fill = async (): Promise<void> => {
+    for (; ; kept++) await decided(limited, putChannel(`c${kept}`, "x".repeat(4000)));
+  };
+  await assert.rejects(fill(), { code: "store.full" });
+  assert.ok(kept > 10);
+  assert.equal((await limited.read({ table: "channel", limit: 1000 })).length, kept);
+  await decided(limited, putChannel("c0", ""));
+  await limited.close();
+  const wider = openSqlite({ path });
+  await decided(wider, putChannel("again", "x".repeat(4000)));
+  assert.equal((await wider.read({ table: "channel", limit: 1000 })).length, kept + 1);
+  await wider.close();
+});
+
+test("sqlite: an erased epoch is gone from every file", async () => {
+  const path = freshPath();
+  const store = openSqlite({ path });
+  const masterKey = new TextEncoder().encode("a key to erase!!");
+  const row = {
+    channel: "one",
+    epoch: 1,
+    masterKey,
+    masterSalt: octets(1, 12),
+    state: "announced",
+    switchAt: T0,
+  } as const;
+  const onDisk = (): boolean =>
+    readdirSync(join(path, "..")).some((name) => readFileSync(join(path, "..", name)).includes(Buffer.from(masterKey)));
+  // biome-ignore lint/correctness/useYield: needs no rows
+  await decided(store, function* () {
+    return { outcome: undefined, writes: [{ put: "epoch", row }] };
+  });
+  assert.equal(onDisk(), true);
+  // biome-ignore lint/correctness/useYield: needs no rows
+  await decided(store, function* () {
+    return { outcome: undefined, writes: [{ delete: "epoch", key: { channel: "one", epoch: 1 } }] };
+  });
+  assert.equal(onDisk(), false);
+  await store.close();
+});
+
+test("group commit: decisions of one turn share a transaction, a fault stays with its own, a full queue refuses", async () => {
+  const store = new MemoryStore();
+  const commits = new GroupCommit(store, { group: 10, queue: 3 });
+  const fails: Decision<string> = function* () {
+    yield { table: "channel", limit: 1 };
+    throw new RangeError("a mistake of ours");
+  };
+  const answers = await Promise.allSettled([
+    commits.run(putChannel("one", "")),
+    commits.run(fails),
+    commits.run(putChannel("two", "")),
+    commits.run(putChannel("three", "")),
+  ]);
+  assert.deepEqual(
+    answers.map((answer) => (answer.status === "fulfilled" ? answer.value : answer.reason.code)),
+    ["one", "store.decision", "two", "store.busy"],
+  );
+  assert.equal(commits.figures.commits, 1);
+});
+
+/** Kills the child in mid-write after `lines` acknowledgements; returns everything it acknowledged. */
+async function killedAfter(child: ChildProcess, lines: number): Promise<string[]> {
+  const acknowledged: string[] = [];
+  const reader = createInterface({ input: child.stdout as NodeJS.ReadableStream });
+  reader.on("line", (line) => {
+    if (line.length === 32) acknowledged.push(line);
+    if (acknowledged.length === lines) child.kill("SIGKILL");
+  });
+  await Promise.all([once(child, "exit"), once(reader, "close")]);
+  return acknowledged;
+}
+
+test("sqlite: after kill -9 nothing acknowledged is lost or there twice", async () => {
+  const path = freshPath();
+  const empty = openSqlite({ path });
+  await register(empty);
+  await empty.close();
+  const program = fileURLToPath(new URL("writing-child.js", import.meta.url));
+  const acknowledged: string[] = [];
+  for (let round = 0; round < 4; round++) {
+    const child = spawn(process.execPath, [program, path, String(1 + round * 100_000)], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    acknowledged.push(...(await killedAfter(child, 60 + round * 37)));
+  }
+  const store = openSqlite({ path });
+  const records = await store.read({ table: "usage_record", limit: 100_000 });
+  const ids = new Set(records.map(({ reception }) => reception));
+  assert.deepEqual(
+    acknowledged.filter((id) => !ids.has(id)),
+    [],
+  );
+  assert.equal(ids.size, records.length);
+  // At most what was committed or superseded but not yet acknowledged when the process died: one a device and round.
+  assert.ok(records.length - acknowledged.length <= 2 * 2 * 4, `${records.length} of ${acknowledged.length}`);
+  await store.close();
+});
