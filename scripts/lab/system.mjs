@@ -7,6 +7,7 @@ import { Run } from "./run.mjs";
 import { startServers } from "./servers.mjs";
 import { Settop } from "./settop.mjs";
 import { ROUTERS } from "./topology.mjs";
+import { ask } from "./waiting.mjs";
 
 /**
  * @typedef {{
@@ -93,6 +94,9 @@ export class System {
     const router = new Service(this.run, { target: "router", id: name, place: this.places[name], config });
     this.routers.push(router);
     await router.start();
+    // What a host says before the tap listens is evidence only when it says it again.
+    for (const port of ROUTERS[name].ports)
+      await router.process.line(new RegExp(`"port":"${port}","msg":"tap is listening"`));
   }
 
   async #startHeadend() {
@@ -167,6 +171,25 @@ export class System {
     const edge = this.routers.filter((router) => router.id !== "router42");
     const routers = await Promise.all(edge.map((router) => router.status()));
     return addCounts(...servers.map(messagesOf), ...routers.map(routerMessagesOf));
+  }
+
+  /**
+   * Resolves when each of these messages has been counted more often than before.
+   * @param {number[]} numbers
+   * @param {import("./messages.mjs").Counts} before
+   */
+  async counted(numbers, before) {
+    let missing = numbers;
+    const none = async () => {
+      const counts = await this.messages();
+      missing = numbers.filter((number) => (counts[number] ?? 0) <= (before[number] ?? 0));
+      return missing.length === 0 ? true : undefined;
+    };
+    try {
+      await ask("messages", none, { limit: 5000 });
+    } catch {
+      throw new Error(`messages ${missing.join(", ")} were not counted`);
+    }
   }
 
   /** Live receptions as the operator sees them. */
