@@ -72,7 +72,8 @@ export interface Service {
 
 /**
  * A Mosquitto acl_file: set-tops by pattern, so that a new one needs no new line; everybody else by name. %u, not %c: the client
- * identifier is the client's own choice unless `use_username_as_clientid true` is set.
+ * identifier is the client's own choice unless `use_username_as_clientid true` is set. Mosquitto 2.0 grants every subscription and
+ * applies the file when it delivers: a foreign filter brings nothing, but a set-top in a $share group would swallow its share.
  */
 export function mosquittoAcl(services: readonly Service[]): string {
   const lines = ["# Made by sealcast from core/control/access.ts.", ...rules("pattern", accessOf("settop", "%u"))];

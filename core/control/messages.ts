@@ -56,6 +56,9 @@ const streamParameters = v.strictObject({
 /** Where the stream is: the extended sequence number of the last packet sent is roc * 65536 + seq; `age` ms ago. */
 const position = v.strictObject({ roc: uint32, seq: uint16, age: span });
 
+/** Where the first packet will be, from a headend that starts: the first grants go out before its first report can come. */
+const startPosition = v.strictObject({ roc: uint32, seq: uint16 });
+
 const epochKey = v.strictObject({ epoch: uint32, masterKey: bytesBetween(16, 32), masterSalt: bytesBetween(12, 14) });
 
 /** 73 (reason "start"), 92 (reason "rekey"); "refresh" renews before `refreshWithin` runs out, "resync" asks for the position again. */
@@ -189,6 +192,7 @@ const epochProposal = v.strictObject({
   parameters: channelParameters,
   key: epochKey,
   switchIn: span,
+  position: v.optional(startPosition),
 });
 
 /** Headend to key server, claim 7: make the epochs of this channel from now on (sent at start, repeated until an offer comes). */
@@ -198,6 +202,7 @@ const epochWanted = v.strictObject({
   parameters: channelParameters,
   /** The newest epoch the headend has seen in use. */
   last: v.optional(uint32),
+  position: v.optional(startPosition),
 });
 
 /** Key server to headend: the proposal is on disk. The notice goes out when the key server has persisted it. */

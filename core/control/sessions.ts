@@ -1,5 +1,6 @@
 // Sessions of one identity: HPKE in Auth mode once, then AES-GCM under exported secrets, both ways.
 // The public-key work is paid once per session; a recipient needs no stored state, only a cache, because every request carries `enc`.
+// A replay is seen as long as the session is in that cache; after a restart it is opened once more, which is why requests are idempotent.
 import { sameBytes, toHex } from "../base/bytes.ts";
 import { after, type Duration, type Instant, milliseconds } from "../base/time.ts";
 import type { Entropy } from "../ports/entropy.ts";

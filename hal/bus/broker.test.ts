@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { type EventEmitter, once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { connect, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import type { HalError } from "../../core/ports/errors.ts";
 import { systemClock } from "../clock/system.ts";
@@ -16,6 +16,14 @@ import { within } from "./contract.ts";
 import { MqttBuses, type MqttOptions } from "./mqtt.ts";
 
 const HOST = "127.0.0.1";
+
+const folder = mkdtempSync(join(tmpdir(), "sealcast-tls-"));
+const [keyFile, certFile] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+const made = spawnSync("openssl", [
+  ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"],
+  ...["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", keyFile, "-out", certFile],
+]);
+after(() => rmSync(folder, { recursive: true }));
 const ROLES = new Map([
   ["box-1", "settop"],
   ["box-2", "settop"],
@@ -233,24 +241,41 @@ test("an address that is not this machine's, and a certificate that is none, are
   });
 });
 
+test("closing towards a broker that never answers takes at most half a second", async () => {
+  const silent = createServer();
+  silent.listen(0, HOST);
+  await once(silent, "listening");
+  const port = (silent.address() as AddressInfo).port;
+  const buses = new MqttBuses({ url: `mqtt://${HOST}:${port}` }, systemClock, new SeededEntropy(1));
+  const listener = { message: () => {}, up: () => {}, down: () => {} };
+  const bus = buses.connect({ clientId: "box-1", filters: [] }, listener);
+  const [socket] = (await once(silent, "connection")) as [Socket];
+  socket.resume();
+  const gone = closed(socket);
+  await within(500, bus.close());
+  await within(500, gone);
+  silent.close();
+});
+
+test("a broker closes although somebody is still shaking hands", {
+  skip: made.status !== 0 && "openssl is not installed",
+}, async () => {
+  const tls = { key: readFileSync(keyFile, "utf8"), cert: readFileSync(certFile, "utf8") };
+  const broker = await Broker.start({ listeners: [{ host: HOST, port: 0, tls }], authenticate });
+  const socket = await raw(broker.ports[0] ?? 0);
+  await within(1000, Promise.all([broker.close(), closed(socket)]));
+});
+
 test("no broker at all is bus.unreachable, and says where", async () => {
   const error = await within(8000, downError({ url: `mqtt://${HOST}:1` }, "box-1"));
   assert.equal(error.code, "bus.unreachable");
   assert.match(error.message, /127\.0\.0\.1:1/);
 });
 
-const folder = mkdtempSync(join(tmpdir(), "sealcast-tls-"));
-const [keyFile, certFile] = [join(folder, "key.pem"), join(folder, "cert.pem")];
-const made = spawnSync("openssl", [
-  ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"],
-  ...["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", keyFile, "-out", certFile],
-]);
-
 test("over TLS a client gets in when it trusts the broker's certificate, and says so when it does not", {
   skip: made.status !== 0 && "openssl is not installed",
 }, async () => {
   const [key, cert] = [readFileSync(keyFile, "utf8"), readFileSync(certFile, "utf8")];
-  rmSync(folder, { recursive: true });
   const broker = await Broker.start({ listeners: [{ host: HOST, port: 0, tls: { key, cert } }], authenticate });
   try {
     const options = { url: `mqtts://${HOST}:${broker.ports[0]}`, password: "right" };

@@ -135,6 +135,7 @@ export class Broker {
   async #listen(options: BrokerListenerOptions): Promise<void> {
     const server = this.#createServer(options);
     server.maxConnections = this.#limits.connections;
+    server.on("connection", (socket: Socket) => this.#track(socket));
     server.on("drop", () => this.drops.count("broker.full"));
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(error, options)));
@@ -150,17 +151,21 @@ export class Broker {
     // Without noDelay every answer waits 40 ms for the client's delayed acknowledgement.
     if (tls === undefined) return createServer({ noDelay: true }, (socket) => this.#accept(socket));
     const mutual = tls.ca === undefined ? {} : { ca: tls.ca, requestCert: true, rejectUnauthorized: true };
-    const { cert, key } = tls;
+    const own = { cert: tls.cert, key: tls.key, handshakeTimeout: this.#limits.connectTimeout, noDelay: true };
     try {
-      return createTlsServer({ cert, key, ...mutual, noDelay: true }, (socket) => this.#accept(socket));
+      return createTlsServer({ ...own, ...mutual }, (socket) => this.#accept(socket));
     } catch (cause) {
       throw new HalError("broker.tls", "the broker's certificate or key cannot be used", { cause });
     }
   }
 
-  #accept(socket: Socket): void {
+  /** From the first octet on, TLS handshakes included. */
+  #track(socket: Socket): void {
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
+  }
+
+  #accept(socket: Socket): void {
     this.#guardReading(socket);
     this.#guardWriting(socket);
     this.#aedes.handle(socket);

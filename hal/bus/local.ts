@@ -4,7 +4,7 @@ import type { Bus, BusConnector, BusListener, BusOptions } from "../../core/port
 
 type Deliver = (packet: AedesPublishPacket, done: () => void) => void;
 
-/** Trusted: whoever holds it may use every topic. Its will is published when the broker closes first. */
+/** Trusted: whoever holds it may use every topic. It lives and dies with the broker, so it leaves no will. */
 export class LocalBuses implements BusConnector {
   readonly #broker: Aedes;
 

@@ -21,7 +21,7 @@ export interface MqttOptions {
 
 const KEEPALIVE = 20;
 const CONNECT_TIMEOUT = 10_000;
-const CLOSE_TIMEOUT = 450;
+const CLOSE_TIMEOUT = 400;
 /** Octets that may wait in the socket; beyond, publishes are dropped and counted. */
 const BACKLOG = 1024 * 1024;
 /** The first attempt to reconnect comes after 0.25 to 0.75 s, later ones within a span that doubles up to 30 s. */
@@ -119,9 +119,15 @@ class MqttBus implements Bus {
     const client = this.#client;
     this.#client = undefined;
     if (client === undefined) return;
+    if (!client.connected) {
+      // `end` would say that it is done and leave the socket open until the connect timeout.
+      client.end(true);
+      return;
+    }
     await new Promise<void>((resolve) => {
-      const late = this.#powers.clock.alarm(after(this.#powers.clock.now(), milliseconds(CLOSE_TIMEOUT)), () => {
-        client.end(true);
+      const late = this.#after(CLOSE_TIMEOUT, () => {
+        // Towards a broker that does not answer, `end` waits for ever and does not hear a second one.
+        client.stream.destroy();
         resolve();
       });
       client.end(false, {}, () => {
@@ -145,20 +151,27 @@ class MqttBus implements Bus {
     client.on("close", () => this.#lost(client));
   }
 
-  /** Only now can answers arrive, so only now the bus is up. */
+  /** Only when all filters are acknowledged can answers arrive, so only then the bus is up. */
   async #subscribeAll(client: MqttClient): Promise<void> {
+    const late = this.#after(CONNECT_TIMEOUT, () => this.#giveUp(client, new Error("no SUBACK in time")));
     try {
       await Promise.all([...this.#filters].map((filter) => this.#subscribeOne(client, filter)));
     } catch (error) {
-      if (error instanceof Error) this.#lastError = error;
-      client.end(true);
-      this.#lost(client);
+      this.#giveUp(client, error);
       return;
+    } finally {
+      late.cancel();
     }
     if (client !== this.#client || !client.connected) return;
     this.#connected = true;
     this.#failures = 0;
     this.#listener.up();
+  }
+
+  #giveUp(client: MqttClient, error: unknown): void {
+    if (error instanceof Error) this.#lastError ??= error;
+    client.end(true);
+    this.#lost(client);
   }
 
   /** Rejects when the connection broke, and when the broker refuses a filter that `connect` was given. */
@@ -184,8 +197,12 @@ class MqttBus implements Bus {
     this.#connected = false;
     client.end(true);
     this.#listener.down(downError(this.#url, this.#lastError));
+    this.#alarm = this.#after(this.#wait(), () => this.#open());
+  }
+
+  #after(ms: number, what: () => void): Alarm {
     const { clock } = this.#powers;
-    this.#alarm = clock.alarm(after(clock.now(), milliseconds(this.#wait())), () => this.#open());
+    return clock.alarm(after(clock.now(), milliseconds(ms)), what);
   }
 
   #wait(): number {
