@@ -66,7 +66,7 @@ export class MembershipReporter implements Machine<ReporterEvent, ReporterEffect
       case "answer": {
         const matched = this.#requester.receive(now, event.from, event.message);
         if (typeof matched === "string") return [{ kind: "drop", reason: matched }];
-        if (this.#queue.length > 0) this.#sendAt ??= now;
+        if (this.#queue.length >= BATCH) this.#sendAt = now;
         return [];
       }
       case "up":

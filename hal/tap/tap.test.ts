@@ -25,7 +25,9 @@ class Ear implements TapListener {
 
   frame(frame: Uint8Array): void {
     const checked = checkFrame(frame);
-    this.log.push(typeof checked === "string" ? checked : toHex(checked.packet.subarray(24, 32)));
+    const message = typeof checked === "string" ? checked : toHex(checked.packet.subarray(24, 32));
+    // The kernel of the peer reports the groups that its IGMP socket joined.
+    if (!message.startsWith("22")) this.log.push(message);
   }
 
   interrupted(error: HalError): void {

@@ -1,0 +1,295 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { address, formatIpv4, type Ipv4 } from "../base/ipv4.ts";
+import { after, type Instant, instant, seconds } from "../base/time.ts";
+import { OLDER_LENGTH, writeOlder } from "../igmp/older.ts";
+import { checkPacket } from "../igmp/packet.ts";
+import { queryLength, writeQuery } from "../igmp/query.ts";
+import { type ReportRecord, recordsOf, reportLength, writeReport } from "../igmp/report.ts";
+import type { RouterEffect, RouterEvent, RouterOptions } from "./options.ts";
+import { Router } from "./router.ts";
+
+const SOURCE = address("10.1.0.2");
+const GROUP = address("239.255.77.1");
+const [A, B] = [address("10.2.0.11"), address("10.2.0.12")];
+const entropy = { bytes: (n: number) => new Uint8Array(n), below: (limit: number) => limit / 2 };
+
+/** A router on a clock that the test moves, and everything it said, one line an effect. */
+class Bench {
+  readonly router: Router;
+  readonly log: string[] = [];
+  now: Instant = instant(0);
+
+  constructor(options: Partial<RouterOptions> = {}) {
+    this.router = new Router(
+      { upstream: { name: "up" }, downstreams: [{ name: "lan" }, { name: "wifi" }], ...options },
+      entropy,
+    );
+    this.link("up", "10.1.0.1");
+    this.link("lan", "10.2.0.1");
+    this.link("wifi", "10.3.0.1");
+  }
+
+  feed(event: RouterEvent): readonly string[] {
+    return this.#note(this.router.receive(this.now, event));
+  }
+
+  link(name: string, text: string | undefined): readonly string[] {
+    return this.feed({ kind: "link", name, address: text === undefined ? undefined : address(text) });
+  }
+
+  /** Lets time pass, doing what falls due. */
+  pass(span: number): readonly string[] {
+    const end = after(this.now, seconds(span));
+    const lines: string[] = [];
+    for (let due = this.router.nextDeadline(); due !== undefined && due <= end; due = this.router.nextDeadline()) {
+      this.now = due;
+      lines.push(...this.#note(this.router.poll(due)));
+    }
+    this.now = end;
+    return lines;
+  }
+
+  says(name: string, host: Ipv4, ...records: ReportRecord[]): readonly string[] {
+    return this.feed({
+      kind: "packet",
+      name,
+      bytes: writeReport(new Uint8Array(reportLength(records)), host, records),
+    });
+  }
+
+  join(name: string, host: Ipv4, group = GROUP): readonly string[] {
+    return this.says(name, host, { type: "to-ex", group, sources: [] });
+  }
+
+  leave(name: string, host: Ipv4, group = GROUP): readonly string[] {
+    return this.says(name, host, { type: "to-in", group, sources: [] });
+  }
+
+  stream(inbound = "up", group = GROUP, source = SOURCE): readonly string[] {
+    return this.feed({ kind: "no-route", source, group, inbound });
+  }
+
+  #note(effects: readonly RouterEffect[]): string[] {
+    const lines = effects.flatMap(line);
+    this.log.push(...lines);
+    return lines;
+  }
+}
+
+/** Effects that these tests are about; queries and statistics are left out. */
+function line(effect: RouterEffect): string[] {
+  switch (effect.kind) {
+    case "route":
+      return [
+        `route ${formatIpv4(effect.route.group)} ${effect.route.inbound} > ${effect.route.outbound.join(" ") || "-"}`,
+      ];
+    case "unroute":
+      return [`unroute ${formatIpv4(effect.group)}`];
+    case "delivery":
+      return [`${effect.number} ${effect.name}`];
+    case "joined":
+    case "left":
+      return [`${effect.number ?? effect.kind} ${effect.name} ${formatIpv4(effect.membership.host.address)}`];
+    case "send":
+      return effect.name === "up" ? upstreamReport(effect.packet) : [];
+    case "drop":
+      return [`drop ${effect.name} ${effect.reason}`];
+    case "count-routes":
+      return ["count"];
+    default:
+      return [];
+  }
+}
+
+function upstreamReport(bytes: Uint8Array): string[] {
+  const packet = checkPacket(bytes);
+  if (typeof packet === "string") return [packet];
+  if (packet.kind !== "v3Report") return [`up ${packet.kind}`];
+  return Array.from(recordsOf(packet), ({ type, group, sources }) =>
+    [`up ${type}`, formatIpv4(group), ...sources.map(formatIpv4)].join(" "),
+  );
+}
+
+test("71 asks upstream; the stream that comes is delivered (72) where it was asked for", () => {
+  const bench = new Bench();
+  assert.deepEqual(
+    bench.join("lan", A),
+    ["71 lan 10.2.0.11", "up to-ex 239.255.77.1"].sort((a, b) => a.localeCompare(b)),
+  );
+  assert.deepEqual(bench.stream(), ["route 239.255.77.1 up > lan", "72 lan"]);
+});
+
+test("a stream that nobody wants gets a negative route, and the first join opens it", () => {
+  const bench = new Bench();
+  assert.deepEqual(bench.stream(), ["route 239.255.77.1 up > -"]);
+  assert.ok(bench.join("wifi", A).includes("72 wifi"));
+  assert.deepEqual(
+    bench.router.routes().map(({ outbound }) => outbound),
+    [["wifi"]],
+  );
+});
+
+test("viewer B keeps the stream when A leaves: the route is not touched while B answers", () => {
+  const bench = new Bench();
+  bench.join("lan", A);
+  bench.join("lan", B);
+  bench.stream();
+  assert.deepEqual(bench.leave("lan", A), ["81 lan 10.2.0.11"]);
+  bench.says("lan", B, { type: "is-ex", group: GROUP, sources: [] });
+  const later = bench.pass(10);
+  assert.deepEqual(
+    later.filter((text) => !text.startsWith("up ")),
+    [],
+  );
+  assert.deepEqual(
+    bench.router.routes().map(({ outbound }) => outbound),
+    [["lan"]],
+  );
+});
+
+test("the last 81 ends delivery (82) after the last member query time, and the wish upstream", () => {
+  const bench = new Bench();
+  bench.join("lan", A);
+  bench.stream();
+  bench.pass(5);
+  bench.leave("lan", A);
+  assert.deepEqual(bench.pass(1.9), []);
+  const ended = bench.pass(0.2);
+  assert.ok(ended.includes("82 lan") && ended.includes("up to-in 239.255.77.1"), ended.join());
+});
+
+test("a source-specific member gets its source only, and a second source is asked for upstream", () => {
+  const bench = new Bench();
+  const group = address("232.1.1.1");
+  const other = address("10.1.0.3");
+  bench.says("lan", A, { type: "allow", group, sources: [SOURCE] });
+  bench.stream("up", group, other);
+  bench.stream("up", group, SOURCE);
+  assert.deepEqual(
+    bench.router.routes().map(({ outbound }) => outbound),
+    [[], ["lan"]],
+  );
+  const lines = bench.says("lan", B, { type: "allow", group, sources: [other] });
+  assert.ok(lines.includes("72 lan"), lines.join());
+  assert.match(lines.join("\n"), /^up allow 232\.1\.1\.1.* 10\.1\.0\.3$/m);
+});
+
+test("RFC 4605 4.2: what comes from below goes upstream, to the other side when asked for, never back", () => {
+  const bench = new Bench();
+  bench.join("lan", A);
+  bench.join("wifi", B);
+  assert.deepEqual(bench.stream("lan", GROUP, A), ["route 239.255.77.1 lan > up wifi", "72 up", "72 wifi"]);
+});
+
+test("RFC 4605 4.2: nothing is forwarded downstream where another router is the querier", () => {
+  const bench = new Bench();
+  bench.join("lan", A);
+  bench.stream();
+  const query = {
+    version: 3,
+    group: address("0.0.0.0"),
+    sources: [],
+    maxResponse: seconds(10),
+    suppress: false,
+    robustness: 2,
+    queryInterval: seconds(125),
+  } as const;
+  const bytes = writeQuery(new Uint8Array(queryLength(query)), address("10.2.0.0"), query);
+  const lines = bench.feed({ kind: "packet", name: "lan", bytes });
+  assert.deepEqual(lines, ["route 239.255.77.1 up > -", "82 lan"]);
+});
+
+test("link-local groups are never routed (RFC 5771 section 4)", () => {
+  const bench = new Bench();
+  bench.join("lan", A, address("224.0.0.251"));
+  assert.deepEqual(bench.stream("lan", address("224.0.0.251"), A), ["route 224.0.0.251 lan > -"]);
+});
+
+test("a downstream that goes down ends its deliveries and wishes; when it is back it asks at once", () => {
+  const bench = new Bench();
+  bench.join("lan", A);
+  bench.stream();
+  bench.pass(5);
+  const down = bench.link("lan", undefined);
+  assert.ok(down.includes("82 lan") && down.includes("left lan 10.2.0.11"), down.join());
+  assert.ok(down.includes("up to-in 239.255.77.1"));
+  bench.link("lan", "10.2.0.1");
+  assert.ok(bench.join("lan", A).includes("72 lan"));
+});
+
+test("an upstream that goes down takes its routes; back with another address it reports everything again", () => {
+  const bench = new Bench();
+  bench.join("lan", A);
+  bench.stream();
+  assert.deepEqual(bench.link("up", undefined), ["unroute 239.255.77.1", "82 lan"]);
+  assert.deepEqual(bench.link("up", "10.9.0.1"), ["up to-ex 239.255.77.1"]);
+  assert.deepEqual(bench.stream(), ["route 239.255.77.1 up > lan", "72 lan"]);
+});
+
+test("a denied group is not asked for upstream, not delivered, and the drop is named", () => {
+  const deny = [{ group: address("239.255.0.0"), length: 16 }];
+  const bench = new Bench({ downstreams: [{ name: "lan", deny }, { name: "wifi" }] });
+  const lines = bench.join("lan", A);
+  assert.ok(lines.includes("drop lan router.group-denied"));
+  assert.equal(
+    lines.some((text) => text.startsWith("up ")),
+    false,
+  );
+  assert.deepEqual(bench.stream(), ["route 239.255.77.1 up > -"]);
+});
+
+test("only allowed groups are received where a list of them is given", () => {
+  const allow = [{ group: address("239.1.0.0"), length: 16 }];
+  const bench = new Bench({ downstreams: [{ name: "lan", allow }] });
+  assert.ok(bench.join("lan", A).includes("drop lan router.group-denied"));
+  assert.ok(bench.join("lan", A, address("239.1.2.3")).includes("up to-ex 239.1.2.3"));
+});
+
+test("a route without traffic is taken out after the idle time, one with traffic stays", () => {
+  const bench = new Bench({ idle: seconds(60) });
+  bench.join("lan", A);
+  bench.stream();
+  assert.ok(bench.pass(31).includes("count"));
+  const use = (packets: number) =>
+    bench.feed({ kind: "use", uses: [{ source: SOURCE, group: GROUP, packets, bytes: 0 }] });
+  assert.deepEqual(use(10), []);
+  bench.pass(59);
+  assert.deepEqual(use(20), []);
+  bench.pass(59);
+  assert.deepEqual(use(20), []);
+  bench.pass(2);
+  assert.deepEqual(use(20), ["unroute 239.255.77.1", "82 lan"]);
+  assert.equal(bench.pass(60).includes("count"), false, "without routes nothing is counted");
+});
+
+test("routes are limited, and the drop is named", () => {
+  const bench = new Bench({ maxRoutes: 1 });
+  bench.stream();
+  assert.deepEqual(bench.stream("up", address("239.255.77.2")), ["drop up router.too-many-routes"]);
+});
+
+test("what comes from an interface that is not configured is dropped by name", () => {
+  const bench = new Bench();
+  assert.deepEqual(bench.stream("eth9"), ["drop eth9 router.unknown-interface"]);
+  assert.deepEqual(bench.join("eth9", A), ["drop eth9 router.unknown-interface"]);
+});
+
+test("traffic that comes in where it goes out is dropped by name and changes no route", () => {
+  const bench = new Bench();
+  bench.join("lan", A);
+  bench.stream();
+  const lines = bench.feed({ kind: "wrong-interface", source: SOURCE, group: GROUP, inbound: "lan" });
+  assert.deepEqual(lines, ["drop lan router.wrong-interface"]);
+});
+
+test("a v2 host joins and leaves, and the upstream hears v3", () => {
+  const bench = new Bench();
+  const older = (kind: "v2Report" | "leave") =>
+    bench.feed({ kind: "packet", name: "lan", bytes: writeOlder(new Uint8Array(OLDER_LENGTH), A, kind, GROUP) });
+  assert.ok(older("v2Report").includes("up to-ex 239.255.77.1"));
+  bench.stream();
+  bench.pass(5);
+  assert.ok(older("leave").includes("81 lan 10.2.0.11"));
+  assert.ok(bench.pass(3).includes("82 lan"));
+});
