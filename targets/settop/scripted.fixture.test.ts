@@ -90,11 +90,10 @@ export class World {
       });
   }
 
-  /** The set-top starts, or starts again. */
-  async start(more: Partial<SettopConfig> = {}): Promise<SettopService> {
+  config(more: Partial<SettopConfig> = {}): SettopConfig {
     const { publicKey } = this.#keys.x25519;
     const noticeKey = this.#keys.ed25519?.publicKey ?? new Uint8Array(32);
-    const config: SettopConfig = {
+    return {
       id: "box-1",
       log: { level: "silent", format: "json" },
       broker: { url: "mqtt://simulated", protocolVersion: 4 },
@@ -112,7 +111,11 @@ export class World {
       linger: seconds(2),
       ...more,
     };
-    const service = await SettopService.start(config, {
+  }
+
+  /** The set-top starts, or starts again. */
+  async start(more: Partial<SettopConfig> = {}): Promise<SettopService> {
+    const service = await SettopService.start(this.config(more), {
       clock: this.clock,
       entropy: this.entropy,
       datagrams: this.#settopDatagrams,

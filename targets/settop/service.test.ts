@@ -272,6 +272,32 @@ test("commands say why they were not done", async () => {
   assert.equal(world.stops.length, 2);
 });
 
+test("a reload keeps what is viewed, even when somebody has zapped away from `tune`, and begins what is new there", async () => {
+  const world = new World();
+  world.begin(1);
+  const channels = [1, 2, 3].map((n) => ({ id: `c${n}`, group: (0xefff4d00 + n) as never, port: 5004 }));
+  const config = { channels, tune: ["c1"] };
+  const service = await world.start(config);
+  assert.equal(service.zap("c2", undefined), undefined);
+  const reload = (tune: readonly string[], some = channels): Promise<void> =>
+    service.reload({ ...world.config(config), tune, channels: some });
+  await reload(["c1"]);
+  assert.deepEqual(
+    statusOf(service).channels.map(({ channel }) => channel),
+    ["c2"],
+  );
+  await reload(["c1", "c3"]);
+  assert.deepEqual(
+    statusOf(service).channels.map(({ channel }) => channel),
+    ["c2", "c3"],
+  );
+  await reload(["c1", "c3"], channels.slice(2));
+  assert.deepEqual(
+    statusOf(service).channels.map(({ channel }) => channel),
+    ["c3"],
+  );
+});
+
 test("forged, foreign and truncated datagrams are dropped by name and never come out", async () => {
   const world = new World();
   const service = await watchOver(world, 1);

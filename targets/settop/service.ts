@@ -125,12 +125,21 @@ export class SettopService {
     return undefined;
   }
 
-  /** Channels and outputs; viewings of channels that stay go on. Rejects with HalError when an output cannot be opened. */
+  /**
+   * Channels and outputs; viewings of channels that stay go on, and channels that are new in `tune` begin. Rejects with HalError when
+   * an output cannot be opened.
+   */
   async reload(config: SettopConfig): Promise<void> {
+    const before = this.#config;
     await this.#openOutputs(config);
     this.#config = config;
+    if (rootsOf(before) !== rootsOf(config))
+      this.#powers.log.warn("id, identity, broker, keyServer and journal change only by a restart");
     this.#runner.feed({ kind: "channels", channels: channelsOf(config) });
-    for (const channel of config.tune) if (!this.#screens.has(channel)) this.#runner.feed({ kind: "tune", channel });
+    for (const channel of config.tune) {
+      const refusal = before.tune.includes(channel) ? undefined : this.tune(channel);
+      if (refusal !== undefined) this.#powers.log.warn({ channel }, refusal);
+    }
   }
 
   /** Leaves all groups, sends the stops and waits a moment for their acknowledgement; outputs get what is queued. */
@@ -286,6 +295,10 @@ export class SettopService {
     return { channel: viewing.channel, viewing, dark: whyNoPicture(link, viewing, stream), ...stream };
   }
 }
+
+/** What is fixed while the process runs. */
+const rootsOf = ({ id, identity, broker, keyServer, journal }: SettopConfig): string =>
+  JSON.stringify([id, identity, broker, keyServer.id, [...keyServer.publicKey], [...keyServer.noticeKey], journal]);
 
 const channelsOf = (config: SettopConfig): readonly Channel[] => config.channels.map(toChannel);
 
