@@ -7,6 +7,7 @@ import { lengthsOf } from "../stream/suites.ts";
 import type { EpochClock } from "./epoch-clock.ts";
 import type { ChannelDrop, ChannelEffect, ChannelOptions } from "./events.ts";
 import { onlySends } from "./sends.ts";
+import { startOf } from "./start-position.ts";
 
 /** A headend that may not serve the channel asks again after this: the operator may have corrected it. */
 const NOT_AUTHORISED_WAIT = seconds(30);
@@ -87,6 +88,7 @@ export class OfferedEpochs {
       id: newRequestId(this.#entropy),
       parameters: this.#options.parameters,
       ...(last === undefined ? {} : { last }),
+      ...startOf(this.#options, this.#clock),
     } as const;
     return onlySends(this.#requester.ask(now, { to: this.#options.keyServer, message, key: PENDING }));
   }

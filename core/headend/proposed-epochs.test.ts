@@ -183,6 +183,15 @@ test("the position is reported every second from the first switch on, with the t
   ]);
 });
 
+test("a proposal of a headend that starts says where the stream will begin; later ones leave that to the reports", () => {
+  const rig = new Rig("headend");
+  rig.run(minutes(2));
+  assert.deepEqual(
+    rig.of("epoch.proposal").map((p) => p.position),
+    [{ roc: 3, seq: 9 }, undefined, undefined],
+  );
+});
+
 test("a machine that slept for hours switches once and goes on from there: no burst of missed epochs", () => {
   const rig = new Rig("headend");
   rig.runUntil(instant(57_000));

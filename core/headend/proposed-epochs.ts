@@ -10,6 +10,7 @@ import { lengthsOf } from "../stream/suites.ts";
 import type { EpochClock } from "./epoch-clock.ts";
 import type { ChannelDrop, ChannelEffect, ChannelOptions } from "./events.ts";
 import { onlySends } from "./sends.ts";
+import { startOf } from "./start-position.ts";
 
 const LAST_EPOCH = 0xffff_ffff;
 /** A headend that may not serve the channel asks again after this: the operator may have corrected it. */
@@ -112,7 +113,14 @@ export class ProposedEpochs {
     const { parameters, keyServer } = this.#options;
     const key = this.#makeKey(this.#last);
     this.#proposal = { id, key, switchIn };
-    const message = { type: "epoch.proposal", id, parameters, key, switchIn } as const;
+    const message = {
+      type: "epoch.proposal",
+      id,
+      parameters,
+      key,
+      switchIn,
+      ...startOf(this.#options, this.#clock),
+    } as const;
     return onlySends(this.#requester.ask(now, { to: keyServer, message, key: PENDING }));
   }
 

@@ -45,10 +45,13 @@ interface Offer extends Repeated {
 }
 
 interface Report {
+  readonly current: number;
+}
+
+interface Place {
   readonly at: Instant;
   readonly roc: number;
   readonly seq: number;
-  readonly current: number;
 }
 
 export interface ChannelPowers {
@@ -65,6 +68,8 @@ export class ChannelKeys {
   #offer: Offer | undefined;
   #demand: Repeated | undefined;
   #report: Report | undefined;
+  /** Where the stream is, by the newest report, or by the first word of a headend that has just started. */
+  #place: Place | undefined;
   #eraseAt: Instant | undefined;
   #makeNotBefore: Instant | undefined;
 
@@ -86,8 +91,8 @@ export class ChannelKeys {
   }
 
   position(now: Instant): Position | undefined {
-    if (this.#report === undefined) return undefined;
-    const { roc, seq, at } = this.#report;
+    if (this.#place === undefined) return undefined;
+    const { roc, seq, at } = this.#place;
     return { roc, seq, age: span(now - at) };
   }
 
@@ -120,6 +125,7 @@ export class ChannelKeys {
     const added: EpochRow = { channel: row.channel, epoch, masterKey, masterSalt, state: "announced", switchAt };
     const next = withEpoch({ row, epochs: this.#kept?.epochs ?? [] }, added, this.#inUse(now));
     return this.#change(next, (later) => {
+      this.#begins(later, proposal.position);
       return [this.#reply(from, request, accepted), this.#notice(later, later + switchIn)];
     });
   }
@@ -128,6 +134,7 @@ export class ChannelKeys {
   want(now: Instant, from: Peer, wanted: MessageOf<"epoch.wanted">, request: Request | undefined): ChannelResult {
     const { id, parameters, last } = wanted;
     if (this.#commit !== undefined) return "keys.committing";
+    this.#begins(now, wanted.position);
     const row = rowOf(parameters, from.id, "keyserver", this.#kept?.row);
     const lastEpoch = Math.max(row.lastEpoch, last ?? 0);
     const switchIn = last === undefined ? milliseconds(0) : leadOf(row);
@@ -161,7 +168,8 @@ export class ChannelKeys {
     if (this.#kept === undefined) return "keys.channel-unknown";
     if (ssrc !== this.#kept.row.ssrc || !this.#kept.epochs.some(({ epoch }) => epoch === current))
       return "keys.epoch-unknown";
-    this.#report = { at: now, roc, seq, current };
+    this.#report = { current };
+    this.#place = { at: now, roc, seq };
     if (this.#eraseAt === undefined && this.#kept.epochs.some(({ epoch }) => epoch < current))
       this.#eraseAt = after(now, milliseconds(this.#kept.row.overlap));
     return [];
@@ -210,6 +218,10 @@ export class ChannelKeys {
   nextDeadline(): Instant | undefined {
     if (this.#kept === undefined || this.#commit !== undefined) return undefined;
     return earliest([this.#demandAt(), this.#offerAt(), this.#renewAt(), this.#eraseAt]);
+  }
+
+  #begins(at: Instant, position: { readonly roc: number; readonly seq: number } | undefined): void {
+    if (position !== undefined) this.#place = { at, ...position };
   }
 
   #unix(at: Instant): UnixTime {
