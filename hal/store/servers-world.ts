@@ -48,7 +48,7 @@ interface Device {
   revokedAt?: number;
 }
 
-const LETTERS = 64;
+const LETTERS = 20;
 
 export class ServersWorld {
   readonly clock = new SimulatedClock();
@@ -97,7 +97,7 @@ export class ServersWorld {
     else if (roll < 70) this.#commitReception();
     else if (roll < 82) this.#deviceActs(this.#pick(this.devices));
     else if (roll < 92) this.#headendActs(this.#pick(CHANNELS));
-    else if (roll < 99 || this.#calm) this.#pass(this.#dice.below(400));
+    else if (roll < 99 || this.#calm) this.#pass(this.#dice.below(160));
     else this.#disturb();
   }
 
@@ -300,14 +300,14 @@ export class ServersWorld {
     const roll = this.#dice.below(10);
     if (roll < 2) this.#restartKeys();
     else if (roll < 4) this.#restartReception();
-    else if (roll < 5) this.#pass(20_000);
-    else if (roll < 6) this.#revoke(this.#pick(this.devices));
+    else if (roll < 4.5) this.#pass(20_000);
+    else if (roll < 8) this.#revoke(this.#pick(this.devices));
     else this.#feedKeys({ kind: "rekey", channel: this.#pick(CHANNELS) });
   }
 
   #revoke(device: Device): void {
     const active = this.devices.filter(({ revokedAt }) => revokedAt === undefined).length;
-    if (device.revokedAt !== undefined || active <= 2) return;
+    if (device.revokedAt !== undefined || active <= 4) return;
     const now = this.clock.unix(this.#now());
     const what = { device: device.peer.id, keyservers: [KEYS.id], heldSince: (now - 3_600_000) as typeof now };
     const store = new MemoryStore(this.#receptionDisk);
@@ -329,7 +329,7 @@ export class ServersWorld {
   #deviceActs(device: Device): void {
     const roll = this.#dice.below(10);
     const waiting = [...device.stopping.values()];
-    if (waiting.length > 0 && (roll < 4 || this.#calm)) {
+    if (waiting.length > 0 && (roll < 2 || this.#calm)) {
       this.#sendStop(device, this.#pick(waiting));
       return;
     }
