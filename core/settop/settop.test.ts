@@ -324,7 +324,7 @@ test("never more than three epochs: a fourth pushes out the oldest that the gran
   rig.kinds();
   rig.feed({ kind: "answer", message: grant(rig.lastRequest(), [7, 8]) });
   assert.deepEqual(viewing(rig).epochs, [6, 7, 8]);
-  assert.deepEqual(rig.kinds(), ["retire", "install"]);
+  assert.deepEqual(rig.kinds(), ["retire", "position", "install"]);
 });
 
 test("before refreshWithin runs out the device shows that it is there: refresh", () => {

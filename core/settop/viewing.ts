@@ -326,7 +326,8 @@ export class Viewing {
     }
     const { installed, dropped } = this.#held.grant(grant.epochs.map((key) => key.epoch));
     for (const epoch of dropped) effects.push({ kind: "retire", channel, epoch });
-    if (this.#needsPosition && grant.position !== undefined) {
+    // Always: to a receiver that is where the sender says it changes nothing, and a headend that started again is far ahead.
+    if (grant.position !== undefined) {
       effects.push({ kind: "position", channel, position: grant.position });
       this.#needsPosition = false;
     }
