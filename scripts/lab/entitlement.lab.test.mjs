@@ -103,8 +103,10 @@ describe("entitlement", () => {
 
   scenario("viewer B's picture does not freeze because viewer A behind the same router leaves", async () => {
     const [leaving, staying] = [await system.settop("settop11"), await system.settop("settop13")];
+    const before = await system.messages();
     await Promise.all([leaving.start(), staying.start()]);
     await Promise.all([leaving.playing(), staying.playing()]);
+    await system.counted([71], before, 2);
     const link = await system.run.capture(system.places.settop13, "eth0", FILTER);
     await leaving.stop();
     await observe(LAST_MEMBER_TIME + 2000);

@@ -33,14 +33,20 @@ export class Operator {
   }
 
   /**
-   * A listing as the command line prints it.
+   * What the command line prints for a person.
+   * @param {...string} words
+   */
+  table(...words) {
+    return command(process.execPath, [bundle(this.#office.target), "--config", this.#office.file, ...words]);
+  }
+
+  /**
+   * A listing as the command line prints it for a program.
    * @param {...string} words
    * @returns {Record<string, any>[]}
    */
   show(...words) {
-    return JSON.parse(
-      command(process.execPath, [bundle(this.#office.target), "--config", this.#office.file, ...words, "--json"]),
-    );
+    return JSON.parse(this.table(...words, "--json"));
   }
 
   /** @param {{ id: string }[]} channels */

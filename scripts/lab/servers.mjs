@@ -1,5 +1,5 @@
 // Key server 51 and reception server 52: in one process with its own broker (`control`), or apart with Mosquitto between them.
-import { startMosquitto } from "./broker.mjs";
+import { Mosquitto } from "./broker.mjs";
 import { bundle, keygen, Service } from "./bundle.mjs";
 import { command } from "./command.mjs";
 import * as configuration from "./configuration.mjs";
@@ -7,7 +7,7 @@ import { Operator } from "./operator.mjs";
 
 /**
  * @typedef {import("./configuration.mjs").PublicIdentity} PublicIdentity
- * @typedef {{ keyServer: PublicIdentity, reception: PublicIdentity, services: Service[], operator: Operator }} Servers
+ * @typedef {{ keyServer: PublicIdentity, reception: PublicIdentity, services: Service[], operator: Operator, broker?: Mosquitto }} Servers
  *   `services`: every process that counts messages
  */
 
@@ -39,7 +39,8 @@ async function startControl({ run, places, layout }) {
 
 /** @param {import("./system.mjs").System} system */
 async function startApart({ run, places, layout, url, headendKeys }) {
-  await startMosquitto(run, places.control, { address: layout.brokerAddress, port: layout.brokerPort });
+  const where = { address: layout.brokerAddress, port: layout.brokerPort };
+  const broker = await new Mosquitto(run, places.control, where).start();
   const identity = (/** @type {string} */ name) => run.path("keys", `${name}.json`);
   const keyServer = keygen("keyserver", "key-server", identity("key-server"));
   const reception = keygen("reception", "reception-server", identity("reception-server"));
@@ -57,5 +58,5 @@ async function startApart({ run, places, layout, url, headendKeys }) {
     config: configuration.keyserver({ ...common, identity: identity("key-server"), reception, headend: headendKeys }),
   });
   await Promise.all([office.start(), keys.start()]);
-  return { keyServer, reception, services: [keys, office], operator: new Operator(office) };
+  return { keyServer, reception, services: [keys, office], operator: new Operator(office), broker };
 }

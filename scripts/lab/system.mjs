@@ -174,15 +174,16 @@ export class System {
   }
 
   /**
-   * Resolves when each of these messages has been counted more often than before.
+   * Resolves when each of these messages has been counted more often than before. A tap may need the repetition of a report.
    * @param {number[]} numbers
    * @param {import("./messages.mjs").Counts} before
+   * @param {number} [times] how much more often
    */
-  async counted(numbers, before) {
+  async counted(numbers, before, times = 1) {
     let missing = numbers;
     const none = async () => {
       const counts = await this.messages();
-      missing = numbers.filter((number) => (counts[number] ?? 0) <= (before[number] ?? 0));
+      missing = numbers.filter((number) => (counts[number] ?? 0) < (before[number] ?? 0) + times);
       return missing.length === 0 ? true : undefined;
     };
     try {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { startMosquitto } from "./broker.mjs";
+import { Mosquitto } from "./broker.mjs";
 import { isJoin, isLeave } from "./capture.mjs";
 import { command } from "./command.mjs";
 import { sweep } from "./network.mjs";
@@ -23,10 +23,10 @@ before(() => {
 after(() => run.close());
 
 test("a message from the headend reaches a set-top through a broker in the core", async () => {
-  const broker = await startMosquitto(run, places.control, { address: ADDRESS.control, port: 1883 });
+  const broker = await new Mosquitto(run, places.control, { address: ADDRESS.control, port: 1883 }).start();
   const listen = ["-h", ADDRESS.control, "-t", "lab", "-C", "1"];
   const listener = run.start("listener", { place: places.settop11, program: "mosquitto_sub", args: listen });
-  await broker.line(/Sending SUBACK/);
+  await broker.process.line(/Sending SUBACK/);
   places.headend.run("mosquitto_pub", "-h", ADDRESS.control, "-t", "lab", "-m", "across");
   assert.equal(await listener.line(/./), "across");
   assert.equal(await listener.exited, 0);

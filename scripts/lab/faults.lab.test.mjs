@@ -1,0 +1,4 @@
+// Power cuts and kills with `control` in one process.
+import { faultScenarios } from "./faults.mjs";
+
+faultScenarios(false);
