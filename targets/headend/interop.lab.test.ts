@@ -1,5 +1,5 @@
 // What others make of our packets: GStreamer's srtpdec (libsrtp) on the loopback interface gives back the source, octet for octet,
-// across a change of key and a wrap of the sequence number.
+// across a change of key and a wrap of the sequence number. ffmpeg takes what it knows: AES-CM, no MKI, ROC 0.
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -129,7 +129,7 @@ for (const [i, [suite, driver, ciphers]] of CASES.entries()) {
   test(`GStreamer decrypts ${suite} from the ${driver} driver: MKI, ROC ${ROC}, a wrap and a rekey`, {
     skip,
   }, async () => {
-    const folder = mkdtempSync(join(tmpdir(), "hd-interop-"));
+    const folder = mkdtempSync(join(tmpdir(), "sealcast-interop-"));
     const file = join(folder, "out.ts");
     const port = 46_120 + i;
     const [first, second] = [keysOf(suite), keysOf(suite)];
@@ -145,3 +145,57 @@ for (const [i, [suite, driver, ciphers]] of CASES.entries()) {
     }
   });
 }
+
+const GROUP = address("239.255.77.9");
+const FFMPEG_PORT = 46_140;
+const noFfmpeg = spawnSync("ffmpeg", ["-version"]).status !== 0 ? "there is no ffmpeg" : false;
+
+/** Until some socket is bound to the port, as the kernel lists it, or for 5 s. */
+async function untilBound(port: number): Promise<void> {
+  const wanted = `:${port.toString(16).toUpperCase()} `;
+  for (let i = 0; i < 250 && !readFileSync("/proc/net/udp", "latin1").includes(wanted); i++) await pause(20);
+}
+
+/** The sample at some ten times its speed, again and again until `done`. */
+async function sendUntil(done: () => boolean, path: StreamPath): Promise<void> {
+  for (let n = 0; n < 40 * PACKETS && !done(); n++) {
+    const at = (n % PACKETS) * TS_PAYLOAD;
+    path.payload(systemClock.now(), SAMPLE, at, at + TS_PAYLOAD);
+    await pause(2);
+  }
+}
+
+test("ffmpeg plays AES_CM_128_HMAC_SHA1_80 without MKI from ROC 0", { skip: noFfmpeg }, async () => {
+  const suite = "AES_CM_128_HMAC_SHA1_80";
+  const { key, salt } = keysOf(suite);
+  const params = Buffer.from(hexOf({ key, salt }), "hex").toString("base64");
+  const ffmpeg = spawn(
+    "ffmpeg",
+    ["-v", "error", "-probesize", "200000", "-f", "mpegts", "-srtp_in_suite", suite, "-srtp_in_params", params].concat(
+      ["-i", `srtp://239.255.77.9:${FFMPEG_PORT}?localaddr=127.0.0.1`],
+      "-map 0:v -c copy -frames:v 25 -f null -".split(" "),
+    ),
+    { stdio: ["ignore", "ignore", "pipe"] },
+  );
+  let complaints = "";
+  ffmpeg.stderr?.on("data", (part) => {
+    complaints += part;
+  });
+  const socket = await new NodeDatagrams().open(
+    { address: address("127.0.0.1"), port: 0, multicast: { interfaceAddress: address("127.0.0.1") } },
+    { datagram: () => {}, failed: assert.fail },
+  );
+  const sender = new StreamSender({ ciphers: nodeCiphers, suite, mkiLength: 0, ssrc: SSRC, firstIndex: 0 });
+  sender.install(1, key, salt);
+  sender.switchTo(1);
+  const to = { group: GROUP, port: FFMPEG_PORT, payloadType: 33, content: "ts", rtpInput: false } as const;
+  try {
+    await untilBound(FFMPEG_PORT);
+    await sendUntil(() => ffmpeg.exitCode !== null, new StreamPath({ sender, socket, ...to }));
+    assert.equal(ffmpeg.exitCode, 0, complaints);
+    assert.ok(!complaints.includes("HMAC mismatch"), complaints);
+  } finally {
+    ffmpeg.kill("SIGKILL");
+    socket.close();
+  }
+});

@@ -230,7 +230,7 @@ scenario("a file at its PCR rate: five keys, no packet lost, the clear stream id
 });
 
 scenario("a file with a bitrate, looped many times over, stays aligned and identical", async (world) => {
-  const folder = mkdtempSync(join(tmpdir(), "hd-file-"));
+  const folder = mkdtempSync(join(tmpdir(), "sealcast-file-"));
   const path = join(folder, "short.ts");
   const short = SAMPLE.subarray(0, 188 * 40 + 77);
   writeFileSync(path, short);
@@ -292,7 +292,7 @@ scenario("datagrams of any size from UDP go one to one, as payload type 96", asy
 scenario(
   "a file that is no transport stream, and one without PCRs, are named faults, and the process lives",
   async (world) => {
-    const folder = mkdtempSync(join(tmpdir(), "hd-bad-"));
+    const folder = mkdtempSync(join(tmpdir(), "sealcast-bad-"));
     const path = join(folder, "bad.ts");
     writeFileSync(path, new Uint8Array(TS_PAYLOAD * 10));
     const service = await world.start({ input: { kind: "file", path, loop: true } });
