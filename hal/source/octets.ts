@@ -44,14 +44,23 @@ export async function openFile(path: string, loop: boolean, unit: number): Promi
   };
 }
 
-/** A stream such as process.stdin; it is paused between reads, so that a faster producer waits. */
+const broken = (cause: unknown): HalError =>
+  new HalError(
+    "source.stdin",
+    `cannot read standard input: ${cause instanceof Error ? cause.message : String(cause)}`,
+    {
+      cause,
+    },
+  );
+
+/** A stream such as process.stdin. Rejects with HalError "source.stdin"; it is paused between reads, so that a faster producer waits. */
 export function fromStream(stream: Readable): Octets {
   const parts = stream[Symbol.asyncIterator]();
   let rest = new Uint8Array(0);
   return {
     read: async (into, at) => {
       if (rest.length === 0) {
-        const next = await parts.next();
+        const next = await parts.next().catch((cause) => Promise.reject(broken(cause)));
         if (next.done === true) return 0;
         rest = next.value;
       }
