@@ -1,6 +1,6 @@
 // One running channel: source, data path and sender, and the machine that changes its keys.
 import { ANY } from "../../core/base/ipv4.ts";
-import { after, type Duration, milliseconds, seconds } from "../../core/base/time.ts";
+import { after, between, type Duration, type Instant, instant, milliseconds, seconds } from "../../core/base/time.ts";
 import type { Received } from "../../core/control/link.ts";
 import { HeadendChannel } from "../../core/headend/channel.ts";
 import type { ChannelEffect, ChannelEvent, ChannelOptions } from "../../core/headend/events.ts";
@@ -34,7 +34,7 @@ export interface ChannelPowers {
   ended(channel: string): void;
 }
 
-/** A source that failed is opened again after 1 s, then after 2, 4 ... 30 s. */
+/** A source that failed is opened again after 1 s, then after 2, 4 ... 30 s; after 1 s again once it has lasted for 30. */
 const FIRST_RETRY = seconds(1);
 const LONGEST_RETRY = seconds(30);
 
@@ -49,6 +49,7 @@ export class RunningChannel {
   #endpoint: Endpoint | undefined;
   #source: Source | undefined;
   #fault: string | undefined;
+  #openedAt: Instant = instant(0);
   #retryAfter: Duration = FIRST_RETRY;
   #retry: Alarm | undefined;
   #stopped = false;
@@ -163,6 +164,7 @@ export class RunningChannel {
 
   async #openSource(): Promise<void> {
     const source = await this.#makeSource();
+    this.#openedAt = this.#powers.clock.now();
     if (this.#stopped) source.stop();
     else this.#source = source;
   }
@@ -197,6 +199,7 @@ export class RunningChannel {
     this.#powers.log.error({ channel, code: error.code, needs: error.needs, or: error.alternative }, error.message);
     this.#source?.stop();
     this.#source = undefined;
+    if (between(this.#openedAt, this.#powers.clock.now()) > LONGEST_RETRY) this.#retryAfter = FIRST_RETRY;
     if (this.#config.input.kind === "stdin") this.#powers.ended(channel);
     else this.#retryLater();
   }
