@@ -40,6 +40,12 @@ export class LoopedComparison {
     this.#rest = Buffer.from(octets.subarray(at));
   }
 
+  /** The output was stopped and begins anew: the next packet may be anywhere in the loop. */
+  beginAnew() {
+    this.#next = undefined;
+    this.#rest = Buffer.alloc(0);
+  }
+
   /** @param {Buffer} packet */
   #packet(packet) {
     this.packets += 1;

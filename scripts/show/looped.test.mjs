@@ -36,6 +36,13 @@ test("a changed octet is a mismatch, in the first packet too", () => {
   assert.equal(follow(cut(0, 70), bad).identical, false);
 });
 
+test("an output that was stopped may begin anew anywhere", () => {
+  const comparison = follow(cut(0, 70));
+  comparison.beginAnew();
+  comparison.add(cut(500, 600));
+  assert.ok(comparison.identical);
+});
+
 test("nothing is not identical", () => {
   assert.equal(follow().identical, false);
 });

@@ -40,18 +40,17 @@ async function main() {
   const show = new Show({ ...chosen, loopback });
   try {
     await show.open();
-    await show.play(interrupted);
+    const wasInterrupted = await show.play(interrupted);
     const found = await show.conclude();
+    const wrong = faults(found, { interrupted: wasInterrupted });
+    const held = wrong.length === 0;
     if (chosen.report !== undefined) {
-      writeFileSync(
-        resolve(process.env.SEALCAST_CALLED_FROM ?? ".", chosen.report),
-        `${JSON.stringify(report(found), undefined, 2)}\n`,
-      );
+      const path = resolve(process.env.SEALCAST_CALLED_FROM ?? ".", chosen.report);
+      writeFileSync(path, `${JSON.stringify(report(found, held), undefined, 2)}\n`);
     }
-    const wrong = faults(found);
     for (const fault of wrong) process.stdout.write(`demo: ${fault}\n`);
-    process.stdout.write(wrong.length === 0 ? "demo: everything held\n" : `demo: FAILED\n${show.logs()}\n`);
-    return wrong.length === 0 ? 0 : 1;
+    process.stdout.write(held ? "demo: everything held\n" : `demo: FAILED\n${show.logs()}\n`);
+    return held ? 0 : 1;
   } catch (error) {
     process.stderr.write(`demo: ${error instanceof Error ? error.stack : error}\n${show.logs()}\n`);
     return 1;

@@ -8,8 +8,8 @@ import { Viewer } from "./viewer.mjs";
 const SAMPLE = resolve(import.meta.dirname, "../sample/test-card.mpegts");
 /** Seconds between two keys: the minimum that still leaves the lead for every set-top to ask. */
 const INTERVAL = 3;
-/** Seconds after which set-top 21 stops, when no end is set. */
-const STOPS_AFTER = 12;
+/** Seconds for which set-top 21 watches, and then does not, in turn, when no end is set. */
+const TURN = 12;
 const DRAW_EVERY = 500;
 
 export class Show {
@@ -44,23 +44,34 @@ export class Show {
     this.#screen.note("a stranger without entitlement has joined");
   }
 
-  /** Plays until the time is over or `interrupted` resolves. @param {Promise<void>} interrupted */
+  /** Plays until the time is over or `interrupted` resolves; true when it was interrupted. @param {Promise<void>} interrupted */
   async play(interrupted) {
     const { seconds } = this.options;
-    const stopAt = seconds === undefined ? STOPS_AFTER : seconds * 0.6;
-    let stopping = false;
     let goOn = true;
     const interruption = interrupted.then(() => {
       goOn = false;
     });
+    let turnAt = seconds === undefined ? TURN : seconds * 0.6;
     while (goOn && (seconds === undefined || this.seconds < seconds)) {
       await this.#draw();
-      if (!stopping && this.seconds > stopAt) {
-        stopping = true;
-        await this.viewers[1]?.stop();
-        this.#screen.note("set-top 21 has stopped (81 to 86)");
+      if (this.seconds > turnAt) {
+        turnAt = seconds === undefined ? this.seconds + TURN : Number.POSITIVE_INFINITY;
+        await this.#turn();
       }
       await Promise.race([interruption, new Promise((resolve) => setTimeout(resolve, DRAW_EVERY))]);
+    }
+    return !goOn;
+  }
+
+  /** Set-top 21 stops, or starts again. */
+  async #turn() {
+    const [, viewer] = this.viewers;
+    if (viewer?.state === "stopped") {
+      await viewer.startAgain();
+      this.#screen.note("set-top 21 has started again (71 to 76)");
+    } else {
+      await viewer?.stop();
+      this.#screen.note("set-top 21 has stopped (81 to 86)");
     }
   }
 
@@ -98,7 +109,7 @@ export class Show {
     await this.stranger.stop();
     return {
       seconds,
-      messages: await this.#system.messages(),
+      messages: await this.#messages(),
       epochs: (await this.#system.epoch()) - this.#firstEpoch + 1,
       settops: this.viewers.map((viewer) => viewer.report()),
       receptions,
@@ -106,6 +117,16 @@ export class Show {
       stranger: this.stranger.report(),
       liveAtTheEnd: (await this.#receptions()).live,
     };
+  }
+
+  /** Without routers this machine's kernel is what delivers and stops to deliver. */
+  async #messages() {
+    const messages = await this.#system.messages();
+    if (!this.options.loopback) return messages;
+    const all = [...this.viewers, this.stranger].map((viewer) => viewer.counts);
+    const sum = (/** @type {"joins" | "deliveries" | "leaves"} */ key) =>
+      all.reduce((total, one) => total + one[key], 0);
+    return { ...messages, 71: sum("joins"), 72: sum("deliveries"), 81: sum("leaves"), 82: sum("leaves") };
   }
 
   logs() {

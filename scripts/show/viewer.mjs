@@ -12,6 +12,10 @@ export class Viewer {
   /** The channel's part of its last status. @type {any} */
   channel;
   state = "not started";
+  /** How often it joined and how often that brought packets, how often it left: what a router would count as 71, 72, 81, 82. */
+  counts = { joins: 0, deliveries: 0, leaves: 0 };
+  /** Of earlier viewings. */
+  #before = { received: 0, lost: 0, duplicated: 0, undecryptable: 0 };
 
   /**
    * @param {string} id
@@ -19,6 +23,8 @@ export class Viewer {
    */
   constructor(id, file) {
     this.id = id;
+    /** @type {number | undefined} */
+    this.zapMs = undefined;
     this.output = new LoopedComparison(file);
   }
 
@@ -28,6 +34,16 @@ export class Viewer {
    */
   async start(system, where = {}) {
     this.settop = await system.settop(this.id, { ...where, stdout: (chunk) => this.output.add(chunk) });
+    await this.settop.start();
+    this.state = "started";
+  }
+
+  /** Switched on again after a stop. */
+  async startAgain() {
+    const { received, lost, duplicated, undecryptable } = this.report();
+    this.#before = { received, lost, duplicated, undecryptable };
+    this.channel = undefined;
+    this.output.beginAnew();
     await this.settop.start();
     this.state = "started";
   }
@@ -46,6 +62,9 @@ export class Viewer {
     if (this.settop === undefined || this.state === "stopped") return;
     await this.look();
     this.state = "stopped";
+    this.counts.joins += this.channel?.viewing?.membership?.kind === undefined ? 0 : 1;
+    this.counts.deliveries += this.channel?.datagrams > 0 ? 1 : 0;
+    this.counts.leaves += 1;
     const { how } = await this.settop.stop();
     if (how !== 0) throw new Error(`${this.id} ended with ${how}\n${this.settop.process.tail()}`);
   }
@@ -56,8 +75,17 @@ export class Viewer {
 
   /** @returns {ViewerReport} */
   report() {
-    const { received = 0, lost = 0, duplicated = 0, undecryptable = 0, zapMs } = this.channel ?? {};
-    return { id: this.id, received, lost, duplicated, undecryptable, identical: this.output.identical, zapMs };
+    const { received = 0, lost = 0, duplicated = 0, undecryptable = 0 } = this.channel ?? {};
+    this.zapMs = this.channel?.zapMs ?? this.zapMs;
+    return {
+      id: this.id,
+      received: this.#before.received + received,
+      lost: this.#before.lost + lost,
+      duplicated: this.#before.duplicated + duplicated,
+      undecryptable: this.#before.undecryptable + undecryptable,
+      identical: this.output.identical,
+      zapMs: this.zapMs,
+    };
   }
 
   row() {

@@ -1,0 +1,46 @@
+// A registered device that asks for the key of a channel again and again, as fast as it is answered.
+import { Link } from "../../../build/core/control/link.js";
+import { systemClock } from "../../../build/hal/clock/system.js";
+import { systemEntropy } from "../../../build/hal/entropy/system.js";
+import { generateIdentity } from "../../../build/hal/identity/identity.js";
+import { NodePrimitives } from "../../../build/hal/primitives/node.js";
+import { connectClient } from "./closed-loop.mjs";
+
+const primitives = new NodePrimitives();
+const hex = (/** @type {Uint8Array} */ octets) => Buffer.from(octets).toString("hex");
+
+/**
+ * @param {import("../../lab/system.mjs").System} system
+ * @param {string} id
+ */
+export async function keyClient(system, id) {
+  const identity = generateIdentity("settop", id, primitives, systemEntropy);
+  const { operator, keyServer } = system.servers;
+  const publicKey = hex(identity.x25519.publicKey);
+  await operator.do("device.add", { id, subscriber: "alice", publicKey, password: identity.password });
+  const server = { role: "keyserver", id: keyServer.id, publicKey: Buffer.from(keyServer.x25519, "hex") };
+  const link = new Link({ role: "settop", id, keys: identity.x25519, peers: [server] }, primitives, systemEntropy);
+  const client = await connectClient(system.url, id, identity.password);
+  await client.subscribeAsync(`sealcast/1/keys/res/${id}`);
+
+  let answered = (/** @type {any} */ _message) => {};
+  client.on("message", (topic, payload) => {
+    const received = link.open(topic, payload);
+    if ("message" in received) answered(received.message);
+    else throw new Error(`an answer was dropped: ${received.drop}`);
+  });
+  const reception = systemEntropy.bytes(16);
+  /** @param {"start" | "refresh"} reason */
+  const request = (reason) =>
+    new Promise((/** @type {(value: void) => void} */ done, reject) => {
+      answered = (message) => {
+        if (message.type === "key.grant") done();
+        else reject(new Error(`not a grant: ${message.type} ${message.reason}`));
+      };
+      const message = { type: "key.request", id: systemEntropy.bytes(16), channel: "one", reception, reason };
+      const outgoing = link.seal(systemClock.now(), server, message);
+      client.publish(outgoing.topic, Buffer.from(outgoing.payload));
+    });
+  await request("start");
+  return { ask: () => request("refresh"), end: () => client.endAsync(true) };
+}
