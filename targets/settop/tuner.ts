@@ -1,6 +1,7 @@
 // One channel's socket: bound to the group, joined to it, its datagrams fed to the playout in the receive buffer.
 import { Counters } from "../../core/base/counters.ts";
 import type { Ipv4 } from "../../core/base/ipv4.ts";
+import { after, type Duration, milliseconds, seconds } from "../../core/base/time.ts";
 import type { Alarm, Clock } from "../../core/ports/clock.ts";
 import type { DatagramSocket, Datagrams, Membership } from "../../core/ports/datagrams.ts";
 import { HalError } from "../../core/ports/errors.ts";
@@ -23,6 +24,13 @@ export interface TunerListener {
 /** "settop.source": to our group and port, but from another sender than the channel's. */
 export type TunerDrop = "settop.source";
 
+/**
+ * A membership can be lost without a word (the interface was made anew after a redial), so a group that is silent for this long is
+ * joined again, and then after twice the time, up to the limit.
+ */
+const SILENCE = seconds(15);
+const LONGEST_SILENCE = seconds(120);
+
 /** `join` and `leave` may alternate as often as they like, also while a socket is being opened. */
 export class Tuner {
   readonly drops = new Counters<TunerDrop>();
@@ -34,6 +42,9 @@ export class Tuner {
   /** Counts joins and leaves, so that a socket which opens too late is closed again. */
   #turn = 0;
   #alarm: Alarm | undefined;
+  #datagrams = 0;
+  #patience: Duration = SILENCE;
+  #silence: Alarm | undefined;
 
   constructor(options: TunerOptions, channel: Channel, playout: Playout, listener: TunerListener) {
     this.#options = options;
@@ -55,6 +66,7 @@ export class Tuner {
   /** 81: the kernel's IGMP host says it to the router. */
   leave(): void {
     this.#turn++;
+    this.#silence?.cancel();
     const socket = this.#socket;
     this.#socket = undefined;
     if (socket === undefined) return;
@@ -92,6 +104,18 @@ export class Tuner {
     this.#socket = socket;
     socket.join(this.#membership());
     this.#listener.joined();
+    this.#listen(this.#datagrams);
+  }
+
+  /** Joins again when nothing has come since `before` datagrams were counted. */
+  #listen(before: number): void {
+    const { clock } = this.#options;
+    this.#silence = clock.alarm(after(clock.now(), this.#patience), () => {
+      const heard = this.#datagrams > before;
+      this.#patience = heard ? SILENCE : milliseconds(Math.min(LONGEST_SILENCE, 2 * this.#patience));
+      if (heard) this.#listen(this.#datagrams);
+      else this.join();
+    });
   }
 
   #membership(): Membership {
@@ -102,6 +126,7 @@ export class Tuner {
 
   #fail(error: HalError): void {
     this.#turn++;
+    this.#silence?.cancel();
     this.#socket?.close();
     this.#socket = undefined;
     this.#listener.failed(error);
@@ -109,6 +134,7 @@ export class Tuner {
 
   #datagram(payload: Uint8Array, from: Ipv4): void {
     const { source } = this.#channel;
+    this.#datagrams++;
     if (source !== undefined && from !== source) {
       this.drops.count("settop.source");
       return;

@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import * as v from "valibot";
+import { address } from "../../core/base/ipv4.ts";
+import { seededEntropy } from "../../core/settop/rig.ts";
+import { loadConfig } from "../shared/config.ts";
+import { outputName, outputOf, settopConfig } from "./config.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "st-config-"));
+after(() => rmSync(scratch, { recursive: true }));
+const file = join(scratch, "settop.json");
+
+const SOUND = {
+  id: "box-1",
+  identity: "/etc/sealcast/id.json",
+  broker: { url: "mqtt://10.0.0.1:1883" },
+  keyServer: { id: "keys", publicKey: "ab".repeat(32), noticeKey: "cd".repeat(32) },
+  channels: [
+    { id: "one", group: "239.255.77.1", port: 5004 },
+    { id: "two", group: "232.1.1.2", port: 5004, source: "10.0.0.9", output: { form: "file", path: "/tmp/two.ts" } },
+  ],
+};
+
+function load(value: unknown, ...settings: string[]) {
+  writeFileSync(file, typeof value === "string" ? value : JSON.stringify(value));
+  return loadConfig(settopConfig, file, settings);
+}
+
+function faultsOf(value: unknown, ...settings: string[]): readonly string[] {
+  const loaded = load(value, ...settings);
+  return loaded.ok ? [] : loaded.faults.map(({ path, message }) => `${path}: ${message}`);
+}
+
+test("a small configuration gets its defaults", () => {
+  const loaded = load(SOUND);
+  assert.ok(loaded.ok, JSON.stringify(loaded));
+  const { config } = loaded;
+  assert.equal(config.journal, "/var/lib/sealcast/receptions.json");
+  assert.equal(config.interfaceAddress, 0);
+  assert.deepEqual([config.overlap, config.linger, config.most], [2000, 2000, 8]);
+  assert.deepEqual(config.reorder, { depth: 32, patience: 50 });
+  assert.deepEqual(config.output, {
+    form: "udp",
+    to: address("127.0.0.1"),
+    port: 5004,
+    interfaceAddress: 0,
+    ttl: 1,
+  });
+  const names = config.channels.map((channel) => outputName(outputOf(config, channel)));
+  assert.deepEqual(names, ["udp 127.0.0.1:5004", "file /tmp/two.ts"]);
+});
+
+test("all faults are told at once, each with its path", () => {
+  const faults = faultsOf({
+    ...SOUND,
+    identity: "",
+    overlap: 1,
+    keyServer: { ...SOUND.keyServer, noticeKey: "xyz" },
+    channels: [
+      { id: "one", group: "10.0.0.1", port: 0 },
+      { id: "two", group: "232.1.1.2", port: 5004 },
+    ],
+    output: { form: "telepathy" },
+  });
+  for (const path of [
+    "identity",
+    "overlap",
+    "keyServer.noticeKey",
+    "channels.0.group",
+    "channels.0.port",
+    "channels.1",
+    "output.form",
+  ])
+    assert.ok(
+      faults.some((fault) => fault.startsWith(`${path}:`)),
+      `${path} in ${faults.join(" | ")}`,
+    );
+});
+
+test("a source-specific group without its source is a fault that says so", () => {
+  const [one] = SOUND.channels;
+  const faults = faultsOf({ ...SOUND, channels: [{ ...one, group: "232.0.0.1" }] });
+  assert.deepEqual(faults, ["channels.0: a group in 232.0.0.0/8 needs a `source` (RFC 4607)"]);
+});
+
+test("what entries do not know of each other: channels twice, unknown ones, too many, and two in one output", () => {
+  const [one] = SOUND.channels;
+  assert.deepEqual(faultsOf({ ...SOUND, channels: [one, one] }), ["channels.1.id: channel one is there twice"]);
+  assert.deepEqual(faultsOf({ ...SOUND, tune: ["three"] }), ["tune.0: there is no channel three"]);
+  assert.deepEqual(faultsOf({ ...SOUND, tune: ["one", "two"], most: 1 }), [
+    "tune: at most 1 channels at once (see `most`)",
+  ]);
+  const both = { ...SOUND, channels: [one, { ...one, id: "three" }], tune: ["one", "three"] };
+  assert.deepEqual(faultsOf(both), ["tune.1: three and one have the same output (udp 127.0.0.1:5004)"]);
+  assert.deepEqual(faultsOf({ ...both, output: { form: "null" } }), []);
+});
+
+test("--set reaches every entry", () => {
+  const loaded = load(SOUND, "tune.0=two", "channels.0.port=6000", "output.form=stdout");
+  assert.ok(loaded.ok, JSON.stringify(loaded));
+  const { tune, channels, output } = loaded.config;
+  assert.deepEqual([tune, channels[0]?.port, output], [["two"], 6000, { form: "stdout" }]);
+});
+
+test("50,000 seeded mutations of a configuration: taken, or refused with faults, never a throw", () => {
+  const text = JSON.stringify({ ...SOUND, tune: ["one"], output: { form: "udp", port: 5004 } });
+  const dice = seededEntropy(9);
+  const pieces = [
+    '"',
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "null",
+    "1e99",
+    "-1",
+    '"__proto__":',
+    "\\u0000",
+    "true",
+    '""',
+    "{}",
+  ];
+  const outcomes = { taken: 0, refused: 0 };
+  for (let i = 0; i < 50_000; i++) {
+    const from = Math.floor(dice.below(text.length));
+    const piece = pieces[Math.floor(dice.below(pieces.length))] ?? "";
+    const mutated = text.slice(0, from) + piece + text.slice(from + Math.floor(dice.below(12)));
+    let value: unknown;
+    try {
+      value = JSON.parse(mutated);
+    } catch {
+      value = mutate(JSON.parse(text), dice);
+    }
+    const loaded = check(value);
+    outcomes[loaded ? "taken" : "refused"]++;
+  }
+  assert.ok(outcomes.taken > 100 && outcomes.refused > 1000, JSON.stringify(outcomes));
+});
+
+type Dice = ReturnType<typeof seededEntropy>;
+const VALUES: readonly unknown[] = [null, 0, -1, 1e99, "", "x", [], {}, true, "239.1.1.1", [null], { form: "null" }];
+
+/** Another value at a place somewhere in the tree. */
+function mutate(root: Record<string, unknown>, dice: Dice): unknown {
+  let at: Record<string, unknown> = root;
+  for (;;) {
+    const keys = Object.keys(at);
+    const key = keys[Math.floor(dice.below(keys.length))];
+    if (key === undefined) return root;
+    const next = at[key];
+    if (typeof next === "object" && next !== null && dice.below(4) > 1) {
+      at = next as Record<string, unknown>;
+      continue;
+    }
+    at[key] = VALUES[Math.floor(dice.below(VALUES.length))];
+    return root;
+  }
+}
+
+/** True when it is taken; when refused there is at least one fault with words. */
+function check(value: unknown): boolean {
+  const result = v.safeParse(settopConfig, value);
+  assert.ok(result.success || result.issues.every((issue) => issue.message.length > 0));
+  return result.success;
+}
