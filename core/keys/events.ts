@@ -36,8 +36,7 @@ export type KeyServerDrop =
   /** The store failed: nothing was answered. */
   | "keys.store"
   /** The reception server did not acknowledge a stop in time: the device repeats it. */
-  | "keys.stop-unanswered"
-  | "keys.repetitions-full";
+  | "keys.stop-unanswered";
 
 export interface HeadendRight {
   readonly publicKey: Uint8Array;
