@@ -164,6 +164,7 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
   #heard(now: Instant, { from, message, request }: Received): Effects {
     const known = from.role === "router" ? this.#peers.router(from.id) : this.#peers.keyServer(from.id);
     if (known === undefined || !sameBytes(known, from.publicKey)) return this.#drop("reception.stranger");
+    if (from.role === "router" && message.type !== "membership.report") return this.#unexpected();
     switch (message.type) {
       case "inquiry":
         return request === undefined ? this.#unexpected() : this.#inquired(now, request, message);
@@ -223,19 +224,23 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
 
   #sweep(now: Instant): Effects {
     if (this.#sweeping || now < this.#sweepAt) return [];
-    this.#sweeping = true;
     this.#sweepAt = after(now, SWEEP_EVERY);
     const at = this.#unix(now);
-    return this.#decide(
+    const effects = this.#decide(
       "sweep",
       () => decideSweep(this.#options, at),
-      (outcome) => {
-        this.#sweeping = false;
-        if (outcome.kind === "swept" && outcome.lapsed > 0) this.#outcomes.count("lapsed", outcome.lapsed);
-        if (outcome.kind === "swept" && outcome.more) this.#sweepAt = now;
-        return [];
-      },
+      (outcome) => this.#swept(now, outcome),
     );
+    this.#sweeping = effects.length > 0;
+    return effects;
+  }
+
+  #swept(now: Instant, outcome: ReceptionOutcome): Effects {
+    this.#sweeping = false;
+    if (outcome.kind !== "swept") return [];
+    if (outcome.lapsed > 0) this.#outcomes.count("lapsed", outcome.lapsed);
+    if (outcome.more) this.#sweepAt = now;
+    return [];
   }
 
   #demand(now: Instant, rows: readonly RekeyDemandRow[]): Effects {

@@ -1,0 +1,245 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Instant, instant, milliseconds, unixTime } from "../base/time.ts";
+import type { Request } from "../control/link.ts";
+import type { Message } from "../control/messages.ts";
+import type { Peer } from "../control/participant.ts";
+import type { Entropy } from "../ports/entropy.ts";
+import type { RekeyDemandRow } from "../ports/tables.ts";
+import {
+  RECEPTION_OPTIONS,
+  type ReceptionDrop,
+  type ReceptionEffect,
+  type ReceptionEvent,
+  type ReceptionOutcome,
+  ReceptionServer,
+} from "./server.ts";
+
+const peer = (role: Peer["role"], id: string, fill: number): Peer => ({
+  role,
+  id,
+  publicKey: new Uint8Array(32).fill(fill),
+});
+const KEYS = peer("keyserver", "ks", 1);
+const ROUTER = peer("router", "r1", 2);
+const bytes = (fill: number, length = 16): Uint8Array => new Uint8Array(length).fill(fill);
+
+class CountingEntropy implements Entropy {
+  #drawn = 0;
+
+  bytes(length: number): Uint8Array {
+    this.#drawn += 1;
+    return new Uint8Array(length).fill(this.#drawn);
+  }
+
+  below(limit: number): number {
+    return limit / 2;
+  }
+}
+
+const inquiry = (id: number): Message => ({
+  type: "inquiry",
+  id: bytes(id),
+  device: "box",
+  deviceKey: bytes(3, 32),
+  channel: "one",
+  reception: bytes(9),
+  reason: "start",
+  epoch: 1,
+  holdsFor: 1_000,
+});
+
+const stopReport: Message = {
+  type: "stop.report",
+  id: bytes(30),
+  device: "box",
+  deviceKey: bytes(3, 32),
+  channel: "one",
+  reception: bytes(9),
+  cause: "stopped",
+};
+
+const membership: Message = { type: "membership.report", id: bytes(40), sequence: 5, dropped: 0, changes: [] };
+
+class Bench {
+  now: Instant = instant(0);
+  readonly server: ReceptionServer;
+  readonly #tokens: number[] = [];
+
+  constructor(waiting = 10) {
+    const calendar = { unix: (at: Instant) => unixTime(1e12 + at), at: (time: number) => instant(time - 1e12) };
+    const peers = {
+      keyServer: (id: string) => (id === "ks" ? KEYS.publicKey : undefined),
+      router: (id: string) => (id === "r1" ? ROUTER.publicKey : undefined),
+    };
+    const options = { ...RECEPTION_OPTIONS, grace: milliseconds(60_000), waiting };
+    this.server = new ReceptionServer(peers, calendar, new CountingEntropy(), this.now, options);
+  }
+
+  hear(from: Peer, message: Message): Message[] {
+    const request = { from, message } as unknown as Request;
+    return this.feed({ kind: "message", received: { from, message, request } });
+  }
+
+  answer(from: Peer, message: Message): Message[] {
+    return this.feed({ kind: "message", received: { from, message, request: undefined } });
+  }
+
+  feed(event: ReceptionEvent): Message[] {
+    return this.#apply(this.server.receive(this.now, event));
+  }
+
+  pass(span: number): Message[] {
+    this.now = instant(this.now + span);
+    return this.#apply(this.server.poll(this.now));
+  }
+
+  get waiting(): number {
+    return this.#tokens.length;
+  }
+
+  /** The store has carried out the oldest decision. */
+  decide(outcome: ReceptionOutcome): Message[] {
+    return this.feed({ kind: "decided", token: this.#tokens.shift() ?? -1, outcome });
+  }
+
+  fail(): Message[] {
+    return this.feed({ kind: "failed", token: this.#tokens.shift() ?? -1 });
+  }
+
+  #apply(effects: readonly ReceptionEffect[]): Message[] {
+    return effects.flatMap((effect) => {
+      if (effect.kind !== "decide") return [effect.message];
+      this.#tokens.push(effect.token);
+      return [];
+    });
+  }
+}
+
+test("74 is answered by 75 when the reception is on disk, and not before", () => {
+  const bench = new Bench();
+  assert.deepEqual(bench.hear(KEYS, inquiry(1)), []);
+  assert.deepEqual(bench.decide({ kind: "permitted", opened: true }), [{ type: "permission", id: bytes(1) }]);
+});
+
+test("a refusal is answered with its reason and remembered for the operator, the newest 256", () => {
+  const bench = new Bench();
+  for (let n = 0; n < 300; n++) {
+    bench.hear(KEYS, inquiry(n % 250));
+    assert.deepEqual(bench.decide({ kind: "refused", reason: "not-entitled" }), [
+      { type: "refusal", id: bytes(n % 250), reason: "not-entitled" },
+    ]);
+  }
+  assert.equal(bench.server.refusals.length, 256);
+  assert.deepEqual(bench.server.refusals[0], { at: 1e12, device: "box", channel: "one", reason: "not-entitled" });
+  assert.deepEqual(bench.server.status().refused, { "not-entitled": 300 });
+});
+
+test("84 is answered by 85 with what became of the record", () => {
+  const bench = new Bench();
+  bench.hear(KEYS, stopReport);
+  assert.deepEqual(bench.decide({ kind: "stopped", record: "written" }), [
+    { type: "stop.report.acknowledged", id: bytes(30), record: "written" },
+  ]);
+});
+
+test("a router's evidence is acknowledged by its sequence number", () => {
+  const bench = new Bench();
+  bench.hear(ROUTER, membership);
+  assert.deepEqual(bench.decide({ kind: "recorded" }), [
+    { type: "membership.acknowledged", id: bytes(40), sequence: 5 },
+  ]);
+});
+
+test("the first sweep waits for the grace, and goes on at once while there is more", () => {
+  const bench = new Bench();
+  bench.pass(59_999);
+  assert.equal(bench.waiting, 0);
+  bench.pass(1);
+  assert.equal(bench.waiting, 1);
+  bench.decide({ kind: "swept", lapsed: 256, more: true });
+  assert.equal(bench.waiting, 1);
+  bench.decide({ kind: "swept", lapsed: 3, more: false });
+  assert.equal(bench.waiting, 0);
+  assert.equal(bench.server.status().outcomes.lapsed, 259);
+});
+
+const demandRow = (channel: string, revision: number): RekeyDemandRow => ({
+  keyserver: "ks",
+  channel,
+  reason: "revoked",
+  revision,
+  since: unixTime(1e12),
+});
+
+test("a rekey demand is repeated until the key server acknowledges it, then it is settled", () => {
+  const bench = new Bench();
+  const [demand] = bench.feed({ kind: "demands", rows: [demandRow("one", 1)] });
+  assert.ok(demand?.type === "rekey.demand");
+  assert.deepEqual(demand.channels, ["one"]);
+  assert.deepEqual(bench.pass(2_000), [demand]);
+  assert.deepEqual(bench.answer(KEYS, { type: "rekey.demand.acknowledged", id: demand.id }), []);
+  assert.equal(bench.waiting, 1, "the store forgets it");
+  bench.decide({ kind: "settled" });
+  assert.deepEqual(bench.pass(50_000), []);
+});
+
+test("a newer demand takes the place of the one that waits; the late answer to the old one settles nothing", () => {
+  const bench = new Bench();
+  const [old] = bench.feed({ kind: "demands", rows: [demandRow("one", 1)] });
+  const [newer] = bench.feed({ kind: "demands", rows: [demandRow("one", 1), demandRow("two", 2)] });
+  assert.ok(newer?.type === "rekey.demand");
+  assert.deepEqual(newer.channels, ["one", "two"]);
+  bench.answer(KEYS, { type: "rekey.demand.acknowledged", id: old?.id ?? bytes(0) });
+  assert.equal(bench.waiting, 0);
+  assert.deepEqual(bench.server.status().drops, { "reception.answer-unknown": 1 });
+});
+
+test("more channels than one demand holds follow in the next", () => {
+  const bench = new Bench();
+  const rows = Array.from({ length: 300 }, (_, n) => demandRow(`c${n}`, 1));
+  const [first] = bench.feed({ kind: "demands", rows });
+  const [second] = bench.answer(KEYS, { type: "rekey.demand.acknowledged", id: first?.id ?? bytes(0) });
+  assert.ok(second?.type === "rekey.demand");
+  assert.equal(second.channels.length, 44);
+});
+
+const DROPS: readonly (readonly [ReceptionDrop, (bench: Bench) => unknown])[] = [
+  ["reception.stranger", (bench) => bench.hear(peer("keyserver", "other", 1), inquiry(1))],
+  ["reception.stranger", (bench) => bench.hear(peer("keyserver", "ks", 9), inquiry(1))],
+  ["reception.stranger", (bench) => bench.hear(peer("router", "r1", 9), membership)],
+  ["reception.message-unexpected", (bench) => bench.hear(KEYS, membership)],
+  ["reception.message-unexpected", (bench) => bench.answer(KEYS, inquiry(1))],
+  ["reception.message-unexpected", (bench) => bench.hear(ROUTER, inquiry(1))],
+  ["reception.message-unexpected", (bench) => bench.hear(ROUTER, stopReport)],
+  ["reception.answer-unknown", (bench) => bench.answer(KEYS, { type: "rekey.demand.acknowledged", id: bytes(1) })],
+  ["reception.repeated", (bench) => [bench.hear(KEYS, inquiry(1)), bench.hear(KEYS, inquiry(1))]],
+  ["reception.load", (bench) => [bench.hear(KEYS, inquiry(1)), bench.hear(KEYS, inquiry(2))]],
+  ["reception.store", (bench) => [bench.hear(KEYS, inquiry(1)), bench.fail()]],
+];
+
+for (const [drop, earn] of DROPS) {
+  test(`${drop} is counted and answered by nothing`, () => {
+    const bench = new Bench(1);
+    earn(bench);
+    assert.equal(bench.server.status().drops[drop], 1);
+  });
+}
+
+test("a sweep that found the store's queue full comes again", () => {
+  const bench = new Bench(1);
+  bench.hear(KEYS, inquiry(1));
+  bench.pass(60_000);
+  bench.decide({ kind: "permitted", opened: true });
+  assert.equal(bench.waiting, 0);
+  bench.pass(5_000);
+  assert.equal(bench.waiting, 1);
+});
+
+test("after a failed store the same inquiry is decided again", () => {
+  const bench = new Bench();
+  bench.hear(KEYS, inquiry(1));
+  bench.fail();
+  bench.hear(KEYS, inquiry(1));
+  assert.deepEqual(bench.decide({ kind: "permitted", opened: true }), [{ type: "permission", id: bytes(1) }]);
+});
