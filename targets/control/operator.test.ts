@@ -1,0 +1,158 @@
+// The operator's command line, with and without a running server, and what a killed server still knows.
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { fromHex } from "../../core/base/bytes.ts";
+import { freePort, ParticipantUnderTest, ServerUnderTest } from "./parts-for-test.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "sealcast-operator-"));
+after(() => rmSync(folder, { recursive: true }));
+
+let places = 0;
+async function control(): Promise<{ server: ServerUnderTest; port: number; at: string }> {
+  const at = mkdtempSync(join(folder, `${places++}-`));
+  const port = await freePort();
+  const server = new ServerUnderTest("control", at, {
+    broker: { listeners: [{ port }] },
+    keyServer: { identity: join(at, "keys.json") },
+    reception: { identity: join(at, "reception.json") },
+    store: { path: join(at, "store", "control.db") },
+    grace: 5,
+  });
+  return { server, port, at };
+}
+
+test("without a running server the commands work on the store itself", async () => {
+  const { server, at } = await control();
+  assert.deepEqual(server.json("channel", "add", "one", "--title", "The first"), { done: true });
+  assert.deepEqual(server.json("package", "add", "base", "one"), { done: true });
+  assert.deepEqual(server.json("subscriber", "add", "payer", "--name", "A. Payer", "--concurrent", "2"), {
+    done: true,
+  });
+  server.json("subscription", "add", "payer", "base", "--from", "2026-01-01", "--until", "2027-01-01T00:00:00Z");
+  assert.deepEqual(server.json("subscriber", "list", "--json"), [
+    { id: "payer", name: "A. Payer", status: "active", concurrentLimit: 2, packages: "base" },
+  ]);
+  const identity = join(at, "box.json");
+  server.json(
+    "device",
+    "add",
+    "box",
+    "--subscriber",
+    "payer",
+    "--mac",
+    "02:00:00:00:00:0A",
+    "--identity-out",
+    identity,
+  );
+  assert.equal(statSync(identity).mode & 0o777, 0o600);
+  const { x25519 } = JSON.parse(readFileSync(identity, "utf8"));
+  assert.deepEqual(server.json("device", "list", "--json"), [
+    { id: "box", subscriber: "payer", publicKey: x25519.public, mac: "02:00:00:00:00:0a", status: "active" },
+  ]);
+  const table = server.run("channel", "list").out;
+  assert.equal(table, "ID   TITLE\none  The first\n");
+});
+
+test("a broker password that the server made is shown once and stored as a hash only", async () => {
+  const { server, at } = await control();
+  server.json("subscriber", "add", "payer");
+  const key = "ab".repeat(32);
+  const added = server.json("device", "add", "box", "--subscriber", "payer", "--public-key", key) as {
+    password: string;
+  };
+  assert.match(added.password, /^[0-9a-f]{32}$/);
+  assert.equal(server.run("device", "list", "--json").out.includes(added.password), false);
+  for (const name of ["control.db", "control.db-wal"]) {
+    const file = join(at, "store", name);
+    if (existsSync(file)) assert.equal(readFileSync(file).includes(added.password), false);
+  }
+});
+
+test("a command that cannot be carried out says why and ends with 65", async () => {
+  const { server } = await control();
+  const refused: readonly (readonly [string[], RegExp])[] = [
+    [["device", "add", "box", "--subscriber", "nobody", "--public-key", "ab".repeat(32)], /nobody does not exist/],
+    [["device", "add", "box", "--subscriber", "nobody"], /exactly one of --public-key, --identity, --identity-out/],
+    [
+      ["device", "add", "box", "--subscriber", "nobody", "--public-key", "ab"],
+      /publicKey: must be 64 hexadecimal digits/,
+    ],
+    [["device", "revoke", "box"], /box does not exist/],
+    [["service", "add", "key-server", "--role", "router", "--public-key", "ab".repeat(32)], /this server's own part/],
+    [["usage", "--since", "yesterday"], /since: Invalid type/],
+    [["rekey", "nine"], /nine does not exist/],
+  ];
+  for (const [words, reason] of refused) {
+    const { code, err } = server.run(...words);
+    assert.equal(code, 65, words.join(" "));
+    assert.match(err, reason);
+  }
+});
+
+test("every fault of the configuration is listed with its path, and nothing is opened", async () => {
+  const { server, at } = await control();
+  const { code, err } = server.run(
+    ...["--set", "broker.listeners.0.port=70000", "--set", "store.path=", "--set", "grace=0", "--set", "frobnicate=1"],
+    ...["--set", "reception.id=key-server", "check-config"],
+  );
+  assert.equal(code, 78);
+  for (const path of ["broker.listeners.0.port", "store.path", "grace", "frobnicate"])
+    assert.match(err, new RegExp(`  ${path}: `));
+  assert.equal(existsSync(join(at, "store")), false);
+});
+
+test("after kill -9 the server knows its epochs, its receptions and its services", async () => {
+  const { server, port, at } = await control();
+  server.json("channel", "add", "one");
+  server.json("package", "add", "base", "one");
+  server.json("subscriber", "add", "payer");
+  server.json("subscription", "add", "payer", "base");
+  const [box, headend] = ["box.json", "headend.json"].map((name) => join(at, name)) as [string, string];
+  server.json("device", "add", "box", "--subscriber", "payer", "--identity-out", box);
+  const peers = server.json("peers") as { keyServer: { id: string; publicKey: string; noticeKey: string } };
+  await server.start();
+  server.json("service", "add", "he", "--role", "headend", "--identity-out", headend, "--channels", "one");
+  const octets = (text: string): Uint8Array => fromHex(text) ?? new Uint8Array();
+  const { id, publicKey, noticeKey } = peers.keyServer;
+  const keyServer = { role: "keyserver", id, publicKey: octets(publicKey) } as const;
+  const he = new ParticipantUnderTest(headend, port, keyServer, octets(noticeKey));
+  const settop = new ParticipantUnderTest(box, port, keyServer, octets(noticeKey));
+  try {
+    const stream = { suite: "AEAD_AES_128_GCM", mkiLength: 4, ssrc: 7, payloadType: 33 } as const;
+    const times = { interval: 60_000, overlap: 2_000, window: 1_000 };
+    const parameters = { channel: "one", group: 0xefff4d01, port: 5004, stream, ...times };
+    const key = { epoch: 1, masterKey: new Uint8Array(16).fill(5), masterSalt: new Uint8Array(12).fill(6) };
+    const proposal = { type: "epoch.proposal", id: new Uint8Array(16).fill(1), parameters, key, switchIn: 0 } as const;
+    assert.equal((await he.ask(proposal)).type, "epoch.accepted");
+    const reception = new Uint8Array(16).fill(9);
+    const request = { type: "key.request", channel: "one", reception, reason: "start" } as const;
+    assert.equal((await settop.ask({ ...request, id: new Uint8Array(16).fill(2) })).type, "key.grant");
+
+    await server.stop("SIGKILL");
+    await server.start();
+    const again = await settop.ask({ ...request, reason: "refresh", id: new Uint8Array(16).fill(3) });
+    assert.ok(again.type === "key.grant");
+    assert.deepEqual(again.epochs, [key]);
+    const other = { ...key, masterKey: new Uint8Array(16).fill(7) };
+    const stale = await he.ask({ ...proposal, id: new Uint8Array(16).fill(4), key: other });
+    assert.ok(stale.type === "epoch.refused" && stale.reason === "stale" && stale.last === 1);
+    const live = server.json("receptions", "--json") as { reception: string }[];
+    assert.deepEqual(
+      live.map((row) => row.reception),
+      ["09".repeat(16)],
+    );
+    const stop = { type: "stop", channel: "one", reception, cause: "stopped" } as const;
+    assert.equal((await settop.ask({ ...stop, id: new Uint8Array(16).fill(8) })).type, "stop.acknowledged");
+    const usage = server.json("usage", "--device", "box", "--json") as { cause: string }[];
+    assert.deepEqual(
+      usage.map(({ cause }) => cause),
+      ["stopped"],
+    );
+  } finally {
+    await Promise.all([he.close(), settop.close()]);
+    assert.equal(await server.stop(), 0);
+  }
+});
