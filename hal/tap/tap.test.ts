@@ -20,6 +20,8 @@ import { SimulatedTaps } from "./simulated.ts";
 
 const REPORT = writeOlder(new Uint8Array(OLDER_LENGTH), address("10.9.1.2"), "v2Report", address("239.255.77.1"));
 
+const LEAVE = writeOlder(new Uint8Array(OLDER_LENGTH), address("10.9.1.1"), "leave", address("239.255.77.9"));
+
 class Ear implements TapListener {
   readonly log: string[] = [];
 
@@ -46,23 +48,31 @@ interface TapBench {
   until(condition: () => boolean): Promise<boolean>;
 }
 
-function tapContract(name: string, { taps, say, answer, until }: TapBench): void {
+/** As a host does, says its report again until it is heard. */
+async function heard(ear: Ear, { say, until }: TapBench): Promise<void> {
+  for (let times = 0; times < 4 && ear.log.length < 2; times++) {
+    say();
+    await until(() => ear.log.length >= 2);
+  }
+  assert.deepEqual([...new Set(ear.log)], ["resumed", toHex(REPORT.subarray(24))]);
+}
+
+function tapContract(name: string, bench: TapBench): void {
+  const { taps, answer, until } = bench;
   test(`${name}: hears what comes in through the port, not what goes out, and nothing after the close`, async () => {
     const ear = new Ear();
     const tap = taps.open("rt0", ear);
     await until(() => ear.log.length === 1);
     assert.deepEqual(ear.log, ["resumed"]);
     answer();
-    say();
-    await until(() => ear.log.length === 2);
-    assert.deepEqual(ear.log.slice(1), [toHex(REPORT.subarray(24))]);
+    await heard(ear, bench);
     tap.close();
     const second = new Ear();
     const other = taps.open("rt0", second);
     await until(() => second.log.length === 1);
-    say();
-    await until(() => second.log.length === 2);
-    assert.deepEqual([second.log.length, ear.log.length], [2, 2]);
+    const before = ear.log.length;
+    await heard(second, bench);
+    assert.equal(ear.log.length, before);
     other.close();
   });
 }
@@ -81,7 +91,7 @@ const [inside, outside] = [
 tapContract("simulated tap", {
   taps: new SimulatedTaps(router),
   say: () => outside.send(REPORT),
-  answer: () => inside.send(REPORT),
+  answer: () => inside.send(LEAVE),
   until: async (condition) => {
     clock.run(seconds(1));
     return condition();
@@ -98,8 +108,8 @@ if (inNamespace(import.meta.url, "cap tap", CABLE)) {
   tapContract("cap tap", {
     taps,
     say: () => peer.send(REPORT),
-    answer: () => own.send(REPORT),
-    until: eventually,
+    answer: () => own.send(LEAVE),
+    until: (condition) => eventually(condition, 1500),
   });
   test("cap tap: an interface that goes down and comes back is tapped again", async () => {
     const ear = new Ear();

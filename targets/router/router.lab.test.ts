@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import type { Readable } from "node:stream";
 import { after, before, test } from "node:test";
 
 const PREFIX = `rt-${process.pid}`;
@@ -27,9 +28,14 @@ class Actor {
   readonly process: ChildProcess;
 
   constructor(namespace: string, ...command: string[]) {
-    this.process = spawn("ip", ["netns", "exec", namespace, ...command], { stdio: ["pipe", "pipe", "inherit"] });
+    this.process = spawn("ip", ["netns", "exec", namespace, ...command], { stdio: ["pipe", "pipe", "pipe"] });
+    this.#read(this.process.stdout);
+    this.#read(this.process.stderr);
+  }
+
+  #read(stream: Readable | null): void {
     let rest = "";
-    this.process.stdout?.on("data", (text) => {
+    stream?.on("data", (text) => {
       const lines = (rest + String(text)).split("\n");
       rest = lines.pop() ?? "";
       this.lines.push(...lines);
@@ -248,7 +254,7 @@ test("the downstream goes away and comes back without a restart", { skip }, asyn
 
 test("SIGTERM leaves the groups upstream and gives the bridge its querier back, in under 2 s", { skip }, async () => {
   const upstream = act(SENDER, "tcpdump", "-l", "-n", "-v", "-i", "eth0", "igmp");
-  await new Promise((resolve) => upstream.process.stdout?.once("data", resolve) ?? resolve(undefined)).catch(() => {});
+  await upstream.saw(/listening on eth0/);
   const { process: child } = the(router);
   const began = performance.now();
   const ended = new Promise((resolve) => child.once("exit", resolve));

@@ -1,0 +1,122 @@
+// The router for OpenWrt: an .ipk (opkg, up to 24.10) and an ImageBuilder FILES overlay, reproducible, in dist/openwrt/.
+// `node scripts/package/main.mjs [output folder]`. SOURCE_DATE_EPOCH sets the time inside.
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { foldersOf, tar } from "./tar.mjs";
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+const output = resolve(process.argv[2] ?? join(root, "dist/openwrt"));
+const time = Number(process.env.SOURCE_DATE_EPOCH ?? 1_767_225_600);
+const { version, license, description } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+
+const NAME = "sealcast-router";
+const RELEASE = `${version}-1`;
+const FILES = join(root, "targets/router/openwrt/files");
+const BUNDLE = join(root, "dist/router.cjs");
+const EXECUTABLE = [/^etc\/init\.d\//, /^etc\/uci-defaults\//, /^etc\/hotplug\.d\//];
+
+/** opkg keeps what the owner changed. */
+const CONFFILES = ["/etc/config/sealcast-router"];
+
+const modeOf = (path) => (EXECUTABLE.some((pattern) => pattern.test(path)) ? 0o755 : 0o644);
+
+function* filesIn(folder) {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) yield* filesIn(path);
+    else yield path;
+  }
+}
+
+/** What is installed, by its path below /. */
+function installed() {
+  const own = [...filesIn(FILES)].map((file) => {
+    const path = relative(FILES, file).split("\\").join("/");
+    return { path, mode: modeOf(path), content: readFileSync(file) };
+  });
+  return [
+    ...own,
+    { path: `usr/lib/${NAME}/router.cjs`, mode: 0o644, content: readFileSync(BUNDLE) },
+    { path: `usr/bin/${NAME}`, link: "node" },
+  ];
+}
+
+const script = (action) =>
+  Buffer.from(`#!/bin/sh
+[ "\${IPKG_NO_SCRIPT}" = "1" ] && exit 0
+[ -s "\${IPKG_INSTROOT}/lib/functions.sh" ] || exit 0
+. "\${IPKG_INSTROOT}/lib/functions.sh"
+default_${action} $0 $@
+`);
+
+function controlFiles(entries) {
+  const size = entries.reduce((sum, { content }) => sum + (content?.length ?? 0), 0);
+  const control = [
+    `Package: ${NAME}`,
+    `Version: ${RELEASE}`,
+    "Depends: node, node-raw-socket",
+    "Source: feeds/sealcast/sealcast-router",
+    `License: ${license}`,
+    "Section: net",
+    "Architecture: all",
+    `Installed-Size: ${size}`,
+    `Description: ${description}`,
+    "",
+  ].join("\n");
+  return [
+    { path: "control", content: Buffer.from(control) },
+    { path: "conffiles", content: Buffer.from(CONFFILES.map((path) => `${path}\n`).join("")) },
+    { path: "postinst", mode: 0o755, content: script("postinst") },
+    { path: "prerm", mode: 0o755, content: script("prerm") },
+  ];
+}
+
+const dotted = (entries) => entries.map((entry) => ({ ...entry, path: `./${entry.path}` }));
+
+function archive(entries) {
+  const folders = foldersOf(entries.map(({ path }) => path)).filter(({ path }) => path !== ".");
+  return gzipSync(tar([{ path: "." }, ...dotted([...folders, ...entries])], time), { level: 9 });
+}
+
+/** An .ipk is a gzipped tar (not ar) of three members. */
+function ipk(entries) {
+  const members = [
+    { path: "./control.tar.gz", content: archive(controlFiles(entries)) },
+    { path: "./data.tar.gz", content: archive(entries) },
+    { path: "./debian-binary", content: Buffer.from("2.0\n") },
+  ];
+  return gzipSync(tar(members, time), { level: 9 });
+}
+
+function writeOverlay(folder, entries) {
+  rmSync(folder, { recursive: true, force: true });
+  for (const { path, mode, content, link } of entries) {
+    const file = join(folder, path);
+    mkdirSync(dirname(file), { recursive: true });
+    if (link !== undefined) symlinkSync(link, file);
+    else writeFileSync(file, content);
+    if (link === undefined) chmodSync(file, mode);
+  }
+}
+
+if (!existsSync(BUNDLE)) {
+  process.stderr.write("dist/router.cjs is not there: run `npm run build` first\n");
+  process.exit(1);
+}
+const entries = installed();
+mkdirSync(output, { recursive: true });
+const file = join(output, `${NAME}_${RELEASE}_all.ipk`);
+writeFileSync(file, ipk(entries));
+writeOverlay(join(output, "overlay"), entries);
+process.stdout.write(`${relative(process.cwd(), file)}\n${relative(process.cwd(), join(output, "overlay"))}\n`);

@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+
+const INIT = "targets/router/openwrt/files/etc/init.d/sealcast-router";
+const SHIM = "targets/router/openwrt/shim.sh";
+const BUSYBOX = ["/bin/busybox", "/usr/bin/busybox"].find((path) => existsSync(path));
+const skip = BUSYBOX === undefined && "needs busybox";
+/** What OpenWrt's busybox has and the script uses. */
+const APPLETS = ["sh", "sed", "grep", "cat"];
+
+const scratch = mkdtempSync(join(tmpdir(), "sealcast-init-"));
+after(() => rmSync(scratch, { recursive: true }));
+
+const CONFIG = `section router main
+option main id box-1
+option main taps 0
+section upstream up
+option up network wan
+section downstream lan
+option lan network lan
+option lan version 3
+option lan query_interval 60
+option lan immediate_leave v3
+list lan allow 239.255.0.0/16
+list lan allow 239.1.0.0/16
+section downstream tv
+option tv device eth1.7
+section control control
+option control broker mqtts://control.example:8883
+option control identity /etc/sealcast/router.identity
+option control reception reception-1
+option control reception_key 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff
+`;
+
+const SPACED = CONFIG.replace("eth1.7", "eth1 tv");
+
+/** Runs shell text after shim and init script, in busybox ash with nothing else on the path. */
+function ash(
+  name: string,
+  config: string,
+  text: string,
+  bundle = "#!/bin/sh\nexit 0\n",
+): { lines: string[]; code: number | null } {
+  const folder = join(scratch, name);
+  mkdirSync(join(folder, "bin"), { recursive: true });
+  for (const applet of APPLETS) symlinkSync(BUSYBOX ?? "", join(folder, "bin", applet));
+  writeFileSync(join(folder, "uci"), config);
+  writeFileSync(join(folder, "program"), bundle);
+  chmodSync(join(folder, "program"), 0o755);
+  const script = [
+    readFileSync(SHIM, "utf8"),
+    readFileSync(INIT, "utf8").replaceAll(". /lib/functions/network.sh", ":"),
+  ];
+  const body = [...script, `PROG=${join(folder, "program")}`, text].join("\n");
+  const done = spawnSync(BUSYBOX ?? "", ["ash", "-c", body], {
+    encoding: "utf8",
+    env: { PATH: join(folder, "bin"), UCI: join(folder, "uci") },
+    timeout: 10_000,
+  });
+  assert.equal(done.stderr, "");
+  return { lines: done.stdout.trim().split("\n"), code: done.status };
+}
+
+/** The instance as procd would get it. */
+function instance(lines: readonly string[]) {
+  const settings = lines.map((line) => line.split("|"));
+  const command = settings.flatMap(([how, what, ...words]) =>
+    (how === "set" || how === "append") && what === "command" ? words : [],
+  );
+  const others = settings
+    .filter(([how, what]) => how === "set" && what !== "command")
+    .map(([, what, ...words]) => [what, words]);
+  const firewall = settings.filter(([how]) => how === "firewall").map(([, rule]) => rule?.trim());
+  return { command: command.slice(1), ...Object.fromEntries(others), firewall };
+}
+
+test("UCI becomes the instance of the golden file", { skip }, () => {
+  const { lines } = ash("golden", CONFIG, "start_service");
+  assert.deepEqual(instance(lines), JSON.parse(readFileSync("targets/router/openwrt/instance.golden.json", "utf8")));
+});
+
+test("a value with a space stays one argument", { skip }, () => {
+  const { lines } = ash("space", SPACED, "start_service");
+  assert.ok(instance(lines).command.includes('downstreams.1.interface="eth1 tv"'));
+});
+
+test("a disabled router opens no instance", { skip }, () => {
+  assert.deepEqual(ash("disabled", `${CONFIG}option main enabled 0\n`, "start_service").lines, [""]);
+});
+
+test("a reload with a bad configuration leaves the running router alone and says so", { skip }, () => {
+  const { lines, code } = ash("bad", CONFIG, "reload_service", "#!/bin/sh\nexit 78\n");
+  assert.equal(code, 1);
+  assert.equal(lines.length, 1);
+  assert.match(lines[0] ?? "", /^log\|.*goes on with the old one/);
+});
+
+test("a reload with a good configuration opens the instance anew", { skip }, () => {
+  const { lines } = ash("good", CONFIG, "reload_service");
+  assert.ok(lines.includes("open") && lines.includes("close"));
+});
+
+test("the settings reach the check as the words that procd would pass", { skip }, () => {
+  const bundle = `#!/bin/sh\nfor word in "$@"; do echo "$word"; done >${join(scratch, "words")}\nexit 0\n`;
+  ash("words-run", SPACED, "check_config", bundle);
+  const words = readFileSync(join(scratch, "words"), "utf8").trim().split("\n");
+  assert.equal(words[1], "check-config");
+  assert.ok(words.includes('downstreams.1.interface="eth1 tv"'));
+});
+
+test("the bundle takes the settings of the golden instance", {
+  skip: !existsSync("dist/router.cjs") && "needs npm run build",
+}, () => {
+  const golden = JSON.parse(readFileSync("targets/router/openwrt/instance.golden.json", "utf8")) as {
+    command: string[];
+  };
+  const settings = golden.command.slice(1);
+  const done = spawnSync(process.execPath, ["dist/router.cjs", "check-config", ...settings], { encoding: "utf8" });
+  assert.equal(done.status, 0, done.stderr);
+});

@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+
+const skip = !existsSync("dist/router.cjs") && "needs npm run build";
+const scratch = mkdtempSync(join(tmpdir(), "sealcast-package-"));
+const IPK = "sealcast-router_0.1.0-1_all.ipk";
+after(() => rmSync(scratch, { recursive: true }));
+
+function build(name: string): string {
+  const folder = join(scratch, name);
+  execFileSync(process.execPath, ["scripts/package/main.mjs", folder]);
+  return folder;
+}
+
+function unpack(archive: string, name: string): string {
+  const folder = join(scratch, name);
+  mkdirSync(folder);
+  execFileSync("tar", ["-xzf", archive, "-C", folder]);
+  return folder;
+}
+
+const list = (archive: string): string[] =>
+  execFileSync("tar", ["-tzf", archive], { encoding: "utf8" }).trim().split("\n");
+
+test("two builds are the same, octet for octet", { skip }, () => {
+  const [one, two] = [build("one"), build("two")];
+  assert.ok(readFileSync(join(one, IPK)).equals(readFileSync(join(two, IPK))));
+});
+
+test("the .ipk is a gzipped tar of control, data and the format's version", { skip }, () => {
+  const outer = unpack(join(build("ipk"), IPK), "outer");
+  assert.equal(readFileSync(join(outer, "debian-binary"), "utf8"), "2.0\n");
+  const control = unpack(join(outer, "control.tar.gz"), "control");
+  const fields = readFileSync(join(control, "control"), "utf8");
+  for (const field of [
+    "Package",
+    "Version",
+    "Depends",
+    "Source",
+    "License",
+    "Section",
+    "Architecture",
+    "Installed-Size",
+  ])
+    assert.match(fields, new RegExp(`^${field}: .+$`, "m"));
+  assert.equal(readFileSync(join(control, "conffiles"), "utf8"), "/etc/config/sealcast-router\n");
+  for (const script of ["postinst", "prerm"]) {
+    assert.equal(statSync(join(control, script)).mode & 0o777, 0o755);
+    assert.match(readFileSync(join(control, script), "utf8"), new RegExp(`^default_${script} `, "m"));
+  }
+  assert.deepEqual(
+    list(join(outer, "data.tar.gz")).filter((path) => !path.endsWith("/")),
+    [
+      "./etc/config/sealcast-router",
+      "./etc/hotplug.d/iface/60-sealcast-router",
+      "./etc/init.d/sealcast-router",
+      "./etc/uci-defaults/60-sealcast-router",
+      "./lib/upgrade/keep.d/sealcast-router",
+      "./usr/bin/sealcast-router",
+      "./usr/lib/sealcast-router/router.cjs",
+    ],
+  );
+});
+
+test("the overlay holds the same files with their modes, and our name as a link to node", { skip }, () => {
+  const overlay = join(build("overlay-build"), "overlay");
+  assert.ok(lstatSync(join(overlay, "usr/bin/sealcast-router")).isSymbolicLink());
+  assert.equal(statSync(join(overlay, "etc/init.d/sealcast-router")).mode & 0o777, 0o755);
+  assert.equal(statSync(join(overlay, "etc/config/sealcast-router")).mode & 0o777, 0o644);
+  assert.ok(readFileSync(join(overlay, "usr/lib/sealcast-router/router.cjs")).equals(readFileSync("dist/router.cjs")));
+});

@@ -1,0 +1,53 @@
+# Test support: the parts of OpenWrt's rc.common, procd and UCI that the init script uses, as recorders. A configuration is lines of
+# "section type name", "option section name value" and "list section name value" in $UCI; what procd is told goes to standard output.
+
+config_load() { :; }
+
+config_get() { # variable section option [default]
+	local found
+	found="$(while read -r kind section name value; do
+		[ "$kind $section $name" = "option $2 $3" ] && echo "$value"
+	done <"$UCI")"
+	eval "$1=\"\${found:-\$4}\""
+}
+
+config_foreach() { # function type
+	local function="$1" type="$2" kind of name
+	while read -r kind of name <&3; do
+		[ "$kind $of" = "section $type" ] && "$function" "$name"
+	done 3<"$UCI"
+	return 0
+}
+
+config_list_foreach() { # section list function [argument...]
+	local section="$1" list="$2" function="$3" kind of name value
+	shift 3
+	while read -r kind of name value <&4; do
+		[ "$kind $of $name" = "list $section $list" ] && "$function" "$value" "$@"
+	done 4<"$UCI"
+	return 0
+}
+
+network_get_device() { eval "$1=br-$2"; }
+
+record() { # words
+	local word line=""
+	for word in "$@"; do line="$line|$word"; done
+	echo "${line#|}"
+}
+
+procd_open_instance() { record open; }
+procd_close_instance() { record close; }
+procd_set_param() { record set "$@"; }
+procd_append_param() { record append "$@"; }
+procd_open_data() { :; }
+procd_close_data() { :; }
+procd_add_reload_trigger() { record reload-trigger "$@"; }
+procd_add_interface_trigger() { record interface-trigger "$@"; }
+json_add_array() { :; }
+json_close_array() { :; }
+json_add_object() { :; }
+json_close_object() { record firewall "$RULE"; RULE=""; }
+json_add_string() { RULE="$RULE $1=$2"; }
+logger() { record log "$@"; }
+start() { start_service; }
