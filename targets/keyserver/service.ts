@@ -7,7 +7,6 @@ import { KeyServer } from "../../core/keys/server.ts";
 import type { BusConnector } from "../../core/ports/bus.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
-import { HalError } from "../../core/ports/errors.ts";
 import type { Primitives } from "../../core/ports/primitives.ts";
 import type { Store } from "../../core/ports/store.ts";
 import { Endpoint } from "../../hal/bus/endpoint.ts";
@@ -15,6 +14,7 @@ import { Runner } from "../../hal/clock/runner.ts";
 import type { Identity } from "../../hal/identity/identity.ts";
 import type { GroupCommit } from "../../hal/store/group-commit.ts";
 import type { Logger } from "../shared/log.ts";
+import { StoreHealth } from "./store-health.ts";
 
 export interface ServerPowers {
   readonly clock: Clock;
@@ -34,7 +34,7 @@ export class KeyServerService {
   readonly #machine: KeyServer;
   readonly #endpoint: Endpoint;
   readonly #runner: Runner<KeyServerEvent, KeyServerEffect>;
-  readonly #powers: ServerPowers;
+  readonly #health: StoreHealth;
 
   /** Rejects with HalError when the store cannot be read. `identity` must have a key to sign notices with. */
   static async start(identity: Identity, peers: KeyServerPeers, powers: ServerPowers): Promise<KeyServerService> {
@@ -47,7 +47,7 @@ export class KeyServerService {
   private constructor(identity: Identity, peers: KeyServerPeers, powers: ServerPowers, machine: KeyServer) {
     const { clock, entropy, primitives, buses, log, shards } = powers;
     if (identity.ed25519 === undefined) throw new RangeError("a key server signs notices");
-    this.#powers = powers;
+    this.#health = new StoreHealth(powers.commits, log);
     this.#machine = machine;
     this.#runner = new Runner(clock, machine, (effect) => this.#apply(effect));
     const options = {
@@ -82,6 +82,7 @@ export class KeyServerService {
   status() {
     return {
       broker: this.#endpoint.connected ? "connected" : "away",
+      store: this.#health.fault ?? "works",
       ...this.#machine.status(),
       messages: { sent: this.#endpoint.sent.snapshot(), received: this.#endpoint.received.snapshot() },
       messageDrops: this.#endpoint.drops.snapshot(),
@@ -108,17 +109,11 @@ export class KeyServerService {
       case "notice":
         this.#endpoint.notice(effect.notice);
         return;
-      case "commit":
-        this.#powers.commits.run(effect.decision).then(
-          () => this.#runner.feed({ kind: "committed", token: effect.token }),
-          (error: unknown) => {
-            this.#powers.log.error(
-              { code: error instanceof HalError ? error.code : "unknown", err: error },
-              "an epoch could not be stored",
-            );
-            this.#runner.feed({ kind: "failed", token: effect.token });
-          },
-        );
+      case "commit": {
+        const { token, decision } = effect;
+        const tell = (kind: "committed" | "failed") => () => this.#runner.feed({ kind, token });
+        this.#health.run(decision, tell("committed"), tell("failed"));
+      }
     }
   }
 }

@@ -1,7 +1,6 @@
 // A running reception server: its machine, its place on the bus, its transactions.
 import { Link } from "../../core/control/link.ts";
 import type { Peer } from "../../core/control/participant.ts";
-import { HalError } from "../../core/ports/errors.ts";
 import {
   type ReceptionEffect,
   type ReceptionEvent,
@@ -13,6 +12,7 @@ import { Endpoint } from "../../hal/bus/endpoint.ts";
 import { Runner } from "../../hal/clock/runner.ts";
 import type { Identity } from "../../hal/identity/identity.ts";
 import type { ServerPowers } from "../keyserver/service.ts";
+import { StoreHealth } from "../keyserver/store-health.ts";
 
 /** Demands read from the store at once; the rest follow when these are settled. */
 const DEMANDS = 4096;
@@ -22,6 +22,7 @@ export class ReceptionService {
   readonly #endpoint: Endpoint;
   readonly #runner: Runner<ReceptionEvent, ReceptionEffect>;
   readonly #powers: ServerPowers;
+  readonly #health: StoreHealth;
 
   constructor(
     identity: Identity,
@@ -32,6 +33,7 @@ export class ReceptionService {
   ) {
     const { clock, entropy, primitives, buses, log, shards } = powers;
     this.#powers = powers;
+    this.#health = new StoreHealth(powers.commits, log);
     this.#machine = new ReceptionServer(peers, clock, entropy, clock.now(), options);
     this.#runner = new Runner(clock, this.#machine, (effect) => this.#apply(effect));
     const link = new Link(
@@ -73,6 +75,7 @@ export class ReceptionService {
   status() {
     return {
       broker: this.#endpoint.connected ? "connected" : "away",
+      store: this.#health.fault ?? "works",
       ...this.#machine.status(),
       commits: this.#powers.commits.figures,
       messages: { sent: this.#endpoint.sent.snapshot(), received: this.#endpoint.received.snapshot() },
@@ -93,17 +96,14 @@ export class ReceptionService {
       case "answer":
         this.#endpoint.answer(effect.request, effect.message);
         return;
-      case "decide":
-        this.#powers.commits.run(effect.decision).then(
-          (outcome) => this.#runner.feed({ kind: "decided", token: effect.token, outcome }),
-          (error: unknown) => this.#failed(effect.token, error),
+      case "decide": {
+        const { token, decision } = effect;
+        this.#health.run(
+          decision,
+          (outcome) => this.#runner.feed({ kind: "decided", token, outcome }),
+          () => this.#runner.feed({ kind: "failed", token }),
         );
+      }
     }
-  }
-
-  #failed(token: number, error: unknown): void {
-    const code = error instanceof HalError ? error.code : "unknown";
-    this.#powers.log.error({ code, err: error }, "the store failed: the request is not answered");
-    this.#runner.feed({ kind: "failed", token });
   }
 }
