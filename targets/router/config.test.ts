@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import * as v from "valibot";
+import { address } from "../../core/base/ipv4.ts";
+import { BridgeQueriers } from "./bridge-querier.ts";
+import { routerConfig } from "./config.ts";
+
+const least = { id: "r", downstreams: [{ interface: "br-lan" }] };
+const faults = (more: object): string[] => {
+  const checked = v.safeParse(routerConfig, { ...least, ...more });
+  return (checked.issues ?? []).map((issue) => `${v.getDotPath(issue) ?? ""}: ${issue.message}`);
+};
+
+test("one downstream is enough; the rest has defaults", () => {
+  const config = v.parse(routerConfig, least);
+  const [lan] = config.downstreams;
+  assert.deepEqual(
+    [lan?.version, lan?.immediateLeave, config.forwarding, config.taps, config.idle],
+    [3, "off", "kernel", true, 180_000],
+  );
+});
+
+test("a prefix becomes group and length", () => {
+  const config = v.parse(routerConfig, { id: "r", downstreams: [{ interface: "br-lan", allow: ["239.255.0.0/16"] }] });
+  assert.deepEqual(config.downstreams[0]?.allow, [{ group: address("239.255.0.0"), length: 16 }]);
+});
+
+test("times that RFC 3376 section 8 forbids are faults of the downstream", () => {
+  const downstreams = [{ interface: "br-lan", queryInterval: 5, queryResponseInterval: 5 }];
+  assert.deepEqual(faults({ downstreams }), ["downstreams.0: times.response-not-below-interval"]);
+});
+
+test("what is no multicast prefix is a fault with its path", () => {
+  const deny = ["10.0.0.0/8", "239.1.1.1/33", "239.1.1.1"];
+  assert.equal(faults({ downstreams: [{ interface: "br-lan", deny }] }).length, 2);
+});
+
+test("an interface may be named once", () => {
+  assert.deepEqual(faults({ upstream: { interface: "br-lan" } }), [": an interface is named twice"]);
+});
+
+test("broker, identity and reception come together", () => {
+  const [fault] = faults({ identity: "/etc/sealcast/router.identity" });
+  assert.match(fault ?? "", /come together or not at all/);
+});
+
+test("a bridge's querier is silenced only if it was on, and gets its voice back", () => {
+  const root = mkdtempSync(join(tmpdir(), "sealcast-bridge-"));
+  const file = (bridge: string) => join(root, bridge, "bridge", "multicast_querier");
+  for (const [bridge, value] of [
+    ["on", "1\n"],
+    ["off", "0\n"],
+  ] as const) {
+    mkdirSync(join(root, bridge, "bridge"), { recursive: true });
+    writeFileSync(file(bridge), value);
+  }
+  const queriers = new BridgeQueriers(root);
+  assert.deepEqual([queriers.silence("on"), queriers.silence("off"), queriers.silence("none")], [true, false, false]);
+  assert.equal(readFileSync(file("on"), "utf8"), "0");
+  queriers.restore();
+  assert.deepEqual([readFileSync(file("on"), "utf8"), readFileSync(file("off"), "utf8")], ["1", "0\n"]);
+  rmSync(root, { recursive: true });
+});

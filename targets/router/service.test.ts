@@ -1,0 +1,154 @@
+// The whole router process on simulated links, hosts and time.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as v from "valibot";
+import { ANY, address } from "../../core/base/ipv4.ts";
+import { milliseconds, seconds } from "../../core/base/time.ts";
+import { SimulatedClock } from "../../hal/clock/simulated.ts";
+import { SimulatedDatagrams } from "../../hal/datagram/simulated.ts";
+import { SeededEntropy } from "../../hal/entropy/seeded.ts";
+import { SimulatedForwarding } from "../../hal/forwarding/simulated.ts";
+import { SimulatedIgmpSockets } from "../../hal/igmp/simulated.ts";
+import { simulatedLinks } from "../../hal/links/simulated.ts";
+import { attachKernelHost } from "../../hal/simulation/kernel-host.ts";
+import { type Faults, SimulatedNetwork } from "../../hal/simulation/network.ts";
+import { SimulatedTaps } from "../../hal/tap/simulated.ts";
+import { createLogger } from "../shared/log.ts";
+import { BridgeQueriers } from "./bridge-querier.ts";
+import { routerConfig } from "./config.ts";
+import { RouterService } from "./service.ts";
+
+const GROUP = address("239.255.77.1");
+const config = v.parse(routerConfig, {
+  id: "simulated",
+  upstream: { interface: "wan" },
+  downstreams: [{ interface: "br-lan", queryInterval: 20, queryResponseInterval: 5 }],
+});
+
+interface Status {
+  readonly messages: Record<string, number>;
+  readonly interfaces: readonly { readonly hosts: readonly { host: string; port?: string; mac?: string }[] }[];
+  readonly upstream: { readonly groups: readonly string[] };
+}
+
+/** Sender - wan - router - br-lan with host a on port lan1 and host b on port lan2; 50 datagrams a second. */
+async function bench(seed: number, faults: Partial<Faults> = {}) {
+  const clock = new SimulatedClock();
+  const network = new SimulatedNetwork(clock, new SeededEntropy(seed));
+  const [wan, lan1, lan2] = [network.lan("wan", faults), network.lan("lan1", faults), network.lan("lan2", faults)];
+  const router = network.node("router");
+  router.attach("wan", { address: address("10.1.0.1"), lan: wan });
+  const bridge = router.attach("br-lan", { address: address("10.2.0.1"), lan: { lan1, lan2 } });
+  const service = new RouterService(config, {
+    clock,
+    entropy: network.entropy,
+    links: simulatedLinks(router),
+    igmp: new SimulatedIgmpSockets(router),
+    forwarding: new SimulatedForwarding(router),
+    taps: new SimulatedTaps(router),
+    evidence: undefined,
+    bridgeQueriers: new BridgeQueriers("/nonexistent"),
+    log: createLogger({ level: "silent", format: "json", toStderr: true }, "router", "simulated"),
+    fatal: (error) => assert.fail(error.message),
+  });
+  const host = async (name: string, text: string, lan: typeof lan1) => {
+    const node = network.node(name);
+    node.attach("eth0", { address: address(text), lan });
+    attachKernelHost(node);
+    const heard: number[] = [];
+    const socket = await new SimulatedDatagrams(node).open(
+      { address: GROUP, port: 5000 },
+      { datagram: (payload) => heard.push((payload[0] ?? 0) * 256 + (payload[1] ?? 0)), failed() {} },
+    );
+    const membership = { group: GROUP, interfaceAddress: ANY };
+    return { heard, join: () => socket.join(membership), leave: () => socket.leave(membership) };
+  };
+  const [a, b] = [await host("a", "10.2.0.11", lan1), await host("b", "10.2.0.12", lan2)];
+  const source = network.node("sender");
+  source.attach("eth0", { address: address("10.1.0.2"), lan: wan });
+  const multicast = { interfaceAddress: address("10.1.0.2"), ttl: 8 };
+  const sender = await new SimulatedDatagrams(source).open(
+    { address: ANY, port: 0, multicast },
+    { datagram() {}, failed() {} },
+  );
+  let n = 0;
+  const run = (span: number): void => {
+    for (let i = 0; i < span * 50; i++) {
+      sender.send(Uint8Array.of(n >> 8, n), GROUP, 5000);
+      n++;
+      clock.run(milliseconds(20));
+    }
+  };
+  return { service, network, clock, a, b, run, bridge, status: () => service.status() as unknown as Status };
+}
+
+test("join, delivery, leave, end of delivery: 71, 72, 81, 82, and the upstream follows", async () => {
+  const { a, run, status, service } = await bench(1);
+  run(1);
+  assert.equal(a.heard.length, 0);
+  a.join();
+  run(2);
+  assert.ok(a.heard.length > 95);
+  assert.deepEqual(status().messages, { "71": 1, "72": 1 });
+  assert.deepEqual(status().upstream.groups, ["239.255.77.1"]);
+  const [host] = status().interfaces[0]?.hosts ?? [];
+  assert.deepEqual([host?.host, host?.port], ["10.2.0.11", "lan1"]);
+  a.leave();
+  run(4);
+  assert.deepEqual(status().messages, { "71": 1, "72": 1, "81": 1, "82": 1 });
+  assert.deepEqual(status().upstream.groups, []);
+  void service;
+});
+
+test("B keeps its stream when A leaves, on links that lose one packet in ten", async () => {
+  const { a, b, run, status } = await bench(3, { loss: 0.1 });
+  a.join();
+  b.join();
+  run(5);
+  a.leave();
+  const before = b.heard.length;
+  run(60);
+  assert.ok(b.heard.length - before > 60 * 50 * 0.75, `${b.heard.length - before} of 3000`);
+  assert.equal(status().messages["82"], undefined);
+});
+
+test("an interface that goes down and comes back is served again without a restart", async () => {
+  const { a, run, bridge, status } = await bench(1);
+  a.join();
+  run(2);
+  bridge.setUp(false);
+  run(2);
+  assert.equal(status().messages["82"], 1);
+  const before = a.heard.length;
+  bridge.setUp(true);
+  // The startup query brings the host's report within the query response interval.
+  run(8);
+  assert.ok(a.heard.length > before + 50);
+  assert.equal(status().messages["72"], 2);
+});
+
+test("no drop in ten minutes of viewing: queries keep the membership", async () => {
+  const { a, run, clock, status } = await bench(1);
+  a.join();
+  for (let minute = 0; minute < 10; minute++) {
+    run(1);
+    clock.run(seconds(59));
+  }
+  assert.equal(status().messages["82"], undefined);
+  assert.equal(status().interfaces[0]?.hosts.length, 1);
+});
+
+test("the same seed gives the same log of the whole network", async () => {
+  const log = async (seed: number): Promise<string> => {
+    const { a, b, run, network } = await bench(seed, { loss: 0.05, jitter: milliseconds(5) });
+    a.join();
+    run(1);
+    b.join();
+    a.leave();
+    run(5);
+    return network.text();
+  };
+  const [one, again, other] = [await log(5), await log(5), await log(6)];
+  assert.equal(one, again);
+  assert.notEqual(one, other);
+});
