@@ -53,6 +53,8 @@ export class KeyServer implements Machine<KeyServerEvent, KeyServerEffect> {
   readonly #demands = new Recent<string, true>(REMEMBERED_DEMANDS);
   readonly #answers = new Counters<string>();
   readonly #drops = new Counters<KeyServerDrop>();
+  #channelsTouched = true;
+  #channelsDue: Instant | undefined;
   #token = 0;
 
   /** `kept` is what the store holds: `keptChannels` puts its rows together. */
@@ -76,18 +78,13 @@ export class KeyServer implements Machine<KeyServerEvent, KeyServerEffect> {
   }
 
   poll(now: Instant): Effects {
-    const effects: KeyServerEffect[] = [];
-    for (const channel of this.#channels.values()) {
-      const due = channel.nextDeadline();
-      if (due !== undefined && due <= now) effects.push(...this.#applied(channel, channel.poll(now)));
-    }
-    effects.push(...this.#asked(this.#requester.poll(now)));
-    return effects;
+    const due = this.#nextOfChannels();
+    const channels = due !== undefined && due <= now ? this.#pollChannels(now) : [];
+    return [...channels, ...this.#asked(this.#requester.poll(now))];
   }
 
   nextDeadline(): Instant | undefined {
-    const channels = [...this.#channels.values()].map((channel) => channel.nextDeadline());
-    return earliest([...channels, this.#requester.nextDeadline()]);
+    return earliest([this.#nextOfChannels(), this.#requester.nextDeadline()]);
   }
 
   status(): KeyServerStatus {
@@ -97,6 +94,22 @@ export class KeyServer implements Machine<KeyServerEvent, KeyServerEffect> {
       answers: this.#answers.snapshot(),
       drops: this.#drops.snapshot(),
     };
+  }
+
+  #pollChannels(now: Instant): Effects {
+    return [...this.#channels.values()].flatMap((channel) => {
+      const due = channel.nextDeadline();
+      return due !== undefined && due <= now ? this.#applied(channel, channel.poll(now)) : [];
+    });
+  }
+
+  /** Looked up once for many key requests, which change no channel. */
+  #nextOfChannels(): Instant | undefined {
+    if (this.#channelsTouched) {
+      this.#channelsDue = earliest([...this.#channels.values()].map((channel) => channel.nextDeadline()));
+      this.#channelsTouched = false;
+    }
+    return this.#channelsDue;
   }
 
   #handle(now: Instant, event: KeyServerEvent): Effects {
@@ -358,10 +371,13 @@ export class KeyServer implements Machine<KeyServerEvent, KeyServerEffect> {
     if (keys === undefined) return [];
     if (kind === "committed") return this.#applied(keys, keys.committed(now));
     keys.failed(now);
+    this.#channelsTouched = true;
     return this.#drop("keys.store");
   }
 
+  /** Everything that changes a channel ends here. */
   #applied(keys: ChannelKeys, result: ChannelResult): Effects {
+    this.#channelsTouched = true;
     if (typeof result === "string") return this.#drop(result);
     return result.map((effect): KeyServerEffect => {
       if (effect.kind !== "commit") return effect;
