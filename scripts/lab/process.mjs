@@ -1,10 +1,15 @@
 // A process of the lab: its log on disk, its lines as events, its end in our hands.
 import { spawn } from "node:child_process";
 import { createWriteStream, readFileSync } from "node:fs";
+import { succeeds } from "./command.mjs";
 import { Waiting } from "./waiting.mjs";
 
 /** Lines kept for conditions on the past; the file has them all. */
 const KEPT_LINES = 20_000;
+
+/** With it a process dies when we are killed and can do nothing about it (util-linux 2.33). */
+const GUARD = ["--pdeathsig", "KILL"];
+const guarded = succeeds("setpriv", [...GUARD, "true"]);
 
 /** @typedef {{ inside(program: string, args: string[]): [string, string[]], name: string }} Place */
 
@@ -27,7 +32,8 @@ export class Process {
     this.name = name;
     this.log = log;
     const file = createWriteStream(log, { flags: "a" });
-    const [runner, runnerArgs] = place.inside(program, args);
+    const [inner, innerArgs] = place.inside(program, args);
+    const [runner, runnerArgs] = guarded ? ["setpriv", [...GUARD, inner, ...innerArgs]] : [inner, innerArgs];
     this.#child = spawn(runner, runnerArgs, {
       stdio: ["pipe", "pipe", "pipe"],
       detached: true,

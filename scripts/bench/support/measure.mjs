@@ -10,19 +10,28 @@ export function median(values) {
   return sorted[sorted.length >> 1] ?? Number.NaN;
 }
 
+/** Milliseconds from spawn to end of `node ...args`. */
+async function untilExit(/** @type {string[]} */ args) {
+  const begin = performance.now();
+  await once(spawn(process.execPath, args, { stdio: "ignore" }), "exit");
+  return performance.now() - begin;
+}
+
 /**
- * Milliseconds from spawn to end of `node ...args`, the median of several runs after one that warms the page cache.
- * @param {string[]} args
+ * Medians of how long two commands of node take from start to end; in turn, so that a busy machine is busy for both, and after one
+ * of each that warms the page cache.
+ * @param {string[]} one
+ * @param {string[]} other
  * @param {number} [times]
  */
-export async function untilExit(args, times = 7) {
-  const taken = [];
+export async function timesInTurn(one, other, times = 9) {
+  /** @type {[number[], number[]]} */
+  const taken = [[], []];
   for (let left = times; left >= 0; left--) {
-    const begin = performance.now();
-    await once(spawn(process.execPath, args, { stdio: "ignore" }), "exit");
-    if (left < times) taken.push(performance.now() - begin);
+    const both = [await untilExit(one), await untilExit(other)];
+    if (left < times) both.forEach((time, index) => void taken[index]?.push(time));
   }
-  return median(taken);
+  return taken.map(median);
 }
 
 /**
