@@ -1,4 +1,5 @@
 // sealcast-control: broker, key server, reception server and store in one process (claims 4 to 7), and the operator's command line.
+import { Argument } from "commander";
 import { toHex } from "../../core/base/bytes.ts";
 import { systemClock } from "../../hal/clock/system.ts";
 import { systemEntropy } from "../../hal/entropy/system.ts";
@@ -8,15 +9,20 @@ import { runTarget, type Target } from "../shared/target.ts";
 import { type ControlConfig, controlConfig } from "./config.ts";
 import { names, ownIdentity, primitives, startControl } from "./service.ts";
 
-/** What the configurations of set-tops, headends and routers need to know of this server. */
-function peers(config: ControlConfig): object {
+const PART_OF = ["settop", "headend", "router"] as const;
+
+/** What the configurations of others need to know of this server: all of it, or the one entry that a role has. */
+function peers(config: ControlConfig, role: (typeof PART_OF)[number] | undefined): object {
   const keys = ownIdentity("keyserver", config.keyServer);
   const reception = ownIdentity("reception", config.reception);
+  const keyServer = { id: keys.id, publicKey: toHex(keys.x25519.publicKey) };
   const noticeKey = keys.ed25519 === undefined ? "" : toHex(keys.ed25519.publicKey);
-  return {
-    keyServer: { id: keys.id, publicKey: toHex(keys.x25519.publicKey), noticeKey },
-    reception: { id: reception.id, publicKey: toHex(reception.x25519.publicKey) },
+  const all = {
+    settop: { ...keyServer, noticeKey },
+    headend: keyServer,
+    router: { id: reception.id, publicKey: toHex(reception.x25519.publicKey) },
   };
+  return role === undefined ? { keyServer: all.settop, reception: all.router } : all[role];
 }
 
 const target: Target<ControlConfig> = {
@@ -28,9 +34,12 @@ const target: Target<ControlConfig> = {
     program
       .command("peers")
       .description(
-        "ids and public keys of this server, for the configurations of set-tops, headends and routers (JSON)",
+        "ids and public keys of this server as JSON; with a role, its `keyServer` entry (a router: its `reception` entry)",
       )
-      .action(() => void process.stdout.write(`${JSON.stringify(peers(frame.config()), undefined, 2)}\n`));
+      .addArgument(new Argument("[role]").choices(PART_OF))
+      .action((role: (typeof PART_OF)[number] | undefined) => {
+        process.stdout.write(`${JSON.stringify(peers(frame.config(), role))}\n`);
+      });
     addOperatorCommands(program, {
       primitives,
       entropy: systemEntropy,
