@@ -17,7 +17,7 @@ if (unknown.length > 0) {
 
 const checked = [
   step("types", "node_modules/.bin/tsc", ["-b"]),
-  step("style", "node_modules/.bin/biome", ["ci", "--reporter=summary", "."]),
+  step("style", "node_modules/.bin/biome", ["ci", `--colors=${process.stdout.isTTY ? "force" : "off"}`, "."]),
   existsSync("dist") || step("bundles", "npm", ["run", "--silent", "build"]),
 ];
 
