@@ -6,7 +6,7 @@ import type { ImmediateLeave } from "../../core/igmp/interface-events.ts";
 import type { IgmpVersion } from "../../core/igmp/query.ts";
 import { checkTimes, type TimesConfig } from "../../core/igmp/times.ts";
 import type { GroupPrefix } from "../../core/router/group-access.ts";
-import { brokerEntries, commonEntries, hexOctets, identifier } from "../shared/config.ts";
+import { brokerEntries, commonEntries, identifier, x25519PublicKey } from "../shared/config.ts";
 import type { CommonConfig } from "../shared/target.ts";
 
 export interface DownstreamConfig {
@@ -110,7 +110,7 @@ const fields = v.strictObject({
   /** The way to the reception server: all three or none. */
   broker: v.optional(brokerEntries.broker),
   identity: v.optional(v.pipe(v.string(), v.minLength(1))),
-  reception: v.optional(v.strictObject({ id: identifier, publicKey: hexOctets(32) })),
+  reception: v.optional(v.strictObject({ id: identifier, publicKey: x25519PublicKey })),
 });
 
 const names = (config: RouterConfig): readonly string[] => [

@@ -22,7 +22,7 @@ export interface RouterPowers extends Omit<InterfacePowers, "table"> {
   /** undefined: querier and evidence only. */
   readonly forwarding: Forwarding | undefined;
   readonly evidence: Evidence | undefined;
-  readonly bridgeQueriers: BridgeQueriers;
+  readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
   fatal(error: HalError): void;
 }
 

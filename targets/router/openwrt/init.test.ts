@@ -131,3 +131,17 @@ test("the bundle takes the settings of the golden instance", {
   const done = spawnSync(process.execPath, ["dist/router.cjs", "check-config", ...settings], { encoding: "utf8" });
   assert.equal(done.status, 0, done.stderr);
 });
+
+const SCRIPTS = [
+  "etc/init.d/sealcast-router",
+  "etc/uci-defaults/60-sealcast-router",
+  "etc/hotplug.d/iface/60-sealcast-router",
+];
+for (const script of SCRIPTS)
+  test(`${script} is what busybox ash can read`, { skip }, () => {
+    const done = spawnSync(BUSYBOX ?? "", ["ash", "-n", `targets/router/openwrt/files/${script}`], {
+      encoding: "utf8",
+    });
+    assert.equal(done.stderr, "");
+    assert.equal(done.status, 0);
+  });
