@@ -25,12 +25,14 @@ const chosen = chooseTests(parts);
 const outcome = await runTests(chosen.files, { timeout: 240_000 });
 for (const reason of chosen.skipped) process.stdout.write(`test: skipped: ${reason}\n`);
 
+/** Captures from outside the repository are no part of it: without them their tests have nothing to read. */
+const missed = outcome.skipped.filter((skipped) => !skipped.endsWith("the capture is not here"));
+
 const faults = [];
 if (checked.includes(false)) faults.push("types, style or bundles failed (see above)");
 if (chosen.files.length === 0) faults.push("no test file matches");
 if (outcome.failed > 0) faults.push(`${outcome.failed} tests failed`);
-if (requireAll && outcome.skipped.length > 0)
-  faults.push(`skipped, but all were required: ${outcome.skipped.join("; ")}`);
+if (requireAll && missed.length > 0) faults.push(`skipped, but all were required: ${missed.join("; ")}`);
 if (requireAll && chosen.skipped.length > 0)
   faults.push(`skipped, but all were required: ${chosen.skipped.join("; ")}`);
 for (const fault of faults) process.stdout.write(`test: FAILED: ${fault}\n`);

@@ -17,7 +17,7 @@ export async function runTests(files, { timeout }) {
     outcome.failed += 1;
   });
   stream.on("test:pass", (test) => {
-    if (test.skip !== undefined) outcome.skipped.push(test.name);
+    if (test.skip !== undefined) outcome.skipped.push(`${test.name}: ${test.skip}`);
   });
   const report = stream.compose(new spec());
   report.pipe(process.stdout, { end: false });
