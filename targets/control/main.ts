@@ -7,7 +7,8 @@ import { offline } from "../reception/office.ts";
 import { addOperatorCommands } from "../reception/operator.ts";
 import { runTarget, type Target } from "../shared/target.ts";
 import { type ControlConfig, controlConfig } from "./config.ts";
-import { names, ownIdentity, primitives, startControl } from "./service.ts";
+import { names } from "./servers.ts";
+import { ownIdentity, primitives, startControl } from "./service.ts";
 
 const PART_OF = ["settop", "headend", "router"] as const;
 

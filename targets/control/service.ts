@@ -3,20 +3,17 @@
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { HalError } from "../../core/ports/errors.ts";
-import { RECEPTION_OPTIONS } from "../../core/reception/server.ts";
 import { Broker } from "../../hal/bus/broker.ts";
 import { systemEntropy } from "../../hal/entropy/system.ts";
 import { createIdentity } from "../../hal/identity/file.ts";
-import { generateIdentity, type Identity, peerOf } from "../../hal/identity/identity.ts";
+import { generateIdentity, type Identity } from "../../hal/identity/identity.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
-import { GroupCommit } from "../../hal/store/group-commit.ts";
-import { KeyServerService } from "../keyserver/service.ts";
 import { Directory } from "../reception/directory.ts";
-import { openStore, runningCommands } from "../reception/office.ts";
-import { ReceptionService } from "../reception/service.ts";
+import { openStore } from "../reception/office.ts";
 import { readOwnIdentity } from "../shared/participant.ts";
 import type { Runtime, Service } from "../shared/target.ts";
 import type { ControlConfig, ListenerConfig, PartConfig } from "./config.ts";
+import { startServers } from "./servers.ts";
 
 export const primitives = new NodePrimitives();
 
@@ -36,41 +33,22 @@ export async function startControl(config: ControlConfig, runtime: Runtime): Pro
   const store = openStore(config.store);
   const directory = await Directory.open(store);
   const broker = await openBroker(config, directory);
-  const commits = new GroupCommit(store);
-  const powers = { clock, entropy, primitives, buses: broker.local(), store, commits, log, shards: config.shards };
-  const reception = new ReceptionService(
-    receptionIdentity,
-    [peerOf(keyIdentity)],
-    {
-      keyServer: (id) => (id === keyIdentity.id ? keyIdentity.x25519.publicKey : undefined),
-      router: (id) => directory.key(id, "router"),
-    },
-    { ...RECEPTION_OPTIONS, grace: config.grace, evidenceFor: config.evidenceFor },
-    powers,
-  );
-  const peers = { reception: peerOf(receptionIdentity), headend: (id: string) => directory.headend(id) };
-  const keys = await KeyServerService.start(keyIdentity, peers, powers);
-  await reception.demand();
-  const premises = { store, commits, clock, entropy, ...names(config) };
+  const powers = { clock, entropy, primitives, buses: broker.local(), store, directory, log };
+  const { keys, reception, commands, stop } = await startServers(config, keyIdentity, receptionIdentity, powers);
   return {
     status: () => ({
       broker: { ports: broker.ports, clients: broker.clients, drops: broker.drops.snapshot() },
       keyServer: keys.status(),
       reception: reception.status(),
     }),
-    commands: runningCommands(premises, directory, reception),
+    commands,
     async stop() {
-      await Promise.all([keys.stop(), reception.stop()]);
+      await stop();
       await broker.close();
       await store.close();
     },
   };
 }
-
-export const names = ({ keyServer, reception }: ControlConfig) => ({
-  keyServers: [keyServer.id],
-  reserved: [keyServer.id, reception.id],
-});
 
 function openBroker({ broker }: ControlConfig, directory: Directory): Promise<Broker> {
   return Broker.start({

@@ -1,0 +1,66 @@
+// Key server and reception server side by side on one store and one bus (claim 6). Which store and which bus is for the caller to say.
+import type { BusConnector } from "../../core/ports/bus.ts";
+import type { Store } from "../../core/ports/store.ts";
+import { RECEPTION_OPTIONS } from "../../core/reception/server.ts";
+import { type Identity, peerOf } from "../../hal/identity/identity.ts";
+import { GroupCommit } from "../../hal/store/group-commit.ts";
+import { KeyServerService, type ServerPowers } from "../keyserver/service.ts";
+import type { Directory } from "../reception/directory.ts";
+import { runningCommands } from "../reception/office.ts";
+import { ReceptionService } from "../reception/service.ts";
+import type { Commands } from "../shared/admin.ts";
+import type { ControlConfig } from "./config.ts";
+
+export interface ServersPowers extends Omit<ServerPowers, "commits" | "shards"> {
+  readonly buses: BusConnector;
+  readonly store: Store;
+  readonly directory: Directory;
+}
+
+export interface Servers {
+  readonly keys: KeyServerService;
+  readonly reception: ReceptionService;
+  /** The operator's. */
+  readonly commands: Commands;
+  /** Both say goodbye on the bus; the store stays open. */
+  stop(): Promise<void>;
+}
+
+/** Rejects with HalError when the store cannot be read. */
+export async function startServers(
+  config: ControlConfig,
+  keyIdentity: Identity,
+  receptionIdentity: Identity,
+  { directory, ...given }: ServersPowers,
+): Promise<Servers> {
+  const commits = new GroupCommit(given.store);
+  const powers = { ...given, commits, shards: config.shards };
+  const reception = new ReceptionService(
+    receptionIdentity,
+    [peerOf(keyIdentity)],
+    {
+      keyServer: (id) => (id === keyIdentity.id ? keyIdentity.x25519.publicKey : undefined),
+      router: (id) => directory.key(id, "router"),
+    },
+    { ...RECEPTION_OPTIONS, grace: config.grace, evidenceFor: config.evidenceFor },
+    powers,
+  );
+  const peers = { reception: peerOf(receptionIdentity), headend: (id: string) => directory.headend(id) };
+  const keys = await KeyServerService.start(keyIdentity, peers, powers);
+  await reception.demand();
+  const { store, clock, entropy } = given;
+  const premises = { store, commits, clock, entropy, ...names(config) };
+  return {
+    keys,
+    reception,
+    commands: runningCommands(premises, directory, reception),
+    async stop() {
+      await Promise.all([keys.stop(), reception.stop()]);
+    },
+  };
+}
+
+export const names = ({ keyServer, reception }: ControlConfig) => ({
+  keyServers: [keyServer.id],
+  reserved: [keyServer.id, reception.id],
+});
