@@ -1,7 +1,7 @@
 // Set-tops on other kinds of links: an IGMPv2 host, and a source-specific channel.
 import assert from "node:assert/strict";
 import { after, before, describe } from "node:test";
-import { isJoin } from "./capture.mjs";
+import { isJoin, isLeave } from "./capture.mjs";
 import { scenarioOf } from "./scenario.mjs";
 import { ONE, System } from "./system.mjs";
 import { ADDRESS } from "./topology.mjs";
@@ -30,4 +30,23 @@ describe("set-tops", () => {
     await settop.stop();
     assert.ok(settop.compareWith(system.input).identical, JSON.stringify(settop.compareWith(system.input)));
   });
+
+  scenario(
+    "a set-top whose kernel speaks IGMPv2 is served, and says why there is no picture when nothing is sent",
+    async () => {
+      const place = system.places.settop31;
+      place.set({ "net/ipv4/conf/all/force_igmp_version": 2, "net/ipv4/conf/eth0/force_igmp_version": 2 });
+      const link = await system.run.capture(place, "eth0", "igmp or udp port 5005");
+      const settop = await system.settop("settop31", { tune: ["one"] });
+      await settop.start();
+      // Its input is the second one, which nobody feeds: the key comes, and the join is a v2 report.
+      const join = await link.first("the join", isJoin(ONE.group));
+      assert.equal(join.payload[0], 0x16, "a v2 report");
+      await settop.until("the key", (status) => status.channels[0]?.viewing.verdict.kind === "granted");
+      await settop.dark("no-packets");
+      await settop.stop();
+      const leave = await link.first("the leave", isLeave(ONE.group));
+      assert.equal(leave.payload[0], 0x17, "a v2 leave");
+    },
+  );
 });

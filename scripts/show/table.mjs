@@ -87,7 +87,7 @@ export class Screen {
   /** @param {string[]} lines */
   #redraw(lines) {
     const up = this.#drawn > 0 ? `\x1b[${this.#drawn}A` : "";
-    const width = Math.max(20, (this.#output.columns ?? 100) - 1);
+    const width = Math.max(20, (this.#output.columns || 100) - 1);
     this.#output.write(`${up}\x1b[J${lines.map((line) => line.slice(0, width)).join("\n")}\n`);
     this.#drawn = lines.length;
   }
