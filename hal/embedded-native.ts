@@ -92,6 +92,15 @@ function fromBundle(addon: EmbeddedAddon, tried: string[]): unknown {
   return attemptOpen(file, tried);
 }
 
+/** Its parent must be there: a recursive mkdir never returns below /proc on some versions of Node. */
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (cause) {
+    if (!(cause instanceof Error && "code" in cause && cause.code === "EEXIST")) throw cause;
+  }
+}
+
 /** The directory the addons are written to: private to this user, so that nobody can put another file in its place. */
 function privateFolder(): string {
   const configured = process.env.SEALCAST_NATIVE_DIR;
@@ -99,7 +108,7 @@ function privateFolder(): string {
     configured !== undefined && configured !== ""
       ? configured
       : join(tmpdir(), `sealcast-native-${process.getuid?.() ?? "user"}`);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   const owner = lstatSync(folder);
   if (!owner.isDirectory() || (process.getuid !== undefined && owner.uid !== process.getuid())) {
     throw new Error(`${folder} belongs to somebody else`);

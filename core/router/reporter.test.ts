@@ -99,3 +99,11 @@ test("when the broker is back a waiting report is repeated within a second", () 
   assert.ok(due !== undefined && due <= now + seconds(1));
   assert.equal(reports(reporter.poll(due)).length, 1);
 });
+
+test("when the process ends, what waits goes at once", () => {
+  const reporter = new MembershipReporter(SERVER, entropy);
+  reporter.receive(instant(0), { kind: "change", change: change(1) });
+  const [last] = reports(reporter.receive(instant(100), { kind: "flush" }));
+  assert.deepEqual(times(last), [1]);
+  assert.deepEqual(reporter.receive(instant(101), { kind: "flush" }), []);
+});

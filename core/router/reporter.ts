@@ -18,7 +18,9 @@ export type ReporterEvent =
   | { readonly kind: "change"; readonly change: MembershipChange }
   | { readonly kind: "answer"; readonly from: Peer; readonly message: Message }
   /** The broker is there (again): what waits is repeated soon. */
-  | { readonly kind: "up" };
+  | { readonly kind: "up" }
+  /** The process ends: what waits goes now, without waiting for more. */
+  | { readonly kind: "flush" };
 
 export type ReporterEffect =
   | { readonly kind: "send"; readonly to: Peer; readonly message: Message }
@@ -71,6 +73,9 @@ export class MembershipReporter implements Machine<ReporterEvent, ReporterEffect
       }
       case "up":
         this.#requester.hurry(now);
+        return [];
+      case "flush":
+        if (this.#queue.length > 0) this.#sendAt = now;
         return [];
     }
   }

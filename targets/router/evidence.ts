@@ -59,7 +59,9 @@ export class Evidence {
     return { connected, waiting: this.#reporter.waiting, drops: { ...drops.snapshot(), ...this.#drops.snapshot() } };
   }
 
+  /** The last changes go out; nobody waits for their acknowledgement. */
   async close(): Promise<void> {
+    this.#runner.feed({ kind: "flush" });
     this.#runner.stop();
     await this.#endpoint.close();
   }

@@ -7,7 +7,8 @@ import { after, test } from "node:test";
 
 const skip = !existsSync("dist/router.cjs") && "needs npm run build";
 const scratch = mkdtempSync(join(tmpdir(), "sealcast-package-"));
-const IPK = "sealcast-router_0.1.0-1_all.ipk";
+const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
+const IPK = `sealcast-router_${version}-1_all.ipk`;
 after(() => rmSync(scratch, { recursive: true }));
 
 function build(name: string): string {
