@@ -29,6 +29,8 @@ const times = v.pipe(
 
 export const replayConfig = v.strictObject({
   ...commonEntries,
+  /** Nothing runs here that could be asked. */
+  socket: v.optional(v.string(), ""),
   id: v.optional(v.string()),
   igmp: v.optional(
     v.strictObject({

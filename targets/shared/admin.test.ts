@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,12 +27,8 @@ const commands = {
 
 async function withDoor(work: (mistakes: unknown[]) => Promise<void>): Promise<void> {
   const mistakes: unknown[] = [];
-  const door = await openDoor(
-    path,
-    () => ({ packets: 7 }),
-    commands,
-    (error) => mistakes.push(error),
-  );
+  const door = await openDoor(path, (error) => mistakes.push(error));
+  door.serve({ status: () => ({ packets: 7 }), commands });
   try {
     await work(mistakes);
   } finally {
@@ -82,20 +79,34 @@ function post(body: string): Promise<number> {
 }
 
 test("the socket file of a dead process is replaced, a living one's is not", async () => {
-  writeFileSync(path, "");
-  chmodSync(path, 0o600);
+  const dies = "require('net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))";
+  spawnSync(process.execPath, ["-e", dies, path]);
+  assert.ok(existsSync(path));
   await withDoor(async () => {
     await assert.rejects(
-      openDoor(
-        path,
-        () => ({}),
-        {},
-        () => {},
-      ),
+      openDoor(path, () => {}),
       { code: "socket.in-use" },
     );
   });
   assert.equal(existsSync(path), false);
+});
+
+test("a file that is not a socket is not replaced", async () => {
+  const precious = join(folder, "precious");
+  writeFileSync(precious, "text");
+  await assert.rejects(
+    openDoor(precious, () => {}),
+    { code: "socket.open" },
+  );
+  assert.equal(readFileSync(precious, "utf8"), "text");
+});
+
+test("who asks while the service starts waits for its answer", async () => {
+  const door = await openDoor(path, () => {});
+  const asked = ask(path, "/status");
+  door.serve({ status: () => ({ ready: true }), commands: {} });
+  assert.deepEqual((await asked)?.body, { ready: true });
+  await door.close();
 });
 
 test("nobody listening is undefined; something that does not speak JSON is a named failure", async () => {

@@ -1,5 +1,5 @@
 // The local door: HTTP with JSON over a Unix socket, for `status` and the operator's commands. File permissions guard it.
-import { chmodSync, existsSync, mkdirSync, unlinkSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, unlinkSync } from "node:fs";
 import { createServer, request, type Server } from "node:http";
 import { connect } from "node:net";
 import { dirname } from "node:path";
@@ -15,19 +15,21 @@ export class CommandRefused extends Error {
   override readonly name = "CommandRefused";
 }
 
+/** What stands behind the door. */
+export interface Served {
+  status(): object;
+  readonly commands: Commands;
+}
+
 export interface AdminDoor {
+  /** Answers from here on; who asked before has waited. */
+  serve(served: Served): void;
   close(): Promise<void>;
 }
 
 type Answer = { readonly code: number; readonly body: unknown };
 
-async function answer(
-  method: string,
-  url: string,
-  body: string,
-  status: () => object,
-  commands: Commands,
-): Promise<Answer> {
+async function answer(method: string, url: string, body: string, { status, commands }: Served): Promise<Answer> {
   if (method === "GET" && url === "/status") return { code: 200, body: status() };
   const name = url.startsWith("/command/") ? url.slice("/command/".length) : "";
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
@@ -48,7 +50,7 @@ async function answer(
   }
 }
 
-function serve(status: () => object, commands: Commands, fatal: (error: unknown) => void): Server {
+function listen(served: Promise<Served>, fatal: (error: unknown) => void): Server {
   return createServer((incoming, outgoing) => {
     const parts: Buffer[] = [];
     let size = 0;
@@ -65,18 +67,18 @@ function serve(status: () => object, commands: Commands, fatal: (error: unknown)
     });
     incoming.on("error", () => outgoing.destroy());
     incoming.on("end", () => {
-      answer(incoming.method ?? "", incoming.url ?? "", Buffer.concat(parts).toString("utf8"), status, commands).then(
-        reply,
-        (error) => {
-          reply({ code: 500, body: { error: "internal error" } });
-          fatal(error);
-        },
-      );
+      const { method = "", url = "" } = incoming;
+      const body = Buffer.concat(parts).toString("utf8");
+      const answered = served.then((behind) => answer(method, url, body, behind));
+      answered.then(reply, (error) => {
+        reply({ code: 500, body: { error: "internal error" } });
+        fatal(error);
+      });
     });
   });
 }
 
-/** Whether a process answers at this path: a dead one's socket file may be replaced, a living one's not. */
+/** Whether a process may stand behind the socket: only one that refuses connections is surely left over. */
 const isAlive = (path: string): Promise<boolean> =>
   new Promise((resolve) => {
     const probe = connect(path);
@@ -84,46 +86,50 @@ const isAlive = (path: string): Promise<boolean> =>
       probe.destroy();
       resolve(true);
     });
-    probe.once("error", () => resolve(false));
+    probe.once("error", (error: NodeJS.ErrnoException) => resolve(error.code !== "ECONNREFUSED"));
   });
 
-/** Opens the door, mode 0600. Throws HalError "socket.in-use" when another process serves this path. */
-export async function openDoor(
-  path: string,
-  status: () => object,
-  commands: Commands,
-  fatal: (error: unknown) => void,
-): Promise<AdminDoor> {
-  if (existsSync(path)) {
-    if (await isAlive(path)) {
-      throw new HalError("socket.in-use", `another process listens on ${path}`, {
-        alternative: "stop it, or configure another `socket`",
-      });
-    }
-    unlinkSync(path);
-  }
-  const server = serve(status, commands, fatal);
-  await new Promise<void>((resolve, reject) => {
-    const failed = (cause: Error): void =>
-      reject(
-        new HalError("socket.open", `cannot listen on ${path}`, { cause, alternative: "configure another `socket`" }),
-      );
-    server.once("error", failed);
-    try {
-      mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-    } catch (cause) {
-      failed(cause as Error);
-      return;
-    }
-    const mask = process.umask(0o177);
-    server.listen(path, () => {
-      server.off("error", failed);
-      resolve();
+const cannotListen = (path: string, why: string, cause?: unknown): HalError =>
+  new HalError("socket.open", `cannot listen on ${path}${why}`, { cause, alternative: "configure another `socket`" });
+
+/** Removes the socket that a killed process left. Throws HalError when there is anything else at the path. */
+async function clearWay(path: string): Promise<void> {
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  if (there === undefined) return;
+  if (!there.isSocket()) throw cannotListen(path, ": it is there and not a socket");
+  if (await isAlive(path)) {
+    throw new HalError("socket.in-use", `another process listens on ${path}`, {
+      alternative: "stop it, or configure another `socket`",
     });
-    process.umask(mask);
+  }
+  unlinkSync(path);
+}
+
+/**
+ * Opens the door, mode 0600. Throws HalError "socket.in-use" when another process serves this path, "socket.open" when it cannot be
+ * used.
+ */
+export async function openDoor(path: string, fatal: (error: unknown) => void): Promise<AdminDoor> {
+  let serve: AdminDoor["serve"] = () => {};
+  const served = new Promise<Served>((resolve) => {
+    serve = resolve;
   });
-  chmodSync(path, 0o600);
+  const server = listen(served, fatal);
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    await clearWay(path);
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      const mask = process.umask(0o177);
+      server.listen(path, resolve);
+      process.umask(mask);
+    });
+    chmodSync(path, 0o600);
+  } catch (cause) {
+    throw cause instanceof HalError ? cause : cannotListen(path, "", cause);
+  }
   return {
+    serve,
     close: () =>
       new Promise((resolve) => {
         server.closeAllConnections();

@@ -6,7 +6,7 @@ import type { Entropy } from "../../core/ports/entropy.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import { systemClock } from "../../hal/clock/system.ts";
 import { systemEntropy } from "../../hal/entropy/system.ts";
-import { ask, type Commands, openDoor } from "./admin.ts";
+import { type AdminDoor, ask, type Commands, openDoor, type Served } from "./admin.ts";
 import { type Checked, defaultSocket, type Fault, loadConfig } from "./config.ts";
 import { EXIT, exitCodeOf, explain } from "./exit.ts";
 import { createLogger, type Logger, type LogOptions } from "./log.ts";
@@ -70,11 +70,19 @@ interface GlobalOptions {
   readonly set: string[];
 }
 
+const MOST_SHOWN = 100;
+
+/** Faults quote the configuration, which must not speak to the terminal. */
+const printable = (text: string): string =>
+  text.replace(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
 function reportFaults(name: string, faults: readonly Fault[]): void {
   process.stderr.write(
     `sealcast-${name}: the configuration has ${faults.length} fault${faults.length === 1 ? "" : "s"}:\n`,
   );
-  for (const fault of faults) process.stderr.write(`  ${fault.path}: ${fault.message}\n`);
+  for (const fault of faults.slice(0, MOST_SHOWN))
+    process.stderr.write(`  ${printable(fault.path)}: ${printable(fault.message)}\n`);
+  if (faults.length > MOST_SHOWN) process.stderr.write(`  and ${faults.length - MOST_SHOWN} more\n`);
 }
 
 function exitWith(code: number): never {
@@ -133,12 +141,18 @@ export async function runTarget<Config extends CommonConfig>(
         process.stderr.write(`sealcast-${target.name} is not running (nobody listens on ${socket})\n`);
         exitWith(EXIT.unavailable);
       }
+      if (got.code !== 200) {
+        process.stderr.write(`${refusalOf(got)}\n`);
+        exitWith(EXIT.unavailable);
+      }
       const text =
         options.json || target.showStatus === undefined
           ? JSON.stringify(got.body, undefined, 2)
           : target.showStatus(got.body);
       process.stdout.write(`${text}\n`);
     });
+  // A reader of our standard output that went away must not end the process by an exception.
+  process.stdout.on("error", () => {});
   target.extend?.(program, { config, command });
   for (const sub of program.commands) sub.exitOverride().showHelpAfterError();
 
@@ -154,12 +168,16 @@ export async function runTarget<Config extends CommonConfig>(
   }
 }
 
+function refusalOf({ code, body }: { readonly code: number; readonly body: unknown }): string {
+  const told = typeof body === "object" && body !== null && "error" in body ? body.error : undefined;
+  return String(told ?? `answer ${code}`);
+}
+
 async function sendCommand(socket: string, name: string, input: unknown): Promise<{ answer: unknown } | undefined> {
   const got = await ask(socket, `/command/${name}`, input);
   if (got === undefined) return undefined;
   if (got.code === 200) return { answer: got.body };
-  const told = got.body as { error?: unknown };
-  process.stderr.write(`${String(told.error ?? `answer ${got.code}`)}\n`);
+  process.stderr.write(`${refusalOf(got)}\n`);
   exitWith(got.code === 422 ? EXIT.data : EXIT.unavailable);
 }
 
@@ -173,7 +191,7 @@ async function run<Config extends CommonConfig>(
   const toStderr = target.outputIsStdout?.(config) ?? false;
   const log = createLogger({ ...config.log, toStderr }, target.name, config.id);
   let service: Service<Config> | undefined;
-  let door: { close(): Promise<void> } | undefined;
+  let door: AdminDoor | undefined;
   let ending = false;
 
   const end = (code: number): void => {
@@ -199,7 +217,7 @@ async function run<Config extends CommonConfig>(
     );
   };
   const fatal = (error: unknown): void => {
-    log.fatal({ err: error }, explain(error));
+    log.fatal(error instanceof HalError ? { code: error.code } : { err: error }, explain(error));
     end(exitCodeOf(error));
   };
 
@@ -207,34 +225,40 @@ async function run<Config extends CommonConfig>(
   process.on("SIGINT", () => end(EXIT.ok));
   process.on("uncaughtException", fatal);
   process.on("unhandledRejection", fatal);
-  // A reader of our standard output that went away must not end the process by a signal.
-  process.stdout.on("error", () => {});
-
   const runtime: Runtime = { log, clock: systemClock, entropy: systemEntropy, fatal, finish: () => end(EXIT.ok) };
-  try {
-    service = await target.start(config, runtime);
+  const start = async (): Promise<void> => {
     const path = socketOf(config);
-    if (path !== "")
-      door = await openDoor(path, statusOf(target.name, config.id, service), service.commands ?? {}, fatal);
-  } catch (error) {
-    fatal(error instanceof Error ? error : new HalError("start.failed", String(error)));
-    return;
-  }
-  process.on("SIGHUP", () => reload(service, load, log, fatal));
-  log.info({ version, node: process.version }, "running");
+    // First, because it keeps a second process with this configuration from our journal, our store and our place on the bus.
+    if (path !== "") door = await openDoor(path, fatal);
+    service = await target.start(config, runtime);
+    door?.serve(servedBy(target.name, config.id, service));
+    log.info({ version, node: process.version }, "running");
+  };
+  let turn = start().catch((error) =>
+    fatal(error instanceof Error ? error : new HalError("start.failed", String(error))),
+  );
+  process.on("SIGHUP", () => {
+    turn = turn.then(() => reload(service, load, log, fatal));
+  });
+  await turn;
 }
 
-function statusOf<Config>(role: string, id: string | undefined, service: Service<Config>): () => object {
+function servedBy<Config>(role: string, id: string | undefined, service: Service<Config>): Served {
   const started = Date.now();
-  return () => ({ role, id, version, uptime: Math.round((Date.now() - started) / 1000), ...service.status() });
+  const uptime = (): number => Math.round((Date.now() - started) / 1000);
+  return {
+    status: () => ({ role, id, version, uptime: uptime(), ...service.status() }),
+    commands: service.commands ?? {},
+  };
 }
 
-function reload<Config extends CommonConfig>(
+/** Never rejects. What the machine refuses of a new configuration leaves the old one in force. */
+async function reload<Config extends CommonConfig>(
   service: Service<Config> | undefined,
   load: () => Checked<Config>,
   log: Logger,
   fatal: (error: unknown) => void,
-): void {
+): Promise<void> {
   const checked = load();
   if (!checked.ok) {
     log.error({ faults: checked.faults }, "the new configuration has faults: going on with the old one");
@@ -244,5 +268,11 @@ function reload<Config extends CommonConfig>(
     log.warn("this target takes a new configuration only by a restart");
     return;
   }
-  Promise.resolve(service.reload(checked.config)).then(() => log.info("configuration reloaded"), fatal);
+  try {
+    await service.reload(checked.config);
+    log.info("configuration reloaded");
+  } catch (error) {
+    if (!(error instanceof HalError)) fatal(error);
+    else log.error({ code: error.code }, `${explain(error)}\ngoing on with the old configuration`);
+  }
 }
