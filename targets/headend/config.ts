@@ -8,10 +8,10 @@ import {
   brokerEntries,
   commonEntries,
   groupText,
-  hexOctets,
   identifier,
   ipv4Text,
   portNumber,
+  x25519PublicKey,
 } from "../shared/config.ts";
 import type { BrokerConfig } from "../shared/participant.ts";
 import type { CommonConfig } from "../shared/target.ts";
@@ -134,7 +134,7 @@ const fields = v.strictObject({
   keyServer: v.strictObject({
     id: identifier,
     /** X25519, hexadecimal. */
-    publicKey: hexOctets(32),
+    publicKey: x25519PublicKey,
   }),
   /** node: OpenSSL. noble: JavaScript, for a Node without it. */
   cipher: v.optional(v.picklist(["node", "noble"]), "node"),

@@ -1,7 +1,7 @@
 // The key server's configuration.
 import * as v from "valibot";
 import { filePath, type StoreConfig, storeEntries } from "../reception/config.ts";
-import { brokerEntries, commonEntries, hexOctets, identifier } from "../shared/config.ts";
+import { brokerEntries, commonEntries, identifier, x25519PublicKey } from "../shared/config.ts";
 import type { BrokerConfig } from "../shared/participant.ts";
 import type { CommonConfig } from "../shared/target.ts";
 
@@ -29,12 +29,12 @@ export const keyServerConfig: v.GenericSchema<unknown, KeyServerConfig> = v.stri
   /** File with this server's keys and broker password. */
   identity: filePath,
   /** The reception server that is asked about every device. */
-  reception: v.strictObject({ id: identifier, publicKey: hexOctets(32) }),
+  reception: v.strictObject({ id: identifier, publicKey: x25519PublicKey }),
   headends: v.pipe(
     v.array(
       v.strictObject({
         id: identifier,
-        publicKey: hexOctets(32),
+        publicKey: x25519PublicKey,
         /** The only channels it may serve; absent: all. */
         channels: v.optional(v.pipe(v.array(identifier), v.maxLength(1024))),
       }),

@@ -1,7 +1,7 @@
 // The reception server's configuration, and the parts of it that `control` shares.
 import * as v from "valibot";
 import { type Duration, milliseconds, seconds } from "../../core/base/time.ts";
-import { brokerEntries, commonEntries, hexOctets, identifier } from "../shared/config.ts";
+import { brokerEntries, commonEntries, identifier, x25519PublicKey } from "../shared/config.ts";
 import type { BrokerConfig } from "../shared/participant.ts";
 import type { CommonConfig } from "../shared/target.ts";
 
@@ -61,7 +61,7 @@ export const receptionConfig: v.GenericSchema<unknown, ReceptionConfig> = v.stri
   /** File with this server's keys and broker password. */
   identity: filePath,
   keyServers: v.pipe(
-    v.array(v.strictObject({ id: identifier, publicKey: hexOctets(32) })),
+    v.array(v.strictObject({ id: identifier, publicKey: x25519PublicKey })),
     v.minLength(1),
     v.maxLength(256),
     v.check((all) => new Set(all.map(({ id }) => id)).size === all.length, "two key servers have the same id"),

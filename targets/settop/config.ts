@@ -11,6 +11,7 @@ import {
   identifier,
   ipv4Text,
   portNumber,
+  x25519PublicKey,
 } from "../shared/config.ts";
 import type { BrokerConfig } from "../shared/participant.ts";
 import type { CommonConfig } from "../shared/target.ts";
@@ -85,7 +86,7 @@ const fields = v.strictObject({
   keyServer: v.strictObject({
     id: identifier,
     /** X25519, hexadecimal. */
-    publicKey: hexOctets(32),
+    publicKey: x25519PublicKey,
     /** Ed25519: verifies rekey notices. */
     noticeKey: hexOctets(32),
   }),

@@ -1,8 +1,9 @@
 // Configuration: a JSON file and `--set path=value`, checked whole before anything opens; every fault with its path.
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import * as v from "valibot";
 import { parseIpv4 } from "../../core/base/ipv4.ts";
 import { Identifier } from "../../core/control/messages.ts";
+import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { LEVELS } from "./log.ts";
 
 /** One fault: where in the configuration ("channels.0.port") and what is wrong. */
@@ -44,6 +45,15 @@ export const hexOctets = (octets: number) =>
     v.transform((text) => new Uint8Array(Buffer.from(text, "hex"))),
   );
 
+const primitives = new NodePrimitives();
+const ANY_PRIVATE_KEY = new Uint8Array(32).fill(1);
+
+/** An X25519 public key in hexadecimal; a point of small order (RFC 7748 section 6.1) is none. */
+export const x25519PublicKey = v.pipe(
+  hexOctets(32),
+  v.check((key) => primitives.x25519(ANY_PRIVATE_KEY, key) !== undefined, "is not a public key: nobody can have it"),
+);
+
 /** What every target's configuration has; spread into its schema. */
 export const commonEntries = {
   /** Path of the Unix socket for `status` and commands; "" for none. Default: see `defaultSocket`. */
@@ -57,11 +67,14 @@ export const commonEntries = {
   ),
 } as const;
 
+/** Scheme, host and port, nothing else: name and password come from the identity. */
+const isBrokerUrl = (text: string): boolean => /^mqtts?:\/\/[^/?#@\s]+$/.test(text) && URL.canParse(text);
+
 /** How a participant reaches the broker; shared by every target that has one. */
 export const brokerEntries = {
   broker: v.strictObject({
     /** mqtt://host:1883 or mqtts://host:8883. */
-    url: v.pipe(v.string(), v.regex(/^mqtts?:\/\/[^/]+$/, "must be mqtt://host:port or mqtts://host:port")),
+    url: v.pipe(v.string(), v.check(isBrokerUrl, "must be mqtt://host:port or mqtts://host:port")),
     protocolVersion: v.optional(v.picklist([4, 5]), 4),
     /** Files in PEM form. */
     ca: v.optional(v.string()),
@@ -113,18 +126,52 @@ function applySettings(root: Record<string, unknown>, settings: readonly string[
 
 /** The largest configuration file read, in octets. */
 const LARGEST_FILE = 4 * 1024 * 1024;
+/** Entries and items of lists in one configuration; each of a thousand channels has some ten. */
+const MOST_VALUES = 65_536;
+
+/** The file's text, also of a pipe or a device that never ends; undefined when it is larger than LARGEST_FILE. */
+function readText(file: string): string | undefined {
+  const handle = openSync(file, "r");
+  try {
+    const parts: Buffer[] = [];
+    let size = 0;
+    for (;;) {
+      const part = Buffer.alloc(64 * 1024);
+      const length = readSync(handle, part);
+      if (length === 0) return Buffer.concat(parts).toString("utf8");
+      parts.push(part.subarray(0, length));
+      size += length;
+      if (size > LARGEST_FILE) return undefined;
+    }
+  } finally {
+    closeSync(handle);
+  }
+}
 
 function readFile(file: string): { value: Record<string, unknown> } | { fault: Fault } {
   try {
-    const text = readFileSync(file);
-    if (text.length > LARGEST_FILE) return { fault: { path: file, message: "is larger than 4 MiB" } };
-    const value: unknown = JSON.parse(text.toString("utf8"));
+    const text = readText(file);
+    if (text === undefined) return { fault: { path: file, message: "is larger than 4 MiB" } };
+    const value: unknown = JSON.parse(text);
     if (typeof value === "object" && value !== null && !Array.isArray(value))
       return { value: value as Record<string, unknown> };
     return { fault: { path: file, message: "must hold one JSON object" } };
   } catch (cause) {
     return { fault: { path: file, message: cause instanceof Error ? cause.message : String(cause) } };
   }
+}
+
+/** Each bad value is a fault of its own, so their number has a limit; the holes of a list count. */
+function isTooMuch(root: unknown): boolean {
+  let count = 0;
+  const waiting = [root];
+  for (let value = waiting.pop(); value !== undefined; value = waiting.pop()) {
+    if (typeof value !== "object" || value === null) continue;
+    count += Array.isArray(value) ? value.length : Object.keys(value).length;
+    if (count > MOST_VALUES) return true;
+    waiting.push(...Object.values(value).filter((part) => typeof part === "object"));
+  }
+  return false;
 }
 
 /** valibot's words where a person needs others. */
@@ -143,6 +190,10 @@ export function loadConfig<T>(
   const read = file === undefined ? { value: {} } : readFile(file);
   if ("fault" in read) return { ok: false, faults: [read.fault] };
   const settingFaults = applySettings(read.value, settings);
+  if (isTooMuch(read.value)) {
+    const tooMuch = { path: file ?? "--set", message: `has more than ${MOST_VALUES} values` };
+    return { ok: false, faults: [...settingFaults, tooMuch] };
+  }
   const result = v.safeParse(schema, read.value);
   const faults = [...settingFaults];
   if (!result.success) {
