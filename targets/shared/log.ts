@@ -13,21 +13,26 @@ export interface LogOptions {
   readonly toStderr: boolean;
 }
 
+/** Octets of lines that could not be written and are tried again; beyond, lines are dropped. */
+const MOST_WAITING = 64 * 1024;
+
 /** Synchronous on purpose: the last line before an exit must arrive. Lines carry role and id. */
 export function createLogger(options: LogOptions, role: string, id: string | undefined): Logger {
   const descriptor = options.toStderr ? 2 : 1;
   const terminal = options.toStderr ? process.stderr.isTTY : process.stdout.isTTY;
   const human = options.format === "human" || (options.format === "auto" && terminal === true);
+  const lines = pino.destination({ dest: descriptor, sync: true, maxLength: MOST_WAITING });
+  // A log on a full disk loses lines; the process goes on.
+  lines.on("error", () => {});
   const destination = human
     ? pretty({
-        destination: descriptor,
-        sync: true,
+        destination: lines,
         colorize: terminal === true,
         ignore: "pid,hostname,role,id",
         messageFormat: "{role} {id} {msg}",
         translateTime: "SYS:HH:MM:ss.l",
       })
-    : pino.destination({ dest: descriptor, sync: true });
+    : lines;
   const base = id === undefined ? { role } : { role, id };
   return pino({ level: options.level, base, timestamp: pino.stdTimeFunctions.isoTime }, destination);
 }
