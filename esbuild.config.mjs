@@ -1,4 +1,5 @@
 // One CommonJS file per target in dist/, native addons inside it. `node esbuild.config.mjs [target ...]`.
+// SEALCAST_WITHOUT_ADDONS=1 leaves the addons out; SEALCAST_DIST is another directory than dist/.
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { chmod, mkdir, readFile, stat, writeFile } from "node:fs/promises";
@@ -10,6 +11,7 @@ import { build } from "esbuild";
 const root = dirname(fileURLToPath(import.meta.url));
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const TARGETS = ["headend", "router", "settop", "control", "keyserver", "reception", "replay"];
+const dist = resolve(process.env.SEALCAST_DIST ?? join(root, "dist"));
 const withAddons = process.env.SEALCAST_WITHOUT_ADDONS !== "1";
 
 /** The module that stands for a .node file: loads it through hal/embedded-native. */
@@ -59,7 +61,7 @@ const nativeAddons = {
 };
 
 async function bundle(target) {
-  const outfile = join(root, "dist", `${target}.cjs`);
+  const outfile = join(dist, `${target}.cjs`);
   await build({
     entryPoints: [join(root, "targets", target, "main.ts")],
     outfile,
@@ -82,7 +84,7 @@ async function bundle(target) {
   return { target, raw: (await stat(outfile)).size, gzip: gzipSync(bytes, { level: 9 }).length };
 }
 
-await mkdir(join(root, "dist"), { recursive: true });
+await mkdir(dist, { recursive: true });
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
   if (!TARGETS.includes(name)) throw new Error(`no target ${name}; there are ${TARGETS.join(", ")}`);
@@ -90,9 +92,9 @@ for (const name of wanted) {
 const built = await Promise.all((wanted.length > 0 ? wanted : TARGETS).map(bundle));
 for (const { target, raw, gzip } of built) {
   console.log(
-    `dist/${target}.cjs`.padEnd(22),
+    join(relative(process.cwd(), dist), `${target}.cjs`).padEnd(22),
     `${(raw / 1024).toFixed(0)} KiB`,
     `(${(gzip / 1024).toFixed(0)} KiB gzip)`,
   );
 }
-if (wanted.length === 0) await writeFile(join(root, "dist", "sizes.json"), `${JSON.stringify(built, undefined, 2)}\n`);
+if (wanted.length === 0) await writeFile(join(dist, "sizes.json"), `${JSON.stringify(built, undefined, 2)}\n`);
