@@ -6,7 +6,7 @@ import { command } from "./command.mjs";
 /** Holds the package with every channel; the other one holds nothing. */
 const SUBSCRIBER = "alice";
 const STRANGER = "mallory";
-const PACKAGE = "everything";
+export const PACKAGE = "everything";
 
 /** @typedef {{ id: string, x25519: string, identity: string }} Keys `identity`: path of the file, which has the password */
 

@@ -4,6 +4,7 @@ import { systemClock } from "../../../build/hal/clock/system.js";
 import { systemEntropy } from "../../../build/hal/entropy/system.js";
 import { generateIdentity } from "../../../build/hal/identity/identity.js";
 import { NodePrimitives } from "../../../build/hal/primitives/node.js";
+import { PACKAGE } from "../../lab/operator.mjs";
 import { connectClient } from "./closed-loop.mjs";
 
 const primitives = new NodePrimitives();
@@ -17,7 +18,11 @@ export async function keyClient(system, id) {
   const identity = generateIdentity("settop", id, primitives, systemEntropy);
   const { operator, keyServer } = system.servers;
   const publicKey = hex(identity.x25519.publicKey);
-  await operator.do("device.add", { id, subscriber: "alice", publicKey, password: identity.password });
+  // As in life: a household has one box, or a few.
+  const subscriber = `household-${id}`;
+  await operator.do("subscriber.add", { id: subscriber });
+  await operator.do("subscription.add", { subscriber, package: PACKAGE });
+  await operator.do("device.add", { id, subscriber, publicKey, password: identity.password });
   const server = { role: "keyserver", id: keyServer.id, publicKey: Buffer.from(keyServer.x25519, "hex") };
   const link = new Link({ role: "settop", id, keys: identity.x25519, peers: [server] }, primitives, systemEntropy);
   const client = await connectClient(system.url, id, identity.password);
