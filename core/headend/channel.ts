@@ -130,8 +130,8 @@ export class HeadendChannel implements Machine<ChannelEvent, ChannelEffect> {
     request: Request | undefined,
   ): readonly ChannelEffect[] {
     if (this.#way.keys !== "key-server") return this.#drop("headend.message-unexpected");
-    this.#requester.receive(now, from, offer);
-    const verdict = this.#way.epochs.offer(now, offer);
+    const asked = typeof this.#requester.receive(now, from, offer) !== "string";
+    const verdict = this.#way.epochs.offer(now, offer, asked);
     if (verdict.drop !== undefined) this.#drops.count(verdict.drop);
     return verdict.taken ? [...verdict.effects, this.#taken(offer, request)] : verdict.effects;
   }

@@ -41,6 +41,8 @@ export type ChannelDrop =
   | "headend.answer-unknown"
   | "headend.offer-unusable"
   | "headend.offer-stale"
+  /** Before the first epoch: it does not answer our question, so its key may be one that was used before a restart. */
+  | "headend.offer-unasked"
   | "headend.demand-repeated"
   | "headend.stranger";
 

@@ -76,6 +76,32 @@ test("not authorised: an alarm, and asked again after 30 s", () => {
   assert.deepEqual(rig.lines(), ["0 epoch.wanted first", "20 alarm not-authorised raised", "30020 epoch.wanted first"]);
 });
 
+test("before its first epoch only the answer to its own question counts: an older offer may carry a key that was used before a restart", () => {
+  const rig = new Rig("key-server", silent);
+  rig.hear(offer(4, 0));
+  assert.equal(rig.machine.status(rig.now).drops["headend.offer-unasked"], 1);
+  rig.answerer = offering(5);
+  rig.run(seconds(10));
+  assert.equal(rig.machine.status(rig.now).epoch, 5);
+  assert.ok(!rig.lines().includes("0 install 4"));
+});
+
+test("an offer below the one that waits for its moment is stale", () => {
+  const rig = new Rig("key-server", offering(5));
+  rig.run(seconds(1));
+  rig.hear(offer(7, 3000));
+  rig.hear(offer(6, 3000));
+  rig.run(seconds(4));
+  assert.equal(rig.machine.status(rig.now).epoch, 7);
+  assert.equal(rig.machine.status(rig.now).drops["headend.offer-stale"], 1);
+});
+
+test("epoch numbers used up: an alarm of its own", () => {
+  const rig = new Rig("key-server", refuse(0xffff_ffff));
+  rig.run(seconds(1));
+  assert.equal(rig.machine.status(rig.now).alarm, "epochs-exhausted");
+});
+
 test("a demand is not for this way of making keys, and dropped by name", () => {
   const rig = new Rig("key-server", silent);
   rig.hear(demand(1));

@@ -13,6 +13,8 @@ import { startOf } from "./start-position.ts";
 const NOT_AUTHORISED_WAIT = seconds(30);
 const PENDING = "wanted";
 
+const dropped = (drop: ChannelDrop): OfferVerdict => ({ taken: false, effects: [], drop });
+
 export interface OfferVerdict {
   /** To be answered with "epoch.taken". */
   readonly taken: boolean;
@@ -48,14 +50,17 @@ export class OfferedEpochs {
 
   /**
    * An offer again means that our "taken" did not arrive and no notice has gone out: the countdown starts anew, so that the switch
-   * is never earlier than the notice says.
+   * is never earlier than the notice says. `asked`: it answers our own question.
    */
-  offer(now: Instant, offer: MessageOf<"epoch.offer">): OfferVerdict {
+  offer(now: Instant, offer: MessageOf<"epoch.offer">, asked: boolean): OfferVerdict {
     const lengths = lengthsOf(this.#options.parameters.stream.suite);
     const { masterKey, masterSalt, epoch } = offer.key;
     if (masterKey.length !== lengths.key || masterSalt.length !== lengths.salt)
-      return { taken: false, effects: [], drop: "headend.offer-unusable" };
+      return dropped("headend.offer-unusable");
     const current = this.#clock.epoch;
+    // A key from before a restart would meet the same SSRC and, when the calendar was set back, the same indices.
+    if (current === undefined && !asked) return dropped("headend.offer-unasked");
+    if (epoch < (this.#clock.ready?.epoch ?? 0)) return dropped("headend.offer-stale");
     this.#requester.cancel(PENDING);
     this.#asked = false;
     // An answer all the same: the key server learns which epoch is in use.
@@ -66,11 +71,11 @@ export class OfferedEpochs {
     return { taken: true, effects: this.#clock.prepare(offer.key, after(now, wait)) };
   }
 
-  refusal(now: Instant): readonly ChannelEffect[] {
+  refusal(now: Instant, { reason }: MessageOf<"epoch.refused">): readonly ChannelEffect[] {
     this.refused++;
     this.#asked = false;
     this.#notBefore = after(now, NOT_AUTHORISED_WAIT);
-    return this.#clock.raise("not-authorised");
+    return this.#clock.raise(reason === "stale" ? "epochs-exhausted" : "not-authorised");
   }
 
   #askAt(): Instant | undefined {

@@ -18,6 +18,8 @@ const REPEAT_SPREAD = 600;
 const SLOWEST_REPEAT = 5_000;
 /** Beyond the set-tops' window, so that the last of them has its key before the switch. */
 const LEAD_MARGIN = 1_000;
+/** Epochs are numbered with 32 bits, and never anew. */
+const LAST_EPOCH = 0xffff_ffff;
 
 /** What the channel wants done; the key server gives a commit its token. */
 export type ChannelEffect =
@@ -130,17 +132,18 @@ export class ChannelKeys {
     });
   }
 
-  /** Claim 7. An offer that waits is given again: an epoch is made for a headend, not for a message. */
+  /** Claim 7. */
   want(now: Instant, from: Peer, wanted: MessageOf<"epoch.wanted">, request: Request | undefined): ChannelResult {
     const { id, parameters, last } = wanted;
     if (this.#commit !== undefined) return "keys.committing";
-    this.#begins(now, wanted.position);
     const row = rowOf(parameters, from.id, "keyserver", this.#kept?.row);
     const lastEpoch = Math.max(row.lastEpoch, last ?? 0);
+    if (lastEpoch >= LAST_EPOCH) return [this.#reply(from, request, refusal(wanted, lastEpoch))];
+    this.#begins(now, wanted.position);
     const switchIn = last === undefined ? milliseconds(0) : leadOf(row);
     if (last === undefined) this.#report = undefined;
-    const waiting = this.#kept?.epochs.find(({ state }) => state === "offered");
-    if (waiting !== undefined && waiting.epoch > lastEpoch - 1 && hasLengths(parameters, waiting)) {
+    const waiting = this.#waitingFor(from, wanted);
+    if (waiting !== undefined && waiting.epoch === lastEpoch && hasLengths(parameters, waiting)) {
       return this.#change({ row, epochs: this.#kept?.epochs ?? [] }, (later) => {
         this.#offered(later, id, switchIn);
         return [this.#reply(from, request, this.#offerMessage(waiting, id, switchIn))];
@@ -149,8 +152,18 @@ export class ChannelKeys {
     return this.#make(now, { ...row, lastEpoch }, switchIn, id, (message) => this.#reply(from, request, message));
   }
 
+  /**
+   * The offer that this question may get again: an epoch is made for a running headend, not for a message. A headend that has started
+   * again may have used that key before, under the same SSRC and maybe the same indices, so it gets another.
+   */
+  #waitingFor(from: Peer, { id, last }: MessageOf<"epoch.wanted">): EpochRow | undefined {
+    const repeated = this.#offer !== undefined && sameBytes(this.#offer.id, id);
+    if (this.#kept?.row.headend !== from.id || (last === undefined && !repeated)) return undefined;
+    return this.#kept.epochs.find(({ state }) => state === "offered");
+  }
+
   /** The headend has the key and will switch: now everybody is told. */
-  taken(now: Instant, { epoch }: MessageOf<"epoch.taken">): ChannelResult {
+  taken(now: Instant, { epoch }: Pick<MessageOf<"epoch.taken">, "epoch">): ChannelResult {
     const offered = this.#kept?.epochs.find((row) => row.epoch === epoch);
     if (this.#kept === undefined || offered === undefined) return "keys.epoch-unknown";
     if (offered.state === "announced") return [];
@@ -166,8 +179,10 @@ export class ChannelKeys {
 
   report(now: Instant, { roc, seq, current, ssrc }: MessageOf<"stream.report">): ChannelResult {
     if (this.#kept === undefined) return "keys.channel-unknown";
-    if (ssrc !== this.#kept.row.ssrc || !this.#kept.epochs.some(({ epoch }) => epoch === current))
-      return "keys.epoch-unknown";
+    const inUse = this.#kept.epochs.find(({ epoch }) => epoch === current);
+    if (ssrc !== this.#kept.row.ssrc || inUse === undefined) return "keys.epoch-unknown";
+    // It could not use what it has not taken: the word that it has was lost.
+    if (inUse.state === "offered") return this.taken(now, { epoch: current });
     this.#report = { current };
     this.#place = { at: now, roc, seq };
     if (this.#eraseAt === undefined && this.#kept.epochs.some(({ epoch }) => epoch < current))
@@ -297,7 +312,7 @@ export class ChannelKeys {
     const row = this.#kept?.epochs.find(({ state }) => state === "offered");
     if (at === undefined || at > now || row === undefined) return [];
     const switchIn = this.#offer?.switchIn ?? leadOf((this.#kept as KeptChannel).row);
-    const id = newRequestId(this.#powers.entropy);
+    const id = this.#offer?.id ?? newRequestId(this.#powers.entropy);
     this.#offered(now, id, switchIn, this.#offer?.attempts ?? 0);
     const to = this.#headend();
     return to === undefined ? [] : [{ kind: "send", to, message: this.#offerMessage(row, id, switchIn) }];
@@ -308,6 +323,7 @@ export class ChannelKeys {
     const { row, epochs } = this.#kept as KeptChannel;
     const newest = epochs.at(-1);
     if (row.maker !== "keyserver" || newest === undefined || newest.state === "offered") return undefined;
+    if (row.lastEpoch >= LAST_EPOCH) return undefined;
     const planned = this.#powers.calendar.at(unixTime(newest.switchAt + row.interval - leadOf(row)));
     const at = row.demandedAbove === undefined ? planned : 0;
     return Math.max(at, this.#makeNotBefore ?? 0) as Instant;
@@ -376,7 +392,10 @@ function hasLengths({ stream }: ChannelParameters, key: { masterKey: Uint8Array;
   return key.masterKey.length === lengths.key && key.masterSalt.length === lengths.salt;
 }
 
-const refusal = ({ id, parameters }: MessageOf<"epoch.proposal">, last: number): Message => ({
+const refusal = (
+  { id, parameters }: MessageOf<"epoch.proposal"> | MessageOf<"epoch.wanted">,
+  last: number,
+): Message => ({
   type: "epoch.refused",
   id,
   channel: parameters.channel,

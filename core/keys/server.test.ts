@@ -286,10 +286,12 @@ test("claim 7: a wanted epoch is made and offered; the notice follows when it is
   const wanted: Message = { type: "epoch.wanted", id: bytes(40), parameters: parameters() };
   const offer = only(bench.hear(HEADEND, wanted));
   assert.ok(offer.type === "epoch.offer" && offer.key.epoch === 1 && offer.switchIn === 0);
-  const again = only(bench.hear(HEADEND, { ...wanted, id: bytes(41) }));
+  const again = only(bench.hear(HEADEND, wanted));
   assert.ok(again.type === "epoch.offer");
   assert.deepEqual(again.key, offer.key, "one offer, not one a message");
-  assert.deepEqual(types(bench.pass(2_000)), ["epoch.offer"], "repeated until taken");
+  const repeated = only(bench.pass(2_000));
+  assert.ok(repeated.type === "epoch.offer");
+  assert.deepEqual(repeated, { ...offer, switchIn: 0 }, "repeated until taken, as the answer that it is");
   assert.deepEqual(types(bench.answer(HEADEND, { type: "epoch.taken", id: bytes(41), channel: "one", epoch: 1 })), [
     "notice",
   ]);
@@ -297,6 +299,42 @@ test("claim 7: a wanted epoch is made and offered; the notice follows when it is
   const next = only(bench.pass(200));
   assert.ok(next.type === "epoch.offer" && next.key.epoch === 2 && next.switchIn === 2_000);
   assert.notDeepEqual(next.key.masterKey, offer.key.masterKey);
+});
+
+test("claim 7: a headend that starts again never gets the key that it may have used before", () => {
+  const bench = new Bench();
+  const wanted: Message = { type: "epoch.wanted", id: bytes(40), parameters: parameters() };
+  const first = only(bench.hear(HEADEND, wanted));
+  const afterRestart = only(bench.hear(HEADEND, { ...wanted, id: bytes(41) }));
+  assert.ok(first.type === "epoch.offer" && afterRestart.type === "epoch.offer");
+  assert.equal(afterRestart.key.epoch, 2);
+  assert.notDeepEqual(afterRestart.key.masterKey, first.key.masterKey, "same key, same SSRC, same index");
+});
+
+test("claim 7: a headend that runs on and asks again gets the offer that waits", () => {
+  const bench = new Bench();
+  bench.hear(HEADEND, { type: "epoch.wanted", id: bytes(40), parameters: parameters() });
+  bench.hear(HEADEND, { type: "epoch.taken", id: bytes(40), channel: "one", epoch: 1 });
+  const offer = only(bench.pass(8_000));
+  const again = only(bench.hear(HEADEND, { type: "epoch.wanted", id: bytes(41), parameters: parameters(), last: 1 }));
+  assert.ok(offer.type === "epoch.offer" && again.type === "epoch.offer");
+  assert.deepEqual(again.key, offer.key);
+});
+
+test("claim 7: a stream heard under an offered epoch says that the offer was taken", () => {
+  const bench = new Bench();
+  bench.hear(HEADEND, { type: "epoch.wanted", id: bytes(40), parameters: parameters() });
+  const where = { ssrc: 7, roc: 0, seq: 0, current: 1, endsIn: 0 };
+  const effects = bench.hear(HEADEND, { type: "stream.report", id: bytes(61), channel: "one", ...where });
+  assert.deepEqual(types(effects), ["notice"]);
+});
+
+test("claim 7: after the last epoch number none is made", () => {
+  const bench = new Bench();
+  const wanted: Message = { type: "epoch.wanted", id: bytes(40), parameters: parameters(), last: 0xffff_ffff };
+  const refused = only(bench.hear(HEADEND, wanted));
+  assert.ok(refused.type === "epoch.refused");
+  assert.equal(refused.reason, "stale");
 });
 
 test("a rekey demand is acknowledged when it is on disk and asked of the headend until a new epoch comes", () => {
