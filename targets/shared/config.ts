@@ -181,6 +181,26 @@ function inWords(issue: v.BaseIssue<unknown>): string {
   return issue.message;
 }
 
+const isStranger = (issue: v.BaseIssue<unknown>): boolean =>
+  issue.type === "strict_object" && issue.expected === "never";
+
+/** valibot names one stranger of an object at a time: each is taken out of `value`, and the rest looked at again. */
+function strangersOf(schema: v.GenericSchema<unknown, unknown>, value: Record<string, unknown>): readonly Fault[] {
+  const faults: Fault[] = [];
+  for (;;) {
+    const strangers = (v.safeParse(schema, value).issues ?? []).filter(isStranger);
+    if (strangers.length === 0 || faults.length >= MOST_STRANGERS) return faults;
+    for (const issue of strangers) {
+      faults.push({ path: v.getDotPath(issue) ?? "(root)", message: inWords(issue) });
+      const last = issue.path?.at(-1);
+      if (last !== undefined) delete (last.input as Record<string, unknown>)[String(last.key)];
+    }
+  }
+}
+
+/** More entries that nobody knows are not listed. */
+const MOST_STRANGERS = 100;
+
 /** Reads, overlays and checks; lists every fault at once. */
 export function loadConfig<T>(
   schema: v.GenericSchema<unknown, T>,
@@ -194,11 +214,13 @@ export function loadConfig<T>(
     const tooMuch = { path: file ?? "--set", message: `has more than ${MOST_VALUES} values` };
     return { ok: false, faults: [...settingFaults, tooMuch] };
   }
+  const strangers = strangersOf(schema, read.value);
   const result = v.safeParse(schema, read.value);
   const faults = [...settingFaults];
   if (!result.success) {
     for (const issue of result.issues) faults.push({ path: v.getDotPath(issue) ?? "(root)", message: inWords(issue) });
   }
+  faults.push(...strangers);
   return result.success && faults.length === 0 ? { ok: true, config: result.output } : { ok: false, faults };
 }
 
