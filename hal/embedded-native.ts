@@ -111,7 +111,7 @@ function privateFolder(): string {
   makeFolder(folder);
   const owner = lstatSync(folder);
   if (!owner.isDirectory() || (process.getuid !== undefined && owner.uid !== process.getuid())) {
-    throw new Error(`${folder} belongs to somebody else`);
+    throw new Error(`${folder} belongs to somebody else, or is not a folder`);
   }
   if ((owner.mode & 0o022) !== 0) throw new Error(`${folder} can be written by others`);
   return folder;

@@ -67,7 +67,9 @@ function readOwnFile(path: string): string {
     throw failure(path, cause);
   }
   try {
-    const { mode, size } = fstatSync(file);
+    const found = fstatSync(file);
+    if (!found.isFile()) throw new HalError("identity.invalid", `${path} is not a file`);
+    const { mode, size } = found;
     if ((mode & TOO_OPEN) !== 0)
       throw new HalError("identity.mode", `${path} can be read by others`, { needs: `chmod 600 ${path}` });
     if (size > LONGEST) throw new HalError("identity.invalid", `${path} is too long for an identity: ${size} octets`);

@@ -3,7 +3,6 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -18,6 +17,7 @@ import { unixTime } from "../../core/base/time.ts";
 import { Identifier } from "../../core/control/messages.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import { JOURNAL_LIMIT, type Journal, type JournalContent, type JournalEntry } from "../../core/ports/journal.ts";
+import { makeFolder } from "../folder.ts";
 
 const VERSION = 1;
 /** A full journal has about 40 KB. */
@@ -109,7 +109,7 @@ function format(entries: readonly JournalEntry[]): string {
 
 function replace(path: string, text: string): void {
   const folder = dirname(path);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder, 0o700);
   const beside = `${path}.new`;
   try {
     writeDurably(beside, text);

@@ -1,10 +1,11 @@
 // The store on one machine's disk: SQLite in WAL mode, synchronous=FULL, so that what is answered survives a power cut.
-import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
+import { chmodSync, closeSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import Database from "better-sqlite3";
 import { HalError } from "../../core/ports/errors.ts";
 import type { AnyQuery, AnyRow, Decision, Query, Settled, Store, Write } from "../../core/ports/store.ts";
 import { LAYOUT, type TableName, type Tables } from "../../core/ports/tables.ts";
+import { makeFolder } from "../folder.ts";
 import { MIGRATIONS } from "./schema.ts";
 
 export interface SqliteOptions {
@@ -30,7 +31,7 @@ export function openSqlite(options: SqliteOptions): Store {
 
 function openDatabase({ path, busyTimeout = 5_000 }: SqliteOptions): Database.Database {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path), 0o700);
     // Made by us first, so that it never is readable by others, not even for a moment; SQLite gives -wal and -shm the same mode.
     closeSync(openSync(path, "a", 0o600));
     chmodSync(path, 0o600);
@@ -72,7 +73,7 @@ const CODES: readonly (readonly [RegExp, string, string])[] = [
   [/^(SQLITE_BUSY|SQLITE_LOCKED)/, "store.locked", "the other process that holds the store to end"],
   [/^(SQLITE_NOTADB|SQLITE_CORRUPT)/, "store.corrupt", "an undamaged store, from a backup"],
   [
-    /^(SQLITE_CANTOPEN|SQLITE_READONLY|EACCES|EPERM|EROFS|ENOTDIR|EISDIR)/,
+    /^(SQLITE_CANTOPEN|SQLITE_READONLY|EACCES|EPERM|EROFS|ENOENT|ENOTDIR|EISDIR)/,
     "store.open",
     "a path that this user may write",
   ],
@@ -104,6 +105,8 @@ type Statement = Database.Statement<Value[], Record<string, Value>>;
 class SqliteStore implements Store {
   readonly #database: Database.Database;
   readonly #statements = new Map<string, Statement>();
+  /** Keys were deleted, and the write-ahead log still has them. */
+  #erasing = false;
 
   constructor(database: Database.Database) {
     this.#database = database;
@@ -112,15 +115,28 @@ class SqliteStore implements Store {
   // Async, so that every failure is a rejection.
   async transact<Outcome>(decisions: readonly Decision<Outcome>[]): Promise<readonly Settled<Outcome>[]> {
     this.#mustBeOpen();
-    const erased = { keys: false };
-    const settled = this.#together(decisions, erased) ?? decisions.map((decision) => this.#alone(decision, erased));
-    if (erased.keys) this.#database.pragma("wal_checkpoint(TRUNCATE)");
+    const settled = this.#together(decisions) ?? decisions.map((decision) => this.#alone(decision));
+    if (this.#erasing) this.#truncateLog();
     return settled;
+  }
+
+  /** Erased keys are still in the log. The transaction is on disk already, so what fails here is no failure of it: it is tried again. */
+  #truncateLog(): void {
+    try {
+      const [{ busy } = { busy: 1 }] = this.#database.pragma("wal_checkpoint(TRUNCATE)") as { busy: number }[];
+      this.#erasing = busy !== 0;
+    } catch (cause) {
+      if (machineFailure(cause, this.#database.name) === undefined) throw cause;
+    }
   }
 
   async read<T extends TableName>(query: Query<T>): Promise<readonly Tables[T][]> {
     this.#mustBeOpen();
-    return this.#find(query as unknown as AnyQuery) as unknown as readonly Tables[T][];
+    try {
+      return this.#find(query as unknown as AnyQuery) as unknown as readonly Tables[T][];
+    } catch (cause) {
+      throw machineFailure(cause, this.#database.name) ?? cause;
+    }
   }
 
   async close(): Promise<void> {
@@ -132,13 +148,10 @@ class SqliteStore implements Store {
   }
 
   /** All in one transaction; undefined when one of them is at fault, and then nothing was written. */
-  #together<Outcome>(
-    decisions: readonly Decision<Outcome>[],
-    erased: { keys: boolean },
-  ): Settled<Outcome>[] | undefined {
+  #together<Outcome>(decisions: readonly Decision<Outcome>[]): Settled<Outcome>[] | undefined {
     try {
       return this.#database
-        .transaction(() => decisions.map((decision): Settled<Outcome> => this.#carryOut(decision, erased)))
+        .transaction(() => decisions.map((decision): Settled<Outcome> => this.#carryOut(decision)))
         .immediate();
     } catch (cause) {
       const failure = machineFailure(cause, this.#database.name);
@@ -147,9 +160,9 @@ class SqliteStore implements Store {
     }
   }
 
-  #alone<Outcome>(decision: Decision<Outcome>, erased: { keys: boolean }): Settled<Outcome> {
+  #alone<Outcome>(decision: Decision<Outcome>): Settled<Outcome> {
     try {
-      return this.#database.transaction(() => this.#carryOut(decision, erased)).immediate();
+      return this.#database.transaction(() => this.#carryOut(decision)).immediate();
     } catch (cause) {
       const failure = machineFailure(cause, this.#database.name);
       if (failure !== undefined) throw failure;
@@ -157,13 +170,13 @@ class SqliteStore implements Store {
     }
   }
 
-  #carryOut<Outcome>(decision: Decision<Outcome>, erased: { keys: boolean }): Settled<Outcome> {
+  #carryOut<Outcome>(decision: Decision<Outcome>): Settled<Outcome> {
     const deciding = decision();
     let step = deciding.next();
     while (step.done !== true) step = deciding.next(this.#find(step.value) as unknown as readonly AnyRow[]);
     for (const write of step.value.writes) {
       this.#apply(write);
-      if ("delete" in write && LAYOUT[write.delete].secret === true) erased.keys = true;
+      if ("delete" in write && LAYOUT[write.delete].secret === true) this.#erasing = true;
     }
     return { kind: "done", outcome: step.value.outcome };
   }

@@ -1,10 +1,11 @@
 // Broker, key server and reception server in one process (claim 6). Both servers speak over the broker like everybody else, so that
 // every message of the patent crosses MQTT.
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { HalError } from "../../core/ports/errors.ts";
 import { Broker } from "../../hal/bus/broker.ts";
 import { systemEntropy } from "../../hal/entropy/system.ts";
+import { makeFolder } from "../../hal/folder.ts";
 import { createIdentity } from "../../hal/identity/file.ts";
 import { generateIdentity, type Identity } from "../../hal/identity/identity.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
@@ -20,10 +21,22 @@ export const primitives = new NodePrimitives();
 /** The part's identity; made when there is none yet. Throws HalError. */
 export function ownIdentity(role: "keyserver" | "reception", { id, identity }: PartConfig): Identity {
   if (!existsSync(identity)) {
-    mkdirSync(dirname(identity), { recursive: true, mode: 0o700 });
+    makeFolderOf(identity);
     createIdentity(identity, generateIdentity(role, id, primitives, systemEntropy));
   }
   return readOwnIdentity(role, id, identity, primitives);
+}
+
+function makeFolderOf(identity: string): void {
+  try {
+    makeFolder(dirname(identity), 0o700);
+  } catch (cause) {
+    const refused = cause instanceof Error && "code" in cause && (cause.code === "EACCES" || cause.code === "EPERM");
+    throw new HalError(refused ? "identity.permission" : "identity.failed", `cannot make the folder of ${identity}`, {
+      cause,
+      alternative: "configure another `identity` path",
+    });
+  }
 }
 
 export async function startControl(config: ControlConfig, runtime: Runtime): Promise<Service<ControlConfig>> {

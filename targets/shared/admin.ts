@@ -1,9 +1,10 @@
 // The local door: HTTP with JSON over a Unix socket, for `status` and the operator's commands. File permissions guard it.
-import { chmodSync, lstatSync, mkdirSync, unlinkSync } from "node:fs";
+import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { createServer, request, type Server } from "node:http";
 import { connect } from "node:net";
 import { dirname } from "node:path";
 import { HalError } from "../../core/ports/errors.ts";
+import { makeFolder } from "../../hal/folder.ts";
 
 /** Octets that a command's arguments may have. */
 const LARGEST_BODY = 1024 * 1024;
@@ -116,7 +117,7 @@ export async function openDoor(path: string, fatal: (error: unknown) => void): P
   });
   const server = listen(served, fatal);
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    makeFolder(dirname(path), 0o755);
     await clearWay(path);
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
