@@ -35,12 +35,25 @@ export const isDiscontinuity = (stream: Uint8Array, at: number): boolean =>
   (stream[at + ADAPTATION] ?? 0) > 0 &&
   ((stream[at + FLAGS] ?? 0) & DISCONTINUITY) !== 0;
 
-/** The first offset in stream[start, end) from which `packets` sync octets stand 188 apart; -1 when there is none. */
-export function findSync(stream: Uint8Array, start: number, end: number, packets: number): number {
-  for (let at = start; at + (packets - 1) * TS_PACKET < end; at++) {
+/** The first offset in stream[start, end) from which `packets` sync octets stand `spacing` apart; -1 when there is none. */
+export function findSync(
+  stream: Uint8Array,
+  start: number,
+  end: number,
+  packets: number,
+  spacing: number = TS_PACKET,
+): number {
+  for (let at = start; at + (packets - 1) * spacing < end; at++) {
     let i = 0;
-    while (i < packets && stream[at + i * TS_PACKET] === TS_SYNC) i++;
+    while (i < packets && stream[at + i * spacing] === TS_SYNC) i++;
     if (i === packets) return at;
   }
   return -1;
+}
+
+/** Where the packets from `start` on cease to begin with a sync octet, or to be whole before `end`. */
+export function syncedUntil(stream: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at + TS_PACKET <= end && stream[at] === TS_SYNC) at += TS_PACKET;
+  return at;
 }

@@ -87,6 +87,18 @@ test("the clocks of other programmes are left alone", () => {
   assert.ok(Math.abs(pacer.dueAt(4 * TS_PACKET) - 4) < 1e-6);
 });
 
+test("an absurd PCR costs what it claims, not minutes: what follows a new time base is not stretched by it", () => {
+  const pacer = new TsPacer();
+  scanned(tsStream(400, 40, MS), pacer);
+  // 400 packets last 400 ms; then two PCRs that stand together claim 990 ms, and the clock goes back.
+  scanned(tsPacket({ pcr: 361 * MS }), pacer);
+  scanned(tsPacket({ pcr: 1351 * MS }), pacer);
+  for (let i = 0; i < 40; i++) scanned(tsPacket({}), pacer);
+  scanned(tsStream(100, 40, MS, 402 * MS), pacer);
+  const due = pacer.dueAt(500 * TS_PACKET);
+  assert.ok(due < 500 + 1250, `${due} ms`);
+});
+
 test("a fixed bitrate paces anything, whatever its PCRs say", () => {
   const pacer = new TsPacer(8_000_000);
   pacer.scan(tsStream(10, 2, 99 * MS), 0, 10 * TS_PACKET);

@@ -4,6 +4,8 @@ import { isDiscontinuity, PCR_HZ, PCR_WRAP, pcrOf, pidOf, TS_PACKET } from "./tr
 
 /** PCRs are at most 100 ms apart (2.7.2); what is further apart than this is a new time base. */
 const LONGEST_GAP = PCR_HZ;
+/** How much of the rate so far counts at each new interval: about the last ten. */
+const MEMORY = 0.9;
 /** Anchors kept ahead of what has been sent; more than any read-ahead holds. */
 const MOST_ANCHORS = 4096;
 
@@ -20,8 +22,10 @@ interface Anchor {
  */
 export class TsPacer {
   readonly #anchors: Anchor[] = [];
-  /** Octets per millisecond; 0 until it is known. */
+  /** Octets per millisecond, 0 until it is known: over several intervals, so that one absurd PCR cannot stretch what is bridged by it. */
   #rate: number;
+  #octets = 0;
+  #span = 0;
   readonly #fixed: boolean;
   #pid = -1;
   #lastPcr = -1;
@@ -94,7 +98,13 @@ export class TsPacer {
     const span = (gap * 1000) / PCR_HZ;
     if (!this.known) this.#begin(offset, span);
     else this.#push({ offset, time: last.time + span });
-    this.#rate = (offset - last.offset) / span;
+    this.#measured(offset - last.offset, span);
+  }
+
+  #measured(octets: number, span: number): void {
+    this.#octets = this.#octets * MEMORY + octets;
+    this.#span = this.#span * MEMORY + span;
+    this.#rate = this.#octets / this.#span;
   }
 
   /** The second PCR gives the rate, and with it the time of the octets before the first. */

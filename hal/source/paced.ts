@@ -1,7 +1,7 @@
 // Octets in order, sent in units of one packet when they are due: by the PCRs of a transport stream or by a bitrate.
 import { after, type Duration, type Instant, milliseconds, seconds } from "../../core/base/time.ts";
 import { TS_PAYLOAD } from "../../core/headend/stream-path.ts";
-import { findSync, TS_PACKET } from "../../core/headend/transport-stream.ts";
+import { findSync, syncedUntil, TS_PACKET } from "../../core/headend/transport-stream.ts";
 import { TsPacer } from "../../core/headend/ts-pacer.ts";
 import type { Alarm, Clock } from "../../core/ports/clock.ts";
 import { HalError } from "../../core/ports/errors.ts";
@@ -19,6 +19,10 @@ export interface PacedOptions {
 const READ_AHEAD = 512 * 1024;
 /** Sync octets in a row that make a transport stream. */
 const SYNCS = 5;
+/** So much without a sync is no transport stream. */
+const SEARCHED = 64 * 1024;
+/** Packets that others write: with a time stamp before each (Blu-ray, M2TS), or with a Reed-Solomon code behind it (DVB). */
+const OTHER_SIZES = [192, 204];
 /** How far the stream may be behind its time before the time is set anew: a producer that paused, a machine that slept. */
 const MOST_BEHIND = seconds(1);
 /** While the kernel takes nothing, or there is no epoch yet. */
@@ -41,6 +45,8 @@ export class PacedSource implements Source {
   #failure: HalError | undefined;
   #atEnd = false;
   #synced = false;
+  /** Octets cut out because they stood between the end of sync and the next. */
+  #lostSync = 0;
   #start: Instant | undefined;
   #restarts = 0;
   #units = 0;
@@ -55,7 +61,6 @@ export class PacedSource implements Source {
     this.#intake = intake;
     this.#listener = listener;
     this.#pacer = new TsPacer(options.bitrate);
-    this.#synced = options.content === "datagram";
   }
 
   /** Runs until the end or `stop`; failures go to the listener. */
@@ -72,7 +77,12 @@ export class PacedSource implements Source {
   }
 
   status(): object {
-    return { input: this.#options.name, taken: this.#units, restarts: this.#restarts };
+    return {
+      input: this.#options.name,
+      taken: this.#units,
+      restarts: this.#restarts,
+      "source.lost-sync": this.#lostSync,
+    };
   }
 
   /** One turn sends a unit, or says how long to wait; reading goes on beside it. */
@@ -116,8 +126,7 @@ export class PacedSource implements Source {
     this.#reading = false;
     this.#filled += got;
     this.#atEnd = got === 0;
-    if (!this.#synced) this.#synchronise();
-    if (this.#synced) this.#scan();
+    this.#scan();
     this.#wake?.();
   }
 
@@ -128,30 +137,46 @@ export class PacedSource implements Source {
     this.#sent = 0;
   }
 
-  /** Drops what stands before the first whole TS packet, once there is enough to be sure. */
-  #synchronise(): void {
-    if (this.#filled < (SYNCS + 1) * TS_PACKET && !this.#atEnd) return;
-    const syncs = Math.max(1, Math.min(SYNCS, Math.floor(this.#filled / TS_PACKET)));
-    const at = findSync(this.#buffer, 0, this.#filled, syncs);
-    if (at < 0) {
-      this.#failure = new HalError(
-        "source.not-ts",
-        `${this.#options.name} is no transport stream of 188-octet packets`,
-        {
-          alternative: 'carry it as it is: "content": "datagram" with a bitrate',
-        },
-      );
+  /** Tells the pacer what is new: all of it, or whole TS packets, without what stands between them. */
+  #scan(): void {
+    let from = this.#pacer.scanned - this.#base;
+    if (this.#options.content === "datagram") {
+      this.#pacer.scan(this.#buffer, from, this.#filled);
       return;
     }
-    this.#buffer.copyWithin(0, at, this.#filled);
-    this.#filled -= at;
-    this.#synced = true;
+    while (this.#synced || this.#synchronise(from)) {
+      const end = syncedUntil(this.#buffer, from, this.#filled);
+      this.#pacer.scan(this.#buffer, from, end);
+      from = end;
+      if (this.#filled - from < TS_PACKET) return;
+      this.#synced = false;
+    }
   }
 
-  #scan(): void {
-    const from = this.#pacer.scanned - this.#base;
-    const whole = this.#options.content === "ts" ? this.#filled - ((this.#filled - from) % TS_PACKET) : this.#filled;
-    this.#pacer.scan(this.#buffer, from, whole);
+  /** Cuts out what stands before the next run of TS packets; false while there is none. */
+  #synchronise(from: number): boolean {
+    const ready = this.#filled - from;
+    if (ready < SYNCS * TS_PACKET && !this.#atEnd) return false;
+    const syncs = Math.max(1, Math.min(SYNCS, Math.floor(ready / TS_PACKET)));
+    const at = findSync(this.#buffer, from, this.#filled, syncs);
+    if (at < 0 && this.#pacer.scanned === 0) this.#refuseOthers(ready);
+    // The last octets may be the beginning of a run whose end is still to come.
+    const cut = at >= 0 ? at - from : this.#pacer.scanned === 0 ? 0 : Math.max(0, ready - SYNCS * TS_PACKET);
+    this.#buffer.copyWithin(from, from + cut, this.#filled);
+    this.#filled -= cut;
+    this.#lostSync += cut;
+    this.#synced = at >= 0;
+    return this.#synced;
+  }
+
+  #refuseOthers(searched: number): void {
+    if (searched < SEARCHED && !this.#atEnd) return;
+    const size = OTHER_SIZES.find((spacing) => findSync(this.#buffer, 0, this.#filled, SYNCS, spacing) >= 0);
+    const what = size === undefined ? "no transport stream" : `a transport stream of ${size}-octet packets`;
+    this.#failure = new HalError("source.not-ts", `${this.#options.name} is ${what}`, {
+      needs: "packets of 188 octets",
+      alternative: 'carry it as it is: "content": "datagram" with a bitrate',
+    });
   }
 
   #refuseUnpaced(): void {

@@ -102,7 +102,7 @@ test("a producer that pauses longer than a second does not cause a burst: the ti
   await bench.producer.give(3 * TS_PAYLOAD);
   await bench.run(30);
   assert.deepEqual(bench.times, [0, 5000, 5010, 5020]);
-  assert.deepEqual(bench.source.status(), { input: "test", taken: 4, restarts: 1 });
+  assert.deepEqual(bench.source.status(), { input: "test", taken: 4, restarts: 1, "source.lost-sync": 0 });
   bench.source.stop();
 });
 
@@ -142,6 +142,92 @@ test("stopped while it waits: it sends nothing more, closes its input, and tells
   assert.equal(bench.ended, 0);
   assert.equal(bench.producer.closed, true);
   assert.equal(bench.clock.nextAlarm(), undefined);
+});
+
+/** TS packets that name their number, `spacing` apart. */
+function numbered(packets: number, spacing = 188): Uint8Array {
+  const stream = new Uint8Array(packets * spacing);
+  for (let i = 0; i < packets; i++) stream.set([0x47, 0x1f, 0xff, 0x10, i >>> 8, i & 255], i * spacing);
+  return stream;
+}
+
+/** Plays `parts`, one at each read, at 100 Mbit/s: what was sent, as numbers of packets, and what went wrong. */
+async function played(...parts: Uint8Array[]) {
+  const clock = new SimulatedClock();
+  const packets: number[] = [];
+  const failures: HalError[] = [];
+  const octets: Octets = {
+    read: async (into, at) => {
+      const part = parts.shift();
+      if (part !== undefined) into.set(part, at);
+      return part?.length ?? 0;
+    },
+    close: async () => {},
+  };
+  const payload = (_now: Instant, from: Uint8Array, start: number, end: number): void => {
+    for (let at = start; at < end; at += 188) {
+      assert.equal(from[at], 0x47);
+      packets.push(((from[at + 4] ?? 0) << 8) | (from[at + 5] ?? 0));
+    }
+  };
+  const intake = { payload, datagram: assert.fail, hasRoom: true };
+  let ended = false;
+  const source = new PacedSource({ name: "test", content: "ts", bitrate: 100_000_000 }, octets, clock, intake, {
+    failed: (error) => failures.push(error),
+    ended: () => {
+      ended = true;
+    },
+  });
+  source.start();
+  for (let i = 0; i < 500 && !ended && failures.length === 0; i++) {
+    await settle();
+    clock.run(milliseconds(1));
+  }
+  return { packets, failures, status: source.status() as { "source.lost-sync": number } };
+}
+
+const range = (from: number, to: number): readonly number[] => Array.from({ length: to - from }, (_, i) => from + i);
+const joined = (...parts: Uint8Array[]): Uint8Array => Uint8Array.from(Buffer.concat(parts));
+
+test("a transport stream that is joined off its sync is sent from its first whole packet on, however it trickles in", async () => {
+  const stream = numbered(40);
+  for (const off of [1, 100, 187]) {
+    const whole = await played(stream.subarray(off));
+    assert.deepEqual(whole.packets, range(1, 40));
+    const trickled = await played(...range(0, 38).map((i) => stream.subarray(Math.max(off, i * 200), i * 200 + 200)));
+    assert.deepEqual(trickled.packets, range(1, 40));
+    assert.equal(trickled.status["source.lost-sync"], 188 - off);
+  }
+});
+
+test("leading rubbish that fills the first reads is no reason to give up", async () => {
+  const { packets, failures } = await played(new Uint8Array(3000), new Uint8Array(1500), numbered(20));
+  assert.deepEqual([packets, failures], [range(0, 20), []]);
+});
+
+test("octets that are missing, added or damaged in mid-stream cost the packets they hit, not the rest: source.lost-sync", async () => {
+  const stream = numbered(60);
+  const cut = 20 * 188;
+  const added = await played(joined(stream.subarray(0, cut), new Uint8Array(77), stream.subarray(cut)));
+  assert.deepEqual(added.packets, range(0, 60));
+  assert.equal(added.status["source.lost-sync"], 77);
+  const damaged = stream.slice();
+  damaged[cut] = 0;
+  assert.deepEqual((await played(damaged)).packets, [...range(0, 20), ...range(21, 60)]);
+  const missing = await played(joined(stream.subarray(0, cut + 6), stream.subarray(cut + 100)));
+  assert.deepEqual([missing.packets.slice(0, 21), missing.packets.slice(21)], [range(0, 21), range(22, 60)]);
+});
+
+test("source.not-ts names packets of 192 and 204 octets, and says what is no transport stream at all", async () => {
+  for (const [stream, said] of [
+    [numbered(400, 192), /192-octet packets/],
+    [numbered(400, 204), /204-octet packets/],
+    [new Uint8Array(70_000), /no transport stream/],
+  ] as const) {
+    const [failure] = (await played(stream)).failures;
+    assert.equal(failure?.code, "source.not-ts");
+    assert.match(failure?.message ?? "", said);
+  }
 });
 
 test("a looped file goes on at its start after its last whole unit; one shorter than a unit has ended", async () => {
