@@ -1,6 +1,6 @@
 // Who may publish and subscribe where: one table, for the embedded broker and for Mosquitto's acl_file.
 import type { Role } from "./participant.ts";
-import { noticeFilter, parseTopic, STATUS_FILTER, topicPattern } from "./topics.ts";
+import { LONGEST_TOPIC, noticeFilter, parseTopic, STATUS_FILTER, topicPattern } from "./topics.ts";
 
 /** MQTT filters. `publish` filters are matched against topics, `subscribe` filters against filters. */
 export interface Access {
@@ -50,7 +50,9 @@ export function mayRetain(topic: string): boolean {
 
 /** No more than the table allows, and never a shared subscription: whoever may not have the topics may not share them either. */
 export const maySubscribe = (access: Access, filter: string): boolean =>
-  !filter.startsWith("$") && access.subscribe.some((allowed) => covers(allowed, filter));
+  !filter.startsWith("$") &&
+  filter.length <= LONGEST_TOPIC &&
+  access.subscribe.some((allowed) => covers(allowed, filter));
 
 /** True when every topic that `filter` matches is matched by `allowed` (MQTT 3.1.1 section 4.7). A topic is its own filter. */
 export function covers(allowed: string, filter: string): boolean {

@@ -27,7 +27,7 @@ export type Topic =
 export type TopicDrop = "topic.unknown" | "topic.identifier";
 
 /** A topic must not be longer than this to be looked at: the longest of ours has 2 x 64 octets of ids. */
-const LONGEST = 200;
+export const LONGEST_TOPIC = 200;
 
 /** 1 to 64 of letters, digits, dot, underscore and hyphen, the first one a letter or digit. */
 export const isIdentifier = (text: string): boolean => v.is(Identifier, text);
@@ -56,7 +56,7 @@ export function formatTopic(topic: Topic): string {
 }
 
 export function parseTopic(text: string): Topic | TopicDrop {
-  if (text.length > LONGEST || !text.startsWith(`${ROOT}/`)) return "topic.unknown";
+  if (text.length > LONGEST_TOPIC || !text.startsWith(`${ROOT}/`)) return "topic.unknown";
   const [family, first, second, third, ...rest] = text.slice(ROOT.length + 1).split("/");
   if (family === undefined || first === undefined || second === undefined || rest.length > 0) return "topic.unknown";
   const topic = third === undefined ? parseShort(family, first, second) : parseLong(family, first, second, third);

@@ -8,14 +8,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
-import type { HalError } from "../../core/ports/errors.ts";
+import { HalError } from "../../core/ports/errors.ts";
 import { systemClock } from "../clock/system.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
-import { Broker, type BrokerOptions } from "./broker.ts";
+import { BROKER_LIMITS, Broker, type BrokerOptions } from "./broker.ts";
 import { within } from "./contract.ts";
 import { MqttBuses, type MqttOptions } from "./mqtt.ts";
 
 const HOST = "127.0.0.1";
+const FILTERS = BROKER_LIMITS.filters;
 
 const folder = mkdtempSync(join(tmpdir(), "sealcast-tls-"));
 const [keyFile, certFile] = [join(folder, "key.pem"), join(folder, "cert.pem")];
@@ -219,6 +220,70 @@ scenario("a client that asks and never reads is cut off", { limits: { backlog: 1
   pump();
   await closed(socket);
   assert.ok(broker.drops.of("broker.slow") > 0);
+});
+
+scenario(
+  "broker.subscribe: a client's filters are few and short, and one that it gives back makes room",
+  {},
+  async (broker, port) => {
+    const box = client(port, "box-1");
+    await happens(box, "connect");
+    const notice = (n: number) => `sealcast/1/notice/channel-${n}/0`;
+    const asked = async (filter: string) => (await box.subscribeAsync(filter).catch(() => undefined)) !== undefined;
+    for (let n = 0; n < FILTERS; n++) assert.ok(await asked(notice(n)), `${n}`);
+    assert.equal(await asked(notice(0)), true, "one that it has is not counted twice");
+    assert.equal(await asked(notice(FILTERS)), false);
+    await box.unsubscribeAsync(notice(0));
+    assert.equal(await asked(notice(FILTERS)), true);
+    await box.unsubscribeAsync(notice(1));
+    assert.equal(await asked(`sealcast/1/notice/${"x".repeat(300)}/0`), false);
+    assert.deepEqual(broker.drops.snapshot(), { "broker.subscribe": 2 });
+    box.end(true);
+  },
+);
+
+scenario("a last will on somebody else's topic is not published", {}, async (broker, port) => {
+  const watch = client(port, "keys");
+  await watch.subscribeAsync("sealcast/1/status/#");
+  const heard: string[] = [];
+  watch.on("message", (topic) => heard.push(topic));
+  const ends = happens(watch, "close");
+  for (const topic of ["sealcast/1/status/settop/box-2", "sealcast/1/status/settop/box-1"]) {
+    const will = { topic, payload: Buffer.from("lost"), qos: 0, retain: true } as const;
+    const box = client(port, "box-1", { will });
+    await happens(box, "connect");
+    const gone = happens(box, "close");
+    box.stream.destroy();
+    await gone;
+    if (topic.endsWith("box-1")) while (heard.length === 0) await once(watch as object as EventEmitter, "message");
+  }
+  watch.end(true);
+  await ends;
+  assert.deepEqual(heard, ["sealcast/1/status/settop/box-1"]);
+  assert.equal(broker.drops.snapshot()["broker.publish"], 1);
+});
+
+scenario(
+  "broker.unavailable: nobody is let in while the passwords cannot be read, and nothing ends",
+  {
+    authenticate: async () => {
+      throw new HalError("store.io", "a bad sector");
+    },
+  },
+  async (broker, port) => {
+    const [error] = await happens(client(port, "box-1"), "error");
+    assert.equal((error as { code?: unknown }).code, 3);
+    assert.deepEqual(broker.drops.snapshot(), { "broker.unavailable": 1 });
+  },
+);
+
+scenario("a client that has lost its right is cut off", {}, async (broker, port) => {
+  const box = client(port, "box-1");
+  await happens(box, "connect");
+  const gone = happens(box, "close");
+  broker.expel("box-1");
+  broker.expel("box-2");
+  await gone;
 });
 
 test("a port in use is told by name", async () => {

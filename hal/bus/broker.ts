@@ -28,6 +28,8 @@ export interface BrokerLimits {
   readonly backlog: number;
   /** Milliseconds in which a new connection must say who it is. */
   readonly connectTimeout: number;
+  /** Subscriptions of one client: each stays in memory. */
+  readonly filters: number;
 }
 
 /** The topic, of at most 200 octets, and the lengths come on top of the envelope. */
@@ -36,24 +38,27 @@ export const BROKER_LIMITS: BrokerLimits = {
   packet: ENVELOPE_LIMIT + 256,
   backlog: 256 * 1024,
   connectTimeout: 10_000,
+  filters: 64,
 };
 
 export interface BrokerOptions {
   readonly listeners: readonly BrokerListenerOptions[];
-  /** The role of the client with this name and password; undefined refuses it. */
+  /** The role of the client with this name and password; undefined refuses it. A rejection refuses it for now. */
   authenticate(id: string, password: Uint8Array): Role | undefined | Promise<Role | undefined>;
   readonly limits?: Partial<BrokerLimits>;
 }
 
 /**
  * full: too many connections. oversized: a packet beyond the limit. client-id: not an identifier, or not the user name. credentials:
- * refused. publish, subscribe: not in the client's table (a $share filter never is). slow: a message for a client that does not read.
+ * refused. unavailable: the credentials could not be looked up. publish, subscribe: not in the client's table (a $share filter never
+ * is), or a filter too many. slow: a message for a client that does not read.
  */
 export type BrokerDrop =
   | "broker.full"
   | "broker.oversized"
   | "broker.client-id"
   | "broker.credentials"
+  | "broker.unavailable"
   | "broker.publish"
   | "broker.subscribe"
   | "broker.slow";
@@ -63,14 +68,22 @@ const CUT_OFF = 16;
 
 // MQTT 3.1.1 table 3.1
 const IDENTIFIER_REJECTED = 2;
+const SERVER_UNAVAILABLE = 3;
 const BAD_CREDENTIALS = 4;
+
+interface Rights {
+  readonly access: Access;
+  /** What the client is subscribed to. */
+  readonly filters: Set<string>;
+}
 
 export class Broker {
   readonly drops = new Counters<BrokerDrop>();
   readonly #options: BrokerOptions;
   readonly #limits: BrokerLimits;
   readonly #aedes: Aedes;
-  readonly #access = new WeakMap<Client, Access>();
+  readonly #rights = new WeakMap<Client, Rights>();
+  readonly #clients = new Map<string, Client>();
   readonly #servers: Server[] = [];
   readonly #sockets = new Set<Socket>();
 
@@ -90,6 +103,13 @@ export class Broker {
       authorizePublish: (client, packet, done) => done(this.#authorizePublish(client, packet)),
       authorizeSubscribe: (client, subscription, done) => done(null, this.#authorizeSubscribe(client, subscription)),
       authorizeForward: (client, packet) => (this.#isSlow(client) ? null : packet),
+    });
+    this.#aedes.on("client", (client) => this.#clients.set(client.id, client));
+    this.#aedes.on("clientDisconnect", (client) => {
+      if (this.#clients.get(client.id) === client) this.#clients.delete(client.id);
+    });
+    this.#aedes.on("unsubscribe", (filters, client) => {
+      for (const filter of filters) this.#rights.get(client)?.filters.delete(filter);
     });
   }
 
@@ -117,6 +137,11 @@ export class Broker {
   /** Clients that have been let in, those of this process not counted. */
   get clients(): number {
     return this.#aedes.connectedClients;
+  }
+
+  /** Cuts off a client that has lost its right; it may try to come back. */
+  expel(id: string): void {
+    this.#clients.get(id)?.close();
   }
 
   /** The bus for parts of this process. */
@@ -212,20 +237,34 @@ export class Broker {
       done(refusal("the client identifier must be the user name", IDENTIFIER_REJECTED), false);
       return;
     }
-    const role = await this.#options.authenticate(client.id, password ?? new Uint8Array(0));
+    const role = await this.#roleOf(client.id, password ?? new Uint8Array(0));
+    if (role === "unavailable") {
+      this.drops.count("broker.unavailable");
+      done(refusal("the credentials cannot be looked up now", SERVER_UNAVAILABLE), false);
+      return;
+    }
     if (role === undefined) {
       this.drops.count("broker.credentials");
       done(refusal("unknown name or wrong password", BAD_CREDENTIALS), false);
       return;
     }
-    this.#access.set(client, accessOf(role, client.id));
+    this.#rights.set(client, { access: accessOf(role, client.id), filters: new Set() });
     done(null, true);
+  }
+
+  async #roleOf(id: string, password: Uint8Array): Promise<Role | "unavailable" | undefined> {
+    try {
+      return await this.#options.authenticate(id, password);
+    } catch (error) {
+      if (error instanceof HalError) return "unavailable";
+      throw error;
+    }
   }
 
   /** An error closes the connection, which MQTT 3.1.1 section 3.3.5 leaves as the only honest answer. */
   #authorizePublish(client: Client | null, packet: PublishPacket): Error | null {
     if (client === null) return null;
-    const access = this.#access.get(client);
+    const access = this.#rights.get(client)?.access;
     const allowed = access !== undefined && mayPublish(access, packet.topic);
     if (allowed && (!packet.retain || mayRetain(packet.topic))) return null;
     this.drops.count("broker.publish");
@@ -234,8 +273,13 @@ export class Broker {
 
   /** null answers the subscription with failure (0x80) and leaves the connection alone. */
   #authorizeSubscribe(client: Client, subscription: Subscription): Subscription | null {
-    const access = this.#access.get(client);
-    if (access !== undefined && maySubscribe(access, subscription.topic)) return subscription;
+    const rights = this.#rights.get(client);
+    const { topic } = subscription;
+    const fits = rights !== undefined && (rights.filters.has(topic) || rights.filters.size < this.#limits.filters);
+    if (fits && maySubscribe(rights.access, topic)) {
+      rights.filters.add(topic);
+      return subscription;
+    }
     this.drops.count("broker.subscribe");
     return null;
   }

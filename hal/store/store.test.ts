@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
-import type { Decision } from "../../core/ports/store.ts";
+import type { Decision, Write } from "../../core/ports/store.ts";
 import { LAYOUT } from "../../core/ports/tables.ts";
 import { decided, octets, register, storeContract, T0 } from "./contract.ts";
 import { GroupCommit } from "./group-commit.ts";
@@ -27,6 +27,12 @@ const putChannel = (id: string, title: string): Decision<string> =>
   // biome-ignore lint/correctness/useYield: needs no rows
   function* () {
     return { outcome: id, writes: [{ put: "channel", row: { id, title } }] };
+  };
+
+const writing = (...writes: Write[]): Decision<string> =>
+  // biome-ignore lint/correctness/useYield: needs no rows
+  function* () {
+    return { outcome: "written", writes };
   };
 
 test("memory: a process that dies before its commit leaves nothing, after it everything, and answers neither", async () => {
@@ -71,6 +77,46 @@ test("sqlite: only the owner can read any of its files", async () => {
     assert.equal(statSync(join(path, "..", name)).mode & 0o777, 0o600, name);
   }
   await store.close();
+});
+
+test("sqlite: what was written stays answered although somebody else keeps the log, with its erased keys, from being cut", async () => {
+  const path = freshPath();
+  const store = openSqlite({ path, busyTimeout: 50 });
+  const row = {
+    channel: "one",
+    epoch: 1,
+    masterKey: octets(0xa5),
+    masterSalt: octets(1),
+    state: "offered",
+    switchAt: T0,
+  };
+  assert.equal(await decided(store, writing({ put: "epoch", row } as Write)), "written");
+  const reader = new Database(path);
+  reader.exec("BEGIN; SELECT count(*) FROM epoch;");
+  assert.equal(await decided(store, writing({ delete: "epoch", key: { channel: "one", epoch: 1 } })), "written");
+  const hasKey = (): boolean => readFileSync(`${path}-wal`).includes(Buffer.from(octets(0xa5)));
+  assert.equal(hasKey(), true, "somebody still reads");
+  reader.close();
+  assert.equal(await decided(store, putChannel("one", "")), "one");
+  assert.equal(hasKey(), false, "cut off with the next transaction");
+  await store.close();
+});
+
+test("sqlite: a store that cannot be read says so as a HalError", async () => {
+  const path = freshPath();
+  const store = openSqlite({ path });
+  await register(store);
+  await store.close();
+  const database = new Database(path);
+  const page = Number(database.prepare("SELECT rootpage FROM sqlite_master WHERE name = 'device'").pluck().get());
+  const size = Number(database.pragma("page_size", { simple: true }));
+  database.close();
+  const file = readFileSync(path);
+  file.fill(0x77, (page - 1) * size, page * size);
+  writeFileSync(path, file);
+  const broken = openSqlite({ path });
+  await assert.rejects(broken.read({ table: "device", limit: 9 }), { name: "HalError", code: "store.corrupt" });
+  await broken.close();
 });
 
 test("sqlite: a store of a newer version is left alone", async () => {
