@@ -205,6 +205,25 @@ test("RFC 4605 4.1: an older querier is told of beginnings and ends only; RFC 46
   assert.deepEqual(bench.until(100), []);
 });
 
+test("RFC 4605 4.1: a change that an older querier is not told of leaves the answer to its question due", () => {
+  const bench = new Bench();
+  bench.hear(query("10.0.0.1", { version: 2 }));
+  bench.want(GROUP, include(1));
+  bench.until(30);
+  bench.hear(query("10.0.0.1", { version: 2 }));
+  assert.deepEqual(bench.want(GROUP, include(1, 2)), []);
+  assert.deepEqual(bench.until(40), ["35 v2Report 239.1.1.1"]);
+});
+
+test("RFC 3376 7.2.1: what was heard of an older querier goes with the link; a source-specific wish is told when it is back", () => {
+  const bench = new Bench();
+  bench.hear(query("10.0.0.1", { version: 2 }));
+  assert.deepEqual(bench.want(SSM, include(1)), []);
+  assert.deepEqual(bench.host.receive(at(1), { kind: "down" }).map(line), ["mode v3"]);
+  const up = bench.host.receive(at(2), { kind: "up", address: address("10.0.0.9") }).map(line);
+  assert.deepEqual(up, ["to-in 232.1.1.1 {1}"]);
+});
+
 test("a host configured for v2 speaks v2 from the start", () => {
   assert.deepEqual(new Bench({ version: 2 }).want(GROUP, ANY_SOURCE), ["v2Report 239.1.1.1"]);
 });

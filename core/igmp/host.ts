@@ -108,7 +108,9 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     this.#v1Until = undefined;
     this.#v2Until = undefined;
     this.#cancelAll();
-    return [];
+    if (this.#mode === this.#version) return [];
+    this.#mode = this.#version;
+    return [{ kind: "mode", version: this.#mode }];
   }
 
   #want(now: Instant, group: Ipv4, filter: SourceFilter): Effect[] {
@@ -123,7 +125,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     wish.change(filter, this.#robustness);
     if (this.#address === undefined) return this.#forgetQuietly(wish);
     // RFC 4605 4.1: to an older querier only the creation and the end of a membership are told.
-    if (this.#mode < 3 && !wantsNothing(before) && !wantsNothing(filter)) wish.cancel();
+    if (this.#mode < 3 && !wantsNothing(before) && !wantsNothing(filter)) wish.cancelChange();
     return this.#tellChanges(now, [wish]);
   }
 

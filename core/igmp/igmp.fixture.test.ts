@@ -81,4 +81,13 @@ export function query(from: string, more: Partial<Query> = {}): Uint8Array {
   return writeQuery(prefilled(queryLength(whole)), address(from), whole);
 }
 
+/** The frame in which a host with this MAC sends `packet`. */
+export function ethernet(mac: string, packet: Uint8Array): Uint8Array {
+  const header = octets(`01005e000016${mac.replaceAll(":", "")}0800`);
+  const frame = prefilled(header.length + packet.length);
+  frame.set(header);
+  frame.set(packet, header.length);
+  return frame;
+}
+
 export { ALL_SYSTEMS, address, formatIpv4 };

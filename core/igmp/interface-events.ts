@@ -15,6 +15,9 @@ import type { HostDrop, HostMembership, LeaveCause } from "./tracking.ts";
  */
 export type ImmediateLeave = "off" | "v3" | "isolated";
 
+/** Where host tracking takes its evidence: packets, or frames of taps on the bridge ports, which know port and MAC. */
+export type EvidenceSource = "packets" | "frames";
+
 export interface RouterInterfaceOptions {
   /** The configured version of RFC 3376 7.3.1; default 3. */
   readonly version?: IgmpVersion;
@@ -25,8 +28,8 @@ export interface RouterInterfaceOptions {
   readonly requireRouterAlert?: boolean;
   /** Default "off". */
   readonly immediateLeave?: ImmediateLeave;
-  /** Where host tracking takes its evidence: "packets" (default) or "frames" (taps on the bridge ports, which know the MAC). */
-  readonly evidence?: "packets" | "frames";
+  /** Until an "up" says otherwise; default "packets". */
+  readonly evidence?: EvidenceSource;
   /** Default 1024. */
   readonly maxGroups?: number;
   /** Default 256, at least 64 (RFC 3376 section 5 asks hosts for as many). */
@@ -37,7 +40,7 @@ export interface RouterInterfaceOptions {
 
 export type RouterInterfaceEvent =
   /** The link is there with this address; also when the address changes. 0.0.0.0 listens only. */
-  | { readonly kind: "up"; readonly address: Ipv4 }
+  | { readonly kind: "up"; readonly address: Ipv4; readonly evidence?: EvidenceSource }
   | { readonly kind: "down" }
   /** A whole IPv4 packet from the interface's IGMP socket; port and MAC when the caller knows them. */
   | { readonly kind: "packet"; readonly bytes: Uint8Array; readonly port?: string; readonly mac?: string }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { address, formatIpv4 } from "../base/ipv4.ts";
 import { type Instant, seconds } from "../base/time.ts";
-import { at, octets, older, query, report, source, sources, vectorFile } from "./igmp.fixture.test.ts";
+import { at, ethernet, octets, older, query, report, source, sources, vectorFile } from "./igmp.fixture.test.ts";
 import type { InterfaceDrop, RouterInterfaceEffect, RouterInterfaceOptions } from "./interface-events.ts";
 import { checkPacket } from "./packet.ts";
 import { readQuery } from "./query.ts";
@@ -302,6 +302,16 @@ test("RFC 3376 4.1.6, 4.1.7: a non-querier uses the querier's robustness and int
   assert.equal(bench.machine.times.groupMembershipInterval, 260_000);
 });
 
+test("RFC 3376 4.1.7, 8.5: the querier we yield to is waited for in its own interval, however much longer than ours", () => {
+  const bench = new Bench({ times: { queryInterval: seconds(10), queryResponseInterval: seconds(1) } });
+  const theirs = query("10.0.0.2", { queryInterval: seconds(125) });
+  assert.deepEqual(bench.hear(theirs), ["10.0.0.2 asks"]);
+  assert.deepEqual(bench.until(125), []);
+  assert.deepEqual(bench.hear(theirs), []);
+  assert.deepEqual(bench.until(125 + 250), []);
+  assert.deepEqual(bench.until(125 + 251), ["375.5 we ask", "375.5 v3 query 0.0.0.0"]);
+});
+
 test("a querier that yields stops asking about leaves", () => {
   const bench = new Bench();
   bench.hear(join());
@@ -397,7 +407,10 @@ test("RFC 4604: SSM and ASM records of one report are handled each on its own", 
 test("the limits have names: groups, sources, tracked hosts", () => {
   const bench = new Bench({ maxGroups: 1, maxSourcesPerGroup: 2, maxHostMemberships: 2 });
   bench.hear(report("10.0.0.9", ["allow", SSM, ...sources(1, 2)]));
-  assert.deepEqual(bench.hear(report("10.0.0.9", ["allow", SSM, source(3)])), ["drop igmp.too-many-sources"]);
+  assert.deepEqual(bench.hear(report("10.0.0.9", ["allow", SSM, source(3)])), [
+    "drop tracking.too-many-sources",
+    "drop igmp.too-many-sources",
+  ]);
   assert.deepEqual(bench.hear(join("10.0.0.9", "239.1.1.2")), [
     "10.0.0.9 joined 239.1.1.2",
     "drop igmp.too-many-groups",
@@ -435,6 +448,34 @@ test("evidence from taps: frames tell who, by MAC and port, and packets run the 
   assert.deepEqual(bench.frame(octets(bad?.hex ?? ""), "lan1"), ["drop frame.not-ipv4"]);
   const [host] = bench.machine.hosts();
   assert.deepEqual([host?.evidence, host?.since, host?.host.port], ["v2Report", at(0), "lan1"]);
+});
+
+test("immediate leave with evidence from taps: a member whose frame is still on its way is not cut off", () => {
+  const bench = new Bench({ evidence: "frames", immediateLeave: "v3" });
+  bench.hear(join("10.0.0.9"));
+  bench.frame(ethernet("02:00:00:00:00:09", join("10.0.0.9")), "lan1");
+  bench.until(262);
+  bench.hear(join("10.0.0.9"));
+  bench.frame(ethernet("02:00:00:00:00:09", join("10.0.0.9")), "lan1");
+  bench.hear(join("10.0.0.8"));
+  assert.deepEqual(bench.hear(leave("10.0.0.9")), ["v3 query 239.1.1.1"]);
+  bench.hear(join("10.0.0.8"));
+  bench.frame(ethernet("02:00:00:00:00:09", leave("10.0.0.9")), "lan1");
+  bench.frame(ethernet("02:00:00:00:00:08", join("10.0.0.8")), "lan2");
+  assert.deepEqual(bench.hear(leave("10.0.0.8")), [
+    "239.1.1.1 include {}",
+    "10.0.0.8/02:00:00:00:00:08/lan2 expired 239.1.1.1",
+  ]);
+});
+
+test("a link that comes up says where its evidence comes from: a bridge may get its ports late", () => {
+  const bench = new Bench();
+  bench.machine.receive(at(1), { kind: "down" });
+  bench.machine.receive(at(2), { kind: "up", address: address(OURS), evidence: "frames" });
+  bench.now = at(2);
+  assert.deepEqual(bench.hear(join()), ["239.1.1.1 exclude {}"]);
+  const frame = ethernet("02:00:00:00:00:09", join());
+  assert.deepEqual(bench.frame(frame, "lan1"), ["10.0.0.9/02:00:00:00:00:09/lan1 joined 239.1.1.1"]);
 });
 
 test("an unsolicited change of address starts the election again and keeps the groups", () => {

@@ -8,6 +8,7 @@ import { type GroupChange, GroupTable, type GroupView, refusal, type TableContex
 import type {
   RouterInterfaceEffect as Effect,
   RouterInterfaceEvent as Event,
+  EvidenceSource,
   ImmediateLeave,
   InterfaceDrop,
   RouterInterfaceOptions,
@@ -19,7 +20,7 @@ import { Querier, type QuerierState } from "./querier.ts";
 import { type IgmpVersion, type Query, queryLength, readQuery, writeQuery } from "./query.ts";
 import { type ReceivedRecord, recordsOf } from "./report.ts";
 import { adoptTimes, type IgmpTimes, type TimesConfig, timesOf } from "./times.ts";
-import { type HostMembership, type HostStatement, HostTable, type TrackedHost } from "./tracking.ts";
+import { type HostChange, type HostMembership, type HostStatement, HostTable, type TrackedHost } from "./tracking.ts";
 
 type Where = { readonly port: string; readonly mac: string };
 
@@ -30,9 +31,10 @@ export class RouterInterface implements Machine<Event, Effect> {
   readonly #mayQuery: boolean;
   readonly #requireRouterAlert: boolean;
   readonly #immediateLeave: ImmediateLeave;
-  readonly #evidence: "packets" | "frames";
+  #evidence: EvidenceSource;
   readonly #groups: GroupTable;
-  readonly #hosts: HostTable;
+  /** Who said what the groups were made of, and who was heard by a tap: the evidence is one of them. */
+  readonly #hosts: Readonly<Record<EvidenceSource, HostTable>>;
   /** undefined while the link is down. */
   #address: Ipv4 | undefined;
   #querier = new Querier(undefined);
@@ -49,11 +51,10 @@ export class RouterInterface implements Machine<Event, Effect> {
     this.#requireRouterAlert = options.requireRouterAlert ?? false;
     this.#immediateLeave = options.immediateLeave ?? "off";
     this.#evidence = options.evidence ?? "packets";
-    this.#groups = new GroupTable({
-      groups: options.maxGroups ?? 1024,
-      sourcesPerGroup: options.maxSourcesPerGroup ?? 256,
-    });
-    this.#hosts = new HostTable(options.maxHostMemberships ?? 4096);
+    const sources = options.maxSourcesPerGroup ?? 256;
+    this.#groups = new GroupTable({ groups: options.maxGroups ?? 1024, sourcesPerGroup: sources });
+    const limits = { memberships: options.maxHostMemberships ?? 4096, sources };
+    this.#hosts = { packets: new HostTable(limits), frames: new HostTable(limits) };
   }
 
   receive(now: Instant, event: Event): readonly Effect[] {
@@ -64,6 +65,7 @@ export class RouterInterface implements Machine<Event, Effect> {
   #take(now: Instant, event: Event): Effect[] {
     switch (event.kind) {
       case "up":
+        this.#evidence = event.evidence ?? this.#evidence;
         return this.#up(now, event.address);
       case "down":
         return this.#down();
@@ -92,7 +94,7 @@ export class RouterInterface implements Machine<Event, Effect> {
       this.#querier = new Querier(undefined);
       return [];
     });
-    return [...effects, ...this.#hosts.clear(), ...this.#tell(this.#groups.clear())];
+    return [...effects, ...this.#ofHosts((table) => table.clear()), ...this.#tell(this.#groups.clear())];
   }
 
   #packet(now: Instant, bytes: Uint8Array, where: Where): Effect[] {
@@ -125,7 +127,7 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   #statement(now: Instant, host: TrackedHost, said: Said): Effect[] {
     const immediate = this.#isProvenLast(now, host, said);
-    const tracked = this.#evidence === "packets" ? this.#track(now, host, said) : [];
+    const tracked = this.#track("packets", now, host, said);
     const changes = immediate ? this.#groups.end(said.group) : this.#change(now, said);
     return [...tracked, ...this.#tell(changes)];
   }
@@ -143,21 +145,29 @@ export class RouterInterface implements Machine<Event, Effect> {
     }
   }
 
-  #track(now: Instant, host: TrackedHost, said: Said): Effect[] {
+  #track(from: EvidenceSource, now: Instant, host: TrackedHost, said: Said): Effect[] {
     if (!isStatement(said) || refusal(said, versionOf(said)) !== undefined) return [];
-    const changes = this.#hosts.hear(now, host, said, this.#times.groupMembershipInterval);
+    const changes = this.#hosts[from].hear(now, host, said, this.#times.groupMembershipInterval);
     const lost = changes.some(({ kind }) => kind === "drop");
     if (lost) this.#provenFrom = after(now, this.#times.groupMembershipInterval);
-    return [...changes];
+    return from === this.#evidence ? [...changes] : [];
+  }
+
+  /** Does the same to both tables; the evidence is told. */
+  #ofHosts(change: (table: HostTable) => readonly HostChange[]): Effect[] {
+    const { packets, frames } = this.#hosts;
+    const changes = { packets: change(packets), frames: change(frames) };
+    return [...changes[this.#evidence]];
   }
 
   // Without proof that nobody is left, the last-member queries decide: viewer B must not freeze because viewer A leaves.
+  // A frame may come later than its packet, so the packets must prove it too.
   #isProvenLast(now: Instant, host: TrackedHost, said: Said): boolean {
     if (this.#immediateLeave === "off" || !this.#querier.ours || !isStatement(said)) return false;
     if (this.#provenFrom === undefined || now < this.#provenFrom) return false;
     const mode = this.#groups.mode(now, said.group, this.#version);
     if (mode < (this.#immediateLeave === "isolated" ? 2 : 3)) return false;
-    return isLeaving(said) && this.#hosts.wouldBeLast(host.address, said);
+    return isLeaving(said) && Object.values(this.#hosts).every((table) => table.wouldBeLast(host.address, said));
   }
 
   #frame(now: Instant, bytes: Uint8Array, port: string): Effect[] {
@@ -166,19 +176,21 @@ export class RouterInterface implements Machine<Event, Effect> {
     const packet = this.#admit(frame.packet);
     if (typeof packet === "string") return [dropped(packet)];
     const host = { port, address: senderOf(packet), mac: frame.mac };
-    return this.#evidence === "packets" ? [] : statementsOf(packet).flatMap((said) => this.#track(now, host, said));
+    return this.#evidence === "packets"
+      ? []
+      : statementsOf(packet).flatMap((said) => this.#track("frames", now, host, said));
   }
 
   #query(now: Instant, from: Ipv4, query: Query): Effect[] {
     const warning = this.#warnOfOlder(now, from, query.version);
+    const theirs =
+      query.version === 3 ? timesOf(adoptTimes(this.#config, query.robustness, query.queryInterval)) : this.#times;
     const election = this.#electing(() => {
-      this.#querier.heard(now, from, this.#times, this.#version === 2 && this.#groups.asking);
+      this.#querier.heard(now, from, theirs, this.#version === 2 && this.#groups.asking);
       return [];
     });
     const state = this.#querier.state;
-    if (query.version === 3 && state.kind === "non-querier" && state.address === from) {
-      this.#times = timesOf(adoptTimes(this.#config, query.robustness, query.queryInterval));
-    }
+    if (state.kind === "non-querier" && state.address === from) this.#times = theirs;
     return [...warning, ...election, ...this.#tell(this.#groups.heardQuery(now, query, this.#context()))];
   }
 
@@ -209,12 +221,18 @@ export class RouterInterface implements Machine<Event, Effect> {
     return [
       ...this.#electing(() => this.#generalQuery(now)),
       ...this.#tell(this.#groups.poll(now, this.#context())),
-      ...this.#hosts.poll(now),
+      ...this.#ofHosts((table) => table.poll(now)),
     ];
   }
 
   nextDeadline(): Instant | undefined {
-    return earliest([this.#querier.nextDeadline(), this.#groups.nextDeadline(), this.#hosts.nextDeadline()]);
+    const { packets, frames } = this.#hosts;
+    return earliest([
+      this.#querier.nextDeadline(),
+      this.#groups.nextDeadline(),
+      packets.nextDeadline(),
+      frames.nextDeadline(),
+    ]);
   }
 
   #generalQuery(now: Instant): Effect[] {
@@ -240,7 +258,9 @@ export class RouterInterface implements Machine<Event, Effect> {
       case "drop":
         return [change];
       case "membership":
-        return wantsNothing(change.filter) ? [change, ...this.#hosts.endGroup(change.group)] : [change];
+        return wantsNothing(change.filter)
+          ? [change, ...this.#ofHosts((table) => table.endGroup(change.group))]
+          : [change];
     }
   }
 
@@ -268,7 +288,7 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   /** Who is a member of what, since when: the evidence. */
   hosts(): readonly HostMembership[] {
-    return this.#hosts.memberships();
+    return this.#hosts[this.#evidence].memberships();
   }
 }
 

@@ -9,6 +9,7 @@ import { type HostChange, HostTable, type TrackedHost } from "./tracking.ts";
 
 const GROUP = address("239.1.1.1");
 const GMI = seconds(260);
+const LIMITS = { memberships: 10, sources: 64 };
 const host = (n: number, mac = "02:00:00:00:00:01", port = "lan1"): TrackedHost => ({
   port,
   address: address(`10.0.0.${n}`),
@@ -44,7 +45,7 @@ for (const [type, named, fromInclude, fromExclude] of ROWS) {
       ["to-in", fromInclude],
       ["to-ex", fromExclude],
     ] as const) {
-      const table = new HostTable(10);
+      const table = new HostTable(LIMITS);
       assert.deepEqual(say(table, 0, host(9), start, 1, 2), ["host-joined"]);
       assert.deepEqual(say(table, 1, host(9), type, ...named), []);
       assert.equal(wants(table), end);
@@ -52,17 +53,35 @@ for (const [type, named, fromInclude, fromExclude] of ROWS) {
   });
 }
 
-test("a host is its port, its address and its MAC: the same address behind two MACs is two hosts", () => {
-  const table = new HostTable(10);
+test("a host is its address and its MAC: the same address behind two MACs is two hosts", () => {
+  const table = new HostTable(LIMITS);
   assert.deepEqual(say(table, 0, host(9), "to-ex"), ["host-joined"]);
   assert.deepEqual(say(table, 0, host(9, "02:00:00:00:00:02"), "to-ex"), ["host-joined"]);
-  assert.deepEqual(say(table, 0, host(9, "02:00:00:00:00:01", "lan2"), "to-ex"), ["host-joined"]);
   assert.deepEqual(say(table, 1, host(9), "to-in"), ["host-left left"]);
-  assert.equal(table.memberships().length, 2);
+  assert.equal(table.memberships().length, 1);
+});
+
+test("a host that moves to another port ends on the old one and begins on the new one", () => {
+  const table = new HostTable(LIMITS);
+  say(table, 0, host(9), "to-ex");
+  assert.deepEqual(say(table, 5, host(9, "02:00:00:00:00:01", "lan2"), "is-ex"), ["host-left moved", "host-joined"]);
+  assert.deepEqual(
+    table.memberships().map(({ host: { port }, since }) => [port, since]),
+    [["lan2", at(5)]],
+  );
+});
+
+test("tracking.too-many-sources: one host's list of sources is bounded, however often it adds some", () => {
+  const table = new HostTable({ memberships: 10, sources: 3 });
+  assert.deepEqual(say(table, 0, host(9), "allow", 1, 2), ["host-joined"]);
+  assert.deepEqual(say(table, 0, host(9), "allow", 3, 4), ["tracking.too-many-sources"]);
+  assert.deepEqual(say(table, 0, host(9), "allow", 5), ["tracking.too-many-sources"]);
+  assert.equal(wants(table), "include 1 2 3");
+  assert.deepEqual(say(table, 0, host(8), "to-ex", 1, 2, 3, 4), ["tracking.too-many-sources", "host-joined"]);
 });
 
 test("the evidence: since when, last seen, by which message; a repeat moves only the last", () => {
-  const table = new HostTable(10);
+  const table = new HostTable(LIMITS);
   say(table, 1, host(9), "to-ex");
   table.hear(at(5), host(9), { type: "is-ex", group: GROUP, sources: [], evidence: "v2Report" }, GMI);
   const [membership] = table.memberships();
@@ -70,7 +89,7 @@ test("the evidence: since when, last seen, by which message; a repeat moves only
 });
 
 test("a host not heard of for the group membership interval has gone, last seen when it was", () => {
-  const table = new HostTable(10);
+  const table = new HostTable(LIMITS);
   say(table, 0, host(9), "to-ex");
   say(table, 100, host(9), "is-ex");
   say(table, 150, host(8), "to-ex");
@@ -82,20 +101,20 @@ test("a host not heard of for the group membership interval has gone, last seen 
 });
 
 test("a lost TO_IN heals: IS_IN does not renew a host that is known to exclude", () => {
-  const table = new HostTable(10);
+  const table = new HostTable(LIMITS);
   say(table, 0, host(9), "to-ex");
   say(table, 200, host(9), "is-in", 1);
   assert.deepEqual(table.poll(at(260)).map(text), ["host-left expired"]);
 });
 
 test("who leaves without having joined is no event", () => {
-  const table = new HostTable(10);
+  const table = new HostTable(LIMITS);
   assert.deepEqual(say(table, 0, host(9), "to-in"), []);
   assert.deepEqual(say(table, 0, host(9), "block", 1), []);
 });
 
 test("tracking.full: no room for another pair of host and group; those known go on", () => {
-  const table = new HostTable(1);
+  const table = new HostTable({ ...LIMITS, memberships: 1 });
   say(table, 0, host(9), "to-ex");
   assert.deepEqual(say(table, 0, host(8), "to-ex"), ["tracking.full"]);
   assert.deepEqual(say(table, 1, host(9), "to-in"), ["host-left left"]);

@@ -5,10 +5,13 @@ import { filterOf, NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from
 import type { MessageKind } from "./packet.ts";
 import type { RecordType } from "./report.ts";
 
-export type HostDrop = "tracking.full";
+export type HostDrop = "tracking.full" | "tracking.too-many-sources";
 
-/** left: it said so. expired: not heard for a group membership interval, or the group ended. down: the interface went. */
-export type LeaveCause = "left" | "expired" | "down";
+/**
+ * left: it said so. expired: not heard for a group membership interval, or the group ended. moved: heard on another port.
+ * down: the interface went.
+ */
+export type LeaveCause = "left" | "expired" | "moved" | "down";
 
 /** Who: the interface is the table's own. Empty port or MAC when the evidence does not show it. */
 export interface TrackedHost {
@@ -44,29 +47,49 @@ interface Tracked {
   expires: Instant;
 }
 
-/** The hosts of one interface, at most `limit` (host, group) pairs. */
+export interface HostLimits {
+  /** (host, group) pairs. */
+  readonly memberships: number;
+  /** Sources kept of one host for one group. */
+  readonly sources: number;
+}
+
+/** The hosts of one interface. */
 export class HostTable {
-  readonly #limit: number;
+  readonly #limits: HostLimits;
   readonly #groups = new Map<Ipv4, Map<string, Tracked>>();
   #size = 0;
   /** Never later than the first expiry. */
   #next: Instant | undefined;
 
-  constructor(limit: number) {
-    this.#limit = limit;
+  constructor(limits: HostLimits) {
+    this.#limits = limits;
   }
 
   /** Takes one statement of a host; `lifetime` is the group membership interval. */
   hear(now: Instant, host: TrackedHost, said: HostStatement, lifetime: Duration): readonly HostChange[] {
     const key = `${host.port}|${host.address}|${host.mac}`;
     const known = this.#groups.get(said.group)?.get(key);
-    const filter = afterStatement(known?.membership.filter ?? NO_SOURCE, said);
-    if (wantsNothing(filter)) return known === undefined ? [] : [this.#leave(now, known, key, said)];
-    if (known !== undefined) return this.#refresh(now, known, filter, said, lifetime);
-    if (this.#size >= this.#limit) return [{ kind: "drop", reason: "tracking.full" }];
+    const wanted = afterStatement(known?.membership.filter ?? NO_SOURCE, said);
+    if (wantsNothing(wanted)) return known === undefined ? [] : [this.#leave(now, known, key, said)];
+    const filter = { ...wanted, sources: wanted.sources.slice(0, this.#limits.sources) };
+    const cut: HostChange[] =
+      filter.sources.length < wanted.sources.length ? [{ kind: "drop", reason: "tracking.too-many-sources" }] : [];
+    if (known !== undefined) return [...cut, ...this.#refresh(now, known, filter, said, lifetime)];
+    const moved = this.#moved(host, said.group);
+    if (this.#size >= this.#limits.memberships) return [...cut, ...moved, { kind: "drop", reason: "tracking.full" }];
     const membership = { host, group: said.group, filter, since: now, lastSeen: now, evidence: said.evidence };
     this.#add(key, { membership, expires: after(now, lifetime) });
-    return [{ kind: "host-joined", membership }];
+    return [...cut, ...moved, { kind: "host-joined", membership }];
+  }
+
+  /** The same address and MAC on another port is the same host, re-plugged or roaming: it is in one place only. */
+  #moved(host: TrackedHost, group: Ipv4): HostChange[] {
+    if (host.mac === "") return [];
+    const elsewhere = [...(this.#groups.get(group) ?? [])].filter(
+      ([, { membership }]) => membership.host.mac === host.mac && membership.host.address === host.address,
+    );
+    return elsewhere.map(([key, tracked]) => this.#remove(tracked, key, "moved"));
   }
 
   // 6.4: IS_IN and source changes of an EXCLUDE host do not renew it, so that a lost TO_IN heals at expiry.

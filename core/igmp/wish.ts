@@ -108,9 +108,14 @@ export class Wish {
 
   /** 7.2.1: a change of the compatibility mode cancels what was pending. */
   cancel(): void {
+    this.cancelChange();
+    this.#response = undefined;
+  }
+
+  /** Nobody needs to be told what changed; what was asked is still answered. */
+  cancelChange(): void {
     this.#modeLeft = 0;
     this.#sourcesLeft.clear();
-    this.#response = undefined;
   }
 }
 
