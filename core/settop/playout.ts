@@ -6,7 +6,7 @@ import type { Ciphers } from "../ports/cipher.ts";
 import type { Output, OutputStatus } from "../ports/output.ts";
 import { type StreamDrop, StreamReceiver } from "../stream/receiver.ts";
 import type { StatisticsSnapshot } from "../stream/reception-statistics.ts";
-import { checkRtp, payloadEnd, sequenceOf } from "../stream/rtp.ts";
+import { checkRtp, payloadEnd } from "../stream/rtp.ts";
 import type { StreamSign } from "./events.ts";
 import { Reorder, type ReorderCounts } from "./reorder.ts";
 
@@ -167,20 +167,21 @@ export class Playout {
       this.#toldEpoch = epoch;
       this.#options.sign({ kind: "clear", epoch });
     }
-    this.#reorder.push(now, sequenceOf(packet), packet, length);
+    this.#reorder.push(now, receiver.lastIndex, packet, length);
   }
 
   #trouble(now: Instant, receiver: StreamReceiver, drop: StreamDrop): void {
     this.#lastDrop = drop;
     const { unknownEpoch } = receiver;
-    if (unknownEpoch === undefined && !receiver.positionLost) return;
+    if (drop !== "srtp.unknown-mki" && !receiver.positionLost) return;
     if (this.#troubleToldAt !== undefined && between(this.#troubleToldAt, now) < TELL_AGAIN) return;
     this.#troubleToldAt = now;
     if (receiver.positionLost) {
       // The next clear packet is news.
       this.#toldEpoch = undefined;
       this.#options.sign({ kind: "position-lost" });
-    } else if (unknownEpoch !== undefined) this.#options.sign({ kind: "unknown-epoch", epoch: unknownEpoch });
+    } else if (drop === "srtp.unknown-mki" && unknownEpoch !== undefined)
+      this.#options.sign({ kind: "unknown-epoch", epoch: unknownEpoch });
   }
 
   /** RFC 3550 5.1: what goes to a player as raw TS is without header extension and padding. */

@@ -7,7 +7,7 @@ import type { Ciphers } from "../ports/cipher.ts";
 import { KeyRing } from "./key-ring.ts";
 import { HALF_TURN, indexOf, LAST_INDEX, nearestIndex, rolloverOf, sequenceOfIndex, TURN } from "./packet-index.ts";
 import { ReceptionStatistics, type StatisticsSnapshot } from "./reception-statistics.ts";
-import { ReplayWindow } from "./replay-window.ts";
+import { ReplayWindow, WINDOW } from "./replay-window.ts";
 import { checkRtpHeader, type RtpDrop, sequenceOf, ssrcOf } from "./rtp.ts";
 import { lengthsOf, type MkiLength, type Suite, trailerLength } from "./suites.ts";
 import { makeTransform, type Transform } from "./transform.ts";
@@ -69,6 +69,9 @@ export class StreamReceiver {
   #hint = -1;
   #failures = 0;
   #lastEpoch: number | undefined;
+  #lastIndex = -1;
+  /** The newest epoch that a packet has authenticated under. */
+  #newestEpoch = -1;
   #unknownEpoch: number | undefined;
 
   constructor(options: ReceiverOptions) {
@@ -90,6 +93,11 @@ export class StreamReceiver {
   /** True from the 16th failure in a row until a packet authenticates or `position` is called: ask for the position again. */
   get positionLost(): boolean {
     return this.#failures >= LOST_AFTER;
+  }
+
+  /** The packet index (2^16 * ROC + SEQ, RFC 3711 3.3.1) of the last packet that authenticated; -1 before the first. */
+  get lastIndex(): number {
+    return this.#lastIndex;
   }
 
   /** Where the stream is by the last packet that authenticated; undefined before the first. */
@@ -141,7 +149,8 @@ export class StreamReceiver {
    */
   position(roc: number, seq: number): void {
     const hint = indexOf(roc, seq);
-    const far = this.#window.highest < 0 || Math.abs(hint - this.#window.highest) >= HALF_TURN / 2;
+    const ahead = hint - this.#window.highest;
+    const far = this.#window.highest < 0 || ahead >= HALF_TURN / 2 || ahead <= -WINDOW;
     this.#hint = far ? hint : -1;
     this.#failures = 0;
   }
@@ -228,9 +237,29 @@ export class StreamReceiver {
     const transform = this.#ring.transformAt(slot);
     if (transform === undefined) throw new RangeError(`no epoch in slot ${slot}`);
     if (this.#window.highest < 0 && this.#hint < 0) return "srtp.no-position";
-    const verdict = this.#tryPositions(transform, packet, headerEnd, tagAt);
-    if (verdict === "opened") this.#lastEpoch = this.#ring.epochAt(slot);
+    const epoch = this.#ring.epochAt(slot) ?? 0;
+    let verdict = this.#tryPositions(transform, packet, headerEnd, tagAt);
+    if (verdict === "srtp.too-old" && this.#hint >= 0 && epoch > this.#newestEpoch)
+      verdict = this.#tryBeginning(epoch, transform, packet, headerEnd, tagAt);
+    if (verdict !== "opened") return verdict;
+    this.#lastEpoch = epoch;
+    this.#newestEpoch = Math.max(this.#newestEpoch, epoch);
     return verdict;
+  }
+
+  /**
+   * A sender that started anew counts from an earlier index, if its clock or its configuration says so. Below the window a replay cannot
+   * be told, but under a key that has opened nothing yet there is none; the keys before it are erased, so that theirs cannot come back.
+   */
+  #tryBeginning(epoch: number, transform: Transform, packet: Uint8Array, headerEnd: number, tagAt: number): Verdict {
+    const index = nearestIndex(this.#hint, sequenceOf(packet));
+    const textEnd = packet.length - this.#trailer;
+    if (index < 0 || !transform.open(packet, headerEnd, textEnd, tagAt, index)) return "srtp.bad-tag";
+    this.#ring.retireBefore(epoch);
+    this.#statistics.restarted(index);
+    this.#window.restart(index);
+    this.#opened(index);
+    return "opened";
   }
 
   /** Our own position first; the neighbouring turns only while it keeps failing; then what the sender said. */
@@ -278,7 +307,12 @@ export class StreamReceiver {
   /** 3.3.1: only here, after the packet has authenticated, do position and window move. */
   #accept(index: number): void {
     this.#statistics.accepted(index, this.#window.highest);
+    this.#opened(index);
+  }
+
+  #opened(index: number): void {
     this.#window.accept(index);
+    this.#lastIndex = index;
     this.#failures = 0;
     this.#hint = -1;
   }

@@ -66,6 +66,33 @@ test("before a grant and after silence nothing comes out: settop.no-key", () => 
   assert.deepEqual([received, datagrams], [1, 3]);
 });
 
+test("a headend that starts anew, far ahead, is shown from its first packet wherever the 16 bits of the sequence number fall", () => {
+  for (const behind of [1, 4, 500, 1024]) {
+    const { playout, output, use, packet, granted } = bench();
+    use(1);
+    granted();
+    playout.datagram(at(110), packet());
+    const again = new StreamSender({
+      ciphers: nodeCiphers,
+      suite: STREAM.suite,
+      mkiLength: 4,
+      ssrc: SSRC,
+      firstIndex: 4 * 0x10000 + 6 - behind,
+    });
+    again.install(2, key(2).masterKey, key(2).masterSalt);
+    again.switchTo(2);
+    playout.position({ roc: 4, seq: 6, age: 0 });
+    playout.install(key(2));
+    for (let i = 0; i < 3; i++) {
+      const bytes = new Uint8Array(RTP_HEADER + 188 + again.trailerLength);
+      writeRtpHeader(bytes, 33, 0);
+      playout.datagram(at(120 + i), bytes.subarray(0, again.protect(bytes, RTP_HEADER + 188)));
+    }
+    const { reorder, received } = playout.status(at(130));
+    assert.deepEqual([received, output.packets.length, reorder.late], [4, 4, 0], `${behind} behind`);
+  }
+});
+
 test("zapMs is from tuning in to the first clear packet", () => {
   const { playout, use, packet, granted } = bench();
   use(1);
