@@ -188,6 +188,7 @@ export class SettopBox extends Box<SettopService> {
   }
 
   protected open(life: Life): Promise<SettopService> {
+    this.screen.anew();
     const { x25519, ed25519, id } = this.servers.keyserver;
     const config = parse(settopConfig, {
       id: this.id,

@@ -39,6 +39,7 @@ interface Shown {
 export class NumberedScreen implements Output {
   readonly #clock: Clock;
   readonly #shown = new Map<number, Shown[]>();
+  readonly #anew = new Set<number>();
   #packets = 0;
 
   constructor(clock: Clock) {
@@ -52,9 +53,15 @@ export class NumberedScreen implements Output {
     const before = this.#shown.get(channel) ?? [];
     this.#shown.set(channel, before);
     const last = before.at(-1)?.number ?? -1;
-    if (number <= last) throw new RangeError(`${number} after ${last}: repeated or out of order`);
+    if (!this.#anew.delete(channel) && number <= last)
+      throw new RangeError(`${number} after ${last}: repeated or out of order`);
     before.push({ number, at: this.#clock.now() });
     this.#packets++;
+  }
+
+  /** Another viewing may begin: it need not go on where the one before was. */
+  anew(): void {
+    for (const channel of this.#shown.keys()) this.#anew.add(channel);
   }
 
   of(channel: number): readonly Shown[] {

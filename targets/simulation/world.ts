@@ -89,18 +89,18 @@ export class World {
   }
 
   tune(settop: SettopName, channel: ChannelName): void {
-    this.machine.say(`${settop} tunes to ${channel}`);
+    this.#say(settop, `tunes to ${channel}`);
     this.#told(settop, this.settops[settop].service?.tune(channel));
   }
 
   zap(settop: SettopName, channel: ChannelName): void {
-    this.machine.say(`${settop} zaps to ${channel}`);
+    this.#say(settop, `zaps to ${channel}`);
     this.#told(settop, this.settops[settop].service?.zap(channel, undefined));
   }
 
   /** Without a channel, everything. */
   stop(settop: SettopName, channel?: ChannelName): void {
-    this.machine.say(`${settop} stops ${channel ?? "everything"}`);
+    this.#say(settop, `stops ${channel ?? "everything"}`);
     this.#told(settop, this.settops[settop].service?.stopViewing(channel));
   }
 
@@ -154,6 +154,11 @@ export class World {
       this.machine.say(`${box.id} messages ${counted}`);
     }
     this.everySecond();
+  }
+
+  #say(settop: SettopName, what: string): void {
+    this.machine.say(`${settop} ${what}`);
+    this.settops[settop].screen.anew();
   }
 
   #told(settop: SettopName, refusal: string | undefined): void {
