@@ -271,6 +271,8 @@ const membershipChange = v.strictObject({
 const membershipReport = v.strictObject({
   type: v.literal("membership.report"),
   id: requestId,
+  /** By lot at each start of the router's process: another one knows nothing of what the one before it had told. */
+  process: v.optional(uint32),
   sequence: whole(0, Number.MAX_SAFE_INTEGER),
   /** Changes lost since the last report because the router's queue was full. */
   dropped: uint32,

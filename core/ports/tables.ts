@@ -111,11 +111,14 @@ export interface MembershipRow {
   readonly port?: string;
   readonly mac?: string;
   readonly until?: UnixTime;
-  readonly cause?: "left" | "expired";
+  /** moved: heard on another port or with another MAC. restarted: the router's process ended, when is not known. */
+  readonly cause?: "left" | "expired" | "moved" | "restarted";
 }
 
 export interface RouterReportRow {
   readonly router: string;
+  /** The process that reported last. */
+  readonly process?: number;
   readonly sequence: number;
   /** Changes that the router lost, over all its reports. */
   readonly dropped: number;
@@ -269,7 +272,7 @@ export const LAYOUT: { readonly [T in TableName]: Layout<Tables[T]> } = {
   },
   router_report: {
     key: ["router"],
-    columns: { router: "text", sequence: "integer", dropped: "integer", at: "integer" },
+    columns: { router: "text", process: "integer?", sequence: "integer", dropped: "integer", at: "integer" },
   },
   key_channel: {
     key: ["channel"],

@@ -6,6 +6,8 @@ import type { MembershipRow } from "../ports/tables.ts";
 
 export interface Evidence {
   readonly router: string;
+  /** Which process of the router says it; undefined from one that does not tell. */
+  readonly process?: number | undefined;
   readonly sequence: number;
   readonly dropped: number;
   readonly changes: readonly MembershipChange[];
@@ -15,53 +17,85 @@ export interface EvidenceOutcome {
   readonly kind: "recorded";
 }
 
+/** More than a router tracks on all its interfaces. */
+const MOST_OPEN = 131_072;
+
+/** The open rows as they are after the writes so far; undefined: closed, or not asked for yet. */
+type OpenRows = Map<string, MembershipRow | undefined>;
+type Asking<Answer> = Generator<AnyQuery, Answer, readonly AnyRow[]>;
+
 /** Changes of one report may concern one host and group several times, so later ones see the rows of earlier ones. */
 export function* decideEvidence(evidence: Evidence, now: UnixTime): Deciding<EvidenceOutcome> {
-  const pending = new Map<string, MembershipRow | undefined>();
-  const writes: Write[] = [];
-  for (const change of evidence.changes) {
-    const row = yield* rowAfter(evidence.router, change, pending);
-    if (row === undefined) continue;
-    writes.push({ put: "membership", row });
-    pending.set(nameOf(change), row.until === undefined ? row : undefined);
-  }
-  const { router, sequence } = evidence;
+  const { router, process, sequence } = evidence;
   const last = yield* get("router_report", { router });
-  const repeated = last?.sequence === sequence;
-  const dropped = (last?.dropped ?? 0) + (repeated ? 0 : evidence.dropped);
-  writes.push({ put: "router_report", row: { router, sequence, dropped, at: now } });
-  return { outcome: { kind: "recorded" }, writes };
-}
-
-const nameOf = ({ interface: name, host, group }: MembershipChange): string => `${name} ${host} ${group}`;
-
-/** The row that this change leaves; undefined when it tells nothing new. */
-function* rowAfter(
-  router: string,
-  change: MembershipChange,
-  pending: ReadonlyMap<string, MembershipRow | undefined>,
-): Generator<AnyQuery, MembershipRow | undefined, readonly AnyRow[]> {
-  const { interface: name, host, group, port, mac } = change;
-  const key = { router, interface: name, host, group };
-  const open = pending.has(nameOf(change))
-    ? pending.get(nameOf(change))
-    : (yield* find({
-        table: "membership",
-        equal: key,
-        absent: "until",
-        order: "since",
-        descending: true,
-        limit: 1,
-      }))[0];
-  const at = unixTime(change.at);
-  const where = { ...(port === undefined ? {} : { port }), ...(mac === undefined ? {} : { mac }) };
-  if (change.change !== "joined") {
-    return open === undefined || open.since > at ? undefined : { ...open, ...where, until: at, cause: change.change };
+  const restarted = last !== undefined && process !== undefined && last.process !== process;
+  const rows: MembershipRow[] = restarted ? yield* closeAll(router, now) : [];
+  const open: OpenRows = new Map(rows.map((row) => [nameOf(row), undefined]));
+  for (const change of evidence.changes) {
+    for (const row of yield* rowsAfter(router, change, open)) {
+      rows.push(row);
+      open.set(nameOf(row), row.until === undefined ? row : undefined);
+    }
   }
-  if (open !== undefined) return isTold(open, where) ? undefined : { ...open, ...where };
-  const same = yield* get("membership", { ...key, since: at });
-  return same === undefined ? { ...key, since: at, ...where } : undefined;
+  const repeated = last?.sequence === sequence && !restarted;
+  const dropped = (last?.dropped ?? 0) + (repeated ? 0 : evidence.dropped);
+  const report = { router, ...(process === undefined ? {} : { process }), sequence, dropped, at: now };
+  const writes: Write[] = rows.map((row) => ({ put: "membership", row }));
+  return { outcome: { kind: "recorded" }, writes: [...writes, { put: "router_report", row: report }] };
 }
 
-const isTold = (row: MembershipRow, { port, mac }: { port?: string; mac?: string }): boolean =>
+const nameOf = (one: Pick<MembershipChange, "interface" | "host" | "group">): string =>
+  `${one.interface} ${one.host} ${one.group}`;
+
+/** A process that ended without a word (power, crash) leaves rows open; its successor knows nothing of them. */
+function* closeAll(router: string, now: UnixTime): Asking<MembershipRow[]> {
+  const open = yield* find({ table: "membership", equal: { router }, absent: "until", limit: MOST_OPEN });
+  return open.map((row) => ({ ...row, until: unixTime(Math.max(row.since, now)), cause: "restarted" }));
+}
+
+/** The rows that this change leaves; none when it tells nothing new. */
+function* rowsAfter(router: string, change: MembershipChange, rows: OpenRows): Asking<readonly MembershipRow[]> {
+  const { interface: name, host, group } = change;
+  const key = { router, interface: name, host, group };
+  const known = nameOf(change);
+  const open = rows.has(known) ? rows.get(known) : yield* openRow(key);
+  const at = unixTime(change.at);
+  const where = whereOf(change);
+  if (change.change !== "joined") {
+    // A leave of another place, or one of a time before this row, is not about this row.
+    if (open === undefined || open.since > at || isElsewhere(open, where)) return [];
+    return [{ ...open, ...where, until: at, cause: change.change }];
+  }
+  if (open === undefined) {
+    const same = yield* get("membership", { ...key, since: at });
+    return same === undefined ? [{ ...key, since: at, ...where }] : [];
+  }
+  if (!isElsewhere(open, where)) return isTold(open, where) ? [] : [{ ...open, ...where }];
+  if (open.since >= at) return [];
+  return [
+    { ...open, until: at, cause: "moved" },
+    { ...key, since: at, ...where },
+  ];
+}
+
+type RowName = Pick<MembershipRow, "router" | "interface" | "host" | "group">;
+
+function* openRow(equal: RowName): Asking<MembershipRow | undefined> {
+  const query = { table: "membership", equal, absent: "until", order: "since", descending: true, limit: 1 } as const;
+  return (yield* find(query))[0];
+}
+
+type Where = Pick<MembershipRow, "port" | "mac">;
+
+const whereOf = ({ port, mac }: MembershipChange): Where => ({
+  ...(port === undefined ? {} : { port }),
+  ...(mac === undefined ? {} : { mac }),
+});
+
+const differ = (a: string | undefined, b: string | undefined): boolean => a !== undefined && b !== undefined && a !== b;
+
+/** Whether both say where the host is, and not the same. */
+const isElsewhere = (row: Where, where: Where): boolean => differ(row.port, where.port) || differ(row.mac, where.mac);
+
+const isTold = (row: Where, { port, mac }: Where): boolean =>
   (port === undefined || row.port === port) && (mac === undefined || row.mac === mac);

@@ -212,8 +212,8 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
   }
 
   #witnessed(now: Instant, request: Request, report: MessageOf<"membership.report">): Effects {
-    const { id, sequence, dropped, changes } = report;
-    const evidence = { router: request.from.id, sequence, dropped, changes };
+    const { id, sequence, process, dropped, changes } = report;
+    const evidence = { router: request.from.id, process, sequence, dropped, changes };
     const at = this.#unix(now);
     return this.#decide(
       `${request.from.id} ${toHex(id)}`,

@@ -100,6 +100,21 @@ test("when the broker is back a waiting report is repeated within a second", () 
   assert.equal(reports(reporter.poll(due)).length, 1);
 });
 
+test("the first report goes when the broker is there, even an empty one, and each names its process", () => {
+  const [one, other] = [new MembershipReporter(SERVER, entropy), new MembershipReporter(SERVER, entropy)];
+  one.receive(instant(0), { kind: "up" });
+  other.receive(instant(0), { kind: "up" });
+  assert.equal(one.nextDeadline(), instant(500));
+  const [first] = reports(one.poll(instant(500)));
+  const [others] = reports(other.poll(instant(500)));
+  assert.deepEqual([first?.sequence, first?.changes], [1, []]);
+  assert.notEqual(first?.process, others?.process);
+  acknowledge(one, 600, first ?? assert.fail());
+  one.receive(instant(700), { kind: "up" });
+  one.receive(instant(700), { kind: "change", change: change(1) });
+  assert.equal(reports(one.poll(instant(1200)))[0]?.process, first?.process);
+});
+
 test("when the process ends, what waits goes at once", () => {
   const reporter = new MembershipReporter(SERVER, entropy);
   reporter.receive(instant(0), { kind: "change", change: change(1) });

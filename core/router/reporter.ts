@@ -1,4 +1,5 @@
 // The evidence on its way to the reception server: who joined and left, in batches, in order, nothing twice.
+import { readUint32 } from "../base/bytes.ts";
 import type { Machine } from "../base/machine.ts";
 import { after, type Duration, earliest, type Instant, milliseconds } from "../base/time.ts";
 import type { MembershipChange, Message } from "../control/messages.ts";
@@ -30,6 +31,8 @@ export class MembershipReporter implements Machine<ReporterEvent, ReporterEffect
   readonly #entropy: Entropy;
   readonly #server: Peer;
   readonly #requester: Requester;
+  /** Tells this process from the one before it, whose memberships nobody will end. */
+  readonly #process: number;
   readonly #queue: MembershipChange[] = [];
   #sequence = 0;
   #dropped = 0;
@@ -39,6 +42,7 @@ export class MembershipReporter implements Machine<ReporterEvent, ReporterEffect
     this.#server = server;
     this.#entropy = entropy;
     this.#requester = new Requester(entropy);
+    this.#process = readUint32(entropy.bytes(4), 0);
   }
 
   /** Changes that wait, those of the unanswered report not counted. */
@@ -73,6 +77,8 @@ export class MembershipReporter implements Machine<ReporterEvent, ReporterEffect
       }
       case "up":
         this.#requester.hurry(now);
+        // The first report goes even if nobody has joined: it ends what the process before us had told.
+        if (this.#sequence === 0) this.#sendAt ??= after(now, GATHER);
         return [];
       case "flush":
         if (this.#queue.length > 0) this.#sendAt = now;
@@ -95,6 +101,7 @@ export class MembershipReporter implements Machine<ReporterEvent, ReporterEffect
     const message: Message = {
       type: "membership.report",
       id: newRequestId(this.#entropy),
+      process: this.#process,
       sequence: ++this.#sequence,
       dropped: this.#dropped,
       changes,

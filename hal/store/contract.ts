@@ -421,7 +421,8 @@ function evidenceScenarios(scenario: Scenario): void {
     sequence: number,
     changes: Parameters<typeof decideEvidence>[0]["changes"],
     dropped = 0,
-  ) => decided(store, () => decideEvidence({ router: "r1", sequence, dropped, changes }, at(10)));
+    process = 7,
+  ) => decided(store, () => decideEvidence({ router: "r1", process, sequence, dropped, changes }, at(10)));
   const rows = (store: Store): Promise<readonly MembershipRow[]> => store.read({ table: "membership", limit: 10 });
 
   scenario("a join and a leave are one row of evidence, also within one report", async (store) => {
@@ -449,6 +450,34 @@ function evidenceScenarios(scenario: Scenario): void {
       (await rows(store)).map(({ since, port, mac }) => ({ since, port, mac })),
       [{ since: at(1), port: "lan1", mac: "02:00:00:00:00:01" }],
     );
+  });
+
+  scenario(
+    "a host that moves to another port ends its row and begins another; what ends on the old port ends nothing",
+    async (store) => {
+      const port = (name: string, s: number) => ({ ...joined, port: name, at: at(s) });
+      await report(store, 1, [port("lan1", 1)]);
+      await report(store, 2, [port("lan2", 2)]);
+      await report(store, 1, [port("lan1", 1)]);
+      await report(store, 3, [{ ...left, change: "expired", port: "lan1" }]);
+      const told = (await rows(store)).map(({ since, until, port: name, cause }) => [since, until, name, cause]);
+      assert.deepEqual(told, [
+        [at(1), at(2), "lan1", "moved"],
+        [at(2), undefined, "lan2", undefined],
+      ]);
+    },
+  );
+
+  scenario("a router that starts anew closes what the process before it left open, once", async (store) => {
+    await report(store, 1, [joined, { ...joined, host: 0x0a00000c }]);
+    await report(store, 1, [{ ...joined, at: at(9) }], 0, 8);
+    await report(store, 1, [{ ...joined, at: at(9) }], 0, 8);
+    const told = (await rows(store)).map(({ host: who, since, until, cause }) => [who & 255, since, until, cause]);
+    assert.deepEqual(told, [
+      [11, at(1), at(10), "restarted"],
+      [11, at(9), undefined, undefined],
+      [12, at(1), at(10), "restarted"],
+    ]);
   });
 
   scenario("a leave without a join is no evidence, and old evidence goes", async (store) => {

@@ -64,5 +64,7 @@ CREATE TABLE epoch (
 ) WITHOUT ROWID;
 `;
 
+const VERSION_2 = "ALTER TABLE router_report ADD COLUMN process INTEGER;";
+
 /** Step n takes a store from version n to n + 1. */
-export const MIGRATIONS: readonly string[] = [VERSION_1];
+export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2];
