@@ -97,17 +97,21 @@ function assign(root: Record<string, unknown>, path: readonly string[], value: u
   for (const [i, step] of path.entries()) {
     if (step === "__proto__" || step === "constructor" || step === "prototype")
       return "is not a name of the configuration";
+    if (Array.isArray(at) && !ITEM.test(step)) return `goes to an item of a list, which "${step}" is no number of`;
     if (i === path.length - 1) {
       at[step] = value;
       return undefined;
     }
-    const next = at[step] ?? (/^\d+$/.test(path[i + 1] ?? "") ? [] : {});
+    const next = (Object.hasOwn(at, step) ? at[step] : undefined) ?? (ITEM.test(path[i + 1] ?? "") ? [] : {});
     if (typeof next !== "object" || next === null) return "goes through a value that has no parts";
     at[step] = next;
     at = next as Record<string, unknown>;
   }
   return undefined;
 }
+
+/** The number of a list's item; more than MOST_VALUES is found later. */
+const ITEM = /^\d{1,9}$/;
 
 function applySettings(root: Record<string, unknown>, settings: readonly string[]): Fault[] {
   const faults: Fault[] = [];
@@ -191,7 +195,7 @@ function strangersOf(schema: v.GenericSchema<unknown, unknown>, value: Record<st
     const strangers = (v.safeParse(schema, value).issues ?? []).filter(isStranger);
     if (strangers.length === 0 || faults.length >= MOST_STRANGERS) return faults;
     for (const issue of strangers) {
-      faults.push({ path: v.getDotPath(issue) ?? "(root)", message: inWords(issue) });
+      faults.push({ path: v.getDotPath(issue) || "(root)", message: inWords(issue) });
       const last = issue.path?.at(-1);
       if (last !== undefined) delete (last.input as Record<string, unknown>)[String(last.key)];
     }
@@ -208,17 +212,25 @@ export function loadConfig<T>(
   settings: readonly string[],
 ): Checked<T> {
   const read = file === undefined ? { value: {} } : readFile(file);
-  if ("fault" in read) return { ok: false, faults: [read.fault] };
-  const settingFaults = applySettings(read.value, settings);
-  if (isTooMuch(read.value)) {
-    const tooMuch = { path: file ?? "--set", message: `has more than ${MOST_VALUES} values` };
+  return "fault" in read ? { ok: false, faults: [read.fault] } : checkConfig(schema, read.value, settings);
+}
+
+/** Overlays `value`, which is changed, and checks it; lists every fault at once. */
+export function checkConfig<T>(
+  schema: v.GenericSchema<unknown, T>,
+  value: Record<string, unknown>,
+  settings: readonly string[],
+): Checked<T> {
+  const settingFaults = applySettings(value, settings);
+  if (isTooMuch(value)) {
+    const tooMuch = { path: "(root)", message: `has more than ${MOST_VALUES} values` };
     return { ok: false, faults: [...settingFaults, tooMuch] };
   }
-  const strangers = strangersOf(schema, read.value);
-  const result = v.safeParse(schema, read.value);
+  const strangers = strangersOf(schema, value);
+  const result = v.safeParse(schema, value);
   const faults = [...settingFaults];
   if (!result.success) {
-    for (const issue of result.issues) faults.push({ path: v.getDotPath(issue) ?? "(root)", message: inWords(issue) });
+    for (const issue of result.issues) faults.push({ path: v.getDotPath(issue) || "(root)", message: inWords(issue) });
   }
   faults.push(...strangers);
   return result.success && faults.length === 0 ? { ok: true, config: result.output } : { ok: false, faults };

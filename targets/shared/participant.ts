@@ -1,5 +1,6 @@
 // What every participant of the control plane reads at its start: its own identity and how to reach the broker.
 import { readFileSync } from "node:fs";
+import { createSecureContext } from "node:tls";
 import type { Role } from "../../core/control/participant.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Primitives } from "../../core/ports/primitives.ts";
@@ -26,13 +27,21 @@ export function readOwnIdentity(role: Role, id: string, path: string, primitives
   );
 }
 
-/** Throws HalError "bus.tls-file" when a PEM file cannot be read. */
+/** Throws HalError "bus.tls-file" when a PEM file cannot be read or used. */
 export function mqttOptions({ url, protocolVersion, ca, cert, key }: BrokerConfig, password: string): MqttOptions {
   const tls = {
     ...(ca === undefined ? {} : { ca: readPem(ca) }),
     ...(cert === undefined ? {} : { cert: readPem(cert) }),
     ...(key === undefined ? {} : { key: readPem(key) }),
   };
+  try {
+    createSecureContext(tls);
+  } catch (cause) {
+    throw new HalError("bus.tls-file", "the certificates or the key for the broker cannot be used", {
+      cause,
+      needs: "PEM files, the key belonging to the certificate",
+    });
+  }
   return { url, password, version: protocolVersion, ...(Object.keys(tls).length === 0 ? {} : { tls }) };
 }
 
