@@ -13,9 +13,9 @@ function make(depth: number, patience = 50) {
     out.push(((packet[0] ?? 0) << 8) | (packet[1] ?? 0));
   });
   const scratch = new Uint8Array(8);
-  const push = (sequence: number, now = 0): void => {
-    scratch.set([sequence >>> 8, sequence & 255, 0]);
-    reorder.push(at(now), sequence & 0xffff, scratch, 3);
+  const push = (index: number, now = 0): void => {
+    scratch.set([(index >>> 8) & 255, index & 255, 0]);
+    reorder.push(at(now), index, scratch, 3);
     scratch.fill(0xa5);
   };
   return { reorder, out, push };
@@ -23,14 +23,14 @@ function make(depth: number, patience = 50) {
 
 test("packets in order pass at once, across the wrap of the sequence number", () => {
   const { out, push, reorder } = make(4);
-  for (const sequence of [65534, 65535, 0, 1]) push(sequence);
+  for (const index of [65534, 65535, 65536, 65537]) push(index);
   assert.deepEqual(out, [65534, 65535, 0, 1]);
   assert.equal(reorder.giveUpAt, undefined);
 });
 
 test("overtaken packets are put back in order, also across the wrap", () => {
   const { out, push, reorder } = make(8);
-  for (const sequence of [65533, 65535, 0, 65534, 2, 1]) push(sequence);
+  for (const index of [65533, 65535, 65536, 65534, 65538, 65537]) push(index);
   assert.deepEqual(out, [65533, 65534, 65535, 0, 1, 2]);
   assert.deepEqual(reorder.counts, { held: 3, skipped: 0, late: 0 });
 });
@@ -63,21 +63,35 @@ test("a second gap waits for its own patience", () => {
 
 test("a packet beyond the window: the oldest gap is given up", () => {
   const { out, push, reorder } = make(2);
-  for (const sequence of [10, 12, 13, 14]) push(sequence);
+  for (const index of [10, 12, 13, 14]) push(index);
   assert.deepEqual(out, [10, 12, 13, 14]);
   assert.deepEqual(reorder.counts, { held: 2, skipped: 1, late: 0 });
 });
 
 test("a jump flushes what waits and goes on from there", () => {
   const { out, push, reorder } = make(4);
-  for (const sequence of [1, 3, 5000, 5001]) push(sequence);
+  for (const index of [1, 3, 5000, 5001]) push(index);
   assert.deepEqual(out, [1, 3, 5000, 5001]);
   assert.equal(reorder.counts.skipped, 1 + 4996);
 });
 
+test("a leap by whole turns of the sequence number, while packets wait: they go out, and nothing of the leap counts as missed", () => {
+  const { out, push, reorder } = make(8);
+  for (const index of [1, 3, 3 + 0x10000, 4 + 0x10000]) push(index);
+  assert.deepEqual(out, [1, 3, 3, 4]);
+  assert.deepEqual(reorder.counts, { held: 1, skipped: 1, late: 0 });
+  assert.equal(reorder.giveUpAt, undefined);
+});
+
+test("a sender that began again further back than any late packet is followed", () => {
+  const { out, push } = make(8);
+  for (const index of [5000, 5002, 100, 101, 99]) push(index);
+  assert.deepEqual(out, [5000, 5002, 100, 101]);
+});
+
 test("depth 0 holds nothing: what comes late is dropped, the order is kept", () => {
   const { out, push, reorder } = make(0);
-  for (const sequence of [1, 3, 2, 4]) push(sequence);
+  for (const index of [1, 3, 2, 4]) push(index);
   assert.deepEqual(out, [1, 3, 4]);
   assert.deepEqual(reorder.counts, { held: 0, skipped: 1, late: 1 });
 });

@@ -1,5 +1,6 @@
 // Puts packets that overtook each other back in order, within a small window, and passes on each at once when none is missing.
 import { after, type Duration, type Instant, instant } from "../base/time.ts";
+import { HALF_TURN } from "../stream/packet-index.ts";
 import { WINDOW } from "../stream/replay-window.ts";
 
 /** packet[0, length) in order; valid during the call. */
@@ -18,14 +19,14 @@ interface Slot {
 export interface ReorderCounts {
   /** Held back until an earlier one came or was given up. */
   held: number;
-  /** Sequence numbers given up: they had not come in time. */
+  /** Packets given up: they had not come in time. */
   skipped: number;
   /** Came after they had been given up, and are not handed on: the order is kept. */
   late: number;
 }
 
 /**
- * Duplicates must have been dropped before. A packet that is in order costs no copy. A gap is given up when a packet comes more than
+ * Works on packet indices (2^16 * ROC + SEQ), which are unique where sequence numbers are not. Duplicates must have been dropped before. A packet that is in order costs no copy. A gap is given up when a packet comes more than
  * `depth` behind it, or when the first that waits has waited for `patience`. With depth 0 nothing is held, and what comes late is dropped.
  */
 export class Reorder {
@@ -51,13 +52,14 @@ export class Reorder {
     return this.#giveUpAt;
   }
 
-  /** A packet that authenticated; `sequence` is its RTP sequence number. */
-  push(now: Instant, sequence: number, packet: Uint8Array, length: number): void {
-    if (this.#expected < 0) this.#expected = sequence;
-    const ahead = (sequence - this.#expected) & 0xffff;
-    if (ahead === 0) this.#pass(packet, length);
-    else if (ahead >= 0x10000 - WINDOW) this.counts.late++;
-    else this.#early(now, sequence, packet, length);
+  /** A packet that authenticated, and its index. */
+  push(now: Instant, index: number, packet: Uint8Array, length: number): void {
+    // The replay window lets nothing through so far back: the sender has started anew.
+    if (index < this.#expected - WINDOW) this.restart();
+    if (this.#expected < 0) this.#expected = index;
+    if (index === this.#expected) this.#pass(packet, length);
+    else if (index < this.#expected) this.counts.late++;
+    else this.#early(now, index, packet, length);
   }
 
   /** Gives up what has been missing for too long. */
@@ -74,25 +76,26 @@ export class Reorder {
 
   #pass(packet: Uint8Array, length: number): void {
     this.#deliver(packet, length);
-    this.#expected = (this.#expected + 1) & 0xffff;
+    this.#expected++;
     if (this.#waiting > 0) this.#release();
   }
 
-  #early(now: Instant, sequence: number, packet: Uint8Array, length: number): void {
+  #early(now: Instant, index: number, packet: Uint8Array, length: number): void {
     const reach = length > SLOT ? 0 : this.#depth;
-    while (this.#waiting > 0 && this.#ahead(sequence) > reach) this.#skipToHeld();
-    const ahead = this.#ahead(sequence);
+    while (this.#waiting > 0 && index - this.#expected > reach) this.#skipToHeld();
+    const ahead = index - this.#expected;
     if (ahead > 0 && ahead <= reach) {
-      this.#hold(now, sequence, packet, length);
+      this.#hold(now, index, packet, length);
       return;
     }
-    this.counts.skipped += ahead;
-    this.#expected = sequence;
+    // A leap is an outage or another start of the sender: its packets were not missed here.
+    if (ahead < HALF_TURN) this.counts.skipped += ahead;
+    this.#expected = index;
     this.#pass(packet, length);
   }
 
-  #hold(now: Instant, sequence: number, packet: Uint8Array, length: number): void {
-    const slot = this.#slotOf(sequence);
+  #hold(now: Instant, index: number, packet: Uint8Array, length: number): void {
+    const slot = this.#slotOf(index);
     slot.bytes.set(length < packet.length ? packet.subarray(0, length) : packet);
     slot.length = length;
     slot.giveUpAt = after(now, this.#patience);
@@ -107,7 +110,7 @@ export class Reorder {
       const { length } = slot;
       slot.length = 0;
       this.#waiting--;
-      this.#expected = (this.#expected + 1) & 0xffff;
+      this.#expected++;
       this.#deliver(slot.bytes, length);
     }
     this.#giveUpAt = this.#waiting === 0 ? undefined : this.#nextHeld().giveUpAt;
@@ -115,32 +118,27 @@ export class Reorder {
 
   #skipToHeld(): void {
     while (this.#slotOf(this.#expected).length === 0) {
-      this.#expected = (this.#expected + 1) & 0xffff;
+      this.#expected++;
       this.counts.skipped++;
     }
     this.#release();
   }
 
   #nextHeld(): Slot {
-    let sequence = this.#expected;
-    while (this.#slotOf(sequence).length === 0) sequence = (sequence + 1) & 0xffff;
-    return this.#slotOf(sequence);
+    let index = this.#expected;
+    while (this.#slotOf(index).length === 0) index++;
+    return this.#slotOf(index);
   }
 
-  #ahead(sequence: number): number {
-    return (sequence - this.#expected) & 0xffff;
-  }
-
-  #slotOf(sequence: number): Slot {
-    const slot = this.#slots[sequence & (this.#slots.length - 1)];
+  #slotOf(index: number): Slot {
+    const slot = this.#slots[index % this.#slots.length];
     if (slot === undefined) throw new RangeError("no slots");
     return slot;
   }
 }
 
-/** A power of two, so that slots stay the same across the wrap of the sequence number; one more than can be ahead. */
+/** One more than can be ahead. */
 function slotsFor(depth: number): readonly Slot[] {
-  const count = depth === 0 ? 1 : 2 ** Math.ceil(Math.log2(depth + 1));
   const octets = depth === 0 ? 0 : SLOT;
-  return Array.from({ length: count }, () => ({ bytes: new Uint8Array(octets), length: 0, giveUpAt: instant(0) }));
+  return Array.from({ length: depth + 1 }, () => ({ bytes: new Uint8Array(octets), length: 0, giveUpAt: instant(0) }));
 }

@@ -46,6 +46,11 @@ export class KeyRing {
     if (slot >= 0) for (const gone of this.#entries.splice(slot, 1)) gone.transform.erase();
   }
 
+  /** Erases what is older than `epoch`. */
+  retireBefore(epoch: number): void {
+    while ((this.#entries[0]?.epoch ?? epoch) < epoch) this.#entries.shift()?.transform.erase();
+  }
+
   clear(): void {
     for (const entry of this.#entries.splice(0)) entry.transform.erase();
   }

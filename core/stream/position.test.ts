@@ -150,6 +150,48 @@ test("a sender that started again far ahead is followed from the position in the
   assert.equal(receiver.unprotect(packetOf(restarted.sender)), 52);
 });
 
+/** The receiver has heard epoch 1 at 5 * 2^16; the sender has started anew at `firstIndex`, with epoch 2. */
+function restartedBehind(firstIndex: number) {
+  const { receiver, sender } = pair(0x50000);
+  const recorded = Array.from({ length: 20 }, () => packetOf(sender));
+  for (const packet of recorded) assert.equal(receiver.unprotect(packet.slice()), 52);
+  const restarted = pair(firstIndex).sender;
+  const { key, salt } = masterOf(SUITE, 2);
+  restarted.install(2, key, salt);
+  restarted.switchTo(2);
+  receiver.install(2, key, salt);
+  const { roc, seq } = restarted.position();
+  receiver.position(roc, seq);
+  return { receiver, restarted, recorded };
+}
+
+test("a sender that started again further back (ROC 0, or a clock that was not set) is followed from the grant of its new epoch", () => {
+  for (const firstIndex of [0, 0x3fff0, 0x50000 - 1500, 0x50005]) {
+    const { receiver, restarted } = restartedBehind(firstIndex);
+    for (let n = 0; n < 100; n++) assert.equal(receiver.unprotect(packetOf(restarted)), 52, `${firstIndex} + ${n}`);
+    const { received, lost, resynchronised } = receiver.statistics;
+    assert.deepEqual({ received, lost, resynchronised }, { received: 120, lost: 0, resynchronised: 1 });
+  }
+});
+
+test("after a start further back nothing of the keys before can come again, nor what has come since", () => {
+  const { receiver, restarted, recorded } = restartedBehind(0);
+  const since = Array.from({ length: 3 }, () => packetOf(restarted));
+  for (const packet of since) assert.equal(receiver.unprotect(packet.slice()), 52);
+  for (const packet of recorded) assert.equal(receiver.unprotect(packet), "srtp.unknown-mki");
+  for (const packet of since) assert.equal(receiver.unprotect(packet), "srtp.replayed");
+});
+
+test("a position further back is not believed of a key that has been heard ahead", () => {
+  const { receiver, restarted } = restartedBehind(0x10000);
+  const first = packetOf(restarted);
+  assert.equal(receiver.unprotect(first.slice()), 52);
+  for (let n = 0; n < 1100; n++) assert.equal(receiver.unprotect(packetOf(restarted)), 52);
+  receiver.position(1, 0);
+  assert.equal(typeof receiver.unprotect(first), "string");
+  assert.deepEqual(receiver.highest, { roc: 1, seq: 1100 });
+});
+
 test("a position cannot make the receiver take old packets again", () => {
   const { receiver, sender } = pair(0x50000);
   const recorded = Array.from({ length: 2000 }, () => packetOf(sender));

@@ -7,7 +7,7 @@ import type { Ciphers } from "../ports/cipher.ts";
 import { KeyRing } from "./key-ring.ts";
 import { HALF_TURN, indexOf, LAST_INDEX, nearestIndex, rolloverOf, sequenceOfIndex, TURN } from "./packet-index.ts";
 import { ReceptionStatistics, type StatisticsSnapshot } from "./reception-statistics.ts";
-import { ReplayWindow, WINDOW } from "./replay-window.ts";
+import { ReplayWindow } from "./replay-window.ts";
 import { checkRtpHeader, type RtpDrop, sequenceOf, ssrcOf } from "./rtp.ts";
 import { lengthsOf, type MkiLength, type Suite, trailerLength } from "./suites.ts";
 import { makeTransform, type Transform } from "./transform.ts";
@@ -150,7 +150,7 @@ export class StreamReceiver {
   position(roc: number, seq: number): void {
     const hint = indexOf(roc, seq);
     const ahead = hint - this.#window.highest;
-    const far = this.#window.highest < 0 || ahead >= HALF_TURN / 2 || ahead <= -WINDOW;
+    const far = this.#window.highest < 0 || ahead >= HALF_TURN / 2 || ahead < 0;
     this.#hint = far ? hint : -1;
     this.#failures = 0;
   }
@@ -239,8 +239,8 @@ export class StreamReceiver {
     if (this.#window.highest < 0 && this.#hint < 0) return "srtp.no-position";
     const epoch = this.#ring.epochAt(slot) ?? 0;
     let verdict = this.#tryPositions(transform, packet, headerEnd, tagAt);
-    if (verdict === "srtp.too-old" && this.#hint >= 0 && epoch > this.#newestEpoch)
-      verdict = this.#tryBeginning(epoch, transform, packet, headerEnd, tagAt);
+    if (verdict !== "opened" && this.#hint >= 0 && epoch > this.#newestEpoch)
+      verdict = worse(verdict, this.#tryBeginning(epoch, transform, packet, headerEnd, tagAt));
     if (verdict !== "opened") return verdict;
     this.#lastEpoch = epoch;
     this.#newestEpoch = Math.max(this.#newestEpoch, epoch);
@@ -248,13 +248,14 @@ export class StreamReceiver {
   }
 
   /**
-   * A sender that started anew counts from an earlier index, if its clock or its configuration says so. Below the window a replay cannot
-   * be told, but under a key that has opened nothing yet there is none; the keys before it are erased, so that theirs cannot come back.
+   * A sender that started anew counts from an earlier index, if its clock or its configuration says so. The window calls that old or
+   * replayed; under a key that has opened nothing yet it is neither. The keys before it are erased, so that theirs cannot come again.
    */
   #tryBeginning(epoch: number, transform: Transform, packet: Uint8Array, headerEnd: number, tagAt: number): Verdict {
     const index = nearestIndex(this.#hint, sequenceOf(packet));
     const textEnd = packet.length - this.#trailer;
-    if (index < 0 || !transform.open(packet, headerEnd, textEnd, tagAt, index)) return "srtp.bad-tag";
+    if (index < 0 || index > this.#window.highest) return "srtp.too-old";
+    if (!transform.open(packet, headerEnd, textEnd, tagAt, index)) return "srtp.bad-tag";
     this.#ring.retireBefore(epoch);
     this.#statistics.restarted(index);
     this.#window.restart(index);

@@ -12,7 +12,7 @@ export interface StatisticsSnapshot {
   readonly reordered: number;
   /** Packets with our SSRC that no live key opened: unknown epoch, wrong tag, too old, or no position yet. */
   readonly undecryptable: number;
-  /** Jumps of 2^15 packets and more: an outage or a new start of the sender, not counted as loss. */
+  /** Jumps of 2^15 packets and more, and back: an outage or a new start of the sender, not counted as loss. */
   readonly resynchronised: number;
 }
 
@@ -31,6 +31,13 @@ export class ReceptionStatistics {
     if (highest < 0) this.#first = index;
     else if (index > highest) this.#advance(index, index - highest - 1);
     else this.#late(index);
+  }
+
+  /** The sender has started anew at an earlier index. */
+  restarted(index: number): void {
+    this.#received++;
+    this.#resynchronised++;
+    this.#first = index;
   }
 
   snapshot(): StatisticsSnapshot {

@@ -29,6 +29,12 @@ export class ReplayWindow {
     this.#seen[bit >>> 5] = (this.#seen[bit >>> 5] ?? 0) | (1 << (bit & 31));
   }
 
+  /** The stream begins again below: `index` will be the highest. What was accepted before is no longer known here. */
+  restart(index: number): void {
+    this.#seen.fill(0);
+    this.#highest = index - 1;
+  }
+
   #slide(index: number): void {
     const skipped = index - this.#highest - 1;
     if (skipped >= WINDOW) this.#seen.fill(0);
