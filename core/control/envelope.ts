@@ -38,7 +38,7 @@ export const ENVELOPE_LIMIT = 16 * 1024 + ID + LONGEST_ID + TAG_LENGTH;
 /**
  * truncated, oversized, version, kind, sender (an id that cannot be), sequence (beyond 2^53): the layout.
  * recipient: sealed for another key. forged: the tag is wrong or a key is of small order. replayed: seen before, or too old to tell.
- * session: an answer to nothing we remember to have asked.
+ * session: an answer to nothing we remember to have asked. crowded: its sender begins sessions too fast, and each costs public-key work.
  */
 export type EnvelopeDrop =
   | "envelope.truncated"
@@ -50,7 +50,8 @@ export type EnvelopeDrop =
   | "envelope.recipient"
   | "envelope.forged"
   | "envelope.replayed"
-  | "envelope.session";
+  | "envelope.session"
+  | "envelope.crowded";
 
 /** Where the box starts is the length of the header, which is the associated data. */
 export interface RequestHeader {

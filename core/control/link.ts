@@ -1,8 +1,9 @@
 // One participant's end of the control plane: messages in, topics and sealed payloads out, and back.
 import { sameBytes } from "../base/bytes.ts";
-import type { Instant } from "../base/time.ts";
+import { type Instant, seconds } from "../base/time.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import type { KeyPair, Primitives } from "../ports/primitives.ts";
+import { Allowance } from "./allowance.ts";
 import { type BadMessage, decodeMessage, encodeMessage, isBadMessage, type MessageDrop } from "./codec.ts";
 import type { EnvelopeDrop } from "./envelope.ts";
 import type { Message } from "./messages.ts";
@@ -21,6 +22,9 @@ export interface LinkOptions {
   readonly shards?: number;
   readonly limits?: SessionLimits;
 }
+
+/** A participant needs one a day, and one after each of its restarts or ours. */
+const SESSION_STARTS = { burst: 32, spacing: seconds(2) };
 
 export interface Outgoing {
   readonly topic: string;
@@ -67,6 +71,8 @@ export class Link {
   readonly id: string;
   readonly #peers: ReadonlyMap<string, Peer>;
   readonly #shard: number;
+  /** By the owner of the topic, which the broker has authenticated. */
+  readonly #sessionStarts = new Allowance(SESSION_STARTS);
   readonly #sessions: Sessions;
 
   constructor(options: LinkOptions, primitives: Primitives, entropy: Entropy) {
@@ -96,12 +102,12 @@ export class Link {
   }
 
   /** What came on one of our topics, or why it is dropped. */
-  open(topic: string, payload: Uint8Array): Received | Refused {
+  open(now: Instant, topic: string, payload: Uint8Array): Received | Refused {
     const where = parseTopic(topic);
     if (typeof where === "string") return refuse(where);
     const route = routeOf(where);
     if (route === undefined || !this.#hears(where, route)) return refuse("link.topic");
-    const opened = this.#sessions.open(payload);
+    const opened = this.#sessions.open(payload, () => this.#sessionStarts.take(now, route.id));
     if (typeof opened === "string") return refuse(opened);
     const from = this.#speaker(route, opened);
     if (typeof from === "string") return refuse(from);

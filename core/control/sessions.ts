@@ -134,17 +134,24 @@ export class Sessions {
     return concatenate(header, this.#primitives.gcmSeal(key, nonce, header, text));
   }
 
-  /** What came, authenticated, or why it is dropped. A request changes the caches only after its tag was right. */
-  open(envelope: Uint8Array): Opened | EnvelopeDrop {
+  /**
+   * What came, authenticated, or why it is dropped. A request changes the caches only after its tag was right. `mayBegin` is asked
+   * before the public-key work of a session that is not known.
+   */
+  open(envelope: Uint8Array, mayBegin = (): boolean => true): Opened | EnvelopeDrop {
     const header = readHeader(envelope);
     if (typeof header === "string") return header;
-    return header.kind === "request" ? this.#openRequest(envelope, header) : this.#openAnswer(envelope, header);
+    return header.kind === "request"
+      ? this.#openRequest(envelope, header, mayBegin)
+      : this.#openAnswer(envelope, header);
   }
 
-  #openRequest(envelope: Uint8Array, header: RequestHeader): Opened | EnvelopeDrop {
+  #openRequest(envelope: Uint8Array, header: RequestHeader, mayBegin: () => boolean): Opened | EnvelopeDrop {
     if (!sameBytes(header.recipient, this.#hint)) return "envelope.recipient";
     const name = toHex(header.enc) + toHex(header.senderKey);
-    const session = this.#heard.get(name) ?? this.#deriveHeard(header);
+    const known = this.#heard.get(name);
+    if (known === undefined && !mayBegin()) return "envelope.crowded";
+    const session = known ?? this.#deriveHeard(header);
     if (session === undefined) return "envelope.forged";
     const nonce = nonceOf(session.requestNonce, header.sequence);
     const text = this.#openBox(session.requestKey, nonce, envelope, header.box);

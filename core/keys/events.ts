@@ -35,6 +35,8 @@ export type KeyServerDrop =
   | "keys.channels-full"
   /** The store failed: nothing was answered. */
   | "keys.store"
+  /** A stop of yet another reception, from a device that names them faster than anybody zaps: it repeats it. */
+  | "keys.device-too-fast"
   /** The reception server did not acknowledge a stop in time: the device repeats it. */
   | "keys.stop-unanswered";
 

@@ -236,6 +236,25 @@ test("no epoch, too many waiting and a silent reception server are each told as 
   assert.equal(busy(bench.pass(1_700)), "reception-server");
 });
 
+test("a device that begins one reception after the other is told to wait, others and its live ones are not", () => {
+  const bench = new Bench();
+  bench.hear(HEADEND, proposal(1));
+  const begin = (from: Peer, n: number): Message | undefined => {
+    const [first] = messages(bench.hear(from, keyRequest(n, "one", n)));
+    if (first?.type === "inquiry") bench.permit(first);
+    return first;
+  };
+  for (let n = 0; n < 32; n++) assert.equal(begin(BOX, n)?.type, "inquiry");
+  const refused = begin(BOX, 32);
+  assert.ok(refused?.type === "key.busy" && refused.reason === "load");
+  assert.deepEqual(bench.hear(BOX, { ...stop, reception: bytes(33) } as Message), []);
+  assert.equal(bench.drops()["keys.device-too-fast"], 1);
+  assert.equal(begin(BOX, 31)?.type, "inquiry", "a reception that it has");
+  assert.equal(begin(peer("settop", "other", 4), 34)?.type, "inquiry");
+  bench.now = instant(bench.now + 1_000);
+  assert.equal(begin(BOX, 35)?.type, "inquiry");
+});
+
 test("83 becomes 84, 85 becomes 86; a request that still waited is over", () => {
   const bench = new Bench();
   bench.hear(HEADEND, proposal(1));

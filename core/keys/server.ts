@@ -10,6 +10,7 @@ import { Recent } from "../control/recent.ts";
 import { type Matched, newRequestId, Requester, type RequesterEffect } from "../control/requester.ts";
 import type { Calendar } from "../ports/clock.ts";
 import type { Entropy } from "../ports/entropy.ts";
+import { BegunReceptions } from "./begun-receptions.ts";
 import { type ChannelEffect, ChannelKeys, type ChannelResult } from "./channel-keys.ts";
 import type { KeyServerDrop, KeyServerEffect, KeyServerEvent, KeyServerPeers } from "./events.ts";
 import { holdsFor, type KeptChannel, keyOf, liveOf, refreshWithin, streamOf } from "./kept-channel.ts";
@@ -50,6 +51,7 @@ export class KeyServer implements Machine<KeyServerEvent, KeyServerEffect> {
   readonly #commits = new Map<number, ChannelKeys>();
   readonly #starts = new WaitingDevices();
   readonly #stops = new WaitingDevices();
+  readonly #begun = new BegunReceptions();
   readonly #demands = new Recent<string, true>(REMEMBERED_DEMANDS);
   readonly #answers = new Counters<string>();
   readonly #drops = new Counters<KeyServerDrop>();
@@ -161,6 +163,7 @@ export class KeyServer implements Machine<KeyServerEvent, KeyServerEffect> {
     if (this.#stops.has(key)) return [this.#denied(request, "reception.ended")];
     if (this.#starts.join(key, request)) return [];
     if (this.#starts.size >= this.#limits.waiting) return [this.#busy(request, "load")];
+    if (!this.#begun.admit(now, request.from.id, toHex(message.reception))) return [this.#busy(request, "load")];
     const channel = this.#channels.get(message.channel);
     const newest = channel?.kept && liveOf(channel.kept, channel.current(now)).at(-1);
     if (channel?.kept === undefined || newest === undefined) return [this.#busy(request, "no-epoch")];
@@ -185,6 +188,7 @@ export class KeyServer implements Machine<KeyServerEvent, KeyServerEffect> {
     if (this.#stops.join(key, request)) return [];
     // Not answered now: the device repeats a stop until it is acknowledged.
     if (this.#stops.size >= this.#limits.waiting) return this.#drop("keys.stop-unanswered");
+    if (!this.#begun.admit(now, request.from.id, toHex(message.reception))) return this.#drop("keys.device-too-fast");
     const ended = this.#starts.take(key)?.requests ?? [];
     this.#requester.cancel(`start ${key}`);
     this.#stops.add(key, message.channel, request);

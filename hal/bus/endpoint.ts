@@ -137,7 +137,7 @@ export class Endpoint {
   }
 
   #receiveSealed(topic: string, payload: Uint8Array): void {
-    const received = this.#options.link.open(topic, payload);
+    const received = this.#options.link.open(this.#options.clock.now(), topic, payload);
     if ("drop" in received) {
       this.#drop(received.drop, received.detail, topic);
       return;

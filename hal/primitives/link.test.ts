@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { instant } from "../../core/base/time.ts";
+import { after, instant, seconds } from "../../core/base/time.ts";
 import { encodeMessage, isBadMessage } from "../../core/control/codec.ts";
 import { EXAMPLE_MESSAGES, EXAMPLES } from "../../core/control/examples.ts";
 import { Link, type LinkDrop, type Outgoing, type Received, type Refused } from "../../core/control/link.ts";
@@ -31,12 +31,12 @@ const receptions = party("reception", "receptions", 3);
 const head = party("headend", "head", 4);
 const router = party("router", "r12", 5);
 
-const link = ({ peer, pair }: Party, peers: readonly Party[]): Link => {
+const link = ({ peer, pair }: Party, peers: readonly Party[], seed = peer.id.length): Link => {
   const options = { role: peer.role, id: peer.id, keys: pair, peers: peers.map((other) => other.peer) };
-  return new Link(options, primitives, new SeededEntropy(peer.id.length));
+  return new Link(options, primitives, new SeededEntropy(seed));
 };
 
-const boxLink = () => link(box, [keys]);
+const boxLink = (seed = 5) => link(box, [keys], seed);
 const keysLink = () => link(keys, [receptions]);
 const receptionsLink = () => link(receptions, [keys]);
 const headLink = () => link(head, [keys]);
@@ -49,13 +49,13 @@ function sealed(from: Link, to: Party, message: Message): Outgoing {
 }
 
 function received(at: Link, { topic, payload }: Outgoing): Received {
-  const result = at.open(topic, payload);
+  const result = at.open(NOW, topic, payload);
   assert.ok(!("drop" in result), "drop" in result ? `${result.drop} ${result.detail}` : "");
   return result;
 }
 
 function refused(at: Link, topic: string, payload: Uint8Array): Refused {
-  const result = at.open(topic, payload);
+  const result = at.open(NOW, topic, payload);
   assert.ok("drop" in result, "was accepted");
   return result;
 }
@@ -180,6 +180,19 @@ test("envelope drops pass through with their names", () => {
   assert.equal(dropOf(at, topic, payload.subarray(0, 20)), "envelope.truncated");
 });
 
+test("envelope.crowded: whoever begins sessions without end gets no more public-key work, and his live one goes on", () => {
+  const at = keysLink();
+  const live = boxLink();
+  const message = EXAMPLES["key.request"];
+  received(at, sealed(live, keys, message));
+  for (let n = 1; n < 32; n++) received(at, sealed(boxLink(100 + n), keys, message));
+  const { topic, payload } = sealed(boxLink(200), keys, message);
+  assert.equal(dropOf(at, topic, payload), "envelope.crowded");
+  received(at, sealed(live, keys, message));
+  const later = at.open(after(NOW, seconds(2)), topic, payload);
+  assert.ok(!("drop" in later), "one more after a while");
+});
+
 test("50,000 authentic envelopes with mutated messages are accepted or dropped by name", () => {
   const at = keysLink();
   const sender = new Sessions("box-1", box.pair, primitives, new SeededEntropy(6));
@@ -193,7 +206,7 @@ test("50,000 authentic envelopes with mutated messages are accepted or dropped b
   for (let round = 0; round < 50_000; round++) {
     const text = (texts[Math.floor(dice.below(texts.length))] ?? new Uint8Array(1)).slice();
     for (let i = 0; i <= dice.below(3); i++) text[Math.floor(dice.below(text.length))] = Math.floor(dice.below(256));
-    const result = at.open("sealcast/1/keys/req/0/box-1", sender.seal(NOW, keys.peer, text));
+    const result = at.open(NOW, "sealcast/1/keys/req/0/box-1", sender.seal(NOW, keys.peer, text));
     seen.add("drop" in result ? result.drop : "accepted");
   }
   assert.deepEqual([...seen].sort(), ["accepted", "message.invalid", "message.malformed", "message.unknown-type"]);

@@ -48,13 +48,23 @@ export async function startControl(config: ControlConfig, runtime: Runtime): Pro
   const broker = await openBroker(config, directory);
   const powers = { clock, entropy, primitives, buses: broker.local(), store, directory, log };
   const { keys, reception, commands, stop } = await startServers(config, keyIdentity, receptionIdentity, powers);
+  /** A connection outlives its right until it is cut. */
+  const thenExpel = (name: "service.revoke" | "device.remove") => async (input: unknown) => {
+    const answer = await commands[name]?.(input);
+    broker.expel((input as { readonly id: string }).id);
+    return answer;
+  };
   return {
     status: () => ({
       broker: { ports: broker.ports, clients: broker.clients, drops: broker.drops.snapshot() },
       keyServer: keys.status(),
       reception: reception.status(),
     }),
-    commands,
+    commands: {
+      ...commands,
+      "service.revoke": thenExpel("service.revoke"),
+      "device.remove": thenExpel("device.remove"),
+    },
     async stop() {
       await stop();
       await broker.close();
