@@ -90,10 +90,10 @@ const opened = (inquiry: Inquiry, subscriber: string, now: UnixTime): LiveRecept
   lastSeen: now,
 });
 
-/** An answer that carries less than an earlier one takes nothing back from the device. */
+/** An answer that carries less than an earlier one takes nothing back from the device, unless the calendar was set back since. */
 const renewed = (live: LiveReceptionRow, inquiry: Inquiry, now: UnixTime): LiveReceptionRow => ({
   ...live,
   epoch: Math.max(live.epoch, inquiry.epoch),
-  heldUntil: unixTime(Math.max(live.heldUntil, now + inquiry.holdsFor)),
+  heldUntil: unixTime(Math.max(live.lastSeen > now ? 0 : live.heldUntil, now + inquiry.holdsFor)),
   lastSeen: now,
 });

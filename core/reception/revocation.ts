@@ -16,7 +16,13 @@ export interface DemandOutcome {
   readonly kind: "demanded" | "settled";
 }
 
-/** Channels that a device watched lately are rekeyed too: it may hold a key although its reception has just been closed. */
+/** As many as a key server keeps. */
+const CHANNELS = 4096;
+
+/**
+ * Channels that a device watched lately are rekeyed too: it may hold a key although its reception has just been closed. All channels,
+ * when it has closed more receptions than are looked at.
+ */
 export function* decideRevocation(
   { device: id, keyservers, heldSince }: { device: string; keyservers: readonly string[]; heldSince: UnixTime },
   now: UnixTime,
@@ -28,7 +34,9 @@ export function* decideRevocation(
   for (const reception of live) writes.push(...closing(reception, now, "revoked"));
   const range = { column: "until", since: heldSince } as const;
   const lately = yield* find({ table: "usage_record", equal: { device: id }, range, limit: SUBSCRIBER_ROWS });
-  const channels = [...new Set([...live, ...lately].map(({ channel }) => channel))].sort();
+  const all = lately.length === SUBSCRIBER_ROWS ? yield* find({ table: "channel", limit: CHANNELS }) : [];
+  const watched = [...live, ...lately].map(({ channel }) => channel);
+  const channels = [...new Set([...watched, ...all.map((row) => row.id)])].sort();
   writes.push(...(yield* demands(keyservers, channels, "revoked", now)));
   return { outcome: { kind: "revoked", channels }, writes };
 }

@@ -164,6 +164,20 @@ test("the first sweep waits for the grace, and goes on at once while there is mo
   assert.equal(bench.server.status().outcomes.lapsed, 259);
 });
 
+test("nobody lapses while the broker is away, nor within the grace after it has come back", () => {
+  const bench = new Bench();
+  bench.feed({ kind: "link", up: true });
+  bench.pass(30_000);
+  bench.feed({ kind: "link", up: false });
+  bench.pass(600_000);
+  assert.equal(bench.server.nextDeadline(), undefined);
+  bench.feed({ kind: "link", up: true });
+  bench.pass(59_999);
+  assert.equal(bench.waiting, 0);
+  bench.pass(1);
+  assert.equal(bench.waiting, 1);
+});
+
 const demandRow = (channel: string, revision: number): RekeyDemandRow => ({
   keyserver: "ks",
   channel,

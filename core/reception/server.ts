@@ -106,6 +106,7 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
   readonly #demanded = new Map<string, readonly RekeyDemandRow[]>();
   #sweepAt: Instant;
   #sweeping = false;
+  #away = false;
   #token = 0;
 
   /** The first sweep waits for the grace: devices could not ask while this server was down. */
@@ -127,7 +128,7 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
   }
 
   nextDeadline(): Instant | undefined {
-    return earliest([this.#sweeping ? undefined : this.#sweepAt, this.#requester.nextDeadline()]);
+    return earliest([this.#sweeping || this.#away ? undefined : this.#sweepAt, this.#requester.nextDeadline()]);
   }
 
   /** Newest last. */
@@ -150,8 +151,7 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
       case "message":
         return this.#heard(now, event.received);
       case "link":
-        if (event.up) this.#requester.hurry(now);
-        return [];
+        return this.#linked(now, event.up);
       case "decided":
         return this.#decided(event.token, event.outcome);
       case "failed":
@@ -159,6 +159,14 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
       case "demands":
         return this.#demand(now, event.rows);
     }
+  }
+
+  /** While the broker is away no device can ask, so none lapses; then each has the grace to ask again. */
+  #linked(now: Instant, up: boolean): Effects {
+    if (up && this.#away) this.#sweepAt = after(now, this.#options.grace);
+    if (up) this.#requester.hurry(now);
+    this.#away = !up;
+    return [];
   }
 
   #heard(now: Instant, { from, message, request }: Received): Effects {
@@ -223,7 +231,7 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
   }
 
   #sweep(now: Instant): Effects {
-    if (this.#sweeping || now < this.#sweepAt) return [];
+    if (this.#sweeping || this.#away || now < this.#sweepAt) return [];
     this.#sweepAt = after(now, SWEEP_EVERY);
     const at = this.#unix(now);
     const effects = this.#decide(

@@ -34,15 +34,17 @@ export function* decideStop(stop: Stop, now: UnixTime): Deciding<StopOutcome> {
   }
   const record = yield* get("usage_record", { reception });
   if (record?.device === device && record.channel === channel) return without("earlier");
+  // Of a channel that is none nothing can be opened later, and rows must not be named by devices.
+  if ((yield* get("channel", { id: channel })) === undefined) return without("none");
   const row = { device, channel, reception, at: now };
   return { outcome: { kind: "stopped", record: "none" }, writes: [{ put: "early_stop", row }] };
 }
 
 const without = (record: "earlier" | "none") => ({ outcome: { kind: "stopped" as const, record }, writes: [] });
 
-/** What the device says of its end, within what is known: not before the start, not after now, nor after its last key when it lost power. */
+/** What the device says of its end, within what is known: not before it last asked, not after now, nor after its last key when it lost power. */
 function endOf(live: LiveReceptionRow, stop: Stop, now: UnixTime): UnixTime {
   const said = now - (stop.endedAgo ?? 0);
   const latest = stop.cause === "power-lost" ? Math.min(now, live.heldUntil) : now;
-  return unixTime(Math.max(live.since, Math.min(said, latest)));
+  return unixTime(Math.max(live.since, live.lastSeen, Math.min(said, latest)));
 }

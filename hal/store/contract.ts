@@ -282,6 +282,29 @@ function endScenarios(scenario: Scenario): void {
     assert.equal((await inquire(store, 3, { reception: receptionId(2) })).kind, "permitted");
   });
 
+  scenario("a stop of a channel that is none leaves no row: its name is the device's to choose", async (store) => {
+    await register(store);
+    assert.equal(await stop(store, 1, { channel: "made-up" }), "none");
+    assert.deepEqual(await store.read({ table: "early_stop", limit: 9 }), []);
+  });
+
+  scenario("a device was there when it last asked for a key, whatever it says of its end", async (store) => {
+    await register(store);
+    await inquire(store, 1);
+    await inquire(store, 20);
+    assert.equal(await stop(store, 30, { endedAgo: 3_600_000 }), "written");
+    assert.deepEqual(await closedAs(store), [{ cause: "stopped", since: 1, until: 20 }]);
+  });
+
+  scenario("a renewal after the calendar was set back holds from the new time on", async (store) => {
+    await register(store);
+    await inquire(store, 5_000);
+    await inquire(store, 100);
+    await inquire(store, 90, { holdsFor: 10_000 });
+    const [row] = await live(store);
+    assert.equal(row?.heldUntil, at(100));
+  });
+
   scenario("a stranger stops nobody's reception", async (store) => {
     await register(store);
     await inquire(store, 1);
@@ -350,6 +373,16 @@ function revocationScenarios(scenario: Scenario): void {
     await inquire(store, 1);
     await stop(store, 2);
     assert.deepEqual(await revoke(store, 5), { kind: "revoked", channels: ["one"] });
+  });
+
+  scenario("a device that left more receptions than are looked at loses every channel", async (store) => {
+    await register(store);
+    await inquire(store, 1, { reception: "f".repeat(32) });
+    await stop(store, 2, { reception: "f".repeat(32) });
+    const zaps = Array.from({ length: 1_024 }, (_, n) => n.toString(16).padStart(32, "0"));
+    const two = { ...BASE, channel: "two", epoch: 1, holdsFor: 1_000 };
+    await store.transact(zaps.map((reception) => () => decideInquiry({ ...two, reception }, at(3))));
+    assert.deepEqual(await revoke(store, 5), { kind: "revoked", channels: ["one", "other", "two"] });
   });
 
   scenario("an unknown device cannot be revoked", async (store) => {
