@@ -4,7 +4,7 @@ import { address } from "../base/ipv4.ts";
 import { instant } from "../base/time.ts";
 import type { Ciphers } from "../ports/cipher.ts";
 import type { DatagramSocket } from "../ports/datagrams.ts";
-import { payloadTypeOf, sequenceOf, timestampOf } from "../stream/rtp.ts";
+import { markerOf, payloadTypeOf, sequenceOf, timestampOf } from "../stream/rtp.ts";
 import { StreamSender } from "../stream/sender.ts";
 import { type PathOptions, StreamPath, TS_PAYLOAD } from "./stream-path.ts";
 import { tsStream } from "./ts.fixture.test.ts";
@@ -87,6 +87,19 @@ test("RTP input: the header with CSRCs and extension is taken off, padding too, 
   path.datagram(NOW, Uint8Array.from([...header, 10, 20, 30, 0, 2]));
   assert.deepEqual([...(wire.packets[0]?.subarray(12, 15) ?? [])], [10, 20, 30]);
   assert.equal(wire.packets[0]?.length, 12 + 3 + 20);
+});
+
+test("RTP input keeps its time stamp and marker (RFC 3550 7.1): what the path adds in delay is no jitter of the stream", () => {
+  const { path, wire } = pathWith({ rtpInput: true });
+  const header = [0x80, 0x80 | 33, 0, 1, 0x12, 0x34, 0x56, 0x78, 0, 0, 0, 3];
+  path.datagram(NOW, Uint8Array.from([...header, ...tsStream(10, 100, 0)]));
+  assert.deepEqual(
+    wire.packets.map((packet) => [timestampOf(packet), markerOf(packet), payloadTypeOf(packet)]),
+    [
+      [0x12345678, true, 33],
+      [0x12345678, false, 33],
+    ],
+  );
 });
 
 test("any datagram goes one to one with its own type", () => {

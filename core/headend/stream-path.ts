@@ -3,7 +3,15 @@ import { Counters } from "../base/counters.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Instant } from "../base/time.ts";
 import type { DatagramSocket } from "../ports/datagrams.ts";
-import { checkRtp, payloadEnd, RTP_HEADER, type RtpDrop, writeRtpHeader } from "../stream/rtp.ts";
+import {
+  checkRtp,
+  markerOf,
+  payloadEnd,
+  RTP_HEADER,
+  type RtpDrop,
+  timestampOf,
+  writeRtpHeader,
+} from "../stream/rtp.ts";
 import type { StreamSender } from "../stream/sender.ts";
 import { TS_PACKET, TS_SYNC } from "./transport-stream.ts";
 
@@ -31,7 +39,7 @@ export interface PathOptions {
   readonly payloadType: number;
   /** "ts" checks for whole TS packets; "datagram" carries anything, one to one. */
   readonly content: "ts" | "datagram";
-  /** What comes in is RTP: its header is taken off, payload boundaries stay. */
+  /** What comes in is RTP: it gets our header, which keeps time stamp, marker and payload boundaries. */
   readonly rtpInput: boolean;
   /** Buffers between us and the kernel. */
   readonly slots?: number;
@@ -90,22 +98,28 @@ export class StreamPath {
     }
     const header = checkRtp(datagram, datagram.length);
     if (typeof header === "string") this.#drops.count(header);
-    else this.payload(now, datagram, header, payloadEnd(datagram, datagram.length));
+    else this.#take(timestampOf(datagram), markerOf(datagram), datagram, header, payloadEnd(datagram, datagram.length));
   }
 
   /** from[start, end) as one packet; TS longer than seven packets as several. */
   payload(now: Instant, from: Uint8Array, start: number, end: number): void {
-    if (end === start) this.#drops.count("headend.empty");
-    else if (this.#options.content === "datagram") this.#send(now, from, start, end);
-    else if (!isTs(from, start, end)) this.#drops.count("headend.not-ts");
-    else for (let at = start; at < end; at += TS_PAYLOAD) this.#send(now, from, at, Math.min(end, at + TS_PAYLOAD));
+    this.#take(Math.floor(now * TICKS_PER_MS) % 0x1_0000_0000, false, from, start, end);
   }
 
-  #send(now: Instant, from: Uint8Array, start: number, end: number): void {
+  #take(timestamp: number, marker: boolean, from: Uint8Array, start: number, end: number): void {
+    if (end === start) this.#drops.count("headend.empty");
+    else if (this.#options.content === "datagram") this.#send(timestamp, marker, from, start, end);
+    else if (!isTs(from, start, end)) this.#drops.count("headend.not-ts");
+    else
+      for (let at = start; at < end; at += TS_PAYLOAD)
+        this.#send(timestamp, marker && at === start, from, at, Math.min(end, at + TS_PAYLOAD));
+  }
+
+  #send(timestamp: number, marker: boolean, from: Uint8Array, start: number, end: number): void {
     const drop = this.#obstacle(end - start);
     const slot = drop === undefined ? this.#free.pop() : undefined;
     if (slot === undefined) this.#drops.count(drop ?? "headend.ring-full");
-    else this.#fill(slot, now, from, start, end);
+    else this.#fill(slot, timestamp, marker, from, start, end);
   }
 
   #obstacle(length: number): PathDrop | undefined {
@@ -113,9 +127,9 @@ export class StreamPath {
     return this.#options.sender.epoch === undefined ? "headend.no-epoch" : undefined;
   }
 
-  #fill(slot: Slot, now: Instant, from: Uint8Array, start: number, end: number): void {
+  #fill(slot: Slot, timestamp: number, marker: boolean, from: Uint8Array, start: number, end: number): void {
     const { sender, socket, group, port, payloadType } = this.#options;
-    writeRtpHeader(slot.buffer, payloadType, Math.floor(now * TICKS_PER_MS) % 0x1_0000_0000);
+    writeRtpHeader(slot.buffer, payloadType, timestamp, marker);
     slot.buffer.set(from.subarray(start, end), RTP_HEADER);
     const whole = sender.protect(slot.buffer, RTP_HEADER + end - start);
     this.#packets++;

@@ -47,15 +47,16 @@ export function checkRtp(packet: Uint8Array, end: number): number | RtpDrop {
 export const payloadEnd = (packet: Uint8Array, end: number): number =>
   ((packet[0] ?? 0) & PADDING) === 0 ? end : end - (packet[end - 1] ?? 0);
 
+export const markerOf = (packet: Uint8Array): boolean => (packet[MARKER_AND_TYPE] ?? 0) >= 0x80;
 export const payloadTypeOf = (packet: Uint8Array): number => (packet[MARKER_AND_TYPE] ?? 0) & 0x7f;
 export const sequenceOf = (packet: Uint8Array): number => readUint16(packet, SEQUENCE);
 export const timestampOf = (packet: Uint8Array): number => readUint32(packet, TIMESTAMP);
 export const ssrcOf = (packet: Uint8Array): number => readUint32(packet, SSRC);
 
 /** Writes a plain 12-octet header; sequence number and SSRC are stamped when the packet is protected. `timestamp` is a uint32. */
-export function writeRtpHeader(into: Uint8Array, payloadType: number, timestamp: number): void {
+export function writeRtpHeader(into: Uint8Array, payloadType: number, timestamp: number, marker = false): void {
   into[0] = VERSION_2 << 6;
-  into[MARKER_AND_TYPE] = payloadType;
+  into[MARKER_AND_TYPE] = marker ? 0x80 | payloadType : payloadType;
   writeUint32(into, TIMESTAMP, timestamp);
 }
 

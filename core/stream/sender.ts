@@ -42,9 +42,9 @@ export class StreamSender {
     this.#nextIndex = options.firstIndex;
   }
 
-  /** The epoch in use; undefined before the first switch. */
+  /** The epoch in use; undefined before the first switch and after `erase`. */
   get epoch(): number | undefined {
-    return this.#epoch < 0 ? undefined : this.#epoch;
+    return this.#transform === undefined ? undefined : this.#epoch;
   }
 
   /** Prepares an epoch; it replaces another that is still waiting. RangeError when key or salt has not the suite's length. */
@@ -61,6 +61,14 @@ export class StreamSender {
     this.#transform?.erase();
     this.#transform = this.#next.transform;
     this.#epoch = epoch;
+    this.#next = undefined;
+  }
+
+  /** Erases every key: nothing more can be protected. */
+  erase(): void {
+    this.#transform?.erase();
+    this.#next?.transform.erase();
+    this.#transform = undefined;
     this.#next = undefined;
   }
 

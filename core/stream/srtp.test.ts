@@ -251,3 +251,11 @@ test("an outage of more than 2^15 packets counts as one resynchronisation, not a
   const { received, lost, resynchronised } = ends.receiver.statistics;
   assert.deepEqual({ received, lost, resynchronised }, { received: 2, lost: 0, resynchronised: 1 });
 });
+
+test("an erased sender protects nothing more, and says that it has no epoch", () => {
+  const { sender } = pair();
+  packetOf(sender);
+  sender.erase();
+  assert.equal(sender.epoch, undefined);
+  assert.throws(() => packetOf(sender), RangeError);
+});

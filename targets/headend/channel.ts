@@ -133,6 +133,7 @@ export class RunningChannel {
     this.#retry?.cancel();
     this.#source?.stop();
     this.#runner.stop();
+    this.#sender.erase();
     this.#socket.close();
   }
 

@@ -33,6 +33,7 @@ export interface SettopConfig extends CommonConfig {
   readonly identity: string;
   readonly journal: string;
   readonly keyServer: { readonly id: string; readonly publicKey: Uint8Array; readonly noticeKey: Uint8Array };
+  readonly cipher: "node" | "noble";
   readonly interfaceAddress: Ipv4;
   readonly receiveBuffer: number;
   readonly channels: readonly ChannelConfig[];
@@ -90,6 +91,8 @@ const fields = v.strictObject({
     /** Ed25519: verifies rekey notices. */
     noticeKey: hexOctets(32),
   }),
+  /** node: OpenSSL. noble: JavaScript, for a Node without it. */
+  cipher: v.optional(v.picklist(["node", "noble"]), "node"),
   /** Address of the interface on which groups are joined; 0.0.0.0 leaves the choice to the kernel. */
   interfaceAddress: v.optional(ipv4Text, "0.0.0.0"),
   /** Octets that the kernel may queue; it takes at most net.core.rmem_max. */

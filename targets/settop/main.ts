@@ -1,5 +1,6 @@
 // sealcast-settop: joins, asks for keys, decrypts, hands on, and says when it stops (claims 8 and 9).
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
+import { nobleCiphers } from "../../hal/cipher/noble.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
 import { NodeDatagrams } from "../../hal/datagram/node.ts";
 import { FileJournal } from "../../hal/journal/file.ts";
@@ -48,7 +49,7 @@ async function start(config: SettopConfig, runtime: Runtime): Promise<Service<Se
     clock,
     entropy,
     datagrams,
-    ciphers: nodeCiphers,
+    ciphers: config.cipher === "node" ? nodeCiphers : nobleCiphers,
     primitives,
     buses: new MqttBuses(mqttOptions(config.broker, identity.password), clock, entropy),
     journal: new FileJournal(config.journal),

@@ -117,6 +117,20 @@ test("each newer epoch is told once, an unknown one at most once a second", () =
   assert.deepEqual(signs, [{ kind: "clear", epoch: 2 }]);
 });
 
+test("a forged epoch is told once, not again with each duplicate or damaged packet that follows", () => {
+  const { playout, signs, use, packet, granted } = bench();
+  use(1);
+  granted();
+  const sound = packet();
+  const forged = sound.slice();
+  forged.fill(0xff, forged.length - 4);
+  playout.datagram(at(0), sound.slice());
+  playout.datagram(at(1), forged);
+  signs.length = 0;
+  for (let n = 1; n < 5; n++) playout.datagram(at(n * 2000), sound.slice());
+  assert.deepEqual(signs, []);
+});
+
 test("a clear packet whose padding is not sound is settop.padding and not handed on", () => {
   const { playout, output, use, packet, granted } = bench();
   use(1);

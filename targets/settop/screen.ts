@@ -49,6 +49,8 @@ export class Screen {
         return;
       case "install":
         this.playout.install(effect.key);
+        effect.key.masterKey.fill(0);
+        effect.key.masterSalt.fill(0);
         return;
       case "retire":
         this.playout.retire(effect.epoch);

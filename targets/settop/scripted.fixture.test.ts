@@ -100,6 +100,7 @@ export class World {
       identity: "-",
       journal: "-",
       keyServer: { id: "keys", publicKey, noticeKey },
+      cipher: "node",
       interfaceAddress: address("10.0.0.2"),
       receiveBuffer: 1 << 20,
       channels: [{ id: "one", group: GROUP, port: PORT }],
