@@ -22,8 +22,11 @@ export interface ForwardingListener {
 export interface RouteUse {
   readonly source: Ipv4;
   readonly group: Ipv4;
+  /** Arrivals on the route's inbound interface. */
   readonly packets: number;
   readonly bytes: number;
+  /** Arrivals on any other interface, which went nowhere. */
+  readonly wrong: number;
 }
 
 export interface ForwardingTable {

@@ -3,7 +3,7 @@ import type { Ipv4 } from "../base/ipv4.ts";
 import type { Duration } from "../base/time.ts";
 import type { SourceFilter } from "../igmp/filter.ts";
 import type { MulticastHostDrop } from "../igmp/host.ts";
-import type { InterfaceDrop, RouterInterfaceOptions } from "../igmp/interface-events.ts";
+import type { EvidenceSource, InterfaceDrop, RouterInterfaceOptions } from "../igmp/interface-events.ts";
 import type { MessageKind } from "../igmp/packet.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
 import type { HostMembership, LeaveCause } from "../igmp/tracking.ts";
@@ -31,7 +31,13 @@ export interface RouterOptions {
 
 export type RouterEvent =
   /** The link is there with this address; undefined while it is down, gone or without address. */
-  | { readonly kind: "link"; readonly name: string; readonly address: Ipv4 | undefined }
+  | {
+      readonly kind: "link";
+      readonly name: string;
+      readonly address: Ipv4 | undefined;
+      /** Where host tracking takes its evidence from now on; absent: where it did. */
+      readonly evidence?: EvidenceSource;
+    }
   /** A whole IPv4 packet from the interface's IGMP socket. */
   | { readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array }
   /** A frame from a tap on `port` of the bridge `name`. */

@@ -252,7 +252,7 @@ test("a route without traffic is taken out after the idle time, one with traffic
   bench.stream();
   assert.ok(bench.pass(31).includes("count"));
   const use = (packets: number) =>
-    bench.feed({ kind: "use", uses: [{ source: SOURCE, group: GROUP, packets, bytes: 0 }] });
+    bench.feed({ kind: "use", uses: [{ source: SOURCE, group: GROUP, packets, bytes: 0, wrong: 0 }] });
   assert.deepEqual(use(10), []);
   bench.pass(59);
   assert.deepEqual(use(20), []);
@@ -269,6 +269,31 @@ test("routes are limited, and the drop is named", () => {
   assert.deepEqual(bench.stream("up", address("239.255.77.2")), ["drop up router.too-many-routes"]);
 });
 
+test("a table full of streams that nobody wants makes room for one that is wanted, the longest idle first", () => {
+  const bench = new Bench({ maxRoutes: 2 });
+  bench.stream("up", address("239.255.77.8"));
+  bench.pass(1);
+  bench.stream("up", address("239.255.77.9"));
+  bench.join("lan", A);
+  assert.deepEqual(bench.stream(), ["unroute 239.255.77.8", "route 239.255.77.1 up > lan", "72 lan"]);
+  assert.deepEqual(bench.stream("up", address("239.255.77.8")), ["drop up router.too-many-routes"]);
+});
+
+test("a source that moves to another interface is asked for anew when the old one is silent, within two counts", () => {
+  const bench = new Bench();
+  bench.join("wifi", A);
+  bench.stream("up");
+  const use = (packets: number, wrong: number) =>
+    bench.feed({ kind: "use", uses: [{ source: SOURCE, group: GROUP, packets, bytes: 0, wrong }] });
+  bench.pass(30);
+  assert.deepEqual(use(10, 0), []);
+  bench.pass(30);
+  assert.deepEqual(use(20, 5), [], "some stray packets do not move a stream that goes on");
+  bench.pass(30);
+  assert.deepEqual(use(20, 900), ["unroute 239.255.77.1", "82 wifi"]);
+  assert.deepEqual(bench.stream("lan"), ["route 239.255.77.1 lan > up wifi", "72 up", "72 wifi"]);
+});
+
 test("what comes from an interface that is not configured is dropped by name", () => {
   const bench = new Bench();
   assert.deepEqual(bench.stream("eth9"), ["drop eth9 router.unknown-interface"]);
@@ -281,6 +306,7 @@ test("traffic that comes in where it goes out is dropped by name and changes no 
   bench.stream();
   const lines = bench.feed({ kind: "wrong-interface", source: SOURCE, group: GROUP, inbound: "lan" });
   assert.deepEqual(lines, ["drop lan router.wrong-interface"]);
+  assert.ok(bench.pass(1).includes("count"), "but whether the source has moved is looked at soon");
 });
 
 test("a v2 host joins and leaves, and the upstream hears v3", () => {

@@ -8,12 +8,16 @@ import type { RouterInterfaceEffect } from "../igmp/interface-events.ts";
 import { MembershipDatabase, type UpstreamChange } from "../igmp/proxy.ts";
 import { RouterInterface } from "../igmp/router-interface.ts";
 import type { Entropy } from "../ports/entropy.ts";
+import type { MulticastRoute } from "../ports/forwarding.ts";
 import { mayReceive } from "./group-access.ts";
 import type { DownstreamOptions, RouterDrop, RouterEffect, RouterEvent, RouterOptions } from "./options.ts";
 import { RouteTable } from "./routes.ts";
 
 /** Between two looks at the route counters, while there are routes. */
 const COUNT_EVERY: Duration = seconds(30);
+
+/** After a packet came in where its route goes out: whether the source has moved there. */
+const LOOK_AFTER: Duration = seconds(1);
 
 interface Downstream {
   readonly options: DownstreamOptions;
@@ -53,7 +57,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   #take(now: Instant, event: RouterEvent): readonly RouterEffect[] {
     switch (event.kind) {
       case "link":
-        return this.#link(now, event.name, event.address);
+        return this.#link(now, event);
       case "packet":
         return this.#packet(now, event.name, event.bytes);
       case "frame":
@@ -61,6 +65,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "no-route":
         return this.#noRoute(now, event.source, event.group, event.inbound);
       case "wrong-interface":
+        this.#countAt = earliest([this.#countAt, after(now, LOOK_AFTER)]);
         return [drop(event.inbound, "router.wrong-interface")];
       case "use":
         return this.#routes.use(now, event.uses);
@@ -99,8 +104,9 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return this.#routes.all();
   }
 
-  #link(now: Instant, name: string, address: Ipv4 | undefined): readonly RouterEffect[] {
-    const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address } as const);
+  #link(now: Instant, { name, address, evidence }: RouterEvent & { kind: "link" }): readonly RouterEffect[] {
+    const source = evidence === undefined ? {} : { evidence };
+    const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address, ...source } as const);
     const downstream = this.#downstreams.get(name);
     if (downstream !== undefined) {
       const effects = this.#downstream(now, name, downstream.machine.receive(now, event));
@@ -179,13 +185,19 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   #noRoute(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly RouterEffect[] {
     if (!this.#downstreams.has(inbound) && this.#upstream?.name !== inbound)
       return [drop(inbound, "router.unknown-interface")];
-    if (this.#routes.full && this.#routes.find(source, group) === undefined)
-      return [drop(inbound, "router.too-many-routes")];
     if (this.#routes.size === 0) this.#countAt = after(now, COUNT_EVERY);
     // The kernel asks because it has no entry: one that we remember is gone there.
     const forgotten = this.#routes.remove(source, group).filter(({ kind }) => kind === "delivery");
-    const outbound = this.#outbound(now, source, group, inbound);
-    return [...forgotten, ...this.#routes.set(now, { source, group, inbound, outbound })];
+    const route = { source, group, inbound, outbound: this.#outbound(now, source, group, inbound) };
+    const room = this.#routes.full ? this.#makeRoom(route) : [];
+    if (this.#routes.full) return [...forgotten, drop(inbound, "router.too-many-routes")];
+    return [...forgotten, ...room, ...this.#routes.set(now, route)];
+  }
+
+  /** Streams that nobody here wants, as anybody may send them, do not keep out one that is wanted. */
+  #makeRoom(route: MulticastRoute): readonly RouterEffect[] {
+    const isWanted = ({ outbound }: MulticastRoute): boolean => outbound.some((name) => this.#downstreams.has(name));
+    return isWanted(route) ? this.#routes.removeIdlest((other) => !isWanted(other)) : [];
   }
 
   /** RFC 4605 4.2: never back; upstream whatever comes from below; down where it is subscribed and we are the querier. */

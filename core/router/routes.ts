@@ -1,14 +1,18 @@
 // The multicast routes that are installed: what leaves where, and when a route was last of use.
 import type { Ipv4 } from "../base/ipv4.ts";
-import { after, type Duration, type Instant } from "../base/time.ts";
+import { after, type Duration, type Instant, seconds } from "../base/time.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import type { Delivery } from "./options.ts";
 
 interface Installed {
   route: MulticastRoute;
   packets: number;
+  wrong: number;
   lastUsed: Instant;
 }
+
+/** A stream that pauses for less has not moved to the interface where stray packets of it arrive. */
+const PAUSE: Duration = seconds(3);
 
 export type RouteEffect =
   | { readonly kind: "route"; readonly route: MulticastRoute }
@@ -33,10 +37,6 @@ export class RouteTable {
     return this.#routes.size;
   }
 
-  find(source: Ipv4, group: Ipv4): MulticastRoute | undefined {
-    return this.#routes.get(keyOf(source, group))?.route;
-  }
-
   all(): readonly MulticastRoute[] {
     return [...this.#routes.values()].map(({ route }) => route);
   }
@@ -47,7 +47,7 @@ export class RouteTable {
     const known = this.#routes.get(key);
     if (known !== undefined && sameRoute(known.route, route)) return [];
     const before = known?.route.outbound ?? [];
-    this.#routes.set(key, { route, packets: known?.packets ?? 0, lastUsed: known?.lastUsed ?? now });
+    this.#routes.set(key, { packets: 0, wrong: 0, lastUsed: now, ...known, route });
     return [
       { kind: "route", route },
       ...deliveries(route, without(route.outbound, before), 72),
@@ -63,16 +63,30 @@ export class RouteTable {
     return [{ kind: "unroute", source, group }, ...deliveries(known.route, known.route.outbound, 82)];
   }
 
-  /** Takes the counters of the forwarding table, and takes out what has been idle too long. */
+  /** Takes out the longest idle of the routes that `mayGo`; nothing when there is none. */
+  removeIdlest(mayGo: (route: MulticastRoute) => boolean): readonly RouteEffect[] {
+    let idlest: Installed | undefined;
+    for (const one of this.#routes.values())
+      if (mayGo(one.route) && (idlest === undefined || one.lastUsed < idlest.lastUsed)) idlest = one;
+    return idlest === undefined ? [] : this.remove(idlest.route.source, idlest.route.group);
+  }
+
+  /** Takes the counters of the forwarding table; takes out what has been idle too long, and what comes from elsewhere now. */
   use(now: Instant, uses: readonly RouteUse[]): readonly RouteEffect[] {
-    for (const { source, group, packets } of uses) {
-      const known = this.#routes.get(keyOf(source, group));
-      if (known === undefined || known.packets === packets) continue;
-      known.packets = packets;
-      known.lastUsed = now;
-    }
+    const gone = uses.filter((use) => this.#hasMoved(now, use));
     const idle = [...this.#routes.values()].filter(({ lastUsed }) => after(lastUsed, this.#idle) <= now);
-    return idle.flatMap(({ route }) => this.remove(route.source, route.group));
+    return [...gone, ...idle.map(({ route }) => route)].flatMap(({ source, group }) => this.remove(source, group));
+  }
+
+  /** Notes the counters of one route. The kernel does not ask about a source that moved: it drops what comes in elsewhere. */
+  #hasMoved(now: Instant, { source, group, packets, wrong }: RouteUse): boolean {
+    const known = this.#routes.get(keyOf(source, group));
+    if (known === undefined) return false;
+    const [isSilent, strays] = [known.packets === packets, wrong > known.wrong];
+    known.packets = packets;
+    known.wrong = wrong;
+    if (!isSilent) known.lastUsed = now;
+    return isSilent && strays && after(known.lastUsed, PAUSE) <= now;
   }
 }
 

@@ -72,6 +72,7 @@ export function forwardingContract(name: string, open: () => Promise<ForwardingB
     await bench.until(() => upcalls.log.length > 1);
     assert.equal(upcalls.log[1], `wrong ${formatIpv4(source)} ${formatIpv4(group)} ${b}`);
     assert.equal(table.use()[0]?.packets, 3, "what came the wrong way is no use of the route");
+    assert.equal(table.use()[0]?.wrong, 1);
 
     table.set({ source, group, inbound: inside, outbound: [] });
     bench.inject(inside, "nowhere");

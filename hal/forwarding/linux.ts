@@ -274,6 +274,7 @@ export function parseCache(text: string): RouteUse[] {
       group: ipv4FromNativeHex(group),
       packets: Number(packets) - Number(wrong),
       bytes: Number(bytes),
+      wrong: Number(wrong),
     });
   }
   return uses;

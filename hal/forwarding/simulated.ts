@@ -15,6 +15,7 @@ interface Entry {
   route: MulticastRoute;
   packets: number;
   bytes: number;
+  wrong: number;
 }
 
 type UdpPacket = SimulatedPacket & { kind: "udp" };
@@ -75,7 +76,7 @@ class SimulatedForwardingTable implements ForwardingTable {
   set(route: MulticastRoute): void {
     if (!this.#interfaces.has(route.inbound)) return;
     const key = keyOf(route.source, route.group);
-    const entry = this.#entries.get(key) ?? { route, packets: 0, bytes: 0 };
+    const entry = this.#entries.get(key) ?? { route, packets: 0, bytes: 0, wrong: 0 };
     entry.route = route;
     this.#entries.set(key, entry);
     const waiting = this.#waiting.get(key) ?? [];
@@ -88,11 +89,12 @@ class SimulatedForwardingTable implements ForwardingTable {
   }
 
   use(): readonly RouteUse[] {
-    return [...this.#entries.values()].map(({ route, packets, bytes }) => ({
+    return [...this.#entries.values()].map(({ route, packets, bytes, wrong }) => ({
       source: route.source,
       group: route.group,
       packets,
       bytes,
+      wrong,
     }));
   }
 
@@ -112,8 +114,13 @@ class SimulatedForwardingTable implements ForwardingTable {
     const entry = this.#entries.get(keyOf(packet.source, packet.destination));
     if (entry === undefined) this.#wait(packet, on);
     else if (entry.route.inbound === on) this.#send(packet, entry);
+    else this.#wrong(packet, on, entry);
+  }
+
+  #wrong({ source, destination }: UdpPacket, on: string, entry: Entry): void {
+    entry.wrong++;
     // As Linux without PIM: only an arrival on an outbound interface is told.
-    else if (entry.route.outbound.includes(on)) this.#listener.wrongInterface(packet.source, packet.destination, on);
+    if (entry.route.outbound.includes(on)) this.#listener.wrongInterface(source, destination, on);
   }
 
   #send(packet: UdpPacket, entry: Entry): void {

@@ -3,7 +3,7 @@ import { after, milliseconds } from "../../core/base/time.ts";
 import type { Alarm, Clock } from "../../core/ports/clock.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { ForwardingTable } from "../../core/ports/forwarding.ts";
-import type { FrameTap, FrameTaps } from "../../core/ports/frame-tap.ts";
+import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import type { IgmpSocket, IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import type { Link, Links } from "../../core/ports/links.ts";
 import type { RouterEvent } from "../../core/router/options.ts";
@@ -18,10 +18,18 @@ export interface InterfacePowers {
   readonly log: Logger;
 }
 
+/** What a tap is doing: an error's code while it is tried again. */
+type TapState = "starting" | "listening" | string;
+
+interface Tap {
+  state: TapState;
+  readonly close: () => void;
+}
+
 interface Open {
   readonly link: Link;
   readonly socket: IgmpSocket;
-  readonly taps: Map<string, FrameTap>;
+  readonly taps: Map<string, Tap>;
 }
 
 /** When opening failed although the link is up (an address in doubt, a table that is full). */
@@ -30,8 +38,8 @@ const TRY_AGAIN = milliseconds(1000);
 export class Interfaces {
   readonly #powers: InterfacePowers;
   readonly #names: readonly string[];
-  /** Interfaces whose bridge ports are tapped. */
-  readonly #tapped: ReadonlySet<string>;
+  /** Interfaces whose ports are tapped while they are bridges. */
+  readonly #tappable: ReadonlySet<string>;
   readonly #feed: (event: RouterEvent) => void;
   readonly #open = new Map<string, Open>();
   readonly #retries = new Map<string, Alarm>();
@@ -40,12 +48,12 @@ export class Interfaces {
   constructor(
     powers: InterfacePowers,
     names: readonly string[],
-    tapped: ReadonlySet<string>,
+    tappable: ReadonlySet<string>,
     feed: (event: RouterEvent) => void,
   ) {
     this.#powers = powers;
     this.#names = names;
-    this.#tapped = tapped;
+    this.#tappable = tappable;
     this.#feed = feed;
   }
 
@@ -70,9 +78,23 @@ export class Interfaces {
     return this.#open.get(name)?.link;
   }
 
+  /** The taps of an interface by bridge port. */
+  taps(name: string): Readonly<Record<string, TapState>> {
+    return Object.fromEntries([...(this.#open.get(name)?.taps ?? [])].map(([port, { state }]) => [port, state]));
+  }
+
+  #isTapped(name: string, { ports }: Link): boolean {
+    return this.#powers.taps !== undefined && this.#tappable.has(name) && ports.length > 0;
+  }
+
   #follow(name: string, link: Link | undefined): void {
     const open = this.#open.get(name);
-    if (open !== undefined && link !== undefined && sameLink(open.link, link)) {
+    const isServed =
+      open !== undefined &&
+      link !== undefined &&
+      sameLink(open.link, link) &&
+      this.#isTapped(name, open.link) === this.#isTapped(name, link);
+    if (isServed) {
       this.#tapPorts(name, open, link);
       return;
     }
@@ -89,7 +111,7 @@ export class Interfaces {
         packet: (bytes) => this.#feed({ kind: "packet", name, bytes }),
         failed: (error) => this.#failed(name, error),
       });
-      const open = { link, socket, taps: new Map<string, FrameTap>() };
+      const open = { link, socket, taps: new Map<string, Tap>() };
       this.#open.set(name, open);
       this.#tapPorts(name, open, link);
     } catch (error) {
@@ -99,7 +121,8 @@ export class Interfaces {
       return;
     }
     this.#powers.log.info({ interface: name }, "interface is in use");
-    this.#feed({ kind: "link", name, address: first.address });
+    const evidence = this.#isTapped(name, link) ? "frames" : "packets";
+    this.#feed({ kind: "link", name, address: first.address, evidence });
   }
 
   #lose(name: string): void {
@@ -125,24 +148,32 @@ export class Interfaces {
     this.#retries.set(name, again);
   }
 
-  #tapPorts(name: string, open: Open, { ports }: Link): void {
+  #tapPorts(name: string, open: Open, link: Link): void {
     const { taps } = this.#powers;
-    if (taps === undefined || !this.#tapped.has(name)) return;
+    if (taps === undefined || !this.#isTapped(name, link)) return;
     for (const [port, tap] of open.taps) {
-      if (ports.includes(port)) continue;
+      if (link.ports.includes(port)) continue;
       tap.close();
       open.taps.delete(port);
     }
-    for (const port of ports) if (!open.taps.has(port)) open.taps.set(port, this.#tap(taps, name, port));
+    for (const port of link.ports) if (!open.taps.has(port)) open.taps.set(port, this.#tap(taps, name, port));
   }
 
-  #tap(taps: FrameTaps, name: string, port: string): FrameTap {
+  #tap(taps: FrameTaps, name: string, port: string): Tap {
     const { log } = this.#powers;
-    return taps.open(port, {
+    const tap: Tap = { state: "starting", close: () => driver.close() };
+    const driver = taps.open(port, {
       frame: (bytes) => this.#feed({ kind: "frame", name, port, bytes }),
-      interrupted: ({ code, message }) => log.warn({ interface: name, port, code }, message),
-      resumed: () => log.info({ interface: name, port }, "tap is listening"),
+      interrupted: ({ code, message, needs }) => {
+        tap.state = code;
+        log.warn({ interface: name, port, code, needs }, message);
+      },
+      resumed: () => {
+        tap.state = "listening";
+        log.info({ interface: name, port }, "tap is listening");
+      },
     });
+    return tap;
   }
 }
 

@@ -1,9 +1,9 @@
 // The running router: applies the machine's effects to sockets, the kernel's multicast routing and the evidence.
 import { Counters } from "../../core/base/counters.ts";
-import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
+import { formatIpv4, type Ipv4, isLinkLocalMulticast, isMulticast } from "../../core/base/ipv4.ts";
 import { after, type Duration, milliseconds } from "../../core/base/time.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
-import { hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
+import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
 import type { HostMembership } from "../../core/igmp/tracking.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import type { HalError } from "../../core/ports/errors.ts";
@@ -39,6 +39,7 @@ export class RouterService {
   readonly #interfaces: Interfaces;
   readonly #downstreams: readonly string[];
   readonly #upstream: string | undefined;
+  readonly #names: readonly string[];
   /** 71, 72, 81 and 82, as the patent numbers them. */
   readonly #messages = new Counters<string>();
   readonly #heard = new Counters<string>();
@@ -49,14 +50,12 @@ export class RouterService {
     this.#powers = powers;
     this.#downstreams = config.downstreams.map((one) => one.interface);
     this.#upstream = config.upstream?.interface;
-    const tapped = new Set(
-      this.#downstreams.filter((name) => powers.taps !== undefined && isBridge(powers.links.get(name))),
-    );
-    this.#router = new Router(routerOptions(config, tapped), powers.entropy);
+    this.#router = new Router(routerOptions(config), powers.entropy);
     this.#runner = new Runner(powers.clock, this.#router, (effect) => this.#apply(effect));
     this.#table = this.#openTable();
-    const names = [...(this.#upstream === undefined ? [] : [this.#upstream]), ...this.#downstreams];
-    this.#interfaces = new Interfaces({ ...powers, table: this.#table }, names, tapped, (event) =>
+    this.#names = [...this.#downstreams, ...(this.#upstream === undefined ? [] : [this.#upstream])];
+    const tappable = new Set(this.#downstreams);
+    this.#interfaces = new Interfaces({ ...powers, table: this.#table }, this.#names, tappable, (event) =>
       this.#runner.feed(event),
     );
     this.#interfaces.start();
@@ -64,8 +63,7 @@ export class RouterService {
 
   /** Leaves the groups upstream, gives back routing and the bridges. */
   async stop(): Promise<void> {
-    for (const name of [...this.#downstreams, ...(this.#upstream === undefined ? [] : [this.#upstream])])
-      this.#runner.feed({ kind: "link", name, address: undefined });
+    for (const name of this.#names) this.#runner.feed({ kind: "link", name, address: undefined });
     this.#runner.stop();
     this.#interfaces.close();
     this.#table?.close();
@@ -92,6 +90,7 @@ export class RouterService {
           version: mode,
         })),
         hosts: machine.hosts().map((membership) => this.#host(name, membership)),
+        taps: this.#interfaces.taps(name),
       })),
       upstream: this.#upstreamStatus(),
       routes: this.#router.routes().map(({ source, group, inbound, outbound }) => ({
@@ -133,14 +132,18 @@ export class RouterService {
   }
 
   /**
-   * A v1 or v2 report without Router Alert to a group that nobody here joined reaches only the routing socket, which does not
-   * know the interface: the sender's subnet tells it.
+   * A v1 or v2 report, or a group-specific query, without Router Alert to a group that nobody here joined reaches only the
+   * routing socket, which does not know the interface: the sender's subnet tells it.
    */
   #straggler(packet: Uint8Array): void {
     if (packet.length < headerLength(packet) || hasRouterAlert(packet)) return;
+    // What goes to us or to 224.0.0.0/24 the interfaces' own sockets hear, and they know where it came in.
+    const destination = destinationAddress(packet);
+    if (!isMulticast(destination) || isLinkLocalMulticast(destination)) return;
     const source = sourceAddress(packet);
-    const name = this.#downstreams.find((one) => reaches(this.#interfaces.link(one), source));
-    if (name !== undefined) this.#runner.feed({ kind: "packet", name, bytes: packet.slice() });
+    const name = this.#names.find((one) => reaches(this.#interfaces.link(one), source));
+    if (name === undefined) this.#drops.count("router.off-subnet");
+    else this.#runner.feed({ kind: "packet", name, bytes: packet.slice() });
   }
 
   #apply(effect: RouterEffect): void {
@@ -241,8 +244,6 @@ export class RouterService {
   }
 }
 
-const isBridge = (link: Link | undefined): boolean => link !== undefined && link.ports.length > 0;
-
 const reaches = (link: Link | undefined, address: Ipv4): boolean =>
   link?.addresses.some(
     (own) => own.prefixLength > 0 && own.address >>> (32 - own.prefixLength) === address >>> (32 - own.prefixLength),
@@ -255,7 +256,7 @@ const filterText = ({ filter }: RouterEffect & { kind: "membership" }) => ({
   sources: filter.sources.map(formatIpv4),
 });
 
-function routerOptions(config: RouterConfig, tapped: ReadonlySet<string>): RouterOptions {
+function routerOptions(config: RouterConfig): RouterOptions {
   return {
     downstreams: config.downstreams.map((one) => ({
       name: one.interface,
@@ -268,7 +269,6 @@ function routerOptions(config: RouterConfig, tapped: ReadonlySet<string>): Route
         maxGroups: one.maxGroups,
         maxSourcesPerGroup: one.maxSources,
         requireRouterAlert: one.requireRouterAlert,
-        evidence: tapped.has(one.interface) ? "frames" : "packets",
       },
     })),
     ...(config.upstream === undefined

@@ -1,0 +1,212 @@
+// What the routing socket hears without an interface, and interfaces that change what they are while the router runs.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as v from "valibot";
+import { readUint16, writeUint16 } from "../../core/base/bytes.ts";
+import { internetChecksum } from "../../core/base/checksum.ts";
+import { address } from "../../core/base/ipv4.ts";
+import { seconds } from "../../core/base/time.ts";
+import { HEADER_LENGTH } from "../../core/igmp/ip-header.ts";
+import { OLDER_LENGTH, writeOlder } from "../../core/igmp/older.ts";
+import { checkPacket } from "../../core/igmp/packet.ts";
+import { queryLength, writeQuery } from "../../core/igmp/query.ts";
+import { reportLength, writeReport } from "../../core/igmp/report.ts";
+import { HalError } from "../../core/ports/errors.ts";
+import type { ForwardingListener } from "../../core/ports/forwarding.ts";
+import type { TapListener } from "../../core/ports/frame-tap.ts";
+import type { IgmpListener } from "../../core/ports/igmp-socket.ts";
+import type { Link } from "../../core/ports/links.ts";
+import { SimulatedClock } from "../../hal/clock/simulated.ts";
+import { SeededEntropy } from "../../hal/entropy/seeded.ts";
+import { createLogger } from "../shared/log.ts";
+import { BridgeQueriers } from "./bridge-querier.ts";
+import { routerConfig } from "./config.ts";
+import { RouterService } from "./service.ts";
+
+const GROUP = address("239.255.77.1");
+const config = v.parse(routerConfig, {
+  id: "one",
+  upstream: { interface: "wan" },
+  downstreams: [{ interface: "br-lan", queryInterval: 20, queryResponseInterval: 5 }],
+});
+
+interface Status {
+  readonly interfaces: readonly {
+    readonly hosts: readonly { host: string; port?: string }[];
+    readonly groups: readonly { group: string }[];
+    readonly taps: Readonly<Record<string, string>>;
+  }[];
+  readonly drops: Readonly<Record<string, number>>;
+}
+
+const link = (name: string, text: string, ports: readonly string[] = [], index = 1): Link => ({
+  name,
+  index,
+  up: true,
+  addresses: [{ address: address(text), prefixLength: 24 }],
+  ports,
+});
+
+/** The service on drivers of which the test holds both ends. */
+function bench() {
+  const clock = new SimulatedClock();
+  const links = new Map([["wan", link("wan", "10.1.0.1")]]);
+  const sent: string[] = [];
+  const sockets = new Map<string, IgmpListener>();
+  const taps = new Map<string, TapListener>();
+  let changed: (name: string, link: Link | undefined) => void = () => {};
+  let routing: ForwardingListener | undefined;
+  const service = new RouterService(config, {
+    clock,
+    entropy: new SeededEntropy(1),
+    links: {
+      get: (name) => links.get(name),
+      watch(_, call) {
+        changed = call;
+        return () => {};
+      },
+      neighbour: () => undefined,
+    },
+    igmp: {
+      open(interfaceName, listener) {
+        sockets.set(interfaceName, listener);
+        const send = (packet: Uint8Array) => void sent.push(`${interfaceName} ${kindOf(packet)}`);
+        return { interfaceName, send, close: () => void sockets.delete(interfaceName) };
+      },
+    },
+    forwarding: {
+      open(listener) {
+        routing = listener;
+        const nothing = () => {};
+        return {
+          addInterface: nothing,
+          removeInterface: nothing,
+          set: nothing,
+          remove: nothing,
+          use: () => [],
+          close: nothing,
+        };
+      },
+    },
+    taps: {
+      open(interfaceName, listener) {
+        taps.set(interfaceName, listener);
+        return { interfaceName, close: () => void taps.delete(interfaceName) };
+      },
+    },
+    evidence: undefined,
+    bridgeQueriers: new BridgeQueriers("/nonexistent"),
+    log: createLogger({ level: "silent", format: "json", toStderr: true }, "router", "one"),
+    fatal: (error) => assert.fail(error.message),
+  });
+  const appear = (one: Link): void => {
+    links.set(one.name, one);
+    changed(one.name, one);
+  };
+  return {
+    clock,
+    sent,
+    taps,
+    appear,
+    hears: (name: string, packet: Uint8Array) => sockets.get(name)?.packet(packet),
+    routingHears: (packet: Uint8Array) => routing?.igmp(packet),
+    status: () => service.status() as unknown as Status,
+  };
+}
+
+function kindOf(bytes: Uint8Array): string {
+  const packet = checkPacket(bytes);
+  return typeof packet === "string" ? packet : packet.kind;
+}
+
+/** The same packet with a header of 20 octets: no Router Alert. */
+function withoutAlert(packet: Uint8Array): Uint8Array {
+  const plain = new Uint8Array(packet.length - 4);
+  plain.set(packet.subarray(0, 20));
+  plain.set(packet.subarray(HEADER_LENGTH), 20);
+  plain[0] = 0x45;
+  writeUint16(plain, 2, readUint16(plain, 2) - 4);
+  writeUint16(plain, 10, 0);
+  writeUint16(plain, 10, internetChecksum(plain, 0, 20));
+  return plain;
+}
+
+function join(from: string): Uint8Array {
+  const records = [{ type: "to-ex", group: GROUP, sources: [] }] as const;
+  return writeReport(new Uint8Array(reportLength(records)), address(from), records);
+}
+
+/** An Ethernet frame to the IGMPv3 routers. */
+const frameOf = (packet: Uint8Array): Uint8Array =>
+  Uint8Array.from([1, 0, 0x5e, 0, 0, 22, 2, 0, 0, 0, 0, 9, 8, 0, ...packet]);
+
+test("the upstream's question about a group without Router Alert is answered, though only the routing socket hears it", () => {
+  const { appear, hears, routingHears, clock, sent } = bench();
+  appear(link("br-lan", "10.2.0.1"));
+  hears("br-lan", join("10.2.0.11"));
+  clock.run(seconds(5));
+  sent.length = 0;
+  const query = {
+    version: 2,
+    group: GROUP,
+    sources: [],
+    suppress: false,
+    maxResponse: seconds(1),
+    robustness: 0,
+    queryInterval: seconds(0),
+  } as const;
+  routingHears(withoutAlert(writeQuery(new Uint8Array(queryLength(query)), address("10.1.0.254"), query)));
+  clock.run(seconds(1));
+  assert.deepEqual(sent, ["wan v3Report"]);
+});
+
+test("a report without Router Alert counts where its sender's subnet is; from nowhere, or to our own address, it does not", () => {
+  const { appear, routingHears, status } = bench();
+  appear(link("br-lan", "10.2.0.1"));
+  const older = (from: string): Uint8Array =>
+    withoutAlert(writeOlder(new Uint8Array(OLDER_LENGTH), address(from), "v2Report", GROUP));
+  const unicast = withoutAlert(writeOlder(new Uint8Array(OLDER_LENGTH), address("10.2.0.66"), "v2Report", GROUP));
+  unicast.set([10, 1, 0, 1], 16);
+  writeUint16(unicast, 10, 0);
+  writeUint16(unicast, 10, internetChecksum(unicast, 0, 20));
+  routingHears(unicast);
+  assert.deepEqual(status().interfaces[0]?.groups, [], "from the upstream side, with a forged sender");
+  routingHears(older("172.16.0.9"));
+  assert.equal(status().drops["router.off-subnet"], 1);
+  routingHears(older("10.2.0.11"));
+  assert.deepEqual(
+    status().interfaces[0]?.hosts.map(({ host }) => host),
+    ["10.2.0.11"],
+  );
+});
+
+test("a bridge that gets its first port after the start is tapped from then on, and its hosts are known by port", () => {
+  const { appear, hears, taps, status } = bench();
+  appear(link("br-lan", "10.2.0.1"));
+  assert.deepEqual([...taps.keys()], []);
+  appear(link("br-lan", "10.2.0.1", ["lan1"]));
+  assert.deepEqual(status().interfaces[0]?.taps, { lan1: "starting" });
+  taps.get("lan1")?.resumed();
+  hears("br-lan", join("10.2.0.11"));
+  taps.get("lan1")?.frame(frameOf(join("10.2.0.11")));
+  assert.deepEqual(
+    status().interfaces[0]?.hosts.map(({ host, port }) => [host, port]),
+    [["10.2.0.11", "lan1"]],
+  );
+  appear(link("br-lan", "10.2.0.1", ["lan1", "lan2"]));
+  taps.get("lan1")?.interrupted(new HalError("tap.ended", "the tap on lan1 ended (by a signal)"));
+  assert.deepEqual(status().interfaces[0]?.taps, { lan1: "tap.ended", lan2: "starting" });
+  assert.equal(status().interfaces[0]?.hosts.length, 1, "another port disturbs nobody");
+});
+
+test("an interface that comes back with another index is opened again", () => {
+  const { appear, hears, sent, status } = bench();
+  appear(link("br-lan", "10.2.0.1", [], 4));
+  hears("br-lan", join("10.2.0.11"));
+  sent.length = 0;
+  appear(link("br-lan", "10.2.0.1", [], 9));
+  assert.ok(sent.includes("br-lan v3Query"));
+  assert.deepEqual(status().interfaces[0]?.groups, []);
+  hears("br-lan", join("10.2.0.11"));
+  assert.equal(status().interfaces[0]?.groups.length, 1);
+});
