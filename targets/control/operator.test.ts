@@ -56,6 +56,23 @@ test("without a running server the commands work on the store itself", async () 
   assert.equal(table, "ID   TITLE\none  The first\n");
 });
 
+test("what an edit did is said in a sentence", async () => {
+  const { server } = await control();
+  const key = "ab".repeat(32);
+  const said = (...words: string[]): string => server.run(...words).out;
+  assert.equal(said("channel", "add", "one"), "channel one is registered\n");
+  assert.equal(said("package", "add", "base", "one"), "package base has one\n");
+  assert.equal(said("subscriber", "add", "payer"), "subscriber payer is registered\n");
+  assert.equal(said("subscription", "add", "payer", "base"), "subscriber payer holds package base\n");
+  assert.match(
+    said("device", "add", "box", "--subscriber", "payer", "--public-key", key),
+    /^set-top box is registered\nits broker password, shown only now: [0-9a-f]{32}\n$/,
+  );
+  assert.equal(said("rekey", "one"), "the key of one is being changed\n");
+  assert.equal(said("device", "revoke", "box"), "set-top box is revoked; it held no key\n");
+  assert.equal(said("device", "remove", "box"), "set-top box is forgotten\n");
+});
+
 test("a broker password that the server made is shown once and stored as a hash only", async () => {
   const { server, at } = await control();
   server.json("subscriber", "add", "payer");

@@ -5,6 +5,7 @@ import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { GroupCommit } from "../../hal/store/group-commit.ts";
 import { openStore } from "../reception/office.ts";
 import { CommandRefused } from "../shared/admin.ts";
+import { EXIT } from "../shared/exit.ts";
 import { keygen, mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
 import { type KeyServerConfig, keyServerConfig } from "./config.ts";
@@ -87,10 +88,16 @@ const target: Target<KeyServerConfig> = {
       .command("rekey")
       .argument("<channel>")
       .description("change the key of a channel now")
-      .action(async (channel: string) => {
+      .option("--json", "as JSON")
+      .action(async (channel: string, { json }: { readonly json?: boolean }) => {
         const done = await frame.command("rekey", { channel });
-        process.stdout.write(`${JSON.stringify(done?.answer ?? { error: "the key server is not running" })}\n`);
-        if (done === undefined) process.exitCode = 69;
+        if (done === undefined) {
+          process.stderr.write("the key server is not running\n");
+          process.exitCode = EXIT.unavailable;
+          return;
+        }
+        const sentence = `the key of ${channel} is being changed`;
+        process.stdout.write(`${json === true ? JSON.stringify(done.answer) : sentence}\n`);
       });
   },
 };

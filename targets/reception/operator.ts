@@ -67,19 +67,45 @@ function show(rows: unknown, { json }: Options): void {
   else print(formatTable(rows as readonly Listed[]));
 }
 
+/** What an edit did: a sentence for a person, or the answer as JSON. */
+function tell(answer: unknown, { json }: Options, sentence: string): void {
+  if (json === true) printJson(answer);
+  else print(sentence);
+}
+
+const asJson = (command: Command): Command => command.option("--json", "as JSON");
+
+interface ById {
+  readonly word: string;
+  readonly name: OperatorCommand;
+  readonly about: string;
+  done(id: string, answer: unknown): string;
+}
+
 /** A command with one id. */
-function addById(parent: Command, powers: OperatorPowers, word: string, name: OperatorCommand, about: string): void {
-  parent
-    .command(word)
-    .argument("<id>")
-    .description(about)
-    .action(async (id: string) => printJson(await call(powers, name, { id })));
+function addById(parent: Command, powers: OperatorPowers, { word, name, about, done }: ById): void {
+  asJson(parent.command(word).argument("<id>").description(about)).action(async (id: string, options: Options) => {
+    const answer = await call(powers, name, { id });
+    tell(answer, options, done(id, answer));
+  });
+}
+
+/** A registration; the password is there only when the server made it. */
+function registered(answer: unknown, options: Options, what: string): void {
+  const { password } = answer as { readonly password?: string };
+  const shown = password === undefined ? "" : `\nits broker password, shown only now: ${password}`;
+  tell(answer, options, `${what} is registered${shown}`);
+}
+
+function revokedSentence(id: string, answer: unknown): string {
+  const { rekeyed } = answer as { readonly rekeyed: readonly string[] };
+  const keys = rekeyed.length === 0 ? "it held no key" : `the keys of ${rekeyed.join(", ")} are being changed`;
+  return `set-top ${id} is revoked; ${keys}`;
 }
 
 function addDevices(program: Command, powers: OperatorPowers): void {
   const device = program.command("device").description("set-tops");
-  device
-    .command("add")
+  asJson(device.command("add"))
     .argument("<id>")
     .description("register a set-top; prints its broker password once, unless it has an identity file")
     .requiredOption("--subscriber <id>", "who pays for it")
@@ -93,8 +119,18 @@ function addDevices(program: Command, powers: OperatorPowers): void {
       await register(powers, "device.add", "settop", input, options);
     });
   addList(device, powers, "list", "device.list", "all set-tops");
-  addById(device, powers, "revoke", "device.revoke", "take its right away: closes its receptions and changes the keys");
-  addById(device, powers, "remove", "device.remove", "forget a revoked set-top; its usage records stay");
+  addById(device, powers, {
+    word: "revoke",
+    name: "device.revoke",
+    about: "take its right away: closes its receptions and changes the keys",
+    done: revokedSentence,
+  });
+  addById(device, powers, {
+    word: "remove",
+    name: "device.remove",
+    about: "forget a revoked set-top; its usage records stay",
+    done: (id) => `set-top ${id} is forgotten`,
+  });
 }
 
 /** Keys from one of three places; an identity file is written only when the server has taken the registration. */
@@ -107,8 +143,10 @@ async function register(
 ): Promise<void> {
   const given = [options.publicKey, options.identity, options.identityOut].filter((o) => o !== undefined);
   if (given.length !== 1) refuse("exactly one of --public-key, --identity, --identity-out is needed");
+  const what = `${role === "settop" ? "set-top" : role} ${input.id}`;
   if (typeof options.publicKey === "string") {
-    printJson(await call(powers, name, { ...input, publicKey: options.publicKey }));
+    const answer = await call(powers, name, { ...input, publicKey: options.publicKey });
+    registered(answer, options, what);
     return;
   }
   const identity =
@@ -119,73 +157,101 @@ async function register(
     refuse(`${String(options.identity)} belongs to the ${identity.role} ${identity.id}`);
   if (typeof options.identityOut === "string") createIdentity(options.identityOut, identity);
   const keys = { publicKey: toHex(identity.x25519.publicKey), password: identity.password };
-  printJson(await call(powers, name, { ...input, ...keys }));
+  registered(await call(powers, name, { ...input, ...keys }), options, what);
 }
 
 function addSubscribers(program: Command, powers: OperatorPowers): void {
   const subscriber = program.command("subscriber").description("who may receive and who pays");
-  subscriber
-    .command("add")
+  asJson(subscriber.command("add"))
     .argument("<id>")
     .option("--name <name>")
     .option("--concurrent <number>", "receptions that all its devices may have at once", wholeNumber)
     .description("register a subscriber")
-    .action(async (id: string, { name, concurrent }: Options) => {
+    .action(async (id: string, options: Options) => {
+      const { name, concurrent } = options;
       const limit = concurrent === undefined ? {} : { concurrentLimit: concurrent };
-      printJson(await call(powers, "subscriber.add", { id, ...(name === undefined ? {} : { name }), ...limit }));
+      const input = { id, ...(name === undefined ? {} : { name }), ...limit };
+      registered(await call(powers, "subscriber.add", input), options, `subscriber ${id}`);
     });
   addList(subscriber, powers, "list", "subscriber.list", "all subscribers and their packages");
-  addById(subscriber, powers, "suspend", "subscriber.suspend", "refuse its devices from their next request on");
-  addById(subscriber, powers, "resume", "subscriber.resume", "serve its devices again");
+  addById(subscriber, powers, {
+    word: "suspend",
+    name: "subscriber.suspend",
+    about: "refuse its devices from their next request on",
+    done: (id) => `subscriber ${id} is suspended: its devices get no further key`,
+  });
+  addById(subscriber, powers, {
+    word: "resume",
+    name: "subscriber.resume",
+    about: "serve its devices again",
+    done: (id) => `subscriber ${id} is served again`,
+  });
   const subscription = program.command("subscription").description("which subscriber holds which package");
-  subscription
-    .command("add")
+  asJson(subscription.command("add"))
     .argument("<subscriber>")
     .argument("<package>")
     .option("--from <time>", "ISO 8601; default: now", timeOf)
     .option("--until <time>", "ISO 8601; default: for good", timeOf)
     .description("give a package")
-    .action(async (who: string, what: string, { from, until }: Options) => {
+    .action(async (who: string, what: string, options: Options) => {
+      const { from, until } = options;
       const span = { ...(from === undefined ? {} : { from }), ...(until === undefined ? {} : { until }) };
-      printJson(await call(powers, "subscription.add", { subscriber: who, package: what, ...span }));
+      const answer = await call(powers, "subscription.add", { subscriber: who, package: what, ...span });
+      tell(answer, options, `subscriber ${who} holds package ${what}`);
     });
-  subscription
-    .command("remove")
+  asJson(subscription.command("remove"))
     .argument("<subscriber>")
     .argument("<package>")
     .description("take a package away: no new key from the next request on")
-    .action(async (who: string, what: string) =>
-      printJson(await call(powers, "subscription.remove", { subscriber: who, package: what })),
-    );
+    .action(async (who: string, what: string, options: Options) => {
+      const answer = await call(powers, "subscription.remove", { subscriber: who, package: what });
+      tell(answer, options, `subscriber ${who} no longer holds package ${what}`);
+    });
 }
 
 function addOffers(program: Command, powers: OperatorPowers): void {
   const channel = program.command("channel").description("what can be received");
-  channel
-    .command("add")
+  asJson(channel.command("add"))
     .argument("<id>")
     .option("--title <title>")
     .description("register a channel")
-    .action(async (id: string, { title }: Options) =>
-      printJson(await call(powers, "channel.add", { id, ...(title === undefined ? {} : { title }) })),
-    );
+    .action(async (id: string, options: Options) => {
+      const { title } = options;
+      const answer = await call(powers, "channel.add", { id, ...(title === undefined ? {} : { title }) });
+      registered(answer, options, `channel ${id}`);
+    });
   addList(channel, powers, "list", "channel.list", "all channels");
-  addById(channel, powers, "remove", "channel.remove", "forget a channel that no package has");
+  addById(channel, powers, {
+    word: "remove",
+    name: "channel.remove",
+    about: "forget a channel that no package has",
+    done: (id) => `channel ${id} is forgotten`,
+  });
   const packages = program.command("package").description("sets of channels");
-  packages
-    .command("add")
+  asJson(packages.command("add"))
     .argument("<id>")
     .argument("[channels...]")
     .description("make a package, or add channels to it")
-    .action(async (id: string, channels: string[]) => printJson(await call(powers, "package.add", { id, channels })));
+    .action(async (id: string, channels: string[], options: Options) => {
+      const answer = await call(powers, "package.add", { id, channels });
+      tell(
+        answer,
+        options,
+        channels.length === 0 ? `there is a package ${id}` : `package ${id} has ${channels.join(", ")}`,
+      );
+    });
   addList(packages, powers, "list", "package.list", "all packages");
-  addById(packages, powers, "remove", "package.remove", "forget a package that nobody holds");
+  addById(packages, powers, {
+    word: "remove",
+    name: "package.remove",
+    about: "forget a package that nobody holds",
+    done: (id) => `package ${id} is forgotten`,
+  });
 }
 
 function addServices(program: Command, powers: OperatorPowers): void {
   const service = program.command("service").description("headends, routers and servers that may use the broker");
-  service
-    .command("add")
+  asJson(service.command("add"))
     .argument("<id>")
     .description("register a service; prints its broker password once, unless it has an identity file")
     .requiredOption("--role <role>", "headend, router, keyserver or reception")
@@ -199,7 +265,12 @@ function addServices(program: Command, powers: OperatorPowers): void {
       await register(powers, "service.add", role as Role, { id, ...only, ...{ role } }, options);
     });
   addList(service, powers, "list", "service.list", "all services");
-  addById(service, powers, "revoke", "service.revoke", "refuse it from now on");
+  addById(service, powers, {
+    word: "revoke",
+    name: "service.revoke",
+    about: "refuse it from now on",
+    done: (id) => `service ${id} is revoked`,
+  });
 }
 
 function addRecords(program: Command, powers: OperatorPowers): void {
@@ -218,11 +289,10 @@ function addRecords(program: Command, powers: OperatorPowers): void {
   addList(program, powers, "denials", "denials", "the newest refusals and their reasons");
   addList(program, powers, "memberships", "memberships", "what the routers saw, held against the receptions");
   addList(program, powers, "epochs", "epochs", "keys that are kept, without the keys");
-  program
-    .command("rekey")
-    .argument("<channel>")
-    .description("change the key of a channel now")
-    .action(async (channel: string) => printJson(await call(powers, "rekey", { channel })));
+  asJson(program.command("rekey").argument("<channel>").description("change the key of a channel now")).action(
+    async (channel: string, options: Options) =>
+      tell(await call(powers, "rekey", { channel }), options, `the key of ${channel} is being changed`),
+  );
 }
 
 /** Milliseconds since 1970; the command's own check names what is no number. */
