@@ -42,6 +42,7 @@ procd_set_param() { record set "$@"; }
 procd_append_param() { record append "$@"; }
 procd_open_data() { :; }
 procd_close_data() { :; }
+procd_set_config_changed() { record config-changed "$@"; }
 procd_add_reload_trigger() { record reload-trigger "$@"; }
 procd_add_interface_trigger() { record interface-trigger "$@"; }
 json_add_array() { :; }
@@ -50,4 +51,18 @@ json_add_object() { :; }
 json_close_object() { record firewall "$RULE"; RULE=""; }
 json_add_string() { RULE="$RULE $1=$2"; }
 logger() { record log "$@"; }
-start() { start_service; }
+# As rc.common: what a service defines is called around start and stop.
+start() {
+	start_service
+	! type service_started >/dev/null 2>&1 || service_started
+}
+stop() {
+	! type stop_service >/dev/null 2>&1 || stop_service
+	! type service_stopped >/dev/null 2>&1 || service_stopped
+}
+uci() { # -q show package
+	local kind section name value
+	while read -r kind section name value; do
+		[ "$kind" != option ] || echo "$3.$section.$name='$value'"
+	done <"$UCI"
+}
