@@ -28,8 +28,8 @@ export type SettopEvent =
   | { readonly kind: "channels"; readonly channels: readonly Channel[] }
   /** 76, 86 or 95, opened and checked by the link. */
   | { readonly kind: "answer"; readonly message: Message }
-  /** 91, its signature verified by the link; it may be one that the broker has kept for long. */
-  | { readonly kind: "notice"; readonly notice: Notice }
+  /** 91, its signature verified by the link; `retained` when the broker has kept it, perhaps for long. */
+  | { readonly kind: "notice"; readonly notice: Notice; readonly retained?: boolean }
   /** The broker is there and every subscription acknowledged, or it is gone. */
   | { readonly kind: "link"; readonly up: boolean }
   | { readonly kind: "joined"; readonly channel: string }

@@ -242,9 +242,21 @@ test("a retained notice that is older than its switch is asked about at once", (
   const rig = new Rig().watching(7);
   const old = notice(rig.now, "one", 8, 2000, 2000);
   rig.run(30_000);
-  rig.feed({ kind: "notice", notice: old });
+  rig.feed({ kind: "notice", notice: old, retained: true });
   rig.run(1);
   assert.equal(rig.lastRequest().reason, "rekey");
+});
+
+test("a fresh notice keeps its window although this device and the key server disagree on the hour", () => {
+  const at = (device: string): number => {
+    const rig = new Rig({ device }).watching(7);
+    const fresh = notice(rig.now, "one", 8, 10_000, 8000);
+    rig.feed({ kind: "notice", notice: { ...fresh, issued: fresh.issued - 3_600_000 } });
+    rig.run(10_000);
+    return rig.sent[1]?.at ?? -1;
+  };
+  const late = Array.from({ length: 50 }, (_, i) => at(`box-${i}`)).filter((slot) => slot > 1000);
+  assert.ok(late.length > 30, "they do not all ask at once");
 });
 
 test("two notices and ten thousand unknown packets while a request is open stay one request", () => {

@@ -136,7 +136,7 @@ export class Settop implements Machine<SettopEvent, SettopEffect> {
       case "answer":
         return this.#answered(now, event.message);
       case "notice":
-        this.#noticed(now, event.notice);
+        this.#noticed(now, event.notice, event.retained ?? false);
         return [];
       case "link":
         this.#linked(now, event.up);
@@ -249,10 +249,13 @@ export class Settop implements Machine<SettopEvent, SettopEffect> {
     return [{ kind: "note", note: "acknowledged", channel: message.channel, text: toHex(message.reception) }];
   }
 
-  /** A notice that the broker kept has aged; a calendar that is wrong makes us ask early, never late. */
-  #noticed(now: Instant, notice: Notice): void {
+  /**
+   * A notice that the broker kept has aged; a calendar that is wrong makes us ask early, never late. A fresh one is as old as its way
+   * here: a key server whose calendar is behind must not make all devices ask at once.
+   */
+  #noticed(now: Instant, notice: Notice, retained: boolean): void {
     const viewing = this.#viewings.get(notice.channel);
-    const age = Math.max(0, this.#calendar.unix(now) - notice.issued);
+    const age = retained ? Math.max(0, this.#calendar.unix(now) - notice.issued) : 0;
     const away = milliseconds(Math.max(0, notice.switchIn - age));
     const drop =
       viewing === undefined

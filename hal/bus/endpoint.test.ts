@@ -21,6 +21,8 @@ interface Station {
   readonly peer: Peer;
   readonly received: Received[];
   readonly notices: Notice[];
+  /** Of each notice, whether the broker had kept it. */
+  readonly retained: boolean[];
   readonly dropped: string[];
   onMessage: (received: Received) => void;
 }
@@ -44,6 +46,7 @@ class World {
       peer: { role, id, publicKey: keys.publicKey },
       received: [] as Received[],
       notices: [] as Notice[],
+      retained: [] as boolean[],
       dropped: [] as string[],
       onMessage: (_: Received): void => {},
     };
@@ -54,7 +57,10 @@ class World {
         station.received.push(received);
         made.onMessage(received);
       },
-      notice: (notice) => station.notices.push(notice),
+      notice: (notice, retained) => {
+        station.notices.push(notice);
+        station.retained.push(retained);
+      },
       up: () => say("is up"),
       down: (error) => say(`is down: ${error.code}`),
       dropped: (drop) => station.dropped.push(drop),
@@ -114,6 +120,7 @@ test("a notice reaches whoever watches the channel, also the one who comes later
   world.clock.run(seconds(1));
   assert.deepEqual(box.notices, [EXAMPLE_NOTICE]);
   assert.deepEqual(late.notices, [EXAMPLE_NOTICE]);
+  assert.deepEqual([...box.retained, ...late.retained], [false, true]);
   assert.deepEqual(elsewhere.notices, []);
   assert.deepEqual(keys.endpoint.sent.snapshot(), { "91": 1 });
   assert.deepEqual(late.endpoint.received.snapshot(), { "91": 1 });

@@ -20,8 +20,8 @@ export type EndpointDrop = LinkDrop | NoticeDrop | "endpoint.notice-key" | "endp
 export interface EndpointListener {
   /** An authenticated message that fits its schema. */
   message(received: Received): void;
-  /** 91, signed by the key server. Retained ones come at once after `watch`. */
-  notice(notice: Notice): void;
+  /** 91, signed by the key server. Retained ones come at once after `watch`; the broker says which they are. */
+  notice(notice: Notice, retained: boolean): void;
   /** Connected and subscribed, for the first time or again: what waits for an answer may be asked again. */
   up(): void;
   down(error: HalError): void;
@@ -130,9 +130,10 @@ export class Endpoint {
     return true;
   }
 
-  #receive({ topic, payload }: BusMessage): void {
+  #receive({ topic, payload, retained }: BusMessage): void {
     const where = parseTopic(topic);
-    if (typeof where !== "string" && where.kind === "notice") this.#receiveNotice(where.channel, topic, payload);
+    if (typeof where !== "string" && where.kind === "notice")
+      this.#receiveNotice(where.channel, topic, payload, retained);
     else this.#receiveSealed(topic, payload);
   }
 
@@ -146,7 +147,7 @@ export class Endpoint {
     this.#listener.message(received);
   }
 
-  #receiveNotice(channel: string, topic: string, payload: Uint8Array): void {
+  #receiveNotice(channel: string, topic: string, payload: Uint8Array, retained: boolean): void {
     const key = this.#options.noticeKey;
     if (key === undefined || !("verify" in key)) {
       this.#drop("endpoint.notice-key", "", topic);
@@ -158,7 +159,7 @@ export class Endpoint {
       return;
     }
     this.received.count("91");
-    this.#listener.notice(notice);
+    this.#listener.notice(notice, retained);
   }
 
   #numberOf({ message, request }: Received): number | undefined {

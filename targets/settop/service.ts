@@ -196,7 +196,7 @@ export class SettopService {
       { link, clock, primitives, noticeKey },
       {
         message: ({ message }) => this.#runner.feed({ kind: "answer", message }),
-        notice: (notice) => this.#runner.feed({ kind: "notice", notice }),
+        notice: (notice, retained) => this.#runner.feed({ kind: "notice", notice, retained }),
         up: () => {
           log.info("broker connected");
           this.#runner.feed({ kind: "link", up: true });
