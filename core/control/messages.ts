@@ -205,7 +205,7 @@ const epochWanted = v.strictObject({
   position: v.optional(startPosition),
 });
 
-/** Key server to headend: the proposal is on disk. The notice goes out when the key server has persisted it. */
+/** Key server to headend: the proposed or taken epoch is on disk and the notice is out. Without it the headend does not switch. */
 const epochAccepted = v.strictObject({
   type: v.literal("epoch.accepted"),
   id: requestId,
@@ -231,7 +231,7 @@ const epochOffer = v.strictObject({
   switchIn: span,
 });
 
-/** Headend to key server: the offer is taken; without it the key server sends no notice. */
+/** Headend to key server: the offer is taken; without it the key server sends no notice. Repeated until accepted. */
 const epochTaken = v.strictObject({
   type: v.literal("epoch.taken"),
   id: requestId,
@@ -344,6 +344,7 @@ export const ANSWERS = {
   "epoch.proposal": ["epoch.accepted", "epoch.refused"],
   "epoch.wanted": ["epoch.offer", "epoch.refused"],
   "epoch.offer": ["epoch.taken"],
+  "epoch.taken": ["epoch.accepted"],
   "epoch.demand": ["epoch.proposal"],
   "stream.report": [],
   "membership.report": ["membership.acknowledged"],

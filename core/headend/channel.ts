@@ -3,7 +3,6 @@ import { sameBytes } from "../base/bytes.ts";
 import { Counters } from "../base/counters.ts";
 import type { Machine } from "../base/machine.ts";
 import { after, earliest, type Instant, remaining, seconds } from "../base/time.ts";
-import type { Request } from "../control/link.ts";
 import type { Message, MessageOf } from "../control/messages.ts";
 import { newRequestId, Requester } from "../control/requester.ts";
 import type { Entropy } from "../ports/entropy.ts";
@@ -74,7 +73,7 @@ export class HeadendChannel implements Machine<ChannelEvent, ChannelEffect> {
       channel: this.#options.parameters.channel,
       link: this.#linkUp,
       epoch: this.#clock.epoch,
-      next: ready?.epoch ?? (way.keys === "headend" ? way.epochs.pending : undefined),
+      next: ready?.epoch ?? way.epochs.pending,
       switchIn: ready === undefined ? undefined : remaining(now, ready.at),
       alarm: this.#clock.alarm,
       switches: this.#clock.switches,
@@ -92,14 +91,14 @@ export class HeadendChannel implements Machine<ChannelEvent, ChannelEffect> {
   }
 
   #heard(now: Instant, event: ChannelEvent & { kind: "message" }): readonly ChannelEffect[] {
-    const { from, message, request } = event;
+    const { from, message } = event;
     if (!sameBytes(from.publicKey, this.#options.keyServer.publicKey)) return this.#drop("headend.stranger");
     switch (message.type) {
       case "epoch.accepted":
       case "epoch.refused":
         return this.#answered(now, event, message);
       case "epoch.offer":
-        return this.#offered(now, event, message, request);
+        return this.#offered(now, event, message);
       case "epoch.demand":
         return this.#way.keys === "headend"
           ? this.#orDrop(this.#way.epochs.demand(now, message))
@@ -119,7 +118,7 @@ export class HeadendChannel implements Machine<ChannelEvent, ChannelEffect> {
     if (matched === "answer.unexpected") return this.#drop("headend.answer-unexpected");
     const way = this.#way;
     if (answer.type === "epoch.refused") return way.epochs.refusal(now, answer);
-    return way.keys === "headend" ? this.#orDrop(way.epochs.accepted(now, answer)) : [];
+    return way.keys === "headend" ? this.#orDrop(way.epochs.accepted(now, answer)) : way.epochs.accepted(answer);
   }
 
   /** An offer comes as the answer to "epoch.wanted", or by itself when the key server renews a key. */
@@ -127,20 +126,12 @@ export class HeadendChannel implements Machine<ChannelEvent, ChannelEffect> {
     now: Instant,
     { from }: ChannelEvent & { kind: "message" },
     offer: MessageOf<"epoch.offer">,
-    request: Request | undefined,
   ): readonly ChannelEffect[] {
     if (this.#way.keys !== "key-server") return this.#drop("headend.message-unexpected");
     const asked = typeof this.#requester.receive(now, from, offer) !== "string";
     const verdict = this.#way.epochs.offer(now, offer, asked);
     if (verdict.drop !== undefined) this.#drops.count(verdict.drop);
-    return verdict.taken ? [...verdict.effects, this.#taken(offer, request)] : verdict.effects;
-  }
-
-  #taken({ id, channel, key }: MessageOf<"epoch.offer">, request: Request | undefined): ChannelEffect {
-    const message: Message = { type: "epoch.taken", id, channel, epoch: key.epoch };
-    return request === undefined
-      ? { kind: "send", to: this.#options.keyServer, message }
-      : { kind: "answer", request, message };
+    return verdict.effects;
   }
 
   /** From the first switch on, every second; a report that is lost is made good by the next. */

@@ -4,11 +4,17 @@ import { test } from "node:test";
 import { instant, seconds } from "../base/time.ts";
 import { type Answerer, demand, offer, Rig, refuse, silent } from "./headend.fixture.test.ts";
 
-/** Answers "epoch.wanted" with this epoch. */
+/** What is taken is on disk and noticed. */
+const accepting: Answerer = (message) =>
+  message.type === "epoch.taken"
+    ? { type: "epoch.accepted", id: message.id, channel: message.channel, epoch: message.epoch }
+    : undefined;
+
+/** Answers "epoch.wanted" with this epoch, and accepts what is taken. */
 const offering =
   (epoch: number): Answerer =>
-  (message) =>
-    message.type === "epoch.wanted" ? offer(epoch, 3000, message.id) : undefined;
+  (message, at) =>
+    message.type === "epoch.wanted" ? offer(epoch, 3000, message.id) : accepting(message, at);
 
 test("at the start the key server is asked for an epoch, which is used at once and taken", () => {
   const rig = new Rig("key-server", offering(5));
@@ -21,15 +27,44 @@ test("a renewed key is taken, and used when the key server said", () => {
   rig.runUntil(instant(55_000));
   rig.hear(offer(6, 3000));
   rig.run(seconds(4));
-  assert.deepEqual(rig.lines(4), ["55000 install 6", "55000 epoch.taken 6", "58000 switch 6"]);
+  assert.deepEqual(rig.lines(4), ["55000 epoch.taken 6", "55020 install 6", "58000 switch 6"]);
+});
+
+test("without the word that the notice is out there is no switch: the old key goes on, an alarm, and taken is said again", () => {
+  const rig = new Rig("key-server", offering(5));
+  rig.runUntil(instant(55_000));
+  rig.answerer = silent;
+  rig.hear(offer(6, 3000));
+  assert.equal(rig.machine.status(rig.now).next, 6);
+  rig.runUntil(instant(70_000));
+  assert.equal(rig.machine.status(rig.now).epoch, 5);
+  assert.ok(rig.lines().includes("60020 alarm overdue raised"));
+  assert.ok(rig.of("epoch.taken").filter(({ epoch }) => epoch === 6).length > 3);
+  rig.answerer = accepting;
+  rig.run(seconds(6));
+  assert.equal(rig.machine.status(rig.now).epoch, 6, "late, but then at once");
+  assert.equal(rig.machine.status(rig.now).alarm, undefined);
+});
+
+test("an acceptance of what is not waiting changes nothing", () => {
+  const rig = new Rig("key-server", offering(5));
+  rig.run(seconds(1));
+  rig.answerer = silent;
+  const six = offer(6, 3000);
+  rig.hear(six);
+  rig.hear({ type: "epoch.accepted", id: six.id, channel: "news", epoch: 7 });
+  rig.run(seconds(10));
+  assert.equal(rig.machine.status(rig.now).epoch, 5);
 });
 
 test("an offer again means that no notice went out yet: the countdown starts anew, so the switch never precedes it", () => {
   const rig = new Rig("key-server", offering(5));
   rig.runUntil(instant(55_000));
   const again = offer(6, 3000);
+  rig.answerer = silent;
   rig.hear(again);
   rig.run(seconds(2));
+  rig.answerer = accepting;
   rig.hear(again);
   rig.run(seconds(5));
   assert.deepEqual(

@@ -1,6 +1,6 @@
 // Claim 7: the key server makes the keys. Ask for epochs at the start, take each offer, switch when it says.
 import { after, type Instant, instant, milliseconds, seconds } from "../base/time.ts";
-import type { MessageOf } from "../control/messages.ts";
+import type { EpochKey, MessageOf } from "../control/messages.ts";
 import { newRequestId, type Requester } from "../control/requester.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import { lengthsOf } from "../stream/suites.ts";
@@ -12,14 +12,18 @@ import { startOf } from "./start-position.ts";
 /** A headend that may not serve the channel asks again after this: the operator may have corrected it. */
 const NOT_AUTHORISED_WAIT = seconds(30);
 const PENDING = "wanted";
+const TAKEN = "taken";
 
-const dropped = (drop: ChannelDrop): OfferVerdict => ({ taken: false, effects: [], drop });
+const dropped = (drop: ChannelDrop): OfferVerdict => ({ effects: [], drop });
 
 export interface OfferVerdict {
-  /** To be answered with "epoch.taken". */
-  readonly taken: boolean;
   readonly effects: readonly ChannelEffect[];
   readonly drop?: ChannelDrop;
+}
+
+interface Held {
+  readonly key: EpochKey;
+  readonly at: Instant;
 }
 
 export class OfferedEpochs {
@@ -28,6 +32,8 @@ export class OfferedEpochs {
   readonly #requester: Requester;
   readonly #clock: EpochClock;
   #asked = false;
+  /** Taken, and not in preparation before the key server has said that the notice is out. */
+  #held: Held | undefined;
   #notBefore: Instant = instant(0);
   refused = 0;
 
@@ -48,6 +54,11 @@ export class OfferedEpochs {
     return this.#askAt();
   }
 
+  /** The epoch that is taken and not accepted yet. */
+  get pending(): number | undefined {
+    return this.#held?.key.epoch;
+  }
+
   /**
    * An offer again means that our "taken" did not arrive and no notice has gone out: the countdown starts anew, so that the switch
    * is never earlier than the notice says. `asked`: it answers our own question.
@@ -60,15 +71,26 @@ export class OfferedEpochs {
     const current = this.#clock.epoch;
     // A key from before a restart would meet the same SSRC and, when the calendar was set back, the same indices.
     if (current === undefined && !asked) return dropped("headend.offer-unasked");
-    if (epoch < (this.#clock.ready?.epoch ?? 0)) return dropped("headend.offer-stale");
+    const ready = this.#clock.ready?.epoch ?? 0;
+    if (epoch < Math.max(ready, this.pending ?? 0)) return dropped("headend.offer-stale");
     this.#requester.cancel(PENDING);
     this.#asked = false;
     // An answer all the same: the key server learns which epoch is in use.
-    if (current !== undefined && epoch < current)
-      return { taken: false, effects: this.#ask(now), drop: "headend.offer-stale" };
-    if (epoch === current) return { taken: true, effects: [] };
-    const wait = milliseconds(current === undefined ? 0 : offer.switchIn);
-    return { taken: true, effects: this.#clock.prepare(offer.key, after(now, wait)) };
+    if (current !== undefined && epoch < current) return { effects: this.#ask(now), drop: "headend.offer-stale" };
+    const taken = this.#take(now, offer);
+    if (epoch === current || epoch === ready) return { effects: taken };
+    // Before its first epoch nobody watches: there is nothing to lose by a switch without notice.
+    if (current === undefined) return { effects: [...this.#clock.prepare(offer.key, now), ...taken] };
+    this.#held = { key: offer.key, at: after(now, milliseconds(offer.switchIn)) };
+    return { effects: taken };
+  }
+
+  /** The notice is out: the switch comes when the offer said. */
+  accepted({ epoch }: MessageOf<"epoch.accepted">): readonly ChannelEffect[] {
+    if (this.#held?.key.epoch !== epoch) return [];
+    const { key, at } = this.#held;
+    this.#held = undefined;
+    return this.#clock.prepare(key, at);
   }
 
   refusal(now: Instant, { reason }: MessageOf<"epoch.refused">): readonly ChannelEffect[] {
@@ -79,10 +101,16 @@ export class OfferedEpochs {
   }
 
   #askAt(): Instant | undefined {
-    if (this.#asked || this.#clock.ready !== undefined) return undefined;
+    if (this.#asked || this.#held !== undefined || this.#clock.ready !== undefined) return undefined;
     const end = this.#clock.plannedEnd;
     const planned = end === undefined ? 0 : after(end, this.#options.lead);
     return instant(Math.max(planned, this.#notBefore));
+  }
+
+  #take(now: Instant, { id, channel, key }: MessageOf<"epoch.offer">): readonly ChannelEffect[] {
+    this.#requester.cancel(TAKEN);
+    const message = { type: "epoch.taken", id, channel, epoch: key.epoch } as const;
+    return onlySends(this.#requester.ask(now, { to: this.#options.keyServer, message, key: TAKEN }));
   }
 
   #ask(now: Instant): readonly ChannelEffect[] {

@@ -162,18 +162,24 @@ export class ChannelKeys {
     return this.#kept.epochs.find(({ state }) => state === "offered");
   }
 
-  /** The headend has the key and will switch: now everybody is told. */
-  taken(now: Instant, { epoch }: Pick<MessageOf<"epoch.taken">, "epoch">): ChannelResult {
+  /** The headend has the key: everybody is told, and so is the headend, which does not switch before (no notice, no switch). */
+  taken(now: Instant, from: Peer, message: MessageOf<"epoch.taken">, request: Request | undefined): ChannelResult {
+    const { id, channel, epoch } = message;
+    const accepted: Message = { type: "epoch.accepted", id, channel, epoch };
+    return this.#announce(now, epoch, () => [this.#reply(from, request, accepted)]);
+  }
+
+  #announce(now: Instant, epoch: number, done: () => readonly ChannelEffect[]): ChannelResult {
     const offered = this.#kept?.epochs.find((row) => row.epoch === epoch);
     if (this.#kept === undefined || offered === undefined) return "keys.epoch-unknown";
-    if (offered.state === "announced") return [];
+    if (offered.state === "announced") return done();
     if (this.#commit !== undefined) return "keys.committing";
     const { sent, switchIn } = this.#offer ?? { sent: now, switchIn: milliseconds(0) };
     const switchAt = after(sent, switchIn);
     const row: EpochRow = { ...offered, state: "announced", switchAt: this.#unix(switchAt) };
     return this.#change(withEpoch(this.#kept, row, this.#inUse(now)), (later) => {
       this.#offer = undefined;
-      return [this.#notice(later, switchAt)];
+      return [this.#notice(later, switchAt), ...done()];
     });
   }
 
@@ -182,7 +188,7 @@ export class ChannelKeys {
     const inUse = this.#kept.epochs.find(({ epoch }) => epoch === current);
     if (ssrc !== this.#kept.row.ssrc || inUse === undefined) return "keys.epoch-unknown";
     // It could not use what it has not taken: the word that it has was lost.
-    if (inUse.state === "offered") return this.taken(now, { epoch: current });
+    if (inUse.state === "offered") return this.#announce(now, current, () => []);
     this.#report = { current };
     this.#place = { at: now, roc, seq };
     if (this.#eraseAt === undefined && this.#kept.epochs.some(({ epoch }) => epoch < current))

@@ -311,9 +311,13 @@ test("claim 7: a wanted epoch is made and offered; the notice follows when it is
   const repeated = only(bench.pass(2_000));
   assert.ok(repeated.type === "epoch.offer");
   assert.deepEqual(repeated, { ...offer, switchIn: 0 }, "repeated until taken, as the answer that it is");
-  assert.deepEqual(types(bench.answer(HEADEND, { type: "epoch.taken", id: bytes(41), channel: "one", epoch: 1 })), [
-    "notice",
-  ]);
+  const taken: Message = { type: "epoch.taken", id: bytes(41), channel: "one", epoch: 1 };
+  assert.deepEqual(
+    types(bench.hear(HEADEND, taken)),
+    ["notice", "epoch.accepted"],
+    "first everybody, then the headend",
+  );
+  assert.deepEqual(types(bench.hear(HEADEND, taken)), ["epoch.accepted"], "repeated: told again, noticed once");
   assert.deepEqual(bench.pass(7_900), []);
   const next = only(bench.pass(200));
   assert.ok(next.type === "epoch.offer" && next.key.epoch === 2 && next.switchIn === 2_000);

@@ -304,7 +304,7 @@ export class KeyServer implements Machine<KeyServerEvent, KeyServerEffect> {
         if (keys === undefined) return this.#drop("keys.channel-unknown");
         return this.#applied(
           keys,
-          message.type === "epoch.taken" ? keys.taken(now, message) : keys.report(now, message),
+          message.type === "epoch.taken" ? keys.taken(now, from, message, request) : keys.report(now, message),
         );
       }
       default:

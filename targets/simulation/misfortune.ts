@@ -12,6 +12,8 @@ interface Mending {
   readonly mend: () => void | Promise<void>;
 }
 
+type Step = () => Broken;
+
 /** What a step did: the thing that is out of order until `mend`, or nothing to mend. */
 type Broken = { readonly what: string; readonly mend: () => void | Promise<void> } | undefined;
 
@@ -29,7 +31,7 @@ export class Misfortune {
   readonly #witness: Witness;
   readonly #entropy: SeededEntropy;
   readonly #mendings: Mending[] = [];
-  readonly #steps: readonly (() => Broken | Promise<Broken>)[] = [
+  readonly #viewers: readonly Step[] = [
     () => this.#tune(),
     () => this.#tune(),
     () => this.#zap(),
@@ -37,19 +39,23 @@ export class Misfortune {
     () => this.#settopDies(),
     () => this.#settopLosesPower(),
     () => this.#settopStops(),
+    () => this.#revoke(),
+  ];
+  readonly #data: readonly Step[] = [
     () => this.#routerDies(),
     () => this.#routerStops(),
     () => this.#headendDies(),
     () => this.#headendStops(),
+    () => this.#lanIsBad(),
+    () => this.#linkIsDown(),
+  ];
+  readonly #control: readonly Step[] = [
     () => this.#controlDies(),
     () => this.#commitFails(),
     () => this.#brokerStops(),
     () => this.#clientIsCut(),
     () => this.#busIsBad(),
-    () => this.#lanIsBad(),
-    () => this.#linkIsDown(),
     () => this.#rekey(),
-    () => this.#revoke(),
   ];
   #revocations = 0;
 
@@ -59,12 +65,14 @@ export class Misfortune {
     this.#entropy = new SeededEntropy(seed ^ 0x6d69_7366);
   }
 
-  async happen(span: Duration): Promise<void> {
+  /** `where`: everywhere, or in the control plane only. */
+  async happen(span: Duration, where: "everywhere" | "control"): Promise<void> {
+    const steps = where === "control" ? this.#control : [...this.#viewers, ...this.#data, ...this.#control];
     const end = after(this.#world.now, span);
     while (this.#world.now < end) {
-      await this.#world.run(this.#between(500, 3000));
+      await this.#world.run(this.#between(200, 3000));
       await this.#mend(this.#world.now);
-      const broken = await this.#pick(this.#steps)();
+      const broken = this.#pick(steps)();
       if (broken === undefined || this.#isBroken(broken.what)) continue;
       this.#mendings.push({ ...broken, at: after(this.#world.now, this.#between(1000, 9000)) });
     }

@@ -1,6 +1,7 @@
 // One run of misfortune by a seed, held to the rules; its log is the result.
 import assert from "node:assert/strict";
 import { type Duration, type Instant, seconds } from "../../core/base/time.ts";
+import type { SettopBox } from "./boxes.ts";
 import { CHANNEL_NAMES } from "./configuration.ts";
 import { SETTOP_NAMES } from "./figure-two.ts";
 import { Misfortune } from "./misfortune.ts";
@@ -52,7 +53,7 @@ export async function run(seed: number, span: Duration = SPAN): Promise<string> 
   const misfortune = new Misfortune(world, witness, seed);
   for (const settop of SETTOP_NAMES) world.tune(settop, "one");
   try {
-    await misfortune.happen(span);
+    await misfortune.happen(span, "everywhere");
     await misfortune.end();
     for (const settop of SETTOP_NAMES) if (world.settops[settop].channels().length === 0) world.tune(settop, "one");
     await world.until(() => ills(world, witness).length === 0, HEALING);
@@ -66,3 +67,35 @@ export async function run(seed: number, span: Duration = SPAN): Promise<string> 
   }
   return world.text();
 }
+
+/**
+ * Only the control plane fails, so every packet reaches every set-top: what a viewer does not see is counted under the name of its
+ * reason. Returns how many packets that were, over both channels. Rejects as `run`.
+ */
+export async function runControlOnly(seed: number, span: Duration = SPAN): Promise<number> {
+  const world = await World.start(seed);
+  const witness = new Witness(world);
+  const misfortune = new Misfortune(world, witness, seed);
+  const box = world.settops["settop-31"];
+  for (const channel of CHANNEL_NAMES) world.tune("settop-31", channel);
+  try {
+    await world.until(() => CHANNEL_NAMES.every((channel) => world.watches("settop-31", channel)));
+    const [from, before] = [world.now, withoutKey(box)];
+    await misfortune.happen(span, "control");
+    await misfortune.end();
+    await world.until(() => ills(world, witness).length === 0, HEALING);
+    assert.deepEqual(ills(world, witness), []);
+    const missing = CHANNEL_NAMES.flatMap((_, channel) => box.screen.missing(channel, from, world.now));
+    assert.equal(missing.length, withoutKey(box) - before, "missing, and counted as being without a key");
+    witness.checkEnd();
+    return missing.length;
+  } catch (error) {
+    throw wrong(seed, error);
+  }
+}
+
+const withoutKey = (box: SettopBox): number =>
+  box
+    .channels()
+    .map(({ drops }) => (drops["srtp.unknown-mki"] ?? 0) + (drops["settop.no-key"] ?? 0))
+    .reduce((a, b) => a + b, 0);
