@@ -164,3 +164,18 @@ test("when the broker is back, what waits goes out within 0.6 s and then as at f
   assert.ok(first - back <= 600);
   assert.ok(second - first >= 700 && second - first <= 1300);
 });
+
+test("twenty thousand that wait are looked at in turns, and each is still repeated in its time", () => {
+  const entropy = dice(3);
+  const requester = new Requester(entropy, { outstanding: 20_000, slowest: seconds(2) });
+  for (let n = 0; n < 20_000; n++) requester.ask(START, { to: keys, message: request(entropy) });
+  let turns = 0;
+  let repeated = 0;
+  const end = after(START, milliseconds(1_320));
+  for (let at = requester.nextDeadline(); at !== undefined && at <= end; at = requester.nextDeadline()) {
+    turns += 1;
+    repeated += requester.poll(at).length;
+  }
+  assert.ok(turns <= 35, `${turns}`);
+  assert.ok(repeated >= 20_000, `${repeated}`);
+});

@@ -50,6 +50,10 @@ const REQUEST_ID_LENGTH = 16;
 /** First repetition after 0.7 to 1.3 s. */
 const FIRST = milliseconds(700);
 const FIRST_SPREAD = milliseconds(600);
+/** From this many waiting requests on ... */
+const MANY = 256;
+/** ... they are looked at no more often than this. */
+const TURN = milliseconds(20);
 /** No repetition sooner than this, however the dice fall. */
 const SOONEST = milliseconds(200);
 
@@ -127,8 +131,17 @@ export class Requester {
         effects.push({ kind: "send", to: waiting.to, message: waiting.message });
       }
     }
-    this.#due = earliest([...this.#waiting.values()].flatMap(({ next, deadline }) => [next, deadline]));
+    this.#due = this.#nextTurn(now);
     return effects;
+  }
+
+  /** Among very many something is always due: then they are looked at in turns, not once for each. */
+  #nextTurn(now: Instant): Instant | undefined {
+    let first: number | undefined;
+    for (const { next, deadline } of this.#waiting.values())
+      first = Math.min(first ?? next, next, deadline ?? Number.POSITIVE_INFINITY);
+    if (first === undefined || this.#waiting.size < MANY) return first as Instant | undefined;
+    return Math.max(first, after(now, TURN)) as Instant;
   }
 
   nextDeadline(): Instant | undefined {

@@ -2,6 +2,7 @@
 // The public-key work is paid once per session; a recipient needs no stored state, only a cache, because every request carries `enc`.
 // A replay is seen as long as the session is in that cache; after a restart it is opened once more, which is why requests are idempotent.
 import { sameBytes, toHex } from "../base/bytes.ts";
+import { ReplayWindow } from "../base/replay-window.ts";
 import { after, type Duration, type Instant, milliseconds } from "../base/time.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import type { KeyPair, Primitives } from "../ports/primitives.ts";
@@ -20,7 +21,6 @@ import {
 import { concatenate, exportSecret, type HpkeContext, setupAuthRecipient, setupAuthSender } from "./hpke.ts";
 import type { Peer } from "./participant.ts";
 import { Recent } from "./recent.ts";
-import { ReplayWindow } from "./replay-window.ts";
 
 const ascii = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0));
 
@@ -156,8 +156,8 @@ export class Sessions {
     const nonce = nonceOf(session.requestNonce, header.sequence);
     const text = this.#openBox(session.requestKey, nonce, envelope, header.box);
     if (text === undefined) return "envelope.forged";
-    if (!session.window.isFresh(header.sequence)) return "envelope.replayed";
-    session.window.mark(header.sequence);
+    if (session.window.check(header.sequence) !== "fresh") return "envelope.replayed";
+    session.window.accept(header.sequence);
     this.#heard.set(name, session);
     const origin = { enc: session.enc, sequence: header.sequence, answerSecret: session.answerSecret };
     return { kind: "request", senderId: header.senderId, senderKey: header.senderKey.slice(), text, origin };

@@ -1,7 +1,8 @@
 // Puts packets that overtook each other back in order, within a small window, and passes on each at once when none is missing.
+
+import { WINDOW } from "../base/replay-window.ts";
 import { after, type Duration, type Instant, instant } from "../base/time.ts";
 import { HALF_TURN } from "../stream/packet-index.ts";
-import { WINDOW } from "../stream/replay-window.ts";
 
 /** packet[0, length) in order; valid during the call. */
 export type Deliver = (packet: Uint8Array, length: number) => void;

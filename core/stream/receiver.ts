@@ -3,11 +3,11 @@
 
 import { readUint32 } from "../base/bytes.ts";
 import { Counters } from "../base/counters.ts";
+import { ReplayWindow } from "../base/replay-window.ts";
 import type { Ciphers } from "../ports/cipher.ts";
 import { KeyRing } from "./key-ring.ts";
 import { HALF_TURN, indexOf, LAST_INDEX, nearestIndex, rolloverOf, sequenceOfIndex, TURN } from "./packet-index.ts";
 import { ReceptionStatistics, type StatisticsSnapshot } from "./reception-statistics.ts";
-import { ReplayWindow } from "./replay-window.ts";
 import { checkRtpHeader, type RtpDrop, sequenceOf, ssrcOf } from "./rtp.ts";
 import { lengthsOf, type MkiLength, type Suite, trailerLength } from "./suites.ts";
 import { makeTransform, type Transform } from "./transform.ts";
@@ -298,7 +298,7 @@ export class StreamReceiver {
   #try(index: number, transform: Transform, packet: Uint8Array, headerEnd: number, tagAt: number): Verdict {
     if (index < 0 || index > LAST_INDEX) return "srtp.too-old";
     const fresh = this.#window.check(index);
-    if (fresh !== "fresh") return fresh;
+    if (fresh !== "fresh") return fresh === "replayed" ? "srtp.replayed" : "srtp.too-old";
     const textEnd = packet.length - this.#trailer;
     if (!transform.open(packet, headerEnd, textEnd, tagAt, index)) return "srtp.bad-tag";
     this.#accept(index);

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { toHex } from "../../core/base/bytes.ts";
+import { WINDOW } from "../../core/base/replay-window.ts";
 import { after, instant, milliseconds, minutes } from "../../core/base/time.ts";
 import { ENVELOPE_LIMIT, type EnvelopeDrop } from "../../core/control/envelope.ts";
 import type { Peer } from "../../core/control/participant.ts";
-import { REPLAY_WINDOW } from "../../core/control/replay-window.ts";
 import { type Opened, SESSION_LIMITS, type SessionLimits, Sessions } from "../../core/control/sessions.ts";
 import type { KeyPair } from "../../core/ports/primitives.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
@@ -88,7 +88,7 @@ test("any server with the key opens any request, and both may answer the same on
 
 test("messages may arrive in any order within the window", () => {
   const [box, keys] = [boxSessions(), serverSessions()];
-  const envelopes = Array.from({ length: REPLAY_WINDOW }, () => box.seal(START, server, TEXT));
+  const envelopes = Array.from({ length: WINDOW }, () => box.seal(START, server, TEXT));
   for (const envelope of envelopes.reverse()) request(keys, envelope);
 });
 
@@ -98,7 +98,7 @@ test("envelope.replayed: the same envelope twice, or one from below the window",
   const second = box.seal(START, server, TEXT);
   request(keys, second);
   assert.equal(keys.open(second), "envelope.replayed");
-  for (let i = 0; i < REPLAY_WINDOW; i++) request(keys, box.seal(START, server, TEXT));
+  for (let i = 0; i < WINDOW; i++) request(keys, box.seal(START, server, TEXT));
   assert.equal(keys.open(first), "envelope.replayed");
 });
 

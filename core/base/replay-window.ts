@@ -1,9 +1,10 @@
-// Which indices have been accepted (RFC 3711 section 3.3.2): a bitmap of the newest 1024 that slides with the highest.
+// Which numbers have been accepted: a bitmap of the newest 1024 that slides with the highest (RFC 3711 section 3.3.2, RFC 4303
+// appendix A2). For packets of a stream and for messages of a session.
 
 /** How many indices below the highest can still be told apart; RFC 3711 asks for at least 64. */
 export const WINDOW = 1024;
 
-/** Belongs to an SSRC, never to a key: a rekey keeps it. Indices are integers >= 0, below 2^53. */
+/** Indices are integers >= 0, below 2^53. Ask `check`, authenticate, then `accept`: a forgery moves nothing. */
 export class ReplayWindow {
   /** Bit i % WINDOW says whether index i was accepted, for the WINDOW indices that end with the highest. */
   readonly #seen = new Uint32Array(WINDOW / 32);
@@ -15,11 +16,11 @@ export class ReplayWindow {
   }
 
   /** Judges an index and changes nothing. */
-  check(index: number): "fresh" | "srtp.replayed" | "srtp.too-old" {
+  check(index: number): "fresh" | "replayed" | "too-old" {
     if (index > this.#highest) return "fresh";
-    if (index <= this.#highest - WINDOW) return "srtp.too-old";
+    if (index <= this.#highest - WINDOW) return "too-old";
     const bit = index % WINDOW;
-    return ((this.#seen[bit >>> 5] ?? 0) >>> (bit & 31)) & 1 ? "srtp.replayed" : "fresh";
+    return ((this.#seen[bit >>> 5] ?? 0) >>> (bit & 31)) & 1 ? "replayed" : "fresh";
   }
 
   /** Records an index whose packet has authenticated and that `check` called fresh. */

@@ -8,8 +8,8 @@ class Model {
   #highest = -1;
 
   check(index: number): string {
-    if (index <= this.#highest - WINDOW) return "srtp.too-old";
-    return this.#seen.has(index) ? "srtp.replayed" : "fresh";
+    if (index <= this.#highest - WINDOW) return "too-old";
+    return this.#seen.has(index) ? "replayed" : "fresh";
   }
 
   accept(index: number): void {
@@ -48,6 +48,16 @@ test("a check moves nothing", () => {
   const window = new ReplayWindow();
   window.accept(5);
   assert.equal(window.check(9_000_000), "fresh");
-  assert.equal(window.check(5), "srtp.replayed");
+  assert.equal(window.check(5), "replayed");
   assert.equal(window.highest, 5);
+});
+
+test("numbers beyond 2^32 are told apart", () => {
+  const window = new ReplayWindow();
+  for (const index of [2 ** 32 - 1, 2 ** 32, 2 ** 40, 2 ** 53 - 1]) {
+    assert.equal(window.check(index), "fresh");
+    window.accept(index);
+    assert.equal(window.check(index), "replayed");
+  }
+  assert.equal(window.check(2 ** 32), "too-old", "far below the window");
 });
