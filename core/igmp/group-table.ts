@@ -63,12 +63,17 @@ interface Entry {
 const drop = (reason: GroupDrop): GroupChange => ({ kind: "drop", reason });
 
 export class GroupTable {
-  readonly #limits: TableLimits;
+  #limits: TableLimits;
   readonly #groups = new Map<Ipv4, Entry>();
   /** Never later than the first deadline of any group. */
   #next: Instant | undefined;
 
   constructor(limits: TableLimits) {
+    this.#limits = limits;
+  }
+
+  /** New limits for what is new; no group goes. */
+  limit(limits: TableLimits): void {
     this.#limits = limits;
   }
 

@@ -42,6 +42,8 @@ export type RouterInterfaceEvent =
   /** The link is there with this address; also when the address changes. 0.0.0.0 listens only. */
   | { readonly kind: "up"; readonly address: Ipv4; readonly evidence?: EvidenceSource }
   | { readonly kind: "down" }
+  /** Other options, from now on; members stay. A source limit holds for groups that are new. */
+  | { readonly kind: "configure"; readonly options: RouterInterfaceOptions }
   /** A whole IPv4 packet from the interface's IGMP socket; port and MAC when the caller knows them. */
   | { readonly kind: "packet"; readonly bytes: Uint8Array; readonly port?: string; readonly mac?: string }
   /** An Ethernet frame that came in through a bridge port; evidence only, the protocol runs on packets. */

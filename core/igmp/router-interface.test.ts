@@ -478,6 +478,21 @@ test("a link that comes up says where its evidence comes from: a bridge may get 
   assert.deepEqual(bench.frame(frame, "lan1"), ["10.0.0.9/02:00:00:00:00:09/lan1 joined 239.1.1.1"]);
 });
 
+test("other options take effect without a break: the new times are asked for at once, no member goes", () => {
+  const bench = new Bench();
+  bench.hear(join());
+  bench.until(40);
+  const options = { times: { queryInterval: seconds(20) }, requireRouterAlert: true, maxGroups: 1 };
+  const effects = bench.machine.receive(bench.now, { kind: "configure", options }).flatMap(line);
+  assert.deepEqual(effects, ["v3 query 0.0.0.0"]);
+  assert.deepEqual(bench.until(66), ["45 v3 query 0.0.0.0", "65 v3 query 0.0.0.0"]);
+  assert.equal(bench.machine.groups(bench.now).length, 1);
+  assert.deepEqual(bench.hear(join("10.0.0.9", "239.1.1.2")), [
+    "10.0.0.9 joined 239.1.1.2",
+    "drop igmp.too-many-groups",
+  ]);
+});
+
 test("an unsolicited change of address starts the election again and keeps the groups", () => {
   const bench = new Bench();
   bench.hear(join());

@@ -4,12 +4,18 @@ import type { Machine } from "../base/machine.ts";
 import { after, earliest, type Instant } from "../base/time.ts";
 import { admits, wantsNothing } from "./filter.ts";
 import { checkFrame } from "./frame.ts";
-import { type GroupChange, GroupTable, type GroupView, refusal, type TableContext } from "./group-table.ts";
+import {
+  type GroupChange,
+  GroupTable,
+  type GroupView,
+  refusal,
+  type TableContext,
+  type TableLimits,
+} from "./group-table.ts";
 import type {
   RouterInterfaceEffect as Effect,
   RouterInterfaceEvent as Event,
   EvidenceSource,
-  ImmediateLeave,
   InterfaceDrop,
   RouterInterfaceOptions,
 } from "./interface-events.ts";
@@ -19,18 +25,21 @@ import { checkPacket, groupOf, type IgmpPacket, senderOf } from "./packet.ts";
 import { Querier, type QuerierState } from "./querier.ts";
 import { type IgmpVersion, type Query, queryLength, readQuery, writeQuery } from "./query.ts";
 import { type ReceivedRecord, recordsOf } from "./report.ts";
-import { adoptTimes, type IgmpTimes, type TimesConfig, timesOf } from "./times.ts";
-import { type HostChange, type HostMembership, type HostStatement, HostTable, type TrackedHost } from "./tracking.ts";
+import { adoptTimes, type IgmpTimes, timesOf } from "./times.ts";
+import {
+  type HostChange,
+  type HostLimits,
+  type HostMembership,
+  type HostStatement,
+  HostTable,
+  type TrackedHost,
+} from "./tracking.ts";
 
 type Where = { readonly port: string; readonly mac: string };
 
 /** Throws RangeError for options that `checkTimes` faults. */
 export class RouterInterface implements Machine<Event, Effect> {
-  readonly #version: IgmpVersion;
-  readonly #config: TimesConfig;
-  readonly #mayQuery: boolean;
-  readonly #requireRouterAlert: boolean;
-  readonly #immediateLeave: ImmediateLeave;
+  #options: RouterInterfaceOptions;
   #evidence: EvidenceSource;
   readonly #groups: GroupTable;
   /** Who said what the groups were made of, and who was heard by a tap: the evidence is one of them. */
@@ -44,17 +53,17 @@ export class RouterInterface implements Machine<Event, Effect> {
   #mayWarnFrom: Instant | undefined;
 
   constructor(options: RouterInterfaceOptions = {}) {
-    this.#version = options.version ?? 3;
-    this.#config = options.times ?? {};
-    this.#times = timesOf(this.#config);
-    this.#mayQuery = options.mayQuery ?? true;
-    this.#requireRouterAlert = options.requireRouterAlert ?? false;
-    this.#immediateLeave = options.immediateLeave ?? "off";
+    this.#options = options;
+    this.#times = timesOf(options.times);
     this.#evidence = options.evidence ?? "packets";
-    const sources = options.maxSourcesPerGroup ?? 256;
-    this.#groups = new GroupTable({ groups: options.maxGroups ?? 1024, sourcesPerGroup: sources });
-    const limits = { memberships: options.maxHostMemberships ?? 4096, sources };
+    this.#groups = new GroupTable(groupLimits(options));
+    const limits = hostLimits(options);
     this.#hosts = { packets: new HostTable(limits), frames: new HostTable(limits) };
+  }
+
+  /** The version of RFC 3376 7.3.1. */
+  get #version(): IgmpVersion {
+    return this.#options.version ?? 3;
   }
 
   receive(now: Instant, event: Event): readonly Effect[] {
@@ -69,6 +78,8 @@ export class RouterInterface implements Machine<Event, Effect> {
         return this.#up(now, event.address);
       case "down":
         return this.#down();
+      case "configure":
+        return this.#configure(now, event.options);
       case "packet":
         return this.#packet(now, event.bytes, { port: event.port ?? "", mac: event.mac ?? "" });
       case "frame":
@@ -81,8 +92,8 @@ export class RouterInterface implements Machine<Event, Effect> {
     if (this.#address === undefined) this.#provenFrom = after(now, this.#times.groupMembershipInterval);
     this.#address = address;
     return this.#electing(() => {
-      this.#querier = new Querier(this.#mayQuery ? address : undefined);
-      this.#times = timesOf(this.#config);
+      this.#querier = new Querier((this.#options.mayQuery ?? true) ? address : undefined);
+      this.#times = timesOf(this.#options.times);
       this.#querier.start(now, this.#times);
       return this.#generalQuery(now);
     });
@@ -95,6 +106,18 @@ export class RouterInterface implements Machine<Event, Effect> {
       return [];
     });
     return [...effects, ...this.#ofHosts((table) => table.clear()), ...this.#tell(this.#groups.clear())];
+  }
+
+  #configure(now: Instant, options: RouterInterfaceOptions): Effect[] {
+    const times = timesOf(options.times);
+    this.#options = options;
+    this.#groups.limit(groupLimits(options));
+    for (const table of Object.values(this.#hosts)) table.limit(hostLimits(options));
+    if (!this.#querier.ours) return [];
+    // The hosts learn the new times from queries, as after the start (8.6).
+    this.#times = times;
+    this.#querier.start(now, times);
+    return this.#generalQuery(now);
   }
 
   #packet(now: Instant, bytes: Uint8Array, where: Where): Effect[] {
@@ -121,7 +144,7 @@ export class RouterInterface implements Machine<Event, Effect> {
     const packet = checkPacket(bytes);
     if (typeof packet === "string") return packet;
     if (this.#address !== ANY && senderOf(packet) === this.#address) return "igmp.own";
-    if (this.#requireRouterAlert && !hasRouterAlert(bytes)) return "igmp.no-router-alert";
+    if (this.#options.requireRouterAlert === true && !hasRouterAlert(bytes)) return "igmp.no-router-alert";
     return packet;
   }
 
@@ -163,10 +186,11 @@ export class RouterInterface implements Machine<Event, Effect> {
   // Without proof that nobody is left, the last-member queries decide: viewer B must not freeze because viewer A leaves.
   // A frame may come later than its packet, so the packets must prove it too.
   #isProvenLast(now: Instant, host: TrackedHost, said: Said): boolean {
-    if (this.#immediateLeave === "off" || !this.#querier.ours || !isStatement(said)) return false;
+    const { immediateLeave = "off" } = this.#options;
+    if (immediateLeave === "off" || !this.#querier.ours || !isStatement(said)) return false;
     if (this.#provenFrom === undefined || now < this.#provenFrom) return false;
     const mode = this.#groups.mode(now, said.group, this.#version);
-    if (mode < (this.#immediateLeave === "isolated" ? 2 : 3)) return false;
+    if (mode < (immediateLeave === "isolated" ? 2 : 3)) return false;
     return isLeaving(said) && Object.values(this.#hosts).every((table) => table.wouldBeLast(host.address, said));
   }
 
@@ -184,7 +208,9 @@ export class RouterInterface implements Machine<Event, Effect> {
   #query(now: Instant, from: Ipv4, query: Query): Effect[] {
     const warning = this.#warnOfOlder(now, from, query.version);
     const theirs =
-      query.version === 3 ? timesOf(adoptTimes(this.#config, query.robustness, query.queryInterval)) : this.#times;
+      query.version === 3
+        ? timesOf(adoptTimes(this.#options.times ?? {}, query.robustness, query.queryInterval))
+        : this.#times;
     const election = this.#electing(() => {
       this.#querier.heard(now, from, theirs, this.#version === 2 && this.#groups.asking);
       return [];
@@ -207,7 +233,7 @@ export class RouterInterface implements Machine<Event, Effect> {
     const effects = change();
     const address = querierAddress(this.#querier.state);
     if (before === address && ours === this.#querier.ours) return effects;
-    if (this.#querier.ours) this.#times = timesOf(this.#config);
+    if (this.#querier.ours) this.#times = timesOf(this.#options.times);
     else this.#groups.stopAsking();
     return [
       { kind: "querier", ours: this.#querier.ours, address: this.#querier.ours ? this.#address : address },
@@ -291,6 +317,18 @@ export class RouterInterface implements Machine<Event, Effect> {
     return this.#hosts[this.#evidence].memberships();
   }
 }
+
+const sourceLimit = ({ maxSourcesPerGroup = 256 }: RouterInterfaceOptions): number => maxSourcesPerGroup;
+
+const groupLimits = (options: RouterInterfaceOptions): TableLimits => ({
+  groups: options.maxGroups ?? 1024,
+  sourcesPerGroup: sourceLimit(options),
+});
+
+const hostLimits = (options: RouterInterfaceOptions): HostLimits => ({
+  memberships: options.maxHostMemberships ?? 4096,
+  sources: sourceLimit(options),
+});
 
 /** One thing that a host says of one group, whatever the version it speaks. */
 type Said = ReceivedRecord & { readonly evidence: HostStatement["evidence"] };

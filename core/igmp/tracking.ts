@@ -56,13 +56,18 @@ export interface HostLimits {
 
 /** The hosts of one interface. */
 export class HostTable {
-  readonly #limits: HostLimits;
+  #limits: HostLimits;
   readonly #groups = new Map<Ipv4, Map<string, Tracked>>();
   #size = 0;
   /** Never later than the first expiry. */
   #next: Instant | undefined;
 
   constructor(limits: HostLimits) {
+    this.#limits = limits;
+  }
+
+  /** New limits; nothing that is kept goes. */
+  limit(limits: HostLimits): void {
     this.#limits = limits;
   }
 

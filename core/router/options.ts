@@ -38,6 +38,8 @@ export type RouterEvent =
       /** Where host tracking takes its evidence from now on; absent: where it did. */
       readonly evidence?: EvidenceSource;
     }
+  /** Other options of the downstreams; an interface that is not among ours is passed over. Members and routes stay. */
+  | { readonly kind: "configure"; readonly downstreams: readonly DownstreamOptions[] }
   /** A whole IPv4 packet from the interface's IGMP socket. */
   | { readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array }
   /** A frame from a tap on `port` of the bridge `name`. */

@@ -239,6 +239,53 @@ test("a denied group is not asked for upstream, not delivered, and the drop is n
   assert.deepEqual(bench.stream(), ["route 239.255.77.1 up > -"]);
 });
 
+test("other options take effect without a break: members stay, a group that is denied now ends", () => {
+  const bench = new Bench();
+  bench.join("lan", A);
+  bench.join("lan", B, address("239.255.88.1"));
+  bench.stream();
+  bench.stream("up", address("239.255.88.1"));
+  const deny = [{ group: address("239.255.88.0"), length: 24 }];
+  const igmp = { times: { lastMemberQueryCount: 1 } };
+  const lines = bench.feed({ kind: "configure", downstreams: [{ name: "lan", deny, igmp }, { name: "gone" }] });
+  assert.deepEqual(lines, [
+    "drop lan router.group-denied",
+    "up to-in 239.255.88.1",
+    "route 239.255.88.1 up > -",
+    "82 lan",
+  ]);
+  assert.equal([...bench.router.interfaces()][0]?.[1].hosts().length, 2);
+  bench.leave("lan", A);
+  assert.ok(bench.pass(1.1).includes("82 lan"), "one last-member query instead of two");
+});
+
+test("the upstream is told of a membership again at every question, for half an hour", () => {
+  const bench = new Bench();
+  bench.join("lan", A);
+  bench.stream();
+  const asked = {
+    version: 3,
+    group: address("0.0.0.0"),
+    sources: [],
+    suppress: false,
+    maxResponse: seconds(10),
+    robustness: 2,
+    queryInterval: seconds(125),
+  } as const;
+  const bytes = writeQuery(new Uint8Array(queryLength(asked)), address("10.1.0.254"), asked);
+  for (let minute = 0; minute < 30; minute += 2) {
+    bench.feed({ kind: "packet", name: "up", bytes });
+    bench.says("lan", A, { type: "is-ex", group: GROUP, sources: [] });
+    const uses = [{ source: SOURCE, group: GROUP, packets: minute + 1, bytes: 0, wrong: 0 }];
+    assert.ok(bench.pass(10).includes("up is-ex 239.255.77.1"));
+    bench.feed({ kind: "use", uses });
+    assert.deepEqual(
+      bench.pass(115).filter((line) => line !== "count"),
+      [],
+    );
+  }
+});
+
 test("only allowed groups are received where a list of them is given", () => {
   const allow = [{ group: address("239.1.0.0"), length: 16 }];
   const bench = new Bench({ downstreams: [{ name: "lan", allow }] });

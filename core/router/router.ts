@@ -20,7 +20,7 @@ const COUNT_EVERY: Duration = seconds(30);
 const LOOK_AFTER: Duration = seconds(1);
 
 interface Downstream {
-  readonly options: DownstreamOptions;
+  options: DownstreamOptions;
   readonly machine: RouterInterface;
 }
 
@@ -58,6 +58,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     switch (event.kind) {
       case "link":
         return this.#link(now, event);
+      case "configure":
+        return event.downstreams.flatMap((options) => this.#configure(now, options));
       case "packet":
         return this.#packet(now, event.name, event.bytes);
       case "frame":
@@ -116,6 +118,20 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     this.#upstream.up = address !== undefined;
     const effects = this.#fromHost(this.#upstream.machine.receive(now, event));
     return [...effects, ...(address === undefined ? this.#withoutInbound(name) : []), ...this.#reroute(now)];
+  }
+
+  #configure(now: Instant, options: DownstreamOptions): readonly RouterEffect[] {
+    const { name } = options;
+    const known = this.#downstreams.get(name);
+    if (known === undefined) return [];
+    known.options = options;
+    const effects = known.machine.receive(now, { kind: "configure", options: options.igmp ?? {} });
+    // What may be received may have changed too.
+    const groups = known.machine.groups(now);
+    return [
+      ...this.#downstream(now, name, effects),
+      ...groups.flatMap(({ group, filter }) => this.#membership(now, name, { kind: "membership", group, filter })),
+    ];
   }
 
   #packet(now: Instant, name: string, bytes: Uint8Array): readonly RouterEffect[] {

@@ -57,7 +57,11 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
     bridgeQueriers: new BridgeQueriers(),
     fatal: (error) => runtime.fatal(error),
   });
-  return { status: () => service.status(), stop: () => service.stop() };
+  return {
+    status: () => service.status(),
+    reload: (changed) => service.reload(changed),
+    stop: () => service.stop(),
+  };
 }
 
 const target: Target<RouterConfig> = {

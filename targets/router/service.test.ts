@@ -138,6 +138,21 @@ test("no drop in ten minutes of viewing: queries keep the membership", async () 
   assert.equal(status().interfaces[0]?.hosts.length, 1);
 });
 
+test("a reload changes how the downstream is asked while the viewer watches, and what is denied ends", async () => {
+  const { a, run, status, service } = await bench(1);
+  a.join();
+  run(2);
+  const before = a.heard.length;
+  const downstream = { interface: "br-lan", queryInterval: 60, immediateLeave: "v3" };
+  service.reload(v.parse(routerConfig, { id: "simulated", upstream: { interface: "wan" }, downstreams: [downstream] }));
+  run(2);
+  assert.equal(a.heard.length - before, 100);
+  assert.equal(status().messages["82"], undefined);
+  const denied = { ...downstream, deny: ["239.255.77.0/24"] };
+  service.reload(v.parse(routerConfig, { id: "simulated", upstream: { interface: "wan" }, downstreams: [denied] }));
+  assert.equal(status().messages["82"], 1);
+});
+
 test("the same seed gives the same log of the whole network", async () => {
   const log = async (seed: number): Promise<string> => {
     const { a, b, run, network } = await bench(seed, { loss: 0.05, jitter: milliseconds(5) });

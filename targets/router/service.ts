@@ -40,6 +40,7 @@ export class RouterService {
   readonly #downstreams: readonly string[];
   readonly #upstream: string | undefined;
   readonly #names: readonly string[];
+  readonly #config: RouterConfig;
   /** 71, 72, 81 and 82, as the patent numbers them. */
   readonly #messages = new Counters<string>();
   readonly #heard = new Counters<string>();
@@ -48,6 +49,7 @@ export class RouterService {
   /** Takes multicast routing and opens the interfaces that are there. Throws HalError "mroute.*". */
   constructor(config: RouterConfig, powers: RouterPowers) {
     this.#powers = powers;
+    this.#config = config;
     this.#downstreams = config.downstreams.map((one) => one.interface);
     this.#upstream = config.upstream?.interface;
     this.#router = new Router(routerOptions(config), powers.entropy);
@@ -59,6 +61,13 @@ export class RouterService {
       this.#runner.feed(event),
     );
     this.#interfaces.start();
+  }
+
+  /** Takes over what the downstreams may and how they ask; nobody loses a packet. Tells what needs a restart. */
+  reload(config: RouterConfig): void {
+    const entries = needingRestart(this.#config, config);
+    if (entries.length > 0) this.#powers.log.warn({ entries }, "these entries take effect at the next start");
+    this.#runner.feed({ kind: "configure", downstreams: routerOptions(config).downstreams });
   }
 
   /** Leaves the groups upstream, gives back routing and the bridges. */
@@ -255,6 +264,17 @@ const filterText = ({ filter }: RouterEffect & { kind: "membership" }) => ({
   mode: filter.mode,
   sources: filter.sources.map(formatIpv4),
 });
+
+/** Entries outside `downstreams` that differ, and `downstreams` itself when its interfaces do. */
+function needingRestart(old: RouterConfig, config: RouterConfig): readonly string[] {
+  const fixed = (one: RouterConfig): Readonly<Record<string, unknown>> => ({
+    ...one,
+    downstreams: one.downstreams.map((downstream) => downstream.interface).sort(),
+  });
+  const [was, is] = [fixed(old), fixed(config)];
+  const names = [...new Set([...Object.keys(was), ...Object.keys(is)])];
+  return names.filter((name) => JSON.stringify(was[name]) !== JSON.stringify(is[name]));
+}
 
 function routerOptions(config: RouterConfig): RouterOptions {
   return {
