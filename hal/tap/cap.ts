@@ -1,6 +1,6 @@
 // Frame taps through cap, each in a child process: libpcap's abort() on a vanishing interface must not take the router along.
 import { type ChildProcess, spawn } from "node:child_process";
-import { after, milliseconds } from "../../core/base/time.ts";
+import { after, type Instant, milliseconds } from "../../core/base/time.ts";
 import type { Alarm, Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import { HalError } from "../../core/ports/errors.ts";
@@ -9,6 +9,8 @@ import { TAP_ARGUMENT, TAP_EXIT } from "./helper.ts";
 
 const FIRST_WAIT = 250;
 const LONGEST_WAIT = 30_000;
+/** A helper that listened for so long was in order; one that crashes sooner is tried ever more seldom. */
+const IN_ORDER = milliseconds(60_000);
 const LENGTH_OCTETS = 2;
 
 export interface CapTapOptions {
@@ -37,6 +39,7 @@ class CapTap implements FrameTap {
   #child: ChildProcess | undefined;
   #again: Alarm | undefined;
   #failures = 0;
+  #listeningSince: Instant | undefined;
   #open = true;
   #rest = Buffer.alloc(0);
 
@@ -88,15 +91,19 @@ class CapTap implements FrameTap {
       this.#listener.frame(frame);
       return;
     }
-    this.#failures = 0;
+    this.#listeningSince = this.#options.clock.now();
     this.#listener.resumed();
   }
 
   #ended(code: number | null): void {
     if (!this.#open) return;
+    const { clock, entropy } = this.#options;
+    const now = clock.now();
+    if (this.#listeningSince !== undefined && after(this.#listeningSince, IN_ORDER) <= now) this.#failures = 0;
+    this.#listeningSince = undefined;
     const longest = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** Math.min(this.#failures++, 16));
-    const wait = milliseconds(longest / 2 + this.#options.entropy.below(longest / 2));
-    this.#again = this.#options.clock.alarm(after(this.#options.clock.now(), wait), () => this.#start());
+    const wait = milliseconds(longest / 2 + entropy.below(longest / 2));
+    this.#again = clock.alarm(after(now, wait), () => this.#start());
     this.#listener.interrupted(whyEnded(this.interfaceName, code));
   }
 }

@@ -3,9 +3,10 @@ import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { toHex } from "../../core/base/bytes.ts";
 import { address } from "../../core/base/ipv4.ts";
-import { seconds } from "../../core/base/time.ts";
+import { instant, seconds } from "../../core/base/time.ts";
 import { checkFrame } from "../../core/igmp/frame.ts";
 import { OLDER_LENGTH, writeOlder } from "../../core/igmp/older.ts";
+import type { Clock } from "../../core/ports/clock.ts";
 import type { HalError } from "../../core/ports/errors.ts";
 import type { FrameTaps, TapListener } from "../../core/ports/frame-tap.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
@@ -96,6 +97,31 @@ tapContract("simulated tap", {
     clock.run(seconds(1));
     return condition();
   },
+});
+
+test("cap tap: a helper that crashes as soon as it listens is started ever more seldom, and the parent goes on", async () => {
+  const waits: number[] = [];
+  let ring: (() => void) | undefined;
+  const still: Clock = {
+    ...systemClock,
+    now: () => instant(0),
+    alarm(at, call) {
+      waits.push(at);
+      ring = call;
+      return { cancel() {} };
+    },
+  };
+  const crash = "printf '\\0\\0'; kill -SEGV $$";
+  const entropy = { bytes: (n: number) => new Uint8Array(n), below: () => 0 };
+  const ear = new Ear();
+  const tap = new CapTaps({ clock: still, entropy, command: ["sh", "-c", crash] }).open("rt0", ear);
+  for (let crashes = 1; crashes <= 4; crashes++) {
+    assert.ok(await eventually(() => waits.length === crashes));
+    if (crashes < 4) ring?.();
+  }
+  tap.close();
+  assert.deepEqual(waits, [125, 250, 500, 1000]);
+  assert.deepEqual(ear.log.slice(-2), ["resumed", "tap.ended"]);
 });
 
 if (inNamespace(import.meta.url, "cap tap", CABLE)) {

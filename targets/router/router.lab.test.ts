@@ -252,6 +252,39 @@ test("the downstream goes away and comes back without a restart", { skip }, asyn
   await received(the(a), group, 25);
 });
 
+test("viewer and upstream keep the membership beyond two membership intervals: nothing stops after minutes", { skip }, async () => {
+  const group = "239.255.77.4";
+  const settings = [
+    "id=upstream-router",
+    `socket=${SOCKET}.up`,
+    "forwarding=none",
+    "downstreams.0.interface=eth0",
+    "downstreams.0.queryInterval=4",
+    "downstreams.0.queryResponseInterval=1",
+  ].flatMap((setting) => ["--set", setting]);
+  const upstream = act(SENDER, process.execPath, "dist/router.cjs", ...settings, "--set", "log.format=json");
+  await upstream.saw(/"msg":"running"/);
+  the(sender).say(group);
+  the(a).say(`join ${group}`);
+  await upstream.saw(new RegExp(`"number":71.*"group":"${group}"`));
+  const from = the(a).lines.length;
+  await new Promise((resolve) => setTimeout(resolve, 2 * 17_000 + 1000));
+  const numbers = the(a)
+    .lines.slice(from)
+    .filter((line) => line.startsWith(`${group} `))
+    .map((line) => Number(line.split(" ")[1]));
+  assert.deepEqual(
+    numbers,
+    numbers.map((_, i) => (numbers[0] ?? 0) + i),
+    "no packet is missing",
+  );
+  assert.ok(numbers.length > 1500);
+  assert.equal(upstream.count(new RegExp(`"host":"10.1.0.1".*"group":"${group}".*"msg":"(left|expired)"`)), 0);
+  const ended = new Promise((resolve) => upstream.process.once("exit", resolve));
+  upstream.process.kill();
+  await ended;
+});
+
 test("SIGTERM leaves the groups upstream and gives the bridge its querier back, in under 2 s", { skip }, async () => {
   const upstream = act(SENDER, "tcpdump", "-l", "-n", "-v", "-i", "eth0", "igmp");
   await upstream.saw(/listening on eth0/);
