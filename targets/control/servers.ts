@@ -4,11 +4,12 @@ import type { Store } from "../../core/ports/store.ts";
 import { RECEPTION_OPTIONS } from "../../core/reception/server.ts";
 import { type Identity, peerOf } from "../../hal/identity/identity.ts";
 import { GroupCommit } from "../../hal/store/group-commit.ts";
-import { KeyServerService, type ServerPowers } from "../keyserver/service.ts";
+import { KeyServerService } from "../keyserver/service.ts";
 import type { Directory } from "../reception/directory.ts";
 import { runningCommands } from "../reception/office.ts";
 import { ReceptionService } from "../reception/service.ts";
 import type { Commands } from "../shared/admin.ts";
+import type { ServerPowers } from "../shared/server.ts";
 import type { ControlConfig } from "./config.ts";
 
 export interface ServersPowers extends Omit<ServerPowers, "commits" | "shards"> {

@@ -1,31 +1,12 @@
 // A running key server: its machine, its place on the bus, its rows in the store.
-
-import { Link } from "../../core/control/link.ts";
 import type { KeyServerEffect, KeyServerEvent, KeyServerPeers } from "../../core/keys/events.ts";
 import { keptChannels } from "../../core/keys/kept-channel.ts";
 import { KeyServer } from "../../core/keys/server.ts";
-import type { BusConnector } from "../../core/ports/bus.ts";
-import type { Clock } from "../../core/ports/clock.ts";
-import type { Entropy } from "../../core/ports/entropy.ts";
-import type { Primitives } from "../../core/ports/primitives.ts";
-import type { Store } from "../../core/ports/store.ts";
-import { Endpoint } from "../../hal/bus/endpoint.ts";
+import type { Endpoint } from "../../hal/bus/endpoint.ts";
 import { Runner } from "../../hal/clock/runner.ts";
 import type { Identity } from "../../hal/identity/identity.ts";
-import type { GroupCommit } from "../../hal/store/group-commit.ts";
-import type { Logger } from "../shared/log.ts";
-import { StoreHealth } from "./store-health.ts";
-
-export interface ServerPowers {
-  readonly clock: Clock;
-  readonly entropy: Entropy;
-  readonly primitives: Primitives;
-  readonly buses: BusConnector;
-  readonly store: Store;
-  readonly commits: GroupCommit;
-  readonly log: Logger;
-  readonly shards: number;
-}
+import { type ServerPowers, serverEndpoint } from "../shared/server.ts";
+import { StoreHealth } from "../shared/store-health.ts";
 
 /** More channels and epochs than the machine keeps. */
 const ROWS = 65_536;
@@ -45,37 +26,14 @@ export class KeyServerService {
   }
 
   private constructor(identity: Identity, peers: KeyServerPeers, powers: ServerPowers, machine: KeyServer) {
-    const { clock, entropy, primitives, buses, log, shards } = powers;
     if (identity.ed25519 === undefined) throw new RangeError("a key server signs notices");
-    this.#health = new StoreHealth(powers.commits, log);
+    this.#health = new StoreHealth(powers.commits, powers.log);
     this.#machine = machine;
-    this.#runner = new Runner(clock, machine, (effect) => this.#apply(effect));
-    const options = {
-      role: "keyserver",
-      id: identity.id,
-      keys: identity.x25519,
-      peers: [peers.reception],
-      shards,
-    } as const;
-    const link = new Link(options, primitives, entropy);
-    const noticeKey = { sign: identity.ed25519.privateKey };
-    this.#endpoint = new Endpoint(
-      buses,
-      { link, clock, primitives, noticeKey },
-      {
-        message: (received) => this.#runner.feed({ kind: "message", received }),
-        notice: () => {},
-        up: () => {
-          log.info("key server: broker connected");
-          this.#runner.feed({ kind: "link", up: true });
-        },
-        down: (error) => {
-          log.warn({ code: error.code }, `key server: ${error.message}`);
-          this.#runner.feed({ kind: "link", up: false });
-        },
-        dropped: (drop, detail, topic) => log.debug({ drop, detail, topic }, "message dropped"),
-      },
-    );
+    this.#runner = new Runner(powers.clock, machine, (effect) => this.#apply(effect));
+    const { id, x25519: keys, ed25519 } = identity;
+    const participant = { role: "keyserver", id, keys, peers: [peers.reception] } as const;
+    const noticeKey = { sign: ed25519.privateKey };
+    this.#endpoint = serverEndpoint("key server", participant, powers, (event) => this.#runner.feed(event), noticeKey);
     this.#runner.start();
   }
 

@@ -1,5 +1,4 @@
 // A running reception server: its machine, its place on the bus, its transactions.
-import { Link } from "../../core/control/link.ts";
 import type { Peer } from "../../core/control/participant.ts";
 import {
   type ReceptionEffect,
@@ -8,11 +7,11 @@ import {
   type ReceptionPeers,
   ReceptionServer,
 } from "../../core/reception/server.ts";
-import { Endpoint } from "../../hal/bus/endpoint.ts";
+import type { Endpoint } from "../../hal/bus/endpoint.ts";
 import { Runner } from "../../hal/clock/runner.ts";
 import type { Identity } from "../../hal/identity/identity.ts";
-import type { ServerPowers } from "../keyserver/service.ts";
-import { StoreHealth } from "../keyserver/store-health.ts";
+import { type ServerPowers, serverEndpoint } from "../shared/server.ts";
+import { StoreHealth } from "../shared/store-health.ts";
 
 /** Demands read from the store at once; the rest follow when these are settled. */
 const DEMANDS = 4096;
@@ -31,33 +30,13 @@ export class ReceptionService {
     options: ReceptionOptions,
     powers: ServerPowers,
   ) {
-    const { clock, entropy, primitives, buses, log, shards } = powers;
+    const { clock, entropy, log } = powers;
     this.#powers = powers;
     this.#health = new StoreHealth(powers.commits, log);
     this.#machine = new ReceptionServer(peers, clock, entropy, clock.now(), options);
     this.#runner = new Runner(clock, this.#machine, (effect) => this.#apply(effect));
-    const link = new Link(
-      { role: "reception", id: identity.id, keys: identity.x25519, peers: keyServers, shards },
-      primitives,
-      entropy,
-    );
-    this.#endpoint = new Endpoint(
-      buses,
-      { link, clock, primitives },
-      {
-        message: (received) => this.#runner.feed({ kind: "message", received }),
-        notice: () => {},
-        up: () => {
-          log.info("reception server: broker connected");
-          this.#runner.feed({ kind: "link", up: true });
-        },
-        down: (error) => {
-          log.warn({ code: error.code }, `reception server: ${error.message}`);
-          this.#runner.feed({ kind: "link", up: false });
-        },
-        dropped: (drop, detail, topic) => log.debug({ drop, detail, topic }, "message dropped"),
-      },
-    );
+    const participant = { role: "reception", id: identity.id, keys: identity.x25519, peers: keyServers } as const;
+    this.#endpoint = serverEndpoint("reception server", participant, powers, (event) => this.#runner.feed(event));
     this.#runner.start();
   }
 

@@ -2,7 +2,7 @@
 import { HalError } from "../../core/ports/errors.ts";
 import type { Decision } from "../../core/ports/store.ts";
 import type { GroupCommit } from "../../hal/store/group-commit.ts";
-import type { Logger } from "../shared/log.ts";
+import type { Logger } from "./log.ts";
 
 export class StoreHealth {
   readonly #commits: GroupCommit;

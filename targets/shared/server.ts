@@ -1,0 +1,51 @@
+// What the key server's and the reception server's processes have in common: their powers, and their place on the bus.
+import { Link, type LinkOptions, type Received } from "../../core/control/link.ts";
+import type { BusConnector } from "../../core/ports/bus.ts";
+import type { Clock } from "../../core/ports/clock.ts";
+import type { Entropy } from "../../core/ports/entropy.ts";
+import type { Primitives } from "../../core/ports/primitives.ts";
+import type { Store } from "../../core/ports/store.ts";
+import { Endpoint, type EndpointOptions } from "../../hal/bus/endpoint.ts";
+import type { GroupCommit } from "../../hal/store/group-commit.ts";
+import type { Logger } from "./log.ts";
+
+export interface ServerPowers {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly primitives: Primitives;
+  readonly buses: BusConnector;
+  readonly store: Store;
+  readonly commits: GroupCommit;
+  readonly log: Logger;
+  readonly shards: number;
+}
+
+/** What the bus tells a server's machine. */
+export type BusEvent =
+  | { readonly kind: "message"; readonly received: Received }
+  | { readonly kind: "link"; readonly up: boolean };
+
+/** Connects the server that the log calls `title`; what it hears goes to `feed`. */
+export function serverEndpoint(
+  title: string,
+  participant: Omit<LinkOptions, "shards">,
+  { clock, entropy, primitives, buses, log, shards }: ServerPowers,
+  feed: (event: BusEvent) => void,
+  noticeKey?: EndpointOptions["noticeKey"],
+): Endpoint {
+  const link = new Link({ ...participant, shards }, primitives, entropy);
+  const options = { link, clock, primitives, ...(noticeKey === undefined ? {} : { noticeKey }) };
+  return new Endpoint(buses, options, {
+    message: (received) => feed({ kind: "message", received }),
+    notice: () => {},
+    up: () => {
+      log.info(`${title}: broker connected`);
+      feed({ kind: "link", up: true });
+    },
+    down: (error) => {
+      log.warn({ code: error.code }, `${title}: ${error.message}`);
+      feed({ kind: "link", up: false });
+    },
+    dropped: (drop, detail, topic) => log.debug({ drop, detail, topic }, "message dropped"),
+  });
+}
