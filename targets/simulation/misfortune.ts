@@ -3,7 +3,6 @@ import { after, type Duration, type Instant, milliseconds } from "../../core/bas
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { CHANNEL_NAMES } from "./configuration.ts";
 import { ROUTER_NAMES, SETTOP_NAMES, type SettopName } from "./figure-two.ts";
-import type { Witness } from "./witness.ts";
 import type { World } from "./world.ts";
 
 interface Mending {
@@ -28,7 +27,6 @@ const NO_LAN_FAULTS = { loss: 0, duplicate: 0, reorder: 0, jitter: milliseconds(
 
 export class Misfortune {
   readonly #world: World;
-  readonly #witness: Witness;
   readonly #entropy: SeededEntropy;
   readonly #mendings: Mending[] = [];
   readonly #viewers: readonly Step[] = [
@@ -59,9 +57,8 @@ export class Misfortune {
   ];
   #revocations = 0;
 
-  constructor(world: World, witness: Witness, seed: number) {
+  constructor(world: World, seed: number) {
     this.#world = world;
-    this.#witness = witness;
     this.#entropy = new SeededEntropy(seed ^ 0x6d69_7366);
   }
 
@@ -254,12 +251,7 @@ export class Misfortune {
   #revoke(): Broken {
     if (this.#revocations > 0 || this.#entropy.below(3) > 1) return undefined;
     this.#revocations++;
-    void this.#tryToRevoke(this.#pick(["settop-13", "settop-21"] as const));
+    void this.#world.control.command("device.revoke", { id: this.#pick(["settop-13", "settop-21"]) });
     return undefined;
-  }
-
-  async #tryToRevoke(device: "settop-13" | "settop-21"): Promise<void> {
-    if ((await this.#world.control.command("device.revoke", { id: device })) !== undefined)
-      this.#witness.revoked(device);
   }
 }

@@ -50,7 +50,7 @@ const losses = (world: World, from: Instant): readonly string[] =>
 export async function run(seed: number, span: Duration = SPAN): Promise<string> {
   const world = await World.start(seed);
   const witness = new Witness(world);
-  const misfortune = new Misfortune(world, witness, seed);
+  const misfortune = new Misfortune(world, seed);
   for (const settop of SETTOP_NAMES) world.tune(settop, "one");
   try {
     await misfortune.happen(span, "everywhere");
@@ -75,7 +75,7 @@ export async function run(seed: number, span: Duration = SPAN): Promise<string> 
 export async function runControlOnly(seed: number, span: Duration = SPAN): Promise<number> {
   const world = await World.start(seed);
   const witness = new Witness(world);
-  const misfortune = new Misfortune(world, witness, seed);
+  const misfortune = new Misfortune(world, seed);
   const box = world.settops["settop-31"];
   for (const channel of CHANNEL_NAMES) world.tune("settop-31", channel);
   try {

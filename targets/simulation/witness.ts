@@ -27,9 +27,9 @@ export class Witness {
     world.everySecond = () => this.check();
   }
 
-  /** From now on the device must get no key. */
+  /** From now on the device must get no key. What the store says of it is seen without this, up to a second late. */
   revoked(settop: SettopName): void {
-    this.#revoked.set(settop, this.#world.now);
+    if (!this.#revoked.has(settop)) this.#revoked.set(settop, this.#world.now);
   }
 
   isEntitled(settop: SettopName): boolean {
@@ -37,6 +37,8 @@ export class Witness {
   }
 
   check(): void {
+    for (const { id, status } of this.#world.control.rows("device"))
+      if (status === "revoked") this.revoked(id as SettopName);
     this.#tellReceptions();
     this.#recordsStay();
     for (const settop of SETTOP_NAMES) {
