@@ -242,6 +242,21 @@ scenario(
   },
 );
 
+scenario(
+  "broker.publish: what the broker keeps for good is small, however large a message may be",
+  {},
+  async (broker, port) => {
+    const box = client(port, "box-1");
+    await happens(box, "connect");
+    const status = "sealcast/1/status/settop/box-1";
+    await box.publishAsync(status, Buffer.alloc(1024), { retain: true, qos: 1 });
+    const gone = happens(box, "close");
+    box.publish(status, Buffer.alloc(1025), { retain: true });
+    await gone;
+    assert.deepEqual(broker.drops.snapshot(), { "broker.publish": 1 });
+  },
+);
+
 scenario("a last will on somebody else's topic is not published", {}, async (broker, port) => {
   const watch = client(port, "keys");
   await watch.subscribeAsync("sealcast/1/status/#");

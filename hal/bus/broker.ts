@@ -5,6 +5,7 @@ import { Aedes, type AuthenticateError, type Client, type PublishPacket, type Su
 import { Counters } from "../../core/base/counters.ts";
 import { type Access, accessOf, mayPublish, mayRetain, maySubscribe } from "../../core/control/access.ts";
 import { ENVELOPE_LIMIT } from "../../core/control/envelope.ts";
+import { NOTICE_LIMIT } from "../../core/control/notice.ts";
 import type { Role } from "../../core/control/participant.ts";
 import { isIdentifier } from "../../core/control/topics.ts";
 import type { BusConnector } from "../../core/ports/bus.ts";
@@ -51,7 +52,7 @@ export interface BrokerOptions {
 /**
  * full: too many connections. oversized: a packet beyond the limit. client-id: not an identifier, or not the user name. credentials:
  * refused. unavailable: the credentials could not be looked up. publish, subscribe: not in the client's table (a $share filter never
- * is), or a filter too many. slow: a message for a client that does not read.
+ * is), or a filter too many, or too much to be retained. slow: a message for a client that does not read.
  */
 export type BrokerDrop =
   | "broker.full"
@@ -266,7 +267,8 @@ export class Broker {
     if (client === null) return null;
     const access = this.#rights.get(client)?.access;
     const allowed = access !== undefined && mayPublish(access, packet.topic);
-    if (allowed && (!packet.retain || mayRetain(packet.topic))) return null;
+    const keepable = mayRetain(packet.topic) && packet.payload.length <= NOTICE_LIMIT;
+    if (allowed && (!packet.retain || keepable)) return null;
     this.drops.count("broker.publish");
     return new Error("not one of this client's topics");
   }
