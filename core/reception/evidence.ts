@@ -29,6 +29,9 @@ export function* decideEvidence(evidence: Evidence, now: UnixTime): Deciding<Evi
   const { router, process, sequence } = evidence;
   const last = yield* get("router_report", { router });
   const restarted = last !== undefined && process !== undefined && last.process !== process;
+  // A leave and a join of the same millisecond, told again, would end the row that they began.
+  if (last !== undefined && process !== undefined && !restarted && sequence <= last.sequence)
+    return { outcome: { kind: "recorded" }, writes: [] };
   const rows: MembershipRow[] = restarted ? yield* closeAll(router, now) : [];
   const open: OpenRows = new Map(rows.map((row) => [nameOf(row), undefined]));
   for (const change of evidence.changes) {

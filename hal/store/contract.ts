@@ -476,6 +476,18 @@ function evidenceScenarios(scenario: Scenario): void {
     assert.equal(last?.dropped, 3);
   });
 
+  scenario("a leave and a join of the same millisecond, told twice, leave the host joined", async (store) => {
+    await report(store, 1, [joined]);
+    const again = [left, { ...joined, at: left.at }] as const;
+    await report(store, 2, again);
+    await report(store, 2, again);
+    const told = (await rows(store)).map(({ since, until }) => [since, until]);
+    assert.deepEqual(told, [
+      [at(1), at(9)],
+      [at(9), undefined],
+    ]);
+  });
+
   scenario("a port and a MAC that are learnt later are added to the open row", async (store) => {
     await report(store, 1, [joined]);
     await report(store, 2, [{ ...joined, at: at(2), port: "lan1", mac: "02:00:00:00:00:01" }]);

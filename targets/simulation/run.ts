@@ -1,9 +1,10 @@
 // One run of misfortune by a seed, held to the rules; its log is the result.
 import assert from "node:assert/strict";
+import { address, formatIpv4, ipv4 } from "../../core/base/ipv4.ts";
 import { type Duration, type Instant, seconds } from "../../core/base/time.ts";
 import type { SettopBox } from "./boxes.ts";
 import { CHANNEL_NAMES } from "./configuration.ts";
-import { SETTOP_NAMES } from "./figure-two.ts";
+import { SETTOP_NAMES, SETTOPS } from "./figure-two.ts";
 import { Misfortune } from "./misfortune.ts";
 import { Witness } from "./witness.ts";
 import { World } from "./world.ts";
@@ -34,7 +35,18 @@ function ills(world: World, witness: Witness): readonly string[] {
   }
   const live = world.control.rows("live_reception").map(({ device, channel }) => `${device} ${channel}`);
   if (live.sort().join() !== wanted.sort().join()) found.push(`live: ${live.join()}; should be: ${wanted.join()}`);
-  return found;
+  return [...found, ...evidenceIlls(world)];
+}
+
+/** The routers' evidence, as the reception server has it, against what the set-tops' kernels have joined. */
+function evidenceIlls(world: World): readonly string[] {
+  const open = world.control.rows("membership").filter(({ until }) => until === undefined);
+  return SETTOP_NAMES.flatMap((name) => {
+    const host = address(SETTOPS[name]);
+    const seen = open.filter((row) => row.host === host).map(({ group }) => formatIpv4(ipv4(group)));
+    const joined = world.settops[name].node.memberships.groups("eth0").map(formatIpv4);
+    return seen.sort().join() === joined.sort().join() ? [] : [`${name} joined ${joined}; on record: ${seen}`];
+  });
 }
 
 /** What was lost since `from` although nothing failed. */
