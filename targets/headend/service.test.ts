@@ -275,12 +275,13 @@ scenario("datagrams of any size from UDP go one to one, as payload type 96", asy
   const probe = await world.datagrams.open({ address: LOOPBACK, port: 0 }, { datagram: () => {}, failed: assert.fail });
   const port = probe.port;
   probe.close();
-  await world.start({ content: "datagram", input: { kind: "udp", address: LOOPBACK, port } });
+  await world.start({ content: "datagram", largest: 9000, input: { kind: "udp", address: LOOPBACK, port } });
   await world.until(() => world.heard.some((message) => message.type === "stream.report"));
   const out = await world.datagrams.open({ address: LOOPBACK, port: 0 }, { datagram: () => {}, failed: assert.fail });
-  const sent = [Uint8Array.of(1), Uint8Array.of(2, 3, 4, 5), new Uint8Array(1400).fill(6)];
+  const sizes = [1, 2, 4, 187, 188, 1316, 1440, 1441, 9000];
+  const sent = sizes.map((size) => Uint8Array.from({ length: size }, (_, i) => (i * size) & 255));
   for (const payload of sent) out.send(payload, LOOPBACK, port);
-  await world.until(() => world.receiver.statistics.received === 3);
+  await world.until(() => world.receiver.statistics.received === sizes.length);
   assert.deepEqual(
     world.payload,
     sent.flatMap((payload) => [...payload]),
