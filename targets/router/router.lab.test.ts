@@ -252,7 +252,9 @@ test("the downstream goes away and comes back without a restart", { skip }, asyn
   await received(the(a), group, 25);
 });
 
-test("viewer and upstream keep the membership beyond two membership intervals: nothing stops after minutes", { skip }, async () => {
+test("viewer and upstream keep the membership beyond two membership intervals: nothing stops after minutes", {
+  skip,
+}, async () => {
   const group = "239.255.77.4";
   const settings = [
     "id=upstream-router",

@@ -207,6 +207,8 @@ export class RouterService {
 
   #hostChanged(effect: RouterEffect & { kind: "joined" | "left" }): void {
     const { membership, name, number } = effect;
+    // Every machine joins some of 224.0.0.0/24, which no router delivers: neither 71 nor evidence.
+    if (isLinkLocalMulticast(membership.group)) return;
     if (number !== undefined) this.#messages.count(String(number));
     const change = this.#change(name, membership, effect.kind === "joined" ? "joined" : changeWord(effect.cause));
     this.#powers.evidence?.add(change);

@@ -37,6 +37,7 @@ interface Status {
     readonly taps: Readonly<Record<string, string>>;
   }[];
   readonly drops: Readonly<Record<string, number>>;
+  readonly messages: Readonly<Record<string, number>>;
 }
 
 const link = (name: string, text: string, ports: readonly string[] = [], index = 1): Link => ({
@@ -131,8 +132,8 @@ function withoutAlert(packet: Uint8Array): Uint8Array {
   return plain;
 }
 
-function join(from: string): Uint8Array {
-  const records = [{ type: "to-ex", group: GROUP, sources: [] }] as const;
+function join(from: string, group = GROUP): Uint8Array {
+  const records = [{ type: "to-ex", group, sources: [] }] as const;
   return writeReport(new Uint8Array(reportLength(records)), address(from), records);
 }
 
@@ -197,6 +198,15 @@ test("a bridge that gets its first port after the start is tapped from then on, 
   taps.get("lan1")?.interrupted(new HalError("tap.ended", "the tap on lan1 ended (by a signal)"));
   assert.deepEqual(status().interfaces[0]?.taps, { lan1: "tap.ended", lan2: "starting" });
   assert.equal(status().interfaces[0]?.hosts.length, 1, "another port disturbs nobody");
+});
+
+test("who joins a link-local group, as every machine does for mDNS, asks for no delivery and is no evidence", () => {
+  const { appear, hears, status } = bench();
+  appear(link("br-lan", "10.2.0.1"));
+  hears("br-lan", join("10.2.0.11", address("224.0.0.251")));
+  assert.deepEqual(status().messages, {});
+  hears("br-lan", join("10.2.0.11"));
+  assert.deepEqual(status().messages, { "71": 1 });
 });
 
 test("an interface that comes back with another index is opened again", () => {
