@@ -5,7 +5,7 @@ import { run, runControlOnly } from "./run.ts";
 import { withoutSystemTime } from "./system-time.ts";
 
 /** More, or others, for a night: SEALCAST_SEEDS=1000 SEALCAST_FIRST_SEED=100000. */
-const SEEDS = Number(process.env.SEALCAST_SEEDS ?? 40);
+const SEEDS = Number(process.env.SEALCAST_SEEDS ?? 25);
 const FIRST = Number(process.env.SEALCAST_FIRST_SEED ?? 1);
 const seeds = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => FIRST + i);
 

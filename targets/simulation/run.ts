@@ -68,7 +68,7 @@ export async function run(seed: number, span: Duration = SPAN): Promise<string> 
     await misfortune.happen(span, "everywhere");
     await misfortune.end();
     for (const settop of SETTOP_NAMES) if (world.settops[settop].channels().length === 0) world.tune(settop, "one");
-    await world.until(() => ills(world, witness).length === 0, HEALING);
+    await world.until(() => ills(world, witness).length === 0, HEALING, seconds(1));
     assert.deepEqual(ills(world, witness), []);
     const well = world.now;
     await world.run(WELL);
@@ -95,7 +95,7 @@ export async function runControlOnly(seed: number, span: Duration = SPAN): Promi
     const [from, before] = [world.now, withoutKey(box)];
     await misfortune.happen(span, "control");
     await misfortune.end();
-    await world.until(() => ills(world, witness).length === 0, HEALING);
+    await world.until(() => ills(world, witness).length === 0, HEALING, seconds(1));
     assert.deepEqual(ills(world, witness), []);
     const missing = CHANNEL_NAMES.flatMap((_, channel) => box.screen.missing(channel, from, world.now));
     assert.equal(missing.length, withoutKey(box) - before, "missing, and counted as being without a key");

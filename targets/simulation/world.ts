@@ -81,10 +81,10 @@ export class World {
     }
   }
 
-  /** Runs until `holds`, at most `limit`; whether it came to hold. */
-  async until(holds: () => boolean, limit: Duration = seconds(30)): Promise<boolean> {
+  /** Runs until `holds`, looking every so often, at most for `limit`; whether it came to hold. */
+  async until(holds: () => boolean, limit: Duration = seconds(30), every = milliseconds(50)): Promise<boolean> {
     const end = after(this.now, limit);
-    while (!holds() && this.now < end) await this.run(milliseconds(50));
+    while (!holds() && this.now < end) await this.run(every);
     return holds();
   }
 
