@@ -22,9 +22,18 @@ export const primitives = new NodePrimitives();
 export function ownIdentity(role: "keyserver" | "reception", { id, identity }: PartConfig): Identity {
   if (!existsSync(identity)) {
     makeFolderOf(identity);
-    createIdentity(identity, generateIdentity(role, id, primitives, systemEntropy));
+    createUnlessThere(identity, generateIdentity(role, id, primitives, systemEntropy));
   }
   return readOwnIdentity(role, id, identity, primitives);
+}
+
+/** At a first start a command of the operator may make it at the same moment: the first one's holds. */
+function createUnlessThere(path: string, identity: Identity): void {
+  try {
+    createIdentity(path, identity);
+  } catch (error) {
+    if (!(error instanceof HalError && error.code === "identity.exists")) throw error;
+  }
 }
 
 function makeFolderOf(identity: string): void {
