@@ -1,7 +1,7 @@
 // Native addons inside a one-file bundle: unpacked once to a private directory and loaded from there, or found beside the bundle.
 // Only the bundler calls this; unbundled code requires the packages as usual.
 import { createHash } from "node:crypto";
-import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -58,11 +58,11 @@ function attemptOpen(file: string, tried: string[]): unknown {
   }
 }
 
+/** The bundle, not the link in a PATH that it was called by. */
+const ownFile = (): string => realpathSync(process.argv[1] ?? process.execPath);
+
 function fromBeside(addon: EmbeddedAddon, tried: string[]): unknown {
-  const folders = [
-    process.env.SEALCAST_NATIVE_PATH,
-    process.argv[1] === undefined ? undefined : dirname(process.argv[1]),
-  ];
+  const folders = [process.env.SEALCAST_NATIVE_PATH, dirname(ownFile())];
   for (const folder of folders) {
     if (folder === undefined || folder === "") continue;
     const file = join(folder, fileName(addon));
@@ -89,7 +89,9 @@ function fromBundle(addon: EmbeddedAddon, tried: string[]): unknown {
     tried.push(`unpacking: ${describe(cause)} (SEALCAST_NATIVE_DIR names another directory)`);
     return undefined;
   }
-  return attemptOpen(file, tried);
+  const loaded = attemptOpen(file, tried);
+  if (loaded === undefined) tried.push("SEALCAST_NATIVE_DIR names another directory, which must allow execution");
+  return loaded;
 }
 
 /** Its parent must be there: a recursive mkdir never returns below /proc on some versions of Node. */
@@ -130,8 +132,8 @@ function unpack(addon: EmbeddedAddon): string {
 }
 
 function fromNodePath(addon: EmbeddedAddon, tried: string[]): unknown {
-  // createRequire honours NODE_PATH; the base need not exist.
-  const find = createRequire(join(process.cwd(), "sealcast"));
+  // From the bundle, not from the working directory, where anybody may have put a node_modules; NODE_PATH is honoured.
+  const find = createRequire(ownFile());
   try {
     return open(find.resolve(addon.id));
   } catch (cause) {

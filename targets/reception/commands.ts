@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { fromHex, toHex } from "../../core/base/bytes.ts";
 import { unixTime } from "../../core/base/time.ts";
 import { Identifier } from "../../core/control/messages.ts";
+import { isSmallOrder } from "../../core/control/small-order.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import type { Store } from "../../core/ports/store.ts";
@@ -36,7 +37,11 @@ const TOKEN_LENGTH = 16;
 /** A device may still hold a key of a channel that it left this long ago. */
 const KEYS_OUTLIVE = 3_600_000;
 
-const hexKey = v.pipe(v.string(), v.regex(/^[0-9a-fA-F]{64}$/, "must be 64 hexadecimal digits"));
+const hexKey = v.pipe(
+  v.string(),
+  v.regex(/^[0-9a-fA-F]{64}$/, "must be 64 hexadecimal digits"),
+  v.check((text) => !isSmallOrder(fromHex(text) ?? new Uint8Array(32)), "is not a public key: nobody can have it"),
+);
 const time = v.pipe(v.number(), v.integer(), v.minValue(0));
 const name = v.pipe(v.string(), v.maxLength(200));
 /** `password` is given when the participant has one already, in its identity file. */

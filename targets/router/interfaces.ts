@@ -16,6 +16,7 @@ export interface InterfacePowers {
   readonly table: ForwardingTable | undefined;
   readonly taps: FrameTaps | undefined;
   readonly log: Logger;
+  fatal(error: HalError): void;
 }
 
 /** What a tap is doing: an error's code while it is tried again. */
@@ -140,6 +141,11 @@ export class Interfaces {
   }
 
   #failed(name: string, error: HalError): void {
+    // No waiting mends this.
+    if (error.code === "igmp.permission") {
+      this.#powers.fatal(error);
+      return;
+    }
     this.#powers.log.warn({ interface: name, code: error.code, needs: error.needs }, error.message);
     if (this.#open.has(name)) this.#lose(name);
     this.#retries.get(name)?.cancel();

@@ -6,7 +6,6 @@ import type { MembershipChange } from "../../core/control/messages.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
 import type { HostMembership } from "../../core/igmp/tracking.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
-import type { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { Link } from "../../core/ports/links.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router/options.ts";
@@ -23,7 +22,6 @@ export interface RouterPowers extends Omit<InterfacePowers, "table"> {
   readonly forwarding: Forwarding | undefined;
   readonly evidence: Evidence | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
-  fatal(error: HalError): void;
 }
 
 /** How long the sockets have to send the leaves of the upstream. */

@@ -3,7 +3,7 @@ import { closeSync, openSync, readSync } from "node:fs";
 import * as v from "valibot";
 import { parseIpv4 } from "../../core/base/ipv4.ts";
 import { Identifier } from "../../core/control/messages.ts";
-import { NodePrimitives } from "../../hal/primitives/node.ts";
+import { isSmallOrder } from "../../core/control/small-order.ts";
 import { LEVELS } from "./log.ts";
 
 /** One fault: where in the configuration ("channels.0.port") and what is wrong. */
@@ -45,13 +45,10 @@ export const hexOctets = (octets: number) =>
     v.transform((text) => new Uint8Array(Buffer.from(text, "hex"))),
   );
 
-const primitives = new NodePrimitives();
-const ANY_PRIVATE_KEY = new Uint8Array(32).fill(1);
-
-/** An X25519 public key in hexadecimal; a point of small order (RFC 7748 section 6.1) is none. */
+/** An X25519 public key in hexadecimal; a point of small order (RFC 7748) is none. */
 export const x25519PublicKey = v.pipe(
   hexOctets(32),
-  v.check((key) => primitives.x25519(ANY_PRIVATE_KEY, key) !== undefined, "is not a public key: nobody can have it"),
+  v.check((key) => !isSmallOrder(key), "is not a public key: nobody can have it"),
 );
 
 /** What every target's configuration has; spread into its schema. */
