@@ -59,7 +59,10 @@ describe("routers without control", () => {
     const receiver = receive("settop21", GROUP, "5000");
     await receiver.line(/first/);
     const join = await link.first("the join", isJoin(GROUP));
-    const first = await link.first("the stream", ({ protocol, destination }) => protocol === 17 && destination === GROUP);
+    const first = await link.first(
+      "the stream",
+      ({ protocol, destination }) => protocol === 17 && destination === GROUP,
+    );
     assert.ok(first.at >= join.at);
     await receiver.stop();
     const leave = await link.first("the leave", isLeave(GROUP));
