@@ -38,9 +38,11 @@ export function* decideInquiry(inquiry: Inquiry, now: UnixTime): Deciding<Inquir
   return yield* openOrRenew(inquiry, device, subscriber, now);
 }
 
-function* isEntitled(subscriber: string, channel: string, now: UnixTime) {
+/** `without`: a package that is about to be taken away. */
+export function* isEntitled(subscriber: string, channel: string, now: UnixTime, without?: string) {
   const held = yield* find({ table: "subscription", equal: { subscriber }, limit: SUBSCRIBER_ROWS });
   for (const subscription of held) {
+    if (subscription.package === without) continue;
     if (subscription.from > now || (subscription.until !== undefined && subscription.until <= now)) continue;
     if ((yield* get("package_channel", { package: subscription.package, channel })) !== undefined) return true;
   }

@@ -59,7 +59,8 @@ export function* decideSettled(acknowledged: readonly RekeyDemandRow[]): Decidin
   return { outcome: { kind: "settled" }, writes };
 }
 
-function* demands(
+/** The rows that make each key server change the keys of these channels. */
+export function* demands(
   keyservers: readonly string[],
   channels: readonly string[],
   reason: RekeyDemandRow["reason"],

@@ -7,9 +7,10 @@ import { isSmallOrder } from "../../core/control/small-order.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import type { Store } from "../../core/ports/store.ts";
-import { decideEdit, type Edit } from "../../core/reception/registry.ts";
+import { decideEdit, type Edit, type EditOutcome } from "../../core/reception/registry.ts";
 import { decideDemand, decideRevocation } from "../../core/reception/revocation.ts";
 import type { RefusalNote } from "../../core/reception/server.ts";
+import { decideWithdrawal, type Withdrawal } from "../../core/reception/withdrawal.ts";
 import type { GroupCommit } from "../../hal/store/group-commit.ts";
 import { CommandRefused, type Commands } from "../shared/admin.ts";
 import { passwordHash } from "./directory.ts";
@@ -108,7 +109,7 @@ function registryCommands(office: Office) {
   const byIdEdit = (kind: "device.remove" | "package.remove" | "channel.remove") => (input: unknown) =>
     edit(office, { kind, id: checked(byId, input).id });
   const status = (to: "active" | "suspended") => (input: unknown) =>
-    edit(office, { kind: "subscriber.status", id: checked(byId, input).id, status: to });
+    withdraw(office, { kind: "subscriber.status", id: checked(byId, input).id, status: to });
   return {
     "device.add": (input: unknown) => addDevice(office, checked(INPUTS.deviceAdd, input)),
     "device.remove": byIdEdit("device.remove"),
@@ -119,7 +120,7 @@ function registryCommands(office: Office) {
     "package.remove": byIdEdit("package.remove"),
     "subscription.add": (input: unknown) => subscribe(office, checked(INPUTS.subscriptionAdd, input)),
     "subscription.remove": (input: unknown) =>
-      edit(office, { kind: "subscription.remove", ...checked(INPUTS.subscriptionRemove, input) }),
+      withdraw(office, { kind: "subscription.remove", ...checked(INPUTS.subscriptionRemove, input) }),
     "channel.add": (input: unknown) => addChannel(office, checked(INPUTS.channelAdd, input)),
     "channel.remove": byIdEdit("channel.remove"),
     "service.add": (input: unknown) => addService(office, checked(INPUTS.serviceAdd, input)),
@@ -165,7 +166,18 @@ const now = ({ clock }: Office) => unixTime(Math.round(clock.unix(clock.now())))
 
 async function edit(office: Office, change: Edit): Promise<{ readonly done: true }> {
   const at = now(office);
-  const outcome = await office.commits.run(() => decideEdit(change, at));
+  return told(change, await office.commits.run(() => decideEdit(change, at)));
+}
+
+async function withdraw(office: Office, change: Withdrawal): Promise<{ readonly done: true }> {
+  const at = now(office);
+  const what = { edit: change, keyservers: office.keyServers(), heldSince: unixTime(at - KEYS_OUTLIVE) };
+  const outcome = await office.commits.run(() => decideWithdrawal(what, at));
+  if (outcome.channels.length > 0) await office.demandsChanged();
+  return told(change, outcome.edit);
+}
+
+function told(change: Edit, outcome: EditOutcome): { readonly done: true } {
   switch (outcome.kind) {
     case "done":
       return { done: true };
