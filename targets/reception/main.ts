@@ -6,12 +6,12 @@ import { systemClock } from "../../hal/clock/system.ts";
 import { systemEntropy } from "../../hal/entropy/system.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { GroupCommit } from "../../hal/store/group-commit.ts";
+import { addOperatorCommands } from "../operator/command-line.ts";
+import { Directory } from "../operator/directory.ts";
+import { offline, openStore, runningCommands } from "../operator/office.ts";
 import { keygen, mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
 import { type ReceptionConfig, receptionConfig } from "./config.ts";
-import { Directory } from "./directory.ts";
-import { offline, openStore, runningCommands } from "./office.ts";
-import { addOperatorCommands } from "./operator.ts";
 import { ReceptionService } from "./service.ts";
 
 const primitives = new NodePrimitives();

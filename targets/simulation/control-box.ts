@@ -5,7 +5,7 @@ import type { Identity } from "../../hal/identity/identity.ts";
 import { type CommitFate, MemoryDisk, MemoryStore } from "../../hal/store/memory.ts";
 import { type ControlConfig, controlConfig } from "../control/config.ts";
 import { type Servers, startServers } from "../control/servers.ts";
-import { Directory } from "../reception/directory.ts";
+import { Directory } from "../operator/directory.ts";
 import { CommandRefused } from "../shared/admin.ts";
 import { CHANNELS, parse } from "./configuration.ts";
 import { Life } from "./life.ts";

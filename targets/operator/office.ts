@@ -4,11 +4,11 @@ import type { Entropy } from "../../core/ports/entropy.ts";
 import type { Store } from "../../core/ports/store.ts";
 import { GroupCommit } from "../../hal/store/group-commit.ts";
 import { openSqlite } from "../../hal/store/sqlite.ts";
+import type { StoreConfig } from "../reception/config.ts";
+import type { ReceptionService } from "../reception/service.ts";
 import type { Commands } from "../shared/admin.ts";
 import { operatorCommands } from "./commands.ts";
-import type { StoreConfig } from "./config.ts";
 import type { Directory } from "./directory.ts";
-import type { ReceptionService } from "./service.ts";
 
 export const openStore = ({ path, sizeLimit }: StoreConfig): Store =>
   openSqlite({ path, ...(sizeLimit === undefined ? {} : { sizeLimit }) });
