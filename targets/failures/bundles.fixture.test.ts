@@ -1,5 +1,7 @@
 // For the tests of failures: a bundle as a child process, its log lines and its status; folders and identities for it.
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
+import dgram from "node:dgram";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -162,7 +164,8 @@ export class Configured extends Bundle {
   see<T>(what: string, find: (status: Json) => T | undefined | false): Promise<T> {
     return until(`${this.target} to show ${what}`, async () => {
       if (!this.isRunning) throw new Error(`${this.target} ended:\n${this.text}`);
-      const found = find(await this.status().catch(() => undefined));
+      const status = await this.status().catch(() => undefined);
+      const found = status === undefined ? undefined : find(status);
       return found === false ? undefined : found;
     });
   }
@@ -172,6 +175,16 @@ export class Configured extends Bundle {
     if (answer?.code !== 200) throw new Error(`${name}: ${JSON.stringify(answer)}`);
     return answer.body;
   }
+}
+
+/** Free a moment ago. */
+export async function freeUdpPort(): Promise<number> {
+  const socket = dgram.createSocket("udp4");
+  socket.bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  const { port } = socket.address();
+  await new Promise<void>((resolve) => socket.close(resolve));
+  return port;
 }
 
 export const hex = toHex;

@@ -9,6 +9,7 @@ import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import {
   Configured,
   controlConfig,
+  freeUdpPort,
   headendConfig,
   type Json,
   makeIdentity,
@@ -33,15 +34,6 @@ function hostile(entropy: SeededEntropy): Uint8Array {
 
 const SAMPLES = Array.from({ length: 500 }, (_, seed) => hostile(new SeededEntropy(seed)));
 SAMPLES.push(new Uint8Array(0), new Uint8Array(60_000).fill(0x47), new Uint8Array(1316).fill(0x47));
-
-async function freeUdpPort(): Promise<number> {
-  const socket = dgram.createSocket("udp4");
-  socket.bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(resolve));
-  return port;
-}
 
 /** Batches that the receiver has looked at before the next one goes: what is lost in the kernel proves nothing. */
 async function flood(target: Configured, address: string, port: number): Promise<void> {
