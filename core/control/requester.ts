@@ -2,6 +2,7 @@
 import { sameBytes, toHex } from "../base/bytes.ts";
 import { after, type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
 import type { Entropy } from "../ports/entropy.ts";
+import { repeatWait } from "./backoff.ts";
 import { ANSWERS, type Message } from "./messages.ts";
 import type { Peer } from "./participant.ts";
 
@@ -47,15 +48,14 @@ export interface RequesterLimits {
 export const REQUESTER_LIMITS: RequesterLimits = { outstanding: 1024, slowest: seconds(30) };
 
 const REQUEST_ID_LENGTH = 16;
-/** First repetition after 0.7 to 1.3 s. */
-const FIRST = milliseconds(700);
-const FIRST_SPREAD = milliseconds(600);
+/** When the broker is back, what waits is spread over this. */
+const HURRY_SPREAD = milliseconds(600);
 /** From this many waiting requests on ... */
 const MANY = 256;
 /** ... they are looked at no more often than this. */
 const TURN = milliseconds(20);
-/** No repetition sooner than this, however the dice fall. */
-const SOONEST = milliseconds(200);
+/** Who was told to come back is spread over at least this. */
+const LEAST_BUSY_SPREAD = milliseconds(200);
 
 /** 16 unpredictable octets. */
 export const newRequestId = (entropy: Entropy): Uint8Array => entropy.bytes(REQUEST_ID_LENGTH);
@@ -93,7 +93,7 @@ export class Requester {
     const name = toHex(ask.message.id);
     if (this.#waiting.has(name) || (ask.key !== undefined && this.#byKey.has(ask.key))) return [];
     if (this.#waiting.size >= this.#limits.outstanding) return [expired(ask, "full")];
-    const waiting = { ...ask, attempts: 1, next: after(now, this.#wait(0)) };
+    const waiting = { ...ask, attempts: 1, next: after(now, this.#wait(1)) };
     this.#waiting.set(name, waiting);
     this.#due = earliest([this.#due, waiting.next, waiting.deadline]);
     if (ask.key !== undefined) this.#byKey.set(ask.key, name);
@@ -126,8 +126,8 @@ export class Requester {
         this.#forget(name, waiting);
         effects.push(expired(waiting, "deadline"));
       } else if (waiting.next <= now) {
-        waiting.next = after(now, this.#wait(waiting.attempts));
         waiting.attempts += 1;
+        waiting.next = after(now, this.#wait(waiting.attempts));
         effects.push({ kind: "send", to: waiting.to, message: waiting.message });
       }
     }
@@ -161,7 +161,7 @@ export class Requester {
   hurry(now: Instant): void {
     for (const waiting of this.#waiting.values()) {
       waiting.attempts = 0;
-      waiting.next = after(now, milliseconds(this.#entropy.below(FIRST_SPREAD)));
+      waiting.next = after(now, milliseconds(this.#entropy.below(HURRY_SPREAD)));
       this.#due = earliest([this.#due, waiting.next]);
     }
   }
@@ -171,16 +171,13 @@ export class Requester {
     if (waiting.key !== undefined) this.#byKey.delete(waiting.key);
   }
 
-  /** After the first send 0.7 to 1.3 s; then up to 2, 4, 8 ... s with full jitter. */
   #wait(attempts: number): Duration {
-    if (attempts === 0) return milliseconds(FIRST + this.#entropy.below(FIRST_SPREAD));
-    const ceiling = Math.min(this.#limits.slowest, 1000 * 2 ** Math.min(attempts, 20));
-    return milliseconds(Math.max(SOONEST, this.#entropy.below(ceiling)));
+    return repeatWait(this.#entropy, attempts, this.#limits.slowest);
   }
 
   /** Not before the server said, and spread over half as much again, so that the crowd it sent away does not return at once. */
   #afterBusy(retryAfter: number): Duration {
-    return milliseconds(retryAfter + this.#entropy.below(Math.max(SOONEST, retryAfter / 2)));
+    return milliseconds(retryAfter + this.#entropy.below(Math.max(LEAST_BUSY_SPREAD, retryAfter / 2)));
   }
 }
 

@@ -1,23 +1,20 @@
 // One question that is repeated until it is answered: when to send it next.
-import { after, type Instant, instant, milliseconds } from "../base/time.ts";
+import { after, type Duration, type Instant, instant } from "../base/time.ts";
+import { FIRST_REPEAT, repeatWait } from "../control/backoff.ts";
 import type { Entropy } from "../ports/entropy.ts";
 
-const FIRST_LEAST = 700;
-const FIRST_SPREAD = 600;
-const LEAST = 200;
-
-/** An unanswered question. The first repeat comes after 0.7 to 1.3 s, later ones after a full-jitter exponential wait. */
+/** An unanswered question, repeated as `repeatWait` says. */
 export class Ask {
   /** 16 octets, the same in every repeat: the server answers a repeat without doing the work twice. */
   readonly id: Uint8Array;
   readonly #entropy: Entropy;
-  readonly #longest: number;
+  readonly #longest: Duration;
   #attempts = 0;
   #due: Instant;
   #sentAt = Number.NEGATIVE_INFINITY;
 
-  /** `longest` ms is the limit of the wait between repeats. */
-  constructor(now: Instant, entropy: Entropy, longest: number) {
+  /** `longest` is the limit of the wait between repeats. */
+  constructor(now: Instant, entropy: Entropy, longest: Duration) {
     this.id = entropy.bytes(16);
     this.#entropy = entropy;
     this.#longest = longest;
@@ -37,15 +34,11 @@ export class Ask {
   sent(now: Instant): void {
     this.#attempts++;
     this.#sentAt = now;
-    const wait =
-      this.#attempts === 1
-        ? FIRST_LEAST + this.#entropy.below(FIRST_SPREAD)
-        : LEAST + this.#entropy.below(Math.min(this.#longest, 1000 * 2 ** Math.min(this.#attempts, 20)));
-    this.#due = after(now, milliseconds(wait));
+    this.#due = after(now, repeatWait(this.#entropy, this.#attempts, this.#longest));
   }
 
   /** Not later than `at`: the broker is back, or the answer is needed then. An answer still gets its first while to come. */
   hasten(at: Instant): void {
-    this.#due = instant(Math.min(this.#due, Math.max(at, this.#sentAt + FIRST_LEAST)));
+    this.#due = instant(Math.min(this.#due, Math.max(at, this.#sentAt + FIRST_REPEAT)));
   }
 }

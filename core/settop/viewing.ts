@@ -47,7 +47,7 @@ export type MembershipState =
   | { readonly kind: "left" };
 
 /** The longest wait between repeats of an unanswered key request. */
-const LONGEST_REPEAT = 10_000;
+const LONGEST_REPEAT = seconds(10);
 const FIRST_DENIED_WAIT = seconds(30);
 const LONGEST_DENIED_WAIT = minutes(10);
 /** The stop of another viewing may free a place: look again soon. */
