@@ -4,39 +4,34 @@ import type { Request } from "../control/link.ts";
 /** Copies of one device's request that are all answered; further copies are the same request again. */
 const COPIES = 4;
 
-export interface WaitingDevice {
-  readonly channel: string;
-  readonly requests: Request[];
-}
-
 export class WaitingDevices {
-  readonly #byKey = new Map<string, WaitingDevice>();
+  readonly #byName = new Map<string, Request[]>();
 
   get size(): number {
-    return this.#byKey.size;
+    return this.#byName.size;
   }
 
-  has(key: string): boolean {
-    return this.#byKey.has(key);
+  has(name: string): boolean {
+    return this.#byName.has(name);
   }
 
-  /** True when something with this key waits already, and this copy with it. */
-  join(key: string, request: Request): boolean {
-    const waiting = this.#byKey.get(key);
-    if (waiting === undefined) return false;
-    if (waiting.requests.length === COPIES) waiting.requests.shift();
-    waiting.requests.push(request);
+  /** True when something with this name waits already, and this copy with it. */
+  join(name: string, request: Request): boolean {
+    const copies = this.#byName.get(name);
+    if (copies === undefined) return false;
+    if (copies.length === COPIES) copies.shift();
+    copies.push(request);
     return true;
   }
 
-  add(key: string, channel: string, request: Request): void {
-    this.#byKey.set(key, { channel, requests: [request] });
+  add(name: string, request: Request): void {
+    this.#byName.set(name, [request]);
   }
 
-  /** What waited under this key, each request id once; it waits no longer. */
-  take(key: string): WaitingDevice | undefined {
-    const waiting = this.#byKey.get(key);
-    this.#byKey.delete(key);
-    return waiting;
+  /** The copies that waited under this name, which wait no longer. */
+  take(name: string): readonly Request[] {
+    const copies = this.#byName.get(name) ?? [];
+    this.#byName.delete(name);
+    return copies;
   }
 }
