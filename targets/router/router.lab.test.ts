@@ -1,9 +1,8 @@
 // The router bundle between real kernels: hosts on two ports of its bridge, a sender behind its upstream. Needs root.
 import assert from "node:assert/strict";
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import type { Readable } from "node:stream";
 import { after, before, test } from "node:test";
+import { type Actor, act, cable, inside, ip, makeNamespaces, removeNamespaces } from "./namespaces.fixture.test.ts";
 
 const PREFIX = `rt-${process.pid}`;
 const [ROUTER, HOST_A, HOST_B, SENDER] = ["r", "a", "b", "s"].map((name) => `${PREFIX}-${name}`) as [
@@ -12,72 +11,15 @@ const [ROUTER, HOST_A, HOST_B, SENDER] = ["r", "a", "b", "s"].map((name) => `${P
   string,
   string,
 ];
+const NAMESPACES = [ROUTER, HOST_A, HOST_B, SENDER];
 const PORT = "5004";
 const SOURCE = "10.1.0.2";
 const SOCKET = `/tmp/${PREFIX}.sock`;
 const root = process.getuid?.() === 0;
 const skip = !root ? "needs root for network namespaces" : !existsSync("dist/router.cjs") && "needs npm run build";
 
-const ip = (...args: string[]): void => void execFileSync("ip", args, { stdio: ["ignore", "ignore", "pipe"] });
-const inside = (namespace: string, ...command: string[]): string =>
-  execFileSync("ip", ["netns", "exec", namespace, ...command], { encoding: "utf8" });
-
-/** A process in a namespace whose lines are kept. */
-class Actor {
-  readonly lines: string[] = [];
-  readonly process: ChildProcess;
-
-  constructor(namespace: string, ...command: string[]) {
-    this.process = spawn("ip", ["netns", "exec", namespace, ...command], { stdio: ["pipe", "pipe", "pipe"] });
-    this.#read(this.process.stdout);
-    this.#read(this.process.stderr);
-  }
-
-  #read(stream: Readable | null): void {
-    let rest = "";
-    stream?.on("data", (text) => {
-      const lines = (rest + String(text)).split("\n");
-      rest = lines.pop() ?? "";
-      this.lines.push(...lines);
-    });
-  }
-
-  say(line: string): void {
-    this.process.stdin?.write(`${line}\n`);
-  }
-
-  count(pattern: RegExp, from = 0): number {
-    return this.lines.slice(from).filter((line) => pattern.test(line)).length;
-  }
-
-  async saw(pattern: RegExp, limit = 5000, from = 0): Promise<void> {
-    const end = performance.now() + limit;
-    while (this.count(pattern, from) === 0) {
-      assert.ok(performance.now() < end, `no ${pattern} within ${limit} ms in:\n${this.lines.slice(-20).join("\n")}`);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-  }
-}
-
-const actors: Actor[] = [];
-function act(namespace: string, ...command: string[]): Actor {
-  const actor = new Actor(namespace, ...command);
-  actors.push(actor);
-  return actor;
-}
-
-function cable(a: string, aName: string, b: string, bName: string): void {
-  ip("link", "add", aName, "netns", a, "type", "veth", "peer", "name", bName, "netns", b);
-  ip("-n", a, "link", "set", aName, "up");
-  ip("-n", b, "link", "set", bName, "up");
-}
-
 function build(): void {
-  for (const namespace of [ROUTER, HOST_A, HOST_B, SENDER]) {
-    ip("netns", "add", namespace);
-    ip("-n", namespace, "link", "set", "lo", "up");
-    inside(namespace, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv4.conf.all.rp_filter=0");
-  }
+  makeNamespaces(NAMESPACES);
   cable(ROUTER, "up0", SENDER, "eth0");
   cable(ROUTER, "port-a", HOST_A, "eth0");
   cable(ROUTER, "port-b", HOST_B, "eth0");
@@ -148,19 +90,7 @@ before(() => {
   router = act(ROUTER, node, "dist/router.cjs", ...SETTINGS, "--set", "log.level=debug", "--set", "log.format=json");
 });
 
-after(async () => {
-  for (const { process: child } of actors) {
-    if (child.exitCode !== null) continue;
-    const ended = new Promise((resolve) => child.once("exit", resolve));
-    child.kill();
-    await ended;
-  }
-  if (root)
-    for (const name of [ROUTER, HOST_A, HOST_B, SENDER])
-      try {
-        ip("netns", "del", name);
-      } catch {}
-});
+after(() => (root ? removeNamespaces(NAMESPACES) : undefined));
 
 const ASM = "239.255.77.1";
 
