@@ -8,8 +8,9 @@ import type { Calendar } from "../ports/clock.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import type { JournalEntry } from "../ports/journal.ts";
 import type { Channel, Refusal, SettopDrop, SettopEffect, SettopEvent, StreamSign } from "./events.ts";
+import type { MembershipState } from "./membership.ts";
 import { PendingStops, type StopStatus } from "./pending-stops.ts";
-import { type MembershipState, type Verdict, Viewing } from "./viewing.ts";
+import { type Verdict, Viewing } from "./viewing.ts";
 
 export interface SettopOptions {
   /** This device's id. */
