@@ -1,6 +1,7 @@
 // The channels of the key server: the keys of each, its changes on their way to disk, and when the next has something to do.
 import { earliest, type Instant } from "../base/time.ts";
-import { ChannelKeys, type ChannelPowers, type ChannelResult } from "./channel-keys.ts";
+import type { ChannelResult } from "./channel-effects.ts";
+import { ChannelKeys, type ChannelPowers } from "./channel-keys.ts";
 import type { KeyServerEffect } from "./events.ts";
 import type { KeptChannel } from "./kept-channel.ts";
 import type { Tally } from "./tally.ts";

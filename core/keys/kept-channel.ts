@@ -1,13 +1,18 @@
 // The epochs of one channel as they are on disk: which are live, what a grant carries, and how long it lasts.
-import type { UnixTime } from "../base/time.ts";
+import { type Duration, milliseconds, type UnixTime } from "../base/time.ts";
 import type { ChannelParameters, EpochKey, StreamParameters } from "../control/messages.ts";
 import type { Decision, Write } from "../ports/store.ts";
 import type { EpochRow, KeyChannelRow } from "../ports/tables.ts";
+import { lengthsOf } from "../stream/suites.ts";
 
 /** Previous, current and next. */
 export const KEPT_EPOCHS = 3;
 /** No receiver is asked to come back sooner than this. */
 const SOONEST_REFRESH = 5_000;
+/** Beyond the set-tops' window, so that the last of them has its key before the switch. */
+const LEAD_MARGIN = 1_000;
+/** Epochs are numbered with 32 bits, and never anew. */
+export const LAST_EPOCH = 0xffff_ffff;
 const LONGEST_SPAN = 366 * 86_400_000;
 
 /** One channel and its epochs, oldest first. Never changed in place: a change is on disk before it is here. */
@@ -50,6 +55,19 @@ export const streamOf = ({ suite, mkiLength, ssrc, payloadType }: KeyChannelRow)
 });
 
 export const keyOf = ({ epoch, masterKey, masterSalt }: EpochRow): EpochKey => ({ epoch, masterKey, masterSalt });
+
+/** Whether key and salt are as long as the suite wants them. */
+export function hasLengths(
+  suite: StreamParameters["suite"],
+  { masterKey, masterSalt }: Pick<EpochKey, "masterKey" | "masterSalt">,
+): boolean {
+  const lengths = lengthsOf(suite);
+  return masterKey.length === lengths.key && masterSalt.length === lengths.salt;
+}
+
+/** How long before its switch an epoch is made. Never more than half the interval, so that short intervals still have a rhythm. */
+export const leadOf = ({ interval, window }: KeyChannelRow): Duration =>
+  milliseconds(Math.min(interval / 2, window + LEAD_MARGIN));
 
 /** The epoch in use: as reported, else the newest whose moment has come, else the oldest. */
 export function currentOf({ epochs }: KeptChannel, reported: number | undefined, now: UnixTime): number | undefined {

@@ -3,7 +3,7 @@ import { toHex } from "../base/bytes.ts";
 import type { Request } from "../control/link.ts";
 import type { MessageOf } from "../control/messages.ts";
 import { Recent } from "../control/recent.ts";
-import type { ChannelEffect } from "./channel-keys.ts";
+import type { ChannelEffect } from "./channel-effects.ts";
 import type { Channels } from "./channels.ts";
 import type { KeyServerEffect } from "./events.ts";
 import type { Tally } from "./tally.ts";
