@@ -36,7 +36,8 @@ export class System {
   readonly broker: { readonly url: string; readonly port: number };
   readonly keyServer: { readonly id: string; readonly publicKey: string; readonly noticeKey: string };
   readonly #folder: string;
-  readonly #inputPort: number;
+  /** Where the headend listens. */
+  readonly inputPort: number;
   readonly #input = dgram.createSocket("udp4");
   /** Numbered datagrams that the headend was given. */
   given = 0;
@@ -45,7 +46,7 @@ export class System {
     this.control = control;
     this.#folder = folder;
     this.group = group;
-    [this.port, this.#inputPort] = ports as [number, number];
+    [this.port, this.inputPort] = ports as [number, number];
     this.broker = { url: `mqtt://127.0.0.1:${told.broker.ports[0]}`, port: told.broker.ports[0] };
     this.keyServer = told.peers;
     this.#input.unref();
@@ -81,7 +82,7 @@ export class System {
 
   async headend(times: object = {}): Promise<Configured> {
     await this.admit("headend", "headend");
-    const input = { kind: "udp", address: "127.0.0.1", port: this.#inputPort };
+    const input = { kind: "udp", address: "127.0.0.1", port: this.inputPort };
     const channels = [{ id: "one", group: this.group, port: this.port, input, ...times }];
     const { id, publicKey } = this.keyServer;
     const common = { broker: { url: this.broker.url }, keyServer: { id, publicKey }, channels };
@@ -120,7 +121,7 @@ export class System {
   async give(count: number): Promise<void> {
     for (let n = 0; n < count; n++)
       await new Promise<void>((resolve, reject) =>
-        this.#input.send(numbered(this.given++), this.#inputPort, "127.0.0.1", (error) =>
+        this.#input.send(numbered(this.given++), this.inputPort, "127.0.0.1", (error) =>
           error ? reject(error) : resolve(),
         ),
       );
