@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { milliseconds } from "../base/time.ts";
 import { whyNoPicture } from "./no-picture.ts";
 import type { PlayoutStatus } from "./playout.ts";
-import type { ViewingStatus } from "./settop.ts";
+import type { ViewingStatus } from "./status.ts";
 
 const GRANTED: ViewingStatus = {
   channel: "one",

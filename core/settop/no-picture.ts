@@ -1,6 +1,6 @@
 // Why there is no picture, in one word and in words: every dark screen has a reason that `status` can name.
 import type { PlayoutStatus } from "./playout.ts";
-import type { ViewingStatus } from "./settop.ts";
+import type { ViewingStatus } from "./status.ts";
 
 export type NoPicture =
   | "not-joined"

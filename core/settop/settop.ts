@@ -8,9 +8,9 @@ import type { Calendar } from "../ports/clock.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import type { JournalEntry } from "../ports/journal.ts";
 import type { Channel, Refusal, SettopDrop, SettopEffect, SettopEvent, StreamSign } from "./events.ts";
-import type { MembershipState } from "./membership.ts";
-import { PendingStops, type StopStatus } from "./pending-stops.ts";
-import { type Verdict, Viewing } from "./viewing.ts";
+import { PendingStops } from "./pending-stops.ts";
+import { type SettopStatus, statusOf } from "./status.ts";
+import { Viewing } from "./viewing.ts";
 
 export interface SettopOptions {
   /** This device's id. */
@@ -22,26 +22,6 @@ export interface SettopOptions {
   readonly overlap?: Duration;
   /** After a denial the group is left this much later; 2 s unless told otherwise. */
   readonly linger?: Duration;
-}
-
-export interface ViewingStatus {
-  readonly channel: string;
-  /** Hexadecimal. */
-  readonly reception: string;
-  readonly membership: MembershipState;
-  readonly verdict: Verdict;
-  readonly epochs: readonly number[];
-  /** How often the open key request has been sent; 0 when none is open. */
-  readonly attempts: number;
-  /** ms since it was tuned to. */
-  readonly age: Duration;
-}
-
-export interface SettopStatus {
-  readonly link: boolean;
-  readonly viewings: readonly ViewingStatus[];
-  readonly pendingStops: readonly StopStatus[];
-  readonly drops: Record<string, number>;
 }
 
 const MOST = 8;
@@ -313,13 +293,3 @@ function answer(
       return viewing.busy(now, message);
   }
 }
-
-const statusOf = (now: Instant, viewing: Viewing): ViewingStatus => ({
-  channel: viewing.channel.id,
-  reception: toHex(viewing.reception),
-  membership: viewing.membership,
-  verdict: viewing.verdict,
-  epochs: viewing.epochs,
-  attempts: viewing.attempts,
-  age: viewing.age(now),
-});
