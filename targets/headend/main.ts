@@ -4,7 +4,8 @@ import { nobleCiphers } from "../../hal/cipher/noble.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
 import { NodeDatagrams } from "../../hal/datagram/node.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
-import { keygen, mqttOptions, readOwnIdentity } from "../shared/participant.ts";
+import { addKeygen } from "../shared/keygen.ts";
+import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
 import { type HeadendConfig, headendConfig } from "./config.ts";
 import { HeadendService } from "./service.ts";
@@ -40,12 +41,7 @@ const target: Target<HeadendConfig> = {
   start,
   showStatus: statusText,
   extend(program) {
-    program
-      .command("keygen")
-      .argument("<id>")
-      .argument("<file>")
-      .description("make this headend's keys; prints the public part, for `control`")
-      .action((id: string, file: string) => keygen("headend", id, file, primitives));
+    addKeygen(program, "headend", primitives, "make this headend's keys; prints the public part, for `control`");
   },
 };
 

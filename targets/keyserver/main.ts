@@ -6,7 +6,8 @@ import { GroupCommit } from "../../hal/store/group-commit.ts";
 import { openStore } from "../operator/office.ts";
 import { CommandRefused } from "../shared/admin.ts";
 import { EXIT } from "../shared/exit.ts";
-import { keygen, mqttOptions, readOwnIdentity } from "../shared/participant.ts";
+import { addKeygen } from "../shared/keygen.ts";
+import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
 import { type KeyServerConfig, keyServerConfig } from "./config.ts";
 import { KeyServerService } from "./service.ts";
@@ -78,12 +79,7 @@ const target: Target<KeyServerConfig> = {
   config: keyServerConfig,
   start,
   extend(program, frame) {
-    program
-      .command("keygen")
-      .argument("<id>")
-      .argument("<file>")
-      .description("make this server's keys; prints the public part")
-      .action((id: string, file: string) => keygen("keyserver", id, file, primitives));
+    addKeygen(program, "keyserver", primitives, "make this server's keys; prints the public part");
     program
       .command("rekey")
       .argument("<channel>")

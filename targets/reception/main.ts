@@ -9,7 +9,8 @@ import { GroupCommit } from "../../hal/store/group-commit.ts";
 import { addOperatorCommands } from "../operator/command-line.ts";
 import { Directory } from "../operator/directory.ts";
 import { offline, openStore, runningCommands } from "../operator/office.ts";
-import { keygen, mqttOptions, readOwnIdentity } from "../shared/participant.ts";
+import { addKeygen } from "../shared/keygen.ts";
+import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
 import { type ReceptionConfig, receptionConfig } from "./config.ts";
 import { ReceptionService } from "./service.ts";
@@ -57,12 +58,7 @@ const target: Target<ReceptionConfig> = {
   config: receptionConfig,
   start,
   extend(program, frame) {
-    program
-      .command("keygen")
-      .argument("<id>")
-      .argument("<file>")
-      .description("make this server's keys; prints the public part")
-      .action((id: string, file: string) => keygen("reception", id, file, primitives));
+    addKeygen(program, "reception", primitives, "make this server's keys; prints the public part");
     addOperatorCommands(program, {
       primitives,
       entropy: systemEntropy,

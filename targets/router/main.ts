@@ -9,7 +9,8 @@ import { loadCapture } from "../../hal/native.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { CapTaps } from "../../hal/tap/cap.ts";
 import { runTapHelper, TAP_ARGUMENT } from "../../hal/tap/helper.ts";
-import { keygen, mqttOptions, readOwnIdentity } from "../shared/participant.ts";
+import { addKeygen } from "../shared/keygen.ts";
+import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
 import { BridgeQueriers } from "./bridge-querier.ts";
 import { type RouterConfig, routerConfig } from "./config.ts";
@@ -70,12 +71,7 @@ const target: Target<RouterConfig> = {
   config: routerConfig,
   start,
   extend(program) {
-    program
-      .command("keygen")
-      .argument("<id>")
-      .argument("<file>")
-      .description("make this router's keys; prints the public part, for `control`")
-      .action((id: string, file: string) => keygen("router", id, file, primitives));
+    addKeygen(program, "router", primitives, "make this router's keys; prints the public part, for `control`");
   },
 };
 

@@ -8,7 +8,8 @@ import { openOutput } from "../../hal/output/open.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { CommandRefused, type Commands } from "../shared/admin.ts";
 import { EXIT } from "../shared/exit.ts";
-import { keygen, mqttOptions, readOwnIdentity } from "../shared/participant.ts";
+import { addKeygen } from "../shared/keygen.ts";
+import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Frame, type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
 import { outputOf, type SettopConfig, settopConfig } from "./config.ts";
 import { systemdNotifier } from "./notify.ts";
@@ -105,12 +106,7 @@ const target: Target<SettopConfig> = {
       .argument("[channel]")
       .description("stop this channel, or everything")
       .action((channel: string | undefined) => tell(frame, "stop", channel === undefined ? {} : { channel }));
-    program
-      .command("keygen")
-      .argument("<id>")
-      .argument("<file>")
-      .description("make this device's keys; prints the public part, for `control`")
-      .action((id: string, file: string) => keygen("settop", id, file, primitives));
+    addKeygen(program, "settop", primitives, "make this device's keys; prints the public part, for `control`");
   },
 };
 

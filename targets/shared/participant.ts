@@ -5,9 +5,8 @@ import type { Role } from "../../core/control/participant.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Primitives } from "../../core/ports/primitives.ts";
 import type { MqttOptions } from "../../hal/bus/mqtt.ts";
-import { systemEntropy } from "../../hal/entropy/system.ts";
-import { createIdentity, readIdentity } from "../../hal/identity/file.ts";
-import { generateIdentity, type Identity, publicIdentity } from "../../hal/identity/identity.ts";
+import { readIdentity } from "../../hal/identity/file.ts";
+import type { Identity } from "../../hal/identity/identity.ts";
 
 export interface BrokerConfig {
   readonly url: string;
@@ -43,13 +42,6 @@ export function mqttOptions({ url, protocolVersion, ca, cert, key }: BrokerConfi
     });
   }
   return { url, password, version: protocolVersion, ...(Object.keys(tls).length === 0 ? {} : { tls }) };
-}
-
-/** Makes an identity file and prints its public part, for `control`. */
-export function keygen(role: Role, id: string, path: string, primitives: Primitives): void {
-  const identity = generateIdentity(role, id, primitives, systemEntropy);
-  createIdentity(path, identity);
-  process.stdout.write(`${JSON.stringify(publicIdentity(identity), undefined, 2)}\n`);
 }
 
 function readPem(path: string): string {
