@@ -2,6 +2,7 @@
 import { ANY, type Ipv4 } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
 import { after, earliest, type Instant } from "../base/time.ts";
+import { Evidence } from "./evidence.ts";
 import { admits, wantsNothing } from "./filter.ts";
 import { checkFrame } from "./frame.ts";
 import {
@@ -24,41 +25,28 @@ import type { SpecificQuery } from "./last-member.ts";
 import { checkPacket, groupOf, type IgmpPacket, senderOf } from "./packet.ts";
 import { Querier, type QuerierState } from "./querier.ts";
 import { type IgmpVersion, type Query, queryLength, readQuery, writeQuery } from "./query.ts";
-import { type ReceivedRecord, recordsOf } from "./report.ts";
+import { isLeaving, isStatement, type Said, saidIn, versionOf } from "./said.ts";
 import { adoptTimes, type IgmpTimes, timesOf } from "./times.ts";
-import {
-  type HostChange,
-  type HostLimits,
-  type HostMembership,
-  type HostStatement,
-  HostTable,
-  type TrackedHost,
-} from "./tracking.ts";
+import type { HostLimits, HostMembership, TrackedHost } from "./tracking.ts";
 
 type Where = { readonly port: string; readonly mac: string };
 
 /** Throws RangeError for options that `checkTimes` faults. */
 export class RouterInterface implements Machine<Event, Effect> {
   #options: RouterInterfaceOptions;
-  #evidence: EvidenceSource;
   readonly #groups: GroupTable;
-  /** Who said what the groups were made of, and who was heard by a tap: the evidence is one of them. */
-  readonly #hosts: Readonly<Record<EvidenceSource, HostTable>>;
+  readonly #evidence: Evidence;
   /** undefined while the link is down. */
   #address: Ipv4 | undefined;
   #querier = new Querier(undefined);
   #times: IgmpTimes;
-  /** Host tracking knows everybody once a membership interval has passed without a loss. */
-  #provenFrom: Instant | undefined;
   #mayWarnFrom: Instant | undefined;
 
   constructor(options: RouterInterfaceOptions = {}) {
     this.#options = options;
     this.#times = timesOf(options.times);
-    this.#evidence = options.evidence ?? "packets";
     this.#groups = new GroupTable(groupLimits(options));
-    const limits = hostLimits(options);
-    this.#hosts = { packets: new HostTable(limits), frames: new HostTable(limits) };
+    this.#evidence = new Evidence(options.evidence ?? "packets", hostLimits(options));
   }
 
   /** The version of RFC 3376 7.3.1. */
@@ -74,7 +62,7 @@ export class RouterInterface implements Machine<Event, Effect> {
   #take(now: Instant, event: Event): Effect[] {
     switch (event.kind) {
       case "up":
-        this.#evidence = event.evidence ?? this.#evidence;
+        if (event.evidence !== undefined) this.#evidence.tell(event.evidence);
         return this.#up(now, event.address);
       case "down":
         return this.#down();
@@ -89,7 +77,7 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   #up(now: Instant, address: Ipv4): Effect[] {
     if (address === this.#address) return [];
-    if (this.#address === undefined) this.#provenFrom = after(now, this.#times.groupMembershipInterval);
+    if (this.#address === undefined) this.#evidence.start(now, this.#times.groupMembershipInterval);
     this.#address = address;
     return this.#electing(() => {
       this.#querier = new Querier((this.#options.mayQuery ?? true) ? address : undefined);
@@ -105,14 +93,14 @@ export class RouterInterface implements Machine<Event, Effect> {
       this.#querier = new Querier(undefined);
       return [];
     });
-    return [...effects, ...this.#ofHosts((table) => table.clear()), ...this.#tell(this.#groups.clear())];
+    return [...effects, ...this.#evidence.clear(), ...this.#tell(this.#groups.clear())];
   }
 
   #configure(now: Instant, options: RouterInterfaceOptions): Effect[] {
     const times = timesOf(options.times);
     this.#options = options;
     this.#groups.limit(groupLimits(options));
-    for (const table of Object.values(this.#hosts)) table.limit(hostLimits(options));
+    this.#evidence.limit(hostLimits(options));
     if (!this.#querier.ours) return [];
     // The hosts learn the new times from queries, as after the start (8.6).
     this.#times = times;
@@ -135,7 +123,7 @@ export class RouterInterface implements Machine<Event, Effect> {
       case "v2Report":
       case "v3Report":
       case "leave":
-        return [heard, ...statementsOf(packet).flatMap((said) => this.#statement(now, host, said))];
+        return [heard, ...saidIn(packet).flatMap((said) => this.#statement(now, host, said))];
     }
   }
 
@@ -168,30 +156,18 @@ export class RouterInterface implements Machine<Event, Effect> {
     }
   }
 
-  #track(from: EvidenceSource, now: Instant, host: TrackedHost, said: Said): Effect[] {
+  #track(from: EvidenceSource, now: Instant, host: TrackedHost, said: Said): readonly Effect[] {
     if (!isStatement(said) || refusal(said, versionOf(said)) !== undefined) return [];
-    const changes = this.#hosts[from].hear(now, host, said, this.#times.groupMembershipInterval);
-    const lost = changes.some(({ kind }) => kind === "drop");
-    if (lost) this.#provenFrom = after(now, this.#times.groupMembershipInterval);
-    return from === this.#evidence ? [...changes] : [];
-  }
-
-  /** Does the same to both tables; the evidence is told. */
-  #ofHosts(change: (table: HostTable) => readonly HostChange[]): Effect[] {
-    const { packets, frames } = this.#hosts;
-    const changes = { packets: change(packets), frames: change(frames) };
-    return [...changes[this.#evidence]];
+    return this.#evidence.hear(from, now, host, said, this.#times.groupMembershipInterval);
   }
 
   // Without proof that nobody is left, the last-member queries decide: viewer B must not freeze because viewer A leaves.
-  // A frame may come later than its packet, so the packets must prove it too.
   #isProvenLast(now: Instant, host: TrackedHost, said: Said): boolean {
     const { immediateLeave = "off" } = this.#options;
     if (immediateLeave === "off" || !this.#querier.ours || !isStatement(said)) return false;
-    if (this.#provenFrom === undefined || now < this.#provenFrom) return false;
     const mode = this.#groups.mode(now, said.group, this.#version);
     if (mode < (immediateLeave === "isolated" ? 2 : 3)) return false;
-    return isLeaving(said) && Object.values(this.#hosts).every((table) => table.wouldBeLast(host.address, said));
+    return isLeaving(said) && this.#evidence.provesLast(now, host.address, said);
   }
 
   #frame(now: Instant, bytes: Uint8Array, port: string): Effect[] {
@@ -200,9 +176,9 @@ export class RouterInterface implements Machine<Event, Effect> {
     const packet = this.#admit(frame.packet);
     if (typeof packet === "string") return [dropped(packet)];
     const host = { port, address: senderOf(packet), mac: frame.mac };
-    return this.#evidence === "packets"
+    return this.#evidence.told === "packets"
       ? []
-      : statementsOf(packet).flatMap((said) => this.#track("frames", now, host, said));
+      : saidIn(packet).flatMap((said) => this.#track("frames", now, host, said));
   }
 
   #query(now: Instant, from: Ipv4, query: Query): Effect[] {
@@ -247,18 +223,12 @@ export class RouterInterface implements Machine<Event, Effect> {
     return [
       ...this.#electing(() => this.#generalQuery(now)),
       ...this.#tell(this.#groups.poll(now, this.#context())),
-      ...this.#ofHosts((table) => table.poll(now)),
+      ...this.#evidence.poll(now),
     ];
   }
 
   nextDeadline(): Instant | undefined {
-    const { packets, frames } = this.#hosts;
-    return earliest([
-      this.#querier.nextDeadline(),
-      this.#groups.nextDeadline(),
-      packets.nextDeadline(),
-      frames.nextDeadline(),
-    ]);
+    return earliest([this.#querier.nextDeadline(), this.#groups.nextDeadline(), this.#evidence.nextDeadline()]);
   }
 
   #generalQuery(now: Instant): Effect[] {
@@ -284,9 +254,7 @@ export class RouterInterface implements Machine<Event, Effect> {
       case "drop":
         return [change];
       case "membership":
-        return wantsNothing(change.filter)
-          ? [change, ...this.#ofHosts((table) => table.endGroup(change.group))]
-          : [change];
+        return wantsNothing(change.filter) ? [change, ...this.#evidence.endGroup(change.group)] : [change];
     }
   }
 
@@ -314,7 +282,7 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   /** Who is a member of what, since when: the evidence. */
   hosts(): readonly HostMembership[] {
-    return this.#hosts[this.#evidence].memberships();
+    return this.#evidence.memberships();
   }
 }
 
@@ -329,24 +297,6 @@ const hostLimits = (options: RouterInterfaceOptions): HostLimits => ({
   memberships: options.maxHostMemberships ?? 4096,
   sources: sourceLimit(options),
 });
-
-/** One thing that a host says of one group, whatever the version it speaks. */
-type Said = ReceivedRecord & { readonly evidence: HostStatement["evidence"] };
-
-const isStatement = (said: Said): said is Said & HostStatement => said.type !== "unknown";
-
-function statementsOf(packet: IgmpPacket): Said[] {
-  const { kind } = packet;
-  if (kind === "v3Report") return Array.from(recordsOf(packet), (record) => ({ ...record, evidence: kind }));
-  // 7.3.2: an older report is IS_EX({}), a leave TO_IN({}).
-  if (kind === "v1Report" || kind === "v2Report")
-    return [{ type: "is-ex", group: groupOf(packet), sources: [], evidence: kind }];
-  return kind === "leave" ? [{ type: "to-in", group: groupOf(packet), sources: [], evidence: kind }] : [];
-}
-
-const versionOf = ({ evidence }: Said): IgmpVersion => (evidence === "v3Report" ? 3 : evidence === "v1Report" ? 1 : 2);
-
-const isLeaving = ({ type }: HostStatement): boolean => type === "to-in" || type === "block";
 
 const querierAddress = (state: QuerierState): Ipv4 | undefined =>
   state.kind === "non-querier" ? state.address : undefined;
