@@ -1,10 +1,7 @@
 // sealcast-control: broker, key server, reception server and store in one process (claims 4 to 7), and the operator's command line.
 import { Argument } from "commander";
 import { toHex } from "../../core/base/bytes.ts";
-import { systemClock } from "../../hal/clock/system.ts";
-import { systemEntropy } from "../../hal/entropy/system.ts";
-import { addOperatorCommands } from "../operator/command-line.ts";
-import { offline } from "../operator/office.ts";
+import { extendForOperator } from "../operator/target.ts";
 import { runTarget, type Target } from "../shared/target.ts";
 import { type ControlConfig, controlConfig } from "./config.ts";
 import { names } from "./servers.ts";
@@ -41,15 +38,7 @@ const target: Target<ControlConfig> = {
       .action((role: (typeof PART_OF)[number] | undefined) => {
         process.stdout.write(`${JSON.stringify(peers(frame.config(), role))}\n`);
       });
-    addOperatorCommands(program, {
-      primitives,
-      entropy: systemEntropy,
-      ask: (name, input) => frame.command(name, input),
-      offline: (work) => {
-        const config = frame.config();
-        return offline(config.store, { clock: systemClock, entropy: systemEntropy, ...names(config) }, work);
-      },
-    });
+    extendForOperator(program, frame, primitives, names);
   },
 };
 

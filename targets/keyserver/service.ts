@@ -5,7 +5,7 @@ import { KeyServer } from "../../core/keys/server.ts";
 import type { Endpoint } from "../../hal/bus/endpoint.ts";
 import { Runner } from "../../hal/clock/runner.ts";
 import type { Identity } from "../../hal/identity/identity.ts";
-import { type ServerPowers, serverEndpoint } from "../shared/server.ts";
+import { type ServerPowers, serverEndpoint, serverStatus } from "../shared/server.ts";
 import { StoreHealth } from "../shared/store-health.ts";
 
 /** More channels and epochs than the machine keeps. */
@@ -38,13 +38,7 @@ export class KeyServerService {
   }
 
   status() {
-    return {
-      broker: this.#endpoint.connected ? "connected" : "away",
-      store: this.#health.fault ?? "works",
-      ...this.#machine.status(),
-      messages: { sent: this.#endpoint.sent.snapshot(), received: this.#endpoint.received.snapshot() },
-      messageDrops: this.#endpoint.drops.snapshot(),
-    };
+    return serverStatus(this.#endpoint, this.#health, this.#machine.status());
   }
 
   rekey(channel: string): void {

@@ -2,13 +2,11 @@
 import type { Peer } from "../../core/control/participant.ts";
 import { RECEPTION_OPTIONS } from "../../core/reception/server.ts";
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
-import { systemClock } from "../../hal/clock/system.ts";
-import { systemEntropy } from "../../hal/entropy/system.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { GroupCommit } from "../../hal/store/group-commit.ts";
-import { addOperatorCommands } from "../operator/command-line.ts";
 import { Directory } from "../operator/directory.ts";
-import { offline, openStore, runningCommands } from "../operator/office.ts";
+import { openStore, runningCommands } from "../operator/office.ts";
+import { extendForOperator } from "../operator/target.ts";
 import { addKeygen } from "../shared/keygen.ts";
 import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
@@ -59,15 +57,7 @@ const target: Target<ReceptionConfig> = {
   start,
   extend(program, frame) {
     addKeygen(program, "reception", primitives, "make this server's keys; prints the public part");
-    addOperatorCommands(program, {
-      primitives,
-      entropy: systemEntropy,
-      ask: (name, input) => frame.command(name, input),
-      offline: (work) => {
-        const config = frame.config();
-        return offline(config.store, { clock: systemClock, entropy: systemEntropy, ...names(config) }, work);
-      },
-    });
+    extendForOperator(program, frame, primitives, names);
   },
 };
 

@@ -10,7 +10,7 @@ import {
 import type { Endpoint } from "../../hal/bus/endpoint.ts";
 import { Runner } from "../../hal/clock/runner.ts";
 import type { Identity } from "../../hal/identity/identity.ts";
-import { type ServerPowers, serverEndpoint } from "../shared/server.ts";
+import { type ServerPowers, serverEndpoint, serverStatus } from "../shared/server.ts";
 import { StoreHealth } from "../shared/store-health.ts";
 
 /** Demands read from the store at once; the rest follow when these are settled. */
@@ -52,14 +52,10 @@ export class ReceptionService {
   }
 
   status() {
-    return {
-      broker: this.#endpoint.connected ? "connected" : "away",
-      store: this.#health.fault ?? "works",
+    return serverStatus(this.#endpoint, this.#health, {
       ...this.#machine.status(),
       commits: this.#powers.commits.figures,
-      messages: { sent: this.#endpoint.sent.snapshot(), received: this.#endpoint.received.snapshot() },
-      messageDrops: this.#endpoint.drops.snapshot(),
-    };
+    });
   }
 
   async stop(): Promise<void> {

@@ -8,6 +8,7 @@ import type { Store } from "../../core/ports/store.ts";
 import { Endpoint, type EndpointOptions } from "../../hal/bus/endpoint.ts";
 import type { GroupCommit } from "../../hal/store/group-commit.ts";
 import type { Logger } from "./log.ts";
+import type { StoreHealth } from "./store-health.ts";
 
 export interface ServerPowers {
   readonly clock: Clock;
@@ -49,3 +50,12 @@ export function serverEndpoint(
     dropped: (drop, detail, topic) => log.debug({ drop, detail, topic }, "message dropped"),
   });
 }
+
+/** `status` of a server: its place on the bus and its store around `own`, what its machine says. */
+export const serverStatus = <Own extends object>(endpoint: Endpoint, health: StoreHealth, own: Own) => ({
+  broker: endpoint.connected ? "connected" : "away",
+  store: health.fault ?? "works",
+  ...own,
+  messages: { sent: endpoint.sent.snapshot(), received: endpoint.received.snapshot() },
+  messageDrops: endpoint.drops.snapshot(),
+});
