@@ -1,6 +1,8 @@
 // The contract on every driver: simulated, local, and mqtt against the embedded broker and against a real Mosquitto.
+
+import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -268,3 +270,42 @@ if (existsSync(MOSQUITTO)) {
 } else {
   test("mqtt to Mosquitto", { skip: `${MOSQUITTO} is not installed` }, () => {});
 }
+
+test("mqtt: to be let in and thrown out again is no success: waits grow, and begin anew after a connection that lasted", async () => {
+  const broker = await Broker.start({ listeners: [{ host: HOST, port: 0 }], authenticate });
+  const clock = new SimulatedClock();
+  const longest = { below: (limit: number) => limit, bytes: (length: number) => new Uint8Array(length) };
+  const [id] = PARTICIPANTS.map((participant) => participant.id) as [ParticipantId];
+  const url = `mqtt://${HOST}:${broker.ports[0]}`;
+  const buses = new MqttBuses({ url, password: passwordOf(id) }, clock, longest);
+  const told = new EventEmitter();
+  let up = once(told, "up");
+  const bus = buses.connect(
+    { clientId: id, filters: [] },
+    { message: () => {}, up: () => told.emit("up"), down: () => told.emit("down") },
+  );
+  /** Thrown out, and let in again: how long it has waited, in ms. */
+  const again = async (): Promise<number> => {
+    await up;
+    const down = once(told, "down");
+    broker.expel(id);
+    await down;
+    await new Promise(setImmediate);
+    up = once(told, "up");
+    const wait = (clock.nextAlarm() ?? clock.now()) - clock.now();
+    clock.run(milliseconds(wait));
+    return wait;
+  };
+  const waits: number[] = [];
+  for (let round = 0; round < 8; round++) waits.push(await within(PATIENCE, again()));
+  assert.deepEqual(waits, [750, 1250, 2250, 4250, 8250, 16_250, 30_250, 30_250]);
+  await up;
+  clock.run(milliseconds(30_000));
+  assert.equal(await within(PATIENCE, again()), 30_250, "not longer than it was waited for");
+  await up;
+  clock.run(milliseconds(30_251));
+  assert.equal(await within(PATIENCE, again()), 750);
+  await up;
+  await bus.close();
+  await broker.close();
+});

@@ -1,7 +1,7 @@
 // Port Bus over a broker elsewhere, MQTT 3.1.1 or 5, through the mqtt package. The package neither queues nor reconnects for us:
 // it would flush what it queued before it has subscribed again, and all clients of a dead broker would return in step.
 import mqtt, { ErrorWithSubackPacket, type IClientOptions, type MqttClient } from "mqtt";
-import { after, milliseconds } from "../../core/base/time.ts";
+import { after, between, type Instant, milliseconds } from "../../core/base/time.ts";
 import type { Bus, BusConnector, BusListener, BusOptions } from "../../core/ports/bus.ts";
 import type { Alarm, Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
@@ -28,6 +28,8 @@ const BACKLOG = 1024 * 1024;
 const FIRST_WAIT = 250;
 const FIRST_SPREAD = 500;
 const LONGEST_WAIT = 30_000;
+/** A connection has lasted after this, or after the longest that was waited for it: before, its end is one more failure. */
+const LASTED = 10_000;
 
 /** Connections with one set of credentials. */
 export class MqttBuses implements BusConnector {
@@ -68,6 +70,9 @@ class MqttBus implements Bus {
   #connected = false;
   #closed = false;
   #failures = 0;
+  /** The longest that the last wait could have been, in ms. */
+  #waitedFor = 0;
+  #upAt: Instant | undefined;
   #dropped = 0;
   #lastError: Error | undefined;
 
@@ -164,7 +169,7 @@ class MqttBus implements Bus {
     }
     if (client !== this.#client || !client.connected) return;
     this.#connected = true;
-    this.#failures = 0;
+    this.#upAt = this.#powers.clock.now();
     this.#listener.up();
   }
 
@@ -205,9 +210,18 @@ class MqttBus implements Bus {
     return clock.alarm(after(clock.now(), milliseconds(ms)), what);
   }
 
+  #hasLasted(): boolean {
+    const lasted = this.#upAt === undefined ? 0 : between(this.#upAt, this.#powers.clock.now());
+    return lasted > Math.max(LASTED, this.#waitedFor);
+  }
+
+  /** Two devices with one identity take turns in throwing each other out: to be let in is not yet a success. */
   #wait(): number {
+    if (this.#hasLasted()) this.#failures = 0;
+    this.#upAt = undefined;
     const failures = this.#failures++;
     const spread = Math.min(LONGEST_WAIT, FIRST_SPREAD * 2 ** Math.min(failures, 10));
+    this.#waitedFor = FIRST_WAIT + spread;
     return FIRST_WAIT + this.#powers.entropy.below(spread);
   }
 }

@@ -1,5 +1,5 @@
 // The interfaces of a running router: sockets, virtual interfaces and taps that follow the links as these come and go.
-import { after, milliseconds } from "../../core/base/time.ts";
+import { after, between, type Duration, type Instant, milliseconds, seconds } from "../../core/base/time.ts";
 import type { Alarm, Clock } from "../../core/ports/clock.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { ForwardingTable } from "../../core/ports/forwarding.ts";
@@ -31,10 +31,20 @@ interface Open {
   readonly link: Link;
   readonly socket: IgmpSocket;
   readonly taps: Map<string, Tap>;
+  readonly since: Instant;
 }
 
-/** When opening failed although the link is up (an address in doubt, a table that is full). */
-const TRY_AGAIN = milliseconds(1000);
+interface Retry {
+  readonly alarm: Alarm;
+  readonly wait: Duration;
+}
+
+/**
+ * When opening failed although the link is up (an address in doubt, a table that is full): tried again after 1 s, then after 2, 4 ...
+ * 30 s; after 1 s again once it has lasted for 30.
+ */
+const FIRST_RETRY = seconds(1);
+const LONGEST_RETRY = seconds(30);
 
 export class Interfaces {
   readonly #powers: InterfacePowers;
@@ -43,7 +53,8 @@ export class Interfaces {
   readonly #tappable: ReadonlySet<string>;
   readonly #feed: (event: RouterEvent) => void;
   readonly #open = new Map<string, Open>();
-  readonly #retries = new Map<string, Alarm>();
+  /** The last one of each interface that has failed, also when it is over. */
+  readonly #retries = new Map<string, Retry>();
   #unwatch: (() => void) | undefined;
 
   constructor(
@@ -66,7 +77,7 @@ export class Interfaces {
 
   close(): void {
     this.#unwatch?.();
-    for (const retry of this.#retries.values()) retry.cancel();
+    for (const { alarm } of this.#retries.values()) alarm.cancel();
     for (const name of [...this.#open.keys()]) this.#shut(name);
   }
 
@@ -112,7 +123,7 @@ export class Interfaces {
         packet: (bytes) => this.#feed({ kind: "packet", name, bytes }),
         failed: (error) => this.#failed(name, error),
       });
-      const open = { link, socket, taps: new Map<string, Tap>() };
+      const open = { link, socket, taps: new Map<string, Tap>(), since: this.#powers.clock.now() };
       this.#open.set(name, open);
       this.#tapPorts(name, open, link);
     } catch (error) {
@@ -147,11 +158,19 @@ export class Interfaces {
       return;
     }
     this.#powers.log.warn({ interface: name, code: error.code, needs: error.needs }, error.message);
+    const wait = this.#nextWait(name);
     if (this.#open.has(name)) this.#lose(name);
-    this.#retries.get(name)?.cancel();
+    this.#retries.get(name)?.alarm.cancel();
     const { clock, links } = this.#powers;
-    const again = clock.alarm(after(clock.now(), TRY_AGAIN), () => this.#follow(name, links.get(name)));
-    this.#retries.set(name, again);
+    const alarm = clock.alarm(after(clock.now(), wait), () => this.#follow(name, links.get(name)));
+    this.#retries.set(name, { alarm, wait });
+  }
+
+  #nextWait(name: string): Duration {
+    const before = this.#retries.get(name);
+    const since = this.#open.get(name)?.since;
+    const hasLasted = since !== undefined && between(since, this.#powers.clock.now()) > LONGEST_RETRY;
+    return before === undefined || hasLasted ? FIRST_RETRY : milliseconds(Math.min(LONGEST_RETRY, 2 * before.wait));
   }
 
   #tapPorts(name: string, open: Open, link: Link): void {

@@ -1,0 +1,65 @@
+// Interfaces whose sockets cannot be opened, or die again and again: attempts grow apart, and begin anew after one that lasted.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { address } from "../../core/base/ipv4.ts";
+import { milliseconds, seconds } from "../../core/base/time.ts";
+import { HalError } from "../../core/ports/errors.ts";
+import type { IgmpListener, IgmpSockets } from "../../core/ports/igmp-socket.ts";
+import { SimulatedClock } from "../../hal/clock/simulated.ts";
+import { SeededEntropy } from "../../hal/entropy/seeded.ts";
+import { simulatedLinks } from "../../hal/links/simulated.ts";
+import { SimulatedNetwork } from "../../hal/simulation/network.ts";
+import { createLogger } from "../shared/log.ts";
+import { Interfaces } from "./interfaces.ts";
+
+const broken = () => new HalError("igmp.failed", "the socket cannot be opened");
+
+/** One interface; `open` is called at each attempt. When, in ms since the start, is what comes back. */
+function watched(open: (listener: IgmpListener, clock: SimulatedClock) => void) {
+  const clock = new SimulatedClock();
+  const network = new SimulatedNetwork(clock, new SeededEntropy(1));
+  const router = network.node("router");
+  router.attach("eth0", { address: address("10.2.0.1"), lan: network.lan("lan") });
+  const attempts: number[] = [];
+  const igmp: IgmpSockets = {
+    open(interfaceName, listener) {
+      attempts.push(Number(clock.now()));
+      open(listener, clock);
+      return { interfaceName, send: () => {}, close: () => {} };
+    },
+  };
+  const log = createLogger({ level: "silent", format: "json", toStderr: true }, "router", "r");
+  const fatal = (error: HalError): void => assert.fail(error.message);
+  const powers = { clock, links: simulatedLinks(router), igmp, table: undefined, taps: undefined, log, fatal };
+  const interfaces = new Interfaces(powers, ["eth0"], new Set(), () => {});
+  interfaces.start();
+  return { clock, attempts, interfaces };
+}
+
+test("a socket that cannot be opened is tried after 1, 2, 4 ... 30 s", () => {
+  const { clock, attempts, interfaces } = watched(() => {
+    throw broken();
+  });
+  clock.run(seconds(100));
+  assert.deepEqual(attempts, [0, 1000, 3000, 7000, 15_000, 31_000, 61_000, 91_000]);
+  interfaces.close();
+  clock.run(seconds(100));
+  assert.equal(attempts.length, 8);
+});
+
+test("one that opens and dies at once is no success; one that lasted begins anew", () => {
+  let dying = true;
+  let newest: IgmpListener | undefined;
+  const { clock, attempts } = watched((listener, its) => {
+    newest = listener;
+    if (dying) its.alarm(its.now(), () => listener.failed(broken()));
+  });
+  clock.run(milliseconds(20_000));
+  assert.deepEqual(attempts, [0, 1000, 3000, 7000, 15_000]);
+  dying = false;
+  clock.run(seconds(60));
+  assert.deepEqual(attempts.slice(5), [31_000]);
+  newest?.failed(broken());
+  clock.run(seconds(2));
+  assert.deepEqual(attempts.slice(6), [81_000]);
+});
