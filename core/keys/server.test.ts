@@ -1,37 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Instant, instant, unixTime } from "../base/time.ts";
-import type { Request } from "../control/link.ts";
+import { instant } from "../base/time.ts";
 import type { ChannelParameters, Message, MessageOf } from "../control/messages.ts";
 import type { Peer } from "../control/participant.ts";
-import type { Entropy } from "../ports/entropy.ts";
+import { bytes, CALENDAR, CountingEntropy, peer, ServerBench } from "../control/server-bench.fixture.test.ts";
 import type { KeyServerDrop, KeyServerEffect, KeyServerEvent } from "./events.ts";
 import { KEY_SERVER_LIMITS, KeyServer } from "./server.ts";
 
-const peer = (role: Peer["role"], id: string, fill: number): Peer => ({
-  role,
-  id,
-  publicKey: new Uint8Array(32).fill(fill),
-});
 const RECEPTION = peer("reception", "rs", 1);
 const HEADEND = peer("headend", "he", 2);
 const BOX = peer("settop", "box", 3);
-
-/** Every draw differs, and the middle of every range. */
-class CountingEntropy implements Entropy {
-  #drawn = 0;
-
-  bytes(length: number): Uint8Array {
-    this.#drawn += 1;
-    return new Uint8Array(length).fill(this.#drawn);
-  }
-
-  below(limit: number): number {
-    return limit / 2;
-  }
-}
-
-const bytes = (fill: number, length = 16): Uint8Array => new Uint8Array(length).fill(fill);
 
 const parameters = (channel = "one", interval = 10_000): ChannelParameters => ({
   channel,
@@ -62,8 +40,7 @@ const keyRequest = (id: number, channel = "one", reception = 9): Message => ({
 
 const stop: Message = { type: "stop", id: bytes(50), channel: "one", reception: bytes(9), cause: "stopped" };
 
-class Bench {
-  now: Instant = instant(0);
+class Bench extends ServerBench<KeyServerEvent, KeyServerEffect, KeyServerEffect> {
   readonly server: KeyServer;
   #commits: number[] = [];
   readonly done: KeyServerEffect[] = [];
@@ -71,30 +48,10 @@ class Bench {
   prompt = true;
 
   constructor(limits = KEY_SERVER_LIMITS, channels?: readonly string[]) {
-    const calendar = { unix: (at: Instant) => unixTime(1e12 + at), at: (time: number) => instant(time - 1e12) };
+    super();
     const right = { publicKey: HEADEND.publicKey, ...(channels === undefined ? {} : { channels }) };
     const peers = { reception: RECEPTION, headend: (id: string) => (id === "he" ? right : undefined) };
-    this.server = new KeyServer(peers, calendar, new CountingEntropy(), [], limits);
-  }
-
-  /** Something that asks. */
-  hear(from: Peer, message: Message): KeyServerEffect[] {
-    const request = { from, message } as unknown as Request;
-    return this.feed({ kind: "message", received: { from, message, request } });
-  }
-
-  /** Something that answers. */
-  answer(from: Peer, message: Message): KeyServerEffect[] {
-    return this.feed({ kind: "message", received: { from, message, request: undefined } });
-  }
-
-  feed(event: KeyServerEvent): KeyServerEffect[] {
-    return this.#apply(this.server.receive(this.now, event));
-  }
-
-  pass(milliseconds: number): KeyServerEffect[] {
-    this.now = instant(this.now + milliseconds);
-    return this.#apply(this.server.poll(this.now));
+    this.server = new KeyServer(peers, CALENDAR, new CountingEntropy(), [], limits);
   }
 
   settle(kind: "committed" | "failed"): KeyServerEffect[] {
@@ -109,7 +66,7 @@ class Bench {
     return this.server.status().drops;
   }
 
-  #apply(effects: readonly KeyServerEffect[]): KeyServerEffect[] {
+  protected override seen(effects: readonly KeyServerEffect[]): KeyServerEffect[] {
     return effects.flatMap((effect) => {
       if (effect.kind !== "commit") return [effect];
       this.#commits.push(effect.token);

@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Instant, instant, milliseconds, unixTime } from "../base/time.ts";
-import type { Request } from "../control/link.ts";
+import { milliseconds, unixTime } from "../base/time.ts";
 import type { Message } from "../control/messages.ts";
-import type { Peer } from "../control/participant.ts";
-import type { Entropy } from "../ports/entropy.ts";
+import { bytes, CALENDAR, CountingEntropy, peer, ServerBench } from "../control/server-bench.fixture.test.ts";
 import type { RekeyDemandRow } from "../ports/tables.ts";
 import {
   RECEPTION_OPTIONS,
@@ -15,27 +13,8 @@ import {
   ReceptionServer,
 } from "./server.ts";
 
-const peer = (role: Peer["role"], id: string, fill: number): Peer => ({
-  role,
-  id,
-  publicKey: new Uint8Array(32).fill(fill),
-});
 const KEYS = peer("keyserver", "ks", 1);
 const ROUTER = peer("router", "r1", 2);
-const bytes = (fill: number, length = 16): Uint8Array => new Uint8Array(length).fill(fill);
-
-class CountingEntropy implements Entropy {
-  #drawn = 0;
-
-  bytes(length: number): Uint8Array {
-    this.#drawn += 1;
-    return new Uint8Array(length).fill(this.#drawn);
-  }
-
-  below(limit: number): number {
-    return limit / 2;
-  }
-}
 
 const inquiry = (id: number): Message => ({
   type: "inquiry",
@@ -61,37 +40,18 @@ const stopReport: Message = {
 
 const membership: Message = { type: "membership.report", id: bytes(40), sequence: 5, dropped: 0, changes: [] };
 
-class Bench {
-  now: Instant = instant(0);
+class Bench extends ServerBench<ReceptionEvent, ReceptionEffect, Message> {
   readonly server: ReceptionServer;
   readonly #tokens: number[] = [];
 
   constructor(waiting = 10) {
-    const calendar = { unix: (at: Instant) => unixTime(1e12 + at), at: (time: number) => instant(time - 1e12) };
+    super();
     const peers = {
       keyServer: (id: string) => (id === "ks" ? KEYS.publicKey : undefined),
       router: (id: string) => (id === "r1" ? ROUTER.publicKey : undefined),
     };
     const options = { ...RECEPTION_OPTIONS, grace: milliseconds(60_000), waiting };
-    this.server = new ReceptionServer(peers, calendar, new CountingEntropy(), this.now, options);
-  }
-
-  hear(from: Peer, message: Message): Message[] {
-    const request = { from, message } as unknown as Request;
-    return this.feed({ kind: "message", received: { from, message, request } });
-  }
-
-  answer(from: Peer, message: Message): Message[] {
-    return this.feed({ kind: "message", received: { from, message, request: undefined } });
-  }
-
-  feed(event: ReceptionEvent): Message[] {
-    return this.#apply(this.server.receive(this.now, event));
-  }
-
-  pass(span: number): Message[] {
-    this.now = instant(this.now + span);
-    return this.#apply(this.server.poll(this.now));
+    this.server = new ReceptionServer(peers, CALENDAR, new CountingEntropy(), this.now, options);
   }
 
   get waiting(): number {
@@ -107,7 +67,7 @@ class Bench {
     return this.feed({ kind: "failed", token: this.#tokens.shift() ?? -1 });
   }
 
-  #apply(effects: readonly ReceptionEffect[]): Message[] {
+  protected override seen(effects: readonly ReceptionEffect[]): Message[] {
     return effects.flatMap((effect) => {
       if (effect.kind !== "decide") return [effect.message];
       this.#tokens.push(effect.token);
