@@ -30,8 +30,13 @@ interface Offer extends Repeated {
   readonly sent: Instant;
 }
 
-/** How an offer goes out: as an answer to the headend's question, or unasked. */
-type Send = (message: Message) => ChannelEffect;
+/** How an epoch is to be offered. */
+export interface Terms {
+  readonly id: Uint8Array;
+  readonly switchIn: Duration;
+  /** As an answer to the headend's question, or unasked. */
+  send(message: Message): ChannelEffect;
+}
 
 export class Offers {
   readonly #record: ChannelRecord;
@@ -55,11 +60,11 @@ export class Offers {
     this.#stream.begins(now, position);
     const switchIn = last === undefined ? milliseconds(0) : leadOf(row);
     if (last === undefined) this.#stream.forgetReport();
-    const send: Send = (message) => reply(from, request, message);
+    const terms: Terms = { id, switchIn, send: (message) => reply(from, request, message) };
     const waiting = this.#waitingFor(from, wanted);
     if (waiting?.epoch !== lastEpoch || !hasLengths(parameters.stream.suite, waiting))
-      return this.make(now, { ...row, lastEpoch }, switchIn, id, send);
-    return this.#commit({ row, epochs: this.#record.epochs }, waiting, switchIn, id, send);
+      return this.make(now, { ...row, lastEpoch }, terms);
+    return this.#commit({ row, epochs: this.#record.epochs }, waiting, terms);
   }
 
   /**
@@ -73,7 +78,7 @@ export class Offers {
   }
 
   /** A new epoch after the row's last one, in place of what was offered and not taken. */
-  make(now: Instant, row: KeyChannelRow, switchIn: Duration, id: Uint8Array, send: Send): readonly ChannelEffect[] {
+  make(now: Instant, row: KeyChannelRow, terms: Terms): readonly ChannelEffect[] {
     const lengths = lengthsOf(streamOf(row).suite);
     const added: EpochRow = {
       channel: row.channel,
@@ -81,28 +86,22 @@ export class Offers {
       masterKey: this.#entropy.bytes(lengths.key),
       masterSalt: this.#entropy.bytes(lengths.salt),
       state: "offered",
-      switchAt: unixTime(this.#record.unix(now) + switchIn),
+      switchAt: unixTime(this.#record.unix(now) + terms.switchIn),
     };
     const announced = this.#record.epochs.filter(({ state }) => state === "announced");
     const next = { row: { ...row, lastEpoch: added.epoch }, epochs: [...announced.slice(-2), added] };
-    return this.#commit(next, added, switchIn, id, send);
+    return this.#commit(next, added, terms);
   }
 
   /** Nothing is offered that is not on disk. */
-  #commit(
-    next: KeptChannel,
-    offered: EpochRow,
-    switchIn: Duration,
-    id: Uint8Array,
-    send: Send,
-  ): readonly ChannelEffect[] {
+  #commit(next: KeptChannel, offered: EpochRow, terms: Terms): readonly ChannelEffect[] {
     return this.#record.change(next, (later) => {
-      this.#sent(later, id, switchIn, 0);
-      return [send(offerMessage(offered, id, switchIn))];
+      this.#sent(later, terms, 0);
+      return [terms.send(offerMessage(offered, terms))];
     });
   }
 
-  #sent(now: Instant, id: Uint8Array, switchIn: Duration, attempts: number): void {
+  #sent(now: Instant, { id, switchIn }: Pick<Terms, "id" | "switchIn">, attempts: number): void {
     this.#offer = { ...repeated(now, id, attempts, this.#entropy), switchIn, sent: now };
   }
 
@@ -135,14 +134,13 @@ export class Offers {
     const { due } = this;
     const offered = this.#offered;
     if (due === undefined || due > now || offered === undefined) return [];
-    const switchIn = this.#offer?.switchIn ?? leadOf(row);
-    const id = this.#offer?.id ?? newRequestId(this.#entropy);
-    this.#sent(now, id, switchIn, this.#offer?.attempts ?? 0);
-    return headend === undefined ? [] : [{ kind: "send", to: headend, message: offerMessage(offered, id, switchIn) }];
+    const terms = this.#offer ?? { id: newRequestId(this.#entropy), switchIn: leadOf(row) };
+    this.#sent(now, terms, this.#offer?.attempts ?? 0);
+    return headend === undefined ? [] : [{ kind: "send", to: headend, message: offerMessage(offered, terms) }];
   }
 }
 
-const offerMessage = (row: EpochRow, id: Uint8Array, switchIn: Duration): Message => ({
+const offerMessage = (row: EpochRow, { id, switchIn }: Pick<Terms, "id" | "switchIn">): Message => ({
   type: "epoch.offer",
   id,
   channel: row.channel,

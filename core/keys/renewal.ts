@@ -35,7 +35,7 @@ export class Renewal {
     this.#notBefore = until;
   }
 
-  /** A headend without a right gets no new key; the operator may give it back. */
+  /** A headend without a right gets no new key; the operator may give the right back. */
   poll(now: Instant, kept: KeptChannel, headend: Peer | undefined): readonly ChannelEffect[] {
     const due = this.#record.committing ? undefined : this.due(kept);
     if (due === undefined || due > now) return [];
@@ -44,10 +44,10 @@ export class Renewal {
       return [];
     }
     const { row } = kept;
-    return this.#offers.make(now, row, leadOf(row), newRequestId(this.#entropy), (message) => ({
-      kind: "send",
-      to: headend,
-      message,
-    }));
+    return this.#offers.make(now, row, {
+      id: newRequestId(this.#entropy),
+      switchIn: leadOf(row),
+      send: (message) => ({ kind: "send", to: headend, message }),
+    });
   }
 }
