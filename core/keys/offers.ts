@@ -50,7 +50,7 @@ export class Offers {
     this.#entropy = entropy;
   }
 
-  /** The headend has no epoch, or is near the end of its own. */
+  /** From now on this channel's epochs are made here. `last`, the newest that the headend has, is absent when it has just started. */
   want(now: Instant, from: Peer, wanted: MessageOf<"epoch.wanted">, request: Request | undefined): ChannelResult {
     const { id, parameters, last, position } = wanted;
     if (this.#record.committing) return "keys.committing";
