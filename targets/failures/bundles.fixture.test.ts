@@ -58,6 +58,8 @@ export interface Ended {
 export interface RunOptions extends Pick<SpawnOptions, "env" | "uid" | "gid"> {
   /** Where the bundles are. */
   readonly dist?: string;
+  /** The command that runs it, and must become it (`exec`). */
+  readonly under?: readonly string[];
 }
 
 /** Any JSON: what a test looks for in it, the test knows. */
@@ -71,11 +73,12 @@ export class Bundle {
   #end: Ended | undefined;
 
   /** `node dist/TARGET.cjs ARGUMENTS`, standard output and error in `lines`. */
-  constructor(target: TargetName, args: readonly string[], { dist = "dist", ...options }: RunOptions = {}) {
+  constructor(target: TargetName, args: readonly string[], { dist = "dist", under = [], ...options }: RunOptions = {}) {
     this.target = target;
     const file = join(process.cwd(), dist.startsWith("/") ? "" : dist, `${target}.cjs`);
     const program = dist.startsWith("/") ? join(dist, `${target}.cjs`) : file;
-    const child = spawn(process.execPath, [program, ...args], { ...options, stdio: ["ignore", "pipe", "pipe"] });
+    const [command, ...rest] = [...under, process.execPath, program, ...args] as [string, ...string[]];
+    const child = spawn(command, rest, { ...options, stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     children.add(child);
     for (const stream of [child.stdout, child.stderr]) this.#collect(stream as NodeJS.ReadableStream);
@@ -87,6 +90,11 @@ export class Bundle {
 
   get text(): string {
     return this.lines.join("\n");
+  }
+
+  /** A path as the process sees it, in its own mount namespace. */
+  inside(path: string): string {
+    return `/proc/${this.#child.pid}/root${path}`;
   }
 
   get isRunning(): boolean {

@@ -13,6 +13,7 @@ import {
   hex,
   type Json,
   makeIdentity,
+  type RunOptions,
   settopConfig,
 } from "./bundles.fixture.test.ts";
 
@@ -53,10 +54,10 @@ export class System {
   }
 
   /** Control alone, with the channel `one` in a package that the subscriber has. */
-  static async start(folder: string, group: string, more: object = {}): Promise<System> {
+  static async start(folder: string, group: string, more: object = {}, options: RunOptions = {}): Promise<System> {
     const file = (name: string): string => join(folder, `${name}.json`);
     const keys = makeIdentity("keyserver", "key-server", file("key-server"));
-    const control = new Configured("control", folder, { ...controlConfig(folder), ...more });
+    const control = new Configured("control", folder, { ...controlConfig(folder), ...more }, options);
     await control.running();
     const peers = {
       id: "key-server",
@@ -105,11 +106,11 @@ export class System {
   }
 
   /** One that has joined and holds a key. */
-  async settop(id: string, more: object = {}): Promise<Configured> {
+  async settop(id: string, more: object = {}, options: RunOptions = {}): Promise<Configured> {
     await this.admit("settop", id);
     const folder = join(this.#folder, id);
     mkdirSync(folder);
-    const settop = new Configured("settop", folder, this.settopConfig(id, more));
+    const settop = new Configured("settop", folder, this.settopConfig(id, more), options);
     await settop.see("a key", ({ channels: [one] }: Json) => {
       const { membership, epochs } = one?.viewing ?? {};
       return (membership?.kind === "joined" && epochs.length > 0) || undefined;
