@@ -30,9 +30,9 @@ export async function keyClient(system, id) {
 
   let answered = (/** @type {any} */ _message) => {};
   client.on("message", (topic, payload) => {
-    const received = link.open(topic, payload);
+    const received = link.open(systemClock.now(), topic, payload);
     if ("message" in received) answered(received.message);
-    else throw new Error(`an answer was dropped: ${received.drop}`);
+    else throw new Error(`an answer on ${topic} was dropped: ${received.drop}`);
   });
   const reception = systemEntropy.bytes(16);
   /** @param {"start" | "refresh"} reason */
