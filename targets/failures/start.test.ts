@@ -1,6 +1,15 @@
 // Starts that must fail, or go on without something: each with its exit code and words, none with a stack trace.
 import assert from "node:assert/strict";
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -14,6 +23,7 @@ import {
   NOBODY,
   scratch,
   settopConfig,
+  type TargetName,
 } from "./bundles.fixture.test.ts";
 
 const root = scratch("start");
@@ -38,20 +48,30 @@ async function stops(bundle: Bundle): Promise<void> {
   assert.ok(took < 2000, `${took} ms`);
 }
 
+/** The bundle where everybody can read it: a checkout may lie in a home directory that is closed to others. */
+function forEverybody(target: TargetName): string {
+  const folder = join(root, "dist");
+  mkdirSync(folder, { recursive: true });
+  copyFileSync(join("dist", `${target}.cjs`), join(folder, `${target}.cjs`));
+  for (const path of [root, folder]) chmodSync(path, 0o755);
+  return folder;
+}
+
+const asNobody = (target: TargetName) => (isRoot ? { ...NOBODY, dist: forEverybody(target) } : {});
+
 const needsRoot = { skip: !isRoot && "needs root to become somebody else" };
 
 for (const forwarding of ["kernel", "none"]) {
   test(`a router that is not root says what it lacks and exits with 77 (forwarding ${forwarding})`, async () => {
     const settings = ["id=r", "downstreams.0.interface=lo", "socket=", "taps=false", `forwarding=${forwarding}`];
     const args = settings.flatMap((setting) => ["--set", setting]);
-    const bundle = new Bundle("router", args, isRoot ? NOBODY : {});
+    const bundle = new Bundle("router", args, asNobody("router"));
     await fails(bundle, 77, /(mroute|igmp)\.permission/, /needs: root, or CAP_NET_RAW and CAP_NET_ADMIN/);
   });
 }
 
 test("set-top, headend and control work without root", needsRoot, async () => {
   const folder = fresh();
-  chmodSync(root, 0o755);
   for (const path of [folder, join(folder, "box.json"), join(folder, "headend.json")]) chownSync(path, 65_534, 65_534);
   for (const [target, config] of [
     ["control", controlConfig(folder)],
@@ -61,7 +81,7 @@ test("set-top, headend and control work without root", needsRoot, async () => {
       headendConfig(folder, { channels: [{ id: "one", group: "239.255.78.1", port: 5004, input: { kind: "stdin" } }] }),
     ],
   ] as const) {
-    const bundle = new Configured(target, folder, config, NOBODY);
+    const bundle = new Configured(target, folder, config, asNobody(target));
     await bundle.running();
     if (target !== "headend") await stops(bundle);
     else await bundle.stop();
