@@ -26,7 +26,7 @@ function print({ name, unit, ours, against, theirs, ratio }) {
 if (!step("set-up", "./scripts/setup", []) || !step("types", "node_modules/.bin/tsc", ["-b"])) process.exit(1);
 
 const modules = readdirSync(import.meta.dirname)
-  .filter((name) => name.endsWith(".mjs") && name !== "main.mjs")
+  .filter((name) => name.endsWith(".mjs") && name !== "main.mjs" && !name.endsWith(".test.mjs"))
   .filter((name) => positionals.length === 0 || positionals.some((part) => name.includes(part)))
   .sort();
 const figures = [];

@@ -33,8 +33,12 @@ test("without a running server the commands work on the store itself", async () 
   });
   server.json("subscription", "add", "payer", "base", "--from", "2026-01-01", "--until", "2027-01-01T00:00:00Z");
   assert.deepEqual(server.json("subscriber", "list", "--json"), [
-    { id: "payer", name: "A. Payer", status: "active", concurrentLimit: 2, packages: "base" },
+    { id: "payer", name: "A. Payer", status: "active", concurrentLimit: 2, packages: ["base"] },
   ]);
+  assert.deepEqual(server.json("subscription", "list", "--json"), [
+    { subscriber: "payer", package: "base", from: "2026-01-01T00:00:00.000Z", until: "2027-01-01T00:00:00.000Z" },
+  ]);
+  assert.deepEqual(server.json("package", "list", "--json"), [{ id: "base", channels: ["one"] }]);
   const identity = join(at, "box.json");
   server.json(
     "device",

@@ -177,8 +177,8 @@ function addSubscribers(program: Command, powers: OperatorPowers): void {
   addById(subscriber, powers, {
     word: "suspend",
     name: "subscriber.suspend",
-    about: "refuse its devices from their next request on",
-    done: (id) => `subscriber ${id} is suspended: its devices get no further key`,
+    about: "refuse its devices: closes their receptions and changes the keys",
+    done: (id) => `subscriber ${id} is suspended: its receptions are closed, its devices get no further key`,
   });
   addById(subscriber, powers, {
     word: "resume",
@@ -202,11 +202,12 @@ function addSubscribers(program: Command, powers: OperatorPowers): void {
   asJson(subscription.command("remove"))
     .argument("<subscriber>")
     .argument("<package>")
-    .description("take a package away: no new key from the next request on")
+    .description("take a package away: closes what no other package holds and changes the keys")
     .action(async (who: string, what: string, options: Options) => {
       const answer = await call(powers, "subscription.remove", { subscriber: who, package: what });
       tell(answer, options, `subscriber ${who} no longer holds package ${what}`);
     });
+  addList(subscription, powers, "list", "subscription.list", "who holds which package, from when until when");
 }
 
 function addOffers(program: Command, powers: OperatorPowers): void {

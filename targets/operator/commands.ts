@@ -90,7 +90,7 @@ export type OperatorCommand =
   | `device.${"add" | "list" | "revoke" | "remove"}`
   | `subscriber.${"add" | "list" | "suspend" | "resume"}`
   | `${"package" | "channel"}.${"add" | "list" | "remove"}`
-  | `subscription.${"add" | "remove"}`
+  | `subscription.${"add" | "list" | "remove"}`
   | `service.${"add" | "list" | "revoke"}`
   | "receptions"
   | "usage"
@@ -129,7 +129,7 @@ function registryCommands(office: Office) {
 }
 
 function listCommands({ store, refusals }: Office) {
-  const table = (name: "device" | "channel" | "service") => (input: unknown) => {
+  const table = (name: "device" | "channel" | "service" | "subscription") => (input: unknown) => {
     checked(none, input);
     return list(store, { table: name, limit: LISTED_ROWS });
   };
@@ -137,6 +137,7 @@ function listCommands({ store, refusals }: Office) {
     "device.list": table("device"),
     "channel.list": table("channel"),
     "service.list": table("service"),
+    "subscription.list": table("subscription"),
     "subscriber.list": () => listSubscribers(store),
     "package.list": () => listPackages(store),
     receptions: () => list(store, { table: "live_reception", order: "since", limit: LISTED_ROWS }),

@@ -104,6 +104,7 @@ test("a listing has ISO times, hexadecimal keys, and no secret", async () => {
 test("a table has one column an entry, and says when it is empty", () => {
   assert.equal(formatTable([]), "(none)");
   assert.equal(formatTable([{ id: "a", title: "One" }, { id: "bcd" }]), "ID   TITLE\na    One\nbcd  -");
+  assert.equal(formatTable([{ id: "a", channels: ["one", "two"] }]), "ID  CHANNELS\na   one two");
 });
 
 const service = (status: "active" | "revoked"): Write => ({

@@ -4,7 +4,7 @@ import { formatIpv4, ipv4 } from "../../core/base/ipv4.ts";
 import type { Query, Store } from "../../core/ports/store.ts";
 import type { LiveReceptionRow, TableName } from "../../core/ports/tables.ts";
 
-export type Listed = Readonly<Record<string, string | number | undefined>>;
+export type Listed = Readonly<Record<string, string | number | readonly string[] | undefined>>;
 
 /** Rows in one listing unless the operator says otherwise. */
 export const LISTED_ROWS = 10_000;
@@ -16,12 +16,13 @@ const ADDRESSES = new Set(["host", "group"]);
 export const isoTime = (milliseconds: number): string => new Date(milliseconds).toISOString();
 
 function plain(row: object): Listed {
-  const listed: Record<string, string | number | undefined> = {};
+  const listed: Record<string, string | number | readonly string[] | undefined> = {};
   for (const [column, value] of Object.entries(row as Record<string, string | number | Uint8Array>)) {
     if (SECRETS.has(column)) continue;
     if (value instanceof Uint8Array) listed[column] = toHex(value);
     else if (typeof value === "number" && TIMES.has(column)) listed[column] = isoTime(value);
     else if (typeof value === "number" && ADDRESSES.has(column)) listed[column] = formatIpv4(ipv4(value));
+    else if (typeof value === "string" && column === "channels") listed[column] = value.split(" ");
     else listed[column] = value;
   }
   return listed;
@@ -37,10 +38,7 @@ export async function listPackages(store: Store): Promise<Listed[]> {
   const channels = await store.read({ table: "package_channel", limit: LISTED_ROWS });
   return packages.map(({ id }) => ({
     id,
-    channels: channels
-      .filter((row) => row.package === id)
-      .map(({ channel }) => channel)
-      .join(" "),
+    channels: channels.filter((row) => row.package === id).map(({ channel }) => channel),
   }));
 }
 
@@ -49,10 +47,7 @@ export async function listSubscribers(store: Store): Promise<Listed[]> {
   const held = await store.read({ table: "subscription", limit: LISTED_ROWS });
   return subscribers.map((row) => ({
     ...plain(row),
-    packages: held
-      .filter(({ subscriber }) => subscriber === row.id)
-      .map((subscription) => subscription.package)
-      .join(" "),
+    packages: held.filter(({ subscriber }) => subscriber === row.id).map((subscription) => subscription.package),
   }));
 }
 

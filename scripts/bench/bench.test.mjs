@@ -1,0 +1,25 @@
+// The bench command does what its users rely on: it measures, says so, and writes the report in the promised form.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+
+test("the control and bundle figures are measured and written with their ratios", () => {
+  const folder = mkdtempSync(join(tmpdir(), "sealcast-bench-"));
+  try {
+    const file = join(folder, "figures.json");
+    const args = ["scripts/bench/main.mjs", "--json", file, "control", "bundle"];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8", timeout: 120_000 });
+    assert.equal(status, 0, stdout + stderr);
+    const { figures } = JSON.parse(readFileSync(file, "utf8"));
+    assert.ok(figures.some((/** @type {{ name: string }} */ { name }) => name.startsWith("key requests")));
+    for (const figure of figures) {
+      assert.deepEqual(Object.keys(figure), ["name", "unit", "ours", "against", "theirs", "ratio"]);
+      assert.ok(Math.abs(figure.ratio / (figure.ours / figure.theirs) - 1) < 0.02, JSON.stringify(figure));
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
