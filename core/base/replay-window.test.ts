@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { seededBelow } from "./chance.testkit.ts";
 import { ReplayWindow, WINDOW } from "./replay-window.ts";
 
 /** The slow obvious model: everything ever accepted. */
@@ -18,16 +19,8 @@ class Model {
   }
 }
 
-function generator(seed: number): (limit: number) => number {
-  let state = seed >>> 0;
-  return (limit) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * limit);
-  };
-}
-
 test("the window agrees with a set of everything accepted, over 200,000 indices that jump, repeat and come late", () => {
-  const below = generator(20021117);
+  const below = seededBelow(20021117);
   const window = new ReplayWindow();
   const model = new Model();
   let base = 2 ** 47 - 500_000;

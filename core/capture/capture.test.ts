@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { seededBelow } from "../base/chance.testkit.ts";
 import { unixTime } from "../base/time.ts";
-import { type CapturedPacket, type CaptureFault, MAX_PACKET, readCapture } from "./capture.ts";
+import { readCapture } from "./capture.ts";
+import { type CapturedPacket, type CaptureFault, MAX_PACKET } from "./captured-packet.ts";
 import { ipv4Of, LINK_TYPES } from "./link.ts";
 import { writePcap } from "./pcap.ts";
 
@@ -283,11 +285,7 @@ test("links that hold no IPv4 packet say so by name", () => {
 const ROUNDS = 50_000;
 
 test(`${ROUNDS} mutated captures: whole packets, then at most one fault of a known name, and nothing throws`, () => {
-  let state = 20021117;
-  const below = (limit: number): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * limit);
-  };
+  const below = seededBelow(20021117);
   const good = [
     kernel,
     new Uint8Array(readFileSync("core/capture/vectors/kernel-v2.pcapng")),

@@ -1,7 +1,7 @@
 // From a captured packet to its IPv4 packet, whatever link it was taken on (tcpdump.org/linktypes.html).
 import { readUint16, readUint32 } from "../base/bytes.ts";
-import { checkFrame, type FrameDrop, formatMac } from "../igmp/frame.ts";
-import type { CapturedPacket } from "./capture.ts";
+import { checkFrame, type FrameDrop, formatMac } from "../base/ethernet.ts";
+import type { CapturedPacket } from "./captured-packet.ts";
 
 export const LINK_TYPES = {
   null: 0,

@@ -1,7 +1,7 @@
 // The classic capture file (draft-ietf-opsawg-pcap): either byte order, micro- or nanoseconds. Read in place; written small.
 import { readUint32 } from "../base/bytes.ts";
 import { type UnixTime, unixTime } from "../base/time.ts";
-import { type CapturedPacket, type CaptureFault, MAX_PACKET } from "./capture.ts";
+import { type CapturedPacket, type CaptureFault, MAX_PACKET } from "./captured-packet.ts";
 
 const MICRO = 0xa1b2c3d4;
 const NANO = 0xa1b23c4d;

@@ -1,6 +1,6 @@
 // The pcapng file (draft-ietf-opsawg-pcapng): sections of either byte order, several interfaces, each with its own clock resolution.
 import { type UnixTime, unixTime } from "../base/time.ts";
-import { type CapturedPacket, type CaptureFault, MAX_PACKET } from "./capture.ts";
+import { type CapturedPacket, type CaptureFault, MAX_PACKET } from "./captured-packet.ts";
 
 const SECTION_HEADER = 0x0a0d0d0a;
 const INTERFACE_DESCRIPTION = 1;

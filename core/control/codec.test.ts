@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { encode } from "cborg";
 import { isPlainCbor } from "./cbor-gate.ts";
 import { type BadMessage, decodeMessage, encodeMessage, isBadMessage, MESSAGE_LIMIT } from "./codec.ts";
-import { EXAMPLE_MESSAGES, EXAMPLES } from "./examples.ts";
+import { EXAMPLE_MESSAGES, EXAMPLES } from "./messages.testkit.ts";
 import { MESSAGES, type Message } from "./messages.ts";
 
 const bytesOf = (message: Message): Uint8Array => {

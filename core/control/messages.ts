@@ -2,6 +2,7 @@
 // JP 2002-111649 A numbers: 73/92 key request, 76/95 grant, 74/93 inquiry, 75/94 permission, 83 and 84 stop, 85 and 86 acknowledgement,
 // 91 notice. Byte strings are octets; spans are whole milliseconds; calendar times are milliseconds since 1970.
 import * as v from "valibot";
+import { SUITES } from "../stream/suites.ts";
 
 /** Over any buffer, so that what ports hand out can be sent. */
 const octets = v.custom<Uint8Array>((value) => value instanceof Uint8Array, "must be a byte string");
@@ -27,9 +28,6 @@ const requestId = bytes(16);
 const receptionId = bytes(16);
 const publicKey = bytes(32);
 const ipv4 = uint32;
-
-export const SUITES = ["AEAD_AES_128_GCM", "AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80"] as const;
-export type Suite = (typeof SUITES)[number];
 
 /** Why a device may not receive; `DENIALS` says it in words that a person understands. */
 export const DENIALS = {

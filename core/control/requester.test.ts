@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { after, type Instant, instant, milliseconds, seconds } from "../base/time.ts";
 import type { Entropy } from "../ports/entropy.ts";
-import { EXAMPLES } from "./examples.ts";
+import { EXAMPLES } from "./messages.testkit.ts";
 import type { Message } from "./messages.ts";
 import type { Peer } from "./participant.ts";
 import { type Ask, newRequestId, Requester, type RequesterEffect } from "./requester.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { instant, seconds } from "../base/time.ts";
-import { type Answerer, demand, offer, Rig, refuse, silent } from "./headend.fixture.test.ts";
+import { type Answerer, demand, offer, Rig, refuse, silent } from "./headend.testkit.ts";
 
 /** What is taken is on disk and noticed. */
 const accepting: Answerer = (message) =>

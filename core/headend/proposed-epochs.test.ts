@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { instant, milliseconds, minutes, seconds } from "../base/time.ts";
-import { accept, demand, idOf, Rig, refuse, silent } from "./headend.fixture.test.ts";
+import { accept, demand, idOf, Rig, refuse, silent } from "./headend.testkit.ts";
 
 test("a headend that starts announces an epoch and sends nothing before the acknowledgement", () => {
   const rig = new Rig("headend");

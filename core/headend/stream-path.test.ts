@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { address } from "../base/ipv4.ts";
 import { instant } from "../base/time.ts";
+import { tsStream } from "../mpegts/packet.testkit.ts";
 import type { Ciphers } from "../ports/cipher.ts";
 import type { DatagramSocket } from "../ports/datagrams.ts";
 import { markerOf, payloadTypeOf, sequenceOf, timestampOf } from "../stream/rtp.ts";
 import { StreamSender } from "../stream/sender.ts";
 import { type PathOptions, StreamPath, TS_PAYLOAD } from "./stream-path.ts";
-import { tsStream } from "./ts.fixture.test.ts";
 
 /** Leaves the text as it is, so that the tests can read it. */
 const clearCiphers: Ciphers = {

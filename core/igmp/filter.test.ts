@@ -1,9 +1,10 @@
 // RFC 3376 3.2 and RFC 4605 4.1: the merge, and the membership database of a proxy.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { seededBelow } from "../base/chance.testkit.ts";
 import { address, formatIpv4 } from "../base/ipv4.ts";
 import { ANY_SOURCE, admits, filterOf, mergeFilters, NO_SOURCE, type SourceFilter } from "./filter.ts";
-import { generator, lastOctets, source, sources } from "./igmp.fixture.test.ts";
+import { lastOctets, source, sources } from "./igmp.testkit.ts";
 import { MembershipDatabase } from "./proxy.ts";
 
 const include = (...numbers: number[]): SourceFilter => filterOf("include", sources(...numbers));
@@ -20,7 +21,7 @@ test("RFC 3376 3.2 examples: the interface excludes what all exclude and nobody 
 });
 
 test("the merge admits a source exactly when one of its parts does", () => {
-  const below = generator(32);
+  const below = seededBelow(32);
   for (let round = 0; round < 2000; round++) {
     const parts = Array.from({ length: 1 + below(4) }, () => {
       const numbers = Array.from({ length: below(5) }, () => 1 + below(6));

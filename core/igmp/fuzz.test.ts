@@ -2,15 +2,18 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { SeededEntropy } from "../../hal/entropy/seeded.ts";
+import { hex } from "../base/bytes.testkit.ts";
 import { writeUint16 } from "../base/bytes.ts";
+import { seededBelow } from "../base/chance.testkit.ts";
 import { internetChecksum } from "../base/checksum.ts";
+import { checkFrame, type FrameDrop } from "../base/ethernet.ts";
+import { replayIgmp } from "../capture/replay.ts";
 import { filterOf } from "./filter.ts";
-import { checkFrame, type FrameDrop } from "./frame.ts";
 import { MulticastHost } from "./host.ts";
-import { address, at, generator, octets, seeded, sources, vectorFile } from "./igmp.fixture.test.ts";
+import { address, at, sources, vectorFile } from "./igmp.testkit.ts";
 import { checkPacket, groupOf, type IgmpDrop, type IgmpPacket, senderOf } from "./packet.ts";
 import { readQuery } from "./query.ts";
-import { replayIgmp } from "./replay.ts";
 import { recordsOf } from "./report.ts";
 import { RouterInterface } from "./router-interface.ts";
 
@@ -38,8 +41,8 @@ const IGMP_DROPS = new Set<IgmpDrop>([
 ]);
 const FRAME_DROPS = new Set<FrameDrop>(["frame.truncated", "frame.too-many-tags", "frame.not-ipv4", "frame.source"]);
 
-const packets = vectorFile<{ hex: string }[]>("packets.json").map(({ hex }) => octets(hex));
-const frames = vectorFile<{ hex: string }[]>("frames.json").map(({ hex }) => octets(hex));
+const packets = vectorFile<{ hex: string }[]>("packets.json").map((vector) => hex(vector.hex));
+const frames = vectorFile<{ hex: string }[]>("frames.json").map((vector) => hex(vector.hex));
 
 function mutate(good: Uint8Array, below: Below): Uint8Array {
   const length = below(5) === 0 ? below(good.length + 40) : good.length;
@@ -81,7 +84,7 @@ function readAll(packet: IgmpPacket): void {
 const pick = (from: readonly Uint8Array[], below: Below): Uint8Array => from[below(from.length)] ?? new Uint8Array(0);
 
 test(`the packet gate, ${ROUNDS} mutations, half of them with repaired checksums`, () => {
-  const below = generator(3376);
+  const below = seededBelow(3376);
   let read = 0;
   for (let round = 0; round < ROUNDS; round++) {
     const bytes = mutate(pick(packets, below), below);
@@ -97,7 +100,7 @@ test(`the packet gate, ${ROUNDS} mutations, half of them with repaired checksums
 });
 
 test(`the frame gate, ${ROUNDS} mutations`, () => {
-  const below = generator(8021);
+  const below = seededBelow(8021);
   for (let round = 0; round < ROUNDS; round++) {
     const frame = checkFrame(mutate(pick(frames, below), below));
     if (typeof frame === "string") assert.ok(FRAME_DROPS.has(frame), frame);
@@ -106,7 +109,7 @@ test(`the frame gate, ${ROUNDS} mutations`, () => {
 });
 
 test(`a router interface, ${ROUNDS} mutated packets and frames: it stays within its limits and never throws`, () => {
-  const below = generator(4605);
+  const below = seededBelow(4605);
   const machine = new RouterInterface({
     maxGroups: 20,
     maxSourcesPerGroup: 8,
@@ -129,8 +132,8 @@ test(`a router interface, ${ROUNDS} mutated packets and frames: it stays within 
 });
 
 test(`a host, ${ROUNDS} mutated packets while its wishes change: what it sends passes the gate`, () => {
-  const below = generator(2236);
-  const host = new MulticastHost(seeded(5), { maxGroups: 10 });
+  const below = seededBelow(2236);
+  const host = new MulticastHost(new SeededEntropy(5), { maxGroups: 10 });
   host.receive(at(0), { kind: "up", address: address("10.0.0.9") });
   let sent = 0;
   for (let round = 0; round < ROUNDS; round++) {
@@ -157,7 +160,7 @@ test(`a host, ${ROUNDS} mutated packets while its wishes change: what it sends p
 });
 
 test("5,000 mutated captures are replayed to their end, times out of all range included", () => {
-  const below = generator(1071);
+  const below = seededBelow(1071);
   const captures = ["core/igmp/vectors/kernel-v3.pcap", "core/capture/vectors/kernel-v2.pcapng"].map(
     (path) => new Uint8Array(readFileSync(path)),
   );

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seconds } from "../base/time.ts";
 import { type Ask, GroupRecord } from "./group-record.ts";
-import { at, lastOctets, source, sources, vectorFile } from "./igmp.fixture.test.ts";
+import { at, lastOctets, source, sources, vectorFile } from "./igmp.testkit.ts";
 import type { RecordType } from "./report.ts";
 
 const GMI = seconds(260);

@@ -1,11 +1,12 @@
 // The host side: RFC 3376 section 5 and 7.2, RFC 2236 section 3. Delays are the middle of their range.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { hex } from "../base/bytes.testkit.ts";
 import { address, formatIpv4 } from "../base/ipv4.ts";
 import { type Instant, seconds } from "../base/time.ts";
 import { ANY_SOURCE, filterOf, NO_SOURCE, type SourceFilter } from "./filter.ts";
 import { MulticastHost, type MulticastHostEffect, type MulticastHostOptions } from "./host.ts";
-import { at, middle, octets, older, query, sources, vectorFile } from "./igmp.fixture.test.ts";
+import { at, middle, older, query, sources, vectorFile } from "./igmp.testkit.ts";
 import { writeIpHeader } from "./ip-header.ts";
 import { checkPacket, groupOf } from "./packet.ts";
 import { recordsOf } from "./report.ts";
@@ -289,7 +290,7 @@ function writeIpHeaderChecksum(packet: Uint8Array): void {
 
 test("what the gate drops is dropped by the gate's name", () => {
   const [first] = vectorFile<{ hex: string; reason: string }[]>("drops.json");
-  assert.deepEqual(new Bench().hear(octets(first?.hex ?? "")), [`drop ${first?.reason}`]);
+  assert.deepEqual(new Bench().hear(hex(first?.hex ?? "")), [`drop ${first?.reason}`]);
 });
 
 test("sources that flip without end stay bounded: one whole statement takes their place", () => {

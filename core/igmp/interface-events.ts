@@ -1,7 +1,8 @@
 // What goes into and comes out of a RouterInterface, and how one is set up.
+
+import type { FrameDrop } from "../base/ethernet.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { SourceFilter } from "./filter.ts";
-import type { FrameDrop } from "./frame.ts";
 import type { GroupDrop } from "./group-table.ts";
 import type { IgmpDrop, MessageKind } from "./packet.ts";
 import type { IgmpVersion } from "./query.ts";

@@ -1,9 +1,10 @@
 // Querier, group table and host tracking together: what goes out, who is told, what is dropped and why.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { hex } from "../base/bytes.testkit.ts";
 import { address, formatIpv4 } from "../base/ipv4.ts";
 import { type Instant, seconds } from "../base/time.ts";
-import { at, ethernet, octets, older, query, report, source, sources, vectorFile } from "./igmp.fixture.test.ts";
+import { at, ethernet, older, query, report, source, sources, vectorFile } from "./igmp.testkit.ts";
 import type { InterfaceDrop, RouterInterfaceEffect, RouterInterfaceOptions } from "./interface-events.ts";
 import { checkPacket } from "./packet.ts";
 import { readQuery } from "./query.ts";
@@ -386,7 +387,7 @@ for (const [reason, packet] of DROPS) {
 test("igmp.record-type: an unknown record is counted, its neighbours are heeded", () => {
   const vectors = vectorFile<{ name: string; hex: string }[]>("packets.json");
   const vector = vectors.find(({ name }) => name === "v3 report with an unknown record type");
-  assert.deepEqual(new Bench().hear(octets(vector?.hex ?? "")), [
+  assert.deepEqual(new Bench().hear(hex(vector?.hex ?? "")), [
     "drop igmp.record-type",
     "10.0.0.9 joined 239.1.1.2",
     "239.1.1.2 exclude {}",
@@ -419,7 +420,7 @@ test("the limits have names: groups, sources, tracked hosts", () => {
 });
 
 test("Router Alert is asked for only when so configured", () => {
-  const plain = octets(
+  const plain = hex(
     vectorFile<{ name: string; hex: string }[]>("packets.json").find(({ name }) =>
       name.includes("without Router Alert"),
     )?.hex ?? "",
@@ -440,12 +441,12 @@ test("a link that goes takes everything along, by name; what comes before it is 
 test("evidence from taps: frames tell who, by MAC and port, and packets run the protocol", () => {
   const bench = new Bench({ evidence: "frames" });
   const vectors = vectorFile<{ hex: string; reason?: string }[]>("frames.json");
-  const frame = octets(vectors[1]?.hex ?? "");
+  const frame = hex(vectors[1]?.hex ?? "");
   assert.deepEqual(bench.frame(frame, "lan1"), ["10.0.0.9/02:11:22:33:44:55/lan1 joined 239.1.1.1"]);
   assert.deepEqual(bench.machine.groups(bench.now), []);
   assert.deepEqual(bench.hear(older("v2Report", "10.0.0.9", GROUP)), ["239.1.1.1 exclude {}"]);
   const bad = vectors.find(({ reason }) => reason === "frame.not-ipv4");
-  assert.deepEqual(bench.frame(octets(bad?.hex ?? ""), "lan1"), ["drop frame.not-ipv4"]);
+  assert.deepEqual(bench.frame(hex(bad?.hex ?? ""), "lan1"), ["drop frame.not-ipv4"]);
   const [host] = bench.machine.hosts();
   assert.deepEqual([host?.evidence, host?.since, host?.host.port], ["v2Report", at(0), "lan1"]);
 });

@@ -1,10 +1,11 @@
 // One multicast router interface (RFC 3376 section 6): querier, group table and host tracking as one machine.
+
+import { checkFrame } from "../base/ethernet.ts";
 import { ANY, type Ipv4 } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
 import { after, earliest, type Instant } from "../base/time.ts";
 import { Evidence } from "./evidence.ts";
 import { admits, wantsNothing } from "./filter.ts";
-import { checkFrame } from "./frame.ts";
 import {
   type GroupChange,
   GroupTable,

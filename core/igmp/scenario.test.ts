@@ -1,11 +1,13 @@
 // One link on a simulated clock: a querier, a second router, three hosts, delays by lot. The log is text, and the seed decides it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SeededEntropy } from "../../hal/entropy/seeded.ts";
+import { seededBelow } from "../base/chance.testkit.ts";
 import { address, formatIpv4 } from "../base/ipv4.ts";
 import { after, earliest, type Instant, milliseconds } from "../base/time.ts";
 import { ANY_SOURCE, filterOf, NO_SOURCE, type SourceFilter } from "./filter.ts";
 import { MulticastHost } from "./host.ts";
-import { at, generator, seeded, source } from "./igmp.fixture.test.ts";
+import { at, source } from "./igmp.testkit.ts";
 import { checkPacket, senderOf } from "./packet.ts";
 import { RouterInterface } from "./router-interface.ts";
 
@@ -29,10 +31,10 @@ class Wire {
   readonly #lost: number;
 
   constructor(seed: number, lost: number) {
-    this.#draw = generator(seed);
+    this.#draw = seededBelow(seed);
     this.#lost = lost;
     this.routers = [new RouterInterface(), new RouterInterface()];
-    this.hosts = [0, 1, 2].map((n) => new MulticastHost(seeded(seed + n)));
+    this.hosts = [0, 1, 2].map((n) => new MulticastHost(new SeededEntropy(seed + n)));
     for (const [i, router] of this.routers.entries()) {
       this.#router(i, router.receive(at(0), { kind: "up", address: address(`10.0.0.${i + 1}`) }));
     }

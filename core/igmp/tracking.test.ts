@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { address } from "../base/ipv4.ts";
 import { seconds } from "../base/time.ts";
-import { at, lastOctets, sources } from "./igmp.fixture.test.ts";
+import { at, lastOctets, sources } from "./igmp.testkit.ts";
 import type { RecordType } from "./report.ts";
 import { type HostChange, HostTable, type TrackedHost } from "./tracking.ts";
 

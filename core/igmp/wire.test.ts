@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { hex as octetsOf } from "../base/bytes.testkit.ts";
 import { writeUint16 } from "../base/bytes.ts";
 import { internetChecksum } from "../base/checksum.ts";
+import { checkFrame } from "../base/ethernet.ts";
 import { address, formatIpv4 } from "../base/ipv4.ts";
 import { milliseconds, seconds } from "../base/time.ts";
 import { decodeCode, encodeCode } from "./code.ts";
-import { checkFrame } from "./frame.ts";
-import { octets, older, prefilled, query, report, source, vectorFile } from "./igmp.fixture.test.ts";
+import { older, prefilled, query, report, source, vectorFile } from "./igmp.testkit.ts";
 import { destinationAddress, hasRouterAlert, timeToLive, typeOfService } from "./ip-header.ts";
 import { OLDER_LENGTH, writeOlder } from "./older.ts";
 import { checkPacket, groupOf, type IgmpPacket, senderOf } from "./packet.ts";
@@ -43,7 +44,7 @@ function accepted(bytes: Uint8Array): IgmpPacket {
 
 for (const vector of packets) {
   test(`the gate reads: ${vector.name}`, () => {
-    const packet = accepted(octets(vector.hex));
+    const packet = accepted(octetsOf(vector.hex));
     assert.equal(packet.kind, vector.kind);
     assert.equal(formatIpv4(senderOf(packet)), vector.from);
     if (vector.kind !== "v3Report") assert.equal(formatIpv4(groupOf(packet)), vector.group);
@@ -105,7 +106,7 @@ for (const vector of packets.filter(({ writable }) => writable)) {
 
 for (const { name, reason, hex } of vectorFile<{ name: string; reason: string; hex: string }[]>("drops.json")) {
   test(`the gate drops ${name} as ${reason}`, () => {
-    assert.equal(checkPacket(octets(hex)), reason);
+    assert.equal(checkPacket(octetsOf(hex)), reason);
   });
 }
 
@@ -119,7 +120,7 @@ interface FrameVector {
 
 for (const { name, hex, reason, mac, vlans } of vectorFile<FrameVector[]>("frames.json")) {
   test(`a frame, ${name}: ${reason ?? "its MAC, its tags and its packet"}`, () => {
-    const frame = checkFrame(octets(hex));
+    const frame = checkFrame(octetsOf(hex));
     if (typeof frame === "string") {
       assert.equal(frame, reason);
       return;

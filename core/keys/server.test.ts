@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { instant } from "../base/time.ts";
 import type { ChannelParameters, Message, MessageOf } from "../control/messages.ts";
 import type { Peer } from "../control/participant.ts";
-import { bytes, CALENDAR, CountingEntropy, peer, ServerBench } from "../control/server-bench.fixture.test.ts";
+import { bytes, CALENDAR, CountingEntropy, peer, ServerBench } from "../control/servers.testkit.ts";
 import type { KeyServerDrop, KeyServerEffect, KeyServerEvent } from "./events.ts";
 import { KEY_SERVER_LIMITS, KeyServer } from "./server.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { milliseconds, unixTime } from "../base/time.ts";
 import type { Message } from "../control/messages.ts";
-import { bytes, CALENDAR, CountingEntropy, peer, ServerBench } from "../control/server-bench.fixture.test.ts";
+import { bytes, CALENDAR, CountingEntropy, peer, ServerBench } from "../control/servers.testkit.ts";
 import type { RekeyDemandRow } from "../ports/tables.ts";
 import {
   RECEPTION_OPTIONS,

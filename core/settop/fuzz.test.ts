@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { toHex } from "../base/bytes.ts";
 import { milliseconds } from "../base/time.ts";
 import { DENIALS, type Denial, MESSAGES, type Message } from "../control/messages.ts";
@@ -7,7 +8,7 @@ import type { Entropy } from "../ports/entropy.ts";
 import { JOURNAL_LIMIT } from "../ports/journal.ts";
 import type { SettopEffect, SettopEvent } from "./events.ts";
 import { PENDING_STOPS_LIMIT } from "./pending-stops.ts";
-import { keyOf, Rig, seededEntropy } from "./rig.ts";
+import { keyOf, Rig } from "./settop.testkit.ts";
 
 const STEPS = 60_000;
 const IDS = ["one", "two", "three", "none"];
@@ -220,7 +221,7 @@ class Witness {
 }
 
 test(`${STEPS} random events of every kind: no throw, three epochs at most, machine, journal and data plane agree`, () => {
-  const dice = new Dice(seededEntropy(2026));
+  const dice = new Dice(new SeededEntropy(2026));
   const rig = new Rig({ most: 3, linger: milliseconds(500) });
   const witness = new Witness();
   let plane = new Plane();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { toHex } from "../base/bytes.ts";
-import { acknowledgement, calendar, denial, grant, notice, Rig } from "./rig.ts";
+import { acknowledgement, calendar, denial, grant, notice, Rig } from "./settop.testkit.ts";
 
 /** What the reception server would know: receptions that were opened and not closed. */
 function ledger(rig: Rig, answering = true): { readonly live: Map<string, string>; readonly closed: string[] } {

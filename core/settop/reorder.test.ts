@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { type Instant, instant, milliseconds } from "../base/time.ts";
 import { Reorder } from "./reorder.ts";
-import { seededEntropy } from "./rig.ts";
 
 const at = (ms: number): Instant => instant(ms);
 
@@ -118,7 +118,7 @@ test("a depth beyond the replay window is our own mistake", () => {
 });
 
 test("100,000 packets lost, duplicated-free and shuffled within the depth: strictly rising, and nothing but the lost is missing", () => {
-  const dice = seededEntropy(5);
+  const dice = new SeededEntropy(5);
   const depth = 16;
   const { out, push, reorder } = make(depth, 50);
   const sent = Array.from({ length: 100_000 }, (_, i) => i).filter(() => dice.below(100) > 1);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { sameBytes, toHex } from "../base/bytes.ts";
 import { seconds } from "../base/time.ts";
 import { PENDING_STOPS_LIMIT } from "./pending-stops.ts";
-import { acknowledgement, busy, CHANNELS, denial, grant, notice, Rig } from "./rig.ts";
+import { acknowledgement, busy, CHANNELS, denial, grant, notice, Rig } from "./settop.testkit.ts";
 
 const viewing = (rig: Rig, channel = "one") => {
   const found = rig.settop.status(rig.now).viewings.find((v) => v.channel === channel);

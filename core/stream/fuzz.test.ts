@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { writeUint32 } from "../base/bytes.ts";
+import { type Below, seededBelow } from "../base/chance.testkit.ts";
 import { checkRtp, checkRtpHeader } from "./rtp.ts";
-import { masterOf, packetOf, pair, rekey, SSRC, testCiphers } from "./stream.fixture.test.ts";
+import { masterOf, packetOf, pair, rekey, SSRC, testCiphers } from "./stream.testkit.ts";
 import type { Suite } from "./suites.ts";
 import { makeTransform } from "./transform.ts";
 
@@ -20,16 +21,6 @@ const DROPS = new Set<unknown>([
   "srtp.bad-tag",
 ]);
 
-type Below = (limit: number) => number;
-
-function generator(seed: number): Below {
-  let state = seed >>> 0;
-  return (limit) => {
-    state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9) >>> 0;
-    return ((state ^ (state >>> 13)) >>> 0) % limit;
-  };
-}
-
 /** Flips bits, sets octets, cuts, grows, or fills with chance. */
 function mutate(good: Uint8Array, below: Below): Uint8Array {
   const length = below(5) === 0 ? below(good.length + 40) : good.length;
@@ -43,7 +34,7 @@ function mutate(good: Uint8Array, below: Below): Uint8Array {
 }
 
 test(`${ROUNDS} mutated RTP packets pass the gate with a header inside the packet, or are dropped by name`, () => {
-  const below = generator(3550);
+  const below = seededBelow(3550);
   const { sender } = pair();
   const good = packetOf(sender).subarray(0, 52);
   for (let round = 0; round < ROUNDS; round++) {
@@ -56,7 +47,7 @@ test(`${ROUNDS} mutated RTP packets pass the gate with a header inside the packe
 
 for (const suite of ["AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80"] as const satisfies readonly Suite[]) {
   test(`${suite}: ${ROUNDS} mutated packets, half with a tag computed anew under a retired key, and no packet of the stream is lost`, () => {
-    const below = generator(3711);
+    const below = seededBelow(3711);
     const ends = pair(0xff80, suite);
     const { key, salt } = masterOf(suite, 77);
     const stranger = makeTransform(testCiphers, suite, SSRC, key, salt);
@@ -98,7 +89,7 @@ function retag(packet: Uint8Array, suite: Suite, stranger: ReturnType<typeof mak
 }
 
 test("mutations with a right tag under the live key open or are dropped by name, and never crash", () => {
-  const below = generator(7714);
+  const below = seededBelow(7714);
   const ends = pair(0x10000);
   const { key, salt } = masterOf("AEAD_AES_128_GCM", 1);
   const member = makeTransform(testCiphers, "AEAD_AES_128_GCM", SSRC, key, salt);

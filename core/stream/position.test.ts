@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { writeUint16 } from "../base/bytes.ts";
 import { StreamReceiver } from "./receiver.ts";
-import { masterOf, packetOf, pair, rekey, SSRC, skip, testCiphers } from "./stream.fixture.test.ts";
+import { masterOf, packetOf, pair, rekey, SSRC, skip, testCiphers } from "./stream.testkit.ts";
 
 const SUITE = "AEAD_AES_128_GCM";
 

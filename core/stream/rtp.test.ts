@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { hex } from "../base/bytes.testkit.ts";
 import {
   checkRtp,
   checkRtpHeader,
@@ -12,7 +13,6 @@ import {
   timestampOf,
   writeRtpHeader,
 } from "./rtp.ts";
-import { hex } from "./stream.fixture.test.ts";
 
 const DROPS: readonly { name: string; packet: string; drop: RtpDrop }[] = [
   { name: "eleven octets", packet: "8021000100000002000003", drop: "rtp.truncated" },

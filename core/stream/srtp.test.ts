@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { hex } from "../base/bytes.testkit.ts";
 import { toHex } from "../base/bytes.ts";
 import { deriveSessionKeys } from "./key-derivation.ts";
 import { StreamReceiver } from "./receiver.ts";
 import { StreamSender } from "./sender.ts";
-import { hex, masterOf, type Pair, packetOf, pair, rekey, SSRC, skip, testCiphers } from "./stream.fixture.test.ts";
+import { masterOf, type Pair, packetOf, pair, rekey, SSRC, skip, testCiphers } from "./stream.testkit.ts";
 import type { MkiLength, Suite } from "./suites.ts";
 
 const read = <T>(file: string): readonly T[] => JSON.parse(readFileSync(`core/stream/vectors/${file}`, "utf8"));

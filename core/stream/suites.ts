@@ -1,9 +1,8 @@
 // The SRTP crypto suites a channel may use, with their lengths in octets.
 
-import type { Suite } from "../control/messages.ts";
-
 /** Names of the IANA registry "SRTP Protection Profiles" (RFC 7714 section 14, RFC 4568 section 6.2). */
-export type { Suite };
+export const SUITES = ["AEAD_AES_128_GCM", "AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80"] as const;
+export type Suite = (typeof SUITES)[number];
 
 /** Octets of the master key identifier in a packet: 4 (the epoch, big-endian) or none. */
 export type MkiLength = 0 | 4;

@@ -12,7 +12,7 @@ import { HalError } from "../../core/ports/errors.ts";
 import { systemClock } from "../clock/system.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
 import { BROKER_LIMITS, Broker, type BrokerOptions } from "./broker.ts";
-import { within } from "./contract.ts";
+import { within } from "./contract.testkit.ts";
 import { MqttBuses, type MqttOptions } from "./mqtt.ts";
 
 const HOST = "127.0.0.1";

@@ -15,7 +15,14 @@ import { SimulatedClock } from "../clock/simulated.ts";
 import { systemClock } from "../clock/system.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
 import { Broker } from "./broker.ts";
-import { type BusHarness, busContract, PARTICIPANTS, type ParticipantId, passwordOf, within } from "./contract.ts";
+import {
+  type BusHarness,
+  busContract,
+  PARTICIPANTS,
+  type ParticipantId,
+  passwordOf,
+  within,
+} from "./contract.testkit.ts";
 import { MqttBuses } from "./mqtt.ts";
 import { SimulatedBroker } from "./simulated.ts";
 

@@ -1,9 +1,10 @@
 // Port Bus over a broker elsewhere, MQTT 3.1.1 or 5, through the mqtt package. The package neither queues nor reconnects for us:
 // it would flush what it queued before it has subscribed again, and all clients of a dead broker would return in step.
 import mqtt, { ErrorWithSubackPacket, type IClientOptions, type MqttClient } from "mqtt";
+import type { Alarm } from "../../core/base/alarm.ts";
 import { after, between, type Instant, milliseconds } from "../../core/base/time.ts";
 import type { Bus, BusConnector, BusListener, BusOptions } from "../../core/ports/bus.ts";
-import type { Alarm, Clock } from "../../core/ports/clock.ts";
+import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import { HalError } from "../../core/ports/errors.ts";
 

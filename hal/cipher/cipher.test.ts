@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
-import { cipherContract } from "./contract.ts";
+import { cipherContract } from "./contract.testkit.ts";
 import { nobleCiphers } from "./noble.ts";
 import { nodeCiphers } from "./node.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { instant, milliseconds, seconds } from "../../core/base/time.ts";
-import { clockContract } from "./contract.ts";
+import { clockContract } from "./contract.testkit.ts";
 import { SimulatedClock } from "./simulated.ts";
 import { systemClock } from "./system.ts";
 

@@ -1,6 +1,8 @@
 // Simulated time: it moves only when a test moves it, alarms ring in the order of their instants, equals in the order they were set.
+
+import type { Alarm } from "../../core/base/alarm.ts";
 import { after, type Duration, type Instant, instant, type UnixTime, unixTime } from "../../core/base/time.ts";
-import type { Alarm, Clock } from "../../core/ports/clock.ts";
+import type { Clock } from "../../core/ports/clock.ts";
 
 interface Pending {
   readonly at: Instant;

@@ -1,7 +1,8 @@
 // The machine's clocks: performance.now for instants, the calendar beside it.
 import { performance } from "node:perf_hooks";
+import type { Alarm } from "../../core/base/alarm.ts";
 import { type Instant, instant, unixTime } from "../../core/base/time.ts";
-import type { Alarm, Clock } from "../../core/ports/clock.ts";
+import type { Clock } from "../../core/ports/clock.ts";
 
 /** Node's timers wrap to 1 ms above 2^31-1 ms, so a longer wait is made of several. */
 const LONGEST_TIMER = 2 ** 31 - 1;

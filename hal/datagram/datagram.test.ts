@@ -5,7 +5,7 @@ import { seconds } from "../../core/base/time.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
 import { SimulatedNetwork } from "../simulation/network.ts";
-import { datagramContract } from "./contract.ts";
+import { datagramContract } from "./contract.testkit.ts";
 import { NodeDatagrams } from "./node.ts";
 import { SimulatedDatagrams } from "./simulated.ts";
 

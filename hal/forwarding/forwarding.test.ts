@@ -5,9 +5,9 @@ import { address } from "../../core/base/ipv4.ts";
 import { seconds } from "../../core/base/time.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
-import { eventually, inNamespace } from "../in-namespace.ts";
+import { eventually, inNamespace } from "../in-namespace.testkit.ts";
 import { SimulatedNetwork } from "../simulation/network.ts";
-import { type ForwardingBench, forwardingContract } from "./contract.ts";
+import { type ForwardingBench, forwardingContract } from "./contract.testkit.ts";
 import { LinuxForwarding, parseCache } from "./linux.ts";
 import { SimulatedForwarding } from "./simulated.ts";
 
@@ -76,7 +76,7 @@ const CABLES = [
 ];
 
 if (inNamespace(import.meta.url, "linux forwarding", CABLES)) {
-  const { linuxBench } = await import("./linux-bench.ts");
+  const { linuxBench } = await import("./linux.testkit.ts");
   const bench = await linuxBench(INTERFACES, SOURCE, GROUP, await LinuxForwarding.load(), eventually);
   forwardingContract("linux forwarding", bench.open);
   test("close the bench", bench.close);

@@ -8,9 +8,9 @@ import { OLDER_LENGTH, writeOlder } from "../../core/igmp/older.ts";
 import { reportLength, writeReport } from "../../core/igmp/report.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
-import { CABLE, eventually, inNamespace } from "../in-namespace.ts";
+import { CABLE, eventually, inNamespace } from "../in-namespace.testkit.ts";
 import { SimulatedNetwork } from "../simulation/network.ts";
-import { igmpContract } from "./contract.ts";
+import { igmpContract } from "./contract.testkit.ts";
 import { RawIgmpSockets } from "./raw.ts";
 import { SimulatedIgmpSockets } from "./simulated.ts";
 

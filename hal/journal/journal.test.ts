@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { HalError } from "../../core/ports/errors.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
-import { entry, journalContract } from "./contract.ts";
+import { entry, journalContract } from "./contract.testkit.ts";
 import { FileJournal, parseJournal } from "./file.ts";
 import { diskFull, MemoryJournal } from "./memory.ts";
 

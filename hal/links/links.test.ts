@@ -4,9 +4,9 @@ import { test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
-import { CABLE, eventually, inNamespace } from "../in-namespace.ts";
+import { CABLE, eventually, inNamespace } from "../in-namespace.testkit.ts";
 import { SimulatedNetwork } from "../simulation/network.ts";
-import { linksContract } from "./contract.ts";
+import { linksContract } from "./contract.testkit.ts";
 import { findNeighbour, linuxLinks, watchLinks } from "./linux.ts";
 import { simulatedLinks } from "./simulated.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fromHex } from "../../core/base/bytes.ts";
 import { isSmallOrder } from "../../core/control/small-order.ts";
-import { primitivesContract } from "./contract.ts";
+import { primitivesContract } from "./contract.testkit.ts";
 import { NodePrimitives } from "./node.ts";
 
 primitivesContract("node", new NodePrimitives());

@@ -1,8 +1,8 @@
 // The IGMP host part of a simulated node's kernel: what its sockets join is reported on each interface, by core/igmp/host.
 
 import { readIpv4 } from "../../core/base/ipv4.ts";
+import { Runner } from "../../core/base/runner.ts";
 import { MulticastHost, type MulticastHostEffect, type MulticastHostOptions } from "../../core/igmp/host.ts";
-import { Runner } from "../clock/runner.ts";
 import type { SimulatedInterface, SimulatedNode } from "./node.ts";
 
 const SOURCE = 12;

@@ -6,7 +6,8 @@ import { SimulatedClock } from "../clock/simulated.ts";
 import { SimulatedDatagrams } from "../datagram/simulated.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
 import { attachKernelHost } from "./kernel-host.ts";
-import { type Faults, SimulatedNetwork } from "./network.ts";
+import type { Faults } from "./lan.ts";
+import { SimulatedNetwork } from "./network.ts";
 
 const GROUP = address("239.255.77.1");
 const deaf = { datagram() {}, failed() {} };

@@ -1,46 +1,12 @@
-// A simulated network on simulated time: LANs that delay, lose, repeat and reorder by seed, and the nodes attached to them.
-import type { Duration } from "../../core/base/time.ts";
-import { after, milliseconds } from "../../core/base/time.ts";
+// A simulated network on simulated time: where LANs and nodes are made, and the log of all that happens on them.
 import type { Entropy } from "../../core/ports/entropy.ts";
 import type { SimulatedClock } from "../clock/simulated.ts";
+import { type Faults, type NetworkContext, NO_FAULTS, SimulatedLan } from "./lan.ts";
 import { SimulatedNode } from "./node.ts";
-import { describe, type SimulatedPacket } from "./packet.ts";
 
-/** What a LAN does to each copy of a packet; probabilities 0 to 1. */
-export interface Faults {
-  readonly delay: Duration;
-  /** Added uniformly over [0, jitter). */
-  readonly jitter: Duration;
-  readonly loss: number;
-  readonly duplicate: number;
-  /** Share of copies held back by `reorderBy`, so that later ones overtake them. */
-  readonly reorder: number;
-  readonly reorderBy: Duration;
-}
-
-export const NO_FAULTS: Faults = {
-  delay: milliseconds(0.2),
-  jitter: milliseconds(0),
-  loss: 0,
-  duplicate: 0,
-  reorder: 0,
-  reorderBy: milliseconds(0),
-};
-
-/** One end on a LAN: an interface, or a port of a bridge. */
-export interface Attachment {
-  /** "node/port", for the log. */
-  readonly label: string;
-  readonly mac: Uint8Array;
-  readonly up: boolean;
-  receive(packet: SimulatedPacket, sourceMac: Uint8Array): void;
-}
-
-/** Packets in flight on one LAN; what exceeds it is lost and logged as "full". */
-const IN_FLIGHT_LIMIT = 100_000;
 const LOG_LIMIT = 200_000;
 
-export class SimulatedNetwork {
+export class SimulatedNetwork implements NetworkContext {
   readonly clock: SimulatedClock;
   readonly entropy: Entropy;
   readonly #log: string[] = [];
@@ -60,13 +26,11 @@ export class SimulatedNetwork {
     return new SimulatedNode(this, name);
   }
 
-  /** A locally administered MAC that no other attachment of this network has. */
   nextMac(): Uint8Array {
     const n = ++this.#macs;
     return Uint8Array.of(2, 0, 0, n >>> 16, n >>> 8, n);
   }
 
-  /** One line with the simulated time in front. Bounded: beyond the limit lines are counted only. */
   log(line: string): void {
     if (this.#log.length < LOG_LIMIT) this.#log.push(`${this.clock.now().toFixed(3)} ${line}`);
     else this.#unlogged++;
@@ -76,79 +40,5 @@ export class SimulatedNetwork {
   text(): string {
     const tail = this.#unlogged === 0 ? "" : `${this.#unlogged} more lines\n`;
     return `${this.#log.map((line) => `${line}\n`).join("")}${tail}`;
-  }
-}
-
-export class SimulatedLan {
-  readonly name: string;
-  readonly #network: SimulatedNetwork;
-  readonly #attached = new Set<Attachment>();
-  readonly #spies = new Set<(packet: SimulatedPacket) => void>();
-  #faults: Faults;
-  #inFlight = 0;
-
-  constructor(network: SimulatedNetwork, name: string, faults: Faults) {
-    this.name = name;
-    this.#network = network;
-    this.#faults = faults;
-  }
-
-  attach(end: Attachment): void {
-    this.#attached.add(end);
-  }
-
-  detach(end: Attachment): void {
-    this.#attached.delete(end);
-  }
-
-  setFaults(faults: Partial<Faults>): void {
-    this.#faults = { ...this.#faults, ...faults };
-  }
-
-  /** Calls `spy` for every packet put on this LAN; returns the way to stop. */
-  capture(spy: (packet: SimulatedPacket) => void): () => void {
-    this.#spies.add(spy);
-    return () => this.#spies.delete(spy);
-  }
-
-  /** Puts a packet on the LAN: every other end that is up gets its own copy, each with its own luck. */
-  transmit(from: Attachment, packet: SimulatedPacket, sourceMac: Uint8Array): void {
-    if (!from.up) return;
-    for (const spy of this.#spies) spy(packet);
-    this.#network.log(`${this.name} ${from.label} ${describe(packet)}`);
-    for (const to of this.#attached) if (to !== from) this.#deliver(to, packet, sourceMac);
-  }
-
-  #deliver(to: Attachment, packet: SimulatedPacket, sourceMac: Uint8Array): void {
-    const { loss, duplicate } = this.#faults;
-    if (this.#lucky(loss)) {
-      this.#network.log(`${this.name} lost to ${to.label} ${describe(packet)}`);
-      return;
-    }
-    this.#fly(to, packet, sourceMac);
-    if (this.#lucky(duplicate)) this.#fly(to, packet, sourceMac);
-  }
-
-  #fly(to: Attachment, packet: SimulatedPacket, sourceMac: Uint8Array): void {
-    if (this.#inFlight >= IN_FLIGHT_LIMIT) {
-      this.#network.log(`${this.name} full`);
-      return;
-    }
-    this.#inFlight++;
-    this.#network.clock.alarm(after(this.#network.clock.now(), this.#travel()), () => {
-      this.#inFlight--;
-      if (to.up && this.#attached.has(to)) to.receive({ ...packet, bytes: packet.bytes.slice() }, sourceMac);
-    });
-  }
-
-  #travel(): Duration {
-    const { delay, jitter, reorder, reorderBy } = this.#faults;
-    const shaken = jitter > 0 ? this.#network.entropy.below(jitter) : 0;
-    return milliseconds(delay + shaken + (this.#lucky(reorder) ? reorderBy : 0));
-  }
-
-  /** Draws only when there is something to decide, so that a clean LAN does not disturb the seed's sequence. */
-  #lucky(probability: number): boolean {
-    return probability > 0 && this.#network.entropy.below(1) < probability;
   }
 }

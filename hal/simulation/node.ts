@@ -1,8 +1,8 @@
 // A node of the simulated network: interfaces (plain, or bridges with ports), and the places where the simulated drivers listen.
 import { ANY, type Ipv4, isMulticast } from "../../core/base/ipv4.ts";
 import type { Link } from "../../core/ports/links.ts";
+import type { Attachment, NetworkContext, SimulatedLan } from "./lan.ts";
 import { NodeMemberships } from "./memberships.ts";
-import type { Attachment, SimulatedLan, SimulatedNetwork } from "./network.ts";
 import { ethernetFrame, formatMac, type SimulatedPacket } from "./packet.ts";
 
 /** Called for every packet that an interface takes in; `on` names the interface. */
@@ -20,7 +20,7 @@ const NEIGHBOUR_LIMIT = 1024;
 
 export class SimulatedNode {
   readonly name: string;
-  readonly network: SimulatedNetwork;
+  readonly network: NetworkContext;
   /** Where the simulated drivers listen. */
   readonly receivers = new Set<PacketReceiver>();
   readonly linkWatchers = new Set<(name: string, link: Link | undefined) => void>();
@@ -30,7 +30,7 @@ export class SimulatedNode {
   readonly #interfaces = new Map<string, SimulatedInterface>();
   #indices = 0;
 
-  constructor(network: SimulatedNetwork, name: string) {
+  constructor(network: NetworkContext, name: string) {
     this.network = network;
     this.name = name;
   }

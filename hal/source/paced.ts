@@ -1,9 +1,11 @@
 // Octets in order, sent in units of one packet when they are due: by the PCRs of a transport stream or by a bitrate.
+
+import type { Alarm } from "../../core/base/alarm.ts";
 import { after, type Duration, type Instant, milliseconds, seconds } from "../../core/base/time.ts";
 import { TS_PAYLOAD } from "../../core/headend/stream-path.ts";
-import { findSync, syncedUntil, TS_PACKET } from "../../core/headend/transport-stream.ts";
-import { TsPacer } from "../../core/headend/ts-pacer.ts";
-import type { Alarm, Clock } from "../../core/ports/clock.ts";
+import { TsPacer } from "../../core/mpegts/pacer.ts";
+import { findSync, syncedUntil, TS_PACKET } from "../../core/mpegts/packet.ts";
+import type { Clock } from "../../core/ports/clock.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Octets } from "./octets.ts";
 import type { Intake, Source, SourceListener } from "./source.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decideEdit } from "../../core/reception/registry.ts";
-import { decided, octets, T0 } from "./contract.ts";
+import { decided, octets, T0 } from "./contract.testkit.ts";
 import { MemoryDisk, MemoryStore } from "./memory.ts";
-import { ServersWorld } from "./servers-world.ts";
+import { ServersWorld } from "./servers.testkit.ts";
 
 const DEVICES = 40;
 const STEPS = 12_000;

@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
 import type { Decision, Write } from "../../core/ports/store.ts";
 import { LAYOUT } from "../../core/ports/tables.ts";
-import { decided, octets, register, storeContract, T0 } from "./contract.ts";
+import { decided, octets, register, storeContract, T0 } from "./contract.testkit.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { type CommitFate, MemoryDisk, MemoryStore } from "./memory.ts";
 import { openSqlite } from "./sqlite.ts";
@@ -229,13 +229,16 @@ test("sqlite: after kill -9 nothing acknowledged is lost or there twice", async 
   const empty = openSqlite({ path });
   await register(empty);
   await empty.close();
-  const program = fileURLToPath(new URL("writing-child.js", import.meta.url));
+  const program = fileURLToPath(new URL("writing-child.testkit.js", import.meta.url));
   const acknowledged: string[] = [];
   for (let round = 0; round < 4; round++) {
     const child = spawn(process.execPath, [program, path, String(1 + round * 100_000)], {
       stdio: ["ignore", "pipe", "inherit"],
     });
-    acknowledged.push(...(await killedAfter(child, 60 + round * 37)));
+    const least = 60 + round * 37;
+    const ids = await killedAfter(child, least);
+    assert.ok(ids.length >= least, `round ${round}: the child acknowledged ${ids.length} before it was killed`);
+    acknowledged.push(...ids);
   }
   const store = openSqlite({ path });
   const records = await store.read({ table: "usage_record", limit: 100_000 });

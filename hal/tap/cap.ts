@@ -1,7 +1,8 @@
 // Frame taps through cap, each in a child process: libpcap's abort() on a vanishing interface must not take the router along.
 import { type ChildProcess, spawn } from "node:child_process";
+import type { Alarm } from "../../core/base/alarm.ts";
 import { after, type Instant, milliseconds } from "../../core/base/time.ts";
-import type { Alarm, Clock } from "../../core/ports/clock.ts";
+import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { FrameTap, FrameTaps, TapListener } from "../../core/ports/frame-tap.ts";

@@ -16,7 +16,9 @@ const CONFIGURATION = [
   "core/tsconfig.json",
   "core/tsconfig.test.json",
   "hal/tsconfig.json",
+  "hal/tsconfig.test.json",
   "targets/tsconfig.json",
+  "targets/tsconfig.test.json",
 ];
 /** The least tree that keeps to the direction. */
 const CLEAN = {

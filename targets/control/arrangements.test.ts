@@ -11,7 +11,7 @@ import type { Peer } from "../../core/control/participant.ts";
 import { systemEntropy } from "../../hal/entropy/system.ts";
 import { createIdentity } from "../../hal/identity/file.ts";
 import { generateIdentity, type Identity } from "../../hal/identity/identity.ts";
-import { freePort, MosquittoUnderTest, ParticipantUnderTest, primitives, ServerUnderTest } from "./parts-for-test.ts";
+import { freePort, MosquittoUnderTest, ParticipantUnderTest, primitives, ServerUnderTest } from "./servers.testkit.ts";
 
 const folders: string[] = [];
 after(() => {

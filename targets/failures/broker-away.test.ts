@@ -14,8 +14,8 @@ import {
   scratch,
   settopConfig,
   until,
-} from "./bundles.fixture.test.ts";
-import { System } from "./system.fixture.test.ts";
+} from "./bundles.testkit.ts";
+import { System } from "./system.testkit.ts";
 
 const folder = scratch("broker-away");
 const ROLES: Readonly<Record<string, Role>> = {

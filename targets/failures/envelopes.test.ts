@@ -14,8 +14,8 @@ import { systemClock } from "../../hal/clock/system.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import type { Identity } from "../../hal/identity/identity.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
-import { type Configured, type Json, scratch } from "./bundles.fixture.test.ts";
-import { System } from "./system.fixture.test.ts";
+import { type Configured, type Json, scratch } from "./bundles.testkit.ts";
+import { System } from "./system.testkit.ts";
 
 const ROUNDS = 50;
 const BATCH = 200;

@@ -15,7 +15,7 @@ import {
   makeIdentity,
   scratch,
   settopConfig,
-} from "./bundles.fixture.test.ts";
+} from "./bundles.testkit.ts";
 
 const PACKETS = 200_000;
 const BATCH = 200;

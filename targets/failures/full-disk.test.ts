@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { appendFileSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { Configured, isRoot, type Json, scratch } from "./bundles.fixture.test.ts";
-import { System } from "./system.fixture.test.ts";
+import { Configured, isRoot, type Json, scratch } from "./bundles.testkit.ts";
+import { System } from "./system.testkit.ts";
 
 const folder = scratch("full-disk");
 const skip = !isRoot && "needs root to mount a small file system";

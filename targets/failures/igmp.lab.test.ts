@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { type Actor, act, cable, ip, makeNamespaces, removeNamespaces } from "../router/namespaces.fixture.test.ts";
+import { type Actor, act, cable, ip, makeNamespaces, removeNamespaces } from "../router/namespaces.testkit.ts";
 import { ask } from "../shared/admin.ts";
-import { isRoot, type Json } from "./bundles.fixture.test.ts";
+import { isRoot, type Json } from "./bundles.testkit.ts";
 
 const FRAMES = 30_000;
 const MOST_GROWTH = 64 * 1024 * 1024;
@@ -72,8 +72,8 @@ after(() => (isRoot ? removeNamespaces(NAMESPACES) : undefined));
 
 test(`${FRAMES} frames that are almost IGMP`, { skip }, async () => {
   const node = process.execPath;
-  const sender = act(SENDER, node, "targets/router/lab-host.cjs", "send", "10.1.0.2", PORT);
-  const viewer = act(VIEWER, node, "targets/router/lab-host.cjs", "host", "10.2.0.11", PORT);
+  const sender = act(SENDER, node, "targets/router/lab-host.testkit.cjs", "send", "10.1.0.2", PORT);
+  const viewer = act(VIEWER, node, "targets/router/lab-host.testkit.cjs", "host", "10.2.0.11", PORT);
   const router = act(ROUTER, node, "dist/router.cjs", ...SETTINGS, "--set", "log.format=json");
   await router.saw(/"msg":"running"/);
   await router.saw(/tap is listening/);
@@ -84,7 +84,7 @@ test(`${FRAMES} frames that are almost IGMP`, { skip }, async () => {
   await more(viewer, 25);
 
   const [before, from] = [memory(router), viewer.lines.length];
-  const frames = ["targets/failures/hostile-frames.cjs", "eth0", "10.2.0.12", GROUP, String(FRAMES)];
+  const frames = ["targets/failures/hostile-frames.testkit.cjs", "eth0", "10.2.0.12", GROUP, String(FRAMES)];
   const enemy = act(ENEMY, node, ...frames);
   await enemy.saw(/^sent/, 30_000);
   // Beyond the last-member and the membership time, so that what the frames took away would show.

@@ -6,8 +6,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
-import { type Configured, type Json, scratch, until } from "./bundles.fixture.test.ts";
-import { DATAGRAM, numbered, System } from "./system.fixture.test.ts";
+import { type Configured, type Json, scratch, until } from "./bundles.testkit.ts";
+import { DATAGRAM, numbered, System } from "./system.testkit.ts";
 
 const ROUNDS = 400;
 /** Hostile datagrams to one genuine one. */

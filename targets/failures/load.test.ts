@@ -4,9 +4,9 @@ import dgram from "node:dgram";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import type { Configured, Json } from "./bundles.fixture.test.ts";
-import { scratch } from "./bundles.fixture.test.ts";
-import { numbered, System } from "./system.fixture.test.ts";
+import type { Configured, Json } from "./bundles.testkit.ts";
+import { scratch } from "./bundles.testkit.ts";
+import { numbered, System } from "./system.testkit.ts";
 
 const folder = scratch("load");
 const GROUP = "239.255.79.13";

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { before, test } from "node:test";
-import { Bundle, Configured, controlConfig, isRoot, type RunOptions, scratch } from "./bundles.fixture.test.ts";
+import { Bundle, Configured, controlConfig, isRoot, type RunOptions, scratch } from "./bundles.testkit.ts";
 
 const folder = scratch("native");
 /** The bundles without addons. */

@@ -5,14 +5,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import {
-  Configured,
-  controlConfig,
-  headendConfig,
-  makeIdentity,
-  scratch,
-  settopConfig,
-} from "./bundles.fixture.test.ts";
+import { Configured, controlConfig, headendConfig, makeIdentity, scratch, settopConfig } from "./bundles.testkit.ts";
 
 const folder = scratch("signals");
 makeIdentity("settop", "box", join(folder, "box.json"));

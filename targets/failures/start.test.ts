@@ -24,7 +24,7 @@ import {
   scratch,
   settopConfig,
   type TargetName,
-} from "./bundles.fixture.test.ts";
+} from "./bundles.testkit.ts";
 
 const root = scratch("start");
 let folders = 0;

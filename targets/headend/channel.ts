@@ -1,21 +1,23 @@
 // One running channel: source, data path and sender, and the machine that changes its keys.
+
+import type { Alarm } from "../../core/base/alarm.ts";
 import { ANY } from "../../core/base/ipv4.ts";
+import { Runner } from "../../core/base/runner.ts";
 import { after, between, type Duration, type Instant, instant, milliseconds, seconds } from "../../core/base/time.ts";
+import type { Endpoint } from "../../core/control/endpoint.ts";
 import type { Received } from "../../core/control/link.ts";
 import { HeadendChannel } from "../../core/headend/channel.ts";
 import type { ChannelEffect, ChannelEvent, ChannelOptions } from "../../core/headend/events.ts";
 import { firstIndexAt, ssrcOfChannel } from "../../core/headend/first-index.ts";
 import { StreamPath } from "../../core/headend/stream-path.ts";
-import { TS_PACKET } from "../../core/headend/transport-stream.ts";
+import { TS_PACKET } from "../../core/mpegts/packet.ts";
 import type { Ciphers } from "../../core/ports/cipher.ts";
-import type { Alarm, Clock } from "../../core/ports/clock.ts";
+import type { Clock } from "../../core/ports/clock.ts";
 import type { DatagramSocket, Datagrams } from "../../core/ports/datagrams.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import type { HalError } from "../../core/ports/errors.ts";
 import { DYNAMIC, MP2T } from "../../core/stream/rtp.ts";
 import { StreamSender } from "../../core/stream/sender.ts";
-import type { Endpoint } from "../../hal/bus/endpoint.ts";
-import { Runner } from "../../hal/clock/runner.ts";
 import { openNetwork } from "../../hal/source/network.ts";
 import { fromStream, openFile } from "../../hal/source/octets.ts";
 import { PacedSource } from "../../hal/source/paced.ts";

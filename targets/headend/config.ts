@@ -1,9 +1,8 @@
 // The headend's configuration.
 import * as v from "valibot";
 import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
-import type { Suite } from "../../core/control/messages.ts";
-import { SUITES } from "../../core/control/messages.ts";
-import type { MkiLength } from "../../core/stream/suites.ts";
+import type { MkiLength, Suite } from "../../core/stream/suites.ts";
+import { SUITES } from "../../core/stream/suites.ts";
 import {
   brokerEntries,
   commonEntries,

@@ -1,10 +1,10 @@
 // The running headend: its channels and its place on the bus.
 import { Counters } from "../../core/base/counters.ts";
+import { Endpoint } from "../../core/control/endpoint.ts";
 import { Link, type Received } from "../../core/control/link.ts";
 import type { Peer } from "../../core/control/participant.ts";
 import type { BusConnector } from "../../core/ports/bus.ts";
 import type { KeyPair, Primitives } from "../../core/ports/primitives.ts";
-import { Endpoint } from "../../hal/bus/endpoint.ts";
 import { type ChannelPowers, RunningChannel } from "./channel.ts";
 import type { HeadendConfig } from "./config.ts";
 

@@ -1,9 +1,10 @@
 // A running key server: its machine, its place on the bus, its rows in the store.
+
+import { Runner } from "../../core/base/runner.ts";
+import type { Endpoint } from "../../core/control/endpoint.ts";
 import type { KeyServerEffect, KeyServerEvent, KeyServerPeers } from "../../core/keys/events.ts";
 import { keptChannels } from "../../core/keys/kept-channel.ts";
 import { KeyServer } from "../../core/keys/server.ts";
-import type { Endpoint } from "../../hal/bus/endpoint.ts";
-import { Runner } from "../../hal/clock/runner.ts";
 import type { Identity } from "../../hal/identity/identity.ts";
 import { type ServerPowers, serverEndpoint, serverStatus } from "../shared/server.ts";
 import { StoreHealth } from "../shared/store-health.ts";

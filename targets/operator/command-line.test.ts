@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fromHex } from "../../core/base/bytes.ts";
-import { freePort, ParticipantUnderTest, ServerUnderTest } from "../control/parts-for-test.ts";
+import { freePort, ParticipantUnderTest, ServerUnderTest } from "../control/servers.testkit.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sealcast-operator-"));
 after(() => rmSync(folder, { recursive: true }));

@@ -1,4 +1,7 @@
 // A running reception server: its machine, its place on the bus, its transactions.
+
+import { Runner } from "../../core/base/runner.ts";
+import type { Endpoint } from "../../core/control/endpoint.ts";
 import type { Peer } from "../../core/control/participant.ts";
 import {
   type ReceptionEffect,
@@ -7,8 +10,6 @@ import {
   type ReceptionPeers,
   ReceptionServer,
 } from "../../core/reception/server.ts";
-import type { Endpoint } from "../../hal/bus/endpoint.ts";
-import { Runner } from "../../hal/clock/runner.ts";
 import type { Identity } from "../../hal/identity/identity.ts";
 import { type ServerPowers, serverEndpoint, serverStatus } from "../shared/server.ts";
 import { StoreHealth } from "../shared/store-health.ts";

@@ -1,6 +1,6 @@
 // sealcast-replay: captures through the router's own machines, without a network.
 import { readFileSync } from "node:fs";
-import { replayIgmp } from "../../core/igmp/replay.ts";
+import { replayIgmp } from "../../core/capture/replay.ts";
 import { EXIT } from "../shared/exit.ts";
 import { type Frame, runTarget, type Target } from "../shared/target.ts";
 import { type ReplayConfig, replayConfig } from "./config.ts";

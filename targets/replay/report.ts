@@ -1,8 +1,8 @@
 // What a replay prints: plain JSON, and a form for a person.
 import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { instant, type UnixTime } from "../../core/base/time.ts";
+import type { Replayed, TimelineEvent } from "../../core/capture/replay.ts";
 import type { SourceFilter } from "../../core/igmp/filter.ts";
-import type { Replayed, TimelineEvent } from "../../core/igmp/replay.ts";
 import type { HostMembership } from "../../core/igmp/tracking.ts";
 
 const iso = (at: number): string => {

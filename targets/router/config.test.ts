@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import * as v from "valibot";
 import { address } from "../../core/base/ipv4.ts";
-import { BridgeQueriers } from "./bridge-querier.ts";
+import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { routerConfig } from "./config.ts";
 
 const least = { id: "r", downstreams: [{ interface: "br-lan" }] };

@@ -1,6 +1,8 @@
 // The evidence of one router on its way to the reception server, over the broker.
 
 import { Counters } from "../../core/base/counters.ts";
+import { Runner } from "../../core/base/runner.ts";
+import { Endpoint } from "../../core/control/endpoint.ts";
 import { Link } from "../../core/control/link.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
 import type { Peer } from "../../core/control/participant.ts";
@@ -10,8 +12,6 @@ import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import type { KeyPair, Primitives } from "../../core/ports/primitives.ts";
 import { MembershipReporter, type ReporterEffect, type ReporterEvent } from "../../core/router/reporter.ts";
-import { Endpoint } from "../../hal/bus/endpoint.ts";
-import { Runner } from "../../hal/clock/runner.ts";
 import type { Logger } from "../shared/log.ts";
 
 export interface EvidencePowers {

@@ -1,6 +1,8 @@
 // The interfaces of a running router: sockets, virtual interfaces and taps that follow the links as these come and go.
+
+import type { Alarm } from "../../core/base/alarm.ts";
 import { after, between, type Duration, type Instant, milliseconds, seconds } from "../../core/base/time.ts";
-import type { Alarm, Clock } from "../../core/ports/clock.ts";
+import type { Clock } from "../../core/ports/clock.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { FrameTaps } from "../../core/ports/frame-tap.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { type Actor, act, cable, inside, ip, makeNamespaces, removeNamespaces } from "./namespaces.fixture.test.ts";
+import { type Actor, act, cable, inside, ip, makeNamespaces, removeNamespaces } from "./namespaces.testkit.ts";
 
 const PREFIX = `rt-${process.pid}`;
 const [ROUTER, HOST_A, HOST_B, SENDER] = ["r", "a", "b", "s"].map((name) => `${PREFIX}-${name}`) as [
@@ -84,9 +84,9 @@ before(() => {
   build();
   wire = act(ROUTER, "tcpdump", "-l", "-n", "-i", "br0", "igmp");
   const node = process.execPath;
-  a = act(HOST_A, node, "targets/router/lab-host.cjs", "host", "10.2.0.11", PORT);
-  b = act(HOST_B, node, "targets/router/lab-host.cjs", "host", "10.2.0.12", PORT);
-  sender = act(SENDER, node, "targets/router/lab-host.cjs", "send", SOURCE, PORT);
+  a = act(HOST_A, node, "targets/router/lab-host.testkit.cjs", "host", "10.2.0.11", PORT);
+  b = act(HOST_B, node, "targets/router/lab-host.testkit.cjs", "host", "10.2.0.12", PORT);
+  sender = act(SENDER, node, "targets/router/lab-host.testkit.cjs", "send", SOURCE, PORT);
   router = act(ROUTER, node, "dist/router.cjs", ...SETTINGS, "--set", "log.level=debug", "--set", "log.format=json");
 });
 

@@ -9,12 +9,13 @@ import { SimulatedDatagrams } from "../../hal/datagram/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { SimulatedForwarding } from "../../hal/forwarding/simulated.ts";
 import { SimulatedIgmpSockets } from "../../hal/igmp/simulated.ts";
+import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { simulatedLinks } from "../../hal/links/simulated.ts";
 import { attachKernelHost } from "../../hal/simulation/kernel-host.ts";
-import { type Faults, SimulatedNetwork } from "../../hal/simulation/network.ts";
+import type { Faults } from "../../hal/simulation/lan.ts";
+import { SimulatedNetwork } from "../../hal/simulation/network.ts";
 import { SimulatedTaps } from "../../hal/tap/simulated.ts";
 import { createLogger } from "../shared/log.ts";
-import { BridgeQueriers } from "./bridge-querier.ts";
 import { routerConfig } from "./config.ts";
 import { RouterService } from "./service.ts";
 

@@ -1,6 +1,7 @@
 // The running router: applies the machine's effects to sockets, the kernel's multicast routing and the evidence.
 import { Counters } from "../../core/base/counters.ts";
 import { formatIpv4, type Ipv4, isLinkLocalMulticast, isMulticast } from "../../core/base/ipv4.ts";
+import { Runner } from "../../core/base/runner.ts";
 import { after, type Duration, milliseconds } from "../../core/base/time.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
@@ -10,8 +11,7 @@ import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts
 import type { Link } from "../../core/ports/links.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router/options.ts";
 import { Router } from "../../core/router/router.ts";
-import { Runner } from "../../hal/clock/runner.ts";
-import type { BridgeQueriers } from "./bridge-querier.ts";
+import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import type { RouterConfig } from "./config.ts";
 import { changeWord, type Evidence } from "./evidence.ts";
 import { type InterfacePowers, Interfaces } from "./interfaces.ts";

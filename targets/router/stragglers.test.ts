@@ -18,8 +18,8 @@ import type { IgmpListener } from "../../core/ports/igmp-socket.ts";
 import type { Link } from "../../core/ports/links.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
+import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { createLogger } from "../shared/log.ts";
-import { BridgeQueriers } from "./bridge-querier.ts";
 import { routerConfig } from "./config.ts";
 import { RouterService } from "./service.ts";
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import * as v from "valibot";
 import { address } from "../../core/base/ipv4.ts";
-import { seededEntropy } from "../../core/settop/rig.ts";
+import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { loadConfig } from "../shared/config.ts";
 import { outputName, outputOf, settopConfig } from "./config.ts";
 
@@ -107,7 +107,7 @@ test("--set reaches every entry", () => {
 
 test("50,000 seeded mutations of a configuration: taken, or refused with faults, never a throw", () => {
   const text = JSON.stringify({ ...SOUND, tune: ["one"], output: { form: "udp", port: 5004 } });
-  const dice = seededEntropy(9);
+  const dice = new SeededEntropy(9);
   const pieces = [
     '"',
     "{",
@@ -142,7 +142,7 @@ test("50,000 seeded mutations of a configuration: taken, or refused with faults,
   assert.ok(outcomes.taken > 100 && outcomes.refused > 1000, JSON.stringify(outcomes));
 });
 
-type Dice = ReturnType<typeof seededEntropy>;
+type Dice = SeededEntropy;
 const VALUES: readonly unknown[] = [null, 0, -1, 1e99, "", "x", [], {}, true, "239.1.1.1", [null], { form: "null" }];
 
 /** Another value at a place somewhere in the tree. */

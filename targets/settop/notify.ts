@@ -1,7 +1,8 @@
 // Tells systemd how we are (sd_notify(3)). Node has no Unix datagram sockets, so its own tool does it: the unit says NotifyAccess=all.
 import { spawn } from "node:child_process";
+import type { Alarm } from "../../core/base/alarm.ts";
 import { after, milliseconds } from "../../core/base/time.ts";
-import type { Alarm, Clock } from "../../core/ports/clock.ts";
+import type { Clock } from "../../core/ports/clock.ts";
 
 export interface Notifier {
   ready(): void;

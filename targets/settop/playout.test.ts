@@ -10,7 +10,7 @@ import { RTP_HEADER, writeRtpHeader } from "../../core/stream/rtp.ts";
 import { StreamSender } from "../../core/stream/sender.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
-import { Recorder } from "./scripted.fixture.test.ts";
+import { Recorder } from "./scripted.testkit.ts";
 import { Tuner } from "./tuner.ts";
 
 const SSRC = 7;

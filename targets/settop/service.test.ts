@@ -4,7 +4,7 @@ import { toHex } from "../../core/base/bytes.ts";
 import { milliseconds, seconds } from "../../core/base/time.ts";
 import type { MessageOf } from "../../core/control/messages.ts";
 import { diskFull } from "../../hal/journal/memory.ts";
-import { concatenated, World } from "./scripted.fixture.test.ts";
+import { concatenated, World } from "./scripted.testkit.ts";
 import type { ChannelStatus, SettopService } from "./service.ts";
 
 interface Status {

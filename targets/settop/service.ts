@@ -1,5 +1,8 @@
 // The running set-top: applies the machine's effects to socket, keys, journal and broker.
+
+import { Runner } from "../../core/base/runner.ts";
 import { after, milliseconds } from "../../core/base/time.ts";
+import { Endpoint } from "../../core/control/endpoint.ts";
 import { Link } from "../../core/control/link.ts";
 import type { Peer } from "../../core/control/participant.ts";
 import type { BusConnector } from "../../core/ports/bus.ts";
@@ -16,8 +19,6 @@ import { type Dark, whyNoPicture } from "../../core/settop/no-picture.ts";
 import type { PlayoutStatus } from "../../core/settop/playout.ts";
 import { Settop } from "../../core/settop/settop.ts";
 import type { ViewingStatus } from "../../core/settop/status.ts";
-import { Endpoint } from "../../hal/bus/endpoint.ts";
-import { Runner } from "../../hal/clock/runner.ts";
 import type { OutputChoice } from "../../hal/output/open.ts";
 import type { Logger } from "../shared/log.ts";
 import { type ChannelConfig, outputName, outputOf, type SettopConfig } from "./config.ts";

@@ -1,8 +1,10 @@
 // One channel's socket: bound to the group, joined to it, its datagrams fed to the playout in the receive buffer.
+
+import type { Alarm } from "../../core/base/alarm.ts";
 import { Counters } from "../../core/base/counters.ts";
 import type { Ipv4 } from "../../core/base/ipv4.ts";
 import { after, type Duration, milliseconds, seconds } from "../../core/base/time.ts";
-import type { Alarm, Clock } from "../../core/ports/clock.ts";
+import type { Clock } from "../../core/ports/clock.ts";
 import type { DatagramSocket, Datagrams, Membership } from "../../core/ports/datagrams.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Channel } from "../../core/settop/events.ts";

@@ -1,11 +1,12 @@
 // What the key server's and the reception server's processes have in common: their powers, and their place on the bus.
+
+import { Endpoint, type EndpointOptions } from "../../core/control/endpoint.ts";
 import { Link, type LinkOptions, type Received } from "../../core/control/link.ts";
 import type { BusConnector } from "../../core/ports/bus.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import type { Primitives } from "../../core/ports/primitives.ts";
 import type { Store } from "../../core/ports/store.ts";
-import { Endpoint, type EndpointOptions } from "../../hal/bus/endpoint.ts";
 import type { GroupCommit } from "../../hal/store/group-commit.ts";
 import type { Logger } from "./log.ts";
 import type { StoreHealth } from "./store-health.ts";

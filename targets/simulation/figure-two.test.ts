@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
 import { type Instant, seconds } from "../../core/base/time.ts";
-import type { SimulatedLan } from "../../hal/simulation/network.ts";
-import { CHANNEL_NAMES, type ChannelName, KEY_INTERVAL } from "./configuration.ts";
-import { ROUTER_NAMES, type SettopName } from "./figure-two.ts";
-import { Witness } from "./witness.ts";
-import { PACKET_EVERY, World } from "./world.ts";
+import type { SimulatedLan } from "../../hal/simulation/lan.ts";
+import { CHANNEL_NAMES, type ChannelName, KEY_INTERVAL } from "./configuration.testkit.ts";
+import { ROUTER_NAMES, type SettopName } from "./figure-two.testkit.ts";
+import { Witness } from "./invariants.testkit.ts";
+import { PACKET_EVERY, World } from "./world.testkit.ts";
 
 const GROUP = { one: address("239.255.77.1"), two: address("239.255.77.2") };
 

@@ -1,8 +1,8 @@
 // Whatever fails, and whenever: the rules of the system hold all the time, and all is well again afterwards.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { run, runControlOnly } from "./run.ts";
-import { withoutSystemTime } from "./system-time.ts";
+import { run, runControlOnly } from "./run.testkit.ts";
+import { withoutSystemTime } from "./system-time.testkit.ts";
 
 /** More, or others, for a night: SEALCAST_SEEDS=1000 SEALCAST_FIRST_SEED=100000. */
 const SEEDS = Number(process.env.SEALCAST_SEEDS ?? 25);

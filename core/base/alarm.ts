@@ -1,0 +1,14 @@
+// What the runner of a machine needs of a clock: the time now, and to be woken later.
+import type { Instant } from "./time.ts";
+
+export interface Alarm {
+  /** Safe to call twice, and after it has rung. */
+  cancel(): void;
+}
+
+export interface AlarmClock {
+  /** Monotonic: never steps back, whatever happens to the calendar. */
+  now(): Instant;
+  /** Calls `ring` once, not before `at`, and never from inside this call. */
+  alarm(at: Instant, ring: () => void): Alarm;
+}

@@ -1,0 +1,179 @@
+// A participant on the bus: applies the machines' send, answer and notice effects, opens what comes, counts what it drops.
+import { toHex } from "../base/bytes.ts";
+import { Counters } from "../base/counters.ts";
+import type { Bus, BusConnector, BusMessage } from "../ports/bus.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { HalError } from "../ports/errors.ts";
+import type { Primitives } from "../ports/primitives.ts";
+import type { BadMessage } from "./codec.ts";
+import { isBadMessage } from "./codec.ts";
+import type { Link, LinkDrop, Outgoing, Received, Request } from "./link.ts";
+import { type Message, type Notice, patentNumber, patentNumberOfAnswer } from "./messages.ts";
+import { isBadNotice, type NoticeDrop, openNotice, sealNotice } from "./notice.ts";
+import type { Peer } from "./participant.ts";
+import { Recent } from "./recent.ts";
+import { filtersFor, formatTopic, noticeFilter, parseTopic } from "./topics.ts";
+
+/** "endpoint.unsendable": a message of ours that no receiver would take, not sent. */
+export type EndpointDrop = LinkDrop | NoticeDrop | "endpoint.notice-key" | "endpoint.unsendable";
+
+export interface EndpointListener {
+  /** An authenticated message that fits its schema. */
+  message(received: Received): void;
+  /** 91, signed by the key server. Retained ones come at once after `watch`; the broker says which they are. */
+  notice(notice: Notice, retained: boolean): void;
+  /** Connected and subscribed, for the first time or again: what waits for an answer may be asked again. */
+  up(): void;
+  down(error: HalError): void;
+  /** For the log: at a limited rate it says why something was dropped. */
+  dropped(drop: EndpointDrop, detail: string, topic: string): void;
+}
+
+export interface EndpointOptions {
+  readonly link: Link;
+  readonly clock: Clock;
+  readonly primitives: Primitives;
+  /** Ed25519, 32 octets: the key server's public key where notices are read, its private key where they are made. */
+  readonly noticeKey?: { readonly verify: Uint8Array } | { readonly sign: Uint8Array };
+}
+
+/** Requests of ours that we remember in order to give their answers the patent's number. */
+const REMEMBERED = 4096;
+/** Notices are spread over cohorts; one is enough until an operator splits a channel. */
+const COHORT = 0;
+
+const ascii = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0));
+const UP = ascii("up");
+const STOPPED = ascii("stopped");
+const LOST = ascii("lost");
+
+export class Endpoint {
+  readonly drops = new Counters<EndpointDrop>();
+  /** By patent message number, "73" to "95". */
+  readonly sent = new Counters<string>();
+  readonly received = new Counters<string>();
+  readonly #options: EndpointOptions;
+  readonly #listener: EndpointListener;
+  readonly #bus: Bus;
+  readonly #statusTopic: string;
+  readonly #asked = new Recent<string, Message>(REMEMBERED);
+
+  /** Starts to connect; `listener.up` tells when it has. */
+  constructor(connector: BusConnector, options: EndpointOptions, listener: EndpointListener) {
+    this.#options = options;
+    this.#listener = listener;
+    const { role, id } = options.link;
+    this.#statusTopic = formatTopic({ kind: "status", role, id });
+    this.#bus = connector.connect(
+      { clientId: id, filters: filtersFor(role, id), will: { topic: this.#statusTopic, payload: LOST } },
+      {
+        message: (message) => this.#receive(message),
+        up: () => this.#up(),
+        down: (error) => listener.down(error),
+      },
+    );
+  }
+
+  get connected(): boolean {
+    return this.#bus.connected;
+  }
+
+  /** The machines' `send` effect. */
+  send(to: Peer, message: Message): void {
+    const outgoing = this.#options.link.seal(this.#options.clock.now(), to, message);
+    if (!this.#publish(message, outgoing)) return;
+    this.#asked.set(toHex(message.id), message);
+    countNumber(this.sent, patentNumber(message));
+  }
+
+  /** The machines' `answer` effect. */
+  answer(request: Request, message: Message): void {
+    if (!this.#publish(message, this.#options.link.answer(request, message))) return;
+    countNumber(this.sent, patentNumberOfAnswer(request.message, message));
+  }
+
+  /** 91: signs and publishes, retained. Throws RangeError when this endpoint has no signing key. */
+  notice(notice: Notice): void {
+    const key = this.#options.noticeKey;
+    if (key === undefined || !("sign" in key)) throw new RangeError("this endpoint has no key to sign notices with");
+    const topic = formatTopic({ kind: "notice", channel: notice.channel, cohort: COHORT });
+    this.#bus.publish(topic, sealNotice(this.#options.primitives, key.sign, notice), true);
+    this.sent.count("91");
+  }
+
+  /** Hears the notices of a channel from now on. Rejects with HalError "bus.refused" when the broker does not allow it. */
+  watch(channel: string): Promise<void> {
+    return this.#bus.subscribe(noticeFilter(channel));
+  }
+
+  unwatch(channel: string): void {
+    this.#bus.unsubscribe(noticeFilter(channel));
+  }
+
+  /** Says goodbye on the status topic and disconnects, within 500 ms. */
+  close(): Promise<void> {
+    this.#bus.publish(this.#statusTopic, STOPPED, true);
+    return this.#bus.close();
+  }
+
+  #up(): void {
+    this.#bus.publish(this.#statusTopic, UP, true);
+    this.#listener.up();
+  }
+
+  #publish(message: Message, outgoing: Outgoing | BadMessage): outgoing is Outgoing {
+    if (isBadMessage(outgoing)) {
+      this.#drop("endpoint.unsendable", `${outgoing.drop} ${outgoing.detail}`, message.type);
+      return false;
+    }
+    this.#bus.publish(outgoing.topic, outgoing.payload);
+    return true;
+  }
+
+  #receive({ topic, payload, retained }: BusMessage): void {
+    const where = parseTopic(topic);
+    if (typeof where !== "string" && where.kind === "notice")
+      this.#receiveNotice(where.channel, topic, payload, retained);
+    else this.#receiveSealed(topic, payload);
+  }
+
+  #receiveSealed(topic: string, payload: Uint8Array): void {
+    const received = this.#options.link.open(this.#options.clock.now(), topic, payload);
+    if ("drop" in received) {
+      this.#drop(received.drop, received.detail, topic);
+      return;
+    }
+    countNumber(this.received, this.#numberOf(received));
+    this.#listener.message(received);
+  }
+
+  #receiveNotice(channel: string, topic: string, payload: Uint8Array, retained: boolean): void {
+    const key = this.#options.noticeKey;
+    if (key === undefined || !("verify" in key)) {
+      this.#drop("endpoint.notice-key", "", topic);
+      return;
+    }
+    const notice = openNotice(this.#options.primitives, key.verify, channel, payload);
+    if (isBadNotice(notice)) {
+      this.#drop(notice.drop, notice.detail, topic);
+      return;
+    }
+    this.received.count("91");
+    this.#listener.notice(notice, retained);
+  }
+
+  #numberOf({ message, request }: Received): number | undefined {
+    if (request !== undefined) return patentNumber(message);
+    const asked = this.#asked.get(toHex(message.id));
+    return asked === undefined ? undefined : patentNumberOfAnswer(asked, message);
+  }
+
+  #drop(drop: EndpointDrop, detail: string, topic: string): void {
+    this.drops.count(drop);
+    this.#listener.dropped(drop, detail, topic);
+  }
+}
+
+function countNumber(counters: Counters<string>, number: number | undefined): void {
+  if (number !== undefined) counters.count(String(number));
+}

@@ -1,0 +1,68 @@
+// What the tests of this folder share: vectors from files, packets from the writers, chance that repeats.
+import { readFileSync } from "node:fs";
+import { hex } from "../base/bytes.testkit.ts";
+import { ALL_SYSTEMS, ANY, address, formatIpv4, type Ipv4 } from "../base/ipv4.ts";
+import { type Instant, instant, seconds } from "../base/time.ts";
+import type { Entropy } from "../ports/entropy.ts";
+import { OLDER_LENGTH, type OlderKind, writeOlder } from "./older.ts";
+import { type Query, queryLength, writeQuery } from "./query.ts";
+import { type RecordType, type ReportRecord, reportLength, writeReport } from "./report.ts";
+
+export const vectorFile = <T>(name: string): T => JSON.parse(readFileSync(`core/igmp/vectors/${name}`, "utf8")) as T;
+
+/** Always the middle of the range: delays that a test can foretell. */
+export const middle: Entropy = { bytes: (length) => new Uint8Array(length), below: (limit) => limit / 2 };
+
+/** A buffer full of what the writer must overwrite. */
+export const prefilled = (length: number): Uint8Array => new Uint8Array(length).fill(0xa5);
+
+export const at = (s: number): Instant => instant(s * 1000);
+
+/** 192.0.2.n, the sources of the Linux selftests. */
+export const source = (n: number): Ipv4 => address(`192.0.2.${n}`);
+export const sources = (...numbers: number[]): Ipv4[] => numbers.map(source);
+
+/** "1 2 30" for the last octets, ascending. */
+export const lastOctets = (addresses: readonly Ipv4[]): string =>
+  addresses
+    .map((a) => a & 255)
+    .sort((a, b) => a - b)
+    .join(" ");
+
+export function older(kind: OlderKind, from: string, group: string): Uint8Array {
+  return writeOlder(prefilled(OLDER_LENGTH), address(from), kind, address(group));
+}
+
+export function report(from: string, ...records: [RecordType, string, ...Ipv4[]][]): Uint8Array {
+  const list: ReportRecord[] = records.map(([type, group, ...named]) => ({
+    type,
+    group: address(group),
+    sources: named,
+  }));
+  return writeReport(prefilled(reportLength(list)), address(from), list);
+}
+
+export function query(from: string, more: Partial<Query> = {}): Uint8Array {
+  const whole: Query = {
+    version: 3,
+    group: ANY,
+    sources: [],
+    maxResponse: seconds(10),
+    suppress: false,
+    robustness: 2,
+    queryInterval: seconds(125),
+    ...more,
+  };
+  return writeQuery(prefilled(queryLength(whole)), address(from), whole);
+}
+
+/** The frame in which a host with this MAC sends `packet`. */
+export function ethernet(mac: string, packet: Uint8Array): Uint8Array {
+  const header = hex(`01005e000016${mac.replaceAll(":", "")}0800`);
+  const frame = prefilled(header.length + packet.length);
+  frame.set(header);
+  frame.set(packet, header.length);
+  return frame;
+}
+
+export { ALL_SYSTEMS, address, formatIpv4 };

@@ -1,0 +1,106 @@
+// For the tests of this folder: ciphers straight from node:crypto, keys, packets, and a sender and a receiver that fit.
+import { createCipheriv, createDecipheriv, createHmac } from "node:crypto";
+import type { Ciphers } from "../ports/cipher.ts";
+import { StreamReceiver } from "./receiver.ts";
+import { writeRtpHeader } from "./rtp.ts";
+import { StreamSender } from "./sender.ts";
+import { lengthsOf, type MkiLength, type Suite } from "./suites.ts";
+
+export const testCiphers: Ciphers = {
+  gcm: (given) => {
+    const key = Uint8Array.from(given);
+    const name = key.length === 16 ? "aes-128-gcm" : "aes-256-gcm";
+    return {
+      seal: (iv, packet, aadEnd, textEnd) => {
+        const cipher = createCipheriv(name, key, iv).setAAD(packet.subarray(0, aadEnd));
+        packet.set(cipher.update(packet.subarray(aadEnd, textEnd)), aadEnd);
+        cipher.final();
+        packet.set(cipher.getAuthTag(), textEnd);
+      },
+      open: (iv, packet, aadEnd, textEnd) => {
+        const cipher = createDecipheriv(name, key, iv).setAAD(packet.subarray(0, aadEnd));
+        cipher.setAuthTag(packet.subarray(textEnd, textEnd + 16));
+        const text = cipher.update(packet.subarray(aadEnd, textEnd));
+        try {
+          cipher.final();
+        } catch {
+          return false;
+        }
+        packet.set(text, aadEnd);
+        return true;
+      },
+      erase: () => key.fill(0),
+    };
+  },
+  ctr: (given) => {
+    const key = Uint8Array.from(given);
+    return {
+      apply: (iv, packet, start, end) => {
+        const cipher = createCipheriv(key.length === 16 ? "aes-128-ctr" : "aes-256-ctr", key, iv);
+        packet.set(cipher.update(packet.subarray(start, end)), start);
+      },
+      erase: () => key.fill(0),
+    };
+  },
+  hmacSha1: (given) => {
+    const key = Uint8Array.from(given);
+    return {
+      sign: (data, end, suffix, into, at, length) => {
+        const mac = createHmac("sha1", key).update(data.subarray(0, end)).update(suffix).digest();
+        into.set(mac.subarray(0, length), at);
+      },
+      erase: () => key.fill(0),
+    };
+  },
+};
+
+export const SSRC = 0x5ea1ca57;
+
+export function masterOf(suite: Suite, epoch: number): { key: Uint8Array; salt: Uint8Array } {
+  const lengths = lengthsOf(suite);
+  return {
+    key: Uint8Array.from({ length: lengths.key }, (_, i) => epoch * 31 + i),
+    salt: Uint8Array.from({ length: lengths.salt }, (_, i) => epoch * 17 + 3 * i),
+  };
+}
+
+export interface Pair {
+  readonly sender: StreamSender;
+  readonly receiver: StreamReceiver;
+}
+
+/** A sender that uses epoch 1 and a receiver that holds it, both at `firstIndex`. */
+export function pair(firstIndex = 0, suite: Suite = "AEAD_AES_128_GCM", mkiLength: MkiLength = 4): Pair {
+  const sender = new StreamSender({ ciphers: testCiphers, suite, mkiLength, ssrc: SSRC, firstIndex });
+  const receiver = new StreamReceiver({ ciphers: testCiphers, suite, mkiLength, ssrc: SSRC });
+  const { key, salt } = masterOf(suite, 1);
+  sender.install(1, key, salt);
+  sender.switchTo(1);
+  receiver.install(1, key, salt);
+  receiver.position(Math.floor(firstIndex / 0x10000), firstIndex % 0x10000);
+  return { sender, receiver };
+}
+
+/** Gives both ends the key of `epoch` and lets the sender use it. */
+export function rekey({ sender, receiver }: Pair, epoch: number, suite: Suite = "AEAD_AES_128_GCM"): void {
+  const { key, salt } = masterOf(suite, epoch);
+  receiver.install(epoch, key, salt);
+  sender.install(epoch, key, salt);
+  sender.switchTo(epoch);
+}
+
+/** The next packet of the sender: 40 octets of payload that start with `n`. */
+export function packetOf(sender: StreamSender, n = 0): Uint8Array {
+  const buffer = new Uint8Array(12 + 40 + sender.trailerLength).fill(n & 255, 12);
+  writeRtpHeader(buffer, 33, n);
+  return buffer.subarray(0, sender.protect(buffer, 52));
+}
+
+/** Protects and drops `count` packets: an outage as the receiver sees it. */
+export function skip(sender: StreamSender, count: number): void {
+  const buffer = new Uint8Array(64);
+  for (let i = 0; i < count; i++) {
+    writeRtpHeader(buffer, 33, 0);
+    sender.protect(buffer, 12);
+  }
+}

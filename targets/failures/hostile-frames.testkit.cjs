@@ -1,0 +1,104 @@
+// Test support, run by `node` inside a namespace: sends frames that are almost IGMP, drawn by a seed. hostile-frames.testkit.cjs INTERFACE ADDRESS GROUP FRAMES
+const { readFileSync } = require("node:fs");
+const { Cap } = require("cap");
+
+const [, , name, address, group, frames] = process.argv;
+const BATCH = 200;
+const own = readFileSync(`/sys/class/net/${name}/address`, "utf8").trim();
+const source = Buffer.from(own.replaceAll(":", ""), "hex");
+const octets = (text) => Buffer.from(text.split(".").map(Number));
+let state = 0x9e3779b9;
+
+/** xorshift32 (Marsaglia 2003): 0 to limit - 1. */
+function below(limit) {
+  state ^= state << 13;
+  state ^= state >>> 17;
+  state ^= state << 5;
+  return (state >>> 0) % limit;
+}
+
+const random = (length) => Buffer.from(Array.from({ length }, () => below(256)));
+const anyGroup = () => (below(4) === 0 ? octets(group) : Buffer.from([239, 1, below(256), below(256)]));
+
+function checksum(bytes) {
+  let sum = 0;
+  for (let at = 0; at < bytes.length; at += 2) sum += (bytes[at] << 8) | (bytes[at + 1] ?? 0);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return ~sum & 0xffff;
+}
+
+function summed(bytes, at) {
+  bytes.writeUInt16BE(0, at);
+  bytes.writeUInt16BE(checksum(bytes), at);
+  return bytes;
+}
+
+const short = (type) => Buffer.concat([Buffer.from([type, below(256), 0, 0]), anyGroup()]);
+
+function report(records, told = records.length) {
+  const head = Buffer.from([0x22, 0, 0, 0, 0, 0, told >> 8, told & 255]);
+  return Buffer.concat([head, ...records]);
+}
+
+function record(sources, told = sources) {
+  const head = Buffer.from([1 + below(8), below(2), told >> 8, told & 255]);
+  return Buffer.concat([head, anyGroup(), random(4 * sources)]);
+}
+
+const MESSAGES = [
+  () => random(below(64)),
+  () => Buffer.concat([Buffer.from([below(256)]), random(8 + below(40))]),
+  () => short(0x16),
+  () => short(0x12),
+  () => short(0x17),
+  () => Buffer.concat([short(0x11), random(below(2) * 4), random(below(20))]),
+  () => report([record(below(4)), record(below(4))]),
+  () => report([record(1, 60_000)]),
+  () => report([record(0)], 60_000),
+  () => report([record(300)]),
+  () => report([random(below(30))], below(5)),
+];
+
+function packet() {
+  const kind = MESSAGES[below(MESSAGES.length)];
+  const message = kind();
+  if (message.length >= 4 && below(8) > 0) summed(message, 2);
+  const from = below(3) === 0 ? Buffer.from([10, 2, 0, 20 + below(200)]) : octets(address);
+  const head = Buffer.concat([
+    Buffer.from([0x46, 0xc0, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0]),
+    below(20) === 0 ? random(4) : from,
+    [octets(group), octets("224.0.0.22"), octets("224.0.0.2"), octets("224.0.0.1")][below(4)],
+    Buffer.from([0x94, 4, 0, 0]),
+  ]);
+  head.writeUInt16BE(head.length + message.length, 2);
+  if (below(8) === 0) head[below(12)] = below(256);
+  if (below(10) > 0) summed(head, 10);
+  const whole = Buffer.concat([head, message]);
+  return below(10) === 0 ? whole.subarray(0, below(whole.length)) : whole;
+}
+
+function frame() {
+  const data = packet();
+  const to = Buffer.from([1, 0, 0x5e, 0, 0, [22, 2, 1][below(3)]]);
+  return Buffer.concat([to, source, Buffer.from([8, 0]), data]);
+}
+
+const cap = new Cap();
+// It only sends: the addon does not survive to hear what it sends at this rate.
+cap.open(name, "ether proto 0x88b5", 65_536, Buffer.alloc(65_536));
+let sent = 0;
+
+function sendBatch() {
+  for (let n = 0; n < BATCH && sent < Number(frames); n++, sent++) {
+    const octetsOfFrame = frame();
+    cap.send(octetsOfFrame, octetsOfFrame.length);
+  }
+  if (sent < Number(frames)) {
+    setTimeout(sendBatch, 10);
+    return;
+  }
+  cap.close();
+  process.stdout.write(`sent ${sent}\n`);
+}
+
+sendBatch();

@@ -1,0 +1,216 @@
+// The headend, the routers and the set-tops as processes on their nodes: started, stopped in order, killed, or without power.
+import { toHex } from "../../core/base/bytes.ts";
+import { formatIpv4 } from "../../core/base/ipv4.ts";
+import { ssrcOfChannel } from "../../core/headend/first-index.ts";
+import { SimulatedDatagrams } from "../../hal/datagram/simulated.ts";
+import { SimulatedForwarding } from "../../hal/forwarding/simulated.ts";
+import type { Identity } from "../../hal/identity/identity.ts";
+import { SimulatedIgmpSockets } from "../../hal/igmp/simulated.ts";
+import { MemoryJournal } from "../../hal/journal/memory.ts";
+import { simulatedLinks } from "../../hal/links/simulated.ts";
+import type { SimulatedNode } from "../../hal/simulation/node.ts";
+import { SimulatedTaps } from "../../hal/tap/simulated.ts";
+import { headendConfig } from "../headend/config.ts";
+import { HeadendService } from "../headend/service.ts";
+import { routerConfig } from "../router/config.ts";
+import { Evidence } from "../router/evidence.ts";
+import { RouterService } from "../router/service.ts";
+import { settopConfig } from "../settop/config.ts";
+import { type ChannelStatus, SettopService } from "../settop/service.ts";
+import { BROKER, CHANNELS, type ChannelName, IGMP, KEY_INTERVAL, parse } from "./configuration.testkit.ts";
+import { HEADEND, INTAKE, ROUTERS, type RouterName } from "./figure-two.testkit.ts";
+import type { Machine } from "./host.testkit.ts";
+import { NumberedScreen } from "./numbered-stream.testkit.ts";
+import { Life } from "./process.testkit.ts";
+import { KeysHeld, KeysInUse } from "./watched-ciphers.testkit.ts";
+
+interface Stoppable {
+  status(): object;
+  stop(): Promise<void>;
+}
+
+/** Whom the servers are to their clients. */
+export interface ServerIdentities {
+  readonly keyserver: Identity;
+  readonly reception: Identity;
+}
+
+abstract class Box<S extends Stoppable> {
+  readonly id: string;
+  readonly node: SimulatedNode;
+  protected readonly machine: Machine;
+  protected readonly own: Identity;
+  protected readonly servers: ServerIdentities;
+  #life: Life | undefined;
+  #service: S | undefined;
+
+  constructor(machine: Machine, node: SimulatedNode, own: Identity, servers: ServerIdentities) {
+    this.machine = machine;
+    this.node = node;
+    this.own = own;
+    this.servers = servers;
+    this.id = own.id;
+  }
+
+  /** While the process runs and is not about to end. */
+  get service(): S | undefined {
+    return this.#life?.alive === true ? this.#service : undefined;
+  }
+
+  async start(): Promise<void> {
+    this.#life?.end();
+    const life = new Life();
+    this.#life = life;
+    this.machine.say(`${this.id} starts`);
+    this.#service = await this.open(life);
+  }
+
+  /** SIGTERM. */
+  stop(): void {
+    const life = this.#life;
+    this.machine.say(`${this.id} is told to stop`);
+    void this.#service?.stop().then(() => life?.end());
+    this.#service = undefined;
+  }
+
+  /** SIGKILL. */
+  kill(): void {
+    this.machine.say(`${this.id} is killed`);
+    this.#life?.end();
+  }
+
+  /** The links go first, so that nothing can be said any more. */
+  cutPower(): void {
+    for (const one of this.node.interfaces()) one.setUp(false);
+    this.kill();
+  }
+
+  restorePower(): Promise<void> {
+    for (const one of this.node.interfaces()) one.setUp(true);
+    return this.start();
+  }
+
+  /** By patent message number. */
+  messages(): object | undefined {
+    const status = this.service?.status();
+    return status !== undefined && "messages" in status ? (status.messages as object) : undefined;
+  }
+
+  protected abstract open(life: Life): Promise<S>;
+}
+
+export class HeadendBox extends Box<HeadendService> {
+  readonly keys = new KeysInUse();
+  readonly #datagrams = new SimulatedDatagrams(this.node);
+
+  ssrcOf(channel: ChannelName): number {
+    return ssrcOfChannel(channel);
+  }
+
+  protected open(life: Life): Promise<HeadendService> {
+    const { x25519, id } = this.servers.keyserver;
+    const config = parse(headendConfig, {
+      id: this.id,
+      broker: BROKER,
+      identity: "-",
+      keyServer: { id, publicKey: toHex(x25519.publicKey) },
+      interfaceAddress: formatIpv4(HEADEND),
+      channels: CHANNELS.map(({ id, group, port, intake, keys }) => ({
+        id,
+        group,
+        port,
+        keys,
+        content: "datagram",
+        input: { kind: "udp", address: formatIpv4(INTAKE), port: intake },
+        interval: KEY_INTERVAL,
+        lead: 3,
+        window: 2,
+      })),
+    });
+    const { machine } = this;
+    return HeadendService.start(config, {
+      ...machine.process(this.id, life, "headend"),
+      primitives: machine.primitives,
+      datagrams: life.datagrams(this.#datagrams),
+      ciphers: this.keys.ciphers(machine.clock),
+      keys: this.own.x25519,
+      stdin: process.stdin,
+      finished: () => machine.say(`${this.id}: every input has ended`),
+    });
+  }
+}
+
+export class RouterBox extends Box<RouterService> {
+  readonly #igmp = new SimulatedIgmpSockets(this.node);
+  readonly #forwarding = new SimulatedForwarding(this.node);
+  readonly #taps = new SimulatedTaps(this.node);
+
+  protected async open(life: Life): Promise<RouterService> {
+    const [upstream, downstream] = ROUTERS[this.id as RouterName];
+    const { x25519, id } = this.servers.reception;
+    const reception = { id, publicKey: x25519.publicKey };
+    const config = parse(routerConfig, {
+      id: this.id,
+      broker: BROKER,
+      identity: "-",
+      reception: { id, publicKey: toHex(x25519.publicKey) },
+      upstream: { interface: upstream },
+      downstreams: [{ interface: downstream, ...IGMP }],
+    });
+    const { machine, own } = this;
+    const powers = machine.process(this.id, life, "router");
+    const { primitives } = machine;
+    return new RouterService(config, {
+      ...powers,
+      links: life.links(simulatedLinks(this.node)),
+      igmp: life.igmp(this.#igmp),
+      forwarding: life.forwarding(this.#forwarding),
+      taps: life.taps(this.#taps),
+      evidence: new Evidence(this.id, { role: "reception", ...reception }, { ...powers, primitives, keys: own.x25519 }),
+      bridgeQueriers: { silence: () => false, restore() {} },
+      fatal: (error) => {
+        throw error;
+      },
+    });
+  }
+}
+
+export class SettopBox extends Box<SettopService> {
+  readonly journal = new MemoryJournal();
+  readonly screen = new NumberedScreen(this.machine.clock);
+  readonly keys = new KeysHeld();
+  readonly #datagrams = new SimulatedDatagrams(this.node);
+
+  /** What it is tuned to, with the reason for a dark screen. */
+  channels(): readonly ChannelStatus[] {
+    const status = this.service?.status() as { readonly channels: readonly ChannelStatus[] } | undefined;
+    return status?.channels ?? [];
+  }
+
+  protected open(life: Life): Promise<SettopService> {
+    this.screen.anew();
+    const { x25519, ed25519, id } = this.servers.keyserver;
+    const config = parse(settopConfig, {
+      id: this.id,
+      broker: BROKER,
+      identity: "-",
+      keyServer: {
+        id,
+        publicKey: toHex(x25519.publicKey),
+        noticeKey: toHex(ed25519?.publicKey ?? new Uint8Array(32)),
+      },
+      channels: CHANNELS.map(({ id, group, port }) => ({ id, group, port })),
+      output: { form: "null" },
+    });
+    const { machine } = this;
+    return SettopService.start(config, {
+      ...machine.process(this.id, life, "settop"),
+      primitives: machine.primitives,
+      datagrams: life.datagrams(this.#datagrams),
+      ciphers: this.keys.ciphers(machine.clock),
+      journal: this.journal,
+      keys: this.own.x25519,
+      openOutput: async () => this.screen,
+    });
+  }
+}
