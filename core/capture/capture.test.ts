@@ -6,7 +6,7 @@ import { seededBelow } from "../base/chance.testkit.ts";
 import { unixTime } from "../base/time.ts";
 import { readCapture } from "./capture.ts";
 import { type CapturedPacket, type CaptureFault, MAX_PACKET } from "./captured-packet.ts";
-import { ipv4Of, LINK_TYPES } from "./link.ts";
+import { ipv4Of, LINK_TYPES } from "./link-type.ts";
 import { writePcap } from "./pcap.ts";
 
 const FAULTS = new Set<CaptureFault>([

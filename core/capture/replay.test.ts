@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { seededBelow } from "../base/chance.testkit.ts";
 import { address, formatIpv4 } from "../base/ipv4.ts";
 import { instant, unixTime } from "../base/time.ts";
-import { lastOctets, older, report } from "../igmp/igmp.testkit.ts";
+import { lastOctets, report, v1v2Message } from "../igmp/igmp.testkit.ts";
 import { writePcap } from "./pcap.ts";
 import { type Replayed, type ReplayOptions, replayIgmp } from "./replay.ts";
 
@@ -18,9 +18,9 @@ const story = ({ timeline }: Replayed): string[] => timeline.map(line);
 function line(event: Replayed["timeline"][number]): string {
   switch (event.kind) {
     case "host-joined":
-      return `joined ${formatIpv4(event.membership.group)} ${event.membership.evidence}`;
+      return `joined ${formatIpv4(event.membership.group)} ${event.membership.message}`;
     case "host-left":
-      return `${event.cause} ${formatIpv4(event.membership.group)} ${event.membership.evidence}`;
+      return `${event.cause} ${formatIpv4(event.membership.group)} ${event.membership.message}`;
     case "membership":
       return `${formatIpv4(event.group)} ${event.filter.mode} {${lastOctets(event.filter.sources)}}`;
     case "querier":
@@ -118,7 +118,7 @@ test("a flood of strangers stays within the limits, and the timeline with it", (
   const below = seededBelow(4);
   const packets = Array.from({ length: 60_000 }, (_, i) => ({
     at: unixTime(1000 + i),
-    bytes: older("v2Report", `10.${below(256)}.${below(256)}.${below(256)}`, `239.1.${below(256)}.${below(256)}`),
+    bytes: v1v2Message("v2Report", `10.${below(256)}.${below(256)}.${below(256)}`, `239.1.${below(256)}.${below(256)}`),
   }));
   const replayed = replayIgmp(writePcap(101, packets), { maxGroups: 100, maxHostMemberships: 200 });
   assert.equal(replayed.machine.groups(instant(replayed.end)).length, 100);

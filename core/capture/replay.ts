@@ -4,14 +4,14 @@ import { Counters } from "../base/counters.ts";
 import { ANY, type Ipv4 } from "../base/ipv4.ts";
 import { after, type Instant, instant, seconds, type UnixTime, unixTime } from "../base/time.ts";
 import type { SourceFilter } from "../igmp/filter.ts";
+import type { HostMembership, LeaveCause } from "../igmp/host-table.ts";
 import type { InterfaceDrop, RouterInterfaceEffect, RouterInterfaceOptions } from "../igmp/interface-events.ts";
 import { checkPacket, type IgmpDrop, MESSAGE_KINDS, type MessageKind } from "../igmp/packet.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
 import { RouterInterface } from "../igmp/router-interface.ts";
-import type { HostMembership, LeaveCause } from "../igmp/tracking.ts";
 import { readCapture } from "./capture.ts";
 import type { CapturedPacket, CaptureFault } from "./captured-packet.ts";
-import { ipv4Of, type LinkDrop, type LinkPayload } from "./link.ts";
+import { ipv4Of, type LinkDrop, type LinkPayload } from "./link-type.ts";
 
 export interface ReplayOptions extends RouterInterfaceOptions {
   /** The router's own address: with one it takes part as querier, without it only listens. Nothing is ever sent. */

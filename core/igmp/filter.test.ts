@@ -48,7 +48,7 @@ test("RFC 4605 4.1: I1 a v2 member, I2 INCLUDE{S1,S2} make (G, EXCLUDE, {}) upst
   assert.ok(!admits(database.wish("i1", GROUP), source(1)));
 });
 
-test("an interface that goes takes its wishes along, and the last one ends the group", () => {
+test("an interface that goes takes its groups along, and the last one ends the group", () => {
   const database = new MembershipDatabase();
   const other = address("239.1.1.2");
   database.set("i1", GROUP, include(1));

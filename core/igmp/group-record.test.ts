@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seconds } from "../base/time.ts";
-import { type Ask, GroupRecord } from "./group-record.ts";
+import { GroupRecord, type QueryAction } from "./group-record.ts";
 import { at, lastOctets, source, sources, vectorFile } from "./igmp.testkit.ts";
 import type { RecordType } from "./report.ts";
 
@@ -34,8 +34,8 @@ function stateText(record: GroupRecord, now = at(10)): string {
   return `EXCLUDE(${lastOctets(record.requested(now))}; ${lastOctets(filter.sources)})`;
 }
 
-const asksText = (asks: readonly Ask[]): string =>
-  asks.map((ask) => (ask.kind === "group" ? "Q(G)" : `Q(G,${lastOctets(ask.sources)})`)).join(" ");
+const actionsText = (actions: readonly QueryAction[]): string =>
+  actions.map((action) => (action.kind === "group" ? "Q(G)" : `Q(G,${lastOctets(action.sources)})`)).join(" ");
 
 interface Row {
   readonly section: string;
@@ -43,7 +43,7 @@ interface Row {
   readonly type: RecordType;
   readonly named: number[];
   readonly to: string;
-  readonly asks?: string;
+  readonly actions?: string;
   /** Seconds at which these sources' timers then end, when the record comes at 10 s. */
   readonly timers?: Readonly<Record<number, number | undefined>>;
   readonly group?: number;
@@ -110,7 +110,7 @@ const ROWS: readonly Row[] = [
     type: "block",
     named: [1, 20, 30],
     to: "INCLUDE(1 2 3)",
-    asks: "Q(G,1)",
+    actions: "Q(G,1)",
   },
   {
     section: "6.4.2 INCLUDE(A), TO_EX(B) -> EXCLUDE(A*B, B-A), (B-A)=0, Delete(A-B), Send Q(G,A*B), GT=GMI",
@@ -118,7 +118,7 @@ const ROWS: readonly Row[] = [
     type: "to-ex",
     named: [1, 4],
     to: "EXCLUDE(1; 4)",
-    asks: "Q(G,1)",
+    actions: "Q(G,1)",
     group: 270,
   },
   {
@@ -127,7 +127,7 @@ const ROWS: readonly Row[] = [
     type: "to-in",
     named: [3, 4],
     to: "INCLUDE(1 2 3 4)",
-    asks: "Q(G,1 2)",
+    actions: "Q(G,1 2)",
     timers: { 1: 260, 3: 270, 4: 270 },
   },
   {
@@ -145,7 +145,7 @@ const ROWS: readonly Row[] = [
     type: "block",
     named: [1, 20, 30],
     to: "EXCLUDE(1 2 30; 20 21)",
-    asks: "Q(G,1 30)",
+    actions: "Q(G,1 30)",
     timers: { 30: 260 },
     group: 260,
   },
@@ -156,7 +156,7 @@ const ROWS: readonly Row[] = [
     type: "to-ex",
     named: [1, 20, 30],
     to: "EXCLUDE(1 30; 20)",
-    asks: "Q(G,1 30)",
+    actions: "Q(G,1 30)",
     timers: { 30: 260 },
     group: 270,
   },
@@ -166,11 +166,11 @@ const ROWS: readonly Row[] = [
     type: "to-in",
     named: [1, 20],
     to: "EXCLUDE(1 2 20; 21)",
-    asks: "Q(G,2) Q(G)",
+    actions: "Q(G,2) Q(G)",
     timers: { 1: 270, 20: 270 },
     group: 260,
   },
-  // The same rows with an empty list: an older report, a leave, and what asks about nobody.
+  // The same rows with an empty list: a v1 or v2 report, a leave, and what asks about nobody.
   {
     section: "6.4.1 INCLUDE({}), IS_EX({}): a v2 report",
     from: {},
@@ -185,7 +185,7 @@ const ROWS: readonly Row[] = [
     type: "to-in",
     named: [],
     to: "EXCLUDE(; )",
-    asks: "Q(G)",
+    actions: "Q(G)",
     group: 260,
   },
   {
@@ -194,7 +194,7 @@ const ROWS: readonly Row[] = [
     type: "to-in",
     named: [],
     to: "INCLUDE(1 2 3)",
-    asks: "Q(G,1 2 3)",
+    actions: "Q(G,1 2 3)",
   },
   {
     section: "6.4.2 INCLUDE(A), BLOCK of strangers asks nothing",
@@ -222,9 +222,9 @@ const ROWS: readonly Row[] = [
 for (const row of ROWS) {
   test(`RFC 3376 ${row.section}`, () => {
     const record = given(row.from);
-    const { asks, refused } = record.apply(at(10), row.type, sources(...row.named), GMI);
+    const { actions, refused } = record.apply(at(10), row.type, sources(...row.named), GMI);
     assert.equal(stateText(record), row.to);
-    assert.equal(asksText(asks), row.asks ?? "");
+    assert.equal(actionsText(actions), row.actions ?? "");
     assert.equal(refused, 0);
     for (const [n, until] of Object.entries(row.timers ?? {})) {
       assert.equal(record.sourceTimer(source(Number(n))), until === undefined ? undefined : at(until), `source ${n}`);
@@ -264,9 +264,9 @@ test("360 records in 60 groups: every state is the one that the Linux bridge rea
     for (const [i, [type, named, then]] of steps.entries()) {
       const list = named === "" ? [] : sources(...named.split(" ").map(Number));
       heard.push(`${type} {${named}}`);
-      for (const ask of record.apply(at(i / 100), type, list, GMI).asks) {
-        if (ask.kind === "group") record.lowerGroup(at(i / 100), seconds(2));
-        else record.lowerSources(at(i / 100), ask.sources, seconds(2));
+      for (const action of record.apply(at(i / 100), type, list, GMI).actions) {
+        if (action.kind === "group") record.lowerGroup(at(i / 100), seconds(2));
+        else record.lowerSources(at(i / 100), action.sources, seconds(2));
       }
       assert.equal(stateText(record, at(i / 100)), then, heard.join(", "));
     }
@@ -275,8 +275,8 @@ test("360 records in 60 groups: every state is the one that the Linux bridge rea
 
 test("Linux bridge_igmp.sh v3inc_block: the blocked source goes when nobody answers for it", () => {
   const record = given(IN);
-  const { asks } = record.apply(at(10), "block", sources(1, 20, 30), GMI);
-  for (const ask of asks) if (ask.kind === "sources") record.lowerSources(at(10), ask.sources, seconds(2));
+  const { actions } = record.apply(at(10), "block", sources(1, 20, 30), GMI);
+  for (const action of actions) if (action.kind === "sources") record.lowerSources(at(10), action.sources, seconds(2));
   assert.equal(stateText(record, at(13)), "INCLUDE(2 3)");
 });
 

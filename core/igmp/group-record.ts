@@ -5,10 +5,10 @@ import { admits, filterOf, type SourceFilter } from "./filter.ts";
 import type { RecordType } from "./report.ts";
 
 /** "Send Q(G)" and "Send Q(G,X)" of the table in 6.4. */
-export type Ask = { readonly kind: "group" } | { readonly kind: "sources"; readonly sources: readonly Ipv4[] };
+export type QueryAction = { readonly kind: "group" } | { readonly kind: "sources"; readonly sources: readonly Ipv4[] };
 
 export interface Outcome {
-  readonly asks: readonly Ask[];
+  readonly actions: readonly QueryAction[];
   /** Sources that found no room. */
   readonly refused: number;
 }
@@ -44,14 +44,14 @@ export class GroupRecord {
     this.#refused = 0;
     const named = [...new Set(sources)];
     const until = after(now, lifetime);
-    const asks =
+    const actions =
       this.#excludeUntil === undefined
         ? this.#whileInclude(type, named, until)
         : this.#whileExclude(type, named, until, this.#excludeUntil);
-    return { asks, refused: this.#refused };
+    return { actions, refused: this.#refused };
   }
 
-  #whileInclude(type: RecordType, b: readonly Ipv4[], until: Instant): Ask[] {
+  #whileInclude(type: RecordType, b: readonly Ipv4[], until: Instant): QueryAction[] {
     const a = [...this.#sources.keys()];
     switch (type) {
       case "is-in":
@@ -59,20 +59,20 @@ export class GroupRecord {
         this.#start(b, until);
         return [];
       case "block":
-        return askAbout(both(a, b));
+        return queryAbout(both(a, b));
       case "to-in":
         this.#start(b, until);
-        return askAbout(minus(a, b));
+        return queryAbout(minus(a, b));
       case "is-ex":
       case "to-ex":
         this.#keepOnly(b);
         this.#start(minus(b, a), STOPPED);
         this.#excludeUntil = until;
-        return type === "to-ex" ? askAbout(both(a, b)) : [];
+        return type === "to-ex" ? queryAbout(both(a, b)) : [];
     }
   }
 
-  #whileExclude(type: RecordType, a: readonly Ipv4[], until: Instant, groupTimer: Instant): Ask[] {
+  #whileExclude(type: RecordType, a: readonly Ipv4[], until: Instant, groupTimer: Instant): QueryAction[] {
     const x = this.#running();
     const y = this.#stopped();
     const unknown = minus(a, [...x, ...y]);
@@ -83,10 +83,10 @@ export class GroupRecord {
         return [];
       case "block":
         this.#start(unknown, groupTimer);
-        return askAbout(minus(a, y));
+        return queryAbout(minus(a, y));
       case "to-in":
         this.#start(a, until);
-        return [...askAbout(minus(x, a)), { kind: "group" }];
+        return [...queryAbout(minus(x, a)), { kind: "group" }];
       case "is-ex":
         this.#keepOnly(a);
         this.#start(unknown, until);
@@ -96,7 +96,7 @@ export class GroupRecord {
         this.#keepOnly(a);
         this.#start(unknown, groupTimer);
         this.#excludeUntil = until;
-        return askAbout(minus(a, y));
+        return queryAbout(minus(a, y));
     }
   }
 
@@ -185,4 +185,5 @@ const both = (a: readonly Ipv4[], b: readonly Ipv4[]): Ipv4[] => {
 };
 
 /** 6.4: a query about no source is not sent. */
-const askAbout = (sources: readonly Ipv4[]): Ask[] => (sources.length === 0 ? [] : [{ kind: "sources", sources }]);
+const queryAbout = (sources: readonly Ipv4[]): QueryAction[] =>
+  sources.length === 0 ? [] : [{ kind: "sources", sources }];

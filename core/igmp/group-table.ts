@@ -5,14 +5,13 @@ import { NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter
 import { GroupRecord } from "./group-record.ts";
 import { LastMemberQueries, type SpecificQuery } from "./last-member.ts";
 import type { IgmpVersion, Query } from "./query.ts";
-import type { ReceivedRecord, RecordType } from "./report.ts";
+import { isExclude, type RecordType, type ReportRecord } from "./report.ts";
 import type { IgmpTimes } from "./times.ts";
 
 export type GroupDrop =
   | "igmp.too-many-groups"
   | "igmp.too-many-sources"
   | "igmp.all-systems"
-  | "igmp.record-type"
   | "igmp.record-group"
   | "igmp.ssm-older-version"
   | "igmp.ssm-exclude"
@@ -54,8 +53,8 @@ interface Entry {
   readonly group: Ipv4;
   readonly record: GroupRecord;
   readonly asking: LastMemberQueries;
-  /** The last filter told. */
-  told: SourceFilter;
+  /** The last filter reported. */
+  reported: SourceFilter;
   v1Until: Instant | undefined;
   v2Until: Instant | undefined;
 }
@@ -78,7 +77,7 @@ export class GroupTable {
   }
 
   /** A v1 or v2 report: IS_EX({}), and the group speaks that version for a while (7.3.2). */
-  olderReport(now: Instant, group: Ipv4, version: 1 | 2, context: TableContext): readonly GroupChange[] {
+  v1v2Report(now: Instant, group: Ipv4, version: 1 | 2, context: TableContext): readonly GroupChange[] {
     const refused = refusal({ type: "is-ex", group }, version);
     if (refused !== undefined) return [drop(refused)];
     const entry = this.#entry(group);
@@ -101,8 +100,7 @@ export class GroupTable {
   }
 
   /** One record of a v3 report, each on its own (RFC 4604: SSM and ASM may be mixed in one report). */
-  record(now: Instant, { type, group, sources }: ReceivedRecord, context: TableContext): readonly GroupChange[] {
-    if (type === "unknown") return [drop("igmp.record-type")];
+  record(now: Instant, { type, group, sources }: ReportRecord, context: TableContext): readonly GroupChange[] {
     const refused = refusal({ type, group }, 3);
     if (refused !== undefined) return [drop(refused)];
     const known = this.#groups.get(group);
@@ -129,9 +127,9 @@ export class GroupTable {
   #apply(now: Instant, entry: Entry, type: RecordType, sources: readonly Ipv4[], context: TableContext): GroupChange[] {
     const outcome = entry.record.apply(now, type, sources, context.times.groupMembershipInterval);
     const refused = Array.from({ length: outcome.refused }, () => drop("igmp.too-many-sources"));
-    const asks = outcome.asks.filter(({ kind }) => mayAsk(kind, context));
-    const queries = entry.asking.ask(now, asks, entry.record, context.times);
-    return [...refused, ...queries.map((query) => asQuery(entry, query)), ...this.#tell(now, entry)];
+    const actions = outcome.actions.filter(({ kind }) => mayAsk(kind, context));
+    const queries = entry.asking.ask(now, actions, entry.record, context.times);
+    return [...refused, ...queries.map((query) => asQuery(entry, query)), ...this.#report(now, entry)];
   }
 
   /** A specific query of another router lowers our timers, unless its S flag says not to (6.6.1). */
@@ -143,7 +141,7 @@ export class GroupTable {
     const wait = milliseconds(response * times.lastMemberQueryCount);
     if (query.sources.length === 0) entry.record.lowerGroup(now, wait);
     else entry.record.lowerSources(now, query.sources, wait);
-    return this.#tell(now, entry);
+    return this.#report(now, entry);
   }
 
   /** Ends a group without asking: proof is the caller's. */
@@ -151,7 +149,7 @@ export class GroupTable {
     const entry = this.#groups.get(group);
     if (entry === undefined) return [];
     this.#groups.delete(group);
-    return wantsNothing(entry.told) ? [] : [{ kind: "membership", group, filter: NO_SOURCE }];
+    return wantsNothing(entry.reported) ? [] : [{ kind: "membership", group, filter: NO_SOURCE }];
   }
 
   /** Ends everything: the interface is down. */
@@ -176,7 +174,7 @@ export class GroupTable {
     this.#next = undefined;
     return [...this.#groups.values()].flatMap((entry) => {
       const queries = isDue(now, entry) ? this.#repeat(now, entry, times) : [];
-      return [...queries, ...this.#tell(now, entry)];
+      return [...queries, ...this.#report(now, entry)];
     });
   }
 
@@ -191,10 +189,10 @@ export class GroupTable {
   }
 
   /** Tells a filter that changed, forgets a group that nobody wants, and notes the next deadline. */
-  #tell(now: Instant, entry: Entry): GroupChange[] {
+  #report(now: Instant, entry: Entry): GroupChange[] {
     const filter = entry.record.filter(now);
-    const changed = !sameFilter(filter, entry.told);
-    entry.told = filter;
+    const changed = !sameFilter(filter, entry.reported);
+    entry.reported = filter;
     if (wantsNothing(filter)) this.#groups.delete(entry.group);
     else this.#next = earliest([this.#next, entry.record.nextDeadline(), entry.asking.nextDeadline()]);
     return changed ? [{ kind: "membership", group: entry.group, filter }] : [];
@@ -207,7 +205,7 @@ export class GroupTable {
       group,
       record: new GroupRecord(this.#limits.sourcesPerGroup),
       asking: new LastMemberQueries(),
-      told: NO_SOURCE,
+      reported: NO_SOURCE,
       v1Until: undefined,
       v2Until: undefined,
     };
@@ -238,10 +236,9 @@ export class GroupTable {
 
 /** Why nothing is kept of a statement that came in a message of `version`; undefined when it counts. */
 export function refusal(
-  { type, group }: Pick<ReceivedRecord, "type" | "group">,
+  { type, group }: Pick<ReportRecord, "type" | "group">,
   version: IgmpVersion,
 ): GroupDrop | undefined {
-  if (type === "unknown") return "igmp.record-type";
   if (!isMulticast(group)) return "igmp.record-group";
   // RFC 3376 6: nothing is ever reported for 224.0.0.1.
   if (group === ALL_SYSTEMS) return "igmp.all-systems";
@@ -260,8 +257,6 @@ function modeOf(now: Instant, entry: Entry, version: IgmpVersion): IgmpVersion {
 const isAfter = (until: Instant | undefined, now: Instant): boolean => until !== undefined && until > now;
 
 const isDue = (now: Instant, { asking }: Entry): boolean => (asking.nextDeadline() ?? Number.POSITIVE_INFINITY) <= now;
-
-const isExclude = (type: ReceivedRecord["type"]): boolean => type === "is-ex" || type === "to-ex";
 
 /** INCLUDE({}) stays what it is, and needs no record, unless something joins. */
 const wouldJoin = (type: RecordType, sources: readonly Ipv4[]): boolean =>

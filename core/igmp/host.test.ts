@@ -6,7 +6,7 @@ import { address, formatIpv4 } from "../base/ipv4.ts";
 import { type Instant, seconds } from "../base/time.ts";
 import { ANY_SOURCE, filterOf, NO_SOURCE, type SourceFilter } from "./filter.ts";
 import { MulticastHost, type MulticastHostEffect, type MulticastHostOptions } from "./host.ts";
-import { at, middle, older, query, sources, vectorFile } from "./igmp.testkit.ts";
+import { at, middle, query, sources, v1v2Message, vectorFile } from "./igmp.testkit.ts";
 import { writeIpHeader } from "./ip-header.ts";
 import { checkPacket, groupOf } from "./packet.ts";
 import { recordsOf } from "./report.ts";
@@ -103,7 +103,7 @@ test("RFC 3376 5.1: changes that follow each other are merged in the repeats", (
   ]);
 });
 
-test("a wish that is what it was says nothing, and 224.0.0.1 is never spoken of", () => {
+test("a group that is what it was says nothing, and 224.0.0.1 is never spoken of", () => {
   const bench = new Bench();
   bench.want(GROUP, ANY_SOURCE);
   bench.until(10);
@@ -173,10 +173,10 @@ test("RFC 2236 section 3: another member's report makes ours needless", () => {
   bench.want(GROUP, ANY_SOURCE);
   bench.until(20);
   bench.hear(query("10.0.0.1", { version: 2 }));
-  bench.hear(older("v2Report", "10.0.0.8", GROUP));
+  bench.hear(v1v2Message("v2Report", "10.0.0.8", GROUP));
   assert.deepEqual(bench.until(40), []);
   bench.hear(query("10.0.0.1", { version: 2 }));
-  bench.hear(older("v2Report", "10.0.0.9", GROUP));
+  bench.hear(v1v2Message("v2Report", "10.0.0.9", GROUP));
   assert.deepEqual(bench.until(60), ["45 v2Report 239.1.1.1"], "our own, looped back, does not count");
 });
 
@@ -216,7 +216,7 @@ test("RFC 4605 4.1: a change that an older querier is not told of leaves the ans
   assert.deepEqual(bench.until(40), ["35 v2Report 239.1.1.1"]);
 });
 
-test("RFC 3376 7.2.1: what was heard of an older querier goes with the link; a source-specific wish is told when it is back", () => {
+test("RFC 3376 7.2.1: what was heard of an older querier goes with the link; a source-specific group is told when it is back", () => {
   const bench = new Bench();
   bench.hear(query("10.0.0.1", { version: 2 }));
   assert.deepEqual(bench.want(SSM, include(1)), []);
@@ -237,7 +237,7 @@ test("RFC 3376 4.1.6: the querier's robustness is the number of transmissions", 
   assert.equal(bench.until(40).length, 3);
 });
 
-test("wishes made while the link is down are told when it comes up, and again after it was away", () => {
+test("groups made while the link is down are told when it comes up, and again after it was away", () => {
   const host = new MulticastHost(middle);
   assert.deepEqual(host.receive(at(0), { kind: "want", group: address(GROUP), filter: ANY_SOURCE }), []);
   const up = { kind: "up", address: address("10.0.0.9") } as const;
@@ -246,10 +246,10 @@ test("wishes made while the link is down are told when it comes up, and again af
   assert.equal(host.nextDeadline(), undefined);
   assert.deepEqual(host.receive(at(6), { kind: "packet", bytes: query("10.0.0.1") }).map(line), ["drop host.down"]);
   assert.deepEqual(host.receive(at(9), up).map(line), ["to-ex 239.1.1.1 {}"]);
-  assert.deepEqual(host.wishes(), [{ group: address(GROUP), filter: ANY_SOURCE }]);
+  assert.deepEqual(host.groups(), [{ group: address(GROUP), filter: ANY_SOURCE }]);
 });
 
-test("a wish of hundreds of sources is told in several reports, each within 1500 octets", () => {
+test("a group of hundreds of sources is told in several reports, each within 1500 octets", () => {
   const host = new MulticastHost(middle);
   host.receive(at(0), { kind: "up", address: address("10.0.0.9") });
   const many = Array.from({ length: 900 }, (_, i) => address(`10.1.${i >> 8}.${i & 255}`));

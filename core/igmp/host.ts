@@ -4,12 +4,12 @@ import type { Machine } from "../base/machine.ts";
 import { after, type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import { type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
+import { HostGroup } from "./host-group.ts";
 import { destinationAddress, hasRouterAlert } from "./ip-header.ts";
-import { OLDER_LENGTH, type OlderKind, writeOlder } from "./older.ts";
 import { checkPacket, groupOf, type IgmpDrop, senderOf } from "./packet.ts";
 import { type IgmpVersion, type Query, readQuery } from "./query.ts";
 import { type ReportRecord, reportLength, splitReports, writeReport } from "./report.ts";
-import { Wish } from "./wish.ts";
+import { V1_V2_LENGTH, type V1V2Kind, writeV1V2Message } from "./v1-v2-message.ts";
 
 export interface MulticastHostOptions {
   /** The newest version to speak; default 3. */
@@ -55,7 +55,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   readonly #unsolicited: Duration | undefined;
   readonly #requireRouterAlert: boolean;
   readonly #maxGroups: number;
-  readonly #wishes = new Map<Ipv4, Wish>();
+  readonly #groups = new Map<Ipv4, HostGroup>();
   #address: Ipv4 | undefined;
   #robustness: number;
   #queryInterval: Duration;
@@ -99,8 +99,8 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   #up(now: Instant, address: Ipv4): Effect[] {
     if (this.#address === address) return [];
     this.#address = address;
-    for (const wish of this.#wishes.values()) wish.announce(this.#robustness);
-    return this.#tellChanges(now, [...this.#wishes.values()]);
+    for (const member of this.#groups.values()) member.announce(this.#robustness);
+    return this.#tellChanges(now, [...this.#groups.values()]);
   }
 
   #down(): Effect[] {
@@ -115,23 +115,23 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
 
   #want(now: Instant, group: Ipv4, filter: SourceFilter): Effect[] {
     if (group === ALL_SYSTEMS) return [];
-    const known = this.#wishes.get(group);
+    const known = this.#groups.get(group);
     if (known === undefined && wantsNothing(filter)) return [];
-    if (known === undefined && this.#wishes.size >= this.#maxGroups) return [dropped("host.too-many-groups")];
-    const wish = known ?? new Wish(group);
-    this.#wishes.set(group, wish);
-    if (sameFilter(wish.filter, filter)) return [];
-    const before = wish.filter;
-    wish.change(filter, this.#robustness);
-    if (this.#address === undefined) return this.#forgetQuietly(wish);
+    if (known === undefined && this.#groups.size >= this.#maxGroups) return [dropped("host.too-many-groups")];
+    const member = known ?? new HostGroup(group);
+    this.#groups.set(group, member);
+    if (sameFilter(member.filter, filter)) return [];
+    const before = member.filter;
+    member.change(filter, this.#robustness);
+    if (this.#address === undefined) return this.#forgetQuietly(member);
     // RFC 4605 4.1: to an older querier only the creation and the end of a membership are told.
-    if (this.#mode < 3 && !wantsNothing(before) && !wantsNothing(filter)) wish.cancelChange();
-    return this.#tellChanges(now, [wish]);
+    if (this.#mode < 3 && !wantsNothing(before) && !wantsNothing(filter)) member.cancelChange();
+    return this.#tellChanges(now, [member]);
   }
 
-  #forgetQuietly(wish: Wish): Effect[] {
-    wish.cancel();
-    if (wish.isOver) this.#wishes.delete(wish.group);
+  #forgetQuietly(member: HostGroup): Effect[] {
+    member.cancel();
+    if (member.isOver) this.#groups.delete(member.group);
     return [];
   }
 
@@ -155,7 +155,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
 
   // RFC 2236 section 3: another member has said it, so we need not. v3 has no suppression.
   #suppress(group: Ipv4): Effect[] {
-    if (this.#mode < 3) this.#wishes.get(group)?.cancel();
+    if (this.#mode < 3) this.#groups.get(group)?.cancel();
     return [];
   }
 
@@ -197,9 +197,9 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   #cancelAll(): void {
     this.#changeAt = undefined;
     this.#generalAt = undefined;
-    for (const wish of this.#wishes.values()) {
-      wish.cancel();
-      if (wish.isOver) this.#wishes.delete(wish.group);
+    for (const member of this.#groups.values()) {
+      member.cancel();
+      if (member.isOver) this.#groups.delete(member.group);
     }
   }
 
@@ -209,16 +209,16 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     if (query.queryInterval > 0) this.#queryInterval = query.queryInterval;
   }
 
-  // 5.2: never at once, but after a delay by lot, against an implosion of answers.
+  // 5.2: never at once, but after a random delay, against an implosion of answers.
   #schedule(now: Instant, query: Query): void {
     const at = after(now, this.#within(query.maxResponse));
     if (query.group !== ANY) {
-      const wish = this.#wishes.get(query.group);
-      if (wish !== undefined && !this.#generalBefore(at)) wish.ask(at, query.sources);
+      const member = this.#groups.get(query.group);
+      if (member !== undefined && !this.#generalBefore(at)) member.ask(at, query.sources);
     } else if (this.#mode === 3) {
       this.#generalAt = earliest([this.#generalAt, at]);
     } else {
-      for (const wish of this.#wishes.values()) wish.ask(after(now, this.#within(query.maxResponse)), []);
+      for (const member of this.#groups.values()) member.ask(after(now, this.#within(query.maxResponse)), []);
     }
   }
 
@@ -240,21 +240,23 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   }
 
   nextDeadline(): Instant | undefined {
-    const responses = Array.from(this.#wishes.values(), (wish) => wish.responseAt);
+    const responses = Array.from(this.#groups.values(), (member) => member.responseAt);
     return earliest([this.#v1Until, this.#v2Until, this.#changeAt, this.#generalAt, ...responses]);
   }
 
   #answerGeneral(now: Instant): Effect[] {
     if (this.#generalAt === undefined || this.#generalAt > now) return [];
     this.#generalAt = undefined;
-    return this.#reports([...this.#wishes.values()].flatMap((wish) => wish.currentRecords()));
+    return this.#reports([...this.#groups.values()].flatMap((member) => member.currentRecords()));
   }
 
   #answerSpecific(now: Instant): Effect[] {
-    const due = [...this.#wishes.values()].filter((wish) => wish.responseAt !== undefined && wish.responseAt <= now);
-    const records = due.flatMap((wish) => wish.responseRecords());
+    const due = [...this.#groups.values()].filter(
+      (member) => member.responseAt !== undefined && member.responseAt <= now,
+    );
+    const records = due.flatMap((member) => member.responseRecords());
     if (this.#mode === 3) return this.#reports(records);
-    return due.flatMap((wish) => (wantsNothing(wish.filter) ? [] : this.#older(wish.group, false)));
+    return due.flatMap((member) => (wantsNothing(member.filter) ? [] : this.#v1v2(member.group, false)));
   }
 
   #repeatChanges(now: Instant): Effect[] {
@@ -262,17 +264,17 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     this.#changeAt = undefined;
     return this.#tellChanges(
       now,
-      [...this.#wishes.values()].filter((wish) => wish.changePending),
+      [...this.#groups.values()].filter((member) => member.changePending),
     );
   }
 
   /** One transmission of what changed in these groups; arms the timer for the next. */
-  #tellChanges(now: Instant, wishes: readonly Wish[]): Effect[] {
-    const pending = wishes.filter((wish) => wish.changePending);
-    const records = pending.flatMap((wish) => wish.changeRecords());
-    const effects = this.#mode === 3 ? this.#reports(records) : pending.flatMap((wish) => this.#olderChange(wish));
-    for (const wish of wishes) if (wish.isOver) this.#wishes.delete(wish.group);
-    if ([...this.#wishes.values()].some((wish) => wish.changePending)) {
+  #tellChanges(now: Instant, changed: readonly HostGroup[]): Effect[] {
+    const pending = changed.filter((member) => member.changePending);
+    const records = pending.flatMap((member) => member.changeRecords());
+    const effects = this.#mode === 3 ? this.#reports(records) : pending.flatMap((member) => this.#v1v2Change(member));
+    for (const member of changed) if (member.isOver) this.#groups.delete(member.group);
+    if ([...this.#groups.values()].some((member) => member.changePending)) {
       this.#changeAt ??= after(now, this.#within(this.#repeatWithin()));
     }
     return effects;
@@ -283,17 +285,19 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   }
 
   // RFC 2236 section 3: a join is repeated, a leave is said once.
-  #olderChange(wish: Wish): Effect[] {
-    const leaving = wantsNothing(wish.filter);
-    if (leaving) wish.cancel();
-    return this.#older(wish.group, leaving);
+  #v1v2Change(member: HostGroup): Effect[] {
+    const leaving = wantsNothing(member.filter);
+    if (leaving) member.cancel();
+    return this.#v1v2(member.group, leaving);
   }
 
   // RFC 4604 2.2.1: v1 and v2 cannot speak of source-specific groups. RFC 1112: v1 leaves in silence.
-  #older(group: Ipv4, leaving: boolean): Effect[] {
+  #v1v2(group: Ipv4, leaving: boolean): Effect[] {
     if (isSourceSpecific(group) || (leaving && this.#mode === 1)) return [];
-    const kind: OlderKind = leaving ? "leave" : this.#mode === 1 ? "v1Report" : "v2Report";
-    return [{ kind: "send", packet: writeOlder(new Uint8Array(OLDER_LENGTH), this.#address ?? ANY, kind, group) }];
+    const kind: V1V2Kind = leaving ? "leave" : this.#mode === 1 ? "v1Report" : "v2Report";
+    return [
+      { kind: "send", packet: writeV1V2Message(new Uint8Array(V1_V2_LENGTH), this.#address ?? ANY, kind, group) },
+    ];
   }
 
   #reports(records: readonly ReportRecord[]): Effect[] {
@@ -309,8 +313,8 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   }
 
   /** What this host wants now. */
-  wishes(): readonly { readonly group: Ipv4; readonly filter: SourceFilter }[] {
-    return [...this.#wishes.values()]
+  groups(): readonly { readonly group: Ipv4; readonly filter: SourceFilter }[] {
+    return [...this.#groups.values()]
       .filter(({ filter }) => !wantsNothing(filter))
       .map(({ group, filter }) => ({ group, filter }));
   }

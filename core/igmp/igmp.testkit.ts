@@ -4,9 +4,9 @@ import { hex } from "../base/bytes.testkit.ts";
 import { ALL_SYSTEMS, ANY, address, formatIpv4, type Ipv4 } from "../base/ipv4.ts";
 import { type Instant, instant, seconds } from "../base/time.ts";
 import type { Entropy } from "../ports/entropy.ts";
-import { OLDER_LENGTH, type OlderKind, writeOlder } from "./older.ts";
 import { type Query, queryLength, writeQuery } from "./query.ts";
 import { type RecordType, type ReportRecord, reportLength, writeReport } from "./report.ts";
+import { V1_V2_LENGTH, type V1V2Kind, writeV1V2Message } from "./v1-v2-message.ts";
 
 export const vectorFile = <T>(name: string): T => JSON.parse(readFileSync(`core/igmp/vectors/${name}`, "utf8")) as T;
 
@@ -29,8 +29,8 @@ export const lastOctets = (addresses: readonly Ipv4[]): string =>
     .sort((a, b) => a - b)
     .join(" ");
 
-export function older(kind: OlderKind, from: string, group: string): Uint8Array {
-  return writeOlder(prefilled(OLDER_LENGTH), address(from), kind, address(group));
+export function v1v2Message(kind: V1V2Kind, from: string, group: string): Uint8Array {
+  return writeV1V2Message(prefilled(V1_V2_LENGTH), address(from), kind, address(group));
 }
 
 export function report(from: string, ...records: [RecordType, string, ...Ipv4[]][]): Uint8Array {

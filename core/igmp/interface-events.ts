@@ -4,10 +4,10 @@ import type { FrameDrop } from "../base/ethernet.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { SourceFilter } from "./filter.ts";
 import type { GroupDrop } from "./group-table.ts";
+import type { HostDrop, HostMembership, LeaveCause } from "./host-table.ts";
 import type { IgmpDrop, MessageKind } from "./packet.ts";
 import type { IgmpVersion } from "./query.ts";
 import type { TimesConfig } from "./times.ts";
-import type { HostDrop, HostMembership, LeaveCause } from "./tracking.ts";
 
 /**
  * When a leave may end delivery at once, without last-member queries. It always needs proof from host tracking that nobody is left.
@@ -16,8 +16,8 @@ import type { HostDrop, HostMembership, LeaveCause } from "./tracking.ts";
  */
 export type ImmediateLeave = "off" | "v3" | "isolated";
 
-/** Where host tracking takes its evidence: packets, or frames of taps on the bridge ports, which know port and MAC. */
-export type EvidenceSource = "packets" | "frames";
+/** Where host tracking listens: packets, or frames of taps on the bridge ports, which know port and MAC. */
+export type TrackingSource = "packets" | "frames";
 
 export interface RouterInterfaceOptions {
   /** The configured version of RFC 3376 7.3.1; default 3. */
@@ -30,7 +30,7 @@ export interface RouterInterfaceOptions {
   /** Default "off". */
   readonly immediateLeave?: ImmediateLeave;
   /** Until an "up" says otherwise; default "packets". */
-  readonly evidence?: EvidenceSource;
+  readonly trackingSource?: TrackingSource;
   /** Default 1024. */
   readonly maxGroups?: number;
   /** Default 256, at least 64 (RFC 3376 section 5 asks hosts for as many). */
@@ -41,13 +41,13 @@ export interface RouterInterfaceOptions {
 
 export type RouterInterfaceEvent =
   /** The link is there with this address; also when the address changes. 0.0.0.0 listens only. */
-  | { readonly kind: "up"; readonly address: Ipv4; readonly evidence?: EvidenceSource }
+  | { readonly kind: "up"; readonly address: Ipv4; readonly trackingSource?: TrackingSource }
   | { readonly kind: "down" }
   /** Other options, from now on; members stay. A source limit holds for groups that are new. */
   | { readonly kind: "configure"; readonly options: RouterInterfaceOptions }
   /** A whole IPv4 packet from the interface's IGMP socket; port and MAC when the caller knows them. */
   | { readonly kind: "packet"; readonly bytes: Uint8Array; readonly port?: string; readonly mac?: string }
-  /** An Ethernet frame that came in through a bridge port; evidence only, the protocol runs on packets. */
+  /** An Ethernet frame that came in through a bridge port; for host tracking only, the protocol runs on packets. */
   | { readonly kind: "frame"; readonly bytes: Uint8Array; readonly port: string };
 
 export type InterfaceDrop =
@@ -57,7 +57,9 @@ export type InterfaceDrop =
   | HostDrop
   | "igmp.down"
   | "igmp.own"
-  | "igmp.no-router-alert";
+  | "igmp.no-router-alert"
+  /** 4.2.12: a record of a type that nobody has defined. */
+  | "igmp.record-type";
 
 export type RouterInterfaceEffect =
   /** A whole IPv4 packet for this interface. */

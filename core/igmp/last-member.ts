@@ -1,7 +1,7 @@
 // The specific queries of one group that are under way: who is still to be asked about, and how often (RFC 3376 6.6.3).
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Instant } from "../base/time.ts";
-import type { Ask, GroupRecord } from "./group-record.ts";
+import type { GroupRecord, QueryAction } from "./group-record.ts";
 import { MAX_QUERY_SOURCES } from "./query.ts";
 import type { IgmpTimes } from "./times.ts";
 
@@ -21,12 +21,12 @@ export class LastMemberQueries {
   #next: Instant | undefined;
 
   /** Takes the actions of a table row: lowers timers and answers the queries to send now. */
-  ask(now: Instant, asks: readonly Ask[], record: GroupRecord, times: IgmpTimes): readonly SpecificQuery[] {
+  ask(now: Instant, actions: readonly QueryAction[], record: GroupRecord, times: IgmpTimes): readonly SpecificQuery[] {
     let group = false;
     const sources: Ipv4[] = [];
-    for (const ask of asks) {
-      if (ask.kind === "group") group = this.#askGroup(now, record, times);
-      else sources.push(...this.#askSources(now, ask.sources, record, times));
+    for (const action of actions) {
+      if (action.kind === "group") group = this.#askGroup(now, record, times);
+      else sources.push(...this.#askSources(now, action.sources, record, times));
     }
     return group || sources.length > 0 ? this.#transmit(now, group, sources, record, times) : [];
   }

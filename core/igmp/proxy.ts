@@ -22,11 +22,11 @@ export class MembershipDatabase {
   set(interfaceName: string, group: Ipv4, filter: SourceFilter): UpstreamChange | undefined {
     if (!isProxied(group)) return undefined;
     const before = this.of(group);
-    const wishes = this.#groups.get(group) ?? new Map<string, SourceFilter>();
-    if (wantsNothing(filter)) wishes.delete(interfaceName);
-    else wishes.set(interfaceName, filter);
-    if (wishes.size === 0) this.#groups.delete(group);
-    else this.#groups.set(group, wishes);
+    const filters = this.#groups.get(group) ?? new Map<string, SourceFilter>();
+    if (wantsNothing(filter)) filters.delete(interfaceName);
+    else filters.set(interfaceName, filter);
+    if (filters.size === 0) this.#groups.delete(group);
+    else this.#groups.set(group, filters);
     const now = this.of(group);
     return sameFilter(before, now) ? undefined : { group, filter: now };
   }

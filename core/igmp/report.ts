@@ -26,31 +26,43 @@ export interface ReportRecord {
   readonly sources: readonly Ipv4[];
 }
 
-/** What a received report holds: a type that nobody has defined stays visible, so that it can be counted. */
-export interface ReceivedRecord {
-  readonly type: RecordType | "unknown";
-  readonly group: Ipv4;
-  readonly sources: readonly Ipv4[];
-}
-
 /** Room for records in one packet on Ethernet: 1500 less the IPv4 header with Router Alert and the report's own 8 octets. */
 export const REPORT_ROOM = 1500 - HEADER_LENGTH - RECORDS;
 const MAX_RECORD_SOURCES = (REPORT_ROOM - RECORD_HEADER) / 4;
 const TYPE_V3_REPORT = 0x22;
 
-/** The records of a v3Report packet, in order; auxiliary data and trailing octets are passed over (4.2.10, 4.2.11). */
-export function* recordsOf({ bytes, start }: IgmpPacket): Generator<ReceivedRecord> {
+/** Where each record of a v3Report packet begins. */
+function* recordStarts({ bytes, start }: IgmpPacket): Generator<number> {
   let at = start + RECORDS;
   for (let left = readUint16(bytes, start + RECORD_COUNT); left > 0; left--) {
-    const count = readUint16(bytes, at + RECORD_SOURCE_COUNT);
-    const first = at + RECORD_SOURCES;
-    yield {
-      type: RECORD_TYPES[(bytes[at + RECORD_TYPE] ?? 0) - 1] ?? "unknown",
-      group: readIpv4(bytes, at + RECORD_GROUP),
-      sources: Array.from({ length: count }, (_, i) => readIpv4(bytes, first + 4 * i)),
-    };
-    at = first + 4 * count + 4 * (bytes[at + AUX_LENGTH] ?? 0);
+    yield at;
+    at += RECORD_HEADER + 4 * readUint16(bytes, at + RECORD_SOURCE_COUNT) + 4 * (bytes[at + AUX_LENGTH] ?? 0);
   }
+}
+
+const typeAt = (bytes: Uint8Array, at: number): RecordType | undefined =>
+  RECORD_TYPES[(bytes[at + RECORD_TYPE] ?? 0) - 1];
+
+/**
+ * The records of a v3Report packet, in order; auxiliary data and trailing octets are passed over (4.2.10, 4.2.11), and so are records of
+ * a type that nobody has defined (4.2.12), which `undefinedRecords` counts.
+ */
+export function* recordsOf(packet: IgmpPacket): Generator<ReportRecord> {
+  const { bytes } = packet;
+  for (const at of recordStarts(packet)) {
+    const type = typeAt(bytes, at);
+    if (type === undefined) continue;
+    const count = readUint16(bytes, at + RECORD_SOURCE_COUNT);
+    const sources = Array.from({ length: count }, (_, i) => readIpv4(bytes, at + RECORD_SOURCES + 4 * i));
+    yield { type, group: readIpv4(bytes, at + RECORD_GROUP), sources };
+  }
+}
+
+/** How many records of a v3Report packet are of a type that nobody has defined. */
+export function undefinedRecords(packet: IgmpPacket): number {
+  let count = 0;
+  for (const at of recordStarts(packet)) if (typeAt(packet.bytes, at) === undefined) count++;
+  return count;
 }
 
 const recordLength = (record: ReportRecord): number => RECORD_HEADER + 4 * record.sources.length;
@@ -110,4 +122,5 @@ function fitRecord(record: ReportRecord): ReportRecord[] {
   }));
 }
 
-const isExclude = (type: RecordType): boolean => type === "is-ex" || type === "to-ex";
+/** The two record types that ask for an EXCLUDE filter (4.2.12). */
+export const isExclude = (type: RecordType): boolean => type === "is-ex" || type === "to-ex";

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { hex } from "../base/bytes.testkit.ts";
 import { address, formatIpv4 } from "../base/ipv4.ts";
 import { type Instant, seconds } from "../base/time.ts";
-import { at, ethernet, older, query, report, source, sources, vectorFile } from "./igmp.testkit.ts";
+import { at, ethernet, query, report, source, sources, v1v2Message, vectorFile } from "./igmp.testkit.ts";
 import type { InterfaceDrop, RouterInterfaceEffect, RouterInterfaceOptions } from "./interface-events.ts";
 import { checkPacket } from "./packet.ts";
 import { readQuery } from "./query.ts";
@@ -159,8 +159,12 @@ test("immediate leave: v2 hosts hide each other, so only where hosts are isolate
   ] as const) {
     const bench = new Bench({ immediateLeave });
     bench.until(300);
-    bench.hear(older("v2Report", "10.0.0.9", GROUP));
-    assert.equal(bench.hear(older("leave", "10.0.0.9", GROUP)).includes("v3 query 239.1.1.1"), asks, immediateLeave);
+    bench.hear(v1v2Message("v2Report", "10.0.0.9", GROUP));
+    assert.equal(
+      bench.hear(v1v2Message("leave", "10.0.0.9", GROUP)).includes("v3 query 239.1.1.1"),
+      asks,
+      immediateLeave,
+    );
   }
 });
 
@@ -264,8 +268,11 @@ test("a listener without an address never asks, and knows who does until it fall
 
 test("RFC 2236 section 3: a v2 querier does not yield while it asks about a leave", () => {
   const bench = new Bench({ version: 2 });
-  bench.hear(older("v2Report", "10.0.0.9", GROUP));
-  assert.deepEqual(bench.hear(older("leave", "10.0.0.9", GROUP)), ["10.0.0.9 left 239.1.1.1", "v2 query 239.1.1.1"]);
+  bench.hear(v1v2Message("v2Report", "10.0.0.9", GROUP));
+  assert.deepEqual(bench.hear(v1v2Message("leave", "10.0.0.9", GROUP)), [
+    "10.0.0.9 left 239.1.1.1",
+    "v2 query 239.1.1.1",
+  ]);
   assert.deepEqual(bench.hear(query("10.0.0.1", { version: 2 })), []);
   assert.deepEqual(bench.until(2), ["1 v2 query 239.1.1.1", "2 239.1.1.1 include {}"]);
   assert.deepEqual(bench.hear(query("10.0.0.1", { version: 2 })), ["10.0.0.1 asks"]);
@@ -274,8 +281,8 @@ test("RFC 2236 section 3: a v2 querier does not yield while it asks about a leav
 test("RFC 2236 section 3: a non-querier ignores leaves and lowers its timer on the querier's question", () => {
   const bench = new Bench();
   bench.hear(query("10.0.0.1"));
-  bench.hear(older("v2Report", "10.0.0.9", GROUP));
-  assert.deepEqual(bench.hear(older("leave", "10.0.0.9", GROUP)), [
+  bench.hear(v1v2Message("v2Report", "10.0.0.9", GROUP));
+  assert.deepEqual(bench.hear(v1v2Message("leave", "10.0.0.9", GROUP)), [
     "10.0.0.9 left 239.1.1.1",
     "drop igmp.leave-not-querier",
   ]);
@@ -336,13 +343,13 @@ test("RFC 3376 7.3.1: a v1 querier asks with code 0, and heeds no leave", () => 
     "v1 query 0.0.0.0",
   ]);
   const bench = new Bench({ version: 1 });
-  bench.hear(older("v1Report", "10.0.0.9", GROUP));
-  assert.ok(bench.hear(older("leave", "10.0.0.8", GROUP)).includes("drop igmp.v1-mode"));
+  bench.hear(v1v2Message("v1Report", "10.0.0.9", GROUP));
+  assert.ok(bench.hear(v1v2Message("leave", "10.0.0.8", GROUP)).includes("drop igmp.v1-mode"));
 });
 
 test("RFC 3376 7.3.2: a v2 member makes the group ignore BLOCK and the list of TO_EX, until 260 s without v2", () => {
   const bench = new Bench();
-  bench.hear(older("v2Report", "10.0.0.9", GROUP));
+  bench.hear(v1v2Message("v2Report", "10.0.0.9", GROUP));
   assert.ok(bench.hear(report("10.0.0.8", ["block", GROUP, source(1)])).includes("drop igmp.block-older-mode"));
   bench.hear(report("10.0.0.8", ["to-ex", GROUP, source(1)]));
   assert.ok(bench.machine.forwards(bench.now, address(GROUP), source(1)));
@@ -358,18 +365,18 @@ test("RFC 3376 7.3.2: a v2 member makes the group ignore BLOCK and the list of T
 
 test("RFC 3376 7.3.2: a v1 member makes the group ignore Leave and TO_IN too", () => {
   const bench = new Bench();
-  bench.hear(older("v1Report", "10.0.0.9", GROUP));
-  assert.deepEqual(bench.hear(older("leave", "10.0.0.8", GROUP)), ["drop igmp.v1-mode"]);
+  bench.hear(v1v2Message("v1Report", "10.0.0.9", GROUP));
+  assert.deepEqual(bench.hear(v1v2Message("leave", "10.0.0.8", GROUP)), ["drop igmp.v1-mode"]);
   assert.deepEqual(bench.hear(report("10.0.0.8", ["to-in", GROUP])), ["drop igmp.v1-mode"]);
   assert.equal(bench.machine.groups(bench.now)[0]?.mode, 1);
 });
 
 const DROPS: readonly [InterfaceDrop, Uint8Array][] = [
   ["igmp.own", query(OURS)],
-  ["igmp.leave-no-group", older("leave", "10.0.0.9", GROUP)],
-  ["igmp.all-systems", older("v2Report", "10.0.0.9", "224.0.0.1")],
-  ["igmp.ssm-older-version", older("v2Report", "10.0.0.9", SSM)],
-  ["igmp.ssm-older-version", older("leave", "10.0.0.9", SSM)],
+  ["igmp.leave-no-group", v1v2Message("leave", "10.0.0.9", GROUP)],
+  ["igmp.all-systems", v1v2Message("v2Report", "10.0.0.9", "224.0.0.1")],
+  ["igmp.ssm-older-version", v1v2Message("v2Report", "10.0.0.9", SSM)],
+  ["igmp.ssm-older-version", v1v2Message("leave", "10.0.0.9", SSM)],
   ["igmp.ssm-exclude", report("10.0.0.9", ["to-ex", SSM])],
   ["igmp.ssm-exclude", report("10.0.0.9", ["is-ex", SSM, source(1)])],
   ["igmp.record-group", report("10.0.0.9", ["to-ex", "10.1.1.1"])],
@@ -438,21 +445,21 @@ test("a link that goes takes everything along, by name; what comes before it is 
   assert.equal(bench.machine.nextDeadline(), undefined);
 });
 
-test("evidence from taps: frames tell who, by MAC and port, and packets run the protocol", () => {
-  const bench = new Bench({ evidence: "frames" });
+test("host tracking from taps: frames tell who, by MAC and port, and packets run the protocol", () => {
+  const bench = new Bench({ trackingSource: "frames" });
   const vectors = vectorFile<{ hex: string; reason?: string }[]>("frames.json");
   const frame = hex(vectors[1]?.hex ?? "");
   assert.deepEqual(bench.frame(frame, "lan1"), ["10.0.0.9/02:11:22:33:44:55/lan1 joined 239.1.1.1"]);
   assert.deepEqual(bench.machine.groups(bench.now), []);
-  assert.deepEqual(bench.hear(older("v2Report", "10.0.0.9", GROUP)), ["239.1.1.1 exclude {}"]);
+  assert.deepEqual(bench.hear(v1v2Message("v2Report", "10.0.0.9", GROUP)), ["239.1.1.1 exclude {}"]);
   const bad = vectors.find(({ reason }) => reason === "frame.not-ipv4");
   assert.deepEqual(bench.frame(hex(bad?.hex ?? ""), "lan1"), ["drop frame.not-ipv4"]);
   const [host] = bench.machine.hosts();
-  assert.deepEqual([host?.evidence, host?.since, host?.host.port], ["v2Report", at(0), "lan1"]);
+  assert.deepEqual([host?.message, host?.since, host?.host.port], ["v2Report", at(0), "lan1"]);
 });
 
-test("immediate leave with evidence from taps: a member whose frame is still on its way is not cut off", () => {
-  const bench = new Bench({ evidence: "frames", immediateLeave: "v3" });
+test("immediate leave with host tracking from taps: a member whose frame is still on its way is not cut off", () => {
+  const bench = new Bench({ trackingSource: "frames", immediateLeave: "v3" });
   bench.hear(join("10.0.0.9"));
   bench.frame(ethernet("02:00:00:00:00:09", join("10.0.0.9")), "lan1");
   bench.until(262);
@@ -469,10 +476,10 @@ test("immediate leave with evidence from taps: a member whose frame is still on 
   ]);
 });
 
-test("a link that comes up says where its evidence comes from: a bridge may get its ports late", () => {
+test("a link that comes up says where its host tracking listens: a bridge may get its ports late", () => {
   const bench = new Bench();
   bench.machine.receive(at(1), { kind: "down" });
-  bench.machine.receive(at(2), { kind: "up", address: address(OURS), evidence: "frames" });
+  bench.machine.receive(at(2), { kind: "up", address: address(OURS), trackingSource: "frames" });
   bench.now = at(2);
   assert.deepEqual(bench.hear(join()), ["239.1.1.1 exclude {}"]);
   const frame = ethernet("02:00:00:00:00:09", join());

@@ -4,7 +4,6 @@ import { checkFrame } from "../base/ethernet.ts";
 import { ANY, type Ipv4 } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
 import { after, earliest, type Instant } from "../base/time.ts";
-import { Evidence } from "./evidence.ts";
 import { admits, wantsNothing } from "./filter.ts";
 import {
   type GroupChange,
@@ -14,21 +13,23 @@ import {
   type TableContext,
   type TableLimits,
 } from "./group-table.ts";
+import { type HostStatement, isLeaving, statementsIn, versionOf } from "./host-statement.ts";
+import type { HostLimits, HostMembership, TrackedHost } from "./host-table.ts";
+import { HostTracking } from "./host-tracking.ts";
 import type {
   RouterInterfaceEffect as Effect,
   RouterInterfaceEvent as Event,
-  EvidenceSource,
   InterfaceDrop,
   RouterInterfaceOptions,
+  TrackingSource,
 } from "./interface-events.ts";
 import { hasRouterAlert } from "./ip-header.ts";
 import type { SpecificQuery } from "./last-member.ts";
 import { checkPacket, groupOf, type IgmpPacket, senderOf } from "./packet.ts";
 import { Querier, type QuerierState } from "./querier.ts";
 import { type IgmpVersion, type Query, queryLength, readQuery, writeQuery } from "./query.ts";
-import { isLeaving, isStatement, type Said, saidIn, versionOf } from "./said.ts";
+import { undefinedRecords } from "./report.ts";
 import { adoptTimes, type IgmpTimes, timesOf } from "./times.ts";
-import type { HostLimits, HostMembership, TrackedHost } from "./tracking.ts";
 
 type Where = { readonly port: string; readonly mac: string };
 
@@ -36,7 +37,7 @@ type Where = { readonly port: string; readonly mac: string };
 export class RouterInterface implements Machine<Event, Effect> {
   #options: RouterInterfaceOptions;
   readonly #groups: GroupTable;
-  readonly #evidence: Evidence;
+  readonly #tracking: HostTracking;
   /** undefined while the link is down. */
   #address: Ipv4 | undefined;
   #querier = new Querier(undefined);
@@ -47,7 +48,7 @@ export class RouterInterface implements Machine<Event, Effect> {
     this.#options = options;
     this.#times = timesOf(options.times);
     this.#groups = new GroupTable(groupLimits(options));
-    this.#evidence = new Evidence(options.evidence ?? "packets", hostLimits(options));
+    this.#tracking = new HostTracking(options.trackingSource ?? "packets", hostLimits(options));
   }
 
   /** The version of RFC 3376 7.3.1. */
@@ -63,7 +64,7 @@ export class RouterInterface implements Machine<Event, Effect> {
   #take(now: Instant, event: Event): Effect[] {
     switch (event.kind) {
       case "up":
-        if (event.evidence !== undefined) this.#evidence.tell(event.evidence);
+        if (event.trackingSource !== undefined) this.#tracking.useSource(event.trackingSource);
         return this.#up(now, event.address);
       case "down":
         return this.#down();
@@ -78,7 +79,7 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   #up(now: Instant, address: Ipv4): Effect[] {
     if (address === this.#address) return [];
-    if (this.#address === undefined) this.#evidence.start(now, this.#times.groupMembershipInterval);
+    if (this.#address === undefined) this.#tracking.start(now, this.#times.groupMembershipInterval);
     this.#address = address;
     return this.#electing(() => {
       this.#querier = new Querier((this.#options.mayQuery ?? true) ? address : undefined);
@@ -94,14 +95,14 @@ export class RouterInterface implements Machine<Event, Effect> {
       this.#querier = new Querier(undefined);
       return [];
     });
-    return [...effects, ...this.#evidence.clear(), ...this.#tell(this.#groups.clear())];
+    return [...effects, ...this.#tracking.clear(), ...this.#tell(this.#groups.clear())];
   }
 
   #configure(now: Instant, options: RouterInterfaceOptions): Effect[] {
     const times = timesOf(options.times);
     this.#options = options;
     this.#groups.limit(groupLimits(options));
-    this.#evidence.limit(hostLimits(options));
+    this.#tracking.limit(hostLimits(options));
     if (!this.#querier.ours) return [];
     // The hosts learn the new times from queries, as after the start (8.6).
     this.#times = times;
@@ -124,8 +125,12 @@ export class RouterInterface implements Machine<Event, Effect> {
       case "v2Report":
       case "v3Report":
       case "leave":
-        return [heard, ...saidIn(packet).flatMap((said) => this.#statement(now, host, said))];
+        return [heard, ...undefinedIn(packet), ...this.#statements(now, host, packet)];
     }
+  }
+
+  #statements(now: Instant, host: TrackedHost, packet: IgmpPacket): Effect[] {
+    return statementsIn(packet).flatMap((statement) => this.#statement(now, host, statement));
   }
 
   #admit(bytes: Uint8Array): IgmpPacket | InterfaceDrop {
@@ -137,38 +142,38 @@ export class RouterInterface implements Machine<Event, Effect> {
     return packet;
   }
 
-  #statement(now: Instant, host: TrackedHost, said: Said): Effect[] {
-    const immediate = this.#isProvenLast(now, host, said);
-    const tracked = this.#track("packets", now, host, said);
-    const changes = immediate ? this.#groups.end(said.group) : this.#change(now, said);
+  #statement(now: Instant, host: TrackedHost, statement: HostStatement): Effect[] {
+    const immediate = this.#isProvenLast(now, host, statement);
+    const tracked = this.#track("packets", now, host, statement);
+    const changes = immediate ? this.#groups.end(statement.group) : this.#change(now, statement);
     return [...tracked, ...this.#tell(changes)];
   }
 
-  #change(now: Instant, said: Said): readonly GroupChange[] {
-    switch (said.evidence) {
+  #change(now: Instant, statement: HostStatement): readonly GroupChange[] {
+    switch (statement.message) {
       case "v1Report":
-        return this.#groups.olderReport(now, said.group, 1, this.#context());
+        return this.#groups.v1v2Report(now, statement.group, 1, this.#context());
       case "v2Report":
-        return this.#groups.olderReport(now, said.group, 2, this.#context());
+        return this.#groups.v1v2Report(now, statement.group, 2, this.#context());
       case "leave":
-        return this.#groups.leave(now, said.group, this.#context());
-      default:
-        return this.#groups.record(now, said, this.#context());
+        return this.#groups.leave(now, statement.group, this.#context());
+      case "v3Report":
+        return this.#groups.record(now, statement, this.#context());
     }
   }
 
-  #track(from: EvidenceSource, now: Instant, host: TrackedHost, said: Said): readonly Effect[] {
-    if (!isStatement(said) || refusal(said, versionOf(said)) !== undefined) return [];
-    return this.#evidence.hear(from, now, host, said, this.#times.groupMembershipInterval);
+  #track(from: TrackingSource, now: Instant, host: TrackedHost, statement: HostStatement): readonly Effect[] {
+    if (refusal(statement, versionOf(statement)) !== undefined) return [];
+    return this.#tracking.hear(from, now, host, statement, this.#times.groupMembershipInterval);
   }
 
   // Without proof that nobody is left, the last-member queries decide: viewer B must not freeze because viewer A leaves.
-  #isProvenLast(now: Instant, host: TrackedHost, said: Said): boolean {
+  #isProvenLast(now: Instant, host: TrackedHost, statement: HostStatement): boolean {
     const { immediateLeave = "off" } = this.#options;
-    if (immediateLeave === "off" || !this.#querier.ours || !isStatement(said)) return false;
-    const mode = this.#groups.mode(now, said.group, this.#version);
+    if (immediateLeave === "off" || !this.#querier.ours) return false;
+    const mode = this.#groups.mode(now, statement.group, this.#version);
     if (mode < (immediateLeave === "isolated" ? 2 : 3)) return false;
-    return isLeaving(said) && this.#evidence.provesLast(now, host.address, said);
+    return isLeaving(statement) && this.#tracking.provesLast(now, host.address, statement);
   }
 
   #frame(now: Instant, bytes: Uint8Array, port: string): Effect[] {
@@ -177,9 +182,9 @@ export class RouterInterface implements Machine<Event, Effect> {
     const packet = this.#admit(frame.packet);
     if (typeof packet === "string") return [dropped(packet)];
     const host = { port, address: senderOf(packet), mac: frame.mac };
-    return this.#evidence.told === "packets"
+    return this.#tracking.source === "packets"
       ? []
-      : saidIn(packet).flatMap((said) => this.#track("frames", now, host, said));
+      : statementsIn(packet).flatMap((statement) => this.#track("frames", now, host, statement));
   }
 
   #query(now: Instant, from: Ipv4, query: Query): Effect[] {
@@ -224,12 +229,12 @@ export class RouterInterface implements Machine<Event, Effect> {
     return [
       ...this.#electing(() => this.#generalQuery(now)),
       ...this.#tell(this.#groups.poll(now, this.#context())),
-      ...this.#evidence.poll(now),
+      ...this.#tracking.poll(now),
     ];
   }
 
   nextDeadline(): Instant | undefined {
-    return earliest([this.#querier.nextDeadline(), this.#groups.nextDeadline(), this.#evidence.nextDeadline()]);
+    return earliest([this.#querier.nextDeadline(), this.#groups.nextDeadline(), this.#tracking.nextDeadline()]);
   }
 
   #generalQuery(now: Instant): Effect[] {
@@ -255,7 +260,7 @@ export class RouterInterface implements Machine<Event, Effect> {
       case "drop":
         return [change];
       case "membership":
-        return wantsNothing(change.filter) ? [change, ...this.#evidence.endGroup(change.group)] : [change];
+        return wantsNothing(change.filter) ? [change, ...this.#tracking.endGroup(change.group)] : [change];
     }
   }
 
@@ -281,9 +286,9 @@ export class RouterInterface implements Machine<Event, Effect> {
     return this.#groups.view(now, this.#version);
   }
 
-  /** Who is a member of what, since when: the evidence. */
+  /** Who is a member of what, since when. */
   hosts(): readonly HostMembership[] {
-    return this.#evidence.memberships();
+    return this.#tracking.memberships();
   }
 }
 
@@ -303,5 +308,8 @@ const querierAddress = (state: QuerierState): Ipv4 | undefined =>
   state.kind === "non-querier" ? state.address : undefined;
 
 const headGroup = (packet: IgmpPacket): Ipv4 => (packet.kind === "v3Report" ? ANY : groupOf(packet));
+
+const undefinedIn = (packet: IgmpPacket): Effect[] =>
+  packet.kind === "v3Report" ? Array.from({ length: undefinedRecords(packet) }, () => dropped("igmp.record-type")) : [];
 
 const dropped = (reason: InterfaceDrop): Effect => ({ kind: "drop", reason });

@@ -3,10 +3,10 @@ import type { Ipv4 } from "../base/ipv4.ts";
 import type { Duration } from "../base/time.ts";
 import type { SourceFilter } from "../igmp/filter.ts";
 import type { MulticastHostDrop } from "../igmp/host.ts";
-import type { EvidenceSource, InterfaceDrop, RouterInterfaceOptions } from "../igmp/interface-events.ts";
+import type { HostMembership, LeaveCause } from "../igmp/host-table.ts";
+import type { InterfaceDrop, RouterInterfaceOptions, TrackingSource } from "../igmp/interface-events.ts";
 import type { MessageKind } from "../igmp/packet.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
-import type { HostMembership, LeaveCause } from "../igmp/tracking.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import type { GroupPrefix } from "./group-access.ts";
 
@@ -35,8 +35,8 @@ export type RouterEvent =
       readonly kind: "link";
       readonly name: string;
       readonly address: Ipv4 | undefined;
-      /** Where host tracking takes its evidence from now on; absent: where it did. */
-      readonly evidence?: EvidenceSource;
+      /** Where host tracking listens from now on; absent: where it did. */
+      readonly trackingSource?: TrackingSource;
     }
   /** Other options of the downstreams; an interface that is not among ours is passed over. Members and routes stay. */
   | { readonly kind: "configure"; readonly downstreams: readonly DownstreamOptions[] }

@@ -1,4 +1,4 @@
-// The evidence on its way to the reception server: who joined and left, in batches, in order, nothing twice.
+// What host tracking saw, on its way to the reception server: who joined and left, in batches, in order, nothing twice.
 import { readUint32 } from "../base/bytes.ts";
 import type { Machine } from "../base/machine.ts";
 import { after, type Duration, earliest, type Instant, milliseconds } from "../base/time.ts";

@@ -106,8 +106,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return this.#routes.all();
   }
 
-  #link(now: Instant, { name, address, evidence }: RouterEvent & { kind: "link" }): readonly RouterEffect[] {
-    const source = evidence === undefined ? {} : { evidence };
+  #link(now: Instant, { name, address, trackingSource }: RouterEvent & { kind: "link" }): readonly RouterEffect[] {
+    const source = trackingSource === undefined ? {} : { trackingSource };
     const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address, ...source } as const);
     const downstream = this.#downstreams.get(name);
     if (downstream !== undefined) {

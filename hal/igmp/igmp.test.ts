@@ -4,8 +4,8 @@ import { test } from "node:test";
 import { toHex } from "../../core/base/bytes.ts";
 import { address } from "../../core/base/ipv4.ts";
 import { seconds } from "../../core/base/time.ts";
-import { OLDER_LENGTH, writeOlder } from "../../core/igmp/older.ts";
 import { reportLength, writeReport } from "../../core/igmp/report.ts";
+import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/v1-v2-message.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
 import { CABLE, eventually, inNamespace } from "../in-namespace.testkit.ts";
@@ -16,12 +16,12 @@ import { SimulatedIgmpSockets } from "./simulated.ts";
 
 const PEER = address("10.9.1.2");
 const GROUP = address("239.255.77.1");
-const older = (kind: "v2Report" | "leave") => toHex(writeOlder(new Uint8Array(OLDER_LENGTH), PEER, kind, GROUP));
+const v1v2 = (kind: "v2Report" | "leave") => toHex(writeV1V2Message(new Uint8Array(V1_V2_LENGTH), PEER, kind, GROUP));
 const records = [{ type: "to-ex", group: GROUP, sources: [] }] as const;
 const VECTORS = [
   { name: "a v3 report", hex: toHex(writeReport(new Uint8Array(reportLength(records)), PEER, records)) },
-  { name: "a v2 report for a group nobody joined", hex: older("v2Report") },
-  { name: "a v2 leave", hex: older("leave") },
+  { name: "a v2 report for a group nobody joined", hex: v1v2("v2Report") },
+  { name: "a v2 leave", hex: v1v2("leave") },
 ];
 
 function simulatedBench() {

@@ -5,7 +5,7 @@ import { toHex } from "../../core/base/bytes.ts";
 import { checkFrame } from "../../core/base/ethernet.ts";
 import { address } from "../../core/base/ipv4.ts";
 import { instant, seconds } from "../../core/base/time.ts";
-import { OLDER_LENGTH, writeOlder } from "../../core/igmp/older.ts";
+import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/v1-v2-message.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { HalError } from "../../core/ports/errors.ts";
 import type { FrameTaps, TapListener } from "../../core/ports/frame-tap.ts";
@@ -19,9 +19,9 @@ import { SimulatedNetwork } from "../simulation/network.ts";
 import { CapTaps } from "./cap.ts";
 import { SimulatedTaps } from "./simulated.ts";
 
-const REPORT = writeOlder(new Uint8Array(OLDER_LENGTH), address("10.9.1.2"), "v2Report", address("239.255.77.1"));
+const REPORT = writeV1V2Message(new Uint8Array(V1_V2_LENGTH), address("10.9.1.2"), "v2Report", address("239.255.77.1"));
 
-const LEAVE = writeOlder(new Uint8Array(OLDER_LENGTH), address("10.9.1.1"), "leave", address("239.255.77.9"));
+const LEAVE = writeV1V2Message(new Uint8Array(V1_V2_LENGTH), address("10.9.1.1"), "leave", address("239.255.77.9"));
 
 class Ear implements TapListener {
   readonly log: string[] = [];

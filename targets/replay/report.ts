@@ -3,7 +3,7 @@ import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { instant, type UnixTime } from "../../core/base/time.ts";
 import type { Replayed, TimelineEvent } from "../../core/capture/replay.ts";
 import type { SourceFilter } from "../../core/igmp/filter.ts";
-import type { HostMembership } from "../../core/igmp/tracking.ts";
+import type { HostMembership } from "../../core/igmp/host-table.ts";
 
 const iso = (at: number): string => {
   const date = new Date(at);
@@ -12,7 +12,7 @@ const iso = (at: number): string => {
 
 const filterJson = ({ mode, sources }: SourceFilter) => ({ mode, sources: sources.map(formatIpv4) });
 
-const hostJson = ({ host, filter, since, lastSeen, evidence }: HostMembership) => ({
+const hostJson = ({ host, filter, since, lastSeen, message: evidence }: HostMembership) => ({
   address: formatIpv4(host.address),
   ...(host.mac === "" ? {} : { mac: host.mac }),
   since: iso(since),

@@ -135,8 +135,8 @@ export class Interfaces {
       return;
     }
     this.#powers.log.info({ interface: name }, "interface is in use");
-    const evidence = this.#isTapped(name, link) ? "frames" : "packets";
-    this.#feed({ kind: "link", name, address: first.address, evidence });
+    const trackingSource = this.#isTapped(name, link) ? "frames" : "packets";
+    this.#feed({ kind: "link", name, address: first.address, trackingSource });
   }
 
   #lose(name: string): void {

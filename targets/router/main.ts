@@ -14,17 +14,20 @@ import { addKeygen } from "../shared/keygen.ts";
 import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
 import { type RouterConfig, routerConfig } from "./config.ts";
-import { Evidence } from "./evidence.ts";
+import { MembershipReports } from "./membership-reports.ts";
 import { RouterService } from "./service.ts";
 
 const primitives = new NodePrimitives();
 
-function openEvidence({ id, broker, identity, reception }: RouterConfig, runtime: Runtime): Evidence | undefined {
+function openMembershipReports(
+  { id, broker, identity, reception }: RouterConfig,
+  runtime: Runtime,
+): MembershipReports | undefined {
   if (broker === undefined || identity === undefined || reception === undefined) return undefined;
   const { clock, entropy, log } = runtime;
   const own = readOwnIdentity("router", id, identity, primitives);
   const buses = new MqttBuses(mqttOptions(broker, own.password), clock, entropy);
-  return new Evidence(
+  return new MembershipReports(
     id,
     { role: "reception", ...reception },
     { clock, entropy, primitives, buses, keys: own.x25519, log },
@@ -54,7 +57,7 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
     igmp: await RawIgmpSockets.load(),
     forwarding: config.forwarding === "kernel" ? await LinuxForwarding.load() : undefined,
     taps: await openTaps(config, runtime),
-    evidence: openEvidence(config, runtime),
+    membershipReports: openMembershipReports(config, runtime),
     bridgeQueriers: new BridgeQueriers(),
     fatal: (error) => runtime.fatal(error),
   });

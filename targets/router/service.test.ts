@@ -47,7 +47,7 @@ async function bench(seed: number, faults: Partial<Faults> = {}) {
     igmp: new SimulatedIgmpSockets(router),
     forwarding: new SimulatedForwarding(router),
     taps: new SimulatedTaps(router),
-    evidence: undefined,
+    membershipReports: undefined,
     bridgeQueriers: new BridgeQueriers("/nonexistent"),
     log: createLogger({ level: "silent", format: "json", toStderr: true }, "router", "simulated"),
     fatal: (error) => assert.fail(error.message),

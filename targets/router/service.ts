@@ -4,8 +4,8 @@ import { formatIpv4, type Ipv4, isLinkLocalMulticast, isMulticast } from "../../
 import { Runner } from "../../core/base/runner.ts";
 import { after, type Duration, milliseconds } from "../../core/base/time.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
+import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
-import type { HostMembership } from "../../core/igmp/tracking.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { Link } from "../../core/ports/links.ts";
@@ -13,14 +13,14 @@ import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router
 import { Router } from "../../core/router/router.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import type { RouterConfig } from "./config.ts";
-import { changeWord, type Evidence } from "./evidence.ts";
 import { type InterfacePowers, Interfaces } from "./interfaces.ts";
+import { changeWord, type MembershipReports } from "./membership-reports.ts";
 
 export interface RouterPowers extends Omit<InterfacePowers, "table"> {
   readonly entropy: Entropy;
   /** undefined: querier and evidence only. */
   readonly forwarding: Forwarding | undefined;
-  readonly evidence: Evidence | undefined;
+  readonly membershipReports: MembershipReports | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
 }
 
@@ -75,7 +75,7 @@ export class RouterService {
     this.#interfaces.close();
     this.#table?.close();
     this.#powers.bridgeQueriers.restore();
-    await Promise.all([this.#powers.evidence?.close(), this.#wait(FAREWELL)]);
+    await Promise.all([this.#powers.membershipReports?.close(), this.#wait(FAREWELL)]);
   }
 
   #wait(span: Duration): Promise<void> {
@@ -108,7 +108,7 @@ export class RouterService {
       })),
       heard: this.#heard.snapshot(),
       drops: this.#drops.snapshot(),
-      control: this.#powers.evidence?.status(),
+      control: this.#powers.membershipReports?.status(),
     };
   }
 
@@ -209,7 +209,7 @@ export class RouterService {
     if (isLinkLocalMulticast(membership.group)) return;
     if (number !== undefined) this.#messages.count(String(number));
     const change = this.#change(name, membership, effect.kind === "joined" ? "joined" : changeWord(effect.cause));
-    this.#powers.evidence?.add(change);
+    this.#powers.membershipReports?.add(change);
     this.#powers.log.info(
       {
         number,

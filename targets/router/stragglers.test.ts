@@ -7,10 +7,10 @@ import { internetChecksum } from "../../core/base/checksum.ts";
 import { address } from "../../core/base/ipv4.ts";
 import { seconds } from "../../core/base/time.ts";
 import { HEADER_LENGTH } from "../../core/igmp/ip-header.ts";
-import { OLDER_LENGTH, writeOlder } from "../../core/igmp/older.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
 import { queryLength, writeQuery } from "../../core/igmp/query.ts";
 import { reportLength, writeReport } from "../../core/igmp/report.ts";
+import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/v1-v2-message.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { ForwardingListener } from "../../core/ports/forwarding.ts";
 import type { TapListener } from "../../core/ports/frame-tap.ts";
@@ -95,7 +95,7 @@ function bench() {
         return { interfaceName, close: () => void taps.delete(interfaceName) };
       },
     },
-    evidence: undefined,
+    membershipReports: undefined,
     bridgeQueriers: new BridgeQueriers("/nonexistent"),
     log: createLogger({ level: "silent", format: "json", toStderr: true }, "router", "one"),
     fatal: (error) => assert.fail(error.message),
@@ -164,17 +164,17 @@ test("the upstream's question about a group without Router Alert is answered, th
 test("a report without Router Alert counts where its sender's subnet is; from nowhere, or to our own address, it does not", () => {
   const { appear, routingHears, status } = bench();
   appear(link("br-lan", "10.2.0.1"));
-  const older = (from: string): Uint8Array =>
-    withoutAlert(writeOlder(new Uint8Array(OLDER_LENGTH), address(from), "v2Report", GROUP));
-  const unicast = withoutAlert(writeOlder(new Uint8Array(OLDER_LENGTH), address("10.2.0.66"), "v2Report", GROUP));
+  const v1v2 = (from: string): Uint8Array =>
+    withoutAlert(writeV1V2Message(new Uint8Array(V1_V2_LENGTH), address(from), "v2Report", GROUP));
+  const unicast = withoutAlert(writeV1V2Message(new Uint8Array(V1_V2_LENGTH), address("10.2.0.66"), "v2Report", GROUP));
   unicast.set([10, 1, 0, 1], 16);
   writeUint16(unicast, 10, 0);
   writeUint16(unicast, 10, internetChecksum(unicast, 0, 20));
   routingHears(unicast);
   assert.deepEqual(status().interfaces[0]?.groups, [], "from the upstream side, with a forged sender");
-  routingHears(older("172.16.0.9"));
+  routingHears(v1v2("172.16.0.9"));
   assert.equal(status().drops["router.off-subnet"], 1);
-  routingHears(older("10.2.0.11"));
+  routingHears(v1v2("10.2.0.11"));
   assert.deepEqual(
     status().interfaces[0]?.hosts.map(({ host }) => host),
     ["10.2.0.11"],

@@ -13,15 +13,15 @@ import { SimulatedTaps } from "../../hal/tap/simulated.ts";
 import { headendConfig } from "../headend/config.ts";
 import { HeadendService } from "../headend/service.ts";
 import { routerConfig } from "../router/config.ts";
-import { Evidence } from "../router/evidence.ts";
+import { MembershipReports } from "../router/membership-reports.ts";
 import { RouterService } from "../router/service.ts";
 import { settopConfig } from "../settop/config.ts";
 import { type ChannelStatus, SettopService } from "../settop/service.ts";
 import { BROKER, CHANNELS, type ChannelName, IGMP, KEY_INTERVAL, parse } from "./configuration.testkit.ts";
 import { HEADEND, INTAKE, ROUTERS, type RouterName } from "./figure-two.testkit.ts";
-import type { Machine } from "./host.testkit.ts";
+import type { SimulatedHost } from "./host.testkit.ts";
 import { NumberedScreen } from "./numbered-stream.testkit.ts";
-import { Life } from "./process.testkit.ts";
+import { SimulatedProcess } from "./process.testkit.ts";
 import { KeysHeld, KeysInUse } from "./watched-ciphers.testkit.ts";
 
 interface Stoppable {
@@ -38,14 +38,14 @@ export interface ServerIdentities {
 abstract class Box<S extends Stoppable> {
   readonly id: string;
   readonly node: SimulatedNode;
-  protected readonly machine: Machine;
+  protected readonly host: SimulatedHost;
   protected readonly own: Identity;
   protected readonly servers: ServerIdentities;
-  #life: Life | undefined;
+  #running: SimulatedProcess | undefined;
   #service: S | undefined;
 
-  constructor(machine: Machine, node: SimulatedNode, own: Identity, servers: ServerIdentities) {
-    this.machine = machine;
+  constructor(host: SimulatedHost, node: SimulatedNode, own: Identity, servers: ServerIdentities) {
+    this.host = host;
     this.node = node;
     this.own = own;
     this.servers = servers;
@@ -54,29 +54,29 @@ abstract class Box<S extends Stoppable> {
 
   /** While the process runs and is not about to end. */
   get service(): S | undefined {
-    return this.#life?.alive === true ? this.#service : undefined;
+    return this.#running?.alive === true ? this.#service : undefined;
   }
 
   async start(): Promise<void> {
-    this.#life?.end();
-    const life = new Life();
-    this.#life = life;
-    this.machine.say(`${this.id} starts`);
-    this.#service = await this.open(life);
+    this.#running?.end();
+    const running = new SimulatedProcess();
+    this.#running = running;
+    this.host.say(`${this.id} starts`);
+    this.#service = await this.open(running);
   }
 
   /** SIGTERM. */
   stop(): void {
-    const life = this.#life;
-    this.machine.say(`${this.id} is told to stop`);
-    void this.#service?.stop().then(() => life?.end());
+    const running = this.#running;
+    this.host.say(`${this.id} is told to stop`);
+    void this.#service?.stop().then(() => running?.end());
     this.#service = undefined;
   }
 
   /** SIGKILL. */
   kill(): void {
-    this.machine.say(`${this.id} is killed`);
-    this.#life?.end();
+    this.host.say(`${this.id} is killed`);
+    this.#running?.end();
   }
 
   /** The links go first, so that nothing can be said any more. */
@@ -96,7 +96,7 @@ abstract class Box<S extends Stoppable> {
     return status !== undefined && "messages" in status ? (status.messages as object) : undefined;
   }
 
-  protected abstract open(life: Life): Promise<S>;
+  protected abstract open(running: SimulatedProcess): Promise<S>;
 }
 
 export class HeadendBox extends Box<HeadendService> {
@@ -107,7 +107,7 @@ export class HeadendBox extends Box<HeadendService> {
     return ssrcOfChannel(channel);
   }
 
-  protected open(life: Life): Promise<HeadendService> {
+  protected open(running: SimulatedProcess): Promise<HeadendService> {
     const { x25519, id } = this.servers.keyserver;
     const config = parse(headendConfig, {
       id: this.id,
@@ -127,15 +127,15 @@ export class HeadendBox extends Box<HeadendService> {
         window: 2,
       })),
     });
-    const { machine } = this;
+    const { host } = this;
     return HeadendService.start(config, {
-      ...machine.process(this.id, life, "headend"),
-      primitives: machine.primitives,
-      datagrams: life.datagrams(this.#datagrams),
-      ciphers: this.keys.ciphers(machine.clock),
+      ...host.process(this.id, running, "headend"),
+      primitives: host.primitives,
+      datagrams: running.datagrams(this.#datagrams),
+      ciphers: this.keys.ciphers(host.clock),
       keys: this.own.x25519,
       stdin: process.stdin,
-      finished: () => machine.say(`${this.id}: every input has ended`),
+      finished: () => host.say(`${this.id}: every input has ended`),
     });
   }
 }
@@ -145,7 +145,7 @@ export class RouterBox extends Box<RouterService> {
   readonly #forwarding = new SimulatedForwarding(this.node);
   readonly #taps = new SimulatedTaps(this.node);
 
-  protected async open(life: Life): Promise<RouterService> {
+  protected async open(running: SimulatedProcess): Promise<RouterService> {
     const [upstream, downstream] = ROUTERS[this.id as RouterName];
     const { x25519, id } = this.servers.reception;
     const reception = { id, publicKey: x25519.publicKey };
@@ -157,16 +157,20 @@ export class RouterBox extends Box<RouterService> {
       upstream: { interface: upstream },
       downstreams: [{ interface: downstream, ...IGMP }],
     });
-    const { machine, own } = this;
-    const powers = machine.process(this.id, life, "router");
-    const { primitives } = machine;
+    const { host, own } = this;
+    const powers = host.process(this.id, running, "router");
+    const { primitives } = host;
     return new RouterService(config, {
       ...powers,
-      links: life.links(simulatedLinks(this.node)),
-      igmp: life.igmp(this.#igmp),
-      forwarding: life.forwarding(this.#forwarding),
-      taps: life.taps(this.#taps),
-      evidence: new Evidence(this.id, { role: "reception", ...reception }, { ...powers, primitives, keys: own.x25519 }),
+      links: running.links(simulatedLinks(this.node)),
+      igmp: running.igmp(this.#igmp),
+      forwarding: running.forwarding(this.#forwarding),
+      taps: running.taps(this.#taps),
+      membershipReports: new MembershipReports(
+        this.id,
+        { role: "reception", ...reception },
+        { ...powers, primitives, keys: own.x25519 },
+      ),
       bridgeQueriers: { silence: () => false, restore() {} },
       fatal: (error) => {
         throw error;
@@ -177,7 +181,7 @@ export class RouterBox extends Box<RouterService> {
 
 export class SettopBox extends Box<SettopService> {
   readonly journal = new MemoryJournal();
-  readonly screen = new NumberedScreen(this.machine.clock);
+  readonly screen = new NumberedScreen(this.host.clock);
   readonly keys = new KeysHeld();
   readonly #datagrams = new SimulatedDatagrams(this.node);
 
@@ -187,7 +191,7 @@ export class SettopBox extends Box<SettopService> {
     return status?.channels ?? [];
   }
 
-  protected open(life: Life): Promise<SettopService> {
+  protected open(running: SimulatedProcess): Promise<SettopService> {
     this.screen.anew();
     const { x25519, ed25519, id } = this.servers.keyserver;
     const config = parse(settopConfig, {
@@ -202,12 +206,12 @@ export class SettopBox extends Box<SettopService> {
       channels: CHANNELS.map(({ id, group, port }) => ({ id, group, port })),
       output: { form: "null" },
     });
-    const { machine } = this;
+    const { host } = this;
     return SettopService.start(config, {
-      ...machine.process(this.id, life, "settop"),
-      primitives: machine.primitives,
-      datagrams: life.datagrams(this.#datagrams),
-      ciphers: this.keys.ciphers(machine.clock),
+      ...host.process(this.id, running, "settop"),
+      primitives: host.primitives,
+      datagrams: running.datagrams(this.#datagrams),
+      ciphers: this.keys.ciphers(host.clock),
       journal: this.journal,
       keys: this.own.x25519,
       openOutput: async () => this.screen,

@@ -8,8 +8,8 @@ import { type Servers, startServers } from "../control/servers.ts";
 import { Directory } from "../operator/directory.ts";
 import { CommandRefused } from "../shared/admin.ts";
 import { CHANNELS, parse } from "./configuration.testkit.ts";
-import type { Machine } from "./host.testkit.ts";
-import { Life } from "./process.testkit.ts";
+import type { SimulatedHost } from "./host.testkit.ts";
+import { SimulatedProcess } from "./process.testkit.ts";
 
 const ALL = 65_536;
 
@@ -18,50 +18,50 @@ export class ControlBox {
   readonly disk = new MemoryDisk();
   /** What becomes of each transaction. */
   fate: () => CommitFate = () => "commits";
-  readonly #machine: Machine;
+  readonly #host: SimulatedHost;
   readonly #identities: { readonly keyserver: Identity; readonly reception: Identity };
   readonly #config: ControlConfig = parse(controlConfig, {
     keyServer: { id: "key-server" },
     reception: { id: "reception-server" },
     grace: 15,
   });
-  #life: Life | undefined;
+  #running: SimulatedProcess | undefined;
   #servers: Servers | undefined;
 
-  constructor(machine: Machine, keyserver: Identity, reception: Identity) {
-    this.#machine = machine;
+  constructor(host: SimulatedHost, keyserver: Identity, reception: Identity) {
+    this.#host = host;
     this.#identities = { keyserver, reception };
   }
 
   get runs(): boolean {
-    return this.#life?.alive === true;
+    return this.#running?.alive === true;
   }
 
   async start(): Promise<void> {
-    const life = new Life();
-    this.#life = life;
-    const store = new MemoryStore(this.disk, () => this.#fateIn(life));
-    life.until(() => void store.close());
+    const running = new SimulatedProcess();
+    this.#running = running;
+    const store = new MemoryStore(this.disk, () => this.#fateIn(running));
+    running.until(() => void store.close());
     const { keyserver, reception } = this.#identities;
-    const { clock, entropy, log, buses } = this.#machine.process(this.id, life, undefined);
-    const powers = { clock, entropy, log, buses, store, primitives: this.#machine.primitives };
+    const { clock, entropy, log, buses } = this.#host.process(this.id, running, undefined);
+    const powers = { clock, entropy, log, buses, store, primitives: this.#host.primitives };
     const directory = await Directory.open(store);
     this.#servers = await startServers(this.#config, keyserver, reception, { ...powers, directory });
   }
 
   kill(): void {
-    this.#machine.say(`${this.id} is killed`);
-    this.#life?.end();
+    this.#host.say(`${this.id} is killed`);
+    this.#running?.end();
   }
 
   /** Undefined when the server does not run, died of it, or refused. */
   command(name: string, input: object): Promise<unknown> {
     const command = this.#servers?.commands[name];
     if (command === undefined || !this.runs) return Promise.resolve(undefined);
-    this.#machine.say(`operator ${name} ${JSON.stringify(input)}`);
+    this.#host.say(`operator ${name} ${JSON.stringify(input)}`);
     return Promise.resolve(command(input)).catch((error: unknown) => {
-      if (error instanceof CommandRefused) this.#machine.say(`operator is refused: ${error.message}`);
-      else this.#machine.say(`operator fails: ${String(error)}`);
+      if (error instanceof CommandRefused) this.#host.say(`operator is refused: ${error.message}`);
+      else this.#host.say(`operator fails: ${String(error)}`);
       return undefined;
     });
   }
@@ -92,10 +92,10 @@ export class ControlBox {
     return { keys: keys.status().messages, reception: reception.status().messages };
   }
 
-  #fateIn(life: Life): CommitFate {
+  #fateIn(running: SimulatedProcess): CommitFate {
     const fate = this.fate();
-    if (fate !== "commits") this.#machine.say(`${this.id} store: ${fate}`);
-    if (fate === "dies-before" || fate === "dies-after") life.end();
+    if (fate !== "commits") this.#host.say(`${this.id} store: ${fate}`);
+    if (fate === "dies-before" || fate === "dies-after") running.end();
     return fate;
   }
 }

@@ -6,18 +6,18 @@ import { type Instant, seconds } from "../../core/base/time.ts";
 import type { SimulatedLan } from "../../hal/simulation/lan.ts";
 import { CHANNEL_NAMES, type ChannelName, KEY_INTERVAL } from "./configuration.testkit.ts";
 import { ROUTER_NAMES, type SettopName } from "./figure-two.testkit.ts";
-import { Witness } from "./invariants.testkit.ts";
+import { Invariants } from "./invariants.testkit.ts";
 import { PACKET_EVERY, World } from "./world.testkit.ts";
 
 const GROUP = { one: address("239.255.77.1"), two: address("239.255.77.2") };
 
 async function watching(seed: number, ...settops: readonly SettopName[]) {
   const world = await World.start(seed);
-  const witness = new Witness(world);
+  const invariants = new Invariants(world);
   await world.run(seconds(2));
   for (const settop of settops) world.tune(settop, "one");
   assert.ok(await world.until(() => settops.every((settop) => world.watches(settop, "one"))), world.text());
-  return { world, witness };
+  return { world, invariants };
 }
 
 /** The number of each of the patent's messages that went over the bus so far, as its sender counted it. */
@@ -93,19 +93,19 @@ test("scenario 2: set-top 21 stops (81 to 86) and its link carries no more of th
 });
 
 test("scenario 3: the key changes (91 to 95) twenty times while 31 watches, on both ways, and no packet is lost", async () => {
-  const { world, witness } = await watching(3, "settop-31");
+  const { world, invariants } = await watching(3, "settop-31");
   world.tune("settop-31", "two");
   assert.ok(await world.until(() => world.watches("settop-31", "two")));
   const from = world.now;
   await world.run(seconds(20 * KEY_INTERVAL + 5));
   for (const channel of CHANNEL_NAMES) {
-    assert.ok(witness.switchesAfter(channel, from).length >= 20);
+    assert.ok(invariants.switchesAfter(channel, from).length >= 20);
     losesNothing(world, "settop-31", from, channel);
   }
   assert.ok((sent(world, "settop-31")["92"] ?? 0) >= 40);
   assert.ok((sent(world, "control")["91"] ?? 0) >= 40);
   assert.equal(world.control.rows("usage_record").length, 0);
-  witness.checkEnd();
+  invariants.checkEnd();
 });
 
 test("scenario 4: the stranger joins, gets ciphertext and a denial with its reason, and has no key", async () => {
@@ -124,13 +124,13 @@ test("scenario 4: the stranger joins, gets ciphertext and a denial with its reas
 });
 
 test("scenario 5: a revoked device is out after the forced epoch, its neighbour loses nothing", async () => {
-  const { world, witness } = await watching(5, "settop-11", "settop-13");
+  const { world, invariants } = await watching(5, "settop-11", "settop-13");
   const from = world.now;
   await world.control.command("device.revoke", { id: "settop-13" });
-  witness.revoked("settop-13");
+  invariants.revoked("settop-13");
   const revokedAt = world.now;
   await world.run(seconds(KEY_INTERVAL / 2));
-  const [forced] = witness.switchesAfter("one", revokedAt);
+  const [forced] = invariants.switchesAfter("one", revokedAt);
   assert.ok(forced !== undefined && forced - revokedAt < seconds(2), `the forced switch came at ${forced}`);
   const last = world.settops["settop-13"].screen.lastAt(0);
   assert.ok(last !== undefined && last <= forced + 1, `shown until ${last}, switched at ${forced}`);
@@ -138,7 +138,7 @@ test("scenario 5: a revoked device is out after the forced epoch, its neighbour 
   assert.deepEqual(usage(world), ["settop-13 one revoked"]);
   await world.run(seconds(2 * KEY_INTERVAL));
   losesNothing(world, "settop-11", from);
-  witness.checkEnd();
+  invariants.checkEnd();
 });
 
 test("viewer 13 does not freeze when 11 leaves the same channel behind the same router, nor when 11 is killed or unplugged", async () => {
@@ -170,10 +170,10 @@ test("a zap is a stop and a start: both receptions on record, the second picture
 });
 
 test("a set-top that loses power sends its stop when it is back, and pays only until it went dark", async () => {
-  const { world, witness } = await watching(8, "settop-21");
+  const { world, invariants } = await watching(8, "settop-21");
   const box = world.settops["settop-21"];
   await world.run(seconds(3));
-  const cut = world.machine.clock.unix(world.now);
+  const cut = world.host.clock.unix(world.now);
   box.cutPower();
   await world.run(seconds(4));
   assert.deepEqual(live(world), ["settop-21 one"]);
@@ -183,12 +183,12 @@ test("a set-top that loses power sends its stop when it is back, and pays only u
   assert.deepEqual(box.journal.load().entries, []);
   const [record] = world.control.rows("usage_record");
   assert.ok((record?.until ?? 0) <= cut + seconds(KEY_INTERVAL), "no later than its last key");
-  witness.checkEnd();
+  invariants.checkEnd();
 });
 
 test("a set-top that never comes back lapses at the end of its last key, not at the moment somebody noticed", async () => {
   const { world } = await watching(9, "settop-21");
-  const cut = world.machine.clock.unix(world.now);
+  const cut = world.host.clock.unix(world.now);
   world.settops["settop-21"].cutPower();
   await world.run(seconds(60));
   assert.deepEqual([live(world), usage(world)], [[], ["settop-21 one lapsed"]]);
@@ -197,20 +197,20 @@ test("a set-top that never comes back lapses at the end of its last key, not at 
 });
 
 test("the key server dies in mid-stream and starts again: the picture goes on, the record too, and keys change again", async () => {
-  const { world, witness } = await watching(10, "settop-11", "settop-31");
+  const { world, invariants } = await watching(10, "settop-11", "settop-31");
   const from = world.now;
   world.control.kill();
   await world.run(seconds(2.5 * KEY_INTERVAL));
   losesNothing(world, "settop-11", from);
   assert.equal(
-    witness.switchesAfter("one", (from + seconds(KEY_INTERVAL)) as Instant).length,
+    invariants.switchesAfter("one", (from + seconds(KEY_INTERVAL)) as Instant).length,
     0,
     "no acknowledgement, no switch",
   );
   await world.control.start();
   const back = world.now;
   await world.run(seconds(3 * KEY_INTERVAL));
-  assert.ok(witness.switchesAfter("one", back).length >= 2);
+  assert.ok(invariants.switchesAfter("one", back).length >= 2);
   losesNothing(world, "settop-11", from);
   losesNothing(world, "settop-31", from);
   assert.deepEqual([live(world), usage(world)], [["settop-11 one", "settop-31 one"], []]);
@@ -218,7 +218,7 @@ test("the key server dies in mid-stream and starts again: the picture goes on, t
 
 test("a server that dies before or after a commit answers nothing it has not kept, and the repeated stop leaves one record", async () => {
   for (const fate of ["dies-before", "dies-after", "full"] as const) {
-    const { world, witness } = await watching(11, "settop-21");
+    const { world, invariants } = await watching(11, "settop-21");
     world.control.fate = () => fate;
     world.stop("settop-21");
     await world.run(seconds(3));
@@ -227,20 +227,20 @@ test("a server that dies before or after a commit answers nothing it has not kep
     if (!world.control.runs) await world.control.start();
     assert.ok(await world.until(() => world.settops["settop-21"].journal.load().entries.length === 0, seconds(60)));
     assert.deepEqual([live(world), usage(world)], [[], ["settop-21 one stopped"]], fate);
-    witness.checkEnd();
+    invariants.checkEnd();
   }
 });
 
 test("the broker goes for half a minute: nobody's picture stops, and afterwards keys change again", async () => {
-  const { world, witness } = await watching(12, "settop-11", "settop-21");
+  const { world, invariants } = await watching(12, "settop-11", "settop-21");
   const from = world.now;
-  world.machine.broker.stop();
+  world.host.broker.stop();
   await world.run(seconds(30));
   assert.ok(world.watches("settop-11", "one"));
-  world.machine.broker.start();
+  world.host.broker.start();
   const back = world.now;
   await world.run(seconds(3 * KEY_INTERVAL));
-  assert.ok(witness.switchesAfter("one", back).length >= 2);
+  assert.ok(invariants.switchesAfter("one", back).length >= 2);
   for (const settop of ["settop-11", "settop-21"] as const) losesNothing(world, settop, from);
 });
 
@@ -257,7 +257,7 @@ test("a router that is killed and started again serves its viewers again without
 });
 
 test("a headend that is killed and started again has a new key before it sends, and its viewers follow", async () => {
-  const { world, witness } = await watching(14, "settop-11", "settop-31");
+  const { world, invariants } = await watching(14, "settop-11", "settop-31");
   world.headend.kill();
   await world.run(seconds(4));
   assert.equal(world.settops["settop-11"].channels()[0]?.dark?.reason, "no-packets");
@@ -265,8 +265,8 @@ test("a headend that is killed and started again has a new key before it sends, 
   const again = world.now;
   const both = () => (["settop-11", "settop-31"] as const).every((settop) => world.watches(settop, "one"));
   assert.ok(await world.until(both, seconds(5)), "within five seconds");
-  const [first] = witness.switchesAfter("one", again);
+  const [first] = invariants.switchesAfter("one", again);
   for (const use of world.headend.keys.uses.values())
     assert.ok(use.first >= (first ?? 0) || use.last <= again, "an old key was not used again");
-  witness.checkEnd();
+  invariants.checkEnd();
 });

@@ -9,7 +9,7 @@ import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { SimulatedNetwork } from "../../hal/simulation/network.ts";
 import type { Logger } from "../shared/log.ts";
-import type { Life } from "./process.testkit.ts";
+import type { SimulatedProcess } from "./process.testkit.ts";
 import { simulatedLog } from "./seeded-log.testkit.ts";
 import { SeededPrimitives } from "./seeded-primitives.testkit.ts";
 
@@ -20,7 +20,7 @@ export interface ProcessPowers {
   readonly buses: BusConnector;
 }
 
-export class Machine {
+export class SimulatedHost {
   readonly clock = new SimulatedClock();
   readonly entropy: SeededEntropy;
   readonly primitives: SeededPrimitives;
@@ -36,17 +36,17 @@ export class Machine {
   }
 
   /** `role` is what the broker takes its client for; without one it may do everything, as the servers beside the broker may. */
-  process(who: string, life: Life, role: Role | undefined): ProcessPowers {
+  process(who: string, running: SimulatedProcess, role: Role | undefined): ProcessPowers {
     const { clock, entropy, broker } = this;
     const sent = (topic: string, payload: Uint8Array): void => {
       this.#octets.update(payload);
       this.say(`${who} publishes ${payload.length} octets to ${topic}`);
     };
     return {
-      clock: life.clock(clock),
+      clock: running.clock(clock),
       entropy,
       log: simulatedLog(who, (line) => this.say(line)),
-      buses: life.buses(broker, role, sent),
+      buses: running.buses(broker, role, sent),
     };
   }
 

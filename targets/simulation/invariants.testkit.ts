@@ -13,7 +13,7 @@ const shown = (row: object): string =>
   JSON.stringify(row, (_, value) => (value instanceof Uint8Array ? toHex(value) : value));
 
 /** Throws an Error that names the rule, the device and the moment. */
-export class Witness {
+export class Invariants {
   readonly #world: World;
   readonly #records = new Map<string, string>();
   /** Receptions that a set-top was permitted, with the device. */
@@ -74,7 +74,7 @@ export class Witness {
     const rows = this.#world.control.rows("live_reception");
     const now = new Map(rows.map(({ reception, device, channel }) => [reception, `${device} ${channel}`]));
     for (const [reception, who] of now) {
-      if (!this.#live.has(reception)) this.#world.machine.say(`reception of ${who} is live: ${reception}`);
+      if (!this.#live.has(reception)) this.#world.host.say(`reception of ${who} is live: ${reception}`);
       this.#live.set(reception, who);
     }
     for (const reception of this.#live.keys()) if (!now.has(reception)) this.#live.delete(reception);
@@ -86,7 +86,7 @@ export class Witness {
     for (const [reception, before] of this.#records)
       if (now.get(reception) !== before) this.#fail(2, `usage record ${before} became ${now.get(reception)}`);
     for (const [reception, row] of now) {
-      if (!this.#records.has(reception)) this.#world.machine.say(`usage ${row}`);
+      if (!this.#records.has(reception)) this.#world.host.say(`usage ${row}`);
       this.#records.set(reception, row);
     }
     for (const { reception } of this.#world.control.rows("live_reception"))

@@ -202,21 +202,21 @@ export class Misfortune {
 
   #brokerStops(): Broken {
     if (this.#isBroken("broker")) return undefined;
-    const { broker } = this.#world.machine;
-    this.#world.machine.say("the broker stops");
+    const { broker } = this.#world.host;
+    this.#world.host.say("the broker stops");
     broker.stop();
     return { what: "broker", mend: () => broker.start() };
   }
 
   #clientIsCut(): Broken {
     const client = this.#pick([...SETTOP_NAMES, ...ROUTER_NAMES, "headend", "key-server", "reception-server"]);
-    this.#world.machine.say(`${client} is cut from the broker`);
-    this.#world.machine.broker.cut(client);
+    this.#world.host.say(`${client} is cut from the broker`);
+    this.#world.host.broker.cut(client);
     return undefined;
   }
 
   #busIsBad(): Broken {
-    const { broker } = this.#world.machine;
+    const { broker } = this.#world.host;
     broker.faults = BUS_FAULTS;
     return {
       what: "bus",
@@ -228,7 +228,7 @@ export class Misfortune {
 
   #lanIsBad(): Broken {
     const [name, lan] = this.#pick(Object.entries(this.#world.network.lans));
-    this.#world.machine.say(`${name} is bad`);
+    this.#world.host.say(`${name} is bad`);
     lan.setFaults(LAN_FAULTS);
     return { what: name, mend: () => lan.setFaults(NO_LAN_FAULTS) };
   }

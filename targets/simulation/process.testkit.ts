@@ -9,7 +9,7 @@ import type { IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import type { Links } from "../../core/ports/links.ts";
 import type { SimulatedBroker } from "../../hal/bus/simulated.ts";
 
-export class Life {
+export class SimulatedProcess {
   readonly #ends: (() => void)[] = [];
   #alive = true;
 

@@ -5,7 +5,7 @@ import { type Duration, type Instant, seconds } from "../../core/base/time.ts";
 import type { SettopBox } from "./boxes.testkit.ts";
 import { CHANNEL_NAMES } from "./configuration.testkit.ts";
 import { SETTOP_NAMES, SETTOPS } from "./figure-two.testkit.ts";
-import { Witness } from "./invariants.testkit.ts";
+import { Invariants } from "./invariants.testkit.ts";
 import { Misfortune } from "./misfortune.testkit.ts";
 import { World } from "./world.testkit.ts";
 
@@ -18,19 +18,19 @@ const WELL = seconds(25);
 const wrong = (seed: number, cause: unknown): Error => new Error(`seed ${seed}: ${String(cause)}`, { cause });
 
 /** What is not as it should be when nothing has failed for a while; empty when all is well. */
-function ills(world: World, witness: Witness): readonly string[] {
+function ills(world: World, invariants: Invariants): readonly string[] {
   const found: string[] = [];
   const wanted: string[] = [];
   for (const name of SETTOP_NAMES) {
     const box = world.settops[name];
     for (const { channel, dark } of box.channels()) {
-      if (!witness.isEntitled(name)) continue;
+      if (!invariants.isEntitled(name)) continue;
       wanted.push(`${name} ${channel}`);
       const shows = CHANNEL_NAMES.some((one) => one === channel && world.watches(name, one));
       if (!shows) found.push(`${name} does not show ${channel}: ${dark?.reason} ${dark?.text}`);
     }
     const { entries } = box.journal.load();
-    const ended = entries.length - (witness.isEntitled(name) ? box.channels().length : entries.length);
+    const ended = entries.length - (invariants.isEntitled(name) ? box.channels().length : entries.length);
     if (ended !== 0) found.push(`${name} has ${ended} stops that are not acknowledged`);
   }
   const live = world.control.rows("live_reception").map(({ device, channel }) => `${device} ${channel}`);
@@ -61,19 +61,19 @@ const losses = (world: World, from: Instant): readonly string[] =>
 /** Rejects with an Error that names the seed. */
 export async function run(seed: number, span: Duration = SPAN): Promise<string> {
   const world = await World.start(seed);
-  const witness = new Witness(world);
+  const invariants = new Invariants(world);
   const misfortune = new Misfortune(world, seed);
   for (const settop of SETTOP_NAMES) world.tune(settop, "one");
   try {
     await misfortune.happen(span, "everywhere");
     await misfortune.end();
     for (const settop of SETTOP_NAMES) if (world.settops[settop].channels().length === 0) world.tune(settop, "one");
-    await world.until(() => ills(world, witness).length === 0, HEALING, seconds(1));
-    assert.deepEqual(ills(world, witness), []);
+    await world.until(() => ills(world, invariants).length === 0, HEALING, seconds(1));
+    assert.deepEqual(ills(world, invariants), []);
     const well = world.now;
     await world.run(WELL);
-    assert.deepEqual([...ills(world, witness), ...losses(world, well)], []);
-    witness.checkEnd();
+    assert.deepEqual([...ills(world, invariants), ...losses(world, well)], []);
+    invariants.checkEnd();
   } catch (error) {
     throw wrong(seed, error);
   }
@@ -86,7 +86,7 @@ export async function run(seed: number, span: Duration = SPAN): Promise<string> 
  */
 export async function runControlOnly(seed: number, span: Duration = SPAN): Promise<number> {
   const world = await World.start(seed);
-  const witness = new Witness(world);
+  const invariants = new Invariants(world);
   const misfortune = new Misfortune(world, seed);
   const box = world.settops["settop-31"];
   for (const channel of CHANNEL_NAMES) world.tune("settop-31", channel);
@@ -95,11 +95,11 @@ export async function runControlOnly(seed: number, span: Duration = SPAN): Promi
     const [from, before] = [world.now, withoutKey(box)];
     await misfortune.happen(span, "control");
     await misfortune.end();
-    await world.until(() => ills(world, witness).length === 0, HEALING, seconds(1));
-    assert.deepEqual(ills(world, witness), []);
+    await world.until(() => ills(world, invariants).length === 0, HEALING, seconds(1));
+    assert.deepEqual(ills(world, invariants), []);
     const missing = CHANNEL_NAMES.flatMap((_, channel) => box.screen.missing(channel, from, world.now));
     assert.equal(missing.length, withoutKey(box) - before, "missing, and counted as being without a key");
-    witness.checkEnd();
+    invariants.checkEnd();
     return missing.length;
   } catch (error) {
     throw wrong(seed, error);

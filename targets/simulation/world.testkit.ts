@@ -15,7 +15,7 @@ import {
   SETTOP_NAMES,
   type SettopName,
 } from "./figure-two.testkit.ts";
-import { Machine } from "./host.testkit.ts";
+import { SimulatedHost } from "./host.testkit.ts";
 import { sendNumbered } from "./numbered-stream.testkit.ts";
 
 /** Between two packets of one channel. */
@@ -25,7 +25,7 @@ export const PACKET_EVERY = milliseconds(200);
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 export class World {
-  readonly machine: Machine;
+  readonly host: SimulatedHost;
   readonly network: FigureTwo;
   readonly control: ControlBox;
   readonly headend: HeadendBox;
@@ -43,12 +43,12 @@ export class World {
   }
 
   private constructor(seed: number) {
-    const machine = new Machine(seed);
-    this.machine = machine;
-    this.network = figureTwo(machine.network);
-    machine.digest(Object.values(this.network.lans));
+    const host = new SimulatedHost(seed);
+    this.host = host;
+    this.network = figureTwo(host.network);
+    host.digest(Object.values(this.network.lans));
     const identity = (role: Parameters<typeof generateIdentity>[0], id: string) =>
-      generateIdentity(role, id, machine.primitives, machine.entropy);
+      generateIdentity(role, id, host.primitives, host.entropy);
     const servers = {
       keyserver: identity("keyserver", "key-server"),
       reception: identity("reception", "reception-server"),
@@ -58,21 +58,21 @@ export class World {
       ROUTER_NAMES.map((name) => identity("router", name)),
       SETTOP_NAMES.map((name) => identity("settop", name)),
     ];
-    this.control = new ControlBox(machine, servers.keyserver, servers.reception);
+    this.control = new ControlBox(host, servers.keyserver, servers.reception);
     this.#registers = () => this.control.register(settops, [headend, ...routers], ["stranger"]);
     const node = (name: string) => this.network.node(name as RouterName | SettopName);
-    this.headend = new HeadendBox(machine, this.network.node("headend"), headend, servers);
-    this.routers = byName(routers.map((own) => new RouterBox(machine, node(own.id), own, servers)));
-    this.settops = byName(settops.map((own) => new SettopBox(machine, node(own.id), own, servers)));
+    this.headend = new HeadendBox(host, this.network.node("headend"), headend, servers);
+    this.routers = byName(routers.map((own) => new RouterBox(host, node(own.id), own, servers)));
+    this.settops = byName(settops.map((own) => new SettopBox(host, node(own.id), own, servers)));
   }
 
   readonly #registers: () => Promise<void>;
 
   get now(): Instant {
-    return this.machine.clock.now();
+    return this.host.clock.now();
   }
 
-  /** Simulated time passes, as fast as the machine can. */
+  /** Simulated time passes, as fast as the host can. */
   async run(span: Duration): Promise<void> {
     const until = after(this.now, span);
     while (this.now < until) {
@@ -112,7 +112,7 @@ export class World {
 
   /** Bare of what cannot be in a log. */
   text(): string {
-    return this.machine.text();
+    return this.host.text();
   }
 
   async #begin(): Promise<void> {
@@ -126,7 +126,7 @@ export class World {
       { datagram() {}, failed() {} },
     );
     const ports = CHANNELS.map(({ intake }) => intake);
-    sendNumbered(this.machine.clock, source, INTAKE, ports, PACKET_EVERY);
+    sendNumbered(this.host.clock, source, INTAKE, ports, PACKET_EVERY);
   }
 
   /** For what waits only for the store. */
@@ -136,7 +136,7 @@ export class World {
   }
 
   async #runTo(until: Instant): Promise<void> {
-    const { clock } = this.machine;
+    const { clock } = this.host;
     for (let next = clock.nextAlarm(); next !== undefined && next <= until; next = clock.nextAlarm()) {
       clock.runUntil(next);
       await turn();
@@ -151,18 +151,18 @@ export class World {
       const counted = JSON.stringify(box.messages());
       if (counted === undefined || counted === this.#messages.get(box.id)) continue;
       this.#messages.set(box.id, counted);
-      this.machine.say(`${box.id} messages ${counted}`);
+      this.host.say(`${box.id} messages ${counted}`);
     }
     this.everySecond();
   }
 
   #say(settop: SettopName, what: string): void {
-    this.machine.say(`${settop} ${what}`);
+    this.host.say(`${settop} ${what}`);
     this.settops[settop].screen.anew();
   }
 
   #told(settop: SettopName, refusal: string | undefined): void {
-    if (refusal !== undefined) this.machine.say(`${settop} refuses: ${refusal}`);
+    if (refusal !== undefined) this.host.say(`${settop} refuses: ${refusal}`);
   }
 }
 

@@ -11,7 +11,7 @@ import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { createLogger } from "../shared/log.ts";
-import { changeWord, Evidence } from "./evidence.ts";
+import { changeWord, MembershipReports } from "./membership-reports.ts";
 
 const primitives = new NodePrimitives();
 
@@ -42,9 +42,16 @@ function bench() {
   );
   const log = createLogger({ level: "silent", format: "json", toStderr: true }, "router", router.id);
   const buses = broker.connector("router");
-  const evidence = new Evidence(router.id, server, { clock, entropy, primitives, buses, keys: routerKeys, log });
+  const membershipReports = new MembershipReports(router.id, server, {
+    clock,
+    entropy,
+    primitives,
+    buses,
+    keys: routerKeys,
+    log,
+  });
   const add = (at: number): void =>
-    evidence.add({
+    membershipReports.add({
       change: "joined",
       interface: "br-lan",
       port: "lan1",
@@ -54,7 +61,7 @@ function bench() {
       sources: [],
       at,
     });
-  return { clock, broker, reports, evidence, add };
+  return { clock, broker, reports, membershipReports, add };
 }
 
 const times = (reports: readonly MessageOf<"membership.report">[]): number[] =>
@@ -71,7 +78,7 @@ test("changes reach the reception server within a second, with port and MAC", ()
 });
 
 test("while the broker is away changes wait; when it is back they arrive once, in order", () => {
-  const { clock, broker, reports, add, evidence } = bench();
+  const { clock, broker, reports, add, membershipReports } = bench();
   clock.run(seconds(1));
   broker.stop();
   for (let n = 0; n < 300; n++) {
@@ -79,7 +86,7 @@ test("while the broker is away changes wait; when it is back they arrive once, i
     clock.run(seconds(0.1));
   }
   assert.deepEqual(times(reports), []);
-  assert.equal((evidence.status() as { connected: boolean }).connected, false);
+  assert.equal((membershipReports.status() as { connected: boolean }).connected, false);
   broker.start();
   clock.run(seconds(60));
   const once = [...new Map(reports.map((report) => [report.sequence, report])).values()];
@@ -87,7 +94,7 @@ test("while the broker is away changes wait; when it is back they arrive once, i
     times(once),
     Array.from({ length: 300 }, (_, n) => n),
   );
-  assert.deepEqual(evidence.status(), { connected: true, waiting: 0, drops: {} });
+  assert.deepEqual(membershipReports.status(), { connected: true, waiting: 0, drops: {} });
 });
 
 test("only a host that said so has left; all else has expired", () => {

@@ -1,4 +1,4 @@
-// The evidence of one router on its way to the reception server, over the broker.
+// What one router saw of its hosts, on its way to the reception server over the broker.
 
 import { Counters } from "../../core/base/counters.ts";
 import { Runner } from "../../core/base/runner.ts";
@@ -6,7 +6,7 @@ import { Endpoint } from "../../core/control/endpoint.ts";
 import { Link } from "../../core/control/link.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
 import type { Peer } from "../../core/control/participant.ts";
-import type { LeaveCause } from "../../core/igmp/tracking.ts";
+import type { LeaveCause } from "../../core/igmp/host-table.ts";
 import type { BusConnector } from "../../core/ports/bus.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
@@ -14,7 +14,7 @@ import type { KeyPair, Primitives } from "../../core/ports/primitives.ts";
 import { MembershipReporter, type ReporterEffect, type ReporterEvent } from "../../core/router/reporter.ts";
 import type { Logger } from "../shared/log.ts";
 
-export interface EvidencePowers {
+export interface MembershipReportsPowers {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly primitives: Primitives;
@@ -23,13 +23,13 @@ export interface EvidencePowers {
   readonly log: Logger;
 }
 
-export class Evidence {
+export class MembershipReports {
   readonly #reporter: MembershipReporter;
   readonly #runner: Runner<ReporterEvent, ReporterEffect>;
   readonly #endpoint: Endpoint;
   readonly #drops = new Counters<string>();
 
-  constructor(id: string, server: Peer, powers: EvidencePowers) {
+  constructor(id: string, server: Peer, powers: MembershipReportsPowers) {
     const { clock, entropy, primitives, log } = powers;
     this.#reporter = new MembershipReporter(server, entropy);
     this.#runner = new Runner(clock, this.#reporter, (effect) => this.#apply(effect));

@@ -1,35 +1,31 @@
-// The host tracking of one interface from both its sources. One of them is the evidence that is told; proof needs both.
+// The host tracking of one interface from both its sources: one of them is reported, proof that nobody is left needs both.
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, earliest, type Instant } from "../base/time.ts";
-import type { EvidenceSource } from "./interface-events.ts";
-import {
-  type HostChange,
-  type HostLimits,
-  type HostMembership,
-  type HostStatement,
-  HostTable,
-  type TrackedHost,
-} from "./tracking.ts";
+import type { HostStatement } from "./host-statement.ts";
+import { type HostChange, type HostLimits, type HostMembership, HostTable, type TrackedHost } from "./host-table.ts";
+import type { TrackingSource } from "./interface-events.ts";
 
-/** Every call returns the changes of the evidence, and none of the other source. */
-export class Evidence {
-  /** Who said what the groups were made of, and who was heard by a tap. */
-  readonly #tables: Readonly<Record<EvidenceSource, HostTable>>;
-  #told: EvidenceSource;
+/** Every call returns the changes of the source in use, and none of the other. */
+export class HostTracking {
+  /** Who sent the packets that made the groups, and who was heard by a tap. */
+  readonly #tables: Readonly<Record<TrackingSource, HostTable>>;
+  #source: TrackingSource;
   /** Tracking knows everybody once a membership interval has passed without a loss; undefined before the first start. */
   #completeFrom: Instant | undefined;
 
-  constructor(told: EvidenceSource, limits: HostLimits) {
-    this.#told = told;
+  constructor(source: TrackingSource, limits: HostLimits) {
+    this.#source = source;
     this.#tables = { packets: new HostTable(limits), frames: new HostTable(limits) };
   }
 
-  get told(): EvidenceSource {
-    return this.#told;
+  /** The source whose changes are reported. */
+  get source(): TrackingSource {
+    return this.#source;
   }
 
-  tell(source: EvidenceSource): void {
-    this.#told = source;
+  /** From now on the changes of this source are reported. */
+  useSource(source: TrackingSource): void {
+    this.#source = source;
   }
 
   /** New limits; nothing that is kept goes. */
@@ -43,22 +39,22 @@ export class Evidence {
   }
 
   hear(
-    from: EvidenceSource,
+    from: TrackingSource,
     now: Instant,
     host: TrackedHost,
-    said: HostStatement,
+    statement: HostStatement,
     lifetime: Duration,
   ): readonly HostChange[] {
-    const changes = this.#tables[from].hear(now, host, said, lifetime);
+    const changes = this.#tables[from].hear(now, host, statement, lifetime);
     const lost = changes.some(({ kind }) => kind === "drop");
     if (lost) this.start(now, lifetime);
-    return from === this.#told ? changes : [];
+    return from === this.#source ? changes : [];
   }
 
-  /** Whether `said` certainly leaves nobody. A frame may come later than its packet, so the packets must prove it too. */
-  provesLast(now: Instant, address: Ipv4, said: HostStatement): boolean {
+  /** Whether `statement` certainly leaves nobody. A frame may come later than its packet, so the packets must prove it too. */
+  provesLast(now: Instant, address: Ipv4, statement: HostStatement): boolean {
     if (this.#completeFrom === undefined || now < this.#completeFrom) return false;
-    return Object.values(this.#tables).every((table) => table.wouldBeLast(address, said));
+    return Object.values(this.#tables).every((table) => table.wouldBeLast(address, statement));
   }
 
   poll(now: Instant): readonly HostChange[] {
@@ -76,7 +72,7 @@ export class Evidence {
   }
 
   memberships(): readonly HostMembership[] {
-    return this.#tables[this.#told].memberships();
+    return this.#tables[this.#source].memberships();
   }
 
   nextDeadline(): Instant | undefined {
@@ -86,6 +82,6 @@ export class Evidence {
   #both(change: (table: HostTable) => readonly HostChange[]): readonly HostChange[] {
     const { packets, frames } = this.#tables;
     const changes = { packets: change(packets), frames: change(frames) };
-    return changes[this.#told];
+    return changes[this.#source];
   }
 }

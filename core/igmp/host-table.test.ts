@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { address } from "../base/ipv4.ts";
 import { seconds } from "../base/time.ts";
+import { type HostChange, HostTable, type TrackedHost } from "./host-table.ts";
 import { at, lastOctets, sources } from "./igmp.testkit.ts";
 import type { RecordType } from "./report.ts";
-import { type HostChange, HostTable, type TrackedHost } from "./tracking.ts";
 
 const GROUP = address("239.1.1.1");
 const GMI = seconds(260);
@@ -17,8 +17,8 @@ const host = (n: number, mac = "02:00:00:00:00:01", port = "lan1"): TrackedHost 
 });
 
 function say(table: HostTable, s: number, who: TrackedHost, type: RecordType, ...numbers: number[]): string[] {
-  const said = { type, group: GROUP, sources: sources(...numbers), evidence: "v3Report" } as const;
-  return table.hear(at(s), who, said, GMI).map(text);
+  const statement = { type, group: GROUP, sources: sources(...numbers), message: "v3Report" } as const;
+  return table.hear(at(s), who, statement, GMI).map(text);
 }
 
 const text = (change: HostChange): string =>
@@ -80,12 +80,12 @@ test("tracking.too-many-sources: one host's list of sources is bounded, however 
   assert.deepEqual(say(table, 0, host(8), "to-ex", 1, 2, 3, 4), ["tracking.too-many-sources", "host-joined"]);
 });
 
-test("the evidence: since when, last seen, by which message; a repeat moves only the last", () => {
+test("a membership: since when, last seen, by which message; a repeat moves only the last", () => {
   const table = new HostTable(LIMITS);
   say(table, 1, host(9), "to-ex");
-  table.hear(at(5), host(9), { type: "is-ex", group: GROUP, sources: [], evidence: "v2Report" }, GMI);
+  table.hear(at(5), host(9), { type: "is-ex", group: GROUP, sources: [], message: "v2Report" }, GMI);
   const [membership] = table.memberships();
-  assert.deepEqual([membership?.since, membership?.lastSeen, membership?.evidence], [at(1), at(5), "v2Report"]);
+  assert.deepEqual([membership?.since, membership?.lastSeen, membership?.message], [at(1), at(5), "v2Report"]);
 });
 
 test("a host not heard of for the group membership interval has gone, last seen when it was", () => {

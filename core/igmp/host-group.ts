@@ -1,10 +1,10 @@
-// What a host wants of one group, and what it still has to say about it (RFC 3376 5.1 and 5.2).
+// One group of a host: the filter it wants, and what it still has to report of it (RFC 3376 5.1 and 5.2).
 import type { Ipv4 } from "../base/ipv4.ts";
 import { earliest, type Instant } from "../base/time.ts";
 import { type FilterMode, NO_SOURCE, type SourceFilter, wantsNothing } from "./filter.ts";
 import type { RecordType, ReportRecord } from "./report.ts";
 
-/** Beyond these, a complete statement takes the place of single sources. */
+/** Beyond these, a complete record takes the place of single sources. */
 const MAX_CHANGED = 1024;
 const MAX_ASKED = 1024;
 
@@ -17,7 +17,8 @@ interface Pending {
   readonly sources: ReadonlySet<Ipv4> | undefined;
 }
 
-export class Wish {
+/** Created with INCLUDE({}): nothing wanted, nothing to report. */
+export class HostGroup {
   readonly group: Ipv4;
   filter: SourceFilter = NO_SOURCE;
   /** 5.1: how often the filter mode change, and each source change, is still to be sent. */

@@ -2,19 +2,20 @@
 import { writeUint16 } from "../base/bytes.ts";
 import { internetChecksum } from "../base/checksum.ts";
 import { ALL_ROUTERS, type Ipv4, writeIpv4 } from "../base/ipv4.ts";
+import type { HostMessage } from "./host-statement.ts";
 import { HEADER_LENGTH, writeIpHeader } from "./ip-header.ts";
 import { CHECKSUM, GROUP, MAX_RESPONSE, SHORT_MESSAGE, TYPE } from "./offsets.ts";
 
-export type OlderKind = "v1Report" | "v2Report" | "leave";
+export type V1V2Kind = Exclude<HostMessage, "v3Report">;
 
-const WIRE_TYPE: Readonly<Record<OlderKind, number>> = { v1Report: 0x12, v2Report: 0x16, leave: 0x17 };
+const WIRE_TYPE: Readonly<Record<V1V2Kind, number>> = { v1Report: 0x12, v2Report: 0x16, leave: 0x17 };
 
 /** Octets of the whole IPv4 packet. */
-export const OLDER_LENGTH = HEADER_LENGTH + SHORT_MESSAGE;
+export const V1_V2_LENGTH = HEADER_LENGTH + SHORT_MESSAGE;
 
-/** Fills `into`, exactly OLDER_LENGTH octets; a report goes to the group, a leave to 224.0.0.2 (RFC 2236 section 9). */
-export function writeOlder(into: Uint8Array, source: Ipv4, kind: OlderKind, group: Ipv4): Uint8Array {
-  if (into.length !== OLDER_LENGTH) throw new RangeError(`a message of ${OLDER_LENGTH} octets`);
+/** Fills `into`, exactly V1_V2_LENGTH octets; a report goes to the group, a leave to 224.0.0.2 (RFC 2236 section 9). */
+export function writeV1V2Message(into: Uint8Array, source: Ipv4, kind: V1V2Kind, group: Ipv4): Uint8Array {
+  if (into.length !== V1_V2_LENGTH) throw new RangeError(`a message of ${V1_V2_LENGTH} octets`);
   const at = HEADER_LENGTH;
   into[at + TYPE] = WIRE_TYPE[kind];
   into[at + MAX_RESPONSE] = 0;

@@ -1,9 +1,9 @@
-// Explicit host tracking (RFC 3376 A.2): who on this interface is a member of what, since when, and how we know.
+// Explicit host tracking (RFC 3376 A.2): who on this interface is a member of what, since when, and which message showed it.
 import { ANY, type Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, earliest, type Instant } from "../base/time.ts";
 import { filterOf, NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
-import type { MessageKind } from "./packet.ts";
-import type { RecordType } from "./report.ts";
+import type { HostMessage, HostStatement } from "./host-statement.ts";
+import { isExclude } from "./report.ts";
 
 export type HostDrop = "tracking.full" | "tracking.too-many-sources";
 
@@ -13,7 +13,7 @@ export type HostDrop = "tracking.full" | "tracking.too-many-sources";
  */
 export type LeaveCause = "left" | "expired" | "moved" | "down";
 
-/** Who: the interface is the table's own. Empty port or MAC when the evidence does not show it. */
+/** Who: the interface is the table's own. Empty port or MAC where they are not known (packets show neither). */
 export interface TrackedHost {
   readonly port: string;
   readonly address: Ipv4;
@@ -27,14 +27,7 @@ export interface HostMembership {
   readonly since: Instant;
   readonly lastSeen: Instant;
   /** The message that showed it last. */
-  readonly evidence: MessageKind;
-}
-
-export interface HostStatement {
-  readonly type: RecordType;
-  readonly group: Ipv4;
-  readonly sources: readonly Ipv4[];
-  readonly evidence: MessageKind;
+  readonly message: HostMessage;
 }
 
 export type HostChange =
@@ -72,18 +65,18 @@ export class HostTable {
   }
 
   /** Takes one statement of a host; `lifetime` is the group membership interval. */
-  hear(now: Instant, host: TrackedHost, said: HostStatement, lifetime: Duration): readonly HostChange[] {
+  hear(now: Instant, host: TrackedHost, statement: HostStatement, lifetime: Duration): readonly HostChange[] {
     const key = `${host.port}|${host.address}|${host.mac}`;
-    const known = this.#groups.get(said.group)?.get(key);
-    const wanted = afterStatement(known?.membership.filter ?? NO_SOURCE, said);
-    if (wantsNothing(wanted)) return known === undefined ? [] : [this.#leave(now, known, key, said)];
+    const known = this.#groups.get(statement.group)?.get(key);
+    const wanted = afterStatement(known?.membership.filter ?? NO_SOURCE, statement);
+    if (wantsNothing(wanted)) return known === undefined ? [] : [this.#leave(now, known, key, statement)];
     const filter = { ...wanted, sources: wanted.sources.slice(0, this.#limits.sources) };
     const cut: HostChange[] =
       filter.sources.length < wanted.sources.length ? [{ kind: "drop", reason: "tracking.too-many-sources" }] : [];
-    if (known !== undefined) return [...cut, ...this.#refresh(now, known, filter, said, lifetime)];
-    const moved = this.#moved(host, said.group);
+    if (known !== undefined) return [...cut, ...this.#refresh(now, known, filter, statement, lifetime)];
+    const moved = this.#moved(host, statement.group);
     if (this.#size >= this.#limits.memberships) return [...cut, ...moved, { kind: "drop", reason: "tracking.full" }];
-    const membership = { host, group: said.group, filter, since: now, lastSeen: now, evidence: said.evidence };
+    const membership = { host, group: statement.group, filter, since: now, lastSeen: now, message: statement.message };
     this.#add(key, { membership, expires: after(now, lifetime) });
     return [...cut, ...moved, { kind: "host-joined", membership }];
   }
@@ -98,10 +91,16 @@ export class HostTable {
   }
 
   // 6.4: IS_IN and source changes of an EXCLUDE host do not renew it, so that a lost TO_IN heals at expiry.
-  #refresh(now: Instant, known: Tracked, filter: SourceFilter, said: HostStatement, lifetime: Duration): HostChange[] {
-    const renews = filter.mode === "include" || said.type === "is-ex" || said.type === "to-ex";
+  #refresh(
+    now: Instant,
+    known: Tracked,
+    filter: SourceFilter,
+    statement: HostStatement,
+    lifetime: Duration,
+  ): HostChange[] {
+    const renews = filter.mode === "include" || isExclude(statement.type);
     const kept = sameFilter(filter, known.membership.filter) ? known.membership.filter : filter;
-    known.membership = { ...known.membership, filter: kept, lastSeen: now, evidence: said.evidence };
+    known.membership = { ...known.membership, filter: kept, lastSeen: now, message: statement.message };
     if (renews) known.expires = after(now, lifetime);
     return [];
   }
@@ -114,8 +113,8 @@ export class HostTable {
     this.#next = earliest([this.#next, tracked.expires]);
   }
 
-  #leave(now: Instant, tracked: Tracked, key: string, { evidence }: HostStatement): HostChange {
-    tracked.membership = { ...tracked.membership, lastSeen: now, evidence };
+  #leave(now: Instant, tracked: Tracked, key: string, { message }: HostStatement): HostChange {
+    tracked.membership = { ...tracked.membership, lastSeen: now, message };
     return this.#remove(tracked, key, "left");
   }
 
@@ -153,17 +152,17 @@ export class HostTable {
   }
 
   /**
-   * Whether `said`, from a host with this address, leaves nobody in the group as far as is known. Never true for 0.0.0.0, nor for
+   * Whether `statement`, from a host with this address, leaves nobody in the group as far as is known. Never true for 0.0.0.0, nor for
    * an address seen with two MACs or on two ports: they may be several hosts.
    */
-  wouldBeLast(address: Ipv4, said: HostStatement): boolean {
+  wouldBeLast(address: Ipv4, statement: HostStatement): boolean {
     if (address === ANY) return false;
-    const members = [...(this.#groups.get(said.group)?.values() ?? [])].map(({ membership }) => membership);
+    const members = [...(this.#groups.get(statement.group)?.values() ?? [])].map(({ membership }) => membership);
     if (members.length > 1 || members.some(({ host }) => host.address !== address)) return false;
-    return wantsNothing(afterStatement(members[0]?.filter ?? NO_SOURCE, said));
+    return wantsNothing(afterStatement(members[0]?.filter ?? NO_SOURCE, statement));
   }
 
-  /** The evidence, in the order of joining within each group. */
+  /** In the order of joining within each group. */
   memberships(): readonly HostMembership[] {
     return [...this.#entries()].map(([, tracked]) => tracked.membership);
   }

@@ -1,0 +1,38 @@
+// What a message says of groups, one statement at a time, whatever the version its host speaks (RFC 3376 7.3.2).
+import { groupOf, type IgmpPacket } from "./packet.ts";
+import type { IgmpVersion } from "./query.ts";
+import { type ReportRecord, recordsOf } from "./report.ts";
+
+/** The messages in which hosts speak. */
+export type HostMessage = "v1Report" | "v2Report" | "v3Report" | "leave";
+
+/** One thing that a host says of one group, and the message in which it said so. */
+export interface HostStatement extends ReportRecord {
+  readonly message: HostMessage;
+}
+
+/** The statements of a message, in order; none for queries, nor for records of a type that nobody has defined. */
+export function statementsIn(packet: IgmpPacket): readonly HostStatement[] {
+  const { kind } = packet;
+  switch (kind) {
+    case "v3Report":
+      return Array.from(recordsOf(packet), (record) => ({ ...record, message: kind }));
+    // 7.3.2: a v1 or v2 report is IS_EX({}), a leave TO_IN({}).
+    case "v1Report":
+    case "v2Report":
+      return [{ type: "is-ex", group: groupOf(packet), sources: [], message: kind }];
+    case "leave":
+      return [{ type: "to-in", group: groupOf(packet), sources: [], message: kind }];
+    case "v1Query":
+    case "v2Query":
+    case "v3Query":
+      return [];
+  }
+}
+
+/** Whether it may end a membership of its host. */
+export const isLeaving = ({ type }: HostStatement): boolean => type === "to-in" || type === "block";
+
+/** The IGMP version of the host's message. */
+export const versionOf = ({ message }: HostStatement): IgmpVersion =>
+  message === "v3Report" ? 3 : message === "v1Report" ? 1 : 2;
