@@ -1,4 +1,7 @@
-// Where the fields of an IGMP message stand, counted from its first octet (RFC 3376 4.1, 4.2; RFC 2236 2).
+// Where the fields of an IGMP message stand, counted from its first octet (RFC 3376 4.1, 4.2; RFC 2236 2), and the type octets.
+
+/** The first octet of each message (RFC 3376 section 4). The versions of a query differ in length and code, not in type (7.1). */
+export const TYPE_OCTET = { query: 0x11, v1Report: 0x12, v2Report: 0x16, leave: 0x17, v3Report: 0x22 } as const;
 
 export const TYPE = 0;
 export const MAX_RESPONSE = 1;

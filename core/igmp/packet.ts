@@ -15,6 +15,7 @@ import {
   RECORDS,
   SHORT_MESSAGE,
   TYPE,
+  TYPE_OCTET,
   V3_QUERY,
 } from "./offsets.ts";
 
@@ -58,15 +59,15 @@ const isMessageKind = (checked: MessageKind | IgmpDrop): checked is MessageKind 
 
 function checkMessage(bytes: Uint8Array, start: number, end: number): MessageKind | IgmpDrop {
   switch (bytes[start + TYPE]) {
-    case 0x11:
+    case TYPE_OCTET.query:
       return checkQuery(bytes, start, end);
-    case 0x12:
+    case TYPE_OCTET.v1Report:
       return checkShort(bytes, start, "v1Report");
-    case 0x16:
+    case TYPE_OCTET.v2Report:
       return checkShort(bytes, start, "v2Report");
-    case 0x17:
+    case TYPE_OCTET.leave:
       return checkShort(bytes, start, "leave");
-    case 0x22:
+    case TYPE_OCTET.v3Report:
       return checkReport(bytes, start, end);
     default:
       return "igmp.unknown-type";

@@ -15,6 +15,7 @@ import {
   QUERY_SOURCES,
   SHORT_MESSAGE,
   TYPE,
+  TYPE_OCTET,
   V3_QUERY,
 } from "./offsets.ts";
 import { groupOf, type IgmpPacket } from "./packet.ts";
@@ -43,7 +44,6 @@ export const MAX_QUERY_SOURCES = 366;
 // RFC 3376 7.2.1: a v1 query has no Max Response Time, hosts take 10 seconds.
 const V1_MAX_RESPONSE = seconds(10);
 const TENTH = 100;
-const TYPE_QUERY = 0x11;
 const SUPPRESS = 0x08;
 const ROBUSTNESS_MASK = 0x07;
 
@@ -79,7 +79,7 @@ export function queryLength(query: Query): number {
 export function writeQuery(into: Uint8Array, source: Ipv4, query: Query): Uint8Array {
   if (into.length !== queryLength(query)) throw new RangeError(`a query of ${queryLength(query)} octets`);
   const at = HEADER_LENGTH;
-  into[at + TYPE] = TYPE_QUERY;
+  into[at + TYPE] = TYPE_OCTET.query;
   into[at + MAX_RESPONSE] = responseCode(query);
   writeUint16(into, at + CHECKSUM, 0);
   writeIpv4(into, at + GROUP, query.group);

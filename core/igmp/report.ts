@@ -13,6 +13,8 @@ import {
   RECORD_SOURCES,
   RECORD_TYPE,
   RECORDS,
+  TYPE,
+  TYPE_OCTET,
 } from "./offsets.ts";
 import type { IgmpPacket } from "./packet.ts";
 
@@ -29,7 +31,6 @@ export interface ReportRecord {
 /** Room for records in one packet on Ethernet: 1500 less the IPv4 header with Router Alert and the report's own 8 octets. */
 export const REPORT_ROOM = 1500 - HEADER_LENGTH - RECORDS;
 const MAX_RECORD_SOURCES = (REPORT_ROOM - RECORD_HEADER) / 4;
-const TYPE_V3_REPORT = 0x22;
 
 /** Where each record of a v3Report packet begins. */
 function* recordStarts({ bytes, start }: IgmpPacket): Generator<number> {
@@ -77,7 +78,7 @@ export function writeReport(into: Uint8Array, source: Ipv4, records: readonly Re
   if (into.length !== reportLength(records)) throw new RangeError(`a report of ${reportLength(records)} octets`);
   const at = HEADER_LENGTH;
   into.fill(0, at, at + RECORDS);
-  into[at] = TYPE_V3_REPORT;
+  into[at + TYPE] = TYPE_OCTET.v3Report;
   writeUint16(into, at + RECORD_COUNT, records.length);
   let next = at + RECORDS;
   for (const record of records) next = writeRecord(into, next, record);

@@ -4,11 +4,9 @@ import { internetChecksum } from "../base/checksum.ts";
 import { ALL_ROUTERS, type Ipv4, writeIpv4 } from "../base/ipv4.ts";
 import type { HostMessage } from "./host-statement.ts";
 import { HEADER_LENGTH, writeIpHeader } from "./ip-header.ts";
-import { CHECKSUM, GROUP, MAX_RESPONSE, SHORT_MESSAGE, TYPE } from "./offsets.ts";
+import { CHECKSUM, GROUP, MAX_RESPONSE, SHORT_MESSAGE, TYPE, TYPE_OCTET } from "./offsets.ts";
 
 export type V1V2Kind = Exclude<HostMessage, "v3Report">;
-
-const WIRE_TYPE: Readonly<Record<V1V2Kind, number>> = { v1Report: 0x12, v2Report: 0x16, leave: 0x17 };
 
 /** Octets of the whole IPv4 packet. */
 export const V1_V2_LENGTH = HEADER_LENGTH + SHORT_MESSAGE;
@@ -17,7 +15,7 @@ export const V1_V2_LENGTH = HEADER_LENGTH + SHORT_MESSAGE;
 export function writeV1V2Message(into: Uint8Array, source: Ipv4, kind: V1V2Kind, group: Ipv4): Uint8Array {
   if (into.length !== V1_V2_LENGTH) throw new RangeError(`a message of ${V1_V2_LENGTH} octets`);
   const at = HEADER_LENGTH;
-  into[at + TYPE] = WIRE_TYPE[kind];
+  into[at + TYPE] = TYPE_OCTET[kind];
   into[at + MAX_RESPONSE] = 0;
   writeUint16(into, at + CHECKSUM, 0);
   writeIpv4(into, at + GROUP, group);
