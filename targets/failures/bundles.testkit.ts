@@ -13,6 +13,7 @@ import { createIdentity } from "../../hal/identity/file.ts";
 import { generateIdentity, type Identity } from "../../hal/identity/identity.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { ask } from "../shared/admin.ts";
+import { endedBy, type SignalledEnd } from "../shared/processor-wait.testkit.ts";
 
 export const TARGETS = ["headend", "router", "settop", "control", "keyserver", "reception", "replay"] as const;
 export type TargetName = (typeof TARGETS)[number];
@@ -97,6 +98,10 @@ export class Bundle {
     return `/proc/${this.#child.pid}/root${path}`;
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
   get isRunning(): boolean {
     return this.#end === undefined;
   }
@@ -137,12 +142,11 @@ export class Bundle {
     });
   }
 
-  /** Sends the signal, and says how and after how many milliseconds it ended. */
-  async stop(name: NodeJS.Signals = "SIGTERM"): Promise<Ended & { readonly took: number }> {
-    const begin = performance.now();
-    this.signal(name);
-    const end = await this.end();
-    return { ...end, took: performance.now() - begin };
+  /** Sends the signal, and says how and after how many unhindered milliseconds it ended. */
+  async stop(name: NodeJS.Signals = "SIGTERM"): Promise<SignalledEnd> {
+    const end = endedBy(name, this.#child);
+    await this.end();
+    return end;
   }
 }
 

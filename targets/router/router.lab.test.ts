@@ -1,7 +1,9 @@
 // The router bundle between real kernels: hosts on two ports of its bridge, a sender behind its upstream. Needs root.
+
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { after, before, test } from "node:test";
+import { endedBy } from "../shared/processor-wait.testkit.ts";
 import { type Actor, act, cable, inside, ip, makeNamespaces, removeNamespaces } from "./namespaces.testkit.ts";
 
 const PREFIX = `rt-${process.pid}`;
@@ -221,11 +223,9 @@ test("SIGTERM leaves the groups upstream and gives the bridge its querier back, 
   const upstream = act(SENDER, "tcpdump", "-l", "-n", "-v", "-i", "eth0", "igmp");
   await upstream.saw(/listening on eth0/);
   const { process: child } = the(router);
-  const began = performance.now();
-  const ended = new Promise((resolve) => child.once("exit", resolve));
-  child.kill("SIGTERM");
-  assert.equal(await ended, 0);
-  assert.ok(performance.now() - began < 2000);
+  const { code, took } = await endedBy("SIGTERM", child);
+  assert.equal(code, 0);
+  assert.ok(took < 2000, `${took} ms`);
   assert.equal(bridgeQuerier(), "1");
   await upstream.saw(/239\.255\.77\.3 to_in/, 3000);
 });
