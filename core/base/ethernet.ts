@@ -10,6 +10,7 @@ const IPV4 = 0x0800;
 const DOT1Q = 0x8100;
 const DOT1AD = 0x88a8;
 
+/** truncated: ends inside its header or a tag. too-many-tags: more than two. not-ipv4: another EtherType. source: a group address as sender. */
 export type FrameDrop = "frame.truncated" | "frame.too-many-tags" | "frame.not-ipv4" | "frame.source";
 
 /** A frame that passed `checkFrame`. `packet` is a view into the caller's buffer, link padding included. */

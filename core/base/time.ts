@@ -13,10 +13,15 @@ export type Duration = number & { readonly [durationBrand]: true };
 /** Milliseconds since 1970-01-01T00:00:00Z, as the machine's calendar clock tells it. */
 export type UnixTime = number & { readonly [unixBrand]: true };
 
+/** A moment from a clock's number of milliseconds. */
 export const instant = (ms: number): Instant => ms as Instant;
+/** A span of `ms` milliseconds. */
 export const milliseconds = (ms: number): Duration => ms as Duration;
+/** A span of `s` seconds. */
 export const seconds = (s: number): Duration => (s * 1000) as Duration;
+/** A span of `m` minutes. */
 export const minutes = (m: number): Duration => (m * 60_000) as Duration;
+/** A moment from milliseconds since 1970-01-01T00:00:00Z. */
 export const unixTime = (ms: number): UnixTime => ms as UnixTime;
 
 /** The moment `wait` after `from`. */

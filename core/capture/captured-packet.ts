@@ -1,6 +1,7 @@
 // What every reader of captures gives: packets, and the faults that end a file early.
 import type { UnixTime } from "../base/time.ts";
 
+/** One packet as the capture has it. */
 export interface CapturedPacket {
   /** Milliseconds with fractions; a float64 holds a quarter of a microsecond. */
   readonly at: UnixTime;
@@ -13,6 +14,7 @@ export interface CapturedPacket {
 /** Larger than any link's packets: tcpdump's own MAXIMUM_SNAPLEN. */
 export const MAX_PACKET = 262_144;
 
+/** Why a capture cannot be read (further); the reason why it ends early. */
 export type CaptureFault =
   /** Neither pcap nor pcapng. */
   | "capture.format"

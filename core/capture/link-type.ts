@@ -3,6 +3,7 @@ import { readUint16, readUint32 } from "../base/bytes.ts";
 import { checkFrame, type FrameDrop, formatMac } from "../base/ethernet.ts";
 import type { CapturedPacket } from "./captured-packet.ts";
 
+/** The LINKTYPE_ numbers that `ipv4Of` knows. */
 export const LINK_TYPES = {
   null: 0,
   ethernet: 1,
@@ -13,8 +14,10 @@ export const LINK_TYPES = {
   linuxSll2: 276,
 } as const;
 
+/** frame.link-type: a capture of a kind of link that is not read; else as for Ethernet. */
 export type LinkDrop = FrameDrop | "frame.link-type";
 
+/** The IPv4 packet of a captured one, and what its link tells beside it. */
 export interface LinkPayload {
   readonly packet: Uint8Array;
   /** The sender's; empty where the link does not tell. */

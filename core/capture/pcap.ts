@@ -14,6 +14,7 @@ const RECORD_HEADER = 16;
 const FRACTION = 4;
 const CAPTURED = 8;
 
+/** By the magic number, which also tells byte order and resolution. `file` has 4 octets at least. */
 export function isPcap(file: Uint8Array): boolean {
   return [MICRO, NANO, MICRO_SWAPPED, NANO_SWAPPED].includes(readUint32(file, 0));
 }
@@ -39,6 +40,7 @@ export function* readPcap(file: Uint8Array): Generator<CapturedPacket | CaptureF
   }
 }
 
+/** One record of a file to be written. */
 export interface PacketToWrite {
   readonly at: UnixTime;
   readonly bytes: Uint8Array;

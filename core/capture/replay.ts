@@ -13,13 +13,16 @@ import { readCapture } from "./capture.ts";
 import type { CapturedPacket, CaptureFault } from "./captured-packet.ts";
 import { ipv4Of, type LinkDrop, type LinkPayload } from "./link-type.ts";
 
+/** How the router that watches the capture is set up. */
 export interface ReplayOptions extends RouterInterfaceOptions {
   /** The router's own address: with one it takes part as querier, without it only listens. Nothing is ever sent. */
   readonly address?: Ipv4;
 }
 
+/** Every reason for which a captured packet, or the rest of the capture, has no effect. */
 export type ReplayDrop = LinkDrop | InterfaceDrop | CaptureFault;
 
+/** What happened at one moment of the capture. */
 export type TimelineEvent =
   | { readonly kind: "host-joined"; readonly membership: HostMembership }
   | { readonly kind: "host-left"; readonly membership: HostMembership; readonly cause: LeaveCause }
@@ -30,6 +33,7 @@ export type TimelineEvent =
   | { readonly kind: "query" }
   | { readonly kind: "drop"; readonly reason: ReplayDrop };
 
+/** What the machine made of a capture. */
 export interface Replayed {
   readonly packets: number;
   /** Packets of IP protocol 2, the broken ones included. */
@@ -49,6 +53,7 @@ export interface Replayed {
   readonly timelineLeftOut: number;
 }
 
+/** Events that a timeline holds; a flood of packets must not become a flood of memory. */
 export const MAX_TIMELINE = 100_000;
 
 /** A gap longer than this is a change of the capturing clock, or a joint of two captures: deadlines are not stepped through one by one. */

@@ -1,6 +1,7 @@
 // What somebody wants of a group: a filter mode and a source list (RFC 3376 section 2), and the merge of several (3.2).
 import type { Ipv4 } from "../base/ipv4.ts";
 
+/** RFC 3376 section 2: INCLUDE or EXCLUDE. */
 export type FilterMode = "include" | "exclude";
 
 /** Include: only these sources. Exclude: all but these. `sources` ascends without repetition; see `filterOf`. */
@@ -14,15 +15,19 @@ export const NO_SOURCE: SourceFilter = { mode: "include", sources: [] };
 /** EXCLUDE({}): a member as in v1 and v2, any source. */
 export const ANY_SOURCE: SourceFilter = { mode: "exclude", sources: [] };
 
+/** The filter with these sources, in order and each once. */
 export function filterOf(mode: FilterMode, sources: Iterable<Ipv4>): SourceFilter {
   return { mode, sources: [...new Set(sources)].sort((a, b) => a - b) };
 }
 
+/** INCLUDE({}), which is no membership. */
 export const wantsNothing = (filter: SourceFilter): boolean => filter.mode === "include" && filter.sources.length === 0;
 
+/** Whether traffic from `source` is wanted. */
 export const admits = (filter: SourceFilter, source: Ipv4): boolean =>
   filter.sources.includes(source) === (filter.mode === "include");
 
+/** Same mode and same sources. */
 export function sameFilter(a: SourceFilter, b: SourceFilter): boolean {
   return (
     a.mode === b.mode &&

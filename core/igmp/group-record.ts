@@ -7,6 +7,7 @@ import type { RecordType } from "./report.ts";
 /** "Send Q(G)" and "Send Q(G,X)" of the table in 6.4. */
 export type QueryAction = { readonly kind: "group" } | { readonly kind: "sources"; readonly sources: readonly Ipv4[] };
 
+/** What a row of the table in 6.4 asks for, beside the new timers. */
 export interface Outcome {
   readonly actions: readonly QueryAction[];
   /** Sources that found no room. */

@@ -8,6 +8,7 @@ import type { IgmpVersion, Query } from "./query.ts";
 import { isExclude, type RecordType, type ReportRecord } from "./report.ts";
 import type { IgmpTimes } from "./times.ts";
 
+/** Why a statement, or a part of one, has no effect (RFC 3376 6.4, 7.3.2; RFC 4604 2.2.4). */
 export type GroupDrop =
   | "igmp.too-many-groups"
   | "igmp.too-many-sources"
@@ -20,6 +21,7 @@ export type GroupDrop =
   | "igmp.v1-mode"
   | "igmp.block-older-mode";
 
+/** What a call brings about: a new filter of the link, a query to send, or something dropped. */
 export type GroupChange =
   | { readonly kind: "membership"; readonly group: Ipv4; readonly filter: SourceFilter }
   | { readonly kind: "query"; readonly group: Ipv4; readonly query: SpecificQuery }
@@ -34,11 +36,13 @@ export interface TableContext {
   readonly querier: boolean;
 }
 
+/** How much is kept; what is beyond is dropped by name. */
 export interface TableLimits {
   readonly groups: number;
   readonly sourcesPerGroup: number;
 }
 
+/** One group as status shows it. */
 export interface GroupView {
   readonly group: Ipv4;
   readonly filter: SourceFilter;
@@ -61,6 +65,7 @@ interface Entry {
 
 const drop = (reason: GroupDrop): GroupChange => ({ kind: "drop", reason });
 
+/** Every call returns what it changed, in order. */
 export class GroupTable {
   #limits: TableLimits;
   readonly #groups = new Map<Ipv4, Entry>();

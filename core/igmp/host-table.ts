@@ -5,6 +5,7 @@ import { filterOf, NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from
 import type { HostMessage, HostStatement } from "./host-statement.ts";
 import { isExclude } from "./report.ts";
 
+/** full: no room for another (host, group). too-many-sources: the list was cut. */
 export type HostDrop = "tracking.full" | "tracking.too-many-sources";
 
 /**
@@ -20,6 +21,7 @@ export interface TrackedHost {
   readonly mac: string;
 }
 
+/** One host in one group. */
 export interface HostMembership {
   readonly host: TrackedHost;
   readonly group: Ipv4;
@@ -30,6 +32,7 @@ export interface HostMembership {
   readonly message: HostMessage;
 }
 
+/** What a statement, or silence, changes. */
 export type HostChange =
   | { readonly kind: "host-joined"; readonly membership: HostMembership }
   | { readonly kind: "host-left"; readonly membership: HostMembership; readonly cause: LeaveCause }
@@ -40,6 +43,7 @@ interface Tracked {
   expires: Instant;
 }
 
+/** How much is kept of one interface. */
 export interface HostLimits {
   /** (host, group) pairs. */
   readonly memberships: number;

@@ -11,6 +11,7 @@ import { type IgmpVersion, type Query, readQuery } from "./query.ts";
 import { type ReportRecord, reportLength, splitReports, writeReport } from "./report.ts";
 import { V1_V2_LENGTH, type V1V2Kind, writeV1V2Message } from "./v1-v2-message.ts";
 
+/** Everything has the default of RFC 3376 section 8. */
 export interface MulticastHostOptions {
   /** The newest version to speak; default 3. */
   readonly version?: IgmpVersion;
@@ -26,6 +27,7 @@ export interface MulticastHostOptions {
   readonly maxGroups?: number;
 }
 
+/** What happens to a host: its link, its wishes, and what it hears. */
 export type MulticastHostEvent =
   | { readonly kind: "up"; readonly address: Ipv4 }
   | { readonly kind: "down" }
@@ -34,6 +36,7 @@ export type MulticastHostEvent =
   /** A whole IPv4 packet heard on the interface. */
   | { readonly kind: "packet"; readonly bytes: Uint8Array };
 
+/** Why a packet, or a wish, has no effect (RFC 3376 5.2, 9.1). */
 export type MulticastHostDrop =
   | IgmpDrop
   | "host.down"
@@ -41,6 +44,7 @@ export type MulticastHostDrop =
   | "host.query-destination"
   | "host.no-router-alert";
 
+/** What a host does: send, tell its compatibility mode, drop. */
 export type MulticastHostEffect =
   | { readonly kind: "send"; readonly packet: Uint8Array }
   /** 7.2.1: the Host Compatibility Mode changed. */
@@ -49,6 +53,7 @@ export type MulticastHostEffect =
 
 type Effect = MulticastHostEffect;
 
+/** Reports what is wanted, answers queries, speaks the version of the querier (RFC 3376 5 and 7.2.1). */
 export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostEffect> {
   readonly #entropy: Entropy;
   readonly #version: IgmpVersion;

@@ -19,6 +19,7 @@ export type ImmediateLeave = "off" | "v3" | "isolated";
 /** Where host tracking listens: packets, or frames of taps on the bridge ports, which know port and MAC. */
 export type TrackingSource = "packets" | "frames";
 
+/** Everything may be left out. */
 export interface RouterInterfaceOptions {
   /** The configured version of RFC 3376 7.3.1; default 3. */
   readonly version?: IgmpVersion;
@@ -39,6 +40,7 @@ export interface RouterInterfaceOptions {
   readonly maxHostMemberships?: number;
 }
 
+/** What happens on the interface. */
 export type RouterInterfaceEvent =
   /** The link is there with this address; also when the address changes. 0.0.0.0 listens only. */
   | { readonly kind: "up"; readonly address: Ipv4; readonly trackingSource?: TrackingSource }
@@ -50,6 +52,7 @@ export type RouterInterfaceEvent =
   /** An Ethernet frame that came in through a bridge port; for host tracking only, the protocol runs on packets. */
   | { readonly kind: "frame"; readonly bytes: Uint8Array; readonly port: string };
 
+/** down: no link. own: our own message came back. no-router-alert: required, and not there. Else as the gate and the tables say. */
 export type InterfaceDrop =
   | IgmpDrop
   | FrameDrop
@@ -61,6 +64,7 @@ export type InterfaceDrop =
   /** 4.2.12: a record of a type that nobody has defined. */
   | "igmp.record-type";
 
+/** What the interface's owner is to do, or to know. */
 export type RouterInterfaceEffect =
   /** A whole IPv4 packet for this interface. */
   | { readonly kind: "send"; readonly packet: Uint8Array }

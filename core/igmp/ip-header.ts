@@ -26,6 +26,7 @@ const OPTION_ROUTER_ALERT = 148;
 /** The header we write: 20 octets and the Router Alert option (RFC 2113). */
 export const HEADER_LENGTH = 24;
 
+/** Why these octets are no IPv4 packet with IGMP that a router would take (RFC 791, RFC 1122 3.2.1). */
 export type IpDrop =
   | "ip.truncated"
   | "ip.version"
@@ -54,8 +55,11 @@ export function checkIpHeader(bytes: Uint8Array): IpDrop | undefined {
 
 /** Octets of the header, options included. */
 export const headerLength = (bytes: Uint8Array): number => ((bytes[VERSION_IHL] ?? 0) & 0x0f) * 4;
+/** Octets of the packet, 20 to 65535. */
 export const totalLength = (bytes: Uint8Array): number => readUint16(bytes, TOTAL_LENGTH);
+/** Who sent it. */
 export const sourceAddress = (bytes: Uint8Array): Ipv4 => readIpv4(bytes, SOURCE);
+/** Where it was sent. */
 export const destinationAddress = (bytes: Uint8Array): Ipv4 => readIpv4(bytes, DESTINATION);
 export const timeToLive = (bytes: Uint8Array): number => bytes[TTL] ?? 0;
 export const typeOfService = (bytes: Uint8Array): number => bytes[TOS] ?? 0;

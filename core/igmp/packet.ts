@@ -21,8 +21,10 @@ import {
 
 /** What a message is, once it has passed the gate. */
 export const MESSAGE_KINDS = ["v1Query", "v2Query", "v3Query", "v1Report", "v2Report", "v3Report", "leave"] as const;
+/** The seven messages of the three versions. */
 export type MessageKind = (typeof MESSAGE_KINDS)[number];
 
+/** Why a packet is no IGMP message; each is counted under its name. */
 export type IgmpDrop =
   | IpDrop
   | "igmp.truncated"

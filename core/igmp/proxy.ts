@@ -2,6 +2,7 @@
 import { type Ipv4, isLinkLocalMulticast } from "../base/ipv4.ts";
 import { mergeFilters, NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
 
+/** A group, and what all downstream interfaces together want of it. */
 export interface UpstreamChange {
   readonly group: Ipv4;
   /** What the host part upstream shall want from now on; INCLUDE({}) leaves. */

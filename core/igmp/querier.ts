@@ -3,12 +3,14 @@ import { ANY, type Ipv4 } from "../base/ipv4.ts";
 import { after, type Instant } from "../base/time.ts";
 import type { IgmpTimes } from "./times.ts";
 
+/** Each state carries its own deadline. */
 export type QuerierState =
   /** Nobody is known to ask, and we may not. */
   | { readonly kind: "silent" }
   | { readonly kind: "querier"; readonly startupLeft: number; readonly next: Instant }
   | { readonly kind: "non-querier"; readonly address: Ipv4; readonly until: Instant };
 
+/** Decides only who asks and when; what is asked is its owner's. */
 export class Querier {
   /** Our address on the link; undefined when we only listen. */
   readonly #address: Ipv4 | undefined;

@@ -20,8 +20,10 @@ import {
 } from "./offsets.ts";
 import { groupOf, type IgmpPacket } from "./packet.ts";
 
+/** RFC 1112, RFC 2236, RFC 3376. */
 export type IgmpVersion = 1 | 2 | 3;
 
+/** A Membership Query of any version. */
 export interface Query {
   readonly version: IgmpVersion;
   /** 0.0.0.0 asks about every group. */

@@ -20,8 +20,10 @@ import type { IgmpPacket } from "./packet.ts";
 
 /** In wire order, so that the record type on the wire is the index plus one (4.2.12). */
 const RECORD_TYPES = ["is-in", "is-ex", "to-in", "to-ex", "allow", "block"] as const;
+/** RFC 3376 4.2.12. */
 export type RecordType = (typeof RECORD_TYPES)[number];
 
+/** A group record (4.2.4), without auxiliary data. */
 export interface ReportRecord {
   readonly type: RecordType;
   readonly group: Ipv4;

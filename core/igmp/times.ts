@@ -19,6 +19,7 @@ export interface TimesConfig {
   readonly lastMemberQueryCount?: number;
 }
 
+/** Every timer and counter of section 8, derived. Intervals are Durations, counts are whole numbers. */
 export interface IgmpTimes {
   readonly robustness: number;
   readonly queryInterval: Duration;
@@ -37,6 +38,7 @@ export interface IgmpTimes {
   readonly olderHostPresentInterval: Duration;
 }
 
+/** Which rule of section 8 a configuration breaks. */
 export type TimesFault =
   | "times.robustness"
   | "times.query-interval"

@@ -6,6 +6,7 @@ import type { HostMessage } from "./host-statement.ts";
 import { HEADER_LENGTH, writeIpHeader } from "./ip-header.ts";
 import { CHECKSUM, GROUP, MAX_RESPONSE, SHORT_MESSAGE, TYPE, TYPE_OCTET } from "./offsets.ts";
 
+/** The three messages of 8 octets. */
 export type V1V2Kind = Exclude<HostMessage, "v3Report">;
 
 /** Octets of the whole IPv4 packet. */

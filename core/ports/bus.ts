@@ -1,5 +1,6 @@
 import type { HalError } from "./errors.ts";
 
+/** One MQTT message; topics as core/control/topics.ts spells them. */
 export interface BusMessage {
   readonly topic: string;
   readonly payload: Uint8Array;
@@ -7,6 +8,7 @@ export interface BusMessage {
   readonly retained: boolean;
 }
 
+/** What a participant hears of its bus. Calls come one at a time, never from inside a call to the bus. */
 export interface BusListener {
   message(message: BusMessage): void;
   /** Connected and every subscription acknowledged: from here answers can arrive. */
@@ -15,6 +17,7 @@ export interface BusListener {
   down(error: HalError): void;
 }
 
+/** One participant's connection, kept up by the driver. */
 export interface Bus {
   readonly connected: boolean;
   /** Publishes that were dropped because the broker was away or did not read. */
@@ -29,6 +32,7 @@ export interface Bus {
   close(): Promise<void>;
 }
 
+/** Who connects, and what it hears from the start. */
 export interface BusOptions {
   /** Client identifier, also the user name (RFC: a client may use only its own topics). */
   readonly clientId: string;

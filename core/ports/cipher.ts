@@ -32,6 +32,7 @@ export interface Hmac {
   erase(): void;
 }
 
+/** Drivers: noble, node. Each call makes an object that holds one key until it is erased. */
 export interface Ciphers {
   /** Key of 16 or 32 octets; any other length throws RangeError. The driver copies it: the caller may erase its own. */
   gcm(key: Uint8Array): GcmCipher;

@@ -8,12 +8,14 @@ export interface Membership {
   readonly interfaceAddress: Ipv4;
 }
 
+/** What the owner of a socket hears. */
 export interface DatagramListener {
   /** One datagram's payload, in a buffer the receiver may write (decryption happens in place), valid during the call. */
   datagram(payload: Uint8Array, from: Ipv4, fromPort: number): void;
   failed(error: HalError): void;
 }
 
+/** One bound UDP socket. */
 export interface DatagramSocket {
   readonly port: number;
   /** Joins or leaves through the host's own IGMP (kernel membership). Throws HalError "datagram.membership". */
@@ -27,6 +29,7 @@ export interface DatagramSocket {
   close(): void;
 }
 
+/** How a socket is bound. */
 export interface DatagramOptions {
   /** Local address; 0.0.0.0 for all. A multicast receiver binds to the group so that it hears only that group. */
   readonly address: Ipv4;

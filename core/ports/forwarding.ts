@@ -9,6 +9,7 @@ export interface MulticastRoute {
   readonly outbound: readonly string[];
 }
 
+/** What the kernel asks and tells. */
 export interface ForwardingListener {
   /** A packet of (source, group) came in on `inbound` and there is no entry (the kernel's NOCACHE upcall). */
   noRoute(source: Ipv4, group: Ipv4, inbound: string): void;
@@ -19,6 +20,7 @@ export interface ForwardingListener {
   failed(error: HalError): void;
 }
 
+/** What has gone over one entry since it was made. */
 export interface RouteUse {
   readonly source: Ipv4;
   readonly group: Ipv4;
@@ -29,6 +31,7 @@ export interface RouteUse {
   readonly wrong: number;
 }
 
+/** The kernel's multicast forwarding cache, ours while it is open. */
 export interface ForwardingTable {
   /** Makes an interface part of multicast routing; the order of calls does not matter. Throws HalError "mroute.add-vif". */
   addInterface(name: string): void;

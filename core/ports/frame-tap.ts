@@ -1,5 +1,6 @@
 import type { HalError } from "./errors.ts";
 
+/** What the owner of a tap hears. */
 export interface TapListener {
   /** A whole Ethernet frame that came IN through the tapped port. Read during the call, copy what you keep. */
   frame(frame: Uint8Array): void;
@@ -9,6 +10,7 @@ export interface TapListener {
   resumed(): void;
 }
 
+/** A tap that listens until it is closed. */
 export interface FrameTap {
   readonly interfaceName: string;
   close(): void;

@@ -1,5 +1,6 @@
 import type { HalError } from "./errors.ts";
 
+/** What the owner of a socket hears. */
 export interface IgmpListener {
   /** A whole IPv4 packet, header included. The bytes are the driver's: read them during the call, copy what you keep. */
   packet(packet: Uint8Array): void;
@@ -7,6 +8,7 @@ export interface IgmpListener {
   failed(error: HalError): void;
 }
 
+/** IGMP on one interface until it is closed. */
 export interface IgmpSocket {
   readonly interfaceName: string;
   /** Sends a whole IPv4 packet (header, Router Alert and checksum made by core/igmp) out of this interface. */

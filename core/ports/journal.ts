@@ -10,6 +10,7 @@ export interface JournalEntry {
   readonly ended?: UnixTime;
 }
 
+/** What a set-top remembers across a power cut. */
 export interface JournalContent {
   readonly entries: readonly JournalEntry[];
   /** "journal.corrupt": what was there could not be read and was kept aside. "journal.unreadable": it could not be opened. */

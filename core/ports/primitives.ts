@@ -1,5 +1,6 @@
 // Control-plane cryptography, synchronous. Drivers: node (node:crypto).
 
+/** Raw octets, as RFC 7748 and RFC 8032 have them. */
 export interface KeyPair {
   /** 32 octets. */
   readonly privateKey: Uint8Array;
@@ -7,6 +8,7 @@ export interface KeyPair {
   readonly publicKey: Uint8Array;
 }
 
+/** What HPKE (RFC 9180), sealed messages and signed notices are made of. */
 export interface Primitives {
   x25519Generate(): KeyPair;
   x25519Public(privateKey: Uint8Array): Uint8Array;

@@ -10,6 +10,7 @@ import type { IgmpVersion } from "../igmp/query.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import type { GroupPrefix } from "./group-access.ts";
 
+/** One interface with receivers behind it. */
 export interface DownstreamOptions {
   readonly name: string;
   readonly igmp?: RouterInterfaceOptions;
@@ -19,6 +20,7 @@ export interface DownstreamOptions {
   readonly deny?: readonly GroupPrefix[];
 }
 
+/** A whole router. */
 export interface RouterOptions {
   readonly downstreams: readonly DownstreamOptions[];
   /** The one interface towards the source (RFC 4605 section 2); without it we route between the downstreams only. */
@@ -29,6 +31,7 @@ export interface RouterOptions {
   readonly maxRoutes?: number;
 }
 
+/** What happens to a router: links, packets, frames, upcalls of the kernel, counters. */
 export type RouterEvent =
   /** The link is there with this address; undefined while it is down, gone or without address. */
   | {
@@ -49,6 +52,7 @@ export type RouterEvent =
   /** The counters that a "count-routes" effect asked for. */
   | { readonly kind: "use"; readonly uses: readonly RouteUse[] };
 
+/** Why something has no effect; counted by name and interface. */
 export type RouterDrop =
   | InterfaceDrop
   | MulticastHostDrop
@@ -69,6 +73,7 @@ export interface Delivery {
   readonly group: Ipv4;
 }
 
+/** What the process is to do, or to tell. */
 export type RouterEffect =
   | { readonly kind: "send"; readonly name: string; readonly packet: Uint8Array }
   | { readonly kind: "route"; readonly route: MulticastRoute }

@@ -15,6 +15,7 @@ const GATHER: Duration = milliseconds(500);
 const QUEUE_LIMIT = 8192;
 const KEY = "membership";
 
+/** What happens to the reporter. */
 export type ReporterEvent =
   | { readonly kind: "change"; readonly change: MembershipChange }
   | { readonly kind: "answer"; readonly from: Peer; readonly message: Message }
@@ -23,10 +24,12 @@ export type ReporterEvent =
   /** The process ends: what waits goes now, without waiting for more. */
   | { readonly kind: "flush" };
 
+/** A report to send, or something given up by name. */
 export type ReporterEffect =
   | { readonly kind: "send"; readonly to: Peer; readonly message: Message }
   | { readonly kind: "drop"; readonly reason: AnswerDrop | "report.queue-full" };
 
+/** One report is under way at a time, repeated until the reception server acknowledges it. */
 export class MembershipReporter implements Machine<ReporterEvent, ReporterEffect> {
   readonly #entropy: Entropy;
   readonly #server: Peer;

@@ -30,6 +30,7 @@ interface Upstream {
   up: boolean;
 }
 
+/** Events of every interface in, effects for sockets, kernel and reports out. */
 export class Router implements Machine<RouterEvent, RouterEffect> {
   readonly #downstreams: ReadonlyMap<string, Downstream>;
   readonly #upstream: Upstream | undefined;

@@ -14,11 +14,13 @@ interface Installed {
 /** A stream that pauses for less has not moved to the interface where stray packets of it arrive. */
 const PAUSE: Duration = seconds(3);
 
+/** A change of the kernel's forwarding cache, and the deliveries (72, 82) it begins and ends. */
 export type RouteEffect =
   | { readonly kind: "route"; readonly route: MulticastRoute }
   | { readonly kind: "unroute"; readonly source: Ipv4; readonly group: Ipv4 }
   | Delivery;
 
+/** Bounded; what is idle goes first. */
 export class RouteTable {
   readonly #idle: Duration;
   readonly #limit: number;
