@@ -2,17 +2,26 @@
 import type { HalError } from "./errors.ts";
 import type { TableName, Tables } from "./tables.ts";
 
+/** The column is below `before`, at or above `since`; a row without a value never matches. */
+export interface Range<T extends TableName = TableName> {
+  readonly column: keyof Tables[T] & string;
+  readonly since?: number;
+  readonly before?: number;
+}
+
 /** Rows of one table. All conditions must hold; `limit` bounds the answer. */
 export interface Query<T extends TableName = TableName> {
   readonly table: T;
   readonly equal?: Partial<Tables[T]>;
   /** This column has no value. */
   readonly absent?: keyof Tables[T] & string;
-  /** The column is below `before`, at or above `since`; rows without a value never match. */
-  readonly range?: { readonly column: keyof Tables[T] & string; readonly since?: number; readonly before?: number };
+  /** One range, or several that must all hold. */
+  readonly range?: Range<T> | readonly Range<T>[];
   /** Order by this column; equals, and everything without it, by key. */
   readonly order?: keyof Tables[T] & string;
   readonly descending?: boolean;
+  /** Only rows that follow this one in the query's order: the last of the page before (its key and the column of `order` count). */
+  readonly after?: Tables[T];
   readonly limit: number;
 }
 
@@ -54,6 +63,31 @@ export interface Store {
   read<T extends TableName>(query: Query<T>): Promise<readonly Tables[T][]>;
   close(): Promise<void>;
 }
+
+/** Rows that one step of `pages` takes from the store: few enough that a server answers others in between. */
+const PAGE_ROWS = 1_000;
+
+/**
+ * All rows that match, page by page, so that memory does not grow with their number. No transaction spans the pages: a row that is
+ * there from the first page to the last comes exactly once, one that is added or removed meanwhile may or may not. Rejects as `read`.
+ */
+export async function* pages<T extends TableName>(
+  store: Pick<Store, "read">,
+  query: Omit<Query<T>, "limit" | "after">,
+  size = PAGE_ROWS,
+): AsyncGenerator<readonly Tables[T][], void> {
+  let page = await store.read<T>({ ...query, limit: size });
+  while (page.length > 0) {
+    yield page;
+    const after = page.at(-1);
+    if (page.length < size || after === undefined) return;
+    page = await store.read<T>({ ...query, after, limit: size });
+  }
+}
+
+/** The ranges of a query, as a list. */
+export const rangesOf = ({ range }: Pick<AnyQuery, "range">): readonly Range[] =>
+  range === undefined ? [] : ([range].flat() as readonly Range[]);
 
 /** The rows that match. */
 export function* find<T extends TableName>(

@@ -1,6 +1,16 @@
 // A store in memory that outlives its process: what a simulation uses, with crashes before and after the commit.
 import { HalError } from "../../core/ports/errors.ts";
-import type { AnyQuery, AnyRow, Decision, Query, Settled, Store, Write } from "../../core/ports/store.ts";
+import {
+  type AnyQuery,
+  type AnyRow,
+  type Decision,
+  type Query,
+  type Range,
+  rangesOf,
+  type Settled,
+  type Store,
+  type Write,
+} from "../../core/ports/store.ts";
 import { LAYOUT, type TableName, type Tables } from "../../core/ports/tables.ts";
 
 type Row = Readonly<Record<string, unknown>>;
@@ -25,9 +35,12 @@ export class MemoryDisk {
     const exact = exactKey(query);
     const candidates =
       exact === undefined ? this.rows(query.table).values() : present(this.rows(query.table).get(exact));
+    const compare = comparing(query);
+    const { after } = query as { readonly after?: object };
     const found: Row[] = [];
-    for (const row of candidates) if (matches(row, query)) found.push(row);
-    return found.sort(comparing(query)).slice(0, query.limit);
+    for (const row of candidates)
+      if (matches(row, query) && (after === undefined || compare(row, after as Row) > 0)) found.push(row);
+    return found.sort(compare).slice(0, query.limit);
   }
 
   /** Applies the write and returns what undoes it. */
@@ -54,14 +67,15 @@ function exactKey({ table, equal }: AnyQuery): string | undefined {
   return keyOf(table, equal);
 }
 
-function matches(row: Row, { equal, absent, range }: AnyQuery): boolean {
+function matches(row: Row, query: AnyQuery): boolean {
+  const { equal, absent } = query;
   for (const [column, value] of Object.entries(equal ?? {})) if (row[column] !== value) return false;
   if (absent !== undefined && row[absent] !== undefined) return false;
-  if (range === undefined) return true;
-  const value = row[range.column];
-  if (typeof value !== "number") return false;
-  return (range.since === undefined || value >= range.since) && (range.before === undefined || value < range.before);
+  return rangesOf(query).every((range) => isWithin(row[range.column], range));
 }
+
+const isWithin = (value: unknown, { since, before }: Range): boolean =>
+  typeof value === "number" && (since === undefined || value >= since) && (before === undefined || value < before);
 
 type Ordered = string | number | undefined;
 

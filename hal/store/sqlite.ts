@@ -1,9 +1,18 @@
 // The store on one machine's disk: SQLite in WAL mode, synchronous=FULL, so that what is answered survives a power cut.
-import { chmodSync, closeSync, openSync } from "node:fs";
+import { chmodSync, closeSync, openSync, type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
 import Database from "better-sqlite3";
 import { HalError } from "../../core/ports/errors.ts";
-import type { AnyQuery, AnyRow, Decision, Query, Settled, Store, Write } from "../../core/ports/store.ts";
+import {
+  type AnyQuery,
+  type AnyRow,
+  type Decision,
+  type Query,
+  rangesOf,
+  type Settled,
+  type Store,
+  type Write,
+} from "../../core/ports/store.ts";
 import { LAYOUT, type TableName, type Tables } from "../../core/ports/tables.ts";
 import { makeFolder } from "../folder.ts";
 import { MIGRATIONS } from "./schema.ts";
@@ -15,10 +24,16 @@ export interface SqliteOptions {
   readonly sizeLimit?: number;
   /** How long to wait for another process that holds the store. */
   readonly busyTimeout?: number;
+  /** False: throws "store.missing" instead of making a store where none is. Default: true. */
+  readonly create?: boolean;
 }
 
-/** Opens, and brings an older store up to date. Throws HalError "store.native-missing", "store.open", "store.version", "store.locked", "store.full". */
+/**
+ * Opens, and brings an older store up to date. Throws HalError "store.native-missing", "store.missing", "store.open", "store.version",
+ * "store.locked", "store.full".
+ */
 export function openSqlite(options: SqliteOptions): Store {
+  if (options.create === false) mustExist(options.path);
   const database = openDatabase(options);
   try {
     prepare(database, options);
@@ -26,6 +41,24 @@ export function openSqlite(options: SqliteOptions): Store {
   } catch (cause) {
     database.close();
     throw asHalError(cause, options.path);
+  }
+}
+
+const missing = (path: string, why: string): HalError =>
+  new HalError("store.missing", `there is no store at ${path}${why}`);
+
+/** A file without a single page, as `touch` leaves it, is no store either. */
+function mustExist(path: string): void {
+  const found = statOf(path);
+  if (found === undefined) throw missing(path, "");
+  if (found.isFile() && found.size === 0) throw missing(path, ": the file is empty");
+}
+
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw asHalError(cause, path);
   }
 }
 
@@ -226,29 +259,53 @@ function putStatement(table: TableName, columns: readonly string[]): string {
   return `INSERT INTO ${table} (${quoted}) VALUES (${places}) ON CONFLICT (${conflict}) DO ${update}`;
 }
 
-function selectStatement({ table, equal, absent, range, order, descending, limit }: AnyQuery): {
-  sql: string;
-  values: Value[];
-} {
-  const conditions: string[] = [];
-  const values: Value[] = [];
-  for (const [column, value] of Object.entries(equal ?? {})) {
-    conditions.push(`"${column}" = ?`);
-    values.push(toSql(value as Value));
+interface Condition {
+  readonly sql: string;
+  readonly values: readonly Value[];
+}
+
+function selectStatement(query: AnyQuery): { sql: string; values: readonly Value[] } {
+  const { table, equal, absent, order, descending, limit } = query;
+  const conditions: Condition[] = Object.entries(equal ?? {}).map(([column, value]) => ({
+    sql: `"${column}" = ?`,
+    values: [toSql(value as Value)],
+  }));
+  if (absent !== undefined) conditions.push({ sql: `"${absent}" IS NULL`, values: [] });
+  for (const { column, since, before } of rangesOf(query)) {
+    if (since !== undefined) conditions.push({ sql: `"${column}" >= ?`, values: [since] });
+    if (before !== undefined) conditions.push({ sql: `"${column}" < ?`, values: [before] });
   }
-  if (absent !== undefined) conditions.push(`"${absent}" IS NULL`);
-  for (const [operator, bound] of [
-    [">=", range?.since],
-    ["<", range?.before],
-  ] as const) {
-    if (bound === undefined) continue;
-    conditions.push(`"${range?.column}" ${operator} ?`);
-    values.push(bound);
-  }
+  if (query.after !== undefined) conditions.push(following(query, query.after as object as Record<string, Value>));
   const direction = descending === true ? " DESC" : "";
   const by = [...(order === undefined ? [] : [order]), ...LAYOUT[table].key].map((column) => `"${column}"${direction}`);
-  const where = conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`;
-  return { sql: `SELECT * FROM ${table}${where} ORDER BY ${by.join(", ")} LIMIT ?`, values: [...values, limit] };
+  const where = conditions.length === 0 ? "" : ` WHERE ${conditions.map(({ sql }) => sql).join(" AND ")}`;
+  const sql = `SELECT * FROM ${table}${where} ORDER BY ${by.join(", ")} LIMIT ?`;
+  return { sql, values: [...conditions.flatMap(({ values }) => values), limit] };
+}
+
+/** Row values compare column by column, as ORDER BY does, except with NULL: the first ascending, the last descending. */
+function following(query: AnyQuery, row: Readonly<Record<string, Value>>): Condition {
+  const { table, order, descending } = query;
+  const key = LAYOUT[table].key as readonly string[];
+  const operator = descending === true ? "<" : ">";
+  const beyond = (columns: readonly string[]): Condition => ({
+    sql: `(${columns.map((column) => `"${column}"`).join(", ")}) ${operator} (${columns.map(() => "?").join(", ")})`,
+    values: columns.map((column) => toSql(row[column])),
+  });
+  if (order === undefined) return beyond(key);
+  if (toSql(row[order]) === null) {
+    const { sql, values } = beyond(key);
+    return { sql: `("${order}" IS ${descending === true ? "NULL AND" : "NOT NULL OR"} ${sql})`, values };
+  }
+  const { sql, values } = beyond([order, ...key]);
+  // The OR keeps SQLite from seeking in an index, so it stands only where rows without a value can follow.
+  const nullsFollow = descending === true && mayBeAbsent(query, order);
+  return { sql: nullsFollow ? `(${sql} OR "${order}" IS NULL)` : sql, values };
+}
+
+function mayBeAbsent(query: AnyQuery, column: string): boolean {
+  const columns: Readonly<Record<string, string>> = LAYOUT[query.table].columns;
+  return columns[column]?.endsWith("?") === true && !rangesOf(query).some((range) => range.column === column);
 }
 
 const toSql = (value: Value | undefined): Value => value ?? null;
