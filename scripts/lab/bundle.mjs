@@ -17,7 +17,8 @@ export const bundle = (target) => join(DIST, `${target}.cjs`);
  * @param {string} file
  * @returns {{ id: string, x25519: string, ed25519?: string }}
  */
-export const keygen = (target, id, file) => JSON.parse(command(process.execPath, [bundle(target), "keygen", id, file]));
+export const keygen = (target, id, file) =>
+  JSON.parse(command(process.execPath, [bundle(target), "keygen", id, file, "--json"]));
 
 /** A target as a running process of the lab, with its configuration and its local socket. */
 export class Service {

@@ -126,6 +126,7 @@ async function apart(): Promise<Arrangement> {
 }
 
 function register({ operator, folder }: Arrangement): void {
+  assert.equal(operator.run("init").code, 0);
   for (const id of ["one", "two"]) operator.json("channel", "add", id);
   operator.json("package", "add", "base", "one", "two");
   operator.json("subscriber", "add", "payer");

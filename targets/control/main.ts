@@ -5,14 +5,14 @@ import { extendForOperator } from "../operator/target.ts";
 import { runTarget, type Target } from "../shared/target.ts";
 import { type ControlConfig, controlConfig } from "./config.ts";
 import { names } from "./servers.ts";
-import { ownIdentity, primitives, startControl } from "./service.ts";
+import { existingIdentity, makeIdentities, primitives, startControl } from "./service.ts";
 
 const PART_OF = ["settop", "headend", "router"] as const;
 
 /** What the configurations of others need to know of this server: all of it, or the one entry that a role has. */
 function peers(config: ControlConfig, role: (typeof PART_OF)[number] | undefined): object {
-  const keys = ownIdentity("keyserver", config.keyServer);
-  const reception = ownIdentity("reception", config.reception);
+  const keys = existingIdentity("keyserver", config.keyServer);
+  const reception = existingIdentity("reception", config.reception);
   const keyServer = { id: keys.id, publicKey: toHex(keys.x25519.publicKey) };
   const noticeKey = keys.ed25519 === undefined ? "" : toHex(keys.ed25519.publicKey);
   const all = {
@@ -38,7 +38,13 @@ const target: Target<ControlConfig> = {
       .action((role: (typeof PART_OF)[number] | undefined) => {
         process.stdout.write(`${JSON.stringify(peers(frame.config(), role))}\n`);
       });
-    extendForOperator(program, frame, primitives, names);
+    extendForOperator(program, frame, {
+      name: "control",
+      primitives,
+      names,
+      serverKeys: "`sealcast-control peers` prints what its configuration needs to know of this server",
+      prepare: makeIdentities,
+    });
   },
 };
 

@@ -5,8 +5,8 @@ import { RECEPTION_OPTIONS } from "../../core/reception/server.ts";
 import { type Identity, peerOf } from "../../hal/identity/identity.ts";
 import { GroupCommit } from "../../hal/store/group-commit.ts";
 import { KeyServerService } from "../keyserver/service.ts";
+import { runningCommands } from "../operator/context.ts";
 import type { Directory } from "../operator/directory.ts";
-import { runningCommands } from "../operator/office.ts";
 import { ReceptionService } from "../reception/service.ts";
 import type { Commands } from "../shared/admin.ts";
 import type { ServerPowers } from "../shared/server.ts";
@@ -50,11 +50,11 @@ export async function startServers(
   const keys = await KeyServerService.start(keyIdentity, peers, powers);
   await reception.demand();
   const { store, clock, entropy } = given;
-  const premises = { store, commits, clock, entropy, ...names(config) };
+  const base = { store, commits, clock, entropy, ...names(config) };
   return {
     keys,
     reception,
-    commands: runningCommands(premises, directory, reception),
+    commands: runningCommands(base, directory, reception),
     async stop() {
       await Promise.all([keys.stop(), reception.stop()]);
     },

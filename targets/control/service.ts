@@ -9,8 +9,8 @@ import { makeFolder } from "../../hal/folder.ts";
 import { createIdentity } from "../../hal/identity/file.ts";
 import { generateIdentity, type Identity } from "../../hal/identity/identity.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
+import { openStore } from "../operator/context.ts";
 import { Directory } from "../operator/directory.ts";
-import { openStore } from "../operator/office.ts";
 import { readOwnIdentity } from "../shared/participant.ts";
 import type { Runtime, Service } from "../shared/target.ts";
 import type { ControlConfig, ListenerConfig, PartConfig } from "./config.ts";
@@ -18,13 +18,35 @@ import { startServers } from "./servers.ts";
 
 export const primitives = new NodePrimitives();
 
+type PartRole = "keyserver" | "reception";
+
 /** The part's identity; made when there is none yet. Throws HalError. */
-export function ownIdentity(role: "keyserver" | "reception", { id, identity }: PartConfig): Identity {
-  if (!existsSync(identity)) {
-    makeFolderOf(identity);
-    createUnlessThere(identity, generateIdentity(role, id, primitives, systemEntropy));
-  }
-  return readOwnIdentity(role, id, identity, primitives);
+function ownIdentity(role: PartRole, part: PartConfig): Identity {
+  makeIdentity(role, part);
+  return readOwnIdentity(role, part.id, part.identity, primitives);
+}
+
+/** For commands, which make none. Throws HalError, "identity.missing" when neither `init` nor a first start has made it. */
+export function existingIdentity(role: PartRole, { id, identity }: PartConfig): Identity {
+  if (existsSync(identity)) return readOwnIdentity(role, id, identity, primitives);
+  throw new HalError("identity.missing", `${identity}, this server's own, does not exist`, {
+    needs: "the configuration of the server that is meant",
+    alternative: "`sealcast-control init` makes it, and so does the server's first start",
+  });
+}
+
+/** For `init`: both parts' identities where they are not there, and a sentence for each. */
+export const makeIdentities = ({ keyServer, reception }: ControlConfig): readonly string[] => [
+  `the identity ${keyServer.identity} is ${makeIdentity("keyserver", keyServer) ? "made" : "there already"}`,
+  `the identity ${reception.identity} is ${makeIdentity("reception", reception) ? "made" : "there already"}`,
+];
+
+/** False when it is there already. */
+function makeIdentity(role: PartRole, { id, identity }: PartConfig): boolean {
+  if (existsSync(identity)) return false;
+  makeFolderOf(identity);
+  createUnlessThere(identity, generateIdentity(role, id, primitives, systemEntropy));
+  return true;
 }
 
 /** At a first start a command of the operator may make it at the same moment: the first one's holds. */

@@ -190,7 +190,7 @@ export class RunningChannel {
     const options = { name, content, ...(input.bitrate === undefined ? {} : { bitrate: input.bitrate }) };
     const source = new PacedSource(options, octets, clock, this.#path, listener);
     source.start();
-    this.#powers.log.debug({ channel: id, input: name }, "reading");
+    this.#powers.log.debug({ channel: id, input: name }, "reading the input");
     return source;
   }
 

@@ -3,7 +3,7 @@ import type { HeadendRight, KeyServerPeers } from "../../core/keys/events.ts";
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { GroupCommit } from "../../hal/store/group-commit.ts";
-import { openStore } from "../operator/office.ts";
+import { openStore } from "../operator/context.ts";
 import { CommandRefused } from "../shared/admin.ts";
 import { EXIT } from "../shared/exit.ts";
 import { addKeygen } from "../shared/keygen.ts";

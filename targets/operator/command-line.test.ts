@@ -11,7 +11,7 @@ const folder = mkdtempSync(join(tmpdir(), "sealcast-operator-"));
 after(() => rmSync(folder, { recursive: true }));
 
 let places = 0;
-async function control(): Promise<{ server: ServerUnderTest; port: number; at: string }> {
+async function control(init = true): Promise<{ server: ServerUnderTest; port: number; at: string }> {
   const at = mkdtempSync(join(folder, `${places++}-`));
   const port = await freePort();
   const server = new ServerUnderTest("control", at, {
@@ -21,6 +21,7 @@ async function control(): Promise<{ server: ServerUnderTest; port: number; at: s
     store: { path: join(at, "store", "control.db") },
     grace: 5,
   });
+  if (init) assert.equal(server.run("init").code, 0);
   return { server, port, at };
 }
 
@@ -70,7 +71,7 @@ test("what an edit did is said in a sentence", async () => {
   assert.equal(said("subscription", "add", "payer", "base"), "subscriber payer holds package base\n");
   assert.match(
     said("device", "add", "box", "--subscriber", "payer", "--public-key", key),
-    /^set-top box is registered\nits broker password, shown only now: [0-9a-f]{32}\n$/,
+    /^set-top box is registered\nits broker password, shown only now: [0-9a-f]{32}\nput it as "password" into/,
   );
   assert.equal(said("rekey", "one"), "the key of one is being changed\n");
   assert.equal(said("device", "revoke", "box"), "set-top box is revoked; it held no key\n");
@@ -92,29 +93,88 @@ test("a broker password that the server made is shown once and stored as a hash 
   }
 });
 
-test("a command that cannot be carried out says why and ends with 65", async () => {
+const KEY = "ab".repeat(32);
+
+test("what cannot be done says why: 65 for what is refused, 64 for what no command line may say", async () => {
   const { server } = await control();
-  const refused: readonly (readonly [string[], RegExp])[] = [
-    [["device", "add", "box", "--subscriber", "nobody", "--public-key", "ab".repeat(32)], /nobody does not exist/],
-    [["device", "add", "box", "--subscriber", "nobody"], /exactly one of --public-key, --identity, --identity-out/],
-    [
-      ["device", "add", "box", "--subscriber", "nobody", "--public-key", "ab"],
-      /publicKey: must be 64 hexadecimal digits/,
-    ],
-    [["device", "revoke", "box"], /box does not exist/],
-    [["service", "add", "key-server", "--role", "router", "--public-key", "ab".repeat(32)], /this server's own part/],
-    [["usage", "--since", "yesterday"], /since: Invalid type/],
-    [["rekey", "nine"], /nine does not exist/],
+  const device = ["device", "add", "box", "--subscriber", "nobody"];
+  const refused: readonly (readonly [number, string[], RegExp])[] = [
+    [65, [...device, "--public-key", KEY], /^sealcast-control: nobody does not exist$/m],
+    [65, [...device, "--public-key", "ab"], /publicKey: must be 64 hexadecimal digits/],
+    [65, [...device, "--public-key", `${KEY}:12`], /passwordHash: must be 64 hexadecimal digits/],
+    [65, ["device", "revoke", "box"], /box does not exist/],
+    [65, ["service", "add", "key-server", "--role", "router", "--public-key", KEY], /this server's own part/],
+    [65, ["rekey", "nine"], /nine does not exist/],
+    [65, ["usage", "--since", "2026-02-01", "--until", "2026-01-01"], /until: must be later than since/],
+    [64, device, /exactly one of --public-key, --identity, --identity-out/],
+    [64, ["usage", "--since", "yesterday"], /'yesterday' is invalid. It must be a time such as/],
+    [64, ["usage", "--totals", "colour"], /It must be of subscriber, device, channel/],
+    [64, ["subscriber", "add", "s", "--concurrent", "many"], /It must be a whole number/],
+    [64, ["service", "add", "x", "--role", "king", "--public-key", KEY], /Allowed choices are headend/],
+    [64, ["device", "frobnicate"], /unknown command 'frobnicate'/],
+    [69, ["denials"], /denials.not-kept.*none runs/],
   ];
-  for (const [words, reason] of refused) {
+  for (const [expected, words, reason] of refused) {
     const { code, err } = server.run(...words);
-    assert.equal(code, 65, words.join(" "));
+    assert.equal(code, expected, `${words.join(" ")}: ${err}`);
     assert.match(err, reason);
+    assert.doesNotMatch(err, /\n +at /);
   }
 });
 
-test("every fault of the configuration is listed with its path, and nothing is opened", async () => {
+test("an identity file is written only for what the server takes, and never over another", async () => {
   const { server, at } = await control();
+  const file = join(at, "box.json");
+  const add = (subscriber: string) =>
+    server.run("device", "add", "box", "--subscriber", subscriber, "--identity-out", file);
+  assert.equal(add("nobody").code, 65);
+  assert.equal(existsSync(file), false);
+  server.json("subscriber", "add", "payer");
+  assert.equal(add("payer").code, 0);
+  const before = readFileSync(file, "utf8");
+  const again = add("payer");
+  assert.equal(again.code, 73);
+  assert.match(again.err, /identity\.exists/);
+  assert.equal(readFileSync(file, "utf8"), before);
+});
+
+test("init makes store and identities once and says so; no other command makes any", async () => {
+  const { server, at } = await control(false);
+  for (const words of [
+    ["channel", "list"],
+    ["usage", "--json"],
+    ["subscriber", "add", "payer"],
+  ]) {
+    const { code, out, err } = server.run(...words);
+    assert.equal(code, 66, words.join(" "));
+    assert.equal(out, "");
+    assert.match(
+      err,
+      new RegExp(`store.missing: there is no store at ${at}/store/control.db, and nobody listens on ${at}`),
+    );
+    assert.match(err, new RegExp(`the configuration is ${at}/control-config.json`));
+    assert.match(err, /`sealcast-control init` makes a new store there/);
+  }
+  const peers = server.run("peers");
+  assert.equal(peers.code, 69);
+  assert.match(peers.err, /identity\.missing: .*keys\.json.*\n.*\n.*`sealcast-control init` makes it/);
+  assert.deepEqual(
+    ["store", "keys.json", "reception.json"].filter((name) => existsSync(join(at, name))),
+    [],
+  );
+  const made = (what: string) =>
+    `the store ${at}/store/control.db is ${what}\n` +
+    `the identity ${at}/keys.json is ${what}\nthe identity ${at}/reception.json is ${what}\n`;
+  assert.equal(server.run("init").out, made("made"));
+  const keys = readFileSync(join(at, "keys.json"), "utf8");
+  server.json("channel", "add", "one");
+  assert.equal(server.run("init").out, made("there already"));
+  assert.equal(readFileSync(join(at, "keys.json"), "utf8"), keys);
+  assert.equal(server.run("channel", "list").out, "ID   TITLE\none  one\n");
+});
+
+test("every fault of the configuration is listed with its path, and nothing is opened", async () => {
+  const { server, at } = await control(false);
   const { code, err } = server.run(
     ...["--set", "broker.listeners.0.port=70000", "--set", "store.path=", "--set", "grace=0", "--set", "frobnicate=1"],
     ...["--set", "reception.id=key-server", "check-config"],

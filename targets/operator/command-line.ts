@@ -1,29 +1,31 @@
 // The operator's command line, for `control` and `reception`: speaks to the running process, or opens the store when none runs.
-import type { Command } from "commander";
+import { rmSync } from "node:fs";
+import { type Command, Option } from "commander";
 import { toHex } from "../../core/base/bytes.ts";
 import type { Role } from "../../core/control/participant.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import type { Primitives } from "../../core/ports/primitives.ts";
 import { createIdentity, readIdentity } from "../../hal/identity/file.ts";
-import { generateIdentity } from "../../hal/identity/identity.ts";
-import { CommandRefused, type Commands } from "../shared/admin.ts";
-import { EXIT } from "../shared/exit.ts";
-import type { OperatorCommand } from "./commands.ts";
-import type { Listed } from "./listing.ts";
-import { formatTable } from "./table.ts";
+import { generateIdentity, type Identity } from "../../hal/identity/identity.ts";
+import { CommandRefused } from "../shared/admin.ts";
+import { partsOf } from "../shared/registration.ts";
+import type { EditCommand, OperatorCommands } from "./commands.ts";
+import { addList, addRecords, type ListPowers, timeOf, wholeNumber } from "./lists.ts";
 
-export interface OperatorPowers {
+export interface OperatorPowers extends ListPowers {
   readonly primitives: Primitives;
   readonly entropy: Entropy;
+  /** Where a participant's configuration gets the keys of its server from, in words. */
+  readonly serverKeys: string;
   /** Asks the running process; undefined when none runs. */
-  ask(name: OperatorCommand, input: unknown): Promise<{ readonly answer: unknown } | undefined>;
-  /** The same commands on the store itself, for as long as `work` takes. */
-  offline(work: (commands: Commands) => Promise<unknown>): Promise<unknown>;
+  ask(name: EditCommand, input: unknown): Promise<{ readonly answer: unknown } | undefined>;
 }
+
+const SERVICE_ROLES = ["headend", "router", "keyserver", "reception"];
 
 interface Options {
   readonly json?: boolean;
-  readonly [name: string]: string | boolean | undefined;
+  readonly [name: string]: string | number | boolean | undefined;
 }
 
 /** Adds all operator commands to the program. */
@@ -33,39 +35,17 @@ export function addOperatorCommands(program: Command, powers: OperatorPowers): v
   addOffers(program, powers);
   addServices(program, powers);
   addRecords(program, powers);
+  addRekey(program, powers);
 }
 
-async function call(powers: OperatorPowers, name: OperatorCommand, input: object): Promise<unknown> {
+async function call(powers: OperatorPowers, name: EditCommand, input: object): Promise<unknown> {
   const online = await powers.ask(name, input);
   if (online !== undefined) return online.answer;
-  try {
-    return await powers.offline(async (commands) => commands[name]?.(input));
-  } catch (error) {
-    if (error instanceof CommandRefused) refuse(error.message);
-    throw error;
-  }
-}
-
-function refuse(message: string): never {
-  process.stderr.write(`${message}\n`);
-  process.exit(EXIT.data);
+  return powers.offline((commands: OperatorCommands) => commands[name](input));
 }
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 const printJson = (value: unknown): void => print(JSON.stringify(value, undefined, 2));
-
-function addList(parent: Command, powers: OperatorPowers, words: string, name: OperatorCommand, about: string): void {
-  parent
-    .command(words)
-    .description(about)
-    .option("--json", "as JSON")
-    .action(async (options: Options) => show(await call(powers, name, {}), options));
-}
-
-function show(rows: unknown, { json }: Options): void {
-  if (json === true) printJson(rows);
-  else print(formatTable(rows as readonly Listed[]));
-}
 
 /** What an edit did: a sentence for a person, or the answer as JSON. */
 function tell(answer: unknown, { json }: Options, sentence: string): void {
@@ -77,7 +57,7 @@ const asJson = (command: Command): Command => command.option("--json", "as JSON"
 
 interface ById {
   readonly word: string;
-  readonly name: OperatorCommand;
+  readonly name: EditCommand;
   readonly about: string;
   done(id: string, answer: unknown): string;
 }
@@ -90,12 +70,9 @@ function addById(parent: Command, powers: OperatorPowers, { word, name, about, d
   });
 }
 
-/** A registration; the password is there only when the server made it. */
-function registered(answer: unknown, options: Options, what: string): void {
-  const { password } = answer as { readonly password?: string };
-  const shown = password === undefined ? "" : `\nits broker password, shown only now: ${password}`;
-  tell(answer, options, `${what} is registered${shown}`);
-}
+/** A registration of what has no keys. */
+const registered = (answer: unknown, options: Options, what: string): void =>
+  tell(answer, options, `${what} is registered`);
 
 function revokedSentence(id: string, answer: unknown): string {
   const { rekeyed } = answer as { readonly rekeyed: readonly string[] };
@@ -107,16 +84,16 @@ function addDevices(program: Command, powers: OperatorPowers): void {
   const device = program.command("device").description("set-tops");
   asJson(device.command("add"))
     .argument("<id>")
-    .description("register a set-top; prints its broker password once, unless it has an identity file")
+    .description("register a set-top; says what is left to do at the box")
     .requiredOption("--subscriber <id>", "who pays for it")
     .option("--mac <address>", "its Ethernet address, to hold the routers' evidence against")
-    .option("--public-key <hex>", "X25519, as its keygen printed it")
+    .option("--public-key <key>", "the line that its keygen printed; or an X25519 key alone: then a password is made")
     .option("--identity <file>", "an identity file that exists: its key and password are registered")
     .option("--identity-out <file>", "make keys and a password, and write the identity file for the box")
-    .action(async (id: string, options: Options) => {
+    .action((id: string, options: Options, command: Command) => {
       const { subscriber, mac } = options;
       const input = { id, subscriber, ...(mac === undefined ? {} : { mac }) };
-      await register(powers, "device.add", "settop", input, options);
+      return register(powers, { name: "device.add", role: "settop", input }, options, command);
     });
   addList(device, powers, "list", "device.list", "all set-tops");
   addById(device, powers, {
@@ -133,32 +110,63 @@ function addDevices(program: Command, powers: OperatorPowers): void {
   });
 }
 
-/** Keys from one of three places; an identity file is written only when the server has taken the registration. */
+/** Where a registration's keys come from, and what is left to do at the other end once they are registered. */
+interface Keys {
+  readonly input: { readonly publicKey: string; readonly passwordHash?: string; readonly password?: string };
+  readonly next: string;
+  /** The server refused. */
+  takeBack?(): void;
+}
+
+interface Registered {
+  readonly name: "device.add" | "service.add";
+  readonly role: Role;
+  readonly input: { readonly id: string; readonly [field: string]: unknown };
+}
+
 async function register(
   powers: OperatorPowers,
-  name: "device.add" | "service.add",
-  role: Role,
-  input: { readonly id: string },
+  { name, role, input }: Registered,
   options: Options,
+  command: Command,
 ): Promise<void> {
-  const given = [options.publicKey, options.identity, options.identityOut].filter((o) => o !== undefined);
-  if (given.length !== 1) refuse("exactly one of --public-key, --identity, --identity-out is needed");
-  const what = `${role === "settop" ? "set-top" : role} ${input.id}`;
-  if (typeof options.publicKey === "string") {
-    const answer = await call(powers, name, { ...input, publicKey: options.publicKey });
-    registered(answer, options, what);
-    return;
-  }
-  const identity =
-    typeof options.identity === "string"
-      ? readIdentity(options.identity, powers.primitives)
-      : generateIdentity(role, input.id, powers.primitives, powers.entropy);
-  if (identity.id !== input.id || identity.role !== role)
-    refuse(`${String(options.identity)} belongs to the ${identity.role} ${identity.id}`);
-  if (typeof options.identityOut === "string") createIdentity(options.identityOut, identity);
-  const keys = { publicKey: toHex(identity.x25519.publicKey), password: identity.password };
-  registered(await call(powers, name, { ...input, ...keys }), options, what);
+  const keys = keysOf(powers, role, input.id, options, command);
+  const answer = await call(powers, name, { ...input, ...keys.input }).catch((error: unknown) => {
+    if (error instanceof CommandRefused) keys.takeBack?.();
+    throw error;
+  });
+  const { password } = answer as { readonly password?: string };
+  const shown =
+    password === undefined
+      ? []
+      : [`its broker password, shown only now: ${password}`, 'put it as "password" into its identity file'];
+  const what = `${role === "settop" ? "set-top" : role} ${input.id} is registered`;
+  tell(answer, options, [what, ...(password === undefined ? [keys.next] : shown), powers.serverKeys].join("\n"));
 }
+
+function keysOf(powers: OperatorPowers, role: Role, id: string, options: Options, command: Command): Keys {
+  const { publicKey, identity, identityOut } = options;
+  const given = [publicKey, identity, identityOut].filter((option) => typeof option === "string");
+  if (given.length !== 1) command.error("error: exactly one of --public-key, --identity, --identity-out is needed");
+  if (typeof publicKey === "string")
+    return { input: partsOf(publicKey), next: "its identity file is complete as its keygen made it" };
+  if (typeof identity === "string") {
+    const own = readIdentity(identity, powers.primitives);
+    if (own.id !== id || own.role !== role)
+      throw new CommandRefused(`${identity} belongs to the ${own.role} ${own.id}, not to the ${role} ${id}`);
+    return { input: credentialsOf(own), next: `its identity file is ${identity}` };
+  }
+  const path = String(identityOut);
+  const made = generateIdentity(role, id, powers.primitives, powers.entropy);
+  createIdentity(path, made);
+  return {
+    input: credentialsOf(made),
+    next: `move ${path} to it, mode 0600, as the \`identity\` of its configuration`,
+    takeBack: () => rmSync(path),
+  };
+}
+
+const credentialsOf = ({ x25519, password }: Identity) => ({ publicKey: toHex(x25519.publicKey), password });
 
 function addSubscribers(program: Command, powers: OperatorPowers): void {
   const subscriber = program.command("subscriber").description("who may receive and who pays");
@@ -254,16 +262,17 @@ function addServices(program: Command, powers: OperatorPowers): void {
   const service = program.command("service").description("headends, routers and servers that may use the broker");
   asJson(service.command("add"))
     .argument("<id>")
-    .description("register a service; prints its broker password once, unless it has an identity file")
-    .requiredOption("--role <role>", "headend, router, keyserver or reception")
+    .description("register a service; says what is left to do there")
+    .addOption(new Option("--role <role>").choices(SERVICE_ROLES).makeOptionMandatory())
     .option("--channels <ids>", "for a headend: the only channels it may serve, separated by commas")
-    .option("--public-key <hex>", "X25519, as its keygen printed it")
+    .option("--public-key <key>", "the line that its keygen printed; or an X25519 key alone: then a password is made")
     .option("--identity <file>", "an identity file that exists: its key and password are registered")
     .option("--identity-out <file>", "make keys and a password, and write the identity file")
-    .action(async (id: string, options: Options) => {
-      const { role, channels } = options;
+    .action((id: string, options: Options, command: Command) => {
+      const { channels } = options;
+      const role = options.role as Role;
       const only = typeof channels === "string" ? { channels: channels.split(",") } : {};
-      await register(powers, "service.add", role as Role, { id, ...only, ...{ role } }, options);
+      return register(powers, { name: "service.add", role, input: { id, role, ...only } }, options, command);
     });
   addList(service, powers, "list", "service.list", "all services");
   addById(service, powers, {
@@ -274,32 +283,11 @@ function addServices(program: Command, powers: OperatorPowers): void {
   });
 }
 
-function addRecords(program: Command, powers: OperatorPowers): void {
-  addList(program, powers, "receptions", "receptions", "who receives what, since when");
-  program
-    .command("usage")
-    .description("usage records: what was received, from when until when, and why it ended")
-    .option("--since <time>", "began at or after (ISO 8601)", timeOf)
-    .option("--until <time>", "began before (ISO 8601)", timeOf)
-    .option("--device <id>")
-    .option("--channel <id>")
-    .option("--json", "as JSON")
-    .action(async ({ json, ...filters }: Options) =>
-      show(await call(powers, "usage", filters), json === undefined ? {} : { json }),
-    );
-  addList(program, powers, "denials", "denials", "the newest refusals and their reasons");
-  addList(program, powers, "memberships", "memberships", "what the routers saw, held against the receptions");
-  addList(program, powers, "epochs", "epochs", "keys that are kept, without the keys");
-  asJson(program.command("rekey").argument("<channel>").description("change the key of a channel now")).action(
-    async (channel: string, options: Options) =>
-      tell(await call(powers, "rekey", { channel }), options, `the key of ${channel} is being changed`),
-  );
+function addRekey(program: Command, powers: OperatorPowers): void {
+  asJson(program.command("rekey"))
+    .argument("<channel>")
+    .description("change the key of a channel now")
+    .action(async (channel: string, options: Options) => {
+      tell(await call(powers, "rekey", { channel }), options, `the key of ${channel} is being changed`);
+    });
 }
-
-/** Milliseconds since 1970; the command's own check names what is no number. */
-function timeOf(text: string): number | string {
-  const parsed = Date.parse(text);
-  return Number.isNaN(parsed) ? text : parsed;
-}
-
-const wholeNumber = (text: string): number | string => (/^\d{1,6}$/.test(text) ? Number(text) : text);

@@ -13,24 +13,33 @@ import type { RefusalNote } from "../../core/reception/server.ts";
 import { decideWithdrawal, type Withdrawal } from "../../core/reception/withdrawal.ts";
 import type { GroupCommit } from "../../hal/store/group-commit.ts";
 import { CommandRefused, type Commands } from "../shared/admin.ts";
-import { passwordHash } from "./directory.ts";
-import { isoTime, LISTED_ROWS, list, listMemberships, listPackages, listSubscribers } from "./listing.ts";
+import { passwordHash } from "../shared/registration.ts";
+import {
+  type Listed,
+  listDenials,
+  listMemberships,
+  listPackages,
+  listReceptions,
+  listSubscribers,
+  listTable,
+} from "./listing.ts";
+import { listUsage } from "./usage.ts";
 
-export interface Office {
+export interface OperatorContext {
   readonly store: Store;
   readonly commits: GroupCommit;
   readonly clock: Clock;
   readonly entropy: Entropy;
   /** Ids of the key servers, which must change keys after a revocation. */
-  keyServers(): readonly string[];
+  readonly keyServers: readonly string[];
   /** Ids that are taken by this server's own parts. */
   readonly reserved: readonly string[];
   /** Services were added or revoked. */
   servicesChanged(): Promise<void>;
   /** Rekey demands were stored. */
   demandsChanged(): Promise<void>;
-  /** The newest refusals; empty when no server runs. */
-  refusals(): readonly RefusalNote[];
+  /** The newest refusals; undefined when no server runs, which alone remembers them. */
+  refusals(): readonly RefusalNote[] | undefined;
 }
 
 /** Octets of a broker password before it is written in hexadecimal. */
@@ -38,15 +47,24 @@ const TOKEN_LENGTH = 16;
 /** A device may still hold a key of a channel that it left this long ago. */
 const KEYS_OUTLIVE = 3_600_000;
 
+const hex64 = v.pipe(v.string(), v.regex(/^[0-9a-fA-F]{64}$/, "must be 64 hexadecimal digits"));
 const hexKey = v.pipe(
-  v.string(),
-  v.regex(/^[0-9a-fA-F]{64}$/, "must be 64 hexadecimal digits"),
+  hex64,
   v.check((text) => !isSmallOrder(fromHex(text) ?? new Uint8Array(32)), "is not a public key: nobody can have it"),
 );
 const time = v.pipe(v.number(), v.integer(), v.minValue(0));
 const name = v.pipe(v.string(), v.maxLength(200));
-/** `password` is given when the participant has one already, in its identity file. */
-const credentials = { publicKey: hexKey, password: v.optional(v.pipe(v.string(), v.minLength(8), v.maxLength(256))) };
+/** `password` or its hash is given when the participant has one already, in its identity file; else one is made here. */
+const credentials = {
+  publicKey: hexKey,
+  password: v.optional(v.pipe(v.string(), v.minLength(8), v.maxLength(256))),
+  passwordHash: v.optional(hex64),
+};
+const filters = {
+  subscriber: v.optional(Identifier),
+  device: v.optional(Identifier),
+  channel: v.optional(Identifier),
+};
 const byId = v.strictObject({ id: Identifier });
 const none = v.strictObject({});
 
@@ -77,81 +95,92 @@ const INPUTS = {
     channels: v.optional(v.pipe(v.array(Identifier), v.minLength(1), v.maxLength(1024))),
     ...credentials,
   }),
-  usage: v.strictObject({
-    since: v.optional(time),
-    until: v.optional(time),
-    device: v.optional(Identifier),
-    channel: v.optional(Identifier),
-  }),
+  receptions: v.strictObject(filters),
+  usage: v.pipe(
+    v.strictObject({ since: v.optional(time), until: v.optional(time), ...filters }),
+    v.forward(
+      v.check(({ since = 0, until = Number.MAX_SAFE_INTEGER }) => since < until, "must be later than since"),
+      ["until"],
+    ),
+  ),
   rekey: v.strictObject({ channel: Identifier }),
 } as const;
 
-export type OperatorCommand =
-  | `device.${"add" | "list" | "revoke" | "remove"}`
-  | `subscriber.${"add" | "list" | "suspend" | "resume"}`
-  | `${"package" | "channel"}.${"add" | "list" | "remove"}`
-  | `subscription.${"add" | "list" | "remove"}`
-  | `service.${"add" | "list" | "revoke"}`
+/** Commands that answer with rows. */
+export type ListCommand =
+  | `${"device" | "subscriber" | "package" | "channel" | "subscription" | "service"}.list`
   | "receptions"
   | "usage"
   | "denials"
   | "memberships"
-  | "epochs"
+  | "epochs";
+
+export type EditCommand =
+  | `device.${"add" | "revoke" | "remove"}`
+  | `subscriber.${"add" | "suspend" | "resume"}`
+  | `${"package" | "channel"}.${"add" | "remove"}`
+  | `subscription.${"add" | "remove"}`
+  | `service.${"add" | "revoke"}`
   | "rekey";
 
-export const operatorCommands = (office: Office): Commands & Record<OperatorCommand, (input: unknown) => unknown> => ({
-  ...registryCommands(office),
-  ...listCommands(office),
-  ...keyCommands(office),
+export interface OperatorCommands
+  extends Record<ListCommand, (input: unknown) => AsyncIterable<Listed>>,
+    Record<EditCommand, (input: unknown) => Promise<object>>,
+    Commands {}
+
+export const operatorCommands = (context: OperatorContext): OperatorCommands => ({
+  ...registryCommands(context),
+  ...listCommands(context),
+  ...keyCommands(context),
 });
 
-function registryCommands(office: Office) {
+function registryCommands(context: OperatorContext) {
   const byIdEdit = (kind: "device.remove" | "package.remove" | "channel.remove") => (input: unknown) =>
-    edit(office, { kind, id: checked(byId, input).id });
+    edit(context, { kind, id: checked(byId, input).id });
   const status = (to: "active" | "suspended") => (input: unknown) =>
-    withdraw(office, { kind: "subscriber.status", id: checked(byId, input).id, status: to });
+    withdraw(context, { kind: "subscriber.status", id: checked(byId, input).id, status: to });
   return {
-    "device.add": (input: unknown) => addDevice(office, checked(INPUTS.deviceAdd, input)),
+    "device.add": (input: unknown) => addDevice(context, checked(INPUTS.deviceAdd, input)),
     "device.remove": byIdEdit("device.remove"),
-    "subscriber.add": (input: unknown) => addSubscriber(office, checked(INPUTS.subscriberAdd, input)),
+    "subscriber.add": (input: unknown) => addSubscriber(context, checked(INPUTS.subscriberAdd, input)),
     "subscriber.suspend": status("suspended"),
     "subscriber.resume": status("active"),
-    "package.add": (input: unknown) => edit(office, { kind: "package.add", ...checked(INPUTS.packageAdd, input) }),
+    "package.add": (input: unknown) => edit(context, { kind: "package.add", ...checked(INPUTS.packageAdd, input) }),
     "package.remove": byIdEdit("package.remove"),
-    "subscription.add": (input: unknown) => subscribe(office, checked(INPUTS.subscriptionAdd, input)),
+    "subscription.add": (input: unknown) => subscribe(context, checked(INPUTS.subscriptionAdd, input)),
     "subscription.remove": (input: unknown) =>
-      withdraw(office, { kind: "subscription.remove", ...checked(INPUTS.subscriptionRemove, input) }),
-    "channel.add": (input: unknown) => addChannel(office, checked(INPUTS.channelAdd, input)),
+      withdraw(context, { kind: "subscription.remove", ...checked(INPUTS.subscriptionRemove, input) }),
+    "channel.add": (input: unknown) => addChannel(context, checked(INPUTS.channelAdd, input)),
     "channel.remove": byIdEdit("channel.remove"),
-    "service.add": (input: unknown) => addService(office, checked(INPUTS.serviceAdd, input)),
-    "service.revoke": (input: unknown) => revokeService(office, checked(byId, input).id),
+    "service.add": (input: unknown) => addService(context, checked(INPUTS.serviceAdd, input)),
+    "service.revoke": (input: unknown) => revokeService(context, checked(byId, input).id),
   };
 }
 
-function listCommands({ store, refusals }: Office) {
-  const table = (name: "device" | "channel" | "service" | "subscription") => (input: unknown) => {
+function listCommands({ store, refusals }: OperatorContext) {
+  const lists = (rows: () => AsyncIterable<Listed>) => (input: unknown) => {
     checked(none, input);
-    return list(store, { table: name, limit: LISTED_ROWS });
+    return rows();
   };
   return {
-    "device.list": table("device"),
-    "channel.list": table("channel"),
-    "service.list": table("service"),
-    "subscription.list": table("subscription"),
-    "subscriber.list": () => listSubscribers(store),
-    "package.list": () => listPackages(store),
-    receptions: () => list(store, { table: "live_reception", order: "since", limit: LISTED_ROWS }),
-    usage: (input: unknown) => usage(store, checked(INPUTS.usage, input)),
-    denials: () => refusals().map((note) => ({ ...note, at: isoTime(note.at) })),
-    memberships: () => listMemberships(store),
-    epochs: () => list(store, { table: "epoch", limit: LISTED_ROWS }),
+    "device.list": lists(() => listTable(store, "device")),
+    "channel.list": lists(() => listTable(store, "channel")),
+    "service.list": lists(() => listTable(store, "service")),
+    "subscription.list": lists(() => listTable(store, "subscription")),
+    "subscriber.list": lists(() => listSubscribers(store)),
+    "package.list": lists(() => listPackages(store)),
+    receptions: (input: unknown) => listReceptions(store, checked(INPUTS.receptions, input)),
+    usage: (input: unknown) => listUsage(store, checked(INPUTS.usage, input)),
+    denials: lists(() => listDenials(refusals())),
+    memberships: lists(() => listMemberships(store)),
+    epochs: lists(() => listTable(store, "epoch")),
   };
 }
 
-function keyCommands(office: Office) {
+function keyCommands(context: OperatorContext) {
   return {
-    "device.revoke": (input: unknown) => revokeDevice(office, checked(byId, input).id),
-    rekey: (input: unknown) => rekey(office, checked(INPUTS.rekey, input).channel),
+    "device.revoke": (input: unknown) => revokeDevice(context, checked(byId, input).id),
+    rekey: (input: unknown) => rekey(context, checked(INPUTS.rekey, input).channel),
   };
 }
 
@@ -163,18 +192,18 @@ function checked<S extends v.GenericSchema>(schema: S, input: unknown): v.InferO
   throw new CommandRefused(faults.join("; "));
 }
 
-const now = ({ clock }: Office) => unixTime(Math.round(clock.unix(clock.now())));
+const now = ({ clock }: OperatorContext) => unixTime(Math.round(clock.unix(clock.now())));
 
-async function edit(office: Office, change: Edit): Promise<{ readonly done: true }> {
-  const at = now(office);
-  return told(change, await office.commits.run(() => decideEdit(change, at)));
+async function edit(context: OperatorContext, change: Edit): Promise<{ readonly done: true }> {
+  const at = now(context);
+  return told(change, await context.commits.run(() => decideEdit(change, at)));
 }
 
-async function withdraw(office: Office, change: Withdrawal): Promise<{ readonly done: true }> {
-  const at = now(office);
-  const what = { edit: change, keyservers: office.keyServers(), heldSince: unixTime(at - KEYS_OUTLIVE) };
-  const outcome = await office.commits.run(() => decideWithdrawal(what, at));
-  if (outcome.channels.length > 0) await office.demandsChanged();
+async function withdraw(context: OperatorContext, change: Withdrawal): Promise<{ readonly done: true }> {
+  const at = now(context);
+  const what = { edit: change, keyservers: context.keyServers, heldSince: unixTime(at - KEYS_OUTLIVE) };
+  const outcome = await context.commits.run(() => decideWithdrawal(what, at));
+  if (outcome.channels.length > 0) await context.demandsChanged();
   return told(change, outcome.edit);
 }
 
@@ -195,21 +224,29 @@ function told(change: Edit, outcome: EditOutcome): { readonly done: true } {
   }
 }
 
-/** Only the hash is kept: a new password is shown this once. */
-function credentialsOf(office: Office, given: { readonly publicKey: string; readonly password?: string | undefined }) {
-  const password = given.password ?? toHex(office.entropy.bytes(TOKEN_LENGTH));
+interface Credentials {
+  readonly publicKey: string;
+  readonly password?: string | undefined;
+  readonly passwordHash?: string | undefined;
+}
+
+/** Only the hash is kept: a password that is made here is shown this once. */
+function credentialsOf({ entropy }: OperatorContext, given: Credentials) {
   const publicKey = fromHex(given.publicKey) ?? new Uint8Array(0);
+  const hash = given.passwordHash === undefined ? undefined : fromHex(given.passwordHash);
+  if (hash !== undefined) return { publicKey, passwordHash: hash, shown: {} };
+  const password = given.password ?? toHex(entropy.bytes(TOKEN_LENGTH));
   const shown = given.password === undefined ? { password } : {};
   return { publicKey, passwordHash: passwordHash(password), shown };
 }
 
-function refuseReserved(office: Office, id: string): void {
-  if (office.reserved.includes(id)) throw new CommandRefused(`${id} is the name of this server's own part`);
+function refuseReserved(context: OperatorContext, id: string): void {
+  if (context.reserved.includes(id)) throw new CommandRefused(`${id} is the name of this server's own part`);
 }
 
-async function addDevice(office: Office, input: v.InferOutput<typeof INPUTS.deviceAdd>): Promise<object> {
-  refuseReserved(office, input.id);
-  const { publicKey, passwordHash, shown } = credentialsOf(office, input);
+async function addDevice(context: OperatorContext, input: v.InferOutput<typeof INPUTS.deviceAdd>): Promise<object> {
+  refuseReserved(context, input.id);
+  const { publicKey, passwordHash, shown } = credentialsOf(context, input);
   const { id, subscriber, mac } = input;
   const row = {
     id,
@@ -219,70 +256,61 @@ async function addDevice(office: Office, input: v.InferOutput<typeof INPUTS.devi
     status: "active",
     ...(mac === undefined ? {} : { mac }),
   } as const;
-  await edit(office, { kind: "device.add", row });
+  await edit(context, { kind: "device.add", row });
   return { id, ...shown };
 }
 
-function addSubscriber(office: Office, input: v.InferOutput<typeof INPUTS.subscriberAdd>): Promise<object> {
+function addSubscriber(context: OperatorContext, input: v.InferOutput<typeof INPUTS.subscriberAdd>): Promise<object> {
   const { id, concurrentLimit } = input;
   const limit = concurrentLimit === undefined ? {} : { concurrentLimit };
-  return edit(office, { kind: "subscriber.add", row: { id, name: input.name ?? id, status: "active", ...limit } });
+  return edit(context, { kind: "subscriber.add", row: { id, name: input.name ?? id, status: "active", ...limit } });
 }
 
-const addChannel = (office: Office, { id, title }: v.InferOutput<typeof INPUTS.channelAdd>): Promise<object> =>
-  edit(office, { kind: "channel.add", row: { id, title: title ?? id } });
+const addChannel = (
+  context: OperatorContext,
+  { id, title }: v.InferOutput<typeof INPUTS.channelAdd>,
+): Promise<object> => edit(context, { kind: "channel.add", row: { id, title: title ?? id } });
 
-function subscribe(office: Office, input: v.InferOutput<typeof INPUTS.subscriptionAdd>): Promise<object> {
+function subscribe(context: OperatorContext, input: v.InferOutput<typeof INPUTS.subscriptionAdd>): Promise<object> {
   const { from, until, ...who } = input;
-  const start = from === undefined ? now(office) : unixTime(from);
+  const start = from === undefined ? now(context) : unixTime(from);
   if (until !== undefined && until <= start) throw new CommandRefused("until: must be later than from");
   const end = until === undefined ? {} : { until: unixTime(until) };
-  return edit(office, { kind: "subscription.add", row: { ...who, from: start, ...end } });
+  return edit(context, { kind: "subscription.add", row: { ...who, from: start, ...end } });
 }
 
-async function addService(office: Office, input: v.InferOutput<typeof INPUTS.serviceAdd>): Promise<object> {
-  refuseReserved(office, input.id);
-  const { publicKey, passwordHash, shown } = credentialsOf(office, input);
+async function addService(context: OperatorContext, input: v.InferOutput<typeof INPUTS.serviceAdd>): Promise<object> {
+  refuseReserved(context, input.id);
+  const { publicKey, passwordHash, shown } = credentialsOf(context, input);
   const { id, role } = input;
   if (input.channels !== undefined && role !== "headend") throw new CommandRefused("channels: only a headend has them");
   const channels = input.channels === undefined ? {} : { channels: input.channels.join(" ") };
   const row = { id, role, publicKey, passwordHash, status: "active", ...channels } as const;
-  await edit(office, { kind: "service.add", row });
-  await office.servicesChanged();
+  await edit(context, { kind: "service.add", row });
+  await context.servicesChanged();
   return { id, ...shown };
 }
 
-async function revokeService(office: Office, id: string): Promise<object> {
-  const done = await edit(office, { kind: "service.revoke", id });
-  await office.servicesChanged();
+async function revokeService(context: OperatorContext, id: string): Promise<object> {
+  const done = await edit(context, { kind: "service.revoke", id });
+  await context.servicesChanged();
   return done;
 }
 
-async function revokeDevice(office: Office, device: string): Promise<object> {
-  const at = now(office);
-  const what = { device, keyservers: office.keyServers(), heldSince: unixTime(at - KEYS_OUTLIVE) };
-  const outcome = await office.commits.run(() => decideRevocation(what, at));
+async function revokeDevice(context: OperatorContext, device: string): Promise<object> {
+  const at = now(context);
+  const what = { device, keyservers: context.keyServers, heldSince: unixTime(at - KEYS_OUTLIVE) };
+  const outcome = await context.commits.run(() => decideRevocation(what, at));
   if (outcome.kind === "missing") throw new CommandRefused(`${device} does not exist`);
-  await office.demandsChanged();
+  await context.demandsChanged();
   return { revoked: device, rekeyed: outcome.channels };
 }
 
-async function rekey(office: Office, channel: string): Promise<object> {
-  const at = now(office);
-  if ((await office.store.read({ table: "channel", equal: { id: channel }, limit: 1 })).length === 0)
+async function rekey(context: OperatorContext, channel: string): Promise<object> {
+  const at = now(context);
+  if ((await context.store.read({ table: "channel", equal: { id: channel }, limit: 1 })).length === 0)
     throw new CommandRefused(`${channel} does not exist`);
-  await office.commits.run(() => decideDemand({ channels: [channel], keyservers: office.keyServers() }, at));
-  await office.demandsChanged();
+  await context.commits.run(() => decideDemand({ channels: [channel], keyservers: context.keyServers }, at));
+  await context.demandsChanged();
   return { demanded: channel };
-}
-
-/** Records that began in [since, until). */
-function usage(store: Store, { since, until, device, channel }: v.InferOutput<typeof INPUTS.usage>) {
-  const equal = { ...(device === undefined ? {} : { device }), ...(channel === undefined ? {} : { channel }) };
-  const range = {
-    column: "since",
-    ...(since === undefined ? {} : { since }),
-    ...(until === undefined ? {} : { before: until }),
-  } as const;
-  return list(store, { table: "usage_record", equal, range, order: "since", limit: LISTED_ROWS });
 }

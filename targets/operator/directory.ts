@@ -1,15 +1,10 @@
 // The services that the operator registered, in memory, because the machines and the broker ask about them all the time.
-import { createHash, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import type { Role } from "../../core/control/participant.ts";
 import type { HeadendRight } from "../../core/keys/events.ts";
-import type { Store } from "../../core/ports/store.ts";
+import { pages, type Store } from "../../core/ports/store.ts";
 import type { ServiceRow } from "../../core/ports/tables.ts";
-
-/** Services that one control server knows. */
-const SERVICES = 65_536;
-
-export const passwordHash = (password: Uint8Array | string): Uint8Array =>
-  new Uint8Array(createHash("sha256").update(password).digest());
+import { passwordHash } from "../shared/registration.ts";
 
 export class Directory {
   readonly #store: Store;
@@ -27,8 +22,10 @@ export class Directory {
 
   /** After the operator has changed something. */
   async refresh(): Promise<void> {
-    const rows = await this.#store.read({ table: "service", equal: { status: "active" }, limit: SERVICES });
-    this.#services = new Map(rows.map((row) => [row.id, row]));
+    const services = new Map<string, ServiceRow>();
+    for await (const page of pages(this.#store, { table: "service", equal: { status: "active" } }))
+      for (const row of page) services.set(row.id, row);
+    this.#services = services;
   }
 
   headend(id: string): HeadendRight | undefined {
@@ -39,10 +36,6 @@ export class Directory {
 
   key(id: string, role: ServiceRow["role"]): Uint8Array | undefined {
     return this.#of(id, role)?.publicKey;
-  }
-
-  ids(role: ServiceRow["role"]): readonly string[] {
-    return [...this.#services.values()].filter((row) => row.role === role).map(({ id }) => id);
   }
 
   /**

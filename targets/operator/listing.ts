@@ -1,21 +1,43 @@
-// What the operator may list, as plain JSON: times in ISO 8601, octets in hexadecimal, no secret.
+// What the operator may list, row by row and always to the end: times in ISO 8601, octets in hexadecimal, no secret.
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { toHex } from "../../core/base/bytes.ts";
 import { formatIpv4, ipv4 } from "../../core/base/ipv4.ts";
-import type { Query, Store } from "../../core/ports/store.ts";
-import type { LiveReceptionRow, TableName } from "../../core/ports/tables.ts";
+import { HalError } from "../../core/ports/errors.ts";
+import { pages, type Query, type Store } from "../../core/ports/store.ts";
+import { LAYOUT, type LiveReceptionRow, type TableName, type Tables } from "../../core/ports/tables.ts";
+import type { RefusalNote } from "../../core/reception/server.ts";
+import type { ListCommand } from "./commands.ts";
 
+/** One row of a list, as JSON has it. */
 export type Listed = Readonly<Record<string, string | number | readonly string[] | undefined>>;
-
-/** Rows in one listing unless the operator says otherwise. */
-export const LISTED_ROWS = 10_000;
 
 const TIMES = new Set(["since", "until", "from", "heldUntil", "lastSeen", "switchAt", "at"]);
 const SECRETS = new Set(["passwordHash", "masterKey", "masterSalt"]);
 const ADDRESSES = new Set(["host", "group"]);
 
+const columnsOf = (table: TableName): readonly string[] =>
+  Object.keys(LAYOUT[table].columns).filter((column) => !SECRETS.has(column));
+
+/** The columns that rows of each list may have, in the order of the table that a person sees. */
+export const COLUMNS: Readonly<Record<ListCommand, readonly string[]>> = {
+  "device.list": columnsOf("device"),
+  "subscriber.list": [...columnsOf("subscriber"), "packages"],
+  "package.list": ["id", "channels"],
+  "channel.list": columnsOf("channel"),
+  "subscription.list": columnsOf("subscription"),
+  "service.list": columnsOf("service"),
+  receptions: columnsOf("live_reception"),
+  usage: [...columnsOf("usage_record"), "billedSeconds"],
+  denials: ["at", "device", "channel", "reason"],
+  memberships: [...columnsOf("membership"), "device", "channel", "state"],
+  epochs: columnsOf("epoch"),
+};
+
+/** Milliseconds since 1970 in ISO 8601. */
 export const isoTime = (milliseconds: number): string => new Date(milliseconds).toISOString();
 
-function plain(row: object): Listed {
+/** A row of the store without its secrets. */
+export function plain(row: object): Listed {
   const listed: Record<string, string | number | readonly string[] | undefined> = {};
   for (const [column, value] of Object.entries(row as Record<string, string | number | Uint8Array>)) {
     if (SECRETS.has(column)) continue;
@@ -28,60 +50,99 @@ function plain(row: object): Listed {
   return listed;
 }
 
-export async function list<T extends TableName>(store: Store, query: Query<T>): Promise<Listed[]> {
-  return (await store.read(query)).map(plain);
+/**
+ * All rows of a query, in turns: between two pages a server that lists answers everybody else. For the same reason conditions that no
+ * index serves are left to the caller: in the store, one step would read the whole table.
+ */
+export async function* rowsOf<T extends TableName>(
+  store: Store,
+  query: Omit<Query<T>, "limit" | "after">,
+): AsyncGenerator<Tables[T], void> {
+  for await (const page of pages(store, query)) {
+    yield* page;
+    await nextTurn();
+  }
+}
+
+export async function* listTable(store: Store, table: TableName): AsyncGenerator<Listed> {
+  for await (const row of rowsOf(store, { table })) yield plain(row);
+}
+
+/** What a list of receptions or usage is narrowed to. */
+export interface Filters {
+  readonly subscriber?: string | undefined;
+  readonly device?: string | undefined;
+  readonly channel?: string | undefined;
+}
+
+/** Whether a row is one of those that were asked for. */
+export const isAskedFor = (row: Required<Filters>, { subscriber, device, channel }: Filters): boolean =>
+  (subscriber === undefined || row.subscriber === subscriber) &&
+  (device === undefined || row.device === device) &&
+  (channel === undefined || row.channel === channel);
+
+export async function* listReceptions(store: Store, filters: Filters): AsyncGenerator<Listed> {
+  for await (const row of rowsOf(store, { table: "live_reception", order: "since" }))
+    if (isAskedFor(row, filters)) yield plain(row);
 }
 
 /** Packages with their channels in one line each. */
-export async function listPackages(store: Store): Promise<Listed[]> {
-  const packages = await store.read({ table: "package", limit: LISTED_ROWS });
-  const channels = await store.read({ table: "package_channel", limit: LISTED_ROWS });
-  return packages.map(({ id }) => ({
-    id,
-    channels: channels.filter((row) => row.package === id).map(({ channel }) => channel),
-  }));
+export async function* listPackages(store: Store): AsyncGenerator<Listed> {
+  for await (const { id } of rowsOf(store, { table: "package" })) {
+    const channels: string[] = [];
+    for await (const page of pages(store, { table: "package_channel", equal: { package: id } }))
+      channels.push(...page.map(({ channel }) => channel));
+    yield { id, channels };
+  }
 }
 
-export async function listSubscribers(store: Store): Promise<Listed[]> {
-  const subscribers = await store.read({ table: "subscriber", limit: LISTED_ROWS });
-  const held = await store.read({ table: "subscription", limit: LISTED_ROWS });
-  return subscribers.map((row) => ({
-    ...plain(row),
-    packages: held.filter(({ subscriber }) => subscriber === row.id).map((subscription) => subscription.package),
-  }));
+/** Subscribers with the packages that they hold, ever held or will hold. */
+export async function* listSubscribers(store: Store): AsyncGenerator<Listed> {
+  for await (const row of rowsOf(store, { table: "subscriber" })) {
+    const packages = new Set<string>();
+    for await (const page of pages(store, { table: "subscription", equal: { subscriber: row.id } }))
+      for (const held of page) packages.add(held.package);
+    yield { ...plain(row), packages: [...packages] };
+  }
+}
+
+/** Throws HalError "denials.not-kept" when no server runs: refusals are remembered, not recorded. */
+export async function* listDenials(refusals: readonly RefusalNote[] | undefined): AsyncGenerator<Listed> {
+  if (refusals === undefined)
+    throw new HalError("denials.not-kept", "refusals are remembered by the running server only, and none runs");
+  for (const note of [...refusals]) yield { ...note, at: isoTime(note.at) };
 }
 
 /**
  * The routers' evidence, and what it says beside the receptions: a device whose MAC a router saw in the channel's group is "keyed and
- * joined"; one that was seen without a reception "joined, not keyed"; a reception of which no router knows "keyed, not joined".
+ * joined"; one that was seen without a reception "joined, not keyed"; a reception of which no router knows "keyed, not joined". What
+ * has ended follows, the newest first. Registered devices are held in memory meanwhile, memberships are not.
  */
-export async function listMemberships(store: Store): Promise<Listed[]> {
-  const open = await store.read({ table: "membership", absent: "until", limit: LISTED_ROWS });
-  const closed = await store.read({
-    table: "membership",
-    range: { column: "until", since: 0 },
-    order: "until",
-    descending: true,
-    limit: 1_000,
-  });
-  const groups = new Map(
-    (await store.read({ table: "key_channel", limit: LISTED_ROWS })).map((row) => [row.group, row.channel]),
-  );
-  const devices = await store.read({ table: "device", limit: LISTED_ROWS });
-  const live = await store.read({ table: "live_reception", limit: LISTED_ROWS });
-  const byMac = new Map(devices.flatMap(({ id, mac }) => (mac === undefined ? [] : [[mac, id] as const])));
-  const keyed = new Set(live.map(nameOf));
+export async function* listMemberships(store: Store): AsyncGenerator<Listed> {
+  const groups = new Map<number, string>();
+  for await (const row of rowsOf(store, { table: "key_channel" })) groups.set(row.group, row.channel);
+  const byMac = new Map<string, string>();
+  for await (const { id, mac } of rowsOf(store, { table: "device" })) if (mac !== undefined) byMac.set(mac, id);
+  const known = new Set(byMac.values());
+  const keyed = new Set<string>();
+  for await (const row of rowsOf(store, { table: "live_reception" })) keyed.add(nameOf(row));
   const seen = new Set<string>();
-  const judged = open.map((row): Listed => {
+  for await (const row of rowsOf(store, { table: "membership", absent: "until" })) {
     const device = row.mac === undefined ? undefined : byMac.get(row.mac);
     const channel = groups.get(row.group);
     const name = device === undefined || channel === undefined ? undefined : nameOf({ device, channel });
     if (name !== undefined) seen.add(name);
-    return { ...plain(row), device, channel, state: judge(name, keyed) };
-  });
-  const macs = new Map(devices.map(({ id, mac }) => [id, mac]));
-  const unseen = live.filter((row) => macs.get(row.device) !== undefined && !seen.has(nameOf(row)));
-  return [...judged, ...unseen.map(asUnseen), ...closed.map((row) => ({ ...plain(row), state: row.cause }))];
+    yield { ...plain(row), device, channel, state: judge(name, keyed) };
+  }
+  for await (const row of rowsOf(store, { table: "live_reception" }))
+    if (known.has(row.device) && !seen.has(nameOf(row))) yield asUnseen(row);
+  const closed = {
+    table: "membership",
+    range: { column: "until", since: 0 },
+    order: "until",
+    descending: true,
+  } as const;
+  for await (const row of rowsOf(store, closed)) yield { ...plain(row), state: row.cause };
 }
 
 const nameOf = ({ device, channel }: Pick<LiveReceptionRow, "device" | "channel">): string => `${device} ${channel}`;

@@ -4,8 +4,8 @@ import { RECEPTION_OPTIONS } from "../../core/reception/server.ts";
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { GroupCommit } from "../../hal/store/group-commit.ts";
+import { openStore, runningCommands } from "../operator/context.ts";
 import { Directory } from "../operator/directory.ts";
-import { openStore, runningCommands } from "../operator/office.ts";
 import { extendForOperator } from "../operator/target.ts";
 import { addKeygen } from "../shared/keygen.ts";
 import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
@@ -34,10 +34,10 @@ async function start(config: ReceptionConfig, runtime: Runtime): Promise<Service
     { clock, entropy, primitives, buses, store, commits, log, shards: config.shards },
   );
   await service.demand();
-  const premises = { store, commits, clock, entropy, ...names(config) };
+  const base = { store, commits, clock, entropy, ...names(config) };
   return {
     status: () => service.status(),
-    commands: runningCommands(premises, directory, service),
+    commands: runningCommands(base, directory, service),
     async stop() {
       await service.stop();
       await store.close();
@@ -57,7 +57,13 @@ const target: Target<ReceptionConfig> = {
   start,
   extend(program, frame) {
     addKeygen(program, "reception", primitives, "make this server's keys; prints the public part");
-    extendForOperator(program, frame, primitives, names);
+    extendForOperator(program, frame, {
+      name: "reception",
+      primitives,
+      names,
+      serverKeys:
+        "its configuration names the servers as their keygen printed them; their broker needs its password too",
+    });
   },
 };
 

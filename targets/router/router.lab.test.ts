@@ -213,7 +213,7 @@ test("viewer and upstream keep the membership beyond two membership intervals: n
     "no packet is missing",
   );
   assert.ok(numbers.length > 1500);
-  assert.equal(upstream.count(new RegExp(`"host":"10.1.0.1".*"group":"${group}".*"msg":"(left|expired)"`)), 0);
+  assert.equal(upstream.count(new RegExp(`"host":"10.1.0.1".*"group":"${group}".*"change":"(left|expired)"`)), 0);
   const ended = new Promise((resolve) => upstream.process.once("exit", resolve));
   upstream.process.kill();
   await ended;

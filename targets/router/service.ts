@@ -180,7 +180,10 @@ export class RouterService {
         this.#hostChanged(effect);
         break;
       case "membership":
-        log.debug({ interface: effect.name, group: formatIpv4(effect.group), ...filterText(effect) }, "membership");
+        log.debug(
+          { interface: effect.name, group: formatIpv4(effect.group), ...filterText(effect) },
+          "what a network wants of a group",
+        );
         break;
       case "heard":
         this.#heard.count(effect.message);
@@ -218,8 +221,9 @@ export class RouterService {
         host: formatIpv4(membership.host.address),
         mac: change.mac,
         group: formatIpv4(membership.group),
+        change: change.change,
       },
-      change.change,
+      HOST_CHANGES[change.change],
     );
   }
 
@@ -259,6 +263,12 @@ const reaches = (link: Link | undefined, address: Ipv4): boolean =>
   ) ?? false;
 
 const streamText = (source: Ipv4, group: Ipv4) => ({ source: formatIpv4(source), group: formatIpv4(group) });
+
+const HOST_CHANGES: Readonly<Record<MembershipChange["change"], string>> = {
+  joined: "a host has joined a group",
+  left: "a host has left a group",
+  expired: "a host has not reported a group for too long",
+};
 
 const filterText = ({ filter }: RouterEffect & { kind: "membership" }) => ({
   mode: filter.mode,

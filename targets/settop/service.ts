@@ -14,7 +14,7 @@ import { HalError } from "../../core/ports/errors.ts";
 import type { Journal, JournalEntry } from "../../core/ports/journal.ts";
 import type { Output } from "../../core/ports/output.ts";
 import type { KeyPair, Primitives } from "../../core/ports/primitives.ts";
-import type { Channel, Refusal, SettopEffect, SettopEvent } from "../../core/settop/events.ts";
+import type { Channel, Note, Refusal, SettopEffect, SettopEvent } from "../../core/settop/events.ts";
 import { type Dark, whyNoPicture } from "../../core/settop/no-picture.ts";
 import type { PlayoutStatus } from "../../core/settop/playout.ts";
 import { Settop } from "../../core/settop/settop.ts";
@@ -55,6 +55,17 @@ const REFUSALS: Readonly<Record<Refusal, string>> = {
   "settop.not-tuned": "this channel is not being received",
   "settop.too-many-channels": "too many channels at once (see `most`)",
   "settop.quitting": "this set-top is about to end",
+};
+
+/** What the log says of a note; `text` is what the machine knows of it. */
+const NOTES: Readonly<Record<Note, (text: string) => string>> = {
+  granted: (epoch) => `the key of epoch ${epoch} is granted`,
+  denied: (reason) => `the key is refused: ${reason}`,
+  busy: (reason) => `the key server is busy: ${reason}`,
+  "reception-ended": (what) => `the server has ended the reception: ${what}`,
+  stopped: (reception) => `reception ${reception} is stopped here`,
+  acknowledged: (reception) => `the stop of reception ${reception} is acknowledged`,
+  "join-failed": (why) => `the group cannot be joined: ${why}`,
 };
 
 export class SettopService {
@@ -235,7 +246,7 @@ export class SettopService {
         this.#remember(effect.entries);
         return;
       case "note":
-        this.#powers.log.info({ channel: effect.channel, note: effect.note }, effect.text);
+        this.#powers.log.info({ channel: effect.channel, note: effect.note }, NOTES[effect.note](effect.text));
         return;
       case "refused":
         this.#refusal = effect.refusal;

@@ -46,10 +46,8 @@ test("status and commands are answered in JSON; only the owner can reach the soc
 test("a refusal, a failure of the machine and an unknown command each have their code and words", () =>
   withDoor(async () => {
     assert.deepEqual(await ask(path, "/command/refuse", {}), { code: 422, body: { error: "no such channel: news" } });
-    assert.deepEqual(await ask(path, "/command/full", {}), {
-      code: 503,
-      body: { error: "store.full: the disk is full" },
-    });
+    const body = { code: "store.full", error: "the disk is full" };
+    assert.deepEqual(await ask(path, "/command/full", {}), { code: 503, body });
     assert.equal((await ask(path, "/command/toString", {}))?.code, 404);
     assert.equal((await ask(path, "/elsewhere"))?.code, 404);
   }));

@@ -1,5 +1,5 @@
 // Configuration: a JSON file and `--set path=value`, checked whole before anything opens; every fault with its path.
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 import * as v from "valibot";
 import { parseIpv4 } from "../../core/base/ipv4.ts";
 import { Identifier } from "../../core/control/messages.ts";
@@ -231,6 +231,31 @@ export function checkConfig<T>(
   }
   faults.push(...strangers);
   return result.success && faults.length === 0 ? { ok: true, config: result.output } : { ok: false, faults };
+}
+
+const CONFIG_FOLDER = "/etc/sealcast";
+
+/** Where a configuration comes from: a file or none, and the same in words. */
+export interface ConfigSource {
+  readonly file: string | undefined;
+  readonly words: string;
+}
+
+/** The file that --config names, else /etc/sealcast/<target>.json when it is there. */
+export function configSource(target: string, given: string | undefined, folder = CONFIG_FOLDER): ConfigSource {
+  if (given !== undefined) return { file: given, words: `the configuration is ${given}` };
+  const usual = `${folder}/${target}.json`;
+  if (isThere(usual)) return { file: usual, words: `the configuration is ${usual}` };
+  return { file: undefined, words: `no --config was given, and ${usual} is not there` };
+}
+
+/** One that this user may not look for is there: reading it names the fault, going on without it would hide it. */
+function isThere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
+  }
 }
 
 /** Where a process listens for `status` when the configuration names nothing. */

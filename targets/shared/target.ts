@@ -6,10 +6,11 @@ import type { Entropy } from "../../core/ports/entropy.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import { systemClock } from "../../hal/clock/system.ts";
 import { systemEntropy } from "../../hal/entropy/system.ts";
-import { type AdminDoor, ask, type Commands, openDoor, type Served } from "./admin.ts";
-import { type Checked, defaultSocket, type Fault, loadConfig } from "./config.ts";
-import { EXIT, exitCodeOf, explain } from "./exit.ts";
+import { type AdminDoor, ask, askRows, CommandRefused, type Commands, openDoor, type Served } from "./admin.ts";
+import { type Checked, configSource, defaultSocket, type Fault, loadConfig } from "./config.ts";
+import { EXIT, exitCodeOf, exitHelp, explain } from "./exit.ts";
 import { createLogger, type Logger, type LogOptions } from "./log.ts";
+import { printable } from "./printable.ts";
 import { version } from "./version.ts";
 
 /** What every configuration has besides the target's own entries. */
@@ -56,10 +57,14 @@ export interface Target<Config extends CommonConfig> {
 
 /** What a target's own subcommands may use. */
 export interface Frame<Config> {
-  /** The checked configuration of `--config` and `--set`; ends the process with 78 when it has faults. */
+  /** The checked configuration of file and `--set`; ends the process with 78 when it has faults. */
   config(): Config;
-  /** Sends a command to the running process: its answer, or undefined when none runs. Ends the process on a refusal. */
+  /** Where `config()` comes from and where the process would listen, in words. */
+  whereabouts(): { readonly configuration: string; readonly socket: string };
+  /** Sends a command to the running process: its answer, or undefined when none runs. Throws CommandRefused or HalError. */
   command(name: string, input: unknown): Promise<{ readonly answer: unknown } | undefined>;
+  /** The same for a command that answers with a list: its rows as they come. */
+  rows(name: string, input: unknown): Promise<AsyncIterable<object> | undefined>;
 }
 
 /** Between SIGTERM and exit, in milliseconds: claim of the README is "under 2 s". */
@@ -71,10 +76,6 @@ interface GlobalOptions {
 }
 
 const MOST_SHOWN = 100;
-
-/** Faults quote the configuration, which must not speak to the terminal. */
-const printable = (text: string): string =>
-  text.replace(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
 function reportFaults(name: string, faults: readonly Fault[]): void {
   process.stderr.write(
@@ -94,22 +95,22 @@ export async function runTarget<Config extends CommonConfig>(
   target: Target<Config>,
   argv = process.argv,
 ): Promise<void> {
+  const usual = `/etc/sealcast/${target.name}.json`;
   const program = new Command(`sealcast-${target.name}`)
     .description(target.summary)
     .version(version)
-    .option("-c, --config <file>", "configuration, a JSON file")
+    .option("-c, --config <file>", `configuration, a JSON file (default: ${usual}, where it is)`)
     .option(
       "--set <path=value>",
       "override one entry of the configuration; may be repeated",
       (s, all: string[]) => [...all, s],
       [],
     )
+    .addHelpText("after", `\n${exitHelp()}`)
     .exitOverride()
-    .showHelpAfterError();
-  const load = (): Checked<Config> => {
-    const options = program.opts<GlobalOptions>();
-    return loadConfig(target.config, options.config, options.set);
-  };
+    .showHelpAfterError("(--help tells more)");
+  const source = () => configSource(target.name, program.opts<GlobalOptions>().config);
+  const load = (): Checked<Config> => loadConfig(target.config, source().file, program.opts<GlobalOptions>().set);
   const config = (): Config => {
     const checked = load();
     if (checked.ok) return checked.config;
@@ -117,7 +118,12 @@ export async function runTarget<Config extends CommonConfig>(
     exitWith(EXIT.configuration);
   };
   const socketOf = (c: Config): string => c.socket ?? defaultSocket(target.name, c.id);
-  const command = (name: string, input: unknown) => sendCommand(socketOf(config()), name, input);
+  const frame: Frame<Config> = {
+    config,
+    whereabouts: () => ({ configuration: source().words, socket: socketOf(config()) }),
+    command: (name, input) => sendCommand(socketOf(config()), name, input),
+    rows: (name, input) => sendForRows(socketOf(config()), name, input),
+  };
 
   program
     .command("run", { isDefault: true })
@@ -128,7 +134,8 @@ export async function runTarget<Config extends CommonConfig>(
     .description("check the configuration and exit: 0 if it is right, 78 with every fault listed if not")
     .action(() => {
       config();
-      process.stdout.write("the configuration is right\n");
+      const { file } = source();
+      process.stdout.write(`the configuration is right${file === undefined ? "" : `: ${file}`}\n`);
     });
   program
     .command("status")
@@ -153,8 +160,7 @@ export async function runTarget<Config extends CommonConfig>(
     });
   // A reader of our standard output that went away must not end the process by an exception.
   process.stdout.on("error", () => {});
-  target.extend?.(program, { config, command });
-  for (const sub of program.commands) sub.exitOverride().showHelpAfterError();
+  target.extend?.(program, frame);
 
   try {
     await program.parseAsync(argv);
@@ -177,8 +183,20 @@ async function sendCommand(socket: string, name: string, input: unknown): Promis
   const got = await ask(socket, `/command/${name}`, input);
   if (got === undefined) return undefined;
   if (got.code === 200) return { answer: got.body };
-  process.stderr.write(`${refusalOf(got)}\n`);
-  exitWith(got.code === 422 ? EXIT.data : EXIT.unavailable);
+  throw failureOf(got);
+}
+
+async function sendForRows(socket: string, name: string, input: unknown): Promise<AsyncIterable<object> | undefined> {
+  const got = await askRows(socket, `/command/${name}`, input);
+  if (got === undefined) return undefined;
+  if ("rows" in got) return got.rows;
+  throw failureOf(got);
+}
+
+function failureOf(got: { readonly code: number; readonly body: unknown }): Error {
+  const { code } = (got.body ?? {}) as { readonly code?: unknown };
+  if (got.code === 422) return new CommandRefused(refusalOf(got));
+  return new HalError(typeof code === "string" ? code : "command.failed", refusalOf(got));
 }
 
 /** Starts the service and ties it to the signals; resolves when it runs. */
