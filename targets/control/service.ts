@@ -9,7 +9,7 @@ import { makeFolder } from "../../hal/folder.ts";
 import { createIdentity } from "../../hal/identity/file.ts";
 import { generateIdentity, type Identity } from "../../hal/identity/identity.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
-import { openStore } from "../operator/context.ts";
+import { openStore, warnOfNew } from "../operator/context.ts";
 import { Directory } from "../operator/directory.ts";
 import { readOwnIdentity } from "../shared/participant.ts";
 import type { Runtime, Service } from "../shared/target.ts";
@@ -74,7 +74,7 @@ export async function startControl(config: ControlConfig, runtime: Runtime): Pro
   const { clock, entropy, log } = runtime;
   const keyIdentity = ownIdentity("keyserver", config.keyServer);
   const receptionIdentity = ownIdentity("reception", config.reception);
-  const store = openStore(config.store);
+  const store = openStore(config.store, warnOfNew(log, config.store));
   const directory = await Directory.open(store);
   const broker = await openBroker(config, directory);
   const powers = { clock, entropy, primitives, buses: broker.local(), store, directory, log };

@@ -3,7 +3,7 @@ import type { HeadendRight, KeyServerPeers } from "../../core/keys/events.ts";
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { GroupCommit } from "../../hal/store/group-commit.ts";
-import { openStore } from "../operator/context.ts";
+import { openStore, warnOfNew } from "../operator/context.ts";
 import { CommandRefused } from "../shared/admin.ts";
 import { EXIT } from "../shared/exit.ts";
 import { addKeygen } from "../shared/keygen.ts";
@@ -41,7 +41,7 @@ class ConfiguredPeers implements KeyServerPeers {
 async function start(config: KeyServerConfig, runtime: Runtime): Promise<Service<KeyServerConfig>> {
   const { clock, entropy, log } = runtime;
   const identity = readOwnIdentity("keyserver", config.id, config.identity, primitives);
-  const store = openStore(config.store);
+  const store = openStore(config.store, warnOfNew(log, config.store));
   const peers = new ConfiguredPeers(config);
   const buses = new MqttBuses(mqttOptions(config.broker, identity.password), clock, entropy);
   const powers = {

@@ -106,6 +106,7 @@ test("what cannot be done says why: 65 for what is refused, 64 for what no comma
     [65, ["service", "add", "key-server", "--role", "router", "--public-key", KEY], /this server's own part/],
     [65, ["rekey", "nine"], /nine does not exist/],
     [65, ["usage", "--since", "2026-02-01", "--until", "2026-01-01"], /until: must be later than since/],
+    [64, ["device", "add", "b x", "--subscriber", "s", "--identity-out", "/nowhere"], /It must be 1 to 64 of/],
     [64, device, /exactly one of --public-key, --identity, --identity-out/],
     [64, ["usage", "--since", "yesterday"], /'yesterday' is invalid. It must be a time such as/],
     [64, ["usage", "--totals", "colour"], /It must be of subscriber, device, channel/],

@@ -8,9 +8,10 @@ import type { Primitives } from "../../core/ports/primitives.ts";
 import { createIdentity, readIdentity } from "../../hal/identity/file.ts";
 import { generateIdentity, type Identity } from "../../hal/identity/identity.ts";
 import { CommandRefused } from "../shared/admin.ts";
+import { idOf, timeOf, wholeNumber } from "../shared/arguments.ts";
 import { partsOf } from "../shared/registration.ts";
 import type { EditCommand, OperatorCommands } from "./commands.ts";
-import { addList, addRecords, type ListPowers, timeOf, wholeNumber } from "./lists.ts";
+import { addList, addRecords, type ListPowers } from "./lists.ts";
 
 export interface OperatorPowers extends ListPowers {
   readonly primitives: Primitives;
@@ -83,7 +84,7 @@ function revokedSentence(id: string, answer: unknown): string {
 function addDevices(program: Command, powers: OperatorPowers): void {
   const device = program.command("device").description("set-tops");
   asJson(device.command("add"))
-    .argument("<id>")
+    .argument("<id>", "its name", idOf)
     .description("register a set-top; says what is left to do at the box")
     .requiredOption("--subscriber <id>", "who pays for it")
     .option("--mac <address>", "its Ethernet address, to hold the routers' evidence against")
@@ -261,7 +262,7 @@ function addOffers(program: Command, powers: OperatorPowers): void {
 function addServices(program: Command, powers: OperatorPowers): void {
   const service = program.command("service").description("headends, routers and servers that may use the broker");
   asJson(service.command("add"))
-    .argument("<id>")
+    .argument("<id>", "its name", idOf)
     .description("register a service; says what is left to do there")
     .addOption(new Option("--role <role>").choices(SERVICE_ROLES).makeOptionMandatory())
     .option("--channels <ids>", "for a headend: the only channels it may serve, separated by commas")

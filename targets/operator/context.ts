@@ -1,14 +1,27 @@
 // Opens the store and serves the operator's commands on it, with or without a running server.
+import { existsSync } from "node:fs";
 import type { Store } from "../../core/ports/store.ts";
 import { GroupCommit } from "../../hal/store/group-commit.ts";
 import { openSqlite } from "../../hal/store/sqlite.ts";
 import type { StoreConfig } from "../reception/config.ts";
 import type { ReceptionService } from "../reception/service.ts";
+import type { Logger } from "../shared/log.ts";
 import { type OperatorCommands, type OperatorContext, operatorCommands } from "./commands.ts";
 import type { Directory } from "./directory.ts";
 
-/** For a server that starts, which makes the store when there is none. */
-export const openStore = (config: StoreConfig): Store => open(config, true);
+/** For a server that starts, and for `init`: makes the store where there is none, and then calls `made`. */
+export function openStore(config: StoreConfig, made: () => void): Store {
+  const isNew = !existsSync(config.path);
+  const store = open(config, true);
+  if (isNew) made();
+  return store;
+}
+
+/** A store that is new at a server's start may be a wrong path. */
+export const warnOfNew =
+  (log: Logger, { path }: StoreConfig) =>
+  (): void =>
+    log.warn({ path }, "there was no store at this path: a new one is made, with nothing in it");
 
 const open = ({ path, sizeLimit }: StoreConfig, create: boolean): Store =>
   openSqlite({ path, create, ...(sizeLimit === undefined ? {} : { sizeLimit }) });

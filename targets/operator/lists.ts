@@ -1,5 +1,6 @@
 // The lists of the operator's command line: whole or with an error, as a table or as a JSON array, filtered and summed up.
 import { type Command, InvalidArgumentError } from "commander";
+import { timeOf } from "../shared/arguments.ts";
 import { writeOut } from "../shared/standard-output.ts";
 import type { ListCommand, OperatorCommands } from "./commands.ts";
 import { COLUMNS, type Listed } from "./listing.ts";
@@ -139,19 +140,6 @@ function countRunning(
     for await (const row of rows) if (until === undefined || Date.parse(String(row.since)) < until) count += 1;
     return count;
   });
-}
-
-/** Milliseconds since 1970. Throws InvalidArgumentError, which ends the process with 64. */
-export function timeOf(text: string): number {
-  const parsed = Date.parse(text);
-  if (Number.isNaN(parsed) || parsed < 0)
-    throw new InvalidArgumentError("It must be a time such as 2026-01-31, 2026-01-31T18:00 or 2026-01-31T17:00Z.");
-  return parsed;
-}
-
-export function wholeNumber(text: string): number {
-  if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError("It must be a whole number.");
-  return Number(text);
 }
 
 function totalledOf(text: string): readonly Totalled[] {

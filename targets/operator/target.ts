@@ -1,5 +1,4 @@
 // The operator's command line on a target that keeps the store: the running process is asked, or the store opened when none runs.
-import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Primitives } from "../../core/ports/primitives.ts";
@@ -69,11 +68,12 @@ function addInit<Config extends { readonly store: StoreConfig }>(
     )
     .action(async () => {
       const config = frame.config();
-      const { path } = config.store;
-      const wasThere = existsSync(path);
-      // Opened in any case: one that is there must be one.
-      await openStore(config.store).close();
-      const said = [wasThere ? `the store ${path} is there already` : `the store ${path} is made`];
-      for (const sentence of [...said, ...(prepare?.(config) ?? [])]) process.stdout.write(`${sentence}\n`);
+      let found = "there already";
+      // Opened in any case: what is there must be a store.
+      await openStore(config.store, () => {
+        found = "made";
+      }).close();
+      const said = [`the store ${config.store.path} is ${found}`, ...(prepare?.(config) ?? [])];
+      for (const sentence of said) process.stdout.write(`${sentence}\n`);
     });
 }

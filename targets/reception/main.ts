@@ -4,7 +4,7 @@ import { RECEPTION_OPTIONS } from "../../core/reception/server.ts";
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { GroupCommit } from "../../hal/store/group-commit.ts";
-import { openStore, runningCommands } from "../operator/context.ts";
+import { openStore, runningCommands, warnOfNew } from "../operator/context.ts";
 import { Directory } from "../operator/directory.ts";
 import { extendForOperator } from "../operator/target.ts";
 import { addKeygen } from "../shared/keygen.ts";
@@ -18,7 +18,7 @@ const primitives = new NodePrimitives();
 async function start(config: ReceptionConfig, runtime: Runtime): Promise<Service<ReceptionConfig>> {
   const { clock, entropy, log } = runtime;
   const identity = readOwnIdentity("reception", config.id, config.identity, primitives);
-  const store = openStore(config.store);
+  const store = openStore(config.store, warnOfNew(log, config.store));
   const commits = new GroupCommit(store);
   const directory = await Directory.open(store);
   const keyServers = config.keyServers.map(({ id, publicKey }): Peer => ({ role: "keyserver", id, publicKey }));

@@ -6,13 +6,33 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { HalError } from "../../core/ports/errors.ts";
-import { ask, CommandRefused, openDoor } from "./admin.ts";
+import { ask, askRows, CommandRefused, openDoor } from "./admin.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sealcast-admin-"));
 after(() => rmSync(folder, { recursive: true }));
 const path = join(folder, "a.sock");
 
+/** How far the endless list has come, and whether it was told that nobody reads any more. */
+const endless = { rows: 0, ended: false };
+
+async function* count(to: number, failure?: Error): AsyncGenerator<object> {
+  for (let n = 0; n < to; n++) yield { n };
+  if (failure !== undefined) throw failure;
+}
+
+async function* forEver(): AsyncGenerator<object> {
+  try {
+    for (;;) yield { n: endless.rows++, text: "x".repeat(1000) };
+  } finally {
+    endless.ended = true;
+  }
+}
+
 const commands = {
+  list: (input: unknown) => count((input as { readonly to: number }).to),
+  breaks: () => count(3, new HalError("store.io", "the disk is gone")),
+  mistaken: () => count(3, new TypeError("our own mistake")),
+  endless: forEver,
   echo: (input: unknown) => input,
   refuse: () => {
     throw new CommandRefused("no such channel: news");
@@ -50,6 +70,41 @@ test("a refusal, a failure of the machine and an unknown command each have their
     assert.deepEqual(await ask(path, "/command/full", {}), { code: 503, body });
     assert.equal((await ask(path, "/command/toString", {}))?.code, 404);
     assert.equal((await ask(path, "/elsewhere"))?.code, 404);
+  }));
+
+async function rowsOf(name: string, input: object = {}): Promise<object[]> {
+  const asked = await askRows(path, `/command/${name}`, input);
+  assert.ok(asked !== undefined && "rows" in asked);
+  const rows: object[] = [];
+  for await (const row of asked.rows) rows.push(row);
+  return rows;
+}
+
+test("a list is a JSON array that comes row by row; a refusal in its place is an answer", () =>
+  withDoor(async () => {
+    assert.deepEqual(await rowsOf("list", { to: 0 }), []);
+    assert.deepEqual(await rowsOf("list", { to: 2 }), [{ n: 0 }, { n: 1 }]);
+    assert.deepEqual((await ask(path, "/command/list", { to: 2 }))?.body, [{ n: 0 }, { n: 1 }]);
+    assert.equal((await rowsOf("list", { to: 50_000 })).length, 50_000);
+    assert.equal(((await askRows(path, "/command/refuse", {})) as { code?: number }).code, 422);
+  }));
+
+test("a list that breaks off fails with its cause, and is no JSON for anybody else", () =>
+  withDoor(async (mistakes) => {
+    await assert.rejects(rowsOf("breaks"), { code: "store.io", message: /the disk is gone: the list is not complete/ });
+    await assert.rejects(ask(path, "/command/breaks", {}), { code: "socket.protocol" });
+    await assert.rejects(rowsOf("mistaken"), { code: "socket.cut-short", message: /the list is not complete/ });
+    assert.ok(mistakes[0] instanceof TypeError);
+  }));
+
+test("a list goes no further than its reader, and ends when he leaves", () =>
+  withDoor(async () => {
+    const asked = await askRows(path, "/command/endless", {});
+    assert.ok(asked !== undefined && "rows" in asked);
+    let read = 0;
+    for await (const _ of asked.rows) if (++read === 10_000) break;
+    assert.ok(endless.rows < 20_000, `${endless.rows} rows were made for ${read} that were read`);
+    while (!endless.ended) await new Promise((resolve) => setImmediate(resolve));
   }));
 
 test("our own mistake in a command is told to the frame, not to the caller", () =>

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import * as v from "valibot";
-import { commonEntries, groupText, loadConfig, portNumber } from "./config.ts";
+import { commonEntries, configSource, groupText, loadConfig, portNumber } from "./config.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sealcast-config-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -64,3 +64,16 @@ function loadFaults(path: string): readonly string[] {
   assert.equal(checked.ok, false);
   return checked.ok ? [] : checked.faults.map((fault) => fault.message);
 }
+
+test("a configuration comes from --config, else from the usual place where it is, else from nowhere", () => {
+  writeFileSync(join(folder, "settop.json"), "{}");
+  symlinkSync(join(folder, "router.json"), join(folder, "router.json"));
+  const from = (target: string, given?: string) => configSource(target, given, folder);
+  assert.equal(from("settop", "mine.json").file, "mine.json");
+  assert.equal(from("settop").file, join(folder, "settop.json"));
+  assert.equal(from("router").file, join(folder, "router.json"), "one that cannot be looked at is not passed over");
+  assert.deepEqual(from("headend"), {
+    file: undefined,
+    words: `no --config was given, and ${folder}/headend.json is not there`,
+  });
+});

@@ -5,6 +5,7 @@ import type { Primitives } from "../../core/ports/primitives.ts";
 import { systemEntropy } from "../../hal/entropy/system.ts";
 import { createIdentity } from "../../hal/identity/file.ts";
 import { generateIdentity, type Identity, publicIdentity } from "../../hal/identity/identity.ts";
+import { idOf } from "./arguments.ts";
 import { registrationOf } from "./registration.ts";
 
 /** What others do with the public part. */
@@ -19,7 +20,7 @@ const FOR_OTHERS: Readonly<Record<Role, (id: string) => string>> = {
 export function addKeygen(program: Command, role: Role, primitives: Primitives, description: string): void {
   program
     .command("keygen")
-    .argument("<id>", "the `id` of the configuration")
+    .argument("<id>", "the `id` of the configuration", idOf)
     .argument("<file>", "the `identity` of the configuration; must not exist yet")
     .option("--json", "all public keys as JSON")
     .description(description)
