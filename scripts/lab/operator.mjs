@@ -13,11 +13,11 @@ export const PACKAGE = "everything";
 const passwordOf = (/** @type {Keys} */ { identity }) => JSON.parse(readFileSync(identity, "utf8")).password;
 
 export class Operator {
-  #office;
+  #registrar;
 
-  /** @param {import("./bundle.mjs").Service} office the process that keeps the register: control, or the reception server */
-  constructor(office) {
-    this.#office = office;
+  /** @param {import("./bundle.mjs").Service} registrar the process that keeps the register: control, or the reception server */
+  constructor(registrar) {
+    this.#registrar = registrar;
   }
 
   /**
@@ -26,8 +26,8 @@ export class Operator {
    * @param {object} [input]
    */
   async do(name, input = {}) {
-    const answer = await this.#office.command(name, input);
-    if (answer === undefined) throw new Error(`${name}: ${this.#office.id} does not answer`);
+    const answer = await this.#registrar.command(name, input);
+    if (answer === undefined) throw new Error(`${name}: ${this.#registrar.id} does not answer`);
     if (answer !== null && "error" in Object(answer)) throw new Error(`${name}: ${answer.error}`);
     return answer;
   }
@@ -37,7 +37,7 @@ export class Operator {
    * @param {...string} words
    */
   table(...words) {
-    return command(process.execPath, [bundle(this.#office.target), "--config", this.#office.file, ...words]);
+    return command(process.execPath, [bundle(this.#registrar.target), "--config", this.#registrar.file, ...words]);
   }
 
   /**

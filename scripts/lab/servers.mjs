@@ -45,7 +45,7 @@ async function startApart({ run, places, layout, url, headendKeys }) {
   const keyServer = keygen("keyserver", "key-server", identity("key-server"));
   const reception = keygen("reception", "reception-server", identity("reception-server"));
   const common = { url, folder: run.path("apart") };
-  const office = new Service(run, {
+  const registrar = new Service(run, {
     target: "reception",
     id: "reception-server",
     place: places.control,
@@ -57,6 +57,6 @@ async function startApart({ run, places, layout, url, headendKeys }) {
     place: places.control,
     config: configuration.keyserver({ ...common, identity: identity("key-server"), reception, headend: headendKeys }),
   });
-  await Promise.all([office.start(), keys.start()]);
-  return { keyServer, reception, services: [keys, office], operator: new Operator(office), broker };
+  await Promise.all([registrar.start(), keys.start()]);
+  return { keyServer, reception, services: [keys, registrar], operator: new Operator(registrar), broker };
 }
