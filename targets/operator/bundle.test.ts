@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { unixTime } from "../../core/base/time.ts";
 import type { Write } from "../../core/ports/store.ts";
 import { openSqlite } from "../../hal/store/sqlite.ts";
-import { Configured, controlConfig, isRoot, scratch } from "../failures/bundles.fixture.test.ts";
+import { Configured, controlConfig, isRoot, scratch } from "../failures/bundles.testkit.ts";
 
 const RECORDS = 10_050;
 const T0 = Date.UTC(2026, 0, 1);

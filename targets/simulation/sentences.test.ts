@@ -1,7 +1,7 @@
 // Log lines are for people: what happened stands in the message as words, ids and numbers stand beside it as fields.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { run } from "./run.ts";
+import { run } from "./run.testkit.ts";
 
 /** Words of a process's life that scripts wait for. */
 const WORDS = new Set(["running", "stopped"]);
