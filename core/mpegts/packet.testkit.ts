@@ -1,4 +1,4 @@
-// Transport stream packets made for the tests of pacing.
+// Transport stream packets made for the tests of pacing and looping.
 import { writeUint16, writeUint32 } from "../base/bytes.ts";
 import { TS_PACKET } from "./packet.ts";
 
@@ -7,17 +7,23 @@ export interface Made {
   /** Ticks of 27 MHz. */
   readonly pcr?: number;
   readonly discontinuity?: boolean;
+  /** 0 to 15. */
+  readonly continuity?: number;
+  /** False: an adaptation field and nothing else. */
+  readonly payload?: boolean;
   /** Fills the payload. */
   readonly fill?: number;
 }
 
-export function tsPacket({ pid = 0x100, pcr, discontinuity = false, fill = 0 }: Made): Uint8Array {
+export function tsPacket(made: Made): Uint8Array {
+  const { pid = 0x100, pcr, discontinuity = false, continuity = 0, payload = true, fill = 0 } = made;
   const packet = new Uint8Array(TS_PACKET).fill(fill);
   packet[0] = 0x47;
   writeUint16(packet, 1, pid);
-  packet[3] = pcr === undefined && !discontinuity ? 0x10 : 0x30;
-  if (packet[3] === 0x10) return packet;
-  packet[4] = 7;
+  const adapted = pcr !== undefined || discontinuity || !payload;
+  packet[3] = (adapted ? 0x20 : 0) | (payload ? 0x10 : 0) | continuity;
+  if (!adapted) return packet;
+  packet[4] = payload ? 7 : 183;
   packet[5] = (discontinuity ? 0x80 : 0) | (pcr === undefined ? 0 : 0x10);
   if (pcr === undefined) return packet;
   const base = Math.floor(pcr / 300);

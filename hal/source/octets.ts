@@ -1,19 +1,18 @@
-// Octets in order from a file (looped, if wanted) or from standard input, as many as there is room for.
+// Octets in order from a file or from standard input, as many as there is room for.
 import { open } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { HalError } from "../../core/ports/errors.ts";
 
 export interface Octets {
-  /** Fills into[at, into.length) as far as it can; 0 at the end. Rejects with HalError "source.file". */
+  /** Fills into[at, into.length) as far as it can, at least one octet; 0 at the end. Rejects with HalError "source.file" or "source.stdin". */
   read(into: Uint8Array, at: number): Promise<number>;
+  /** Only where the octets may be played again: the next read begins at the start. */
+  readonly rewind?: () => void;
   close(): Promise<void>;
 }
 
-/**
- * A looped file goes on at its start, after the last whole `unit` octets, so that the units stay aligned; one that is shorter than
- * a unit has ended. Rejects with HalError "source.file".
- */
-export async function openFile(path: string, loop: boolean, unit: number): Promise<Octets> {
+/** `loop`: it can be rewound. Rejects with HalError "source.file". */
+export async function openFile(path: string, loop: boolean): Promise<Octets> {
   const failed = (cause: unknown): HalError =>
     new HalError("source.file", `cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
       cause,
@@ -21,27 +20,20 @@ export async function openFile(path: string, loop: boolean, unit: number): Promi
     });
   const file = await open(path, "r").catch((cause) => Promise.reject(failed(cause)));
   let position = 0;
-  const readAt = async (into: Uint8Array, at: number): Promise<number> => {
-    const { size } = await file.stat();
-    const left = size - (size % unit) - position;
-    if (left <= 0) return 0;
-    const { bytesRead } = await file.read(into, at, Math.min(left, into.length - at), position);
-    position += bytesRead;
-    return bytesRead;
-  };
-  return {
+  const octets: Octets = {
     read: async (into, at) => {
-      try {
-        const got = await readAt(into, at);
-        if (got > 0 || !loop || position === 0) return got;
-        position = 0;
-        return await readAt(into, at);
-      } catch (cause) {
-        throw failed(cause);
-      }
+      const { bytesRead } = await file
+        .read(into, at, into.length - at, position)
+        .catch((cause) => Promise.reject(failed(cause)));
+      position += bytesRead;
+      return bytesRead;
     },
     close: () => file.close(),
   };
+  const rewind = (): void => {
+    position = 0;
+  };
+  return loop ? { ...octets, rewind } : octets;
 }
 
 const broken = (cause: unknown): HalError =>

@@ -3,6 +3,7 @@
 import type { Alarm } from "../../core/base/alarm.ts";
 import { after, type Duration, type Instant, milliseconds, seconds } from "../../core/base/time.ts";
 import { TS_PAYLOAD } from "../../core/headend/stream-path.ts";
+import { LoopJoint } from "../../core/mpegts/joint.ts";
 import { TsPacer } from "../../core/mpegts/pacer.ts";
 import { findSync, syncedUntil, TS_PACKET } from "../../core/mpegts/packet.ts";
 import type { Clock } from "../../core/ports/clock.ts";
@@ -11,7 +12,9 @@ import type { Octets } from "./octets.ts";
 import type { Intake, Source, SourceListener } from "./source.ts";
 
 export interface PacedOptions {
+  /** For status and messages: a path, or "standard input". */
   readonly name: string;
+  /** "ts": whole packets of 188 octets, found by their sync octets; "datagram": anything, cut every 1316 octets. */
   readonly content: "ts" | "datagram";
   /** bit/s; without it the PCRs tell. A channel of datagrams needs it. */
   readonly bitrate?: number;
@@ -31,6 +34,10 @@ const MOST_BEHIND = seconds(1);
 const FULL_WAIT = milliseconds(2);
 const NOW = milliseconds(0);
 
+/**
+ * One input that can wait, read ahead and sent in units of at most 1316 octets (seven TS packets). Octets that can be rewound are
+ * played for ever: what is not a whole TS packet at their end is left out, and each new pass begins with the marks of `LoopJoint`.
+ */
 export class PacedSource implements Source {
   readonly #options: PacedOptions;
   readonly #octets: Octets;
@@ -39,10 +46,13 @@ export class PacedSource implements Source {
   readonly #listener: SourceListener;
   readonly #buffer = new Uint8Array(READ_AHEAD);
   readonly #pacer: TsPacer;
+  readonly #joint: LoopJoint | undefined;
   /** The buffer holds stream octets [base, base + filled); those before base + sent are gone. */
   #base = 0;
   #sent = 0;
   #filled = 0;
+  /** Where in the stream the present pass began. */
+  #passFrom = 0;
   #reading = false;
   #failure: HalError | undefined;
   #atEnd = false;
@@ -63,6 +73,7 @@ export class PacedSource implements Source {
     this.#intake = intake;
     this.#listener = listener;
     this.#pacer = new TsPacer(options.bitrate);
+    this.#joint = octets.rewind !== undefined && options.content === "ts" ? new LoopJoint() : undefined;
   }
 
   /** Runs until the end or `stop`; failures go to the listener. */
@@ -129,7 +140,25 @@ export class PacedSource implements Source {
     this.#filled += got;
     this.#atEnd = got === 0;
     this.#scan();
+    const { rewind } = this.#octets;
+    // A pass without anything to send would be followed by another, for ever.
+    if (this.#atEnd && rewind !== undefined && this.#pacer.scanned > this.#passFrom) this.#again(rewind);
     this.#wake?.();
+  }
+
+  /** A read finds at least half of the buffer free, which is more than the marks need. */
+  #again(rewind: () => void): void {
+    rewind();
+    this.#atEnd = false;
+    this.#synced = false;
+    this.#filled = this.#pacer.scanned - this.#base;
+    if (this.#joint !== undefined) {
+      const start = this.#filled;
+      this.#filled += this.#joint.length;
+      this.#joint.write(this.#buffer, start);
+      this.#pacer.scan(this.#buffer, start, this.#filled);
+    }
+    this.#passFrom = this.#pacer.scanned;
   }
 
   #compact(): void {
@@ -148,6 +177,7 @@ export class PacedSource implements Source {
     }
     while (this.#synced || this.#synchronise(from)) {
       const end = syncedUntil(this.#buffer, from, this.#filled);
+      this.#joint?.follow(this.#buffer, from, end);
       this.#pacer.scan(this.#buffer, from, end);
       from = end;
       if (this.#filled - from < TS_PACKET) return;

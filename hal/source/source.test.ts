@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { type Instant, milliseconds } from "../../core/base/time.ts";
 import { TS_PAYLOAD } from "../../core/headend/stream-path.ts";
 import type { HalError } from "../../core/ports/errors.ts";
@@ -79,6 +79,15 @@ class Bench {
   get times(): readonly number[] {
     return this.sent.map(({ at }) => at);
   }
+}
+
+/** A file of these octets, for the length of the test. */
+function fileOf(t: TestContext, octets: Uint8Array): string {
+  const folder = mkdtempSync(join(tmpdir(), "sealcast-octets-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, "x");
+  writeFileSync(path, octets);
+  return path;
 }
 
 test("units leave when they are due, the rest at the end, and the end is told once", async () => {
@@ -230,24 +239,20 @@ test("source.not-ts names packets of 192 and 204 octets, and says what is no tra
   }
 });
 
-test("a looped file goes on at its start after its last whole unit; one shorter than a unit has ended", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "sealcast-octets-"));
-  const path = join(folder, "x");
-  writeFileSync(path, Uint8Array.of(1, 2, 3, 4, 5, 6, 7));
+test("a file gives its octets to its end, and again after it was rewound; only a looped one can be", async (t) => {
+  const path = fileOf(t, Uint8Array.of(1, 2, 3, 4, 5, 6, 7));
   const into = new Uint8Array(9);
-  const looped = await openFile(path, true, 3);
-  let filled = 0;
-  while (filled < into.length) filled += await looped.read(into, filled);
-  assert.deepEqual([...into], [1, 2, 3, 4, 5, 6, 1, 2, 3]);
+  const looped = await openFile(path, true);
+  assert.equal(await looped.read(into, 4), 5);
+  assert.equal(await looped.read(into, 0), 2);
+  assert.deepEqual([...into.subarray(0, 2)], [6, 7]);
+  assert.equal(await looped.read(into, 0), 0);
+  looped.rewind?.();
+  assert.equal(await looped.read(into, 0), 7);
   await looped.close();
-  const short = await openFile(path, true, 8);
-  assert.equal(await short.read(into, 0), 0);
-  await short.close();
-  const once = await openFile(path, false, 1);
-  assert.equal(await once.read(into, 0), 7);
-  assert.equal(await once.read(into, 0), 0);
+  const once = await openFile(path, false);
+  assert.equal(once.rewind, undefined);
   await once.close();
-  rmSync(folder, { recursive: true });
 });
 
 test("a stream gives its octets in order whatever the room, then its end; one that breaks is a HalError", async () => {

@@ -10,7 +10,6 @@ import { HeadendChannel } from "../../core/headend/channel.ts";
 import type { ChannelEffect, ChannelEvent, ChannelOptions } from "../../core/headend/events.ts";
 import { firstIndexAt, ssrcOfChannel } from "../../core/headend/first-index.ts";
 import { StreamPath } from "../../core/headend/stream-path.ts";
-import { TS_PACKET } from "../../core/mpegts/packet.ts";
 import type { Ciphers } from "../../core/ports/cipher.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { DatagramSocket, Datagrams } from "../../core/ports/datagrams.ts";
@@ -182,10 +181,7 @@ export class RunningChannel {
       const chosen = source === undefined ? from : { ...from, source };
       return openNetwork(chosen, datagrams, clock, this.#path, listener);
     }
-    const octets =
-      input.kind === "stdin"
-        ? fromStream(stdin)
-        : await openFile(input.path, input.loop, content === "ts" ? TS_PACKET : 1);
+    const octets = input.kind === "stdin" ? fromStream(stdin) : await openFile(input.path, input.loop);
     const name = input.kind === "stdin" ? "standard input" : input.path;
     const options = { name, content, ...(input.bitrate === undefined ? {} : { bitrate: input.bitrate }) };
     const source = new PacedSource(options, octets, clock, this.#path, listener);
