@@ -1,13 +1,24 @@
-// Holds a received transport stream against the file it was looped from, packet by packet, without knowing where it began.
+// Holds a received transport stream against the file it was looped from, packet by packet, without knowing where it began. Two things
+// are the headend's own: a mark for each PID where the file begins again, and continuity counters that go on there.
 
 export const PACKET = 188;
+
+const COUNTER = 3;
+
+/** A packet without payload whose discontinuity_indicator is set (ISO/IEC 13818-1 section 2.4.3.5). */
+const isMark = (/** @type {Buffer} */ packet) =>
+  ((packet[COUNTER] ?? 0) & 0x30) === 0x20 && ((packet[5] ?? 0) & 0x80) !== 0;
+
+/** What a packet says, whatever its continuity counter is. */
+const textOf = (/** @type {Buffer} */ packet) =>
+  packet.toString("latin1", 0, COUNTER) + ((packet[COUNTER] ?? 0) >> 4) + packet.toString("latin1", COUNTER + 1);
 
 /** Positions of the loop that hold the same packet, by the packet. */
 function indexOf(/** @type {Buffer} */ file) {
   /** @type {Map<string, number[]>} */
   const index = new Map();
   for (let at = 0; at < file.length; at += PACKET) {
-    const key = file.toString("latin1", at, at + PACKET);
+    const key = textOf(file.subarray(at, at + PACKET));
     index.set(key, [...(index.get(key) ?? []), at]);
   }
   return index;
@@ -48,10 +59,12 @@ export class LoopedComparison {
 
   /** @param {Buffer} packet */
   #packet(packet) {
+    if (isMark(packet)) return;
     this.packets += 1;
-    const fits = this.#next?.filter((at) => packet.equals(this.#file.subarray(at, at + PACKET)));
+    const text = textOf(packet);
+    const fits = this.#next?.filter((at) => textOf(this.#file.subarray(at, at + PACKET)) === text);
     if (fits?.length === 0) this.mismatches += 1;
-    const places = fits?.length ? fits : (this.#index.get(packet.toString("latin1")) ?? []);
+    const places = fits?.length ? fits : (this.#index.get(text) ?? []);
     this.#next = places.length === 0 ? undefined : places.map((at) => (at + PACKET) % this.#file.length);
     if (this.#next === undefined && fits === undefined) this.mismatches += 1;
   }

@@ -21,6 +21,15 @@ test("any part of the loop is identical, over its end too, however it is cut", (
   assert.ok(comparison.identical);
 });
 
+test("the marks of a joint and counters that go on are the loop all the same", () => {
+  const mark = Buffer.alloc(PACKET, 0xff);
+  mark.set([0x47, 1, 0, 0x25, 183, 0x80]);
+  const on = Buffer.from(cut(0, 7));
+  for (let at = 3; at < on.length; at += PACKET)
+    on.writeUInt8((on.readUInt8(at) & 0xf0) | ((on.readUInt8(at) + 9) & 15), at);
+  assert.ok(follow(cut(2900, packets), mark, on).identical);
+});
+
 test("a lost datagram is a mismatch", () => {
   assert.equal(follow(cut(0, 70), cut(77, 140)).identical, false);
 });
