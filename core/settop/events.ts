@@ -11,12 +11,18 @@ export interface Channel {
   readonly source?: Ipv4;
 }
 
-/** What the data plane saw in a channel's stream. `clear`: the first packet opened under a newer epoch. */
+/** What the data plane saw in a channel's stream. Epochs are uint32. */
 export type StreamSign =
+  /** The first packet that opened under a newer epoch. */
   | { readonly kind: "clear"; readonly epoch: number }
+  /** With it: the sender counts its packets anew under this epoch, and packets of older ones are refused. */
+  | { readonly kind: "began-anew"; readonly epoch: number }
+  /** A packet came for an epoch that is not held. Anybody on the link can write one: a hint, no more. */
   | { readonly kind: "unknown-epoch"; readonly epoch: number }
+  /** Packets do not open under keys that are held: as the last, it may be somebody else's doing. */
   | { readonly kind: "position-lost" };
 
+/** Commands, answers, and what the data plane and the broker report. `channel` is a channel's id. */
 export type SettopEvent =
   | { readonly kind: "tune"; readonly channel: string }
   | { readonly kind: "stop"; readonly channel: string }
@@ -53,6 +59,7 @@ export type SettopDrop =
   | "settop.notice-stale"
   | "settop.stop-forgotten";
 
+/** In the order they are to be applied. `channel` as a text is a channel's id. */
 export type SettopEffect =
   /** 71: open a socket on the group and join it; `joined` or `join-failed` is the answer. */
   | { readonly kind: "join"; readonly channel: Channel }
@@ -67,12 +74,17 @@ export type SettopEffect =
   | { readonly kind: "remember"; readonly entries: readonly JournalEntry[] }
   /** A receiver for these parameters; replaces the one before and its keys. */
   | { readonly kind: "receive"; readonly channel: string; readonly stream: StreamParameters }
+  /** An epoch from now on; whoever installs the key overwrites its octets afterwards. */
   | { readonly kind: "install"; readonly channel: string; readonly key: EpochKey }
+  /** Erase the key of an epoch. */
   | { readonly kind: "retire"; readonly channel: string; readonly epoch: number }
+  /** Where the sender says its stream is. */
   | { readonly kind: "position"; readonly channel: string; readonly position: Position }
   /** Erase every key of the channel: nothing comes out until another `receive`. */
   | { readonly kind: "silence"; readonly channel: string }
+  /** For the log. */
   | { readonly kind: "note"; readonly note: Note; readonly channel: string; readonly text: string }
+  /** The answer to a command that was not done. */
   | { readonly kind: "refused"; readonly refusal: Refusal; readonly channel: string }
   /** After `quit`: every reception is closed and acknowledged. */
   | { readonly kind: "finished" };

@@ -1,13 +1,18 @@
-// Which epochs a viewing holds: previous, current and next, and when an old one is erased.
+// Which epochs a set-top holds of a stream, and until when: the one place that knows. The data plane has the keys themselves and is told
+// what to install and what to erase; status and questions are read from here.
 import { after, type Duration, earliest, type Instant } from "../base/time.ts";
+import type { EpochKey } from "../control/messages.ts";
 import { LIVE_EPOCHS } from "../stream/key-ring.ts";
 
+/** What a grant changes. */
 export interface EpochChange {
+  /** Not held before, rising: their keys go to the data plane. */
   readonly installed: readonly number[];
+  /** No longer held, rising: their keys are to be erased, before others are installed. */
   readonly dropped: readonly number[];
 }
 
-/** Numbers only: the keys themselves go straight to the data plane. */
+/** Previous, current and next: never more than `LIVE_EPOCHS`. Numbers only, each a uint32. */
 export class HeldEpochs {
   /** Epoch to the moment it is erased; undefined while it is current or next. */
   readonly #held = new Map<number, Instant | undefined>();
@@ -21,7 +26,10 @@ export class HeldEpochs {
     return this.#held.has(epoch);
   }
 
-  /** A grant is the key server's word: its epochs stay, and of the others as many of the newest as there is room for. */
+  /**
+   * A grant is the key server's word: its epochs (rising, at most `LIVE_EPOCHS`) stay, and of the others as many of the newest as there
+   * is room for.
+   */
   grant(granted: readonly number[]): EpochChange {
     const installed = granted.filter((epoch) => !this.#held.has(epoch));
     const others = this.epochs.filter((epoch) => !granted.includes(epoch));
@@ -37,18 +45,28 @@ export class HeldEpochs {
       if (held < epoch && until === undefined) this.#held.set(held, after(now, overlap));
   }
 
-  /** Takes out what is due to be erased. */
+  /** The sender counts its packets anew under `epoch`: what older keys have opened could be sent again and opened again. */
+  beganAnew(now: Instant, epoch: number): void {
+    for (const held of this.#held.keys()) if (held < epoch) this.#held.set(held, now);
+  }
+
+  /** Takes out what is due to be erased; rising. */
   expire(now: Instant): readonly number[] {
     const gone = this.epochs.filter((epoch) => (this.#held.get(epoch) ?? Number.POSITIVE_INFINITY) <= now);
     for (const epoch of gone) this.#held.delete(epoch);
     return gone;
   }
 
-  clear(): void {
-    this.#held.clear();
-  }
-
+  /** When `expire` has work; undefined while it has none. */
   nextDeadline(): Instant | undefined {
     return earliest(this.#held.values());
+  }
+}
+
+/** Keys that came and go no further, because they are held already or were not asked for. */
+export function overwriteKeys(keys: readonly EpochKey[]): void {
+  for (const { masterKey, masterSalt } of keys) {
+    masterKey.fill(0);
+    masterSalt.fill(0);
   }
 }

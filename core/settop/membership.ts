@@ -1,19 +1,25 @@
-// The membership of one viewing: joined with it, joined again when that failed, left a while after a denial.
+// Whether a viewing is a member of its channel's group: joined with it, joined again when that failed, left a while after a denial.
 import { after, type Duration, earliest, type Instant, seconds } from "../base/time.ts";
 import type { Channel, SettopEffect } from "./events.ts";
 
+/** For status. `why` is for a person. */
 export type MembershipState =
   | { readonly kind: "joining" }
   | { readonly kind: "joined" }
   | { readonly kind: "failed"; readonly why: string }
   | { readonly kind: "left" };
 
+type State =
+  | Exclude<MembershipState, { kind: "failed" }>
+  | { readonly kind: "failed"; readonly why: string; readonly rejoinAt: Instant };
+
 const REJOIN_WAIT = seconds(2);
 
-export class Membership {
+/** Asks for joins (71) and leaves (81) by effects; `joined` and `failed` say what became of them. */
+export class GroupMembership {
   readonly #channel: Channel;
-  #state: MembershipState = { kind: "joining" };
-  #rejoinAt: Instant | undefined;
+  #state: State = { kind: "joining" };
+  /** Of a viewing that was denied; undefined once it has left. */
   #leaveAt: Instant | undefined;
 
   constructor(channel: Channel) {
@@ -21,7 +27,7 @@ export class Membership {
   }
 
   get state(): MembershipState {
-    return this.#state;
+    return this.#state.kind === "failed" ? { kind: "failed", why: this.#state.why } : this.#state;
   }
 
   /** 71. */
@@ -40,8 +46,7 @@ export class Membership {
 
   failed(now: Instant, why: string): SettopEffect[] {
     if (this.#state.kind === "left") return [];
-    this.#state = { kind: "failed", why };
-    this.#rejoinAt = after(now, REJOIN_WAIT);
+    this.#state = { kind: "failed", why, rejoinAt: after(now, REJOIN_WAIT) };
     return [{ kind: "note", note: "join-failed", channel: this.#channel.id, text: why }];
   }
 
@@ -61,17 +66,15 @@ export class Membership {
   due(now: Instant): SettopEffect[] {
     if (this.#leaveAt !== undefined && this.#leaveAt <= now) {
       this.#leaveAt = undefined;
-      this.#rejoinAt = undefined;
       this.#state = { kind: "left" };
       return [{ kind: "leave", channel: this.#channel }];
     }
-    if (this.#rejoinAt === undefined || this.#rejoinAt > now) return [];
-    this.#rejoinAt = undefined;
+    if (this.#state.kind !== "failed" || this.#state.rejoinAt > now) return [];
     this.#state = { kind: "joining" };
     return this.begin();
   }
 
   nextDeadline(): Instant | undefined {
-    return earliest([this.#rejoinAt, this.#leaveAt]);
+    return earliest([this.#state.kind === "failed" ? this.#state.rejoinAt : undefined, this.#leaveAt]);
   }
 }

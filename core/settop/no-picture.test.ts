@@ -27,7 +27,6 @@ const DARK: PlayoutStatus = {
   handedOn: 0,
   reorder: { held: 0, skipped: 0, late: 0 },
   drops: {},
-  epochs: [7],
   lastEpoch: undefined,
   positionLost: false,
   lastDrop: undefined,

@@ -24,16 +24,20 @@ export interface PlayoutOptions {
   readonly sign: (sign: StreamSign) => void;
 }
 
+/** What became of a channel's packets since it was tuned to. */
 export interface PlayoutStatus extends StatisticsSnapshot {
   /** Datagrams of any kind on the group and port. */
   readonly datagrams: number;
   /** ms since the last one; undefined when there was none. */
   readonly silentFor: Duration | undefined;
+  /** Clear packets that went to the output. */
   readonly handedOn: number;
   readonly reorder: ReorderCounts;
+  /** Packets by the reason why they went no further. */
   readonly drops: Record<string, number>;
-  readonly epochs: readonly number[];
+  /** Of the last packet that opened; undefined while none has. */
   readonly lastEpoch: number | undefined;
+  /** So many packets in a row did not open that the position in hand must be wrong. */
   readonly positionLost: boolean;
   /** Why the last packet that did not open did not; undefined when all did. */
   readonly lastDrop: StreamDrop | undefined;
@@ -73,6 +77,8 @@ export class Playout {
   #firstClear: Instant | undefined;
   #lastClear: Instant | undefined;
   #toldEpoch: number | undefined;
+  /** The epoch under which the sender was last seen to count anew, as it was told; 0 for never. */
+  #toldBeginning = 0;
   #troubleToldAt: Instant | undefined;
   #lastDrop: StreamDrop | undefined;
 
@@ -114,6 +120,7 @@ export class Playout {
     this.#receiver = undefined;
     this.#reorder.restart();
     this.#toldEpoch = undefined;
+    this.#toldBeginning = 0;
   }
 
   /** One datagram of the group; `datagram` is overwritten with the clear packet. */
@@ -149,7 +156,6 @@ export class Playout {
       handedOn: this.#handedOn,
       reorder: { ...this.#reorder.counts },
       drops: { ...receiver?.drops, ...this.#drops.snapshot() },
-      epochs: receiver?.epochs ?? [],
       lastEpoch: receiver?.lastEpoch,
       positionLost: receiver?.positionLost ?? false,
       lastDrop: this.#lastDrop,
@@ -166,6 +172,10 @@ export class Playout {
     if (epoch !== undefined && (this.#toldEpoch === undefined || epoch > this.#toldEpoch)) {
       this.#toldEpoch = epoch;
       this.#options.sign({ kind: "clear", epoch });
+    }
+    if (receiver.oldestEpoch !== this.#toldBeginning) {
+      this.#toldBeginning = receiver.oldestEpoch;
+      this.#options.sign({ kind: "began-anew", epoch: receiver.oldestEpoch });
     }
     this.#reorder.push(now, receiver.lastIndex, packet, length);
   }

@@ -8,6 +8,7 @@ import type { Calendar } from "../ports/clock.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import type { JournalEntry } from "../ports/journal.ts";
 import type { Channel, Refusal, SettopDrop, SettopEffect, SettopEvent, StreamSign } from "./events.ts";
+import { overwriteKeys } from "./held-epochs.ts";
 import { PendingStops } from "./pending-stops.ts";
 import { type SettopStatus, statusOf } from "./status.ts";
 import { Viewing } from "./viewing.ts";
@@ -207,6 +208,7 @@ export class Settop implements Machine<SettopEvent, SettopEffect> {
     const viewing = this.#viewings.get(message.channel);
     if (viewing === undefined || !viewing.asked(message.id)) {
       // A repeat's second answer, or one for a viewing that has ended: never installed.
+      if (message.type === "key.grant") overwriteKeys(message.epochs);
       this.#drops.count("settop.answer-unexpected");
       return [];
     }

@@ -1,12 +1,14 @@
 // One viewing of one channel: membership, keys, and the questions that keep them. The machine around it owns journal and stops.
+// A viewing is the device's: it lasts from tuning in to stopping. A reception is what the servers have on record of it, under an id of
+// its own, and bill by. A viewing has one at a time, and begins another when the server has ended the last.
 import { after, between, type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
 import type { Denial, MessageOf, StreamParameters } from "../control/messages.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import { lengthsOf } from "../stream/suites.ts";
 import type { Channel, SettopDrop, SettopEffect, StreamSign } from "./events.ts";
-import { HeldEpochs } from "./held-epochs.ts";
+import { HeldEpochs, overwriteKeys } from "./held-epochs.ts";
 import { Hints } from "./hints.ts";
-import { Membership, type MembershipState } from "./membership.ts";
+import { GroupMembership, type MembershipState } from "./membership.ts";
 import { Question, type Reason } from "./question.ts";
 import { Refusals } from "./refusals.ts";
 import { slotOf } from "./slot.ts";
@@ -24,12 +26,32 @@ export interface ViewingOptions {
   readonly linger: Duration;
 }
 
-/** What the key server said last. */
-export type Verdict =
+/** What the key server answered last; `text` is for a person. "busy" never takes a grant back. */
+export type KeyAnswer =
   | { readonly kind: "unanswered" }
   | { readonly kind: "granted" }
   | { readonly kind: "denied"; readonly reason: Denial; readonly text: string }
   | { readonly kind: "busy"; readonly reason: Busy["reason"] };
+
+/** The stream as the grants have made it known: it begins with the first grant, and with one for other parameters; a denial ends it. */
+interface Granted {
+  readonly kind: "granted";
+  readonly stream: StreamParameters;
+  readonly held: HeldEpochs;
+  /** The newest epoch of the last grant. */
+  readonly newest: number;
+  /** A grant has said where the stream is, and packets have opened there as far as we know. */
+  readonly positioned: boolean;
+}
+
+type Permission = Exclude<KeyAnswer, { kind: "granted" }> | Granted;
+
+interface Reception {
+  /** 16 octets. */
+  readonly id: Uint8Array;
+  /** A key request has named it: the key server may hold it to be live. */
+  readonly known: boolean;
+}
 
 /** All set-tops hear an unknown epoch in the same packet. */
 const HINT_SPREAD = milliseconds(100);
@@ -43,51 +65,48 @@ export class Viewing {
   readonly tunedAt: Instant;
   readonly #options: ViewingOptions;
   readonly #entropy: Entropy;
-  readonly #held = new HeldEpochs();
   readonly #hints = new Hints();
-  readonly #membership: Membership;
+  readonly #membership: GroupMembership;
   readonly #question: Question;
   readonly #refusals: Refusals;
-  #reception: Uint8Array;
-  /** A key request has left: the key server may hold this reception to be live. */
-  #known = false;
-  #verdict: Verdict = { kind: "unanswered" };
-  #stream: StreamParameters | undefined;
-  #newestGranted = -1;
-  /** The newest epoch that a notice or the stream has named; its key is wanted until a grant has it. */
-  #wanted = -1;
-  #needsPosition = true;
+  #reception: Reception;
+  #permission: Permission = { kind: "unanswered" };
+  /** The newest epoch that a notice has named; its key is wanted until a grant has it. -1 before the first. */
+  #noticed = -1;
 
   constructor(channel: Channel, options: ViewingOptions, entropy: Entropy, now: Instant) {
     this.channel = channel;
     this.tunedAt = now;
     this.#options = options;
     this.#entropy = entropy;
-    this.#reception = entropy.bytes(16);
-    this.#membership = new Membership(channel);
+    this.#reception = { id: entropy.bytes(16), known: false };
+    this.#membership = new GroupMembership(channel);
     this.#question = new Question(entropy);
     this.#refusals = new Refusals(entropy);
     this.#question.plan(now, "start");
   }
 
+  /** 16 octets. */
   get reception(): Uint8Array {
-    return this.#reception;
+    return this.#reception.id;
   }
 
+  /** A key request has named the reception: the key server may hold it to be live. */
   get known(): boolean {
-    return this.#known;
+    return this.#reception.known;
   }
 
-  get verdict(): Verdict {
-    return this.#verdict;
+  get answer(): KeyAnswer {
+    return this.#permission.kind === "granted" ? { kind: "granted" } : this.#permission;
   }
 
   get membership(): MembershipState {
     return this.#membership.state;
   }
 
+  /** Held, rising. */
   get epochs(): readonly number[] {
-    return this.#held.epochs;
+    return this.#permission.kind === "granted" ? this.#permission.held.epochs : [];
   }
 
   /** How often the open question has been sent; 0 when none is open. */
@@ -95,6 +114,7 @@ export class Viewing {
     return this.#question.attempts;
   }
 
+  /** Whether the open question has this id. */
   asked(id: Uint8Array): boolean {
     return this.#question.has(id);
   }
@@ -104,9 +124,8 @@ export class Viewing {
     return this.#membership.begin();
   }
 
-  /** 81; the keys are erased. */
+  /** 81; the keys are erased. The viewing is of no use afterwards. */
   end(): SettopEffect[] {
-    this.#held.clear();
     return [{ kind: "silence", channel: this.channel.id }, ...this.#membership.end()];
   }
 
@@ -120,13 +139,13 @@ export class Viewing {
 
   /** The broker is back: what was asked meanwhile may never have arrived. */
   reconnected(now: Instant): void {
-    const spread = this.#held.epochs.length === 0 ? 200 : 1000;
+    const spread = this.epochs.length === 0 ? 200 : 1000;
     this.#question.hasten(after(now, milliseconds(this.#entropy.below(spread))));
   }
 
   /** A stop was acknowledged, so a concurrent limit may be free again. */
   placeFreed(now: Instant): void {
-    if (this.#verdict.kind === "denied" && this.#verdict.reason === "limit.concurrent")
+    if (this.#permission.kind === "denied" && this.#permission.reason === "limit.concurrent")
       this.#question.plan(now, "start");
   }
 
@@ -134,7 +153,7 @@ export class Viewing {
   due(now: Instant, linkUp: boolean): SettopEffect[] {
     const channel = this.channel.id;
     const effects: SettopEffect[] = [];
-    for (const epoch of this.#held.expire(now)) effects.push({ kind: "retire", channel, epoch });
+    for (const epoch of this.#held?.expire(now) ?? []) effects.push({ kind: "retire", channel, epoch });
     effects.push(...this.#membership.due(now));
     if (linkUp) effects.push(...this.#questionDue(now));
     return effects;
@@ -142,22 +161,24 @@ export class Viewing {
 
   nextDeadline(linkUp: boolean): Instant | undefined {
     const question = linkUp ? this.#question.nextDeadline() : undefined;
-    return earliest([question, this.#membership.nextDeadline(), this.#held.nextDeadline()]);
+    return earliest([question, this.#membership.nextDeadline(), this.#held?.nextDeadline()]);
   }
 
   /** 76, 95. */
   granted(now: Instant, grant: Grant): SettopEffect[] | SettopDrop {
     this.#question.answered();
     if (!isUsable(grant)) {
+      overwriteKeys(grant.epochs);
       this.#question.plan(after(now, UNUSABLE_WAIT), this.#usual);
       return "settop.grant-unusable";
     }
-    const first = this.#verdict.kind !== "granted";
-    this.#verdict = { kind: "granted" };
+    const first = this.#permission.kind !== "granted";
+    const { granted, effects } = this.#take(grant);
+    this.#permission = granted;
     this.#refusals.granted();
-    const effects = [...this.#install(grant), ...this.#membership.keep()];
+    effects.push(...this.#membership.keep());
     if (first) effects.push({ kind: "note", note: "granted", channel: this.channel.id, text: `${grant.current}` });
-    this.#planAfter(now, grant);
+    this.#planAfter(now, granted, grant.refreshWithin);
     return effects;
   }
 
@@ -165,10 +186,9 @@ export class Viewing {
   denied(now: Instant, denial: Denied): SettopEffect[] {
     this.#question.answered();
     if (denial.reason === "reception.ended") return this.#beginAnew(now);
-    this.#verdict = { kind: "denied", reason: denial.reason, text: denial.text };
+    this.#permission = { kind: "denied", reason: denial.reason, text: denial.text };
     this.#question.plan(after(now, this.#refusals.denied(denial.reason)), "start");
     this.#membership.leaveAfter(now, this.#options.linger);
-    this.#forget();
     const channel = this.channel.id;
     return [
       { kind: "silence", channel },
@@ -176,19 +196,22 @@ export class Viewing {
     ];
   }
 
+  /** The question is put off, with the reason it had. */
   busy(now: Instant, busy: Busy): SettopEffect[] {
     const reason = this.#question.reason ?? "start";
     this.#question.answered();
-    if (this.#verdict.kind !== "granted") this.#verdict = { kind: "busy", reason: busy.reason };
+    if (this.#permission.kind !== "granted") this.#permission = { kind: "busy", reason: busy.reason };
     this.#question.plan(after(now, this.#refusals.busy(busy.retryAfter)), reason);
     return [{ kind: "note", note: "busy", channel: this.channel.id, text: busy.reason }];
   }
 
   /** 91. `away` is how long until the sender switches. */
   noticed(now: Instant, epoch: number, away: Duration, window: Duration): SettopDrop | undefined {
-    if (epoch <= this.#newestGranted || this.#held.has(epoch)) return "settop.notice-stale";
-    this.#wanted = Math.max(this.#wanted, epoch);
-    if (this.#verdict.kind === "denied") return undefined;
+    const permission = this.#permission;
+    if (permission.kind === "granted" && (epoch <= permission.newest || permission.held.has(epoch)))
+      return "settop.notice-stale";
+    this.#noticed = Math.max(this.#noticed, epoch);
+    if (permission.kind === "denied") return undefined;
     const room = Math.max(0, Math.min(window, away - SLOT_MARGIN));
     const at = after(now, slotOf(this.#options.device, epoch, milliseconds(room)));
     this.#question.hasten(at);
@@ -196,26 +219,35 @@ export class Viewing {
     return undefined;
   }
 
-  /** The stream's own word. */
+  /** What the stream itself shows; without a grant there is nothing it could. */
   sign(now: Instant, sign: StreamSign): void {
+    const permission = this.#permission;
+    if (permission.kind !== "granted") return;
     switch (sign.kind) {
       case "clear":
         this.#hints.clear(sign.epoch);
-        this.#held.switchedTo(now, sign.epoch, this.#options.overlap);
+        permission.held.switchedTo(now, sign.epoch, this.#options.overlap);
+        return;
+      case "began-anew":
+        permission.held.beganAnew(now, sign.epoch);
         return;
       case "unknown-epoch":
         // Older epochs are erased on purpose.
-        if (sign.epoch > this.#newestGranted) this.#hinted(now, "rekey", sign.epoch);
+        if (sign.epoch > permission.newest) this.#hinted(now, "rekey", sign.epoch);
         return;
       case "position-lost":
-        this.#needsPosition = true;
+        this.#permission = { ...permission, positioned: false };
         this.#hinted(now, "resync", -1);
         return;
     }
   }
 
+  get #held(): HeldEpochs | undefined {
+    return this.#permission.kind === "granted" ? this.#permission.held : undefined;
+  }
+
+  /** A sign is unauthenticated: it may hasten a question, within the gap that `Hints` keeps. */
   #hinted(now: Instant, reason: Reason, epoch: number): void {
-    if (this.#verdict.kind !== "granted") return;
     const soonest = this.#hints.soonest(now);
     if (this.#question.comesBy(after(soonest, HINT_SPREAD))) return;
     this.#askFor(after(soonest, milliseconds(this.#entropy.below(HINT_SPREAD))), reason, epoch);
@@ -224,59 +256,53 @@ export class Viewing {
   #questionDue(now: Instant): SettopEffect[] {
     const question = this.#question.due(now);
     if (question === undefined) return [];
-    this.#known = true;
+    this.#reception = { id: this.#reception.id, known: true };
     return [{ kind: "send", message: this.#request(question.id, question.reason) }];
   }
 
   /** 73 or 92. */
   #request(id: Uint8Array, reason: Reason): MessageOf<"key.request"> {
-    const newest = this.#held.epochs.at(-1);
+    const newest = this.epochs.at(-1);
     const have = newest === undefined ? {} : { have: newest };
-    return { type: "key.request", id, channel: this.channel.id, reception: this.#reception, reason, ...have };
+    return { type: "key.request", id, channel: this.channel.id, reception: this.#reception.id, reason, ...have };
   }
 
   /** The reason to ask without a sign of trouble. */
   get #usual(): Reason {
-    return this.#held.epochs.length === 0 ? "start" : "rekey";
+    return this.epochs.length === 0 ? "start" : "rekey";
   }
 
-  #install(grant: Grant): SettopEffect[] {
+  #take(grant: Grant): { readonly granted: Granted; readonly effects: SettopEffect[] } {
     const channel = this.channel.id;
     const effects: SettopEffect[] = [];
-    if (this.#stream === undefined || !sameStream(this.#stream, grant.stream)) {
-      this.#stream = grant.stream;
-      this.#held.clear();
-      this.#needsPosition = true;
-      effects.push({ kind: "receive", channel, stream: grant.stream });
-    }
-    const { installed, dropped } = this.#held.grant(grant.epochs.map((key) => key.epoch));
+    const before = this.#streamOf(grant);
+    if (before === undefined) effects.push({ kind: "receive", channel, stream: grant.stream });
+    const held = before?.held ?? new HeldEpochs();
+    const { installed, dropped } = held.grant(grant.epochs.map((key) => key.epoch));
     for (const epoch of dropped) effects.push({ kind: "retire", channel, epoch });
     // Always: to a receiver that is where the sender says it changes nothing, and a headend that started again is far ahead.
-    if (grant.position !== undefined) {
-      effects.push({ kind: "position", channel, position: grant.position });
-      this.#needsPosition = false;
-    }
+    if (grant.position !== undefined) effects.push({ kind: "position", channel, position: grant.position });
     for (const key of grant.epochs) if (installed.includes(key.epoch)) effects.push({ kind: "install", channel, key });
-    this.#newestGranted = grant.epochs.at(-1)?.epoch ?? -1;
-    return effects;
+    overwriteKeys(grant.epochs.filter((key) => !installed.includes(key.epoch)));
+    const newest = grant.epochs.at(-1)?.epoch ?? -1;
+    const positioned = grant.position !== undefined || (before?.positioned ?? false);
+    return { granted: { kind: "granted", stream: grant.stream, held, newest, positioned }, effects };
   }
 
-  /** The way back begins as after tuning in. */
-  #forget(): void {
-    this.#held.clear();
-    this.#stream = undefined;
-    this.#newestGranted = -1;
-    this.#needsPosition = true;
+  /** What is known of the stream that this grant is for; undefined when it is another one, or the first. */
+  #streamOf(grant: Grant): Granted | undefined {
+    const permission = this.#permission;
+    return permission.kind === "granted" && sameStream(permission.stream, grant.stream) ? permission : undefined;
   }
 
-  #planAfter(now: Instant, grant: Grant): void {
-    const refresh = Math.max(LEAST_REFRESH, grant.refreshWithin) * (0.6 + this.#entropy.below(0.2));
+  #planAfter(now: Instant, { newest, positioned }: Granted, refreshWithin: number): void {
+    const refresh = Math.max(LEAST_REFRESH, refreshWithin) * (0.6 + this.#entropy.below(0.2));
     this.#question.plan(after(now, milliseconds(refresh)), "refresh");
     const again = after(now, this.#hints.gap);
     // The answer was on its way when the notice came.
-    if (this.#wanted > this.#newestGranted) this.#askFor(again, "rekey", this.#wanted);
+    if (this.#noticed > newest) this.#askFor(again, "rekey", this.#noticed);
     // The headend has not reported yet.
-    else if (this.#needsPosition) this.#askFor(again, "resync", -1);
+    else if (!positioned) this.#askFor(again, "resync", -1);
   }
 
   /** Outside the usual course, so the next such question keeps a longer gap. */
@@ -287,8 +313,7 @@ export class Viewing {
 
   /** The server has closed this reception (lapsed, or an operator did): a new one with a new id. The keys in hand stay in use. */
   #beginAnew(now: Instant): SettopEffect[] {
-    this.#reception = this.#entropy.bytes(16);
-    this.#known = false;
+    this.#reception = { id: this.#entropy.bytes(16), known: false };
     this.#question.plan(after(now, this.#refusals.ended()), "start");
     return [{ kind: "note", note: "reception-ended", channel: this.channel.id, text: "a new one begins" }];
   }

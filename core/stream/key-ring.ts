@@ -1,7 +1,8 @@
-// The live epochs of a channel at a receiver: previous, current, next, and never more.
+// The keys that a receiver can open packets with, by epoch. Which those are is not decided here: whoever drives the receiver says what
+// comes in and what goes (at a set-top, core/settop/held-epochs.ts).
 import type { Transform } from "./transform.ts";
 
-/** Live epochs at once. */
+/** Epochs that may be live at once: previous, current, next. */
 export const LIVE_EPOCHS = 3;
 
 interface Entry {
@@ -9,19 +10,21 @@ interface Entry {
   readonly transform: Transform;
 }
 
-/** Holds up to three epochs, oldest first. What leaves the ring is erased. */
+/** Up to `LIVE_EPOCHS` epochs in slots, the oldest in slot 0. A key that leaves the ring is overwritten. */
 export class KeyRing {
   readonly #entries: Entry[] = [];
 
+  /** Slots in use. */
   get size(): number {
     return this.#entries.length;
   }
 
-  /** The epoch of a slot, 0 the oldest; undefined when the slot is empty. */
+  /** undefined when the slot is empty. */
   epochAt(slot: number): number | undefined {
     return this.#entries[slot]?.epoch;
   }
 
+  /** undefined when the slot is empty. */
   transformAt(slot: number): Transform | undefined {
     return this.#entries[slot]?.transform;
   }
@@ -32,12 +35,15 @@ export class KeyRing {
     return -1;
   }
 
-  /** A known epoch is replaced; a fourth pushes out the oldest, which may be the new one itself. */
+  /** A known epoch's key is replaced. RangeError for a fourth epoch: another must have been retired before. */
   install(epoch: number, transform: Transform): void {
     this.retire(epoch);
+    if (this.#entries.length === LIVE_EPOCHS) {
+      transform.erase();
+      throw new RangeError(`epoch ${epoch} would be one too many beside ${this.#entries.map((entry) => entry.epoch)}`);
+    }
     this.#entries.push({ epoch, transform });
     this.#entries.sort((a, b) => a.epoch - b.epoch);
-    if (this.#entries.length > LIVE_EPOCHS) this.#entries.shift()?.transform.erase();
   }
 
   /** Erases an epoch's key; harmless when it is not live. */
@@ -46,11 +52,7 @@ export class KeyRing {
     if (slot >= 0) for (const gone of this.#entries.splice(slot, 1)) gone.transform.erase();
   }
 
-  /** Erases what is older than `epoch`. */
-  retireBefore(epoch: number): void {
-    while ((this.#entries[0]?.epoch ?? epoch) < epoch) this.#entries.shift()?.transform.erase();
-  }
-
+  /** Erases every key. */
   clear(): void {
     for (const entry of this.#entries.splice(0)) entry.transform.erase();
   }

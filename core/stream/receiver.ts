@@ -38,11 +38,14 @@ export interface ReceiverOptions {
   readonly ssrc: number;
 }
 
+/** Numbers at one moment. */
 export interface ReceiverSnapshot {
   readonly statistics: StatisticsSnapshot;
+  /** Packets by the `StreamDrop` that names why they did not open. */
   readonly drops: Record<string, number>;
-  readonly epochs: readonly number[];
+  /** See `StreamReceiver.lastEpoch`. */
   readonly lastEpoch: number | undefined;
+  /** See `StreamReceiver.positionLost`. */
   readonly positionLost: boolean;
 }
 
@@ -51,7 +54,8 @@ const SEARCH_AFTER = 4;
 /** Failures in a row after which the position counts as lost. */
 const LOST_AFTER = 16;
 
-type Verdict = "opened" | "srtp.replayed" | "srtp.too-old" | "srtp.bad-tag";
+/** What became of one attempt to open a packet with one key. */
+type Attempt = "opened" | "srtp.replayed" | "srtp.too-old" | "srtp.bad-tag";
 
 /**
  * One per channel. ROC, position and replay window belong to the SSRC and are shared by all epochs: a rekey resets nothing.
@@ -72,6 +76,7 @@ export class StreamReceiver {
   #lastIndex = -1;
   /** The newest epoch that a packet has authenticated under. */
   #newestEpoch = -1;
+  #oldestEpoch = 0;
   #unknownEpoch: number | undefined;
 
   constructor(options: ReceiverOptions) {
@@ -88,6 +93,14 @@ export class StreamReceiver {
   /** The MKI of the last packet that no live key fits, until that epoch is installed. Unauthenticated: a hint to ask, no more. */
   get unknownEpoch(): number | undefined {
     return this.#unknownEpoch;
+  }
+
+  /**
+   * Older epochs open nothing: the sender has started its count anew under this one, and what they once opened could be told no more.
+   * Their keys are for the owner to retire. 0 until then.
+   */
+  get oldestEpoch(): number {
+    return this.#oldestEpoch;
   }
 
   /** True from the 16th failure in a row until a packet authenticates or `position` is called: ask for the position again. */
@@ -111,22 +124,18 @@ export class StreamReceiver {
   }
 
   snapshot(): ReceiverSnapshot {
-    const epochs: number[] = [];
-    for (let slot = 0; slot < this.#ring.size; slot++) epochs.push(this.#ring.epochAt(slot) ?? 0);
     return {
       statistics: this.#statistics.snapshot(),
       drops: this.#drops.snapshot(),
-      epochs,
       lastEpoch: this.#lastEpoch,
       positionLost: this.positionLost,
     };
   }
 
-  has(epoch: number): boolean {
-    return this.#ring.slotOf(epoch) >= 0;
-  }
-
-  /** Makes an epoch live; the fourth pushes out the oldest. RangeError when key or salt has not the suite's length. */
+  /**
+   * Makes an epoch live. The key and salt are copied: the caller may overwrite its own. RangeError when they have not the suite's
+   * lengths, and for a fourth epoch.
+   */
   install(epoch: number, masterKey: Uint8Array, masterSalt: Uint8Array): void {
     const { ciphers, suite, ssrc } = this.#options;
     this.#ring.install(epoch, makeTransform(ciphers, suite, ssrc, masterKey, masterSalt));
@@ -171,9 +180,9 @@ export class StreamReceiver {
     const textEnd = packet.length - this.#trailer;
     if (textEnd < headerEnd) return "srtp.truncated";
     if (ssrcOf(packet) !== this.#options.ssrc) return "srtp.ssrc";
-    const verdict =
+    const attempt =
       this.#options.mkiLength === 0 ? this.#tryEpochs(packet, headerEnd) : this.#tryMki(packet, headerEnd);
-    return verdict === "opened" ? textEnd : verdict;
+    return attempt === "opened" ? textEnd : attempt;
   }
 
   #dropped(drop: StreamDrop): void {
@@ -204,12 +213,12 @@ export class StreamReceiver {
     }
   }
 
-  #tryMki(packet: Uint8Array, headerEnd: number): Verdict | "srtp.unknown-mki" | "srtp.no-position" {
+  #tryMki(packet: Uint8Array, headerEnd: number): Attempt | "srtp.unknown-mki" | "srtp.no-position" {
     // Trailer: GCM has text | tag | MKI (RFC 7714 section 6), CM has text | MKI | tag (RFC 3711 section 3.1).
     const textEnd = packet.length - this.#trailer;
     const tagFirst = lengthsOf(this.#options.suite).authKey === 0;
     const epoch = readUint32(packet, tagFirst ? textEnd + this.#tagLength : textEnd);
-    const slot = this.#ring.slotOf(epoch);
+    const slot = epoch < this.#oldestEpoch ? -1 : this.#ring.slotOf(epoch);
     if (slot < 0) {
       this.#unknownEpoch = epoch;
       return "srtp.unknown-mki";
@@ -218,45 +227,47 @@ export class StreamReceiver {
   }
 
   /** Without MKI the key is found by trying: the one that fitted last, then the newest first. Only a wrong tag depends on the key. */
-  #tryEpochs(packet: Uint8Array, headerEnd: number): Verdict | "srtp.unknown-mki" | "srtp.no-position" {
+  #tryEpochs(packet: Uint8Array, headerEnd: number): Attempt | "srtp.unknown-mki" | "srtp.no-position" {
     const textEnd = packet.length - this.#trailer;
     const last = this.#lastEpoch === undefined ? -1 : this.#ring.slotOf(this.#lastEpoch);
     if (last >= 0) {
-      const verdict = this.#trySlot(last, packet, headerEnd, textEnd);
-      if (verdict !== "srtp.bad-tag") return verdict;
+      const attempt = this.#trySlot(last, packet, headerEnd, textEnd);
+      if (attempt !== "srtp.bad-tag") return attempt;
     }
-    for (let slot = this.#ring.size - 1; slot >= 0; slot--) {
+    let tried = last >= 0;
+    for (let slot = this.#ring.size - 1; (this.#ring.epochAt(slot) ?? -1) >= this.#oldestEpoch; slot--) {
       if (slot === last) continue;
-      const verdict = this.#trySlot(slot, packet, headerEnd, textEnd);
-      if (verdict !== "srtp.bad-tag") return verdict;
+      tried = true;
+      const attempt = this.#trySlot(slot, packet, headerEnd, textEnd);
+      if (attempt !== "srtp.bad-tag") return attempt;
     }
-    return this.#ring.size === 0 ? "srtp.unknown-mki" : "srtp.bad-tag";
+    return tried ? "srtp.bad-tag" : "srtp.unknown-mki";
   }
 
-  #trySlot(slot: number, packet: Uint8Array, headerEnd: number, tagAt: number): Verdict | "srtp.no-position" {
+  #trySlot(slot: number, packet: Uint8Array, headerEnd: number, tagAt: number): Attempt | "srtp.no-position" {
     const transform = this.#ring.transformAt(slot);
     if (transform === undefined) throw new RangeError(`no epoch in slot ${slot}`);
     if (this.#window.highest < 0 && this.#hint < 0) return "srtp.no-position";
     const epoch = this.#ring.epochAt(slot) ?? 0;
-    let verdict = this.#tryPositions(transform, packet, headerEnd, tagAt);
-    if (verdict !== "opened" && this.#hint >= 0 && epoch > this.#newestEpoch)
-      verdict = worse(verdict, this.#tryBeginning(epoch, transform, packet, headerEnd, tagAt));
-    if (verdict !== "opened") return verdict;
+    let attempt = this.#tryPositions(transform, packet, headerEnd, tagAt);
+    if (attempt !== "opened" && this.#hint >= 0 && epoch > this.#newestEpoch)
+      attempt = worse(attempt, this.#tryBeginning(epoch, transform, packet, headerEnd, tagAt));
+    if (attempt !== "opened") return attempt;
     this.#lastEpoch = epoch;
     this.#newestEpoch = Math.max(this.#newestEpoch, epoch);
-    return verdict;
+    return attempt;
   }
 
   /**
    * A sender that started anew counts from an earlier index, if its clock or its configuration says so. The window calls that old or
-   * replayed; under a key that has opened nothing yet it is neither. The keys before it are erased, so that theirs cannot come again.
+   * replayed; under a key that has opened nothing yet it is neither. The keys before it open nothing more: theirs could come again.
    */
-  #tryBeginning(epoch: number, transform: Transform, packet: Uint8Array, headerEnd: number, tagAt: number): Verdict {
+  #tryBeginning(epoch: number, transform: Transform, packet: Uint8Array, headerEnd: number, tagAt: number): Attempt {
     const index = nearestIndex(this.#hint, sequenceOf(packet));
     const textEnd = packet.length - this.#trailer;
     if (index < 0 || index > this.#window.highest) return "srtp.too-old";
     if (!transform.open(packet, headerEnd, textEnd, tagAt, index)) return "srtp.bad-tag";
-    this.#ring.retireBefore(epoch);
+    this.#oldestEpoch = epoch;
     this.#statistics.restarted(index);
     this.#window.restart(index);
     this.#opened(index);
@@ -264,38 +275,38 @@ export class StreamReceiver {
   }
 
   /** Our own position first; the neighbouring turns only while it keeps failing; then what the sender said. */
-  #tryPositions(transform: Transform, packet: Uint8Array, headerEnd: number, tagAt: number): Verdict {
-    let verdict: Verdict = "srtp.too-old";
+  #tryPositions(transform: Transform, packet: Uint8Array, headerEnd: number, tagAt: number): Attempt {
+    let attempt: Attempt = "srtp.too-old";
     const sequence = sequenceOf(packet);
     if (this.#window.highest >= 0) {
       const index = nearestIndex(this.#window.highest, sequence);
-      verdict = this.#try(index, transform, packet, headerEnd, tagAt);
-      if (verdict !== "opened" && this.#failures >= SEARCH_AFTER) {
-        verdict = this.#tryNeighbours(index, verdict, transform, packet, headerEnd, tagAt);
+      attempt = this.#try(index, transform, packet, headerEnd, tagAt);
+      if (attempt !== "opened" && this.#failures >= SEARCH_AFTER) {
+        attempt = this.#tryNeighbours(index, attempt, transform, packet, headerEnd, tagAt);
       }
     }
-    if (verdict === "opened" || this.#hint < 0) return verdict;
+    if (attempt === "opened" || this.#hint < 0) return attempt;
     const index = nearestIndex(this.#hint, sequence);
-    verdict = worse(verdict, this.#try(index, transform, packet, headerEnd, tagAt));
-    if (verdict === "opened") return verdict;
-    return this.#tryNeighbours(index, verdict, transform, packet, headerEnd, tagAt);
+    attempt = worse(attempt, this.#try(index, transform, packet, headerEnd, tagAt));
+    if (attempt === "opened") return attempt;
+    return this.#tryNeighbours(index, attempt, transform, packet, headerEnd, tagAt);
   }
 
   /** RFC 3711 3.3.1: v is one of ROC - 1, ROC, ROC + 1. The stream moves on while a position travels, so + 1 first. */
   #tryNeighbours(
     index: number,
-    before: Verdict,
+    before: Attempt,
     transform: Transform,
     packet: Uint8Array,
     headerEnd: number,
     tagAt: number,
-  ): Verdict {
+  ): Attempt {
     const next = worse(before, this.#try(index + TURN, transform, packet, headerEnd, tagAt));
     if (next === "opened") return next;
     return worse(next, this.#try(index - TURN, transform, packet, headerEnd, tagAt));
   }
 
-  #try(index: number, transform: Transform, packet: Uint8Array, headerEnd: number, tagAt: number): Verdict {
+  #try(index: number, transform: Transform, packet: Uint8Array, headerEnd: number, tagAt: number): Attempt {
     if (index < 0 || index > LAST_INDEX) return "srtp.too-old";
     const fresh = this.#window.check(index);
     if (fresh !== "fresh") return fresh === "replayed" ? "srtp.replayed" : "srtp.too-old";
@@ -320,7 +331,7 @@ export class StreamReceiver {
 }
 
 /** Of two failures the one that says more: a wrong tag, then a replay, then age. "opened" beats them all. */
-function worse(a: Verdict, b: Verdict): Verdict {
+function worse(a: Attempt, b: Attempt): Attempt {
   if (b === "opened" || a === "srtp.too-old") return b;
   return a === "srtp.bad-tag" || b === "srtp.too-old" ? a : b;
 }

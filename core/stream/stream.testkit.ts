@@ -81,9 +81,10 @@ export function pair(firstIndex = 0, suite: Suite = "AEAD_AES_128_GCM", mkiLengt
   return { sender, receiver };
 }
 
-/** Gives both ends the key of `epoch` and lets the sender use it. */
+/** Gives both ends the key of `epoch` and lets the sender use it; the receiver keeps the one before. */
 export function rekey({ sender, receiver }: Pair, epoch: number, suite: Suite = "AEAD_AES_128_GCM"): void {
   const { key, salt } = masterOf(suite, epoch);
+  receiver.retire(epoch - 2);
   receiver.install(epoch, key, salt);
   sender.install(epoch, key, salt);
   sender.switchTo(epoch);

@@ -127,6 +127,7 @@ class World {
   }
 
   #install(key: EpochKey): void {
+    this.receiver.retire(key.epoch - 3);
     this.receiver.install(key.epoch, key.masterKey, key.masterSalt);
   }
 

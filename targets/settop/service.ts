@@ -44,6 +44,8 @@ export interface ChannelStatus extends PlayoutStatus {
   readonly viewing: ViewingStatus;
   /** Why there is no picture; absent when there is one. */
   readonly dark: Dark | undefined;
+  /** Held, rising: as in `viewing`. */
+  readonly epochs: readonly number[];
 }
 
 /** How long `stop` waits for the acknowledgements (86); what is not acknowledged stays in the journal. */
@@ -305,7 +307,8 @@ export class SettopService {
   #channelStatus(link: boolean, viewing: ViewingStatus): ChannelStatus | ViewingStatus {
     const stream = this.#screens.get(viewing.channel)?.status();
     if (stream === undefined) return viewing;
-    return { channel: viewing.channel, viewing, dark: whyNoPicture(link, viewing, stream), ...stream };
+    const { channel, epochs } = viewing;
+    return { channel, viewing, dark: whyNoPicture(link, viewing, stream), ...stream, epochs };
   }
 }
 
