@@ -132,7 +132,7 @@ function anyEvent(dice: Dice, rig: Rig): SettopEvent {
       return {
         kind: "stream",
         channel,
-        sign: { kind: dice.pick(["clear", "unknown-epoch"]), epoch: dice.pick(NUMBERS) },
+        sign: { kind: dice.pick(["clear", "began-anew", "unknown-epoch"]), epoch: dice.pick(NUMBERS) },
       };
     case 8:
       return { kind: "stream", channel, sign: { kind: "position-lost" } };

@@ -339,6 +339,37 @@ test("never more than three epochs: a fourth pushes out the oldest that the gran
   assert.deepEqual(rig.kinds(), ["retire", "position", "install"]);
 });
 
+test("a sender that counts anew under an epoch: older ones are erased at once, without the overlap", () => {
+  const rig = new Rig().watching(6, 7, 8);
+  rig.feed({ kind: "stream", channel: "one", sign: { kind: "clear", epoch: 7 } });
+  rig.kinds();
+  rig.feed({ kind: "stream", channel: "one", sign: { kind: "began-anew", epoch: 7 } });
+  assert.deepEqual(rig.effects.splice(0), [{ kind: "retire", channel: "one", epoch: 6 }]);
+  assert.deepEqual(viewing(rig).epochs, [7, 8]);
+  rig.run(60_000);
+  assert.deepEqual(rig.kinds(), []);
+});
+
+test("keys that go no further are overwritten: held already, not asked for, or of no use", () => {
+  const rig = new Rig().watching(7);
+  const overwritten = ({ epochs }: ReturnType<typeof grant>) =>
+    epochs.map(({ masterKey, masterSalt }) => [...masterKey, ...masterSalt].every((octet) => octet === 0));
+  rig.feed({ kind: "stream", channel: "one", sign: { kind: "unknown-epoch", epoch: 8 } });
+  rig.run(1000);
+  const again = grant(rig.lastRequest(), [7, 8]);
+  rig.feed({ kind: "answer", message: again });
+  assert.deepEqual(overwritten(again), [true, false], "8 is on its way to the data plane, which overwrites it");
+  const late = grant(rig.lastRequest(), [7, 8]);
+  rig.feed({ kind: "answer", message: late });
+  assert.deepEqual(overwritten(late), [true, true]);
+  rig.feed({ kind: "stream", channel: "one", sign: { kind: "position-lost" } });
+  rig.run(5000);
+  const falling = grant(rig.lastRequest(), [9, 8]);
+  rig.feed({ kind: "answer", message: falling });
+  assert.equal(drops(rig)["settop.grant-unusable"], 1);
+  assert.deepEqual(overwritten(falling), [true, true]);
+});
+
 test("before refreshWithin runs out the device shows that it is there: refresh", () => {
   const rig = new Rig().tuned();
   rig.feed({ kind: "answer", message: grant(rig.lastRequest(), [7], { refreshWithin: 30_000 }) });

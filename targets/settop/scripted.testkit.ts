@@ -5,7 +5,7 @@ import { type Duration, milliseconds, seconds } from "../../core/base/time.ts";
 import { Endpoint } from "../../core/control/endpoint.ts";
 import { Link, type Received } from "../../core/control/link.ts";
 import type { Message, MessageOf } from "../../core/control/messages.ts";
-import type { Output, OutputStatus } from "../../core/ports/output.ts";
+import { Recorder } from "../../core/settop/playout.testkit.ts";
 import { MP2T, RTP_HEADER, writeRtpHeader } from "../../core/stream/rtp.ts";
 import { StreamSender } from "../../core/stream/sender.ts";
 import { SimulatedBroker } from "../../hal/bus/simulated.ts";
@@ -27,21 +27,6 @@ const PORT = 5004;
 const SSRC = 0x5ea1ca57;
 const PAYLOAD = 1316;
 const primitives = new NodePrimitives();
-
-/** Keeps every octet. */
-export class Recorder implements Output {
-  readonly packets: Uint8Array[] = [];
-
-  write(packet: Uint8Array, _end: number, from: number, to: number): void {
-    this.packets.push(packet.slice(from, to));
-  }
-
-  status(): OutputStatus {
-    return { driver: "recorder", packets: this.packets.length, octets: 0, drops: {}, fault: undefined };
-  }
-
-  async close(): Promise<void> {}
-}
 
 export type Answering = (request: MessageOf<"key.request"> | MessageOf<"stop">) => Message | undefined;
 
