@@ -7,7 +7,7 @@ import type { Message, MessageOf } from "../control/messages.ts";
 import { newRequestId, Requester } from "../control/requester.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import { EpochClock } from "./epoch-clock.ts";
-import type { ChannelDrop, ChannelEffect, ChannelEvent, ChannelOptions, ChannelStatus } from "./events.ts";
+import type { ChannelDrop, ChannelEffect, ChannelEvent, ChannelOptions, HeadendChannelStatus } from "./events.ts";
 import { OfferedEpochs } from "./offered-epochs.ts";
 import { ProposedEpochs } from "./proposed-epochs.ts";
 import { onlySends } from "./sends.ts";
@@ -66,7 +66,7 @@ export class HeadendChannel implements Machine<ChannelEvent, ChannelEffect> {
     ]);
   }
 
-  status(now: Instant): ChannelStatus {
+  status(now: Instant): HeadendChannelStatus {
     const { ready } = this.#clock;
     const way = this.#way;
     return {

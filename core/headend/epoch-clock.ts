@@ -2,7 +2,7 @@
 import { Counters } from "../base/counters.ts";
 import { after, type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
 import type { EpochKey } from "../control/messages.ts";
-import type { Alarm, ChannelEffect } from "./events.ts";
+import type { ChannelEffect, EpochAlarm } from "./events.ts";
 
 /** Without any epoch for this long after the start there is an alarm. */
 const START_PATIENCE = seconds(5);
@@ -12,14 +12,15 @@ interface Ready {
   readonly at: Instant;
 }
 
+/** One per channel. Begins without an epoch; the first is prepared and switched to like any other. */
 export class EpochClock {
   readonly #interval: Duration;
   readonly #started: Instant;
-  readonly alarms = new Counters<Alarm>();
+  readonly alarms = new Counters<EpochAlarm>();
   switches = 0;
   #current: { readonly epoch: number; readonly since: Instant } | undefined;
   #ready: Ready | undefined;
-  #alarm: Alarm | undefined;
+  #alarm: EpochAlarm | undefined;
 
   constructor(interval: number, now: Instant) {
     this.#interval = milliseconds(interval);
@@ -36,7 +37,7 @@ export class EpochClock {
     return this.#ready;
   }
 
-  get alarm(): Alarm | undefined {
+  get alarm(): EpochAlarm | undefined {
     return this.#alarm;
   }
 
@@ -68,7 +69,7 @@ export class EpochClock {
     return earliest([this.#ready?.at, this.#overdueAt()]);
   }
 
-  raise(alarm: Alarm): readonly ChannelEffect[] {
+  raise(alarm: EpochAlarm): readonly ChannelEffect[] {
     if (this.#alarm === alarm) return [];
     const over = this.lower();
     this.#alarm = alarm;

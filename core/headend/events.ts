@@ -5,6 +5,7 @@ import type { ChannelParameters, EpochKey, Message } from "../control/messages.t
 import type { Peer } from "../control/participant.ts";
 import type { StreamPosition } from "../stream/sender.ts";
 
+/** What is fixed while the channel runs. */
 export interface ChannelOptions {
   readonly parameters: ChannelParameters;
   /** Who makes the keys: the headend (claim 3) or the key server (claim 7). */
@@ -18,13 +19,15 @@ export interface ChannelOptions {
   readonly position: () => StreamPosition;
 }
 
+/** What the machine hears. */
 export type ChannelEvent =
   /** From the key server, opened and checked by the link; `request` is there unless it is itself an answer. */
   | { readonly kind: "message"; readonly from: Peer; readonly message: Message; readonly request: Request | undefined }
   /** The broker is there and every subscription acknowledged, or it is gone. */
   | { readonly kind: "link"; readonly up: boolean };
 
-export type Alarm =
+/** Why a channel has no key, or no new one. */
+export type EpochAlarm =
   /** No epoch to start with, for 5 s: nothing is sent. */
   | "no-epoch"
   /** The interval is over and no new epoch is acknowledged: the old key goes on. */
@@ -46,6 +49,7 @@ export type ChannelDrop =
   | "headend.demand-repeated"
   | "headend.stranger";
 
+/** In the order they are to be applied. */
 export type ChannelEffect =
   | { readonly kind: "send"; readonly to: Peer; readonly message: Message }
   | { readonly kind: "answer"; readonly request: Request; readonly message: Message }
@@ -53,20 +57,27 @@ export type ChannelEffect =
   | { readonly kind: "install"; readonly key: EpochKey }
   /** Every packet from now on under this epoch. */
   | { readonly kind: "switch"; readonly epoch: number }
-  | { readonly kind: "alarm"; readonly alarm: Alarm; readonly raised: boolean };
+  | { readonly kind: "alarm"; readonly alarm: EpochAlarm; readonly raised: boolean };
 
-export interface ChannelStatus {
+/** One channel of the headend, for `status`. Counts are since the start. */
+export interface HeadendChannelStatus {
   readonly channel: string;
+  /** The broker is there. */
   readonly link: boolean;
+  /** In use; undefined before the first. */
   readonly epoch: number | undefined;
   /** The epoch that waits for its acknowledgement or for its moment. */
   readonly next: number | undefined;
   /** Until the switch to it; undefined while it is not acknowledged. */
   readonly switchIn: Duration | undefined;
-  readonly alarm: Alarm | undefined;
+  readonly alarm: EpochAlarm | undefined;
   readonly switches: number;
+  /** Proposals or questions that the key server has refused. */
   readonly refused: number;
+  /** Epochs that the key server has demanded, because a device had lost its right. */
   readonly demanded: number;
+  /** How often each alarm was raised. */
   readonly alarms: Record<string, number>;
+  /** What came in and was not used, by `ChannelDrop`. */
   readonly drops: Record<string, number>;
 }

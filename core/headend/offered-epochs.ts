@@ -14,26 +14,30 @@ const NOT_AUTHORISED_WAIT = seconds(30);
 const PENDING = "wanted";
 const TAKEN = "taken";
 
-const dropped = (drop: ChannelDrop): OfferVerdict => ({ effects: [], drop });
-
-export interface OfferVerdict {
+/** What an offer leads to; an offer that is of no use may still lead to a question. */
+export interface OfferResult {
   readonly effects: readonly ChannelEffect[];
+  /** Why it was not taken. */
   readonly drop?: ChannelDrop;
 }
 
-interface Held {
-  readonly key: EpochKey;
-  readonly at: Instant;
-}
+const dropped = (drop: ChannelDrop): OfferResult => ({ effects: [], drop });
 
+type State =
+  | { readonly kind: "idle" }
+  /** "epoch.wanted" is on its way, and repeated. */
+  | { readonly kind: "asked" }
+  /** An offer is taken, and not in preparation before the key server has said that the notice is out. */
+  | { readonly kind: "taken"; readonly key: EpochKey; readonly at: Instant };
+
+/** One per channel of which the key server makes the keys. */
 export class OfferedEpochs {
   readonly #options: ChannelOptions;
   readonly #entropy: Entropy;
   readonly #requester: Requester;
   readonly #clock: EpochClock;
-  #asked = false;
-  /** Taken, and not in preparation before the key server has said that the notice is out. */
-  #held: Held | undefined;
+  #state: State = { kind: "idle" };
+  /** After a refusal: no question before this. */
   #notBefore: Instant = instant(0);
   refused = 0;
 
@@ -56,14 +60,14 @@ export class OfferedEpochs {
 
   /** The epoch that is taken and not accepted yet. */
   get pending(): number | undefined {
-    return this.#held?.key.epoch;
+    return this.#state.kind === "taken" ? this.#state.key.epoch : undefined;
   }
 
   /**
    * An offer again means that our "taken" did not arrive and no notice has gone out: the countdown starts anew, so that the switch
    * is never earlier than the notice says. `asked`: it answers our own question.
    */
-  offer(now: Instant, offer: MessageOf<"epoch.offer">, asked: boolean): OfferVerdict {
+  offer(now: Instant, offer: MessageOf<"epoch.offer">, asked: boolean): OfferResult {
     const lengths = lengthsOf(this.#options.parameters.stream.suite);
     const { masterKey, masterSalt, epoch } = offer.key;
     if (masterKey.length !== lengths.key || masterSalt.length !== lengths.salt)
@@ -74,34 +78,38 @@ export class OfferedEpochs {
     const ready = this.#clock.ready?.epoch ?? 0;
     if (epoch < Math.max(ready, this.pending ?? 0)) return dropped("headend.offer-stale");
     this.#requester.cancel(PENDING);
-    this.#asked = false;
+    this.#answered();
     // An answer all the same: the key server learns which epoch is in use.
     if (current !== undefined && epoch < current) return { effects: this.#ask(now), drop: "headend.offer-stale" };
     const taken = this.#take(now, offer);
     if (epoch === current || epoch === ready) return { effects: taken };
     // Before its first epoch nobody watches: there is nothing to lose by a switch without notice.
     if (current === undefined) return { effects: [...this.#clock.prepare(offer.key, now), ...taken] };
-    this.#held = { key: offer.key, at: after(now, milliseconds(offer.switchIn)) };
+    this.#state = { kind: "taken", key: offer.key, at: after(now, milliseconds(offer.switchIn)) };
     return { effects: taken };
   }
 
   /** The notice is out: the switch comes when the offer said. */
   accepted({ epoch }: MessageOf<"epoch.accepted">): readonly ChannelEffect[] {
-    if (this.#held?.key.epoch !== epoch) return [];
-    const { key, at } = this.#held;
-    this.#held = undefined;
+    if (this.#state.kind !== "taken" || this.#state.key.epoch !== epoch) return [];
+    const { key, at } = this.#state;
+    this.#state = { kind: "idle" };
     return this.#clock.prepare(key, at);
   }
 
   refusal(now: Instant, { reason }: MessageOf<"epoch.refused">): readonly ChannelEffect[] {
     this.refused++;
-    this.#asked = false;
+    this.#answered();
     this.#notBefore = after(now, NOT_AUTHORISED_WAIT);
     return this.#clock.raise(reason === "stale" ? "epochs-exhausted" : "not-authorised");
   }
 
+  #answered(): void {
+    if (this.#state.kind === "asked") this.#state = { kind: "idle" };
+  }
+
   #askAt(): Instant | undefined {
-    if (this.#asked || this.#held !== undefined || this.#clock.ready !== undefined) return undefined;
+    if (this.#state.kind !== "idle" || this.#clock.ready !== undefined) return undefined;
     const end = this.#clock.plannedEnd;
     const planned = end === undefined ? 0 : after(end, this.#options.lead);
     return instant(Math.max(planned, this.#notBefore));
@@ -114,7 +122,7 @@ export class OfferedEpochs {
   }
 
   #ask(now: Instant): readonly ChannelEffect[] {
-    this.#asked = true;
+    this.#state = { kind: "asked" };
     const last = this.#clock.epoch;
     const message = {
       type: "epoch.wanted",

@@ -1,7 +1,7 @@
 // Claim 3: the headend makes the keys. Propose epoch n + 1, wait for the acknowledgement, switch `lead` after it.
 // No acknowledgement, no switch: the old key goes on, the proposal is repeated, an alarm tells.
 import { toHex } from "../base/bytes.ts";
-import { after, type Duration, type Instant, milliseconds, seconds } from "../base/time.ts";
+import { after, type Duration, type Instant, instant, milliseconds, seconds } from "../base/time.ts";
 import type { EpochKey, MessageOf } from "../control/messages.ts";
 import { Recent } from "../control/recent.ts";
 import { newRequestId, type Requester } from "../control/requester.ts";
@@ -25,6 +25,7 @@ interface Proposal {
   readonly switchIn: Duration;
 }
 
+/** One per channel of which the headend makes the keys. At most one proposal is open. */
 export class ProposedEpochs {
   readonly #options: ChannelOptions;
   readonly #entropy: Entropy;
@@ -100,7 +101,7 @@ export class ProposedEpochs {
     if (this.#proposal !== undefined || this.#clock.ready !== undefined) return undefined;
     const end = this.#clock.plannedEnd;
     const planned = end === undefined ? 0 : end - this.#options.lead;
-    return Math.max(planned, this.#notBefore ?? 0) as Instant;
+    return instant(Math.max(planned, this.#notBefore ?? 0));
   }
 
   #propose(now: Instant, id: Uint8Array, switchIn: Duration): readonly ChannelEffect[] {

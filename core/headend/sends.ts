@@ -1,3 +1,4 @@
+// What a channel takes of its requester's effects.
 import type { RequesterEffect } from "../control/requester.ts";
 import type { ChannelEffect } from "./events.ts";
 

@@ -1,3 +1,4 @@
+// What a request says of the position before any packet has been sent.
 import type { EpochClock } from "./epoch-clock.ts";
 import type { ChannelOptions } from "./events.ts";
 

@@ -17,8 +17,10 @@ import type { StreamSender } from "../stream/sender.ts";
 
 /** TS packets in one RTP packet (RFC 2250 section 2): 1316 octets, which fit any Ethernet with SRTP's overhead. */
 export const TS_PER_PACKET = 7;
+/** Octets of a full packet. */
 export const TS_PAYLOAD = TS_PER_PACKET * TS_PACKET;
 
+/** Why a payload was not sent. */
 export type PathDrop =
   | RtpDrop
   /** No epoch is acknowledged yet: nothing is sent in the clear, nothing is stored. */
@@ -31,6 +33,7 @@ export type PathDrop =
   | "headend.not-ts"
   | "headend.send-failed";
 
+/** What is fixed while the channel runs. Octets of `slots` times `largest` are allocated at the start, none later. */
 export interface PathOptions {
   readonly sender: StreamSender;
   readonly socket: DatagramSocket;
@@ -47,6 +50,7 @@ export interface PathOptions {
   readonly largest?: number;
 }
 
+/** Sent since the start. */
 export interface PathSnapshot {
   readonly packets: number;
   /** Of payload. */
@@ -64,6 +68,7 @@ interface Slot {
   readonly sent: (error?: unknown) => void;
 }
 
+/** One per channel. Payload that finds no epoch or no buffer is dropped by name: nothing is queued, and nothing leaves in clear. */
 export class StreamPath {
   readonly #options: PathOptions;
   readonly #largest: number;

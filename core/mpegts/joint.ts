@@ -1,6 +1,6 @@
-// Where a looped transport stream begins again. Its clocks go back there, which ISO/IEC 13818-1 section 2.4.3.5 wants to be marked;
-// its counters need not: they go on. Payload is not touched. Its times (PTS, DTS) are not made to go on either: the ends of a file
-// seldom meet to the tick (sound outlasts picture by part of a frame), and what else tells the time in it is not ours to know.
+// Where a looped transport stream begins again. Its clocks go back there, which ISO/IEC 13818-1 section 2.4.3.5 wants to be marked; its
+// counters need not: they go on. Payload is not touched. Its times (PTS, DTS) are not made to go on either: the ends of a file seldom
+// meet to the tick (sound outlasts picture by part of a frame), and what else in it tells the time is not ours to know.
 import {
   continuityOf,
   hasPayload,
@@ -41,9 +41,9 @@ interface ClockStart {
 }
 
 /**
- * One per looped stream. Hand it each pass in order with `follow`; between two passes, `write` the marks: for each PID a packet without
- * payload whose discontinuity_indicator is set, with the clock of the pass to come where the PID carries one. The standard asks that no
- * time of the new base comes before its clock, so all marks stand before the first packet of the pass.
+ * One per looped stream. Hand it each pass in order with `follow`; between two passes, `write` the marks: for each PID a packet
+ * without payload whose discontinuity_indicator is set, with the clock of the pass to come where the PID carries one. The standard
+ * asks that no time of the new base comes before its clock, so all marks stand before the first packet of the pass.
  */
 export class LoopJoint {
   /** By PID: the counter of its last packet, as it was sent. */

@@ -12,8 +12,9 @@ export const PIDS = 0x2000;
 /** The PID of packets that fill the stream and carry nothing (table 2-3). */
 export const NULL_PID = 0x1fff;
 
-/** A PCR counts at 27 MHz and wraps after 2^33 ticks of 90 kHz: 26.5 hours. */
+/** A PCR counts at 27 MHz, and wraps after 2^33 ticks of 90 kHz: 26.5 hours. */
 export const PCR_HZ = 27_000_000;
+/** PCRs are below this. */
 export const PCR_WRAP = 2 ** 33 * 300;
 
 const PID = 1;

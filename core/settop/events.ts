@@ -19,7 +19,7 @@ export type StreamSign =
   | { readonly kind: "began-anew"; readonly epoch: number }
   /** A packet came for an epoch that is not held. Anybody on the link can write one: a hint, no more. */
   | { readonly kind: "unknown-epoch"; readonly epoch: number }
-  /** Packets do not open under keys that are held: as the last, it may be somebody else's doing. */
+  /** Packets do not open although their keys are held: the position must be wrong, or somebody writes to the group. */
   | { readonly kind: "position-lost" };
 
 /** Commands, answers, and what the data plane and the broker report. `channel` is a channel's id. */

@@ -5,6 +5,7 @@ import { doubled } from "../control/backoff.ts";
 const FIRST_GAP = seconds(1);
 const LONGEST_GAP = seconds(60);
 
+/** The gap between such questions of one viewing: 1 s after the first, doubled with each that did not help, 60 s at most. */
 export class Hints {
   /** The last question that a sign caused. */
   #last: Instant | undefined;

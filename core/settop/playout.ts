@@ -13,7 +13,9 @@ import { Reorder, type ReorderCounts } from "./reorder.ts";
 /** "settop.no-key": no grant yet, or none any more. "settop.padding": a clear packet whose padding is not sound. */
 export type PlayoutDrop = "settop.no-key" | "settop.padding";
 
+/** What a playout is made of. */
 export interface PlayoutOptions {
+  /** For the keys of the channel; `output` takes its clear packets. */
   readonly ciphers: Ciphers;
   readonly output: Output;
   /** Packets that may wait for an overtaken one: 0 to 1024; 32 unless told otherwise. */
@@ -37,7 +39,7 @@ export interface PlayoutStatus extends StatisticsSnapshot {
   readonly drops: Record<string, number>;
   /** Of the last packet that opened; undefined while none has. */
   readonly lastEpoch: number | undefined;
-  /** So many packets in a row did not open that the position in hand must be wrong. */
+  /** 16 packets in a row did not open: the position in hand must be wrong. */
   readonly positionLost: boolean;
   /** Why the last packet that did not open did not; undefined when all did. */
   readonly lastDrop: StreamDrop | undefined;

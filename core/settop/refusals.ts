@@ -15,6 +15,7 @@ const LONGEST_ENDED_WAIT = seconds(60);
 const LEAST_BUSY = milliseconds(200);
 const LONGEST_BUSY = seconds(60);
 
+/** One per viewing: waits grow with the refusals in a row, until `granted`. */
 export class Refusals {
   readonly #entropy: Entropy;
   /** Since the last grant. */

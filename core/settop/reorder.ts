@@ -17,6 +17,7 @@ interface Slot {
   giveUpAt: Instant;
 }
 
+/** Packets, since the beginning. */
 export interface ReorderCounts {
   /** Held back until an earlier one came or was given up. */
   held: number;
@@ -27,8 +28,9 @@ export interface ReorderCounts {
 }
 
 /**
- * Works on packet indices (2^16 * ROC + SEQ), which are unique where sequence numbers are not. Duplicates must have been dropped before. A packet that is in order costs no copy. A gap is given up when a packet comes more than
- * `depth` behind it, or when the first that waits has waited for `patience`. With depth 0 nothing is held, and what comes late is dropped.
+ * Works on packet indices (2^16 * ROC + SEQ), which are unique where sequence numbers are not. Duplicates must have been dropped
+ * before. A packet that is in order costs no copy. A gap is given up when a packet comes more than `depth` behind it, or when the
+ * first that waits has waited for `patience`. With depth 0 nothing is held, and what comes late is dropped.
  */
 export class Reorder {
   readonly counts: ReorderCounts = { held: 0, skipped: 0, late: 0 };
@@ -40,6 +42,7 @@ export class Reorder {
   #waiting = 0;
   #giveUpAt: Instant | undefined;
 
+  /** RangeError for a depth that is not 0 to 1024. */
   constructor(depth: number, patience: Duration, deliver: Deliver) {
     if (depth < 0 || depth > WINDOW) throw new RangeError(`reorder depth must be 0 to ${WINDOW}: ${depth}`);
     this.#depth = depth;

@@ -1,4 +1,4 @@
-// The set-top (claims 8 and 9): viewings, stops and the journal that makes both survive a power cut.
+// The set-top (claims 8 and 9): viewings, stops, and the journal that makes both survive a power cut.
 import { toHex } from "../base/bytes.ts";
 import { Counters } from "../base/counters.ts";
 import type { Machine } from "../base/machine.ts";
@@ -13,6 +13,7 @@ import { PendingStops } from "./pending-stops.ts";
 import { type SettopStatus, statusOf } from "./status.ts";
 import { Viewing } from "./viewing.ts";
 
+/** What the machine is told at its start; `channels` may change later (event "channels"). */
 export interface SettopOptions {
   /** This device's id. */
   readonly device: string;

@@ -22,6 +22,7 @@ export interface ViewingStatus {
   readonly age: Duration;
 }
 
+/** The whole device. */
 export interface SettopStatus {
   /** The broker is there. */
   readonly link: boolean;
@@ -31,6 +32,7 @@ export interface SettopStatus {
   readonly drops: Record<string, number>;
 }
 
+/** Of one viewing, at `now`. */
 export const statusOf = (now: Instant, viewing: Viewing): ViewingStatus => ({
   channel: viewing.channel.id,
   reception: toHex(viewing.reception),

@@ -17,6 +17,7 @@ type Grant = MessageOf<"key.grant">;
 type Denied = MessageOf<"key.denied">;
 type Busy = MessageOf<"key.busy">;
 
+/** The same for all viewings of a device. */
 export interface ViewingOptions {
   /** This device's id. */
   readonly device: string;
@@ -53,13 +54,19 @@ interface Reception {
   readonly known: boolean;
 }
 
-/** All set-tops hear an unknown epoch in the same packet. */
+/** All set-tops hear an unknown epoch in the same packet: their questions are spread over this. */
 const HINT_SPREAD = milliseconds(100);
+/** Whatever `refreshWithin` says. */
 const LEAST_REFRESH = seconds(1);
+/** A grant that cannot be used will hardly be better at once. */
 const UNUSABLE_WAIT = seconds(5);
 /** The switch should find the key already here. */
 const SLOT_MARGIN = milliseconds(250);
 
+/**
+ * Begins with `begin`, once, and ends with `end`. Answers (76, 86, 95), notices (91) and signs of the stream go in; what is due comes out of
+ * `due`, at `nextDeadline` at the latest. Effects are for the caller to apply in order.
+ */
 export class Viewing {
   readonly channel: Channel;
   readonly tunedAt: Instant;

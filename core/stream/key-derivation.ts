@@ -11,6 +11,7 @@ const SALT = 2;
 /** The label is the top octet of the 56-bit key_id, which is aligned to the low end of the 112-bit salt. */
 const LABEL_AT = 7;
 
+/** Of one epoch, in the lengths that `lengthsOf` names. Whoever derives them overwrites them when the ciphers have them. */
 export interface SessionKeys {
   readonly encryption: Uint8Array;
   /** Empty for an AEAD. */

@@ -8,8 +8,11 @@ export const HALF_TURN = 0x8000;
 /** The largest index a master key and an SSRC may reach (RFC 3711 section 9.2). */
 export const LAST_INDEX = 2 ** 48 - 1;
 
+/** `roc` is a uint32, `sequence` a uint16. */
 export const indexOf = (roc: number, sequence: number): number => roc * TURN + sequence;
+/** The ROC of an index, a uint32. */
 export const rolloverOf = (index: number): number => Math.floor(index / TURN);
+/** The sequence number of an index, a uint16. */
 export const sequenceOfIndex = (index: number): number => index % TURN;
 
 /** The index with this sequence number that is nearest to `reference`, as RFC 3711 Appendix A guesses it; may be negative. */

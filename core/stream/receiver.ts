@@ -12,6 +12,7 @@ import { checkRtpHeader, type RtpDrop, sequenceOf, ssrcOf } from "./rtp.ts";
 import { lengthsOf, type MkiLength, type Suite, trailerLength } from "./suites.ts";
 import { makeTransform, type Transform } from "./transform.ts";
 
+/** Why an SRTP packet was not opened. */
 export type SrtpDrop =
   /** Shorter than header, tag and MKI. */
   | "srtp.truncated"
@@ -28,8 +29,10 @@ export type SrtpDrop =
   /** Wrong tag under every index that could be meant. */
   | "srtp.bad-tag";
 
+/** Why a packet was not opened: its RTP header, or SRTP. */
 export type StreamDrop = RtpDrop | SrtpDrop;
 
+/** What is fixed for a channel (a grant's `stream`). */
 export interface ReceiverOptions {
   readonly ciphers: Ciphers;
   readonly suite: Suite;

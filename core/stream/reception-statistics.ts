@@ -1,6 +1,7 @@
 // What arrived of a stream and what did not, counted over extended sequence numbers (RFC 3550 section 6.4.1 and A.3).
 import { HALF_TURN } from "./packet-index.ts";
 
+/** Packets since the beginning. All but `undecryptable` are counted after they have authenticated. */
 export interface StatisticsSnapshot {
   /** Packets that authenticated, each counted once. */
   readonly received: number;
@@ -16,6 +17,7 @@ export interface StatisticsSnapshot {
   readonly resynchronised: number;
 }
 
+/** One per receiver; the caller tells each packet once. */
 export class ReceptionStatistics {
   #received = 0;
   #lost = 0;

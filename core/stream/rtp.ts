@@ -1,6 +1,7 @@
 // RTP (RFC 3550 section 5.1) read and written in place. One gate; every reader trusts a packet that passed it.
 import { readUint16, readUint32, writeUint16, writeUint32 } from "../base/bytes.ts";
 
+/** What is wrong with an RTP header: too short, not version 2, or a CSRC list, extension or padding that does not fit. */
 export type RtpDrop = "rtp.truncated" | "rtp.version" | "rtp.csrc" | "rtp.extension" | "rtp.padding";
 
 /** Octets of a header without CSRC list and extension. */
@@ -47,10 +48,15 @@ export function checkRtp(packet: Uint8Array, end: number): number | RtpDrop {
 export const payloadEnd = (packet: Uint8Array, end: number): number =>
   ((packet[0] ?? 0) & PADDING) === 0 ? end : end - (packet[end - 1] ?? 0);
 
+/** The marker bit (RFC 3550 section 5.1). */
 export const markerOf = (packet: Uint8Array): boolean => (packet[MARKER_AND_TYPE] ?? 0) >= 0x80;
+/** 0 to 127. */
 export const payloadTypeOf = (packet: Uint8Array): number => (packet[MARKER_AND_TYPE] ?? 0) & 0x7f;
+/** uint16. */
 export const sequenceOf = (packet: Uint8Array): number => readUint16(packet, SEQUENCE);
+/** uint32; its clock rate belongs to the payload type. */
 export const timestampOf = (packet: Uint8Array): number => readUint32(packet, TIMESTAMP);
+/** uint32. */
 export const ssrcOf = (packet: Uint8Array): number => readUint32(packet, SSRC);
 
 /** Writes a plain 12-octet header; sequence number and SSRC are stamped when the packet is protected. `timestamp` is a uint32. */

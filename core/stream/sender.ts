@@ -7,6 +7,7 @@ import { checkRtpHeader, stamp } from "./rtp.ts";
 import { lengthsOf, type MkiLength, type Suite, trailerLength } from "./suites.ts";
 import { makeTransform, type Transform } from "./transform.ts";
 
+/** What is fixed for a channel. `ssrc` is a uint32, `firstIndex` 0 to 2^48 - 1. */
 export interface SenderOptions {
   readonly ciphers: Ciphers;
   readonly suite: Suite;
@@ -16,12 +17,14 @@ export interface SenderOptions {
   readonly firstIndex: number;
 }
 
+/** A packet of the stream: `ssrc` and `roc` are uint32, `seq` is a uint16. */
 export interface StreamPosition {
   readonly ssrc: number;
   readonly roc: number;
   readonly seq: number;
 }
 
+/** One per channel. `install` and `switchTo` give it an epoch; from then on `protect` makes SRTP of each packet. */
 export class StreamSender {
   readonly #options: SenderOptions;
   readonly #tagFirst: boolean;

@@ -2,11 +2,13 @@
 
 /** Names of the IANA registry "SRTP Protection Profiles" (RFC 7714 section 14, RFC 4568 section 6.2). */
 export const SUITES = ["AEAD_AES_128_GCM", "AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80"] as const;
+/** By its registered name. */
 export type Suite = (typeof SUITES)[number];
 
 /** Octets of the master key identifier in a packet: 4 (the epoch, big-endian) or none. */
 export type MkiLength = 0 | 4;
 
+/** In octets. */
 export interface SuiteLengths {
   /** Master key and session encryption key. */
   readonly key: number;
@@ -23,6 +25,7 @@ const LENGTHS: Readonly<Record<Suite, SuiteLengths>> = {
   AES_CM_128_HMAC_SHA1_80: { key: 16, salt: 14, tag: 10, authKey: 20 },
 };
 
+/** Of the keys, salts and tags of a suite. */
 export const lengthsOf = (suite: Suite): SuiteLengths => LENGTHS[suite];
 
 /** Octets that protection adds to an RTP packet. */

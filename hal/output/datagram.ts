@@ -5,6 +5,7 @@ import type { HalError } from "../../core/ports/errors.ts";
 import type { Output, OutputStatus } from "../../core/ports/output.ts";
 import { OutputCounts } from "./output-counts.ts";
 
+/** `form`: "udp" sends the payload of each packet, "rtp" the clear RTP packet itself. */
 export interface DatagramOutputOptions {
   readonly form: "udp" | "rtp";
   /** Unicast, multicast or loopback. */
@@ -21,6 +22,7 @@ const IN_FLIGHT = 256;
 const SLOT = 2048;
 const ANY = 0 as Ipv4;
 
+/** Up to 256 packets may be on their way to the kernel; what comes beyond is output.backlog. */
 export class DatagramOutput implements Output {
   readonly #options: DatagramOutputOptions;
   readonly #socket: DatagramSocket;

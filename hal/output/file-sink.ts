@@ -3,6 +3,7 @@ import { close, openSync, write } from "node:fs";
 import { HalError } from "../../core/ports/errors.ts";
 import { type ByteSink, sinkError } from "./queued.ts";
 
+/** Writes to a descriptor; while the disk is full, what was to be written is lost. */
 export class FileSink implements ByteSink {
   readonly #name: string;
   readonly #descriptor: number;

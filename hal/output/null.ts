@@ -2,6 +2,7 @@
 import type { Output, OutputStatus } from "../../core/ports/output.ts";
 import { OutputCounts } from "./output-counts.ts";
 
+/** Has no faults and drops nothing. */
 export class NullOutput implements Output {
   readonly #counts = new OutputCounts("null");
 

@@ -8,6 +8,7 @@ import { NullOutput } from "./null.ts";
 import { PipeSink } from "./pipe-sink.ts";
 import { QueuedOutput } from "./queued.ts";
 
+/** An output by its configuration. */
 export type OutputChoice =
   | DatagramOutputOptions
   /** A regular file is appended to; a FIFO is served whenever somebody reads it. */

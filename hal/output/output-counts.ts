@@ -2,8 +2,10 @@
 import { Counters } from "../../core/base/counters.ts";
 import type { OutputStatus } from "../../core/ports/output.ts";
 
+/** Too slow a reader, none at all, a driver that failed, or a packet after `close`. */
 export type OutputDrop = "output.backlog" | "output.no-reader" | "output.failed" | "output.closed";
 
+/** One per output; `driver` is its name in status. */
 export class OutputCounts {
   readonly #driver: string;
   readonly #drops = new Counters<OutputDrop>();
@@ -16,6 +18,7 @@ export class OutputCounts {
     this.#driver = driver;
   }
 
+  /** One packet of so many octets was taken. */
   taken(octets: number): void {
     this.#packets++;
     this.#octets += octets;

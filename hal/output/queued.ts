@@ -24,6 +24,7 @@ interface Chunk {
   used: number;
 }
 
+/** Holds at most 2 MiB; `write` copies, and gives to the sink in chunks of up to 64 KiB. */
 export class QueuedOutput implements Output {
   readonly #sink: ByteSink;
   readonly #counts: OutputCounts;
@@ -135,5 +136,6 @@ export class QueuedOutput implements Output {
   }
 }
 
+/** HalError `code`: `what`, and the errno of `cause` or its text. */
 export const sinkError = (code: string, what: string, cause: unknown): HalError =>
   new HalError(code, `${what} (${(cause as NodeJS.ErrnoException | undefined)?.code ?? String(cause)})`, { cause });

@@ -5,6 +5,7 @@ import type { Clock } from "../../core/ports/clock.ts";
 import type { Datagrams, Membership } from "../../core/ports/datagrams.ts";
 import type { Intake, Source, SourceListener } from "./source.ts";
 
+/** Where a channel's payload comes in. */
 export interface NetworkInput {
   /** Where it is sent to: a multicast group, which is joined, or one of our addresses, or 0.0.0.0. */
   readonly address: Ipv4;

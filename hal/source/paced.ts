@@ -1,7 +1,7 @@
 // Octets in order, sent in units of one packet when they are due: by the PCRs of a transport stream or by a bitrate.
 
 import type { Alarm } from "../../core/base/alarm.ts";
-import { after, type Duration, type Instant, milliseconds, seconds } from "../../core/base/time.ts";
+import { after, type Duration, type Instant, instant, milliseconds, seconds } from "../../core/base/time.ts";
 import { TS_PAYLOAD } from "../../core/headend/stream-path.ts";
 import { LoopJoint } from "../../core/mpegts/joint.ts";
 import { TsPacer } from "../../core/mpegts/pacer.ts";
@@ -11,6 +11,7 @@ import { HalError } from "../../core/ports/errors.ts";
 import type { Octets } from "./octets.ts";
 import type { Intake, Source, SourceListener } from "./source.ts";
 
+/** How the octets are to be understood and sent. */
 export interface PacedOptions {
   /** For status and messages: a path, or "standard input". */
   readonly name: string;
@@ -34,6 +35,14 @@ const MOST_BEHIND = seconds(1);
 const FULL_WAIT = milliseconds(2);
 const NOW = milliseconds(0);
 
+/** How it stands with the octets. */
+type Input =
+  | { readonly kind: "idle" }
+  | { readonly kind: "reading" }
+  /** What is in the buffer is all there will be. */
+  | { readonly kind: "ended" }
+  | { readonly kind: "failed"; readonly error: unknown };
+
 /**
  * One input that can wait, read ahead and sent in units of at most 1316 octets (seven TS packets). Octets that can be rewound are
  * played for ever: what is not a whole TS packet at their end is left out, and each new pass begins with the marks of `LoopJoint`.
@@ -53,9 +62,7 @@ export class PacedSource implements Source {
   #filled = 0;
   /** Where in the stream the present pass began. */
   #passFrom = 0;
-  #reading = false;
-  #failure: HalError | undefined;
-  #atEnd = false;
+  #input: Input = { kind: "idle" };
   #synced = false;
   /** Octets cut out because they stood between the end of sync and the next. */
   #lostSync = 0;
@@ -98,6 +105,10 @@ export class PacedSource implements Source {
     };
   }
 
+  get #ended(): boolean {
+    return this.#input.kind === "ended";
+  }
+
   /** One turn sends a unit, or says how long to wait; reading goes on beside it. */
   async #run(): Promise<void> {
     while (!this.#stopped) {
@@ -110,10 +121,10 @@ export class PacedSource implements Source {
   }
 
   #turn(): Duration | "read" | "end" {
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#input.kind === "failed") throw this.#input.error;
     if (!this.#pacer.known) this.#refuseUnpaced();
     const unit = this.#pacer.known ? this.#nextUnit() : 0;
-    if (unit === 0) return this.#atEnd ? "end" : "read";
+    if (unit === 0) return this.#ended ? "end" : "read";
     if (!this.#intake.hasRoom) return FULL_WAIT;
     const wait = this.#untilDue(this.#clock.now());
     if (wait > 0) return wait;
@@ -123,33 +134,32 @@ export class PacedSource implements Source {
 
   /** Keeps the buffer more than half full as far as there is something to read; one read at a time. */
   #readAhead(): void {
-    if (this.#reading || this.#atEnd || this.#filled - this.#sent >= READ_AHEAD / 2) return;
-    this.#reading = true;
+    if (this.#input.kind !== "idle" || this.#filled - this.#sent >= READ_AHEAD / 2) return;
+    this.#input = { kind: "reading" };
     this.#compact();
     this.#octets.read(this.#buffer, this.#filled).then(
       (got) => this.#arrived(got),
       (error) => {
-        this.#failure = error;
+        this.#input = { kind: "failed", error };
         this.#wake?.();
       },
     );
   }
 
   #arrived(got: number): void {
-    this.#reading = false;
     this.#filled += got;
-    this.#atEnd = got === 0;
+    this.#input = { kind: got === 0 ? "ended" : "idle" };
     this.#scan();
     const { rewind } = this.#octets;
     // A pass without anything to send would be followed by another, for ever.
-    if (this.#atEnd && rewind !== undefined && this.#pacer.scanned > this.#passFrom) this.#again(rewind);
+    if (this.#ended && rewind !== undefined && this.#pacer.scanned > this.#passFrom) this.#again(rewind);
     this.#wake?.();
   }
 
   /** A read finds at least half of the buffer free, which is more than the marks need. */
   #again(rewind: () => void): void {
     rewind();
-    this.#atEnd = false;
+    this.#input = { kind: "idle" };
     this.#synced = false;
     this.#filled = this.#pacer.scanned - this.#base;
     if (this.#joint !== undefined) {
@@ -188,7 +198,7 @@ export class PacedSource implements Source {
   /** Cuts out what stands before the next run of TS packets; false while there is none. */
   #synchronise(from: number): boolean {
     const ready = this.#filled - from;
-    if (ready < SYNCS * TS_PACKET && !this.#atEnd) return false;
+    if (ready < SYNCS * TS_PACKET && !this.#ended) return false;
     const syncs = Math.max(1, Math.min(SYNCS, Math.floor(ready / TS_PACKET)));
     const at = findSync(this.#buffer, from, this.#filled, syncs);
     if (at < 0 && this.#pacer.scanned === 0) this.#refuseOthers(ready);
@@ -202,17 +212,18 @@ export class PacedSource implements Source {
   }
 
   #refuseOthers(searched: number): void {
-    if (searched < SEARCHED && !this.#atEnd) return;
+    if (searched < SEARCHED && !this.#ended) return;
     const size = OTHER_SIZES.find((spacing) => findSync(this.#buffer, 0, this.#filled, SYNCS, spacing) >= 0);
     const what = size === undefined ? "no transport stream" : `a transport stream of ${size}-octet packets`;
-    this.#failure = new HalError("source.not-ts", `${this.#options.name} is ${what}`, {
+    const error = new HalError("source.not-ts", `${this.#options.name} is ${what}`, {
       needs: "packets of 188 octets",
       alternative: 'carry it as it is: "content": "datagram" with a bitrate',
     });
+    this.#input = { kind: "failed", error };
   }
 
   #refuseUnpaced(): void {
-    if (!this.#atEnd && this.#filled < READ_AHEAD / 2) return;
+    if (!this.#ended && this.#filled < READ_AHEAD / 2) return;
     throw new HalError("source.no-pcr", `${this.#options.name} has no two PCRs in its first ${this.#filled} octets`, {
       needs: "a transport stream with a programme clock, or a configured bitrate",
       alternative: 'configure "bitrate" in bit/s',
@@ -223,14 +234,14 @@ export class PacedSource implements Source {
   #nextUnit(): number {
     const ready = this.#pacer.scanned - this.#base - this.#sent;
     if (ready >= TS_PAYLOAD) return TS_PAYLOAD;
-    return this.#atEnd ? ready : 0;
+    return this.#ended ? ready : 0;
   }
 
   #untilDue(now: Instant): Duration {
     const due = this.#pacer.dueAt(this.#base + this.#sent);
-    this.#start ??= (now - due) as Instant;
+    this.#start ??= instant(now - due);
     if (now - (this.#start + due) > MOST_BEHIND) {
-      this.#start = (now - due) as Instant;
+      this.#start = instant(now - due);
       this.#restarts++;
     }
     return milliseconds(this.#start + due - now);

@@ -12,12 +12,15 @@ export interface Intake {
   readonly hasRoom: boolean;
 }
 
+/** What becomes of a source; `ended` comes once at most, and not after `stop`. */
 export interface SourceListener {
+  /** It gives nothing more, or could not be closed. */
   failed(error: HalError): void;
   /** The end of standard input, or of a file that is not looped. */
   ended(): void;
 }
 
+/** A running input. `stop` may be called at any time, also twice. */
 export interface Source {
   stop(): void;
   /** Plain JSON values for `status`. */

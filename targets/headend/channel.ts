@@ -24,6 +24,7 @@ import type { Source } from "../../hal/source/source.ts";
 import type { Logger } from "../shared/log.ts";
 import { type ChannelConfig, type HeadendConfig, timesOf } from "./config.ts";
 
+/** What a channel needs of the machine it runs on. */
 export interface ChannelPowers {
   readonly clock: Clock;
   readonly entropy: Entropy;
@@ -39,6 +40,7 @@ export interface ChannelPowers {
 const FIRST_RETRY = seconds(1);
 const LONGEST_RETRY = seconds(30);
 
+/** One channel with its source, its socket and its keys, from `open` to `stop`. */
 export class RunningChannel {
   readonly #config: ChannelConfig;
   readonly #powers: ChannelPowers;

@@ -6,17 +6,20 @@ import type { Channel, SettopEffect, SettopEvent } from "../../core/settop/event
 import { Playout, type PlayoutStatus } from "../../core/settop/playout.ts";
 import { Tuner, type TunerOptions } from "./tuner.ts";
 
+/** Of the device, the same for all channels; `depth` and `patience` as in `PlayoutOptions`. */
 export interface ScreenOptions extends TunerOptions {
   readonly ciphers: Ciphers;
   readonly depth: number;
   readonly patience: Duration;
 }
 
+/** The effects that concern one channel's packets. */
 export type ScreenEffect = Extract<
   SettopEffect,
   { readonly kind: "join" | "leave" | "receive" | "install" | "retire" | "position" | "silence" }
 >;
 
+/** From watch to unwatch of one channel. What happens is told to the machine by `tell`. */
 export class Screen {
   readonly playout: Playout;
   readonly tuner: Tuner;

@@ -10,6 +10,7 @@ import { HalError } from "../../core/ports/errors.ts";
 import type { Channel } from "../../core/settop/events.ts";
 import type { Playout } from "../../core/settop/playout.ts";
 
+/** `interfaceAddress`: where to join; 0.0.0.0 leaves it to the kernel. `receiveBuffer`: octets the kernel may hold. */
 export interface TunerOptions {
   readonly datagrams: Datagrams;
   readonly clock: Clock;
@@ -17,6 +18,7 @@ export interface TunerOptions {
   readonly receiveBuffer: number;
 }
 
+/** What became of `join`. */
 export interface TunerListener {
   joined(): void;
   /** Not joined, or the socket died: everything is closed, `join` may be called again. */
