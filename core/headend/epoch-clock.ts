@@ -16,12 +16,14 @@ interface Ready {
 export class EpochClock {
   readonly #interval: Duration;
   readonly #started: Instant;
+  /** How often each alarm was raised. */
   readonly alarms = new Counters<EpochAlarm>();
   switches = 0;
   #current: { readonly epoch: number; readonly since: Instant } | undefined;
   #ready: Ready | undefined;
   #alarm: EpochAlarm | undefined;
 
+  /** `interval` in ms: how long a key is to be used. */
   constructor(interval: number, now: Instant) {
     this.#interval = milliseconds(interval);
     this.#started = now;
@@ -37,6 +39,7 @@ export class EpochClock {
     return this.#ready;
   }
 
+  /** The one that is raised. */
   get alarm(): EpochAlarm | undefined {
     return this.#alarm;
   }
@@ -69,6 +72,7 @@ export class EpochClock {
     return earliest([this.#ready?.at, this.#overdueAt()]);
   }
 
+  /** Another alarm that is raised is over; the same one is not raised twice. */
   raise(alarm: EpochAlarm): readonly ChannelEffect[] {
     if (this.#alarm === alarm) return [];
     const over = this.lower();
@@ -77,6 +81,7 @@ export class EpochClock {
     return [...over, { kind: "alarm", alarm, raised: true }];
   }
 
+  /** Whatever alarm is raised is over. */
   lower(): readonly ChannelEffect[] {
     if (this.#alarm === undefined) return [];
     const alarm = this.#alarm;

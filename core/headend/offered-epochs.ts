@@ -97,6 +97,7 @@ export class OfferedEpochs {
     return this.#clock.prepare(key, at);
   }
 
+  /** The question is put again after 30 s. */
   refusal(now: Instant, { reason }: MessageOf<"epoch.refused">): readonly ChannelEffect[] {
     this.refused++;
     this.#answered();

@@ -39,6 +39,7 @@ export interface PathOptions {
   readonly socket: DatagramSocket;
   readonly group: Ipv4;
   readonly port: number;
+  /** RTP, 0 to 127. */
   readonly payloadType: number;
   /** "ts" checks for whole TS packets; "datagram" carries anything, one to one. */
   readonly content: "ts" | "datagram";
@@ -55,6 +56,7 @@ export interface PathSnapshot {
   readonly packets: number;
   /** Of payload. */
   readonly octets: number;
+  /** Payloads that were not sent, by `PathDrop`. */
   readonly drops: Record<string, number>;
 }
 
@@ -91,6 +93,7 @@ export class StreamPath {
     return this.#free.length > 0 && this.#options.sender.epoch !== undefined;
   }
 
+  /** For status. */
   snapshot(): PathSnapshot {
     return { packets: this.#packets, octets: this.#octets, drops: this.#drops.snapshot() };
   }

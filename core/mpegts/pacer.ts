@@ -17,8 +17,8 @@ interface Anchor {
 }
 
 /**
- * Feed it whole TS packets in order with `scan`; a stream that begins again (a looped file) goes on without a gap. With a fixed
- * `bitrate` (bit/s) the PCRs are not looked at.
+ * Feed it whole TS packets in order with `scan`; where the clock begins anew (a looped file, a discontinuity) time goes on at the rate so
+ * far. With a fixed `bitrate` the PCRs are not looked at.
  */
 export class TsPacer {
   readonly #anchors: Anchor[] = [];
@@ -31,6 +31,7 @@ export class TsPacer {
   #lastPcr = -1;
   #scanned = 0;
 
+  /** `bitrate` in bit/s, above 0. */
   constructor(bitrate?: number) {
     this.#fixed = bitrate !== undefined;
     this.#rate = bitrate === undefined ? 0 : bitrate / 8000;

@@ -7,6 +7,7 @@ import type { JournalEntry } from "../ports/journal.ts";
 export interface Channel {
   readonly id: string;
   readonly group: Ipv4;
+  /** UDP. */
   readonly port: number;
   readonly source?: Ipv4;
 }

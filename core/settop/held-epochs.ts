@@ -22,13 +22,14 @@ export class HeldEpochs {
     return [...this.#held.keys()].sort((a, b) => a - b);
   }
 
+  /** Whether it is held, to be erased soon or not. */
   has(epoch: number): boolean {
     return this.#held.has(epoch);
   }
 
   /**
-   * A grant is the key server's word: its epochs (rising, at most `LIVE_EPOCHS`) stay, and of the others as many of the newest as there
-   * is room for.
+   * The epochs of a grant (rising, at most `LIVE_EPOCHS`) are held from now on, and of the others as many of the newest as there is
+   * room for.
    */
   grant(granted: readonly number[]): EpochChange {
     const installed = granted.filter((epoch) => !this.#held.has(epoch));

@@ -14,6 +14,7 @@ export class Hints {
   /** What the last one asked for; -1 when it was for no epoch. */
   #epoch = -1;
 
+  /** From the last such question to the next, at least. */
   get gap(): Duration {
     return doubled(FIRST_GAP, this.#times, LONGEST_GAP);
   }

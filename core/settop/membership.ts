@@ -26,6 +26,7 @@ export class GroupMembership {
     this.#channel = channel;
   }
 
+  /** As it is shown. */
   get state(): MembershipState {
     return this.#state.kind === "failed" ? { kind: "failed", why: this.#state.why } : this.#state;
   }
@@ -40,10 +41,12 @@ export class GroupMembership {
     return this.#state.kind === "left" ? [] : [{ kind: "leave", channel: this.#channel }];
   }
 
+  /** The join is done. */
   joined(): void {
     if (this.#state.kind === "joining") this.#state = { kind: "joined" };
   }
 
+  /** The join is not done, or the membership is lost: it is tried again after 2 s. */
   failed(now: Instant, why: string): SettopEffect[] {
     if (this.#state.kind === "left") return [];
     this.#state = { kind: "failed", why, rejoinAt: after(now, REJOIN_WAIT) };
@@ -63,6 +66,7 @@ export class GroupMembership {
     return this.begin();
   }
 
+  /** Leaves and joins whose time has come. */
   due(now: Instant): SettopEffect[] {
     if (this.#leaveAt !== undefined && this.#leaveAt <= now) {
       this.#leaveAt = undefined;

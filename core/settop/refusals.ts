@@ -26,6 +26,7 @@ export class Refusals {
     this.#entropy = entropy;
   }
 
+  /** Permitted: the waits begin anew. */
   granted(): void {
     this.#denials = 0;
     this.#ends = 0;
@@ -46,7 +47,7 @@ export class Refusals {
     return wait;
   }
 
-  /** Not before the server said, within reason. */
+  /** Not before `retryAfter` (ms), which is taken as 200 ms to 60 s, and up to a quarter later: not all devices at once. */
   busy(retryAfter: number): Duration {
     const wait = Math.min(LONGEST_BUSY, Math.max(LEAST_BUSY, retryAfter));
     return milliseconds(wait * (1 + this.#entropy.below(0.25)));

@@ -41,7 +41,7 @@ interface Granted {
   readonly held: HeldEpochs;
   /** The newest epoch of the last grant. */
   readonly newest: number;
-  /** A grant has said where the stream is, and packets have opened there as far as we know. */
+  /** A grant has said where the stream is, and the stream has not shown since that this is wrong. */
   readonly positioned: boolean;
 }
 
@@ -64,11 +64,12 @@ const UNUSABLE_WAIT = seconds(5);
 const SLOT_MARGIN = milliseconds(250);
 
 /**
- * Begins with `begin`, once, and ends with `end`. Answers (76, 86, 95), notices (91) and signs of the stream go in; what is due comes out of
- * `due`, at `nextDeadline` at the latest. Effects are for the caller to apply in order.
+ * Begins with `begin`, once, and ends with `end`. Answers (76, 95), notices (91) and signs of the stream go in; questions come out
+ * of `due`, at `nextDeadline` at the latest. Effects are for the caller to apply in order.
  */
 export class Viewing {
   readonly channel: Channel;
+  /** When it began. */
   readonly tunedAt: Instant;
   readonly #options: ViewingOptions;
   readonly #entropy: Entropy;
@@ -103,6 +104,7 @@ export class Viewing {
     return this.#reception.known;
   }
 
+  /** What the key server answered last; a grant stays until a denial. */
   get answer(): KeyAnswer {
     return this.#permission.kind === "granted" ? { kind: "granted" } : this.#permission;
   }
@@ -136,10 +138,12 @@ export class Viewing {
     return [{ kind: "silence", channel: this.channel.id }, ...this.#membership.end()];
   }
 
+  /** The group is joined (the answer to "join"). */
   joined(): void {
     this.#membership.joined();
   }
 
+  /** The group is not joined, or no longer; `why` is for a person. */
   joinFailed(now: Instant, why: string): SettopEffect[] {
     return this.#membership.failed(now, why);
   }

@@ -122,10 +122,12 @@ export class StreamReceiver {
     return index < 0 ? undefined : { roc: rolloverOf(index), seq: sequenceOfIndex(index) };
   }
 
+  /** Packets so far. */
   get statistics(): StatisticsSnapshot {
     return this.#statistics.snapshot();
   }
 
+  /** For status. */
   snapshot(): ReceiverSnapshot {
     return {
       statistics: this.#statistics.snapshot(),

@@ -42,6 +42,7 @@ export class ReceptionStatistics {
     this.#first = index;
   }
 
+  /** As they are now. */
   snapshot(): StatisticsSnapshot {
     return {
       received: this.#received,

@@ -5,7 +5,7 @@ import { deriveSessionKeys, type SessionKeys } from "./key-derivation.ts";
 import { rolloverOf, sequenceOfIndex } from "./packet-index.ts";
 import type { Suite } from "./suites.ts";
 
-/** Bound to one key and one SSRC. `index` is the packet index, 0 to 2^48 - 1. Tag and text lie where the suite wants them: see `trailerLength`. */
+/** Bound to one key and one SSRC. `index` is the packet index, 0 to 2^48 - 1; `tagAt` is where the suite has its tag. */
 export interface Transform {
   /** Encrypts packet[headerEnd, textEnd) and writes the tag at packet[tagAt...]. The header has its SSRC and sequence number. */
   seal(packet: Uint8Array, headerEnd: number, textEnd: number, tagAt: number, index: number): void;

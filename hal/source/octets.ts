@@ -5,7 +5,10 @@ import { HalError } from "../../core/ports/errors.ts";
 
 /** Octets in order, taken by whoever has room for them; one read at a time. */
 export interface Octets {
-  /** Fills into[at, into.length) as far as it can, at least one octet; 0 at the end. Rejects with HalError "source.file" or "source.stdin". */
+  /**
+   * Fills into[at, into.length) as far as it can, at least one octet; 0 at the end. Rejects with HalError "source.file" or
+   * "source.stdin".
+   */
   read(into: Uint8Array, at: number): Promise<number>;
   /** Only where the octets may be played again: the next read begins at the start. */
   readonly rewind?: () => void;
