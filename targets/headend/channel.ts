@@ -24,7 +24,6 @@ import type { Source } from "../../hal/source/source.ts";
 import type { Logger } from "../shared/log.ts";
 import { type ChannelConfig, type HeadendConfig, timesOf } from "./config.ts";
 
-/** What a channel needs of the machine it runs on. */
 export interface ChannelPowers {
   readonly clock: Clock;
   readonly entropy: Entropy;
