@@ -32,8 +32,8 @@ export class QueuedOutput implements Output {
   readonly #queue: Chunk[] = [];
   readonly #free: Chunk[] = [];
   #allocated = 0;
-  #writing = false;
-  #scheduled = false;
+  /** The first chunk is the sink's while it is being written. */
+  #work: "idle" | "scheduled" | "writing" = "idle";
   #open = true;
   #drained: (() => void) | undefined;
 
@@ -81,8 +81,7 @@ export class QueuedOutput implements Output {
   /** A chunk with room for `length` octets at the queue's end; undefined when the queue is full. */
   #room(length: number): Chunk | undefined {
     const last = this.#queue.at(-1);
-    // The first chunk is the sink's while it writes.
-    const mayFill = last !== undefined && !(this.#writing && this.#queue.length === 1);
+    const mayFill = last !== undefined && !(this.#work === "writing" && this.#queue.length === 1);
     if (mayFill && last.used + length <= last.bytes.length) return last;
     const chunk = this.#free.pop() ?? this.#allocate();
     if (chunk === undefined || length > chunk.bytes.length) return undefined;
@@ -99,23 +98,19 @@ export class QueuedOutput implements Output {
 
   /** Once a turn of the event loop, so that packets that come together leave together. */
   #schedule(): void {
-    if (this.#writing || this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      this.#pump();
-    });
+    if (this.#work !== "idle") return;
+    this.#work = "scheduled";
+    setImmediate(() => this.#pump());
   }
 
   #pump(): void {
     const first = this.#queue[0];
-    if (this.#writing || first === undefined) return;
-    this.#writing = true;
-    this.#sink.write(first.bytes.subarray(0, first.used), (error) => this.#written(error));
+    this.#work = first === undefined ? "idle" : "writing";
+    if (first !== undefined) this.#sink.write(first.bytes.subarray(0, first.used), (error) => this.#written(error));
   }
 
   #written(error: HalError | undefined): void {
-    this.#writing = false;
+    this.#work = "idle";
     const done = this.#queue.shift();
     if (done !== undefined) this.#free.push(done);
     this.#counts.fault = error === undefined ? undefined : `${error.code}: ${error.message}`;
