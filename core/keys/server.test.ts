@@ -42,7 +42,7 @@ const stop: Message = { type: "stop", id: bytes(50), channel: "one", reception: 
 
 class Bench extends ServerBench<KeyServerEvent, KeyServerEffect, KeyServerEffect> {
   readonly server: KeyServer;
-  #commits: number[] = [];
+  #commits: (KeyServerEffect & { kind: "commit" })[] = [];
   readonly done: KeyServerEffect[] = [];
   /** Carry out commits at once. */
   prompt = true;
@@ -55,7 +55,7 @@ class Bench extends ServerBench<KeyServerEvent, KeyServerEffect, KeyServerEffect
   }
 
   settle(kind: "committed" | "failed"): KeyServerEffect[] {
-    return this.#commits.splice(0).flatMap((token) => this.feed({ kind, token }));
+    return this.#commits.splice(0).flatMap(({ channel, then }) => this.feed({ kind, channel, then }));
   }
 
   permit(inquiry: Message): KeyServerEffect[] {
@@ -69,7 +69,7 @@ class Bench extends ServerBench<KeyServerEvent, KeyServerEffect, KeyServerEffect
   protected override seen(effects: readonly KeyServerEffect[]): KeyServerEffect[] {
     return effects.flatMap((effect) => {
       if (effect.kind !== "commit") return [effect];
-      this.#commits.push(effect.token);
+      this.#commits.push(effect);
       return this.prompt ? this.settle("committed") : [effect];
     });
   }
