@@ -1,8 +1,8 @@
-// One channel at the key server: its record, the one change of it that is on its way to disk, and what is known of its stream.
-// The rules are in handshake.ts (the table), headend-made.ts (claim 3) and server-made.ts (claim 7); here they are carried out.
+// One channel at the key server: its record, the one change of it that is on its way to disk, and what is known of its
+// stream. The rules are in handshake.ts (the table), headend-made.ts (claim 3) and server-made.ts (claim 7); here they
+// are carried out.
 import {
   after,
-  type Duration,
   earliest,
   type Instant,
   instant,
@@ -37,10 +37,10 @@ import {
   withOffered,
   withoutOld,
 } from "./epochs.ts";
-import type { Acceptance, Addressee, ChannelResult, KeyServerEffect, OfferTerms, Then } from "./events.ts";
+import type { Acceptance, ChannelResult, Correspondent, KeyServerEffect, OfferTerms, Then } from "./events.ts";
 import { HANDSHAKE } from "./handshake.ts";
 import { demandMessage, proposalState, withProposed } from "./headend-made.ts";
-import { FIRST_REPEAT, type Repeated, repeated, SLOWEST_REPEAT } from "./repetition.ts";
+import { FIRST_REPEAT, HeadendQuestion, SLOWEST_REPEAT } from "./headend-question.ts";
 import { RunningStream } from "./running-stream.ts";
 import { newEpoch, offerMessage, offerToRepeat, plannedAfter, withTaken } from "./server-made.ts";
 
@@ -54,35 +54,28 @@ export interface ChannelPowers {
 /** What a headend may say of a channel. */
 export type HeadendMessage = MessageOf<"epoch.proposal" | "epoch.wanted" | "epoch.taken" | "stream.report">;
 
-/** What the headend is asked until it has done it; the steps of `nextStep` that are repeated. */
-type Asking = Repeated &
-  (
-    | { readonly step: "demand" }
-    /** `sent`: the latest repetition, from which the headend counts. */
-    | { readonly step: "offer"; readonly switchIn: Duration; readonly sent: Instant }
-  );
-
 const AT_ONCE = instant(0);
 
 /**
- * The keys of one channel. `kept` is what the store holds of it; the octets of its keys are overwritten when their epochs end. Who
- * owns it gives every effect on, brings "committed" or "failed" for every commit, and calls `poll` when `nextDeadline` has come.
+ * The keys of one channel. `kept` is what the store holds of it; the octets of its keys are overwritten when their
+ * epochs end. Who owns it gives every effect on, brings "committed" or "failed" for every commit, and calls `poll` when
+ * `nextDeadline` has come.
  */
 export class ChannelKeys {
   readonly #name: string;
   readonly #powers: ChannelPowers;
   readonly #stream = new RunningStream();
+  readonly #question: HeadendQuestion;
   #kept: KeptChannel | undefined;
   /** What is on its way to disk; until it is settled nothing else may change. */
   #next: KeptChannel | undefined;
-  /** Absent after a restart: what the record says is to be asked is then due at once. */
-  #asking: Asking | undefined;
   #eraseAt: Instant | undefined;
   #makeNotBefore: Instant = AT_ONCE;
 
   constructor(name: string, powers: ChannelPowers, kept?: KeptChannel) {
     this.#name = name;
     this.#powers = powers;
+    this.#question = new HeadendQuestion(powers.entropy);
     this.#kept = kept;
   }
 
@@ -102,7 +95,7 @@ export class ChannelKeys {
   }
 
   /** From a headend that may serve the channel. `from.request` is absent when the message is itself an answer. */
-  receive(now: Instant, from: Addressee, message: HeadendMessage): ChannelResult {
+  receive(now: Instant, from: Correspondent, message: HeadendMessage): ChannelResult {
     switch (message.type) {
       case "epoch.proposal":
         return this.#proposed(now, from, message);
@@ -116,8 +109,8 @@ export class ChannelKeys {
   }
 
   /**
-   * Every epoch that is out must go out of use. No effect means that nothing is left to put on disk. `demand` comes back in the
-   * commit's `then`.
+   * Every epoch that is out must go out of use. No effect means that nothing is left to put on disk. `demand` comes
+   * back in the commit's `then`.
    */
   demand(demand: Uint8Array | undefined): ChannelResult {
     const kept = this.#kept;
@@ -136,7 +129,7 @@ export class ChannelKeys {
     this.#kept = next;
     this.#next = undefined;
     const effects = this.#follow(now, next, then);
-    if (this.#asking?.step !== nextStep(next)?.kind) this.#asking = undefined;
+    this.#question.keepOnly(nextStep(next)?.kind);
     return effects;
   }
 
@@ -169,7 +162,7 @@ export class ChannelKeys {
   }
 
   // Claim 3.
-  #proposed(now: Instant, from: Addressee, proposal: MessageOf<"epoch.proposal">): ChannelResult {
+  #proposed(now: Instant, from: Correspondent, proposal: MessageOf<"epoch.proposal">): ChannelResult {
     const { id, key } = proposal;
     switch (HANDSHAKE.proposal[proposalState(this.#kept, key, this.#inUse(now))]) {
       case "refuse":
@@ -181,41 +174,43 @@ export class ChannelKeys {
     }
   }
 
-  #announceProposed(now: Instant, from: Addressee, proposal: MessageOf<"epoch.proposal">): ChannelResult {
+  #announceProposed(now: Instant, from: Correspondent, proposal: MessageOf<"epoch.proposal">): ChannelResult {
     const { id, parameters, key, switchIn, position } = proposal;
     if (this.#next !== undefined) return "keys.committing";
     if (!hasLengths(parameters.stream.suite, key)) return "keys.epoch-unknown";
-    const next = withProposed(this.#kept, from.to.id, proposal, this.#unix(now), this.#inUse(now));
+    const next = withProposed(this.#kept, from.peer.id, proposal, this.#unix(now), this.#inUse(now));
     const acceptance = { ...from, id, epoch: key.epoch };
     return this.#change(next, { kind: "proposed", acceptance, switchIn, position });
   }
 
-  /** Claim 7: from now on this channel's epochs are made here. `last`, the newest that the headend has, is absent when it has just started. */
-  #wanted(now: Instant, from: Addressee, wanted: MessageOf<"epoch.wanted">): ChannelResult {
+  /**
+   * Claim 7: from now on this channel's epochs are made here. `last`, the newest that the headend has, is absent when
+   * it has just started.
+   */
+  #wanted(now: Instant, from: Correspondent, wanted: MessageOf<"epoch.wanted">): ChannelResult {
     const { id, parameters, last, position } = wanted;
     if (this.#next !== undefined) return "keys.committing";
-    const row = rowOf(parameters, from.to.id, "keyserver", this.#kept?.row);
+    const row = rowOf(parameters, from.peer.id, "keyserver", this.#kept?.row);
     const lastEpoch = Math.max(row.lastEpoch, last ?? 0);
     if (lastEpoch >= LAST_EPOCH) return [this.#refusal(from, id, lastEpoch)];
     this.#stream.begins(now, position);
     if (last === undefined) this.#stream.forgetReport();
     const terms = { id, switchIn: last === undefined ? milliseconds(0) : leadOf(row) };
-    const offerId = this.#asking?.step === "offer" ? this.#asking.id : undefined;
-    const waiting = offerToRepeat(this.#kept, from.to.id, wanted, offerId);
+    const waiting = offerToRepeat(this.#kept, from.peer.id, wanted, this.#question.offer?.id);
     if (waiting === undefined) return this.#make(now, { ...row, lastEpoch }, from, terms);
     return this.#offer({ row, epochs: this.#kept?.epochs ?? [] }, waiting, from, terms);
   }
 
-  #make(now: Instant, row: KeyChannelRow, to: Addressee, terms: OfferTerms): readonly KeyServerEffect[] {
+  #make(now: Instant, row: KeyChannelRow, to: Correspondent, terms: OfferTerms): readonly KeyServerEffect[] {
     const added = newEpoch(row, unixTime(this.#unix(now) + terms.switchIn), this.#powers.entropy);
     return this.#offer(withOffered({ row, epochs: this.#kept?.epochs ?? [] }, added), added, to, terms);
   }
 
-  #offer(next: KeptChannel, { epoch }: EpochRow, to: Addressee, terms: OfferTerms): readonly KeyServerEffect[] {
+  #offer(next: KeptChannel, { epoch }: EpochRow, to: Correspondent, terms: OfferTerms): readonly KeyServerEffect[] {
     return this.#change(next, { kind: "offered", epoch, to, ...terms });
   }
 
-  #taken(now: Instant, from: Addressee, { id, epoch }: MessageOf<"epoch.taken">): ChannelResult {
+  #taken(now: Instant, from: Correspondent, { id, epoch }: MessageOf<"epoch.taken">): ChannelResult {
     const acceptance = { ...from, id, epoch };
     switch (HANDSHAKE.taken[stateOf(this.#kept, epoch, this.#inUse(now))]) {
       case "drop":
@@ -233,8 +228,8 @@ export class ChannelKeys {
     const offered = kept && offeredOf(kept);
     if (kept === undefined || offered === undefined) return "keys.epoch-unknown";
     if (this.#next !== undefined) return "keys.committing";
-    const asking = this.#asking?.step === "offer" ? this.#asking : undefined;
-    const switchAt = asking === undefined ? now : after(asking.sent, asking.switchIn);
+    const { offer } = this.#question;
+    const switchAt = offer === undefined ? now : after(offer.sent, offer.switchIn);
     const next = withTaken(kept, offered, this.#unix(switchAt), this.#inUse(now));
     return this.#change(next, { kind: "taken", switchAt, acceptance });
   }
@@ -278,8 +273,7 @@ export class ChannelKeys {
         return then.acceptance === undefined ? [notice] : [notice, this.#acceptance(then.acceptance)];
       }
       case "demanded":
-        // A new demand is another question than the one that was asked before.
-        if (this.#asking?.step === "demand") this.#asking = undefined;
+        this.#question.forgetDemand();
         return [];
       case "erased":
         return [];
@@ -289,7 +283,7 @@ export class ChannelKeys {
   #offered(now: Instant, kept: KeptChannel, then: Then & { kind: "offered" }): readonly KeyServerEffect[] {
     const offered = offeredOf(kept);
     if (offered?.epoch !== then.epoch) throw new RangeError(`epoch ${then.epoch} was to be offered and is not kept`);
-    this.#asking = this.#askedOffer(now, then, 0);
+    this.#question.beginOffer(now, then);
     return [reply(then.to, offerMessage(offered, then))];
   }
 
@@ -300,36 +294,18 @@ export class ChannelKeys {
     const headend = this.#powers.headend(kept.row.headend, kept.row.channel);
     switch (step.kind) {
       case "demand":
-        return send(headend, this.#askDemand(now, kept.row));
+        return send(headend, demandMessage(kept.row, this.#question.demand(now)));
       case "offer":
-        return send(headend, this.#askOffer(now, kept.row, step.offered));
+        return send(headend, offerMessage(step.offered, this.#question.repeatOffer(now, leadOf(kept.row))));
       case "make":
         return this.#renew(now, kept.row, headend);
     }
   }
 
   #stepAt(row: KeyChannelRow, step: Step): Instant {
-    if (step.kind !== "make") return this.#asking?.next ?? AT_ONCE;
+    if (step.kind !== "make") return this.#question.next;
     const planned = this.#powers.calendar.at(plannedAfter(row, step.newest));
     return instant(Math.max(row.demandedAbove === undefined ? planned : AT_ONCE, this.#makeNotBefore));
-  }
-
-  #askDemand(now: Instant, row: KeyChannelRow): Message {
-    const { entropy } = this.#powers;
-    const id = this.#asking?.id ?? newRequestId(entropy);
-    this.#asking = { step: "demand", ...repeated(now, id, this.#asking?.attempts ?? 0, entropy) };
-    return demandMessage(row, id);
-  }
-
-  #askOffer(now: Instant, row: KeyChannelRow, offered: EpochRow): Message {
-    const asked = this.#asking?.step === "offer" ? this.#asking : undefined;
-    const terms = asked ?? { id: newRequestId(this.#powers.entropy), switchIn: leadOf(row) };
-    this.#asking = this.#askedOffer(now, terms, asked?.attempts ?? 0);
-    return offerMessage(offered, terms);
-  }
-
-  #askedOffer(now: Instant, { id, switchIn }: OfferTerms, attempts: number): Asking {
-    return { step: "offer", ...repeated(now, id, attempts, this.#powers.entropy), switchIn, sent: now };
   }
 
   /** A headend without a right gets no new key; the operator may give the right back. */
@@ -339,7 +315,7 @@ export class ChannelKeys {
       return [];
     }
     const terms = { id: newRequestId(this.#powers.entropy), switchIn: leadOf(row) };
-    return this.#make(now, row, { to: headend, request: undefined }, terms);
+    return this.#make(now, row, { peer: headend, request: undefined }, terms);
   }
 
   #erase(now: Instant, kept: KeptChannel): readonly KeyServerEffect[] {
@@ -362,7 +338,7 @@ export class ChannelKeys {
   }
 
   /** `last`: the newest number that is used up. */
-  #refusal(to: Addressee, id: Uint8Array, last: number): KeyServerEffect {
+  #refusal(to: Correspondent, id: Uint8Array, last: number): KeyServerEffect {
     return reply(to, { type: "epoch.refused", id, channel: this.#name, reason: "stale", last });
   }
 
@@ -375,8 +351,8 @@ export class ChannelKeys {
   }
 }
 
-const reply = ({ to, request }: Addressee, message: Message): KeyServerEffect =>
-  request === undefined ? { kind: "send", to, message } : { kind: "answer", request, message };
+const reply = ({ peer, request }: Correspondent, message: Message): KeyServerEffect =>
+  request === undefined ? { kind: "send", to: peer, message } : { kind: "answer", request, message };
 
 const send = (to: Peer | undefined, message: Message): readonly KeyServerEffect[] =>
   to === undefined ? [] : [{ kind: "send", to, message }];

@@ -13,8 +13,9 @@ const RETRY_AFTER = { "no-epoch": 500, "reception-server": 1_000, load: 2_000 } 
 export type BusyReason = keyof typeof RETRY_AFTER;
 
 /**
- * 76, 95: the epochs from the current one to `asked`, the one that the reception server was asked about; nothing newer, because the
- * right may have ended since. Undefined when there is none. The keys share the octets of the channel's record.
+ * 76, 95: the epochs from the current one to `asked`, the one that the reception server was asked about; nothing newer,
+ * because the right may have ended since. Undefined when there is none. The keys share the octets of the channel's
+ * record.
  */
 export function grant(
   now: Instant,
@@ -51,7 +52,10 @@ export const denial = ({ id, channel }: KeyRequest, reason: Denial): MessageOf<"
   text: DENIALS[reason],
 });
 
-/** Come back in 0.5 to 1 s while the channel has no epoch, in 1 to 2 s while the reception server is silent, in 2 to 4 s under load. */
+/**
+ * Come back in 0.5 to 1 s while the channel has no epoch, in 1 to 2 s while the reception server is silent, in 2 to 4 s
+ * under load.
+ */
 export function busy({ id, channel }: KeyRequest, reason: BusyReason, entropy: Entropy): MessageOf<"key.busy"> {
   const least = RETRY_AFTER[reason];
   return { type: "key.busy", id, channel, reason, retryAfter: Math.round(least + entropy.below(least)) };

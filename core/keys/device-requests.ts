@@ -1,4 +1,5 @@
-// Requests of devices (73, 92, 83): each waits for the reception server's answer to an inquiry (74, 93) or a stop report (84).
+// Requests of devices (73, 92, 83): each waits for the reception server's answer to an inquiry (74, 93) or a stop
+// report (84).
 import { toHex } from "../base/bytes.ts";
 import { after, type Instant, seconds, type UnixTime, wholeUnixTime } from "../base/time.ts";
 import type { Request } from "../control/link.ts";

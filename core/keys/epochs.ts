@@ -1,4 +1,5 @@
-// The epochs of one channel as they are on disk: which are live, in which state each is, what comes next, what is erased.
+// The epochs of one channel as they are on disk: which are live, in which state each is, what comes next, what is
+// erased.
 import { type Duration, milliseconds, type UnixTime } from "../base/time.ts";
 import type { ChannelParameters, EpochKey, StreamParameters } from "../control/messages.ts";
 import type { Decision, Write } from "../ports/store.ts";
@@ -17,13 +18,19 @@ export const LAST_EPOCH = 0xffff_ffff;
 /** The longest span that a message may carry, in milliseconds. */
 const LONGEST_SPAN = 366 * 86_400_000;
 
-/** One channel and its epochs, at most three, oldest first. Never changed in place: a change is on disk before it is here. */
+/**
+ * One channel and its epochs, at most three, oldest first. Never changed in place: a change is on disk before it is
+ * here.
+ */
 export interface KeptChannel {
   readonly row: KeyChannelRow;
   readonly epochs: readonly EpochRow[];
 }
 
-/** The channel as its headend describes it. What is not the headend's to say, the last number and an open demand, stays as in `old`. */
+/**
+ * The channel as its headend describes it. What is not the headend's to say, the last number and an open demand, stays
+ * as in `old`.
+ */
 export function rowOf(
   parameters: ChannelParameters,
   headend: string,
@@ -71,7 +78,10 @@ export function hasLengths(
   return masterKey.length === lengths.key && masterSalt.length === lengths.salt;
 }
 
-/** How long before its switch an epoch is made. Never more than half the interval, so that short intervals still have a rhythm. */
+/**
+ * How long before its switch an epoch is made. Never more than half the interval, so that short intervals still have a
+ * rhythm.
+ */
 export const leadOf = ({ interval, window }: KeyChannelRow): Duration =>
   milliseconds(Math.min(interval / 2, window + LEAD_MARGIN));
 
@@ -82,7 +92,9 @@ export function currentOf({ epochs }: KeptChannel, reported: number | undefined,
   return (announced.findLast((epoch) => epoch.switchAt <= now) ?? announced[0])?.epoch;
 }
 
-/** The newest epoch that may be in use, although the report of it is not here yet: only what is later may be replaced. */
+/**
+ * The newest epoch that may be in use, although the report of it is not here yet: only what is later may be replaced.
+ */
 export function newestInUse(
   kept: KeptChannel | undefined,
   reported: number | undefined,
@@ -208,7 +220,10 @@ export function overwriteKeys(ended: readonly EpochRow[], kept: readonly EpochRo
 
 const octetsOf = ({ masterKey, masterSalt }: EpochRow): Uint8Array[] => [masterKey, masterSalt];
 
-/** What the store holds, put together. From here on the key octets belong to the key server, which overwrites them in the end. */
+/**
+ * What the store holds, put together. From here on the key octets belong to the key server, which overwrites them in
+ * the end.
+ */
 export function keptChannels(rows: readonly KeyChannelRow[], epochs: readonly EpochRow[]): KeptChannel[] {
   return rows.map((row) => ({
     row,

@@ -10,14 +10,18 @@ export type KeyServerEvent =
   | { readonly kind: "message"; readonly received: Received }
   /** The broker has come or gone. */
   | { readonly kind: "link"; readonly up: boolean }
-  /** What the effect `commit` asked for is on disk, or could not be put there: its channel and its `then` come back as they were. */
+  /**
+   * What the effect `commit` asked for is on disk, or could not be put there: its channel and its `then` come back as
+   * they were.
+   */
   | { readonly kind: "committed" | "failed"; readonly channel: string; readonly then: Then }
   /** The operator wants a new key. */
   | { readonly kind: "rekey"; readonly channel: string };
 
 /**
- * To be carried out in order and before the next event, as `Runner` does. Messages with keys (key.grant, epoch.offer) lend the octets of
- * the channel's record, which are overwritten when their epoch ends: whoever keeps such a message beyond its effect copies them.
+ * To be carried out in order and before the next event, as `Runner` does. Messages with keys (key.grant, epoch.offer)
+ * lend the octets of the channel's record, which are overwritten when their epoch ends: whoever keeps such a message
+ * beyond its effect copies them.
  */
 export type KeyServerEffect =
   | { readonly kind: "send"; readonly to: Peer; readonly message: Message }
@@ -37,22 +41,28 @@ export type Then =
       readonly position: MessageOf<"epoch.proposal">["position"];
     }
   /** An epoch made here waits for the headend (claim 7): it is offered. */
-  | ({ readonly kind: "offered"; readonly epoch: number; readonly to: Addressee } & OfferTerms)
-  /** The headend has the epoch that was made here: notice and acceptance, or the notice alone when it was not asked for. */
+  | ({ readonly kind: "offered"; readonly epoch: number; readonly to: Correspondent } & OfferTerms)
+  /**
+   * The headend has the epoch that was made here: notice and acceptance, or the notice alone when it was not asked for.
+   */
   | { readonly kind: "taken"; readonly switchAt: Instant; readonly acceptance: Acceptance | undefined }
-  /** Every epoch of the channel must go out of use. `demand` is the id of the reception server's message; the operator's has none. */
+  /**
+   * Every epoch of the channel must go out of use. `demand` is the id of the reception server's message; the operator's
+   * has none.
+   */
   | { readonly kind: "demanded"; readonly demand: Uint8Array | undefined }
   /** Old epochs are gone: nothing follows. */
   | { readonly kind: "erased" };
 
-/** Who is spoken to; with the request when it is an answer. */
-export interface Addressee {
-  readonly to: Peer;
+/** Who spoke, and is answered. */
+export interface Correspondent {
+  readonly peer: Peer;
+  /** Undefined when what is said to the peer is no answer to a request of its own. */
   readonly request: Request | undefined;
 }
 
 /** What "epoch.accepted" will say, and to whom. `id`: of the message that it answers. */
-export interface Acceptance extends Addressee {
+export interface Acceptance extends Correspondent {
   readonly id: Uint8Array;
   readonly epoch: number;
 }

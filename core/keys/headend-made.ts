@@ -16,8 +16,9 @@ const isSameKey = (row: EpochRow, key: EpochKey): boolean =>
   sameBytes(row.masterKey, key.masterKey) && sameBytes(row.masterSalt, key.masterSalt);
 
 /**
- * The channel with the proposed epoch announced. It takes over the proposal's key octets. The headend switches `switchIn` after it
- * has the acknowledgement, so a repeated proposal moves the switch of an epoch that is still coming.
+ * The channel with the proposed epoch announced. It takes over the proposal's key octets. The headend switches
+ * `switchIn` after it has the acknowledgement, so a repeated proposal moves the switch of an epoch that is still
+ * coming.
  */
 export function withProposed(
   kept: KeptChannel | undefined,
@@ -33,7 +34,7 @@ export function withProposed(
   return withAnnounced({ row, epochs: kept?.epochs ?? [] }, added, inUse);
 }
 
-/** The same id in every repetition: a headend makes one epoch of one demand. */
+/** Asks the headend for a new epoch. `id`: the same in every repetition. */
 export const demandMessage = ({ channel }: KeyChannelRow, id: Uint8Array): Message => ({
   type: "epoch.demand",
   id,

@@ -11,7 +11,10 @@ const REMEMBERED_DEMANDS = 256;
 
 type Effects = readonly KeyServerEffect[];
 
-/** A demand of the reception server: its newest copy, and the channels that do not have it on disk yet. None left: acknowledged. */
+/**
+ * A demand of the reception server: its newest copy, and the channels that do not have it on disk yet. None left:
+ * acknowledged.
+ */
 interface Demand {
   readonly request: Request;
   readonly left: ReadonlySet<string>;

@@ -1,4 +1,5 @@
-// What is known of a channel's stream while it runs: the epoch in use and the place in it, by the headend's word. Not on disk.
+// What is known of a channel's stream while it runs: the epoch in use and the place in it, by the headend's word. Not
+// on disk.
 import type { Instant } from "../base/time.ts";
 import type { Position } from "../control/messages.ts";
 import { span } from "./epochs.ts";

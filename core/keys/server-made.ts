@@ -9,9 +9,10 @@ import { hasLengths, type KeptChannel, keyOf, leadOf, offeredOf, span, streamOf,
 import type { OfferTerms } from "./events.ts";
 
 /**
- * The waiting offer, when this question may get it again: an epoch is made for a running headend, not for a message. A headend that
- * has started again (it names no `last`) may have used that key before, under the same SSRC and maybe the same indices, so it gets
- * another; except when its question is the very one that was answered with the offer (`offerId`).
+ * The waiting offer, when this question may get it again: an epoch is made for a running headend, not for a message. A
+ * headend that has started again (it names no `last`) may have used that key before, under the same SSRC and maybe the
+ * same indices, so it gets another; except when its question is the very one that was answered with the offer
+ * (`offerId`).
  */
 export function offerToRepeat(
   kept: KeptChannel | undefined,

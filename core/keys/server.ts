@@ -1,5 +1,5 @@
-// The key server (claims 4 and 7): keys of channels in, key requests answered after an inquiry, stops passed on and acknowledged.
-// Here is who may say what; how a key comes into use is explained in handshake.ts.
+// The key server (claims 4 and 7): keys of channels in, key requests answered after an inquiry, stops passed on and
+// acknowledged. Here is who may say what; how a key comes into use is explained in handshake.ts.
 import { sameBytes } from "../base/bytes.ts";
 import type { Machine } from "../base/machine.ts";
 import { earliest, type Instant } from "../base/time.ts";
@@ -13,12 +13,14 @@ import { Channels } from "./channels.ts";
 import { type CountsSnapshot, KeyServerCounts } from "./counts.ts";
 import { DeviceRequests } from "./device-requests.ts";
 import type { KeptChannel } from "./epochs.ts";
-import type { Addressee, KeyServerEffect, KeyServerEvent, KeyServerPeers, Then } from "./events.ts";
+import type { Correspondent, KeyServerEffect, KeyServerEvent, KeyServerPeers, Then } from "./events.ts";
 import { RekeyDemands } from "./rekey-demands.ts";
 
 export interface KeyServerLimits {
   readonly channels: number;
-  /** Key requests, and as many stops, that wait for the reception server at once; beyond, a request is answered "busy". */
+  /**
+   * Key requests, and as many stops, that wait for the reception server at once; beyond, a request is answered "busy".
+   */
   readonly waiting: number;
 }
 
@@ -106,7 +108,7 @@ export class KeyServer implements Machine<KeyServerEvent, KeyServerEffect> {
 
   /** Each for the channels that it has a right to serve. */
   #fromHeadend(now: Instant, { from, message, request }: Received): Effects {
-    const speaker = { to: from, request };
+    const speaker = { peer: from, request };
     switch (message.type) {
       case "epoch.proposal":
       case "epoch.wanted":
@@ -121,11 +123,11 @@ export class KeyServer implements Machine<KeyServerEvent, KeyServerEffect> {
 
   #newEpoch(
     now: Instant,
-    speaker: Addressee,
+    speaker: Correspondent,
     message: HeadendMessage & { type: "epoch.proposal" | "epoch.wanted" },
   ): Effects {
     const { channel } = message.parameters;
-    if (!this.#mayServe(speaker.to, channel)) return [this.#refusal(speaker, message.id, channel)];
+    if (!this.#mayServe(speaker.peer, channel)) return [this.#refusal(speaker, message.id, channel)];
     const keys = this.#channels.getOrBegin(channel);
     if (keys === undefined) return this.#counts.drop("keys.channels-full");
     return this.#channels.applied(keys.receive(now, speaker, message));
@@ -133,10 +135,10 @@ export class KeyServer implements Machine<KeyServerEvent, KeyServerEffect> {
 
   #epochInUse(
     now: Instant,
-    speaker: Addressee,
+    speaker: Correspondent,
     message: HeadendMessage & { type: "epoch.taken" | "stream.report" },
   ): Effects {
-    if (!this.#mayServe(speaker.to, message.channel)) return this.#counts.drop("keys.stranger");
+    if (!this.#mayServe(speaker.peer, message.channel)) return this.#counts.drop("keys.stranger");
     const keys = this.#channels.get(message.channel);
     if (keys === undefined) return this.#counts.drop("keys.channel-unknown");
     return this.#channels.applied(keys.receive(now, speaker, message));
@@ -147,9 +149,9 @@ export class KeyServer implements Machine<KeyServerEvent, KeyServerEffect> {
     return serving !== undefined && sameBytes(serving.publicKey, from.publicKey);
   }
 
-  #refusal({ to, request }: Addressee, id: Uint8Array, channel: string): KeyServerEffect {
+  #refusal({ peer, request }: Correspondent, id: Uint8Array, channel: string): KeyServerEffect {
     const message: Message = { type: "epoch.refused", id, channel, reason: "not-authorised", last: 0 };
-    return request === undefined ? { kind: "send", to, message } : this.#counts.answer(request, message);
+    return request === undefined ? { kind: "send", to: peer, message } : this.#counts.answer(request, message);
   }
 
   #fromReception(now: Instant, { from, message, request }: Received): Effects {

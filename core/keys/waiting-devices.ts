@@ -1,4 +1,5 @@
-// What is remembered of devices: their requests that wait for the reception server, and the receptions that they have begun.
+// What is remembered of devices: their requests that wait for the reception server, and the receptions that they have
+// begun.
 import { type Instant, seconds } from "../base/time.ts";
 import { Allowance } from "../control/allowance.ts";
 import type { Request } from "../control/link.ts";
@@ -53,7 +54,10 @@ const DEVICES = 65_536;
 /** Receptions of one device that are known as begun: more than it has at once. */
 const KNOWN = 16;
 
-/** What a device may begin: every new reception leaves a row on the reception server's disk, and its id is the device's to choose. */
+/**
+ * What a device may begin: every new reception leaves a row on the reception server's disk, and its id is the device's
+ * to choose.
+ */
 export class BegunReceptions {
   readonly #rate = new Allowance(RATE);
   readonly #known = new Recent<string, string[]>(DEVICES);

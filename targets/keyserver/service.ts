@@ -66,7 +66,10 @@ export class KeyServerService {
         const { channel, then, decision } = effect;
         const tell = (kind: "committed" | "failed") => () => this.#runner.feed({ kind, channel, then });
         this.#health.run(decision, tell("committed"), tell("failed"));
+        return;
       }
+      default:
+        effect satisfies never;
     }
   }
 }
