@@ -273,8 +273,6 @@ export class ChannelKeys {
         return then.acceptance === undefined ? [notice] : [notice, this.#acceptance(then.acceptance)];
       }
       case "demanded":
-        this.#question.forgetDemand();
-        return [];
       case "erased":
         return [];
     }

@@ -183,9 +183,9 @@ export const withOffered = ({ row, epochs }: KeptChannel, added: EpochRow): Kept
   epochs: [...epochs.filter(({ state }) => state === "announced").slice(1 - KEPT_EPOCHS), added],
 });
 
-/** With an open demand: the announced epochs, up to number `newest`, must go out of use. */
+/** With an open demand: the epochs up to number `newest`, the newest announced one, must go out of use. */
 export const withDemand = ({ row, epochs }: KeptChannel, newest: number): KeptChannel => ({
-  row: { ...row, demandedAbove: Math.max(newest, row.demandedAbove ?? 0) },
+  row: { ...row, demandedAbove: newest },
   epochs,
 });
 

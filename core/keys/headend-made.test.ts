@@ -53,3 +53,13 @@ test("a repeated proposal moves the switch of an epoch that is still coming", ()
   assert.deepEqual([notice.notice.issued, notice.notice.switchIn], [1e12 + 500, 1_000]);
   assert.equal(bench.onDisk()?.epochs.at(-1)?.switchAt, 1e12 + 1_500);
 });
+
+test("a demand after a settled one is another question, asked at once", () => {
+  const bench = new Bench();
+  bench.hear(HEADEND, proposal(1, { switchIn: 0 }));
+  const first = only(bench.feed({ kind: "rekey", channel: "one" }));
+  bench.hear(HEADEND, proposal(2, { id: first.id, switchIn: 0 }));
+  const second = only(bench.feed({ kind: "rekey", channel: "one" }));
+  assert.deepEqual([first.type, second.type], ["epoch.demand", "epoch.demand"]);
+  assert.notDeepEqual(second.id, first.id, "a headend makes one epoch of one demand");
+});

@@ -48,16 +48,6 @@ test("an offer whose terms were lost in a restart gets new ones", () => {
   assert.deepEqual(question.repeatOffer(question.next, milliseconds(1)).id, id);
 });
 
-test("another demand gets another id; an offer is not forgotten with it", () => {
-  const question = new HeadendQuestion(new CountingEntropy());
-  const first = question.demand(AT);
-  question.forgetDemand();
-  assert.notDeepEqual(question.demand(AT), first);
-  question.beginOffer(AT, TERMS);
-  question.forgetDemand();
-  assert.deepEqual(question.offer?.id, TERMS.id);
-});
-
 test("what is not the next step is forgotten, and what is stays", () => {
   const question = new HeadendQuestion(new CountingEntropy());
   question.beginOffer(AT, TERMS);

@@ -64,12 +64,7 @@ export class HeadendQuestion {
     return terms;
   }
 
-  /** Another demand than the one that was asked: it gets an id of its own. */
-  forgetDemand(): void {
-    if (this.#asked?.step === "demand") this.#asked = undefined;
-  }
-
-  /** What is not the channel's next step is asked no longer. */
+  /** What is not the channel's next step is asked no longer; another demand than this one gets an id of its own. */
   keepOnly(step: Step["kind"] | undefined): void {
     if (this.#asked?.step !== step) this.#asked = undefined;
   }

@@ -84,6 +84,16 @@ test("after a restart the receivers' notice counts from the word of the headend,
   assert.equal(notice.notice.switchIn, 0);
 });
 
+test("what a headend reported before it started again says nothing of the epoch in use", () => {
+  const bench = new Bench();
+  bench.hear(HEADEND, wanted(40));
+  bench.hear(HEADEND, taken(40, 1));
+  bench.hear(HEADEND, report(60, 1));
+  bench.hear(HEADEND, wanted(41));
+  bench.hear(HEADEND, taken(41, 2));
+  assert.deepEqual(bench.granted(80), [2]);
+});
+
 const kept = (epoch: number, state: "offered" | "announced"): KeptChannel => {
   const row = { ...rowOf(parameters(), HEADEND.id, "keyserver", undefined), lastEpoch: epoch };
   const key = { masterKey: bytes(epoch), masterSalt: bytes(epoch, 12) };
