@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { EpochKey } from "../control/messages.ts";
 import type { KeyServerEffect } from "./events.ts";
-import { Bench, BOX, HEADEND, keyRequest, only, proposal, report, taken, types, wanted } from "./keys.testkit.ts";
+import { Bench, HEADEND, only, proposal, report, taken, types, wanted } from "./keys.testkit.ts";
 
 test("only previous, current and next epochs are kept, and the previous goes an overlap after the switch", () => {
   const bench = new Bench();
@@ -83,9 +83,7 @@ test("a repeated proposal brings octets of its own: the older ones are overwritt
   const [first, copy] = [proposal(2), proposal(2)];
   for (const one of [first, copy]) bench.hear(HEADEND, one);
   assert.deepEqual([first.key, copy.key].map(isZero), [true, false]);
-  const grant = only(bench.permit(only(bench.hear(BOX, keyRequest(30)))));
-  assert.ok(grant.type === "key.grant");
-  assert.deepEqual(grant.epochs.at(-1), proposal(2).key);
+  assert.deepEqual(bench.grant(30).epochs.at(-1), proposal(2).key);
 });
 
 test("an offer that is taken keeps its octets: it is the same key, announced", () => {

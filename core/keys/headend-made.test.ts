@@ -63,3 +63,10 @@ test("a demand after a settled one is another question, asked at once", () => {
   assert.deepEqual([first.type, second.type], ["epoch.demand", "epoch.demand"]);
   assert.notDeepEqual(second.id, first.id, "a headend makes one epoch of one demand");
 });
+
+test("the first grants say where the stream begins, by the proposal of a headend that starts", () => {
+  const bench = new Bench();
+  bench.hear(HEADEND, proposal(1, { switchIn: 0, position: { roc: 5, seq: 6 } }));
+  bench.pass(40);
+  assert.deepEqual(bench.grant(80).position, { roc: 5, seq: 6, age: 40 });
+});

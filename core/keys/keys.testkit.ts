@@ -153,10 +153,16 @@ export class Bench extends ServerBench<KeyServerEvent, KeyServerEffect, KeyServe
     return this.answer(RECEPTION, { type: "permission", id: inquiry.id });
   }
 
+  /** What a device is granted now. */
+  grant(id: number): MessageOf<"key.grant"> {
+    const grant = only(this.permit(only(this.hear(BOX, keyRequest(id)))));
+    assert.ok(grant.type === "key.grant");
+    return grant;
+  }
+
   /** The numbers of the epochs that a device is granted now. */
   granted(id: number): number[] {
-    const grant = only(this.permit(only(this.hear(BOX, keyRequest(id)))));
-    return grant.type === "key.grant" ? grant.epochs.map(({ epoch }) => epoch) : [];
+    return this.grant(id).epochs.map(({ epoch }) => epoch);
   }
 
   drops(): Record<string, number> {

@@ -94,6 +94,14 @@ test("what a headend reported before it started again says nothing of the epoch 
   assert.deepEqual(bench.granted(80), [2]);
 });
 
+test("the first grants say where the stream begins, by the wish of a headend that starts", () => {
+  const bench = new Bench();
+  bench.hear(HEADEND, wanted(40, { position: { roc: 5, seq: 6 } }));
+  bench.hear(HEADEND, taken(40, 1));
+  bench.pass(40);
+  assert.deepEqual(bench.grant(80).position, { roc: 5, seq: 6, age: 40 });
+});
+
 const kept = (epoch: number, state: "offered" | "announced"): KeptChannel => {
   const row = { ...rowOf(parameters(), HEADEND.id, "keyserver", undefined), lastEpoch: epoch };
   const key = { masterKey: bytes(epoch), masterSalt: bytes(epoch, 12) };
