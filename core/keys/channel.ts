@@ -44,6 +44,7 @@ import { FIRST_REPEAT, HeadendQuestion, SLOWEST_REPEAT } from "./headend-questio
 import { RunningStream } from "./running-stream.ts";
 import { newEpoch, offerMessage, offerToRepeat, plannedAfter, withTaken } from "./server-made.ts";
 
+/** What a channel may use of the world. */
 export interface ChannelPowers {
   readonly calendar: Calendar;
   readonly entropy: Entropy;

@@ -7,6 +7,7 @@ import type { ChannelResult, KeyServerEffect, Then } from "./events.ts";
 
 type Effects = readonly KeyServerEffect[];
 
+/** One owner for all channels: what they answer is counted here, and one deadline stands for all of theirs. */
 export class Channels {
   readonly #powers: ChannelPowers;
   readonly #counts: KeyServerCounts;

@@ -11,6 +11,7 @@ export interface CountsSnapshot {
   readonly drops: Record<string, number>;
 }
 
+/** Since the start of the process. */
 export class KeyServerCounts {
   readonly #answers = new Counters<string>();
   readonly #drops = new Counters<KeyServerDrop>();

@@ -10,6 +10,7 @@ type KeyRequest = MessageOf<"key.request">;
 /** Milliseconds, spread over as much again. */
 const RETRY_AFTER = { "no-epoch": 500, "reception-server": 1_000, load: 2_000 } as const;
 
+/** Why a device is to come back later, as "key.busy" says it. */
 export type BusyReason = keyof typeof RETRY_AFTER;
 
 /**

@@ -23,6 +23,7 @@ type Effects = readonly KeyServerEffect[];
 type Inquiry = MessageOf<"inquiry">;
 type StopReport = MessageOf<"stop.report">;
 
+/** What requests of devices may use of the server and of the world. */
 export interface DevicePowers {
   readonly peers: KeyServerPeers;
   readonly calendar: Calendar;

@@ -5,6 +5,7 @@ import type { Message, MessageOf, Notice } from "../control/messages.ts";
 import type { Peer } from "../control/participant.ts";
 import type { Decision } from "../ports/store.ts";
 
+/** What the key server hears. */
 export type KeyServerEvent =
   /** Opened and checked by the link. */
   | { readonly kind: "message"; readonly received: Received }
@@ -78,6 +79,7 @@ export interface OfferTerms {
 /** What happened to a message that a channel heard: effects, or why it was not used. */
 export type ChannelResult = readonly KeyServerEffect[] | KeyServerDrop;
 
+/** Why something that was heard was not used: a count of `status`, answered by nothing. */
 export type KeyServerDrop =
   /** From somebody whose role may not say this. */
   | "keys.stranger"

@@ -6,8 +6,9 @@ import type { Entropy } from "../ports/entropy.ts";
 import type { Step } from "./epochs.ts";
 import type { OfferTerms } from "./events.ts";
 
-/** Between the first two repetitions; each further wait is twice the last, up to the slowest, and each is spread. */
+/** Between the first two repetitions; each further wait is twice the last, and each is spread by up to 0.6 s. */
 export const FIRST_REPEAT: Duration = milliseconds(700);
+/** No wait is longer, its spread apart. */
 export const SLOWEST_REPEAT: Duration = milliseconds(5_000);
 const SPREAD = 600;
 const AT_ONCE = instant(0);

@@ -20,6 +20,7 @@ interface Demand {
   readonly left: ReadonlySet<string>;
 }
 
+/** The latest 256 demands are remembered, so that a copy of one changes no key twice. */
 export class RekeyDemands {
   readonly #channels: Channels;
   readonly #counts: KeyServerCounts;

@@ -10,6 +10,7 @@ export interface StreamPlace {
   readonly seq: number;
 }
 
+/** Lost in a restart; the next report, at most a second later, brings it back. */
 export class RunningStream {
   #reported: number | undefined;
   /** By the newest report, or by the first word of a headend that has just started. */

@@ -16,7 +16,9 @@ import type { KeptChannel } from "./epochs.ts";
 import type { Correspondent, KeyServerEffect, KeyServerEvent, KeyServerPeers, Then } from "./events.ts";
 import { RekeyDemands } from "./rekey-demands.ts";
 
+/** How much of the outside world the server takes on at once. */
 export interface KeyServerLimits {
+  /** Channels known at once; beyond, a new one is dropped as "keys.channels-full". */
   readonly channels: number;
   /**
    * Key requests, and as many stops, that wait for the reception server at once; beyond, a request is answered "busy".
@@ -24,6 +26,7 @@ export interface KeyServerLimits {
   readonly waiting: number;
 }
 
+/** More than one machine serves. */
 export const KEY_SERVER_LIMITS: KeyServerLimits = { channels: 4096, waiting: 20_000 };
 
 type Effects = readonly KeyServerEffect[];
@@ -34,6 +37,10 @@ export interface KeyServerStatus extends CountsSnapshot {
   readonly waiting: number;
 }
 
+/**
+ * The machine of a key server. Its owner carries out the effects in order, makes each commit durable and brings back what
+ * became of it; messages come opened and authenticated, and whether their sender may say them is decided here.
+ */
 export class KeyServer implements Machine<KeyServerEvent, KeyServerEffect> {
   readonly #peers: KeyServerPeers;
   readonly #counts = new KeyServerCounts();

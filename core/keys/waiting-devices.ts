@@ -9,6 +9,7 @@ import { Recent } from "../control/recent.ts";
 /** A request whose message is known to be of this type. */
 export type RequestOf<T extends MessageType> = Request & { readonly message: MessageOf<T> };
 
+/** Narrows a request by the type of its message. */
 export const isRequestOf = <T extends MessageType>(request: Request, type: T): request is RequestOf<T> =>
   request.message.type === type;
 
