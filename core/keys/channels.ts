@@ -1,29 +1,28 @@
-// The channels of the key server: the keys of each, its changes on their way to disk, and when the next has something to do.
+// The channels of the key server, by name, and when the next of them has something to do.
 import { earliest, type Instant } from "../base/time.ts";
-import type { ChannelResult } from "./channel-effects.ts";
-import { ChannelKeys, type ChannelPowers } from "./channel-keys.ts";
-import type { KeyServerEffect } from "./events.ts";
-import type { KeptChannel } from "./kept-channel.ts";
-import type { Tally } from "./tally.ts";
+import { ChannelKeys, type ChannelPowers } from "./channel.ts";
+import type { KeyServerCounts } from "./counts.ts";
+import type { KeptChannel } from "./epochs.ts";
+import type { ChannelResult, KeyServerEffect, Then } from "./events.ts";
 
 type Effects = readonly KeyServerEffect[];
 
+/** One owner for all channels: what they answer is counted here, and one deadline stands for all of theirs. */
 export class Channels {
   readonly #powers: ChannelPowers;
-  readonly #tally: Tally;
+  readonly #counts: KeyServerCounts;
   readonly #limit: number;
   readonly #byName = new Map<string, ChannelKeys>();
-  /** The channel that each token's commit belongs to. */
-  readonly #commits = new Map<number, ChannelKeys>();
-  #token = 0;
   #touched = true;
   #due: Instant | undefined;
 
-  constructor(powers: ChannelPowers, tally: Tally, limit: number, kept: readonly KeptChannel[]) {
+  /** `limit`: channels that may be known at once. `kept`: those on disk, however many. */
+  constructor(powers: ChannelPowers, counts: KeyServerCounts, limit: number, kept: readonly KeptChannel[]) {
     this.#powers = powers;
-    this.#tally = tally;
+    this.#counts = counts;
     this.#limit = limit;
-    for (const channel of kept) this.#byName.set(channel.row.channel, new ChannelKeys(powers, channel));
+    for (const channel of kept)
+      this.#byName.set(channel.row.channel, new ChannelKeys(channel.row.channel, powers, channel));
   }
 
   get size(): number {
@@ -38,42 +37,37 @@ export class Channels {
   getOrBegin(channel: string): ChannelKeys | undefined {
     const known = this.#byName.get(channel);
     if (known !== undefined || this.#byName.size >= this.#limit) return known;
-    const keys = new ChannelKeys(this.#powers);
+    const keys = new ChannelKeys(channel, this.#powers);
     this.#byName.set(channel, keys);
     return keys;
   }
 
-  /** Everything that changes a channel ends here. */
-  applied(keys: ChannelKeys, result: ChannelResult): Effects {
+  /** Everything that may have changed a channel ends here; a drop is counted. */
+  applied(result: ChannelResult): Effects {
     this.#touched = true;
-    if (typeof result === "string") return this.#tally.drop(result);
-    return result.map((effect): KeyServerEffect => {
-      if (effect.kind !== "commit") return effect;
-      this.#token += 1;
-      this.#commits.set(this.#token, keys);
-      return { ...effect, token: this.#token };
-    });
+    return typeof result === "string" ? this.#counts.drop(result) : result;
   }
 
-  /** What became of a commit. */
-  settled(now: Instant, token: number, outcome: "committed" | "failed"): Effects {
-    const keys = this.#commits.get(token);
-    this.#commits.delete(token);
-    if (keys === undefined) return [];
-    if (outcome === "committed") return this.applied(keys, keys.committed(now));
-    keys.failed(now);
-    return this.applied(keys, "keys.store");
+  /** The channel's change is on disk: what follows from it. */
+  committed(now: Instant, channel: string, then: Then): Effects {
+    return this.applied(this.#byName.get(channel)?.committed(now, then) ?? []);
+  }
+
+  /** The channel's change could not be put on disk. */
+  failed(now: Instant, channel: string, then: Then): Effects {
+    this.#byName.get(channel)?.failed(now, then);
+    return this.applied("keys.store");
   }
 
   /** The notices again, for a broker that may have lost them. */
   renotice(now: Instant): Effects {
-    return [...this.#byName.values()].flatMap((keys) => this.applied(keys, keys.renotice(now)));
+    return [...this.#byName.values()].flatMap((keys) => keys.renotice(now));
   }
 
   poll(now: Instant): Effects {
     if (!isDue(this.nextDeadline(), now)) return [];
     return [...this.#byName.values()].flatMap((keys) =>
-      isDue(keys.nextDeadline(), now) ? this.applied(keys, keys.poll(now)) : [],
+      isDue(keys.nextDeadline(), now) ? this.applied(keys.poll(now)) : [],
     );
   }
 

@@ -1,43 +1,27 @@
-// What is known of a channel's stream while it runs: the epoch in use and the place in it, by the headend's word.
+// What is known of a channel's stream while it runs: the epoch in use and the place in it, by the headend's word. Not
+// on disk.
 import type { Instant } from "../base/time.ts";
 import type { Position } from "../control/messages.ts";
-import type { ChannelRecord } from "./channel-record.ts";
-import { currentOf, span } from "./kept-channel.ts";
+import { span } from "./epochs.ts";
 
-interface Place {
-  readonly at: Instant;
+/** Roll-over counter and sequence number of the packet that the headend sent last, or will send first. */
+export interface StreamPlace {
   readonly roc: number;
   readonly seq: number;
 }
 
+/** Lost in a restart; the next report, at most a second later, brings it back. */
 export class RunningStream {
-  readonly #record: ChannelRecord;
-  /** The epoch in use, by the newest report. */
   #reported: number | undefined;
-  /** Where the stream is, by the newest report, or by the first word of a headend that has just started. */
-  #place: Place | undefined;
+  /** By the newest report, or by the first word of a headend that has just started. */
+  #place: (StreamPlace & { readonly at: Instant }) | undefined;
 
-  constructor(record: ChannelRecord) {
-    this.#record = record;
-  }
-
+  /** The epoch in use, by the newest report. */
   get reported(): number | undefined {
     return this.#reported;
   }
 
-  current(now: Instant): number | undefined {
-    const { kept } = this.#record;
-    return kept === undefined ? undefined : currentOf(kept, this.#reported, this.#record.unix(now));
-  }
-
-  /** The newest epoch that may be in use, although the report of it is not here yet: only what is later may be replaced. */
-  newestInUse(now: Instant): number | undefined {
-    const { kept } = this.#record;
-    const planned = kept === undefined ? undefined : currentOf(kept, undefined, this.#record.unix(now));
-    const reported = this.#reported;
-    return planned === undefined || reported === undefined ? (planned ?? reported) : Math.max(planned, reported);
-  }
-
+  /** For late joiners; undefined until the headend has said it. */
   position(now: Instant): Position | undefined {
     if (this.#place === undefined) return undefined;
     const { roc, seq, at } = this.#place;
@@ -45,13 +29,13 @@ export class RunningStream {
   }
 
   /** A headend says where it begins, if it knows. */
-  begins(at: Instant, position: { readonly roc: number; readonly seq: number } | undefined): void {
-    if (position !== undefined) this.#place = { at, ...position };
+  begins(at: Instant, place: StreamPlace | undefined): void {
+    if (place !== undefined) this.#place = { at, roc: place.roc, seq: place.seq };
   }
 
-  reports(at: Instant, { roc, seq, current }: { roc: number; seq: number; current: number }): void {
-    this.#reported = current;
-    this.#place = { at, roc, seq };
+  reports(at: Instant, report: StreamPlace & { readonly current: number }): void {
+    this.#reported = report.current;
+    this.begins(at, report);
   }
 
   /** The headend has started again: what it reported before says nothing of the epoch in use. */

@@ -5,8 +5,8 @@ import { type Instant, milliseconds } from "../../core/base/time.ts";
 import type { Request } from "../../core/control/link.ts";
 import type { ChannelParameters, EpochKey, Message, MessageOf } from "../../core/control/messages.ts";
 import type { Peer } from "../../core/control/participant.ts";
+import { keptChannels } from "../../core/keys/epochs.ts";
 import type { KeyServerEffect, KeyServerEvent } from "../../core/keys/events.ts";
-import { keptChannels } from "../../core/keys/kept-channel.ts";
 import { KeyServer } from "../../core/keys/server.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { AnyQuery, Decision } from "../../core/ports/store.ts";
@@ -59,7 +59,7 @@ export class ServersWorld {
   #receptionStore: MemoryStore;
   #keys: KeyServer;
   #reception: ReceptionServer;
-  #commits: { readonly token: number; readonly decision: Decision<void> }[] = [];
+  #commits: (KeyServerEffect & { kind: "commit" })[] = [];
   #decisions: { readonly token: number; readonly decision: Decision<ReceptionOutcome> }[] = [];
   readonly #letters: Letter[] = [];
   readonly devices: Device[];
@@ -223,8 +223,9 @@ export class ServersWorld {
     else this.#post({ from: RECEPTION, to: effect.request.from, message: effect.message, asks: false });
   }
 
+  /** As on the wire, here and on arrival: the octets of a letter are its sender's and its receiver's no more. */
   #post(letter: Letter): void {
-    this.#letters.push(letter);
+    this.#letters.push({ ...letter, message: structuredClone(letter.message) });
     if (this.#letters.length > LETTERS) this.#letters.splice(Math.floor(this.#dice.below(LETTERS)), 1);
   }
 
@@ -239,7 +240,8 @@ export class ServersWorld {
     this.#arrive(letter);
   }
 
-  #arrive({ to, from, message, asks }: Letter): void {
+  #arrive({ to, from, asks, ...letter }: Letter): void {
+    const message = structuredClone(letter.message);
     this.#note(message.type);
     // Origin and topic belong to the link, which is not here.
     const request = asks ? ({ from, message } as unknown as Request) : undefined;
@@ -260,7 +262,7 @@ export class ServersWorld {
       return;
     }
     const kind = settled instanceof HalError ? "failed" : "committed";
-    for (const { token } of group) this.#feedKeys({ kind, token });
+    for (const { channel, then } of group) this.#feedKeys({ kind, channel, then });
   }
 
   #commitReception(): void {

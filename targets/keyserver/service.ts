@@ -2,8 +2,8 @@
 
 import { Runner } from "../../core/base/runner.ts";
 import type { Endpoint } from "../../core/control/endpoint.ts";
+import { keptChannels } from "../../core/keys/epochs.ts";
 import type { KeyServerEffect, KeyServerEvent, KeyServerPeers } from "../../core/keys/events.ts";
-import { keptChannels } from "../../core/keys/kept-channel.ts";
 import { KeyServer } from "../../core/keys/server.ts";
 import type { Identity } from "../../hal/identity/identity.ts";
 import { type ServerPowers, serverEndpoint, serverStatus } from "../shared/server.ts";
@@ -63,10 +63,13 @@ export class KeyServerService {
         this.#endpoint.notice(effect.notice);
         return;
       case "commit": {
-        const { token, decision } = effect;
-        const tell = (kind: "committed" | "failed") => () => this.#runner.feed({ kind, token });
+        const { channel, then, decision } = effect;
+        const tell = (kind: "committed" | "failed") => () => this.#runner.feed({ kind, channel, then });
         this.#health.run(decision, tell("committed"), tell("failed"));
+        return;
       }
+      default:
+        effect satisfies never;
     }
   }
 }
