@@ -24,6 +24,9 @@ export const minutes = (m: number): Duration => (m * 60_000) as Duration;
 /** A moment from milliseconds since 1970-01-01T00:00:00Z. */
 export const unixTime = (ms: number): UnixTime => ms as UnixTime;
 
+/** To the nearest millisecond: what is stored or sent has no fractions, which a clock may give. */
+export const wholeUnixTime = (ms: number): UnixTime => Math.round(ms) as UnixTime;
+
 /** The moment `wait` after `from`. */
 export const after = (from: Instant, wait: Duration): Instant => (from + wait) as Instant;
 

@@ -33,13 +33,13 @@ export type Write =
   | { [T in TableName]: { readonly put: T; readonly row: Tables[T] } }[TableName]
   | { [T in TableName]: { readonly delete: T; readonly key: Partial<Tables[T]> } }[TableName];
 
-export interface Verdict<Outcome> {
+export interface Conclusion<Outcome> {
   readonly outcome: Outcome;
   readonly writes: readonly Write[];
 }
 
-/** Asks for rows by yielding queries, then says what comes out and what to write. The same rows give the same verdict. */
-export type Deciding<Outcome> = Generator<AnyQuery, Verdict<Outcome>, readonly AnyRow[]>;
+/** Asks for rows by yielding queries, then says what comes out and what to write. The same rows give the same conclusion. */
+export type Deciding<Outcome> = Generator<AnyQuery, Conclusion<Outcome>, readonly AnyRow[]>;
 
 /** Starts from the beginning at each call: a driver may decide again after a failed transaction. */
 export type Decision<Outcome> = () => Deciding<Outcome>;

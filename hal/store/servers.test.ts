@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { decided, octets, T0 } from "../../core/reception/decisions.testkit.ts";
 import { decideEdit } from "../../core/reception/registry.ts";
-import { decided, octets, T0 } from "./contract.testkit.ts";
 import { MemoryDisk, MemoryStore } from "./memory.ts";
 import { ServersWorld } from "./servers.testkit.ts";
 

@@ -11,6 +11,7 @@ import { KeyServer } from "../../core/keys/server.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { AnyQuery, Decision } from "../../core/ports/store.ts";
 import type { EpochRow, KeyChannelRow, RekeyDemandRow, UsageRecordRow } from "../../core/ports/tables.ts";
+import { octets } from "../../core/reception/decisions.testkit.ts";
 import { decideRevocation } from "../../core/reception/revocation.ts";
 import {
   RECEPTION_OPTIONS,
@@ -21,7 +22,6 @@ import {
 } from "../../core/reception/server.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
-import { octets } from "./contract.testkit.ts";
 import { type CommitFate, MemoryDisk, MemoryStore } from "./memory.ts";
 
 const peer = (role: Peer["role"], id: string, fill: number): Peer => ({ role, id, publicKey: octets(fill) });
