@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decided, octets, T0 } from "../../core/reception/decisions.testkit.ts";
-import { decideEdit } from "../../core/reception/registry.ts";
-import { MemoryDisk, MemoryStore } from "./memory.ts";
-import { ServersWorld } from "./servers.testkit.ts";
+import { decided, octets, T0 } from "../../../core/reception/decisions.testkit.ts";
+import { decideEdit } from "../../../core/reception/registry.ts";
+import { MemoryDisk, MemoryStore } from "../../../hal/store/memory.ts";
+import { ServersWorld } from "./world.testkit.ts";
 
 const DEVICES = 40;
 const STEPS = 12_000;
