@@ -12,11 +12,13 @@ export type DecisionSubject =
 /** What follows from an outcome that is on disk. */
 export type WhenDecided<Outcome, Effect> = (outcome: Outcome) => readonly Effect[];
 
+/** A decision that the store has been given. */
 export interface PendingDecision<Outcome, Effect> {
   readonly subject: DecisionSubject;
   readonly whenDecided: WhenDecided<Outcome, Effect>;
 }
 
+/** `Outcome` is the union of what all decisions of the owner come to, `Effect` what it wants done. */
 export class PendingDecisions<Outcome, Effect> {
   readonly #limit: number;
   readonly #byToken = new Map<number, PendingDecision<Outcome, Effect>>();

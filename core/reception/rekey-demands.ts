@@ -9,12 +9,14 @@ import type { RekeyDemandRow } from "../ports/tables.ts";
 /** Channels in one message; the rest follow when it is acknowledged. */
 const CHANNELS = 256;
 
+/** A "rekey.demand" to be sent now, for the first time or again. */
 export interface SendDemand {
   readonly kind: "send";
   readonly to: Peer;
   readonly message: Message;
 }
 
+/** One demand a key server waits at a time. The rows stay on disk until their acknowledgement has been settled there. */
 export class RekeyDemands {
   readonly #keyServer: (id: string) => Uint8Array | undefined;
   readonly #entropy: Entropy;

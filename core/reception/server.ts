@@ -35,6 +35,7 @@ import { decideSweep, type SweepOutcome } from "./sweep.ts";
 /** What any decision of this server comes to. */
 export type ReceptionOutcome = InquiryOutcome | StopOutcome | RouterReportOutcome | SweepOutcome | DemandOutcome;
 
+/** What the server hears, from the bus, from the store and from the operator's commands. */
 export type ReceptionEvent =
   | { readonly kind: "message"; readonly received: Received }
   /** The broker is there, or away. */
@@ -46,6 +47,7 @@ export type ReceptionEvent =
   /** All rekey demands that are on disk: at the start, and whenever some were added. */
   | { readonly kind: "demands"; readonly rows: readonly RekeyDemandRow[] };
 
+/** What it wants done, in this order. */
 export type ReceptionEffect =
   | { readonly kind: "send"; readonly to: Peer; readonly message: Message }
   | { readonly kind: "answer"; readonly request: Request; readonly message: Message }
@@ -75,6 +77,7 @@ export interface ReceptionPeers {
   router(id: string): Uint8Array | undefined;
 }
 
+/** From the configuration of control or reception, where they are checked. */
 export interface ReceptionOptions {
   /** A reception lapses when no inquiry has come by this long after its last key went out of use. */
   readonly grace: Duration;
@@ -84,6 +87,7 @@ export interface ReceptionOptions {
   readonly waiting: number;
 }
 
+/** The documented defaults: a minute of grace, evidence for 90 days. */
 export const RECEPTION_OPTIONS: ReceptionOptions = {
   grace: minutes(1),
   evidenceFor: milliseconds(90 * 86_400_000),

@@ -19,6 +19,7 @@ export interface Stop {
   readonly endedAgo?: number | undefined;
 }
 
+/** What the acknowledgement (85, 86) says. */
 export interface StopOutcome {
   readonly kind: "stopped";
   /** written: by this stop. earlier: the record was there. none: the reception never was, as far as is known. */

@@ -14,6 +14,7 @@ export interface Sweep {
   readonly evidenceFor: Duration;
 }
 
+/** What one sweep did. */
 export interface SweepOutcome {
   readonly kind: "swept";
   /** Receptions that this sweep closed. */

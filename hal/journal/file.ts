@@ -28,6 +28,7 @@ const FILE = v.strictObject({
   ),
 });
 
+/** The journal in this file; its folder is made (mode 0700) at the first save. What `save` throws: port Journal. */
 export class FileJournal implements Journal {
   readonly #path: string;
   /** What the file holds, as far as we know; undefined before the first look. */
