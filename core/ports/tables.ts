@@ -78,12 +78,10 @@ export interface LiveReceptionRow {
 }
 
 /**
- * stopped: the device said so. lapsed: it fell silent. revoked: it lost its right. superseded: it began another reception of the same
- * channel. operator: its subscriber lost the right, or the device was removed.
+ * Why a reception ended. stopped: the device said so. lapsed: it fell silent. revoked: it lost its right. superseded: it began another
+ * reception of the same channel. operator: its subscriber lost the right, or the device was removed.
  */
-export const USAGE_CAUSES = ["stopped", "lapsed", "revoked", "superseded", "operator"] as const;
-/** Why a reception ended. */
-export type UsageCause = (typeof USAGE_CAUSES)[number];
+export type UsageCause = "stopped" | "lapsed" | "revoked" | "superseded" | "operator";
 
 /** Reception state record of the patent: closed, billable, never changed. */
 export interface UsageRecordRow {

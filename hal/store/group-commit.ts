@@ -17,7 +17,7 @@ export interface GroupLimits {
 }
 
 /** 64 full transactions wait at most. */
-export const GROUP_LIMITS: GroupLimits = { group: 256, queue: 16_384 };
+const GROUP_LIMITS: GroupLimits = { group: 256, queue: 16_384 };
 
 /** The way to the store for everybody in one process; the store itself stays open when this is dropped. */
 export class GroupCommit {
