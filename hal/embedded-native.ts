@@ -1,11 +1,12 @@
 // Native addons inside a one-file bundle: unpacked once to a private directory and loaded from there, or found beside the bundle.
 // Only the bundler calls this; unbundled code requires the packages as usual.
 import { createHash } from "node:crypto";
-import { existsSync, lstatSync, mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { brotliDecompressSync } from "node:zlib";
+import { makeFolder } from "./folder.ts";
 
 /** What the bundler stores of one .node file. */
 export interface EmbeddedAddon {
@@ -94,15 +95,6 @@ function fromBundle(addon: EmbeddedAddon, tried: string[]): unknown {
   return loaded;
 }
 
-/** Its parent must be there: a recursive mkdir never returns below /proc on some versions of Node. */
-function makeFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { mode: 0o700 });
-  } catch (cause) {
-    if (!(cause instanceof Error && "code" in cause && cause.code === "EEXIST")) throw cause;
-  }
-}
-
 /** The directory the addons are written to: private to this user, so that nobody can put another file in its place. */
 function privateFolder(): string {
   const configured = process.env.SEALCAST_NATIVE_DIR;
@@ -110,7 +102,7 @@ function privateFolder(): string {
     configured !== undefined && configured !== ""
       ? configured
       : join(tmpdir(), `sealcast-native-${process.getuid?.() ?? "user"}`);
-  makeFolder(folder);
+  makeFolder(folder, 0o700);
   const owner = lstatSync(folder);
   if (!owner.isDirectory() || (process.getuid !== undefined && owner.uid !== process.getuid())) {
     throw new Error(`${folder} belongs to somebody else, or is not a folder`);

@@ -25,7 +25,9 @@ export interface Query<T extends TableName = TableName> {
   readonly limit: number;
 }
 
+/** A query of any one table. */
 export type AnyQuery = { [T in TableName]: Query<T> }[TableName];
+/** A row of any one table. */
 export type AnyRow = Tables[TableName];
 
 /** "put" adds the row or replaces the one with its key; "delete" needs the key's columns only, and a missing row is no fault. */
@@ -33,13 +35,14 @@ export type Write =
   | { [T in TableName]: { readonly put: T; readonly row: Tables[T] } }[TableName]
   | { [T in TableName]: { readonly delete: T; readonly key: Partial<Tables[T]> } }[TableName];
 
-export interface Verdict<Outcome> {
+/** What a decision comes to: the outcome for whoever asked, true only once all `writes`, in their order, are durable. */
+export interface Conclusion<Outcome> {
   readonly outcome: Outcome;
   readonly writes: readonly Write[];
 }
 
-/** Asks for rows by yielding queries, then says what comes out and what to write. The same rows give the same verdict. */
-export type Deciding<Outcome> = Generator<AnyQuery, Verdict<Outcome>, readonly AnyRow[]>;
+/** Asks for rows by yielding queries, then says what comes out and what to write. The same rows give the same conclusion. */
+export type Deciding<Outcome> = Generator<AnyQuery, Conclusion<Outcome>, readonly AnyRow[]>;
 
 /** Starts from the beginning at each call: a driver may decide again after a failed transaction. */
 export type Decision<Outcome> = () => Deciding<Outcome>;

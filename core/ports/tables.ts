@@ -1,7 +1,9 @@
-// What is kept on disk, row by row: the registry, live receptions, usage records, evidence, and the key server's epochs.
-// Times are milliseconds since 1970; reception ids are 32 hexadecimal digits; rows are flat so that any database holds them.
+// What is kept on disk, row by row: the registry, live receptions, usage records, what routers saw, and the key server's epochs.
+// Times are milliseconds since 1970, addresses numbers (192.0.2.1 is 0xc0000201), ids `Identifier`s, reception ids 32 hexadecimal
+// digits, epochs 0 to 2^32 - 1; rows are flat so that any database holds them.
 import type { UnixTime } from "../base/time.ts";
 
+/** A set-top that may use the broker, and whose it is. */
 export interface DeviceRow {
   readonly id: string;
   readonly subscriber: string;
@@ -9,10 +11,12 @@ export interface DeviceRow {
   readonly publicKey: Uint8Array;
   /** SHA-256 of the broker password, which is a random 128-bit token: 32 octets. */
   readonly passwordHash: Uint8Array;
+  /** "02:00:00:00:00:01", to hold what routers saw against. */
   readonly mac?: string;
   readonly status: "active" | "revoked";
 }
 
+/** Who pays. */
 export interface SubscriberRow {
   readonly id: string;
   readonly name: string;
@@ -21,10 +25,12 @@ export interface SubscriberRow {
   readonly concurrentLimit?: number;
 }
 
+/** Channels are sold in packages; which ones, `PackageChannelRow` says. */
 export interface PackageRow {
   readonly id: string;
 }
 
+/** The package holds the channel. */
 export interface PackageChannelRow {
   readonly package: string;
   readonly channel: string;
@@ -38,6 +44,7 @@ export interface SubscriptionRow {
   readonly until?: UnixTime;
 }
 
+/** A channel that may be sold. */
 export interface ChannelRow {
   readonly id: string;
   readonly title: string;
@@ -54,7 +61,7 @@ export interface ServiceRow {
   readonly channels?: string;
 }
 
-/** Reception information of the patent: somebody receives now. One row a device and channel. */
+/** Reception information of the patent: somebody receives now. One row a device and channel; a set-top calls it a viewing. */
 export interface LiveReceptionRow {
   readonly device: string;
   readonly channel: string;
@@ -62,14 +69,19 @@ export interface LiveReceptionRow {
   readonly subscriber: string;
   readonly since: UnixTime;
   readonly firstEpoch: number;
+  /** The newest that was granted. */
   readonly epoch: number;
   /** The device is known to hold a key in use until here. */
   readonly heldUntil: UnixTime;
+  /** When it last asked for a key. */
   readonly lastSeen: UnixTime;
 }
 
-export const USAGE_CAUSES = ["stopped", "lapsed", "revoked", "superseded", "operator"] as const;
-export type UsageCause = (typeof USAGE_CAUSES)[number];
+/**
+ * Why a reception ended. stopped: the device said so. lapsed: it fell silent. revoked: it lost its right. superseded: it began another
+ * reception of the same channel. operator: its subscriber lost the right, or the device was removed.
+ */
+export type UsageCause = "stopped" | "lapsed" | "revoked" | "superseded" | "operator";
 
 /** Reception state record of the patent: closed, billable, never changed. */
 export interface UsageRecordRow {
@@ -108,6 +120,7 @@ export interface MembershipRow {
   readonly host: number;
   readonly group: number;
   readonly since: UnixTime;
+  /** The bridge port that heard it, where there is a tap. */
   readonly port?: string;
   readonly mac?: string;
   readonly until?: UnixTime;
@@ -115,6 +128,7 @@ export interface MembershipRow {
   readonly cause?: "left" | "expired" | "moved" | "restarted";
 }
 
+/** The last report of a router, so that a repetition changes nothing. */
 export interface RouterReportRow {
   readonly router: string;
   /** The process that reported last. */
@@ -132,11 +146,13 @@ export interface KeyChannelRow {
   /** Who makes the keys: claim 3 or claim 7. */
   readonly maker: "headend" | "keyserver";
   readonly group: number;
+  /** UDP. */
   readonly port: number;
   readonly suite: string;
   readonly mkiLength: number;
   readonly ssrc: number;
   readonly payloadType: number;
+  /** Milliseconds between two changes of key; so are `overlap`, in which the old key is kept, and `window`, in which devices ask. */
   readonly interval: number;
   readonly overlap: number;
   readonly window: number;
@@ -146,10 +162,13 @@ export interface KeyChannelRow {
   readonly demandedAbove?: number;
 }
 
+/** One generation of a channel's key; erased when it has gone out of use. */
 export interface EpochRow {
   readonly channel: string;
   readonly epoch: number;
+  /** RFC 3711 8.2; 16 or 32 octets, as the suite has it. */
   readonly masterKey: Uint8Array;
+  /** 12 or 14 octets, as the suite has it. */
   readonly masterSalt: Uint8Array;
   /** offered: made here, the headend has not taken it; announced: it will be, or is, in use. */
   readonly state: "offered" | "announced";
@@ -157,6 +176,7 @@ export interface EpochRow {
   readonly switchAt: UnixTime;
 }
 
+/** The row of each table, by the table's name in the database. */
 export interface Tables {
   readonly device: DeviceRow;
   readonly subscriber: SubscriberRow;
@@ -175,8 +195,10 @@ export interface Tables {
   readonly epoch: EpochRow;
 }
 
+/** "device", "live_reception" and so on. */
 export type TableName = keyof Tables;
 
+/** What a driver must know of a table. */
 export interface Layout<Row> {
   readonly key: readonly (keyof Row & string)[];
   /** Every column; "?" marks one that may be absent. */

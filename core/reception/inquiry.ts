@@ -2,30 +2,39 @@
 import { sameBytes } from "../base/bytes.ts";
 import { type UnixTime, unixTime } from "../base/time.ts";
 import type { Denial } from "../control/messages.ts";
-import { type Deciding, find, get, type Verdict, type Write } from "../ports/store.ts";
+import { type AnyQuery, type AnyRow, type Conclusion, type Deciding, find, get, type Write } from "../ports/store.ts";
 import type { DeviceRow, LiveReceptionRow, SubscriberRow } from "../ports/tables.ts";
 import { closing } from "./usage.ts";
 
 /** Reads of one subscriber's rows stop here; nobody holds more packages or watches more channels. */
 export const SUBSCRIBER_ROWS = 1024;
 
+/** A key server asks whether a device may have the keys of a channel (74 for the first time, 93 at a change of key). */
 export interface Inquiry {
   readonly device: string;
+  /** X25519, 32 octets, as the key server heard the device use it. */
   readonly deviceKey: Uint8Array;
   readonly channel: string;
   /** 32 hexadecimal digits. */
   readonly reception: string;
+  /** The newest epoch that the grant would hold: 0 to 2^32 - 1. */
   readonly epoch: number;
-  /** Milliseconds. */
+  /** Milliseconds from now on in which the device could use what the grant would hold. */
   readonly holdsFor: number;
 }
 
+/** `opened`: a reception began; otherwise one was renewed. A refusal leaves everything as it is. */
 export type InquiryOutcome =
   | { readonly kind: "permitted"; readonly opened: boolean }
   | { readonly kind: "refused"; readonly reason: Denial };
 
-const refused = (reason: Denial): Verdict<InquiryOutcome> => ({ outcome: { kind: "refused", reason }, writes: [] });
+const refused = (reason: Denial): Conclusion<InquiryOutcome> => ({ outcome: { kind: "refused", reason }, writes: [] });
 
+/**
+ * Permitted when the device is active with this key, its subscriber is active and holds a package with the channel now, the reception
+ * has not ended, and the subscriber's limit allows one more. Another live reception of the same device and channel is closed as
+ * "superseded". The refusals are in this order; the first that applies is the answer.
+ */
 export function* decideInquiry(inquiry: Inquiry, now: UnixTime): Deciding<InquiryOutcome> {
   const device = yield* get("device", { id: inquiry.device });
   if (device === undefined || !sameBytes(device.publicKey, inquiry.deviceKey)) return refused("device.unknown");
@@ -38,8 +47,13 @@ export function* decideInquiry(inquiry: Inquiry, now: UnixTime): Deciding<Inquir
   return yield* openOrRenew(inquiry, device, subscriber, now);
 }
 
-/** `without`: a package that is about to be taken away. */
-export function* isEntitled(subscriber: string, channel: string, now: UnixTime, without?: string) {
+/** Whether a subscription that runs at `now` holds the channel. `without`: a package that is about to be taken away. */
+export function* isEntitled(
+  subscriber: string,
+  channel: string,
+  now: UnixTime,
+  without?: string,
+): Generator<AnyQuery, boolean, readonly AnyRow[]> {
   const held = yield* find({ table: "subscription", equal: { subscriber }, limit: SUBSCRIBER_ROWS });
   for (const subscription of held) {
     if (subscription.package === without) continue;
@@ -50,7 +64,7 @@ export function* isEntitled(subscriber: string, channel: string, now: UnixTime, 
 }
 
 /** Also true when the id is in use on another device or channel: a reception id counts for one bill, once. */
-function* hasEnded({ device, channel, reception }: Inquiry) {
+function* hasEnded({ device, channel, reception }: Inquiry): Generator<AnyQuery, boolean, readonly AnyRow[]> {
   if ((yield* get("usage_record", { reception })) !== undefined) return true;
   const early = yield* get("early_stop", { device, channel });
   if (early?.reception === reception) return true;

@@ -1,15 +1,16 @@
 // The operator's edits: who may receive what. Each is one transaction; "missing" and "exists" are answers, not failures.
 import type { UnixTime } from "../base/time.ts";
-import { type Deciding, find, get, type Verdict, type Write } from "../ports/store.ts";
+import { type Conclusion, type Deciding, find, get, type Write } from "../ports/store.ts";
 import type { ChannelRow, DeviceRow, ServiceRow, SubscriberRow, SubscriptionRow } from "../ports/tables.ts";
 import { SUBSCRIBER_ROWS } from "./inquiry.ts";
 import { closing } from "./usage.ts";
 
-/** done; or why not. `name` is what is missing, exists already, or is still in use. */
+/** done; or why not. `what` is the id that is missing or exists already, or of what still uses it. */
 export type EditOutcome =
   | { readonly kind: "done" }
   | { readonly kind: "missing" | "exists" | "in-use"; readonly what: string };
 
+/** What the operator may change. Ids are identifiers (`Identifier`), checked before they come here. */
 export type Edit =
   | { readonly kind: "device.add"; readonly row: DeviceRow }
   | { readonly kind: "device.remove"; readonly id: string }
@@ -24,12 +25,13 @@ export type Edit =
   | { readonly kind: "service.add"; readonly row: ServiceRow }
   | { readonly kind: "service.revoke"; readonly id: string };
 
-const done = (...writes: Write[]): Verdict<EditOutcome> => ({ outcome: { kind: "done" }, writes });
-const not = (kind: "missing" | "exists" | "in-use", what: string): Verdict<EditOutcome> => ({
+const done = (...writes: Write[]): Conclusion<EditOutcome> => ({ outcome: { kind: "done" }, writes });
+const not = (kind: "missing" | "exists" | "in-use", what: string): Conclusion<EditOutcome> => ({
   outcome: { kind, what },
   writes: [],
 });
 
+/** The edit, or a reason why not and no write. `now` ends what a removed device still receives. */
 export function* decideEdit(edit: Edit, now: UnixTime): Deciding<EditOutcome> {
   switch (edit.kind) {
     case "device.add":

@@ -6,12 +6,14 @@ import type { RekeyDemandRow } from "../ports/tables.ts";
 import { SUBSCRIBER_ROWS } from "./inquiry.ts";
 import { closing } from "./usage.ts";
 
+/** missing: no device has this id, nothing was written. */
 export interface RevocationOutcome {
   readonly kind: "revoked" | "missing";
-  /** Channels whose keys must change. */
+  /** Ids of the channels whose keys must change, sorted. */
   readonly channels: readonly string[];
 }
 
+/** demanded: the demands are on disk. settled: those that a key server has taken over are gone. */
 export interface DemandOutcome {
   readonly kind: "demanded" | "settled";
 }
@@ -20,6 +22,9 @@ export interface DemandOutcome {
 const CHANNELS = 4096;
 
 /**
+ * The device is marked revoked, its receptions are closed as "revoked", and each of `keyservers` has a demand for each channel.
+ * `heldSince`: keys of receptions that ended before are out of use.
+ *
  * Channels that a device watched lately are rekeyed too: it may hold a key although its reception has just been closed. All channels,
  * when it has closed more receptions than are looked at.
  */
@@ -41,6 +46,7 @@ export function* decideRevocation(
   return { outcome: { kind: "revoked", channels }, writes };
 }
 
+/** New keys for `channels` because the operator wants them. */
 export function* decideDemand(
   { channels, keyservers }: { channels: readonly string[]; keyservers: readonly string[] },
   now: UnixTime,
@@ -59,7 +65,7 @@ export function* decideSettled(acknowledged: readonly RekeyDemandRow[]): Decidin
   return { outcome: { kind: "settled" }, writes };
 }
 
-/** The rows that make each key server change the keys of these channels. */
+/** The rows (reads included) that make each key server change the keys of these channels. */
 export function* demands(
   keyservers: readonly string[],
   channels: readonly string[],

@@ -1,5 +1,8 @@
-// The reception server (claim 5): answers inquiries, closes receptions, keeps the routers' evidence, demands new keys after a
+// The reception server (claim 5): answers inquiries, closes receptions, keeps what the routers saw, demands new keys after a
 // revocation. It answers only what is on disk.
+//
+// A reception is what a set-top calls a viewing, as it is known here: from the first permission until its end is on record. Both have
+// the same 16 octets for a name, which the set-top made.
 import { sameBytes, toHex } from "../base/bytes.ts";
 import { Counters } from "../base/counters.ts";
 import type { Machine } from "../base/machine.ts";
@@ -12,41 +15,52 @@ import {
   minutes,
   seconds,
   type UnixTime,
-  unixTime,
+  wholeUnixTime,
 } from "../base/time.ts";
 import type { Received, Request } from "../control/link.ts";
 import type { Denial, Message, MessageOf } from "../control/messages.ts";
 import type { Peer } from "../control/participant.ts";
-import { newRequestId, Requester, type RequesterEffect } from "../control/requester.ts";
 import type { Calendar } from "../ports/clock.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import type { Decision } from "../ports/store.ts";
 import type { RekeyDemandRow } from "../ports/tables.ts";
-import { decideEvidence, type EvidenceOutcome } from "./evidence.ts";
 import { decideInquiry, type InquiryOutcome } from "./inquiry.ts";
+import { type DecisionSubject, PendingDecisions, type WhenDecided } from "./pending-decisions.ts";
+import { RekeyDemands } from "./rekey-demands.ts";
 import { type DemandOutcome, decideSettled } from "./revocation.ts";
+import { decideRouterReport, type RouterReportOutcome } from "./router-reports.ts";
 import { decideStop, type StopOutcome } from "./stop.ts";
 import { decideSweep, type SweepOutcome } from "./sweep.ts";
 
-export type ReceptionOutcome = InquiryOutcome | StopOutcome | EvidenceOutcome | SweepOutcome | DemandOutcome;
+/** What any decision of this server comes to. */
+export type ReceptionOutcome = InquiryOutcome | StopOutcome | RouterReportOutcome | SweepOutcome | DemandOutcome;
 
+/** What the server hears, from the bus, from the store and from the operator's commands. */
 export type ReceptionEvent =
   | { readonly kind: "message"; readonly received: Received }
+  /** The broker is there, or away. */
   | { readonly kind: "link"; readonly up: boolean }
+  /** The decision given out with this token is on disk. */
   | { readonly kind: "decided"; readonly token: number; readonly outcome: ReceptionOutcome }
+  /** The store could not carry it out: nothing is on disk. */
   | { readonly kind: "failed"; readonly token: number }
   /** All rekey demands that are on disk: at the start, and whenever some were added. */
   | { readonly kind: "demands"; readonly rows: readonly RekeyDemandRow[] };
 
+/** What it wants done, in this order. */
 export type ReceptionEffect =
   | { readonly kind: "send"; readonly to: Peer; readonly message: Message }
   | { readonly kind: "answer"; readonly request: Request; readonly message: Message }
   /** To be carried out by the store; "decided" or "failed" must follow. */
   | { readonly kind: "decide"; readonly token: number; readonly decision: Decision<ReceptionOutcome> };
 
+/** Why something that came was answered by nothing; counted in `status().drops`. */
 export type ReceptionDrop =
+  /** From an id or with a key that is no active key server's or router's. */
   | "reception.stranger"
+  /** Not what this peer may say, or an answer where a request is due. */
   | "reception.message-unexpected"
+  /** Acknowledges no demand that waits: a repetition, most often. */
   | "reception.answer-unknown"
   /** A copy of a request that is being decided. */
   | "reception.repeated"
@@ -55,26 +69,32 @@ export type ReceptionDrop =
   /** The store failed: nothing was answered, the asker repeats. */
   | "reception.store";
 
+/** Who may speak to this server now. */
 export interface ReceptionPeers {
-  /** X25519 of an active key server or router with this id. */
+  /** X25519, 32 octets, of an active key server with this id. */
   keyServer(id: string): Uint8Array | undefined;
+  /** X25519, 32 octets, of an active router with this id. */
   router(id: string): Uint8Array | undefined;
 }
 
+/** From the configuration of control or reception, where they are checked. */
 export interface ReceptionOptions {
   /** A reception lapses when no inquiry has come by this long after its last key went out of use. */
   readonly grace: Duration;
+  /** What routers saw is kept this long after its end. */
   readonly evidenceFor: Duration;
-  /** Requests that may wait for the store. */
+  /** Decisions that may wait for the store; beyond it "reception.load". */
   readonly waiting: number;
 }
 
+/** The documented defaults: a minute of grace, evidence for 90 days. */
 export const RECEPTION_OPTIONS: ReceptionOptions = {
   grace: minutes(1),
   evidenceFor: milliseconds(90 * 86_400_000),
   waiting: 20_000,
 };
 
+/** An inquiry that was refused, as the operator is shown it. */
 export interface RefusalNote {
   readonly at: UnixTime;
   readonly device: string;
@@ -85,37 +105,31 @@ export interface RefusalNote {
 /** Refusals shown to the operator. */
 const REMEMBERED_REFUSALS = 256;
 const SWEEP_EVERY = seconds(5);
-/** Channels in one rekey demand. */
-const DEMAND_CHANNELS = 256;
 
 type Effects = readonly ReceptionEffect[];
-type Then = (outcome: ReceptionOutcome) => Effects;
 
+/** Messages of the patent: 74 and 93 in, 75 and 94 out; 84 in, 85 out. */
 export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect> {
   readonly #peers: ReceptionPeers;
   readonly #calendar: Calendar;
-  readonly #entropy: Entropy;
   readonly #options: ReceptionOptions;
-  readonly #requester: Requester;
-  readonly #deciding = new Map<number, { readonly name: string; readonly then: Then }>();
-  readonly #names = new Set<string>();
+  readonly #pending: PendingDecisions<ReceptionOutcome, ReceptionEffect>;
+  readonly #demands: RekeyDemands;
   readonly #refusals: RefusalNote[] = [];
   readonly #refused = new Counters<Denial>();
   readonly #outcomes = new Counters<string>();
   readonly #drops = new Counters<ReceptionDrop>();
-  readonly #demanded = new Map<string, readonly RekeyDemandRow[]>();
   #sweepAt: Instant;
   #sweeping = false;
   #away = false;
-  #token = 0;
 
   /** The first sweep waits for the grace: devices could not ask while this server was down. */
   constructor(peers: ReceptionPeers, calendar: Calendar, entropy: Entropy, now: Instant, options = RECEPTION_OPTIONS) {
     this.#peers = peers;
     this.#calendar = calendar;
-    this.#entropy = entropy;
     this.#options = options;
-    this.#requester = new Requester(entropy, { outstanding: 256, slowest: seconds(10) });
+    this.#pending = new PendingDecisions(options.waiting);
+    this.#demands = new RekeyDemands((id) => peers.keyServer(id), entropy);
     this.#sweepAt = after(now, options.grace);
   }
 
@@ -124,22 +138,23 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
   }
 
   poll(now: Instant): Effects {
-    return [...this.#sweep(now), ...onlySends(this.#requester.poll(now))];
+    return [...this.#sweep(now), ...this.#demands.poll(now)];
   }
 
   nextDeadline(): Instant | undefined {
-    return earliest([this.#sweeping || this.#away ? undefined : this.#sweepAt, this.#requester.nextDeadline()]);
+    return earliest([this.#sweeping || this.#away ? undefined : this.#sweepAt, this.#demands.nextDeadline()]);
   }
 
-  /** Newest last. */
+  /** The last 256, newest last. */
   get refusals(): readonly RefusalNote[] {
     return this.#refusals;
   }
 
+  /** Counts since the start, but `waiting` (decisions) and `demanding` (key servers that owe an acknowledgement) are of now. */
   status() {
     return {
-      waiting: this.#deciding.size,
-      demanding: this.#demanded.size,
+      waiting: this.#pending.size,
+      demanding: this.#demands.size,
       outcomes: this.#outcomes.snapshot(),
       refused: this.#refused.snapshot(),
       drops: this.#drops.snapshot(),
@@ -157,14 +172,14 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
       case "failed":
         return this.#failed(event.token);
       case "demands":
-        return this.#demand(now, event.rows);
+        return this.#demands.demand(now, event.rows);
     }
   }
 
   /** While the broker is away no device can ask, so none lapses; then each has the grace to ask again. */
   #linked(now: Instant, up: boolean): Effects {
     if (up && this.#away) this.#sweepAt = after(now, this.#options.grace);
-    if (up) this.#requester.hurry(now);
+    if (up) this.#demands.hurry(now);
     this.#away = !up;
     return [];
   }
@@ -172,17 +187,16 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
   #heard(now: Instant, { from, message, request }: Received): Effects {
     const known = from.role === "router" ? this.#peers.router(from.id) : this.#peers.keyServer(from.id);
     if (known === undefined || !sameBytes(known, from.publicKey)) return this.#drop("reception.stranger");
-    if (from.role === "router" && message.type !== "membership.report") return this.#unexpected();
+    if ((from.role === "router") !== (message.type === "membership.report")) return this.#unexpected();
+    if (message.type === "rekey.demand.acknowledged") return this.#demandAcknowledged(now, from, message);
+    if (request === undefined) return this.#unexpected();
     switch (message.type) {
       case "inquiry":
-        return request === undefined ? this.#unexpected() : this.#inquired(now, request, message);
+        return this.#inquired(now, request, message);
       case "stop.report":
-        return request === undefined ? this.#unexpected() : this.#stopped(now, request, message);
+        return this.#stopped(now, request, message);
       case "membership.report":
-        if (request === undefined || from.role !== "router") return this.#unexpected();
-        return this.#witnessed(now, request, message);
-      case "rekey.demand.acknowledged":
-        return this.#acknowledged(now, from, message);
+        return this.#routerReported(now, request, message);
       default:
         return this.#unexpected();
     }
@@ -194,11 +208,11 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
     const asked = { device, deviceKey, channel, epoch, holdsFor, reception: toHex(inquiry.reception) };
     const at = this.#unix(now);
     return this.#decide(
-      `${request.from.id} ${toHex(id)}`,
+      { kind: "request", from: request.from.id, id },
       () => decideInquiry(asked, at),
       (outcome) => {
-        if (outcome.kind !== "refused") return [{ kind: "answer", request, message: { type: "permission", id } }];
-        this.#note({ at, device, channel, reason: outcome.reason });
+        if (outcome.kind === "permitted") return [{ kind: "answer", request, message: { type: "permission", id } }];
+        this.#remember({ at, device, channel, reason: outcome.reason });
         return [{ kind: "answer", request, message: { type: "refusal", id, reason: outcome.reason } }];
       },
     );
@@ -210,24 +224,32 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
     const stop = { device, deviceKey, channel, cause, endedAgo, reception: toHex(report.reception) };
     const at = this.#unix(now);
     return this.#decide(
-      `${request.from.id} ${toHex(id)}`,
+      { kind: "request", from: request.from.id, id },
       () => decideStop(stop, at),
-      (outcome) => {
-        const record = outcome.kind === "stopped" ? outcome.record : "none";
-        return [{ kind: "answer", request, message: { type: "stop.report.acknowledged", id, record } }];
-      },
+      ({ record }) => [{ kind: "answer", request, message: { type: "stop.report.acknowledged", id, record } }],
     );
   }
 
-  #witnessed(now: Instant, request: Request, report: MessageOf<"membership.report">): Effects {
-    const { id, sequence, process, dropped, changes } = report;
-    const evidence = { router: request.from.id, process, sequence, dropped, changes };
+  #routerReported(now: Instant, request: Request, message: MessageOf<"membership.report">): Effects {
+    const { id, sequence, process, dropped, changes } = message;
+    const report = { router: request.from.id, process, sequence, dropped, changes };
     const at = this.#unix(now);
     return this.#decide(
-      `${request.from.id} ${toHex(id)}`,
-      () => decideEvidence(evidence, at),
+      { kind: "request", from: request.from.id, id },
+      () => decideRouterReport(report, at),
       () => [{ kind: "answer", request, message: { type: "membership.acknowledged", id, sequence } }],
     );
+  }
+
+  #demandAcknowledged(now: Instant, from: Peer, message: MessageOf<"rekey.demand.acknowledged">): Effects {
+    const acknowledged = this.#demands.acknowledged(now, from, message);
+    if (typeof acknowledged === "string") return this.#drop("reception.answer-unknown");
+    const settling = this.#decide(
+      { kind: "demand.acknowledged", id: message.id },
+      () => decideSettled(acknowledged.settled),
+      () => [],
+    );
+    return [...settling, ...acknowledged.next];
   }
 
   #sweep(now: Instant): Effects {
@@ -235,7 +257,7 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
     this.#sweepAt = after(now, SWEEP_EVERY);
     const at = this.#unix(now);
     const effects = this.#decide(
-      "sweep",
+      { kind: "sweep" },
       () => decideSweep(this.#options, at),
       (outcome) => this.#swept(now, outcome),
     );
@@ -243,90 +265,46 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
     return effects;
   }
 
-  #swept(now: Instant, outcome: ReceptionOutcome): Effects {
+  #swept(now: Instant, { lapsed, more }: SweepOutcome): Effects {
     this.#sweeping = false;
-    if (outcome.kind !== "swept") return [];
-    if (outcome.lapsed > 0) this.#outcomes.count("lapsed", outcome.lapsed);
-    if (outcome.more) this.#sweepAt = now;
+    if (lapsed > 0) this.#outcomes.count("lapsed", lapsed);
+    if (more) this.#sweepAt = now;
     return [];
   }
 
-  #demand(now: Instant, rows: readonly RekeyDemandRow[]): Effects {
-    const byServer = new Map<string, RekeyDemandRow[]>();
-    for (const row of rows) byServer.set(row.keyserver, [...(byServer.get(row.keyserver) ?? []), row]);
-    return [...byServer].flatMap(([keyserver, demands]) => this.#demandOf(now, keyserver, demands));
-  }
-
-  /** A newer demand takes the place of the one that waits, and has its channels too. */
-  #demandOf(now: Instant, keyserver: string, rows: readonly RekeyDemandRow[]): Effects {
-    const publicKey = this.#peers.keyServer(keyserver);
-    const demands = rows.slice(0, DEMAND_CHANNELS);
-    this.#requester.cancel(keyserver);
-    if (publicKey === undefined || demands.length === 0) return [];
-    this.#demanded.set(keyserver, rows);
-    const to: Peer = { role: "keyserver", id: keyserver, publicKey };
-    const reason = demands.some((row) => row.reason === "revoked") ? "revoked" : "operator";
-    const channels = demands.map(({ channel }) => channel);
-    const message: Message = { type: "rekey.demand", id: newRequestId(this.#entropy), channels, reason };
-    return onlySends(this.#requester.ask(now, { to, message, key: keyserver }));
-  }
-
-  #acknowledged(now: Instant, from: Peer, message: MessageOf<"rekey.demand.acknowledged">): Effects {
-    const matched = this.#requester.receive(now, from, message);
-    if (typeof matched === "string") return this.#drop("reception.answer-unknown");
-    const rows = this.#demanded.get(from.id) ?? [];
-    this.#demanded.delete(from.id);
-    const [settled, left] = [rows.slice(0, DEMAND_CHANNELS), rows.slice(DEMAND_CHANNELS)];
-    const next = left.length === 0 ? [] : this.#demandOf(now, from.id, left);
-    return [
-      ...this.#decide(
-        `settled ${toHex(message.id)}`,
-        () => decideSettled(settled),
-        () => [],
-      ),
-      ...next,
-    ];
-  }
-
-  /** `name` tells copies of one request apart from other requests. */
-  #decide(name: string, decision: Decision<ReceptionOutcome>, then: Then): Effects {
-    if (this.#names.has(name)) return this.#drop("reception.repeated");
-    if (this.#deciding.size >= this.#options.waiting) return this.#drop("reception.load");
-    this.#token += 1;
-    this.#names.add(name);
-    this.#deciding.set(this.#token, { name, then });
-    return [{ kind: "decide", token: this.#token, decision }];
+  #decide<Outcome extends ReceptionOutcome>(
+    subject: DecisionSubject,
+    decision: Decision<Outcome>,
+    whenDecided: WhenDecided<Outcome, ReceptionEffect>,
+  ): Effects {
+    const token = this.#pending.begin(subject, whenDecided);
+    if (token === "repeated") return this.#drop("reception.repeated");
+    if (token === "full") return this.#drop("reception.load");
+    return [{ kind: "decide", token, decision }];
   }
 
   #decided(token: number, outcome: ReceptionOutcome): Effects {
-    const deciding = this.#deciding.get(token);
-    if (deciding === undefined) return [];
-    this.#forget(token, deciding.name);
+    const pending = this.#pending.settle(token);
+    if (pending === undefined) return [];
     this.#outcomes.count(outcome.kind === "stopped" ? `stopped.${outcome.record}` : outcome.kind);
-    return deciding.then(outcome);
+    return pending.whenDecided(outcome);
   }
 
   #failed(token: number): Effects {
-    const deciding = this.#deciding.get(token);
-    if (deciding === undefined) return [];
-    this.#forget(token, deciding.name);
-    if (deciding.name === "sweep") this.#sweeping = false;
+    const pending = this.#pending.settle(token);
+    if (pending === undefined) return [];
+    if (pending.subject.kind === "sweep") this.#sweeping = false;
     return this.#drop("reception.store");
   }
 
-  #forget(token: number, name: string): void {
-    this.#deciding.delete(token);
-    this.#names.delete(name);
-  }
-
-  #note(note: RefusalNote): void {
-    this.#refused.count(note.reason);
+  #remember(refusal: RefusalNote): void {
+    this.#refused.count(refusal.reason);
     if (this.#refusals.length === REMEMBERED_REFUSALS) this.#refusals.shift();
-    this.#refusals.push(note);
+    this.#refusals.push(refusal);
   }
 
   #unix(now: Instant): UnixTime {
-    return unixTime(Math.round(this.#calendar.unix(now)));
+    return wholeUnixTime(this.#calendar.unix(now));
   }
 
   #unexpected(): Effects {
@@ -338,7 +316,3 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
     return [];
   }
 }
-
-/** Demands have no deadline, and there are fewer key servers than may wait. */
-const onlySends = (effects: readonly RequesterEffect[]): Effects =>
-  effects.filter((effect): effect is RequesterEffect & { kind: "send" } => effect.kind === "send");

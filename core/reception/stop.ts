@@ -5,22 +5,28 @@ import { type Deciding, get } from "../ports/store.ts";
 import type { LiveReceptionRow } from "../ports/tables.ts";
 import { closing } from "./usage.ts";
 
+/** A device says, through its key server, that its reception has ended. */
 export interface Stop {
   readonly device: string;
+  /** X25519, 32 octets, as the key server heard the device use it. */
   readonly deviceKey: Uint8Array;
   readonly channel: string;
+  /** 32 hexadecimal digits. */
   readonly reception: string;
+  /** power-lost: told at the next start; the end is not known better than by its last key. */
   readonly cause: "stopped" | "power-lost";
   /** Milliseconds since the end, as the device counts. */
   readonly endedAgo?: number | undefined;
 }
 
+/** What the acknowledgement (85, 86) says. */
 export interface StopOutcome {
   readonly kind: "stopped";
   /** written: by this stop. earlier: the record was there. none: the reception never was, as far as is known. */
   readonly record: "written" | "earlier" | "none";
 }
 
+/** Without a reception of this name the stop itself is kept, so that an inquiry that comes after its own stop opens nothing. */
 export function* decideStop(stop: Stop, now: UnixTime): Deciding<StopOutcome> {
   const known = yield* get("device", { id: stop.device });
   if (known === undefined || !sameBytes(known.publicKey, stop.deviceKey)) return without("none");

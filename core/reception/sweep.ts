@@ -1,4 +1,4 @@
-// Housekeeping: receptions whose device fell silent lapse, old evidence goes. A few rows at a time.
+// Housekeeping: receptions whose device fell silent lapse, what routers saw long ago goes. A few rows at a time.
 import { type Duration, type UnixTime, unixTime } from "../base/time.ts";
 import { type Deciding, find, type Write } from "../ports/store.ts";
 import { closing } from "./usage.ts";
@@ -6,20 +6,24 @@ import { closing } from "./usage.ts";
 /** Rows that one sweep looks at; the next sweep follows at once while there are more. */
 export const SWEEP_ROWS = 256;
 
+/** What a sweep goes by; `ReceptionOptions` are such. */
 export interface Sweep {
   /** A reception lapses when no inquiry has come by this long after the device's last key went out of use. */
   readonly grace: Duration;
-  /** Closed evidence is kept this long. */
+  /** Closed rows of host tracking, and stops that found no reception, are kept this long. */
   readonly evidenceFor: Duration;
 }
 
+/** What one sweep did. */
 export interface SweepOutcome {
   readonly kind: "swept";
+  /** Receptions that this sweep closed. */
   readonly lapsed: number;
   /** There was more than one sweep looks at. */
   readonly more: boolean;
 }
 
+/** A silent reception ends at the moment its last key went out of use, not at the moment of the sweep. */
 export function* decideSweep(sweep: Sweep, now: UnixTime): Deciding<SweepOutcome> {
   const writes: Write[] = [];
   const before = now - sweep.grace;
@@ -31,11 +35,11 @@ export function* decideSweep(sweep: Sweep, now: UnixTime): Deciding<SweepOutcome
   });
   for (const live of silent) writes.push(...closing(live, live.heldUntil, "lapsed"));
   const old = unixTime(now - sweep.evidenceFor);
-  const evidence = yield* find({ table: "membership", range: { column: "until", before: old }, limit: SWEEP_ROWS });
-  for (const { router, interface: name, host, group, since } of evidence)
+  const seen = yield* find({ table: "membership", range: { column: "until", before: old }, limit: SWEEP_ROWS });
+  for (const { router, interface: name, host, group, since } of seen)
     writes.push({ delete: "membership", key: { router, interface: name, host, group, since } });
   const stops = yield* find({ table: "early_stop", range: { column: "at", before: old }, limit: SWEEP_ROWS });
   for (const { device, channel } of stops) writes.push({ delete: "early_stop", key: { device, channel } });
-  const more = Math.max(silent.length, evidence.length, stops.length) === SWEEP_ROWS;
+  const more = Math.max(silent.length, seen.length, stops.length) === SWEEP_ROWS;
   return { outcome: { kind: "swept", lapsed: silent.length, more }, writes };
 }

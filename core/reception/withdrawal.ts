@@ -1,7 +1,7 @@
 // A subscriber is suspended or loses a package: what its devices may no longer receive is closed and gets a new key, as for a revoked
 // device; otherwise they could go on until the end of a key that they already hold.
 import type { UnixTime } from "../base/time.ts";
-import { type AnyQuery, type AnyRow, type Deciding, find, get, type Verdict } from "../ports/store.ts";
+import { type AnyQuery, type AnyRow, type Conclusion, type Deciding, find, get } from "../ports/store.ts";
 import { isEntitled, SUBSCRIBER_ROWS } from "./inquiry.ts";
 import { decideEdit, type Edit, type EditOutcome } from "./registry.ts";
 import { demands } from "./revocation.ts";
@@ -10,9 +10,10 @@ import { closing } from "./usage.ts";
 /** The edits that take a right away from a subscriber. */
 export type Withdrawal = Extract<Edit, { readonly kind: "subscriber.status" | "subscription.remove" }>;
 
+/** Unless `edit` is "done" nothing was written. */
 export interface WithdrawalOutcome {
   readonly edit: EditOutcome;
-  /** Channels whose keys must change. */
+  /** Ids of the channels whose keys must change, sorted. */
   readonly channels: readonly string[];
 }
 
@@ -21,7 +22,7 @@ export function* decideWithdrawal(
   { edit, keyservers, heldSince }: { edit: Withdrawal; keyservers: readonly string[]; heldSince: UnixTime },
   now: UnixTime,
 ): Deciding<WithdrawalOutcome> {
-  const { outcome, writes }: Verdict<EditOutcome> = yield* decideEdit(edit, now);
+  const { outcome, writes }: Conclusion<EditOutcome> = yield* decideEdit(edit, now);
   if (outcome.kind !== "done" || (edit.kind === "subscriber.status" && edit.status === "active"))
     return { outcome: { edit: outcome, channels: [] }, writes };
   const subscriber = edit.kind === "subscriber.status" ? edit.id : edit.subscriber;

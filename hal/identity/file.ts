@@ -1,11 +1,12 @@
 // Identity files on disk: written whole or not at all, readable by their owner only.
-import { closeSync, fstatSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, fstatSync, linkSync, openSync, readFileSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Primitives } from "../../core/ports/primitives.ts";
+import { writeDurably } from "../durable-file.ts";
+import { syncFolder } from "../folder.ts";
 import { formatIdentity, type Identity, parseIdentity } from "./identity.ts";
 
-const OWNER_ONLY = 0o600;
 /** Group or others may read, write or execute. */
 const TOO_OPEN = 0o077;
 const LONGEST = 64 * 1024;
@@ -29,7 +30,7 @@ export function readIdentity(path: string, primitives: Primitives): Identity {
 export function createIdentity(path: string, identity: Identity): void {
   const temporary = `${path}.${process.pid}.tmp`;
   try {
-    writeDurably(temporary, formatIdentity(identity));
+    writeDurably(temporary, formatIdentity(identity), "create");
     // A hard link appears whole and, unlike a rename, never takes another file's place.
     linkSync(temporary, path);
     syncFolder(dirname(path));
@@ -37,25 +38,6 @@ export function createIdentity(path: string, identity: Identity): void {
     throw failure(path, cause);
   } finally {
     rmSync(temporary, { force: true });
-  }
-}
-
-function writeDurably(path: string, text: string): void {
-  const file = openSync(path, "wx", OWNER_ONLY);
-  try {
-    writeFileSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-}
-
-function syncFolder(path: string): void {
-  const folder = openSync(path, "r");
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
   }
 }
 

@@ -7,6 +7,7 @@ import { type Peer, ROLES, type Role } from "../../core/control/participant.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import type { KeyPair, Primitives } from "../../core/ports/primitives.ts";
 
+/** The whole, with its secrets: never logged, never sent. */
 export interface Identity {
   readonly id: string;
   readonly role: Role;
@@ -47,8 +48,10 @@ export function generateIdentity(role: Role, id: string, primitives: Primitives,
   return role === "keyserver" ? { ...identity, ed25519: primitives.ed25519Generate() } : identity;
 }
 
+/** Whom others speak to. */
 export const peerOf = ({ id, role, x25519 }: Identity): Peer => ({ id, role, publicKey: x25519.publicKey });
 
+/** What the operator hands to those who must know this participant. */
 export const publicIdentity = ({ id, role, x25519, ed25519 }: Identity): PublicIdentity => ({
   id,
   role,
@@ -56,6 +59,7 @@ export const publicIdentity = ({ id, role, x25519, ed25519 }: Identity): PublicI
   ...(ed25519 === undefined ? {} : { ed25519: toHex(ed25519.publicKey) }),
 });
 
+/** The text of an identity file, secrets included; `parseIdentity` reads it. */
 export function formatIdentity({ id, role, x25519, ed25519, password }: Identity): string {
   const file: File = { id, role, x25519: hexPair(x25519), password };
   return `${JSON.stringify(ed25519 === undefined ? file : { ...file, ed25519: hexPair(ed25519) }, null, 2)}\n`;

@@ -1,15 +1,5 @@
 // The journal as one small JSON file, replaced as a whole: write beside it, fsync, rename, fsync the folder.
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
+import { existsSync, readFileSync, renameSync, statSync, unlinkSync } from "node:fs";
 import { dirname } from "node:path";
 import * as v from "valibot";
 import { fromHex, toHex } from "../../core/base/bytes.ts";
@@ -17,7 +7,8 @@ import { unixTime } from "../../core/base/time.ts";
 import { Identifier } from "../../core/control/messages.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import { JOURNAL_LIMIT, type Journal, type JournalContent, type JournalEntry } from "../../core/ports/journal.ts";
-import { makeFolder } from "../folder.ts";
+import { writeDurably } from "../durable-file.ts";
+import { makeFolder, syncFolder } from "../folder.ts";
 
 const VERSION = 1;
 /** A full journal has about 40 KB. */
@@ -37,6 +28,7 @@ const FILE = v.strictObject({
   ),
 });
 
+/** The journal in this file; its folder is made (mode 0700) at the first save. What `save` throws: port Journal. */
 export class FileJournal implements Journal {
   readonly #path: string;
   /** What the file holds, as far as we know; undefined before the first look. */
@@ -112,7 +104,7 @@ function replace(path: string, text: string): void {
   makeFolder(folder, 0o700);
   const beside = `${path}.new`;
   try {
-    writeDurably(beside, text);
+    writeDurably(beside, text, "replace");
     renameSync(beside, path);
   } catch (cause) {
     // A file cut short by a full disk takes the space that is missing.
@@ -120,27 +112,6 @@ function replace(path: string, text: string): void {
     throw cause;
   }
   syncFolder(folder);
-}
-
-function writeDurably(path: string, text: string): void {
-  const file = openSync(path, "w", 0o600);
-  try {
-    const bytes = Buffer.from(text);
-    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-}
-
-/** The rename itself is durable only after this. */
-function syncFolder(folder: string): void {
-  const handle = openSync(folder, "r");
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
 }
 
 const errnoOf = (cause: unknown): string | undefined => (cause as NodeJS.ErrnoException | undefined)?.code;

@@ -2,6 +2,7 @@
 import { HalError } from "../../core/ports/errors.ts";
 import { JOURNAL_LIMIT, type Journal, type JournalContent, type JournalEntry } from "../../core/ports/journal.ts";
 
+/** Shared by the processes that use it one after the other. */
 export class MemoryJournal implements Journal {
   #entries: readonly JournalEntry[] = [];
   /** How often the content has changed, as a flash chip would count. */
@@ -22,6 +23,7 @@ export class MemoryJournal implements Journal {
   }
 }
 
+/** What a full disk fails with: HalError "journal.disk-full". */
 export const diskFull = (): HalError => new HalError("journal.disk-full", "no room for the journal");
 
 const copy = (entry: JournalEntry): JournalEntry => ({ ...entry, reception: entry.reception.slice() });

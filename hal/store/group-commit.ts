@@ -8,6 +8,7 @@ interface Waiting {
   readonly reject: (error: HalError) => void;
 }
 
+/** Bounds of what waits and of one transaction. */
 export interface GroupLimits {
   /** Decisions in one transaction. */
   readonly group: number;
@@ -15,8 +16,10 @@ export interface GroupLimits {
   readonly queue: number;
 }
 
-export const GROUP_LIMITS: GroupLimits = { group: 256, queue: 16_384 };
+/** 64 full transactions wait at most. */
+const GROUP_LIMITS: GroupLimits = { group: 256, queue: 16_384 };
 
+/** The way to the store for everybody in one process; the store itself stays open when this is dropped. */
 export class GroupCommit {
   readonly #store: Store;
   readonly #limits: GroupLimits;

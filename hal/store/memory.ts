@@ -102,6 +102,7 @@ function comparing({ table, order, descending }: AnyQuery): (a: Row, b: Row) => 
 /** What happens at a commit: it succeeds, the process dies before or after it, or the disk is full. */
 export type CommitFate = "commits" | "dies-before" | "dies-after" | "full";
 
+/** One process's store on a `MemoryDisk`. */
 export class MemoryStore implements Store {
   readonly #disk: MemoryDisk;
   readonly #fate: () => CommitFate;

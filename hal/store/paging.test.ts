@@ -1,35 +1,14 @@
 // Paging over a store, for every driver: each row once, in order, whatever the page size, ties, absent columns and writes in between.
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, test } from "node:test";
-import { type UnixTime, unixTime } from "../../core/base/time.ts";
-import { pages, type Query, type Store, type Write } from "../../core/ports/store.ts";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { test } from "node:test";
+import { pages, type Query, type Write } from "../../core/ports/store.ts";
 import type { MembershipRow } from "../../core/ports/tables.ts";
-import { MemoryStore } from "./memory.ts";
+import { at, decided, T0 } from "../../core/reception/decisions.testkit.ts";
+import { freshPath, scenario } from "../../core/reception/stores.testkit.ts";
+import { writing } from "./contract.testkit.ts";
 import { openSqlite } from "./sqlite.ts";
-
-const folder = mkdtempSync(join(tmpdir(), "sealcast-paging-"));
-after(() => rmSync(folder, { recursive: true }));
-let files = 0;
-const DRIVERS: Readonly<Record<string, () => Store>> = {
-  memory: () => new MemoryStore(),
-  sqlite: () => openSqlite({ path: join(folder, `${files++}.db`) }),
-};
-
-const T0 = 1_700_000_000_000;
-const at = (seconds: number): UnixTime => unixTime(T0 + seconds * 1000);
-
-async function write(store: Store, writes: readonly Write[]): Promise<void> {
-  const [settled] = await store.transact([
-    // biome-ignore lint/correctness/useYield: needs no rows
-    function* () {
-      return { outcome: undefined, writes };
-    },
-  ]);
-  assert.equal(settled?.kind, "done");
-}
 
 /** Three hosts a second, so that `since` has ties; every third is still there and has no `until`. */
 const membership = (n: number): MembershipRow => ({
@@ -60,64 +39,55 @@ const ORDERS: Readonly<Record<string, MembershipQuery>> = {
   },
 };
 
-for (const [driver, open] of Object.entries(DRIVERS)) {
-  for (const [how, query] of Object.entries(ORDERS))
-    test(`${driver}: pages of any size are together what one query gives, ${how}`, async () => {
-      const store = open();
-      await write(store, memberships(50));
-      const whole = await store.read({ ...query, limit: 1_000 });
-      assert.equal(whole.length, query.range === undefined ? 50 : 33);
-      for (const size of [1, 2, 3, 7, 33, 50, 51]) {
-        const paged = [];
-        for await (const page of pages(store, query, size)) paged.push(...page);
-        assert.deepEqual(paged, whole, `pages of ${size}`);
-      }
-      await store.close();
-    });
-
-  test(`${driver}: all of several ranges must hold`, async () => {
-    const store = open();
-    await write(store, memberships(50));
-    const ranges = [
-      { column: "since", before: (T0 + 10_000) as number },
-      { column: "until", since: T0 + 995_000 },
-    ] as const;
-    const found = await store.read({ table: "membership", range: ranges, limit: 99 });
-    assert.ok(found.length > 5 && found.length < 30);
-    for (const { since, until } of found) assert.ok(since < at(10) && until !== undefined && until >= at(995));
-    await store.close();
-  });
-
-  test(`${driver}: rows written between two pages neither repeat nor hide another`, async () => {
-    const store = open();
-    const rows = memberships(40);
-    await write(store, rows);
-    const seen: string[] = [];
-    let added = 0;
-    for await (const page of pages(store, { table: "membership", order: "since" }, 10)) {
-      seen.push(...page.map(({ host, since }) => `${host} ${since}`));
-      await write(store, [{ put: "membership", row: { ...membership(0), host: added++ } }]);
+for (const [how, query] of Object.entries(ORDERS))
+  scenario(`pages of any size are together what one query gives, ${how}`, async (store) => {
+    await decided(store, writing(...memberships(50)));
+    const whole = await store.read({ ...query, limit: 1_000 });
+    assert.equal(whole.length, query.range === undefined ? 50 : 33);
+    for (const size of [1, 2, 3, 7, 33, 50, 51]) {
+      const paged = [];
+      for await (const page of pages(store, query, size)) paged.push(...page);
+      assert.deepEqual(paged, whole, `pages of ${size}`);
     }
-    assert.equal(seen.length, 40);
-    assert.equal(new Set(seen).size, 40);
-    await store.close();
   });
 
-  test(`${driver}: an empty table has no page`, async () => {
-    const store = open();
-    for await (const page of pages(store, { table: "device" })) assert.fail(`a page of ${page.length}`);
-    await store.close();
-  });
-}
+scenario("all of several ranges must hold", async (store) => {
+  await decided(store, writing(...memberships(50)));
+  const ranges = [
+    { column: "since", before: (T0 + 10_000) as number },
+    { column: "until", since: T0 + 995_000 },
+  ] as const;
+  const found = await store.read({ table: "membership", range: ranges, limit: 99 });
+  assert.ok(found.length > 5 && found.length < 30);
+  for (const { since, until } of found) assert.ok(since < at(10) && until !== undefined && until >= at(995));
+});
+
+scenario("rows written between two pages neither repeat nor hide another", async (store) => {
+  const rows = memberships(40);
+  await decided(store, writing(...rows));
+  const seen: string[] = [];
+  let added = 0;
+  for await (const page of pages(store, { table: "membership", order: "since" }, 10)) {
+    seen.push(...page.map(({ host, since }) => `${host} ${since}`));
+    await decided(store, writing({ put: "membership", row: { ...membership(0), host: added++ } }));
+  }
+  assert.equal(seen.length, 40);
+  assert.equal(new Set(seen).size, 40);
+});
+
+scenario("an empty table has no page", async (store) => {
+  for await (const page of pages(store, { table: "device" })) assert.fail(`a page of ${page.length}`);
+});
 
 test("sqlite: a store that is not there, or an empty file, is not made into one unless asked", async () => {
-  const path = join(folder, "nowhere", "control.db");
+  const path = freshPath();
   assert.throws(() => openSqlite({ path, create: false }), {
     code: "store.missing",
-    message: /no store at .*control\.db/,
+    message: /no store at .*test\.db/,
   });
-  assert.equal(existsSync(join(folder, "nowhere")), false);
-  const empty = join(folder, "empty.db");
+  assert.equal(existsSync(dirname(path)), false);
+  const empty = freshPath();
+  mkdirSync(dirname(empty));
   writeFileSync(empty, "");
   assert.throws(() => openSqlite({ path: empty, create: false }), { code: "store.missing", message: /is empty/ });
   await openSqlite({ path }).close();

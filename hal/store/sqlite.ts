@@ -17,6 +17,7 @@ import { LAYOUT, type TableName, type Tables } from "../../core/ports/tables.ts"
 import { makeFolder } from "../folder.ts";
 import { MIGRATIONS } from "./schema.ts";
 
+/** Where the database is, and its bounds. */
 export interface SqliteOptions {
   /** The database file; `-wal` and `-shm` files lie beside it. Made with mode 0600, its directory too when missing. */
   readonly path: string;

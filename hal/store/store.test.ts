@@ -1,38 +1,27 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
-import type { Decision, Write } from "../../core/ports/store.ts";
+import type { Decision } from "../../core/ports/store.ts";
 import { LAYOUT } from "../../core/ports/tables.ts";
-import { decided, octets, register, storeContract, T0 } from "./contract.testkit.ts";
+import { decided, octets, register, T0 } from "../../core/reception/decisions.testkit.ts";
+import { freshPath, STORE_DRIVERS } from "../../core/reception/stores.testkit.ts";
+import { storeContract, writing } from "./contract.testkit.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { type CommitFate, MemoryDisk, MemoryStore } from "./memory.ts";
 import { openSqlite } from "./sqlite.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "sealcast-store-"));
-after(() => rmSync(folder, { recursive: true }));
-let files = 0;
-const freshPath = (): string => join(folder, `store-${files++}`, "test.db");
-
-storeContract("memory", async () => new MemoryStore());
-storeContract("sqlite", async () => openSqlite({ path: freshPath() }));
+for (const driver of STORE_DRIVERS) storeContract(driver);
 
 const putChannel = (id: string, title: string): Decision<string> =>
   // biome-ignore lint/correctness/useYield: needs no rows
   function* () {
     return { outcome: id, writes: [{ put: "channel", row: { id, title } }] };
-  };
-
-const writing = (...writes: Write[]): Decision<string> =>
-  // biome-ignore lint/correctness/useYield: needs no rows
-  function* () {
-    return { outcome: "written", writes };
   };
 
 test("memory: a process that dies before its commit leaves nothing, after it everything, and answers neither", async () => {
@@ -89,11 +78,11 @@ test("sqlite: what was written stays answered although somebody else keeps the l
     masterSalt: octets(1),
     state: "offered",
     switchAt: T0,
-  };
-  assert.equal(await decided(store, writing({ put: "epoch", row } as Write)), "written");
+  } as const;
+  await decided(store, writing({ put: "epoch", row }));
   const reader = new Database(path);
   reader.exec("BEGIN; SELECT count(*) FROM epoch;");
-  assert.equal(await decided(store, writing({ delete: "epoch", key: { channel: "one", epoch: 1 } })), "written");
+  await decided(store, writing({ delete: "epoch", key: { channel: "one", epoch: 1 } }));
   const hasKey = (): boolean => readFileSync(`${path}-wal`).includes(Buffer.from(octets(0xa5)));
   assert.equal(hasKey(), true, "somebody still reads");
   reader.close();
@@ -129,7 +118,8 @@ test("sqlite: a store of a newer version is left alone", async () => {
 });
 
 test("sqlite: a file that is no store, and a path that cannot be, are told apart", () => {
-  const path = join(folder, "not-a-store");
+  const path = freshPath();
+  mkdirSync(dirname(path));
   writeFileSync(path, "plain text, long enough to be looked at ".repeat(100));
   assert.throws(() => openSqlite({ path }), { code: "store.corrupt" });
   assert.throws(() => openSqlite({ path: join(path, "below-a-file.db") }), { code: "store.open" });
@@ -179,15 +169,9 @@ test("sqlite: an erased epoch is gone from every file", async () => {
   } as const;
   const onDisk = (): boolean =>
     readdirSync(join(path, "..")).some((name) => readFileSync(join(path, "..", name)).includes(Buffer.from(masterKey)));
-  // biome-ignore lint/correctness/useYield: needs no rows
-  await decided(store, function* () {
-    return { outcome: undefined, writes: [{ put: "epoch", row }] };
-  });
+  await decided(store, writing({ put: "epoch", row }));
   assert.equal(onDisk(), true);
-  // biome-ignore lint/correctness/useYield: needs no rows
-  await decided(store, function* () {
-    return { outcome: undefined, writes: [{ delete: "epoch", key: { channel: "one", epoch: 1 } }] };
-  });
+  await decided(store, writing({ delete: "epoch", key: { channel: "one", epoch: 1 } }));
   assert.equal(onDisk(), false);
   await store.close();
 });

@@ -1,8 +1,8 @@
 // For the crash test: writes usage records as fast as it can and prints each one when it is acknowledged.
 import { writeSync } from "node:fs";
+import { at, octets, receptionId } from "../../core/reception/decisions.testkit.ts";
 import { decideInquiry } from "../../core/reception/inquiry.ts";
 import { decideStop } from "../../core/reception/stop.ts";
-import { at, octets, receptionId } from "./contract.testkit.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { openSqlite } from "./sqlite.ts";
 

@@ -1,19 +1,26 @@
-// What routers saw: who joined and left, kept beside the receptions. Applying a report twice changes nothing.
+// What routers saw by host tracking: who joined and left which group, where. It is the evidence beside the receptions; applying a
+// report twice changes nothing.
 import { type UnixTime, unixTime } from "../base/time.ts";
 import type { MembershipChange } from "../control/messages.ts";
 import { type AnyQuery, type AnyRow, type Deciding, find, get, type Write } from "../ports/store.ts";
-import type { MembershipRow } from "../ports/tables.ts";
+import type { MembershipRow, RouterReportRow } from "../ports/tables.ts";
 
-export interface Evidence {
+/** One "membership.report" of a router. */
+export interface RouterReport {
+  /** The router's id. */
   readonly router: string;
   /** Which process of the router says it; undefined from one that does not tell. */
   readonly process?: number | undefined;
+  /** Rises by one a report within a process; a repetition has the number of the first. */
   readonly sequence: number;
+  /** Changes that the router lost since its last report, because it could not send them in time. */
   readonly dropped: number;
+  /** In the order in which they happened, by the router's calendar. */
   readonly changes: readonly MembershipChange[];
 }
 
-export interface EvidenceOutcome {
+/** The report is on disk, now or since an earlier copy of it. */
+export interface RouterReportOutcome {
   readonly kind: "recorded";
 }
 
@@ -24,9 +31,12 @@ const MOST_OPEN = 131_072;
 type OpenRows = Map<string, MembershipRow | undefined>;
 type Asking<Answer> = Generator<AnyQuery, Answer, readonly AnyRow[]>;
 
-/** Changes of one report may concern one host and group several times, so later ones see the rows of earlier ones. */
-export function* decideEvidence(evidence: Evidence, now: UnixTime): Deciding<EvidenceOutcome> {
-  const { router, process, sequence } = evidence;
+/**
+ * Opens, amends and closes "membership" rows, and keeps the report's number in "router_report". Changes of one report may concern one
+ * host and group several times, so later ones see the rows of earlier ones. `now` closes what a process that ended left open.
+ */
+export function* decideRouterReport(report: RouterReport, now: UnixTime): Deciding<RouterReportOutcome> {
+  const { router, process, sequence } = report;
   const last = yield* get("router_report", { router });
   const restarted = last !== undefined && process !== undefined && last.process !== process;
   // A leave and a join of the same millisecond, told again, would end the row that they began.
@@ -34,18 +44,26 @@ export function* decideEvidence(evidence: Evidence, now: UnixTime): Deciding<Evi
     return { outcome: { kind: "recorded" }, writes: [] };
   const rows: MembershipRow[] = restarted ? yield* closeAll(router, now) : [];
   const open: OpenRows = new Map(rows.map((row) => [nameOf(row), undefined]));
-  for (const change of evidence.changes) {
+  for (const change of report.changes) {
     for (const row of yield* rowsAfter(router, change, open)) {
       rows.push(row);
       open.set(nameOf(row), row.until === undefined ? row : undefined);
     }
   }
-  const repeated = last?.sequence === sequence && !restarted;
-  const dropped = (last?.dropped ?? 0) + (repeated ? 0 : evidence.dropped);
-  const report = { router, ...(process === undefined ? {} : { process }), sequence, dropped, at: now };
   const writes: Write[] = rows.map((row) => ({ put: "membership", row }));
-  return { outcome: { kind: "recorded" }, writes: [...writes, { put: "router_report", row: report }] };
+  const repeated = last?.sequence === sequence && !restarted;
+  const dropped = (last?.dropped ?? 0) + (repeated ? 0 : report.dropped);
+  writes.push({ put: "router_report", row: reportRow({ ...report, dropped }, now) });
+  return { outcome: { kind: "recorded" }, writes };
 }
+
+const reportRow = ({ router, process, sequence, dropped }: RouterReport, at: UnixTime): RouterReportRow => ({
+  router,
+  ...(process === undefined ? {} : { process }),
+  sequence,
+  dropped,
+  at,
+});
 
 const nameOf = (one: Pick<MembershipChange, "interface" | "host" | "group">): string =>
   `${one.interface} ${one.host} ${one.group}`;

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { milliseconds, minutes } from "../base/time.ts";
+import type { Store } from "../ports/store.ts";
+import type { MembershipRow } from "../ports/tables.ts";
+import { at, decided } from "./decisions.testkit.ts";
+import { decideRouterReport, type RouterReport } from "./router-reports.ts";
+import { scenario } from "./stores.testkit.ts";
+import { decideSweep } from "./sweep.ts";
+
+const host = { interface: "eth1", host: 0x0a00000b, group: 0xefff4d01, sources: [] };
+const joined = { change: "joined", ...host, at: at(1) } as const;
+const left = { change: "left", ...host, at: at(9) } as const;
+const report = (store: Store, sequence: number, changes: RouterReport["changes"], dropped = 0, process = 7) =>
+  decided(store, () => decideRouterReport({ router: "r1", process, sequence, dropped, changes }, at(10)));
+const rows = (store: Store): Promise<readonly MembershipRow[]> => store.read({ table: "membership", limit: 10 });
+
+scenario("a join and a leave are one row of evidence, also within one report", async (store) => {
+  await report(store, 1, [joined, left]);
+  const { interface: name, host: who, group } = host;
+  const key = { router: "r1", interface: name, host: who, group };
+  assert.deepEqual(await rows(store), [{ ...key, since: at(1), until: at(9), cause: "left" }]);
+});
+
+scenario("a repeated report changes nothing", async (store) => {
+  await report(store, 1, [joined], 3);
+  await report(store, 2, [left]);
+  const before = await rows(store);
+  await report(store, 2, [left]);
+  await report(store, 1, [joined]);
+  assert.deepEqual(await rows(store), before);
+  const [last] = await store.read({ table: "router_report", limit: 1 });
+  assert.equal(last?.dropped, 3);
+});
+
+scenario("a leave and a join of the same millisecond, told twice, leave the host joined", async (store) => {
+  await report(store, 1, [joined]);
+  const again = [left, { ...joined, at: left.at }] as const;
+  await report(store, 2, again);
+  await report(store, 2, again);
+  const told = (await rows(store)).map(({ since, until }) => [since, until]);
+  assert.deepEqual(told, [
+    [at(1), at(9)],
+    [at(9), undefined],
+  ]);
+});
+
+scenario("a port and a MAC that are learnt later are added to the open row", async (store) => {
+  await report(store, 1, [joined]);
+  await report(store, 2, [{ ...joined, at: at(2), port: "lan1", mac: "02:00:00:00:00:01" }]);
+  assert.deepEqual(
+    (await rows(store)).map(({ since, port, mac }) => ({ since, port, mac })),
+    [{ since: at(1), port: "lan1", mac: "02:00:00:00:00:01" }],
+  );
+});
+
+scenario(
+  "a host that moves to another port ends its row and begins another; what ends on the old port ends nothing",
+  async (store) => {
+    const port = (name: string, s: number) => ({ ...joined, port: name, at: at(s) });
+    await report(store, 1, [port("lan1", 1)]);
+    await report(store, 2, [port("lan2", 2)]);
+    await report(store, 1, [port("lan1", 1)]);
+    await report(store, 3, [{ ...left, change: "expired", port: "lan1" }]);
+    const told = (await rows(store)).map(({ since, until, port: name, cause }) => [since, until, name, cause]);
+    assert.deepEqual(told, [
+      [at(1), at(2), "lan1", "moved"],
+      [at(2), undefined, "lan2", undefined],
+    ]);
+  },
+);
+
+scenario("a router that starts anew closes what the process before it left open, once", async (store) => {
+  await report(store, 1, [joined, { ...joined, host: 0x0a00000c }]);
+  await report(store, 1, [{ ...joined, at: at(9) }], 0, 8);
+  await report(store, 1, [{ ...joined, at: at(9) }], 0, 8);
+  const told = (await rows(store)).map(({ host: who, since, until, cause }) => [who & 255, since, until, cause]);
+  assert.deepEqual(told, [
+    [11, at(1), at(10), "restarted"],
+    [11, at(9), undefined, undefined],
+    [12, at(1), at(10), "restarted"],
+  ]);
+});
+
+scenario("a leave without a join is no evidence, and old evidence goes", async (store) => {
+  await report(store, 1, [left]);
+  assert.deepEqual(await rows(store), []);
+  await report(store, 2, [joined, left]);
+  const sweep = { grace: milliseconds(0), evidenceFor: minutes(1) };
+  await decided(store, () => decideSweep(sweep, at(60)));
+  assert.equal((await rows(store)).length, 1);
+  await decided(store, () => decideSweep(sweep, at(70)));
+  assert.deepEqual(await rows(store), []);
+});
