@@ -7,7 +7,7 @@
 // AES-128-GCM with everything before it as associated data. An answer's salt is fresh, because several servers that share a key may
 // answer the same request.
 import { readUint32, writeUint32 } from "../base/bytes.ts";
-import { isIdentifier } from "./topics.ts";
+import { isIdentifier } from "./messages.ts";
 
 export const VERSION = 1;
 const KIND = 1;

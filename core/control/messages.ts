@@ -19,11 +19,14 @@ const bytesBetween = (least: number, most: number) =>
 const whole = (least: number, most: number) => v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
 const uint16 = whole(0, 0xffff);
 const uint32 = whole(0, 0xffff_ffff);
-/** Milliseconds, up to 366 days. */
-const span = whole(0, 366 * 86_400_000);
+/** The longest span that a message can carry, in milliseconds: 366 days. */
+export const LONGEST_SPAN = 366 * 86_400_000;
+const span = whole(0, LONGEST_SPAN);
 const unixMs = whole(0, 253_402_300_799_999);
 /** Identifiers of participants and channels: they become MQTT topic levels and file names. */
 export const Identifier = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/));
+/** 1 to 64 of letters, digits, dot, underscore and hyphen, the first one a letter or digit. */
+export const isIdentifier = (text: string): boolean => v.is(Identifier, text);
 const requestId = bytes(16);
 const receptionId = bytes(16);
 const publicKey = bytes(32);
@@ -269,7 +272,7 @@ const membershipChange = v.strictObject({
 const membershipReport = v.strictObject({
   type: v.literal("membership.report"),
   id: requestId,
-  /** By lot at each start of the router's process: another one knows nothing of what the one before it had told. */
+  /** Random, chosen at each start of the router's process: another one knows nothing of what the one before it had told. */
   process: v.optional(uint32),
   sequence: whole(0, Number.MAX_SAFE_INTEGER),
   /** Changes lost since the last report because the router's queue was full. */

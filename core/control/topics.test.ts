@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { isIdentifier } from "./messages.ts";
 import { ROLES } from "./participant.ts";
-import { filtersFor, formatTopic, isIdentifier, parseTopic, shardOf, type Topic } from "./topics.ts";
+import { filtersFor, formatTopic, parseTopic, shardOf, type Topic } from "./topics.ts";
 
 const TOPICS: readonly (readonly [Topic, string])[] = [
   [{ kind: "keys.req", shard: 3, id: "box-1" }, "sealcast/1/keys/req/3/box-1"],

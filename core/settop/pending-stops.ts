@@ -1,7 +1,7 @@
 // Stops (83) that are not acknowledged (86) yet: repeated until they are, across power cuts by way of the journal.
 import { sameBytes, toHex } from "../base/bytes.ts";
 import { between, earliest, type Instant, minutes, type UnixTime } from "../base/time.ts";
-import type { MessageOf } from "../control/messages.ts";
+import { LONGEST_SPAN, type MessageOf } from "../control/messages.ts";
 import type { Calendar } from "../ports/clock.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import type { JournalEntry } from "../ports/journal.ts";
@@ -12,8 +12,6 @@ type Stop = MessageOf<"stop">;
 /** Above this the oldest is forgotten; the reception server will close it as lapsed. */
 export const PENDING_STOPS_LIMIT = 64;
 const LONGEST_REPEAT = minutes(1);
-/** The longest span a message can carry: 366 days. */
-const LONGEST_SPAN = 366 * 86_400_000;
 
 interface PendingStop {
   readonly reception: Uint8Array;
