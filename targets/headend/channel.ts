@@ -1,9 +1,10 @@
 // One running channel: source, data path and sender, and the machine that changes its keys.
 
 import type { Alarm } from "../../core/base/alarm.ts";
+import { Backoff, exactly, type Schedule } from "../../core/base/backoff.ts";
 import { ANY } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
-import { after, between, type Duration, type Instant, instant, milliseconds, seconds } from "../../core/base/time.ts";
+import { after, milliseconds, seconds } from "../../core/base/time.ts";
 import type { Endpoint } from "../../core/control/endpoint.ts";
 import type { Received } from "../../core/control/link.ts";
 import { HeadendChannel } from "../../core/headend/channel.ts";
@@ -36,8 +37,7 @@ export interface ChannelPowers {
 }
 
 /** A source that failed is opened again after 1 s, then after 2, 4 ... 30 s; after 1 s again once it has lasted for 30. */
-const FIRST_RETRY = seconds(1);
-const LONGEST_RETRY = seconds(30);
+const REOPENING: Schedule = { first: seconds(1), ceiling: seconds(30), range: exactly, lasting: seconds(30) };
 
 /** One channel with its source, its socket and its keys, from `open` to `stop`. */
 export class RunningChannel {
@@ -51,8 +51,7 @@ export class RunningChannel {
   #endpoint: Endpoint | undefined;
   #source: Source | undefined;
   #fault: string | undefined;
-  #openedAt: Instant = instant(0);
-  #retryAfter: Duration = FIRST_RETRY;
+  readonly #reopening = new Backoff(REOPENING);
   #retry: Alarm | undefined;
   #stopped = false;
 
@@ -167,7 +166,7 @@ export class RunningChannel {
 
   async #openSource(): Promise<void> {
     const source = await this.#makeSource();
-    this.#openedAt = this.#powers.clock.now();
+    this.#reopening.works(this.#powers.clock.now());
     if (this.#stopped) source.stop();
     else this.#source = source;
   }
@@ -199,14 +198,14 @@ export class RunningChannel {
     this.#powers.log.error({ channel, code: error.code, needs: error.needs, or: error.alternative }, error.message);
     this.#source?.stop();
     this.#source = undefined;
-    if (between(this.#openedAt, this.#powers.clock.now()) > LONGEST_RETRY) this.#retryAfter = FIRST_RETRY;
     if (this.#config.input.kind === "stdin") this.#powers.ended(channel);
     else this.#retryLater();
   }
 
   #retryLater(): void {
-    const { clock } = this.#powers;
-    this.#retry = clock.alarm(after(clock.now(), this.#retryAfter), () => {
+    const { clock, entropy } = this.#powers;
+    const now = clock.now();
+    this.#retry = clock.alarm(after(now, this.#reopening.failed(now, entropy)), () => {
       this.#openSource().then(
         () => {
           this.#fault = undefined;
@@ -214,7 +213,6 @@ export class RunningChannel {
         (error: HalError) => this.#sourceFailed(error),
       );
     });
-    this.#retryAfter = milliseconds(Math.min(LONGEST_RETRY, 2 * this.#retryAfter));
   }
 
   #ended(): void {
