@@ -25,7 +25,7 @@ export interface EndpointListener {
   /** Connected and subscribed, for the first time or again: what waits for an answer may be asked again. */
   up(): void;
   down(error: HalError): void;
-  /** For the log: at a limited rate it says why something was dropped. */
+  /** Counted already. For the log, at a limited rate: anybody may send what is dropped. */
   dropped(drop: EndpointDrop, detail: string, topic: string): void;
 }
 
