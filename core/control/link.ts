@@ -13,10 +13,11 @@ import type { Route, SealedRoute } from "./routes.ts";
 import { type Opened, type Origin, SESSION_LIMITS, type SessionLimits, Sessions } from "./sessions.ts";
 import { parseTopic, ROUTE_TABLE, shardOf, type Topic } from "./topics.ts";
 
+/** Whose end of the control plane it is, and whom it knows there. */
 export interface LinkOptions {
   readonly role: Role;
   readonly id: string;
-  /** X25519. */
+  /** X25519, 32 octets each. */
   readonly keys: KeyPair;
   /** Whom we know beforehand: their ids may be used with no other key, and only they may speak to us out of turn. */
   readonly peers: readonly Peer[];
@@ -28,6 +29,7 @@ export interface LinkOptions {
 /** A participant needs one a day, and one after each of its restarts or ours. */
 const SESSION_STARTS = { burst: 32, spacing: seconds(2) };
 
+/** To be published at QoS 0, not retained: an MQTT topic and a sealed envelope of at most `ENVELOPE_LIMIT` octets. */
 export interface Outgoing {
   readonly topic: string;
   readonly payload: Uint8Array;
@@ -41,6 +43,7 @@ export interface Request {
   readonly origin: Origin;
 }
 
+/** A message that was authenticated and fits its schema. */
 export interface Received {
   /** Who said it: the key is proved; whether that key may do what it asks is for the machine to decide. */
   readonly from: Peer;
@@ -62,12 +65,14 @@ export type LinkDrop =
   | "link.impostor"
   | "link.stranger";
 
+/** What came and is dropped. */
 export interface Refused {
   readonly drop: LinkDrop;
   /** For the log; may be empty. */
   readonly detail: string;
 }
 
+/** Seals what its owner says to a peer, and opens what comes on topics that its role hears; knows no bus. */
 export class Link {
   readonly role: Role;
   readonly id: string;
@@ -97,6 +102,7 @@ export class Link {
     return isBadMessage(text) ? text : { topic, payload: this.#sessions.seal(now, to, text) };
   }
 
+  /** The answer to a request, under its id. A message that no receiver would take is named, not sealed. */
   answer(request: Request, message: Message): Outgoing | BadMessage {
     const text = encodeMessage(message);
     if (isBadMessage(text)) return text;

@@ -19,6 +19,7 @@ export const repeatsWithin = (ceiling: Duration): Schedule => ({
   least: milliseconds(200),
 });
 
+/** When to send it: `due` says it, `sent` counts it; what is sent is for the owner to know. */
 export class OpenQuestion {
   /** 16 octets, the same in every repeat: the server answers a repeat without doing the work twice. */
   readonly id: Uint8Array;

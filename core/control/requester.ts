@@ -18,6 +18,7 @@ export interface OutgoingRequest {
   readonly deadline?: Instant;
 }
 
+/** A request that is not asked any more, and has no answer. */
 export interface RequestExpired {
   readonly kind: "expired";
   /** "deadline": no answer came in time. "full": too many requests wait already, this one was never sent. */
@@ -27,6 +28,7 @@ export interface RequestExpired {
   readonly key: string | undefined;
 }
 
+/** What the owner has to do: send, or learn that a request has expired. */
 export type RequesterEffect = { readonly kind: "send"; readonly to: Peer; readonly message: Message } | RequestExpired;
 
 /** "busy" leaves the request waiting: it is asked again when the server said. */
@@ -40,6 +42,7 @@ export interface Matched {
 /** unknown: no request waits for it (a repeated answer, most often). unexpected: of a type, or from a peer, that cannot answer it. */
 export type AnswerDrop = "answer.unknown" | "answer.unexpected";
 
+/** What a requester may hold and how slowly it repeats. */
 export interface RequesterLimits {
   /** Requests that may wait at once. */
   readonly outstanding: number;

@@ -36,6 +36,7 @@ interface Entry {
   readonly levels: readonly Level[];
 }
 
+/** A table of routes, read once: nothing in it changes. */
 export class RouteTable {
   readonly #entries: readonly Entry[];
   readonly #byKind: ReadonlyMap<string, Entry>;

@@ -24,6 +24,7 @@ export interface SealedRoute {
   readonly newcomers?: Role;
 }
 
+/** One kind of topic. */
 export interface Route {
   /** Levels below the root. */
   readonly path: string;
@@ -36,6 +37,7 @@ export interface Route {
   readonly sealed?: SealedRoute;
 }
 
+/** Routes by the name that code calls them. */
 export type Routes = Readonly<Record<string, Route>>;
 
 /** Where several routes lead from one role to another, the first that asks is taken. The numbers are the patent's. */

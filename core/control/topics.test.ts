@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { seededBelow } from "../base/chance.testkit.ts";
 import { isIdentifier } from "./messages.ts";
 import { ROLES } from "./participant.ts";
 import { filtersFor, formatTopic, parseTopic, shardOf, type Topic } from "./topics.ts";
@@ -86,11 +87,7 @@ test("what a participant listens to are topics it can parse", () => {
 });
 
 test("50,000 mutations of topics are parsed to what formats back to them, or dropped by name", () => {
-  let state = 42;
-  const roll = (sides: number): number => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state % sides;
-  };
+  const roll = seededBelow(42);
   const seen = new Set<string>();
   for (let round = 0; round < 50_000; round++) {
     const text = TOPICS[roll(TOPICS.length)]?.[1] ?? "";

@@ -4,8 +4,10 @@ import type { Role } from "./participant.ts";
 import { RouteTable, type TopicDrop } from "./route-table.ts";
 import { ROUTES, type TopicValues } from "./routes.ts";
 
+/** The one that the protocol uses. */
 export const ROUTE_TABLE = new RouteTable(ROUTES);
 
+/** The name of a route. */
 export type TopicKind = keyof typeof ROUTES;
 
 /** The names between braces. */
