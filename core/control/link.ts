@@ -9,7 +9,7 @@ import type { EnvelopeDrop } from "./envelope.ts";
 import type { Message } from "./messages.ts";
 import type { Peer, Role } from "./participant.ts";
 import type { TopicDrop } from "./route-table.ts";
-import type { Route, SealedRoute } from "./routes.ts";
+import type { Route } from "./routes.ts";
 import { type Opened, type Origin, SESSION_LIMITS, type SessionLimits, Sessions } from "./sessions.ts";
 import { parseTopic, ROUTE_TABLE, shardOf, type Topic } from "./topics.ts";
 
@@ -125,7 +125,7 @@ export class Link {
     return { from, message, request: { from, message, answerTopic: heard.answerTopic, origin: opened.origin } };
   }
 
-  /** The topic is the listener's own, or ours. */
+  /** Of the listener, where listeners have topics of their own; else ours. */
   #topicTo(to: Peer): string {
     const route = ROUTE_TABLE.opening(this.role, to.role);
     if (route === undefined) throw new RangeError(`a ${this.role} never asks a ${to.role}`);
@@ -152,8 +152,9 @@ export class Link {
 const refuse = (drop: LinkDrop): Refused => ({ drop, detail: "" });
 
 /** The route of a message that came, and whose topic it came on. */
-interface Heard extends Pick<Route, "listeners" | "owner">, Pick<SealedRoute, "newcomers"> {
+interface Heard extends Pick<Route, "listeners" | "owner"> {
   readonly id: string;
+  readonly newcomers: Role | undefined;
   readonly answerTopic: string;
 }
 
@@ -163,11 +164,5 @@ function heardOn(topic: Topic): Heard | undefined {
   if (sealed === undefined || !("id" in topic)) return undefined;
   const { id } = topic;
   const answerTopic = ROUTE_TABLE.format({ kind: sealed.answers, shard: 0, id });
-  return {
-    id,
-    listeners,
-    owner,
-    answerTopic,
-    ...(sealed.newcomers === undefined ? {} : { newcomers: sealed.newcomers }),
-  };
+  return { id, listeners, owner, newcomers: sealed.newcomers, answerTopic };
 }

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { accessOf, mosquittoAcl } from "./access.ts";
 import { ROLES, type Role } from "./participant.ts";
 import { RouteTable } from "./route-table.ts";
-import { ROUTES, type Routes } from "./routes.ts";
+import { ROUTES, type Route, type Routes } from "./routes.ts";
 import { filtersFor, noticeFilter, ROUTE_TABLE } from "./topics.ts";
 
 interface Kept {
@@ -85,7 +85,7 @@ test("one more route in the table is written, read, subscribed to, allowed and i
   assert.equal(more.opening("settop", "reception")?.answers, "quality.res");
 });
 
-test("a table whose answers lead nowhere, or whose path has a value that topics do not have, is our own mistake", () => {
+test("a table whose answers lead nowhere, or whose paths name nobody or what topics do not have, is our own mistake", () => {
   const route = { path: "a/{id}", speakers: ["router"], listeners: ["router"], owner: "nobody" } as const;
   const answering = (answers: string): Routes => ({
     a: { ...route, subscribed: "always", sealed: { asks: true, answers } },
@@ -94,6 +94,7 @@ test("a table whose answers lead nowhere, or whose path has a value that topics 
   assert.doesNotThrow(() => new RouteTable(answering("a")));
   assert.throws(() => new RouteTable(answering("b")), RangeError);
   assert.throws(() => new RouteTable(answering("c")), RangeError);
+  assert.throws(() => new RouteTable({ a: { ...answering("a").a, path: "a/{shard}" } as Route }), /does not say whose/);
   assert.throws(() => new RouteTable({ a: { ...route, path: "a/{toString}", subscribed: "always" } }), RangeError);
 });
 

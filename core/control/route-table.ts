@@ -41,13 +41,11 @@ export class RouteTable {
   readonly #entries: readonly Entry[];
   readonly #byKind: ReadonlyMap<string, Entry>;
 
-  /** Throws RangeError when a path has a value that no topic can have, or answers go to a route that is not sealed. */
+  /** Throws RangeError for a path with a value that no topic has, and for a sealed route that names nobody or has no way back. */
   constructor(routes: Routes) {
     this.#entries = Object.entries(routes).map(([kind, route]) => ({ kind, route, levels: levelsOf(route.path) }));
     this.#byKind = new Map(this.#entries.map((entry) => [entry.kind, entry]));
-    for (const { kind, route } of this.#entries)
-      if (route.sealed !== undefined && routes[route.sealed.answers]?.sealed === undefined)
-        throw new RangeError(`answers to ${kind} go to ${route.sealed.answers}, which carries no envelopes`);
+    for (const { kind, route } of this.#entries) if (route.sealed !== undefined) checkSealed(kind, route, routes);
   }
 
   /** The route of this kind. Throws RangeError when the table has none. */
@@ -122,6 +120,12 @@ export class RouteTable {
     if (entry === undefined) throw new RangeError(`no route ${kind}`);
     return entry;
   }
+}
+
+function checkSealed(kind: string, { path, sealed }: Route, routes: Routes): void {
+  if (!path.includes("{id}")) throw new RangeError(`${kind} carries envelopes and does not say whose`);
+  if (sealed !== undefined && routes[sealed.answers]?.sealed === undefined)
+    throw new RangeError(`answers to ${kind} go to ${sealed.answers}, which carries no envelopes`);
 }
 
 const levelsOf = (path: string): readonly Level[] => path.split("/").map(levelOf);

@@ -57,7 +57,7 @@ export class MqttBuses implements BusConnector {
   }
 }
 
-/** What varies a connection in time. */
+/** What waits need: the time, and chance to spread them. */
 interface Timing {
   readonly clock: Clock;
   readonly entropy: Entropy;
