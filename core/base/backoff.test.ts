@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Backoff, type Chance, doubled, exactly, halfOf, type Schedule, waitAfter } from "./backoff.ts";
+import { Backoff, type Chance, doubled, exactly, type Schedule, waitAfter } from "./backoff.ts";
 import { instant, milliseconds, seconds } from "./time.ts";
 
 /** Draws always this part of what is possible. */
@@ -21,8 +21,12 @@ test("exactly: the span itself, and nothing is drawn", () => {
   assert.deepEqual(waits(schedule, never), [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
 });
 
-test("half of the span on: never much shorter than meant", () => {
-  const schedule = { first: milliseconds(250), ceiling: seconds(4), range: halfOf };
+test("a range from half of the span on: half is certain, half is drawn", () => {
+  const schedule: Schedule = {
+    first: milliseconds(250),
+    ceiling: seconds(4),
+    range: (span) => ({ from: milliseconds(span / 2), to: span }),
+  };
   assert.deepEqual(waits(schedule, part(0)), [125, 250, 500, 1000, 2000, 2000, 2000, 2000]);
   assert.deepEqual(waits(schedule, part(1)), [250, 500, 1000, 2000, 4000, 4000, 4000, 4000]);
 });

@@ -29,9 +29,6 @@ export interface Schedule {
 
 export const exactly = (span: Duration): WaitRange => ({ from: span, to: span });
 
-/** From half of the span on, so that a wait is never much shorter than meant. */
-export const halfOf = (span: Duration): WaitRange => ({ from: milliseconds(span / 2), to: span });
-
 /** `first`, doubled so many `times` (>= 0), never above `most`. */
 export const doubled = (first: Duration, times: number, most: Duration): Duration =>
   milliseconds(Math.min(most, first * 2 ** times));

@@ -13,7 +13,7 @@ export const LONGEST_TOPIC = 200;
 export type TopicDrop = "topic.unknown" | "topic.identifier";
 
 /** A topic of any table: its route, and the values of that route's path. */
-export type AnyTopic = { readonly kind: string } & Partial<TopicValues>;
+type AnyTopic = { readonly kind: string } & Partial<TopicValues>;
 
 const identifier = (text: string): string | undefined => (isIdentifier(text) ? text : undefined);
 /** 0 to 9999 in plain decimal. */

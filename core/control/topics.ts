@@ -8,7 +8,7 @@ import { ROUTES, type TopicValues } from "./routes.ts";
 export const ROUTE_TABLE = new RouteTable(ROUTES);
 
 /** The name of a route. */
-export type TopicKind = keyof typeof ROUTES;
+type TopicKind = keyof typeof ROUTES;
 
 /** The names between braces. */
 type NamesIn<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}` ? Name | NamesIn<Rest> : never;

@@ -12,7 +12,7 @@ import type { Platform } from "../shared/machine-on-bus.ts";
 import type { ControlConfig } from "./config.ts";
 
 /** What both servers share, and whom the operator has registered. */
-export interface ServersPlatform extends Platform {
+interface ServersPlatform extends Platform {
   readonly store: Store;
   readonly directory: Directory;
 }

@@ -11,9 +11,7 @@ import { generateIdentity, type Identity } from "../../hal/identity/identity.ts"
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { openStore, warnOfNew } from "../operator/context.ts";
 import { Directory } from "../operator/directory.ts";
-
 import { readOwnIdentity, readPem } from "../shared/participant.ts";
-
 import type { Runtime, Service } from "../shared/target.ts";
 import type { ControlConfig, ListenerConfig, PartConfig } from "./config.ts";
 import { startServers } from "./servers.ts";

@@ -32,7 +32,7 @@ export interface HeadendPlatform extends ClientPlatform {
 }
 
 /** A channel's input has come to its end and will not go on. */
-export type Ended = (channel: string) => void;
+type Ended = (channel: string) => void;
 
 /** A source that failed is opened again after 1 s, then after 2, 4 ... 30 s; after 1 s again once it has lasted for 30. */
 const REOPENING: Schedule = { first: seconds(1), ceiling: seconds(30), range: exactly, lasting: seconds(30) };

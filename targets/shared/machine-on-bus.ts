@@ -31,7 +31,7 @@ export interface ClientPlatform extends Platform {
 }
 
 /** Who is on the bus, whom it knows there, and its key for notices. */
-export interface BusParticipant extends LinkOptions, Pick<EndpointOptions, "noticeKey"> {
+interface BusParticipant extends LinkOptions, Pick<EndpointOptions, "noticeKey"> {
   /** What the log says when the broker is there, and before the error when it is not. */
   readonly words?: { readonly up: string; readonly down: string };
 }
