@@ -22,7 +22,7 @@ const uint32 = whole(0, 0xffff_ffff);
 /** The longest span that a message can carry, in milliseconds: 366 days. */
 export const LONGEST_SPAN = 366 * 86_400_000;
 const span = whole(0, LONGEST_SPAN);
-/** The last generation of a channel's key: after it the channel needs a new id. Epochs are uint32 and rise. */
+/** Epochs are numbered with 32 bits, and never anew: after this one a channel needs another id. */
 export const LAST_EPOCH = 0xffff_ffff;
 const unixMs = whole(0, 253_402_300_799_999);
 /** Identifiers of participants and channels: they become MQTT topic levels and file names. */
