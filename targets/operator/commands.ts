@@ -1,7 +1,7 @@
 // The operator's commands, as the local socket and the command line carry them out: each checks its input, each edit is one transaction.
 import * as v from "valibot";
 import { fromHex, toHex } from "../../core/base/bytes.ts";
-import { unixTime } from "../../core/base/time.ts";
+import { unixTime, wholeUnixTime } from "../../core/base/time.ts";
 import { Identifier } from "../../core/control/messages.ts";
 import { isSmallOrder } from "../../core/control/small-order.ts";
 import type { Clock } from "../../core/ports/clock.ts";
@@ -192,7 +192,7 @@ function checked<S extends v.GenericSchema>(schema: S, input: unknown): v.InferO
   throw new CommandRefused(faults.join("; "));
 }
 
-const now = ({ clock }: OperatorContext) => unixTime(Math.round(clock.unix(clock.now())));
+const now = ({ clock }: OperatorContext) => wholeUnixTime(clock.unix(clock.now()));
 
 async function edit(context: OperatorContext, change: Edit): Promise<{ readonly done: true }> {
   const at = now(context);
