@@ -1,6 +1,7 @@
-// Who may publish and subscribe where: one table, for the embedded broker and for Mosquitto's acl_file.
+// Who may publish and subscribe where: what the routes say, for the embedded broker and for Mosquitto's acl_file.
 import type { Role } from "./participant.ts";
-import { LONGEST_TOPIC, noticeFilter, parseTopic, STATUS_FILTER, topicPattern } from "./topics.ts";
+import { LONGEST_TOPIC } from "./route-table.ts";
+import { parseTopic, ROUTE_TABLE } from "./topics.ts";
 
 /** MQTT filters. `publish` filters are matched against topics, `subscribe` filters against filters. */
 export interface Access {
@@ -8,35 +9,11 @@ export interface Access {
   readonly subscribe: readonly string[];
 }
 
-const NOTICES = noticeFilter("+");
-
 /** `id` is an identifier, or Mosquitto's %u for the user name. */
-export function accessOf(role: Role, id: string): Access {
-  const status = topicPattern(`status/${role}/${id}`);
-  const own = ownAccess(role, id);
-  return { publish: [...own.publish.map(topicPattern), status], subscribe: own.subscribe };
-}
-
-function ownAccess(role: Role, id: string): Access {
-  switch (role) {
-    case "settop":
-      return { publish: [`keys/req/+/${id}`], subscribe: [topicPattern(`keys/res/${id}`), NOTICES] };
-    case "router":
-      return { publish: [`router/${id}/membership`], subscribe: [topicPattern(`router/${id}/res`)] };
-    case "headend":
-      return { publish: [`headend/${id}/up`], subscribe: [topicPattern(`headend/${id}/down`)] };
-    case "keyserver":
-      return {
-        publish: ["keys/res/+", "headend/+/down", "notice/+/+", `reception/req/+/${id}`],
-        subscribe: [...["keys/req/#", "headend/+/up", `reception/res/${id}`].map(topicPattern), STATUS_FILTER],
-      };
-    case "reception":
-      return {
-        publish: ["reception/res/+", "router/+/res", `keys/req/+/${id}`],
-        subscribe: [...["reception/req/#", "router/+/membership", `keys/res/${id}`].map(topicPattern), STATUS_FILTER],
-      };
-  }
-}
+export const accessOf = (role: Role, id: string, routes = ROUTE_TABLE): Access => ({
+  publish: routes.published(role, id),
+  subscribe: [...routes.subscribedAlways(role, id), ...routes.subscribedLater(role, id)],
+});
 
 /** One of ours, and allowed. */
 export const mayPublish = (access: Access, topic: string): boolean =>
@@ -45,10 +22,10 @@ export const mayPublish = (access: Access, topic: string): boolean =>
 /** Only what holds no secret is kept by the broker: status and notices. */
 export function mayRetain(topic: string): boolean {
   const parsed = parseTopic(topic);
-  return typeof parsed !== "string" && (parsed.kind === "status" || parsed.kind === "notice");
+  return typeof parsed !== "string" && ROUTE_TABLE.route(parsed.kind).sealed === undefined;
 }
 
-/** No more than the table allows, and never a shared subscription: whoever may not have the topics may not share them either. */
+/** No more than the routes allow, and never a shared subscription: whoever may not have the topics may not share them either. */
 export const maySubscribe = (access: Access, filter: string): boolean =>
   !filter.startsWith("$") &&
   filter.length <= LONGEST_TOPIC &&
@@ -67,7 +44,8 @@ export function covers(allowed: string, filter: string): boolean {
   return wide.length === narrow.length;
 }
 
-export interface Service {
+/** A participant that has an account of its own at the broker, under its id. */
+export interface Account {
   readonly role: Role;
   readonly id: string;
 }
@@ -77,9 +55,10 @@ export interface Service {
  * identifier is the client's own choice unless `use_username_as_clientid true` is set. Mosquitto 2.0 grants every subscription and
  * applies the file when it delivers: a foreign filter brings nothing, but a set-top in a $share group would swallow its share.
  */
-export function mosquittoAcl(services: readonly Service[]): string {
-  const lines = ["# Made by sealcast from core/control/access.ts.", ...rules("pattern", accessOf("settop", "%u"))];
-  for (const { role, id } of services) lines.push("", `user ${id}`, ...rules("topic", accessOf(role, id)));
+export function mosquittoAcl(services: readonly Account[], routes = ROUTE_TABLE): string {
+  const settop = rules("pattern", accessOf("settop", "%u", routes));
+  const lines = ["# Made by sealcast from core/control/access.ts.", ...settop];
+  for (const { role, id } of services) lines.push("", `user ${id}`, ...rules("topic", accessOf(role, id, routes)));
   return `${lines.join("\n")}\n`;
 }
 

@@ -2,6 +2,7 @@
 import type { Duration, Instant } from "../base/time.ts";
 import { Recent } from "./recent.ts";
 
+/** A bucket: `burst` >= 1 tokens, filled by one every `spacing`. */
 export interface Rate {
   /** This many at once ... */
   readonly burst: number;
@@ -12,6 +13,7 @@ export interface Rate {
 /** Names that are remembered; one that was forgotten has its whole burst again. */
 const NAMES = 65_536;
 
+/** One bucket for each name; the 65,536 names used last are remembered. */
 export class Allowance {
   readonly #rate: Rate;
   /** When all that a name has taken is paid off. */

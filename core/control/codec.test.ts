@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encode } from "cborg";
+import { type Below, seededBelow } from "../base/chance.testkit.ts";
 import { isPlainCbor } from "./cbor-gate.ts";
 import { type BadMessage, decodeMessage, encodeMessage, isBadMessage, MESSAGE_LIMIT } from "./codec.ts";
 import { EXAMPLE_MESSAGES, EXAMPLES } from "./messages.testkit.ts";
@@ -129,16 +130,7 @@ test("what nobody would accept is not encoded either", () => {
   assert.ok(bad.detail.startsWith("key.busy.retryAfter: "), bad.detail);
 });
 
-/** Small seeded dice (Park and Miller's minimal standard), enough to choose mutations. */
-function dice(seed: number): (sides: number) => number {
-  let state = seed;
-  return (sides) => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state % sides;
-  };
-}
-
-function mutate(bytes: Uint8Array, roll: (sides: number) => number): Uint8Array {
+function mutate(bytes: Uint8Array, roll: Below): Uint8Array {
   const changed = bytes.slice();
   const at = roll(bytes.length);
   switch (roll(5)) {
@@ -168,7 +160,7 @@ const KNOWN = ["accepted", "message.invalid", "message.malformed", "message.unkn
 test(`${ROUNDS} mutations of each of the ${EXAMPLE_MESSAGES.length} messages are accepted or dropped by name`, () => {
   const seen = new Set<string>();
   for (const [index, message] of EXAMPLE_MESSAGES.entries()) {
-    const roll = dice(1 + index);
+    const roll = seededBelow(1 + index);
     const bytes = bytesOf(message);
     for (let round = 0; round < ROUNDS; round++) {
       let payload = mutate(bytes, roll);

@@ -10,6 +10,7 @@ export const MESSAGE_LIMIT = 16 * 1024;
 /** "message.invalid" comes with the path of the first fault, for the log. */
 export type MessageDrop = "message.oversized" | "message.malformed" | "message.unknown-type" | "message.invalid";
 
+/** Why a text is no message, or a message of ours would be none to its receiver. */
 export interface BadMessage {
   readonly drop: MessageDrop;
   /** Path and what is wrong there ("epochs.0.masterKey: must be ..."); empty when the octets are not CBOR. */
@@ -44,8 +45,10 @@ export function encodeMessage(message: Message): Uint8Array | BadMessage {
   return payload.length <= MESSAGE_LIMIT ? payload : { drop: "message.oversized", detail: message.type };
 }
 
+/** Tells a failure of `decodeMessage` or `encodeMessage` from what they give. */
 export const isBadMessage = (result: object): result is BadMessage => "drop" in result;
 
+/** What octets are as plain CBOR, or why they are none; no schema has looked at the value. */
 export type PlainCbor =
   | { readonly kind: "value"; readonly value: unknown }
   | { readonly kind: "oversized" }

@@ -17,6 +17,7 @@ import { filtersFor, formatTopic, noticeFilter, parseTopic } from "./topics.ts";
 /** "endpoint.unsendable": a message of ours that no receiver would take, not sent. */
 export type EndpointDrop = LinkDrop | NoticeDrop | "endpoint.notice-key" | "endpoint.unsendable";
 
+/** What an endpoint tells its owner; called from inside the bus driver, one at a time. */
 export interface EndpointListener {
   /** An authenticated message that fits its schema. */
   message(received: Received): void;
@@ -25,10 +26,11 @@ export interface EndpointListener {
   /** Connected and subscribed, for the first time or again: what waits for an answer may be asked again. */
   up(): void;
   down(error: HalError): void;
-  /** For the log: at a limited rate it says why something was dropped. */
+  /** Counted already. For the log, at a limited rate: anybody may send what is dropped. */
   dropped(drop: EndpointDrop, detail: string, topic: string): void;
 }
 
+/** Who is on the bus, and with what. */
 export interface EndpointOptions {
   readonly link: Link;
   readonly clock: Clock;
@@ -47,6 +49,7 @@ const UP = ascii("up");
 const STOPPED = ascii("stopped");
 const LOST = ascii("lost");
 
+/** A participant's place on the bus for as long as it runs; keeps its retained status "up", "stopped" or, by last will, "lost". */
 export class Endpoint {
   readonly drops = new Counters<EndpointDrop>();
   /** By patent message number, "73" to "95". */

@@ -7,7 +7,7 @@
 // AES-128-GCM with everything before it as associated data. An answer's salt is fresh, because several servers that share a key may
 // answer the same request.
 import { readUint32, writeUint32 } from "../base/bytes.ts";
-import { isIdentifier } from "./topics.ts";
+import { isIdentifier } from "./messages.ts";
 
 export const VERSION = 1;
 const KIND = 1;
@@ -26,6 +26,7 @@ const ANSWER_SEQUENCE = 34;
 const SALT = 42;
 const ANSWER_BOX = 58;
 
+/** Octets of the recipient's hint, of X25519 keys and `enc`, and of an answer's salt. */
 export const HINT_LENGTH = 4;
 export const KEY_LENGTH = 32;
 export const SALT_LENGTH = 16;
@@ -64,6 +65,7 @@ export interface RequestHeader {
   readonly box: number;
 }
 
+/** The answer's side of the same gate. */
 export interface AnswerHeader {
   readonly kind: "answer";
   readonly enc: Uint8Array;

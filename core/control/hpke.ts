@@ -15,6 +15,7 @@ const NOTHING = new Uint8Array(0);
 
 const ascii = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0));
 
+/** One new array. */
 export function concatenate(...parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;
@@ -46,6 +47,7 @@ export interface HpkeContext {
   readonly exporterSecret: Uint8Array;
 }
 
+/** The sender's context, with the encapsulated key that the recipient needs (32 octets). */
 export interface HpkeSender extends HpkeContext {
   /** The encapsulated key, 32 octets, that the recipient needs. */
   readonly enc: Uint8Array;

@@ -8,13 +8,16 @@ import { type BadMessage, decodeMessage, encodeMessage, isBadMessage, type Messa
 import type { EnvelopeDrop } from "./envelope.ts";
 import type { Message } from "./messages.ts";
 import type { Peer, Role } from "./participant.ts";
+import type { TopicDrop } from "./route-table.ts";
+import type { Route } from "./routes.ts";
 import { type Opened, type Origin, SESSION_LIMITS, type SessionLimits, Sessions } from "./sessions.ts";
-import { formatTopic, parseTopic, shardOf, type Topic, type TopicDrop } from "./topics.ts";
+import { parseTopic, ROUTE_TABLE, shardOf, type Topic } from "./topics.ts";
 
+/** Whose end of the control plane it is, and whom it knows there. */
 export interface LinkOptions {
   readonly role: Role;
   readonly id: string;
-  /** X25519. */
+  /** X25519, 32 octets each. */
   readonly keys: KeyPair;
   /** Whom we know beforehand: their ids may be used with no other key, and only they may speak to us out of turn. */
   readonly peers: readonly Peer[];
@@ -26,6 +29,7 @@ export interface LinkOptions {
 /** A participant needs one a day, and one after each of its restarts or ours. */
 const SESSION_STARTS = { burst: 32, spacing: seconds(2) };
 
+/** To be published at QoS 0, not retained: an MQTT topic and a sealed envelope of at most `ENVELOPE_LIMIT` octets. */
 export interface Outgoing {
   readonly topic: string;
   readonly payload: Uint8Array;
@@ -35,10 +39,11 @@ export interface Outgoing {
 export interface Request {
   readonly from: Peer;
   readonly message: Message;
-  readonly answerTopic: Topic;
+  readonly answerTopic: string;
   readonly origin: Origin;
 }
 
+/** A message that was authenticated and fits its schema. */
 export interface Received {
   /** Who said it: the key is proved; whether that key may do what it asks is for the machine to decide. */
   readonly from: Peer;
@@ -60,12 +65,14 @@ export type LinkDrop =
   | "link.impostor"
   | "link.stranger";
 
+/** What came and is dropped. */
 export interface Refused {
   readonly drop: LinkDrop;
   /** For the log; may be empty. */
   readonly detail: string;
 }
 
+/** Seals what its owner says to a peer, and opens what comes on topics that its role hears; knows no bus. */
 export class Link {
   readonly role: Role;
   readonly id: string;
@@ -90,113 +97,72 @@ export class Link {
 
   /** A request or report to a peer. Throws RangeError when our role never speaks to the peer's first. */
   seal(now: Instant, to: Peer, message: Message): Outgoing | BadMessage {
-    const topic = formatTopic(this.#topicTo(to));
+    const topic = this.#topicTo(to);
     const text = encodeMessage(message);
     return isBadMessage(text) ? text : { topic, payload: this.#sessions.seal(now, to, text) };
   }
 
+  /** The answer to a request, under its id. A message that no receiver would take is named, not sealed. */
   answer(request: Request, message: Message): Outgoing | BadMessage {
     const text = encodeMessage(message);
     if (isBadMessage(text)) return text;
-    return { topic: formatTopic(request.answerTopic), payload: this.#sessions.sealAnswer(request.origin, text) };
+    return { topic: request.answerTopic, payload: this.#sessions.sealAnswer(request.origin, text) };
   }
 
   /** What came on one of our topics, or why it is dropped. */
   open(now: Instant, topic: string, payload: Uint8Array): Received | Refused {
     const where = parseTopic(topic);
     if (typeof where === "string") return refuse(where);
-    const route = routeOf(where);
-    if (route === undefined || !this.#hears(where, route)) return refuse("link.topic");
-    const opened = this.#sessions.open(payload, () => this.#sessionStarts.take(now, route.id));
+    const heard = heardOn(where);
+    if (heard === undefined || !this.#hears(heard)) return refuse("link.topic");
+    const opened = this.#sessions.open(payload, () => this.#sessionStarts.take(now, heard.id));
     if (typeof opened === "string") return refuse(opened);
-    const from = this.#speaker(route, opened);
+    const from = this.#speaker(heard, opened);
     if (typeof from === "string") return refuse(from);
     const message = decodeMessage(opened.text);
     if (isBadMessage(message)) return message;
     if (opened.kind === "answer") return { from, message, request: undefined };
-    return { from, message, request: { from, message, answerTopic: route.answers, origin: opened.origin } };
+    return { from, message, request: { from, message, answerTopic: heard.answerTopic, origin: opened.origin } };
   }
 
-  #topicTo(to: Peer): Topic {
-    switch (`${this.role} ${to.role}`) {
-      case "settop keyserver":
-      case "reception keyserver":
-        return { kind: "keys.req", shard: this.#shard, id: this.id };
-      case "headend keyserver":
-        return { kind: "headend.up", id: this.id };
-      case "keyserver headend":
-        return { kind: "headend.down", id: to.id };
-      case "keyserver reception":
-        return { kind: "reception.req", shard: this.#shard, id: this.id };
-      case "router reception":
-        return { kind: "router.membership", id: this.id };
-      default:
-        throw new RangeError(`a ${this.role} never asks a ${to.role}`);
-    }
+  /** Of the listener, where listeners have topics of their own; else ours. */
+  #topicTo(to: Peer): string {
+    const route = ROUTE_TABLE.opening(this.role, to.role);
+    if (route === undefined) throw new RangeError(`a ${this.role} never asks a ${to.role}`);
+    const { kind, owner } = route;
+    return ROUTE_TABLE.format({ kind, shard: this.#shard, id: owner === "listener" ? to.id : this.id });
   }
 
-  #hears(topic: Topic, route: Route): boolean {
-    if (!route.heardBy.includes(this.role)) return false;
-    return route.speakers !== undefined || ("id" in topic && topic.id === this.id);
+  /** A topic of ours among several, or any topic of a kind that we serve. */
+  #hears({ id, listeners, owner }: Heard): boolean {
+    return listeners.includes(this.role) && (owner !== "listener" || id === this.id);
   }
 
   /** Authenticated by the session; here the id is held against the topic and against the peers we know. */
-  #speaker(route: Route, opened: Opened): Peer | LinkDrop {
-    const id = opened.kind === "request" ? opened.senderId : opened.peer.id;
-    if (route.speakers !== undefined && id !== route.id) return "link.sender";
+  #speaker({ id, owner, newcomers }: Heard, opened: Opened): Peer | LinkDrop {
+    const said = opened.kind === "request" ? opened.senderId : opened.peer.id;
+    if (owner === "speaker" && said !== id) return "link.sender";
     if (opened.kind === "answer") return opened.peer;
-    const known = this.#peers.get(id);
+    const known = this.#peers.get(said);
     if (known !== undefined) return sameBytes(known.publicKey, opened.senderKey) ? known : "link.impostor";
-    if (route.speakers === undefined || route.speakers === "keyserver") return "link.stranger";
-    return { role: route.speakers, id, publicKey: opened.senderKey };
+    return newcomers === undefined ? "link.stranger" : { role: newcomers, id: said, publicKey: opened.senderKey };
   }
 }
 
 const refuse = (drop: LinkDrop): Refused => ({ drop, detail: "" });
 
-interface Route {
+/** The route of a message that came, and whose topic it came on. */
+interface Heard extends Pick<Route, "listeners" | "owner"> {
   readonly id: string;
-  readonly heardBy: readonly Role[];
-  /** The role of whoever owns the topic and speaks on it; undefined when the topic's owner listens and servers speak. */
-  readonly speakers: Role | undefined;
-  readonly answers: Topic;
+  readonly newcomers: Role | undefined;
+  readonly answerTopic: string;
 }
 
-/** Who speaks and who listens on a topic, and where an answer goes; undefined for topics that carry no envelopes. */
-function routeOf(topic: Topic): Route | undefined {
-  switch (topic.kind) {
-    case "keys.req":
-      return toServer(topic.id, "keyserver", "settop", "keys.res");
-    case "headend.up":
-      return toServer(topic.id, "keyserver", "headend", "headend.down");
-    case "reception.req":
-      return toServer(topic.id, "reception", "keyserver", "reception.res");
-    case "router.membership":
-      return toServer(topic.id, "reception", "router", "router.res");
-    case "keys.res":
-      return fromServer(topic.id, ["settop", "reception"], { kind: "keys.req", shard: 0, id: topic.id });
-    case "headend.down":
-      return fromServer(topic.id, ["headend"], { kind: "headend.up", id: topic.id });
-    case "reception.res":
-      return fromServer(topic.id, ["keyserver"], { kind: "reception.req", shard: 0, id: topic.id });
-    case "router.res":
-      return fromServer(topic.id, ["router"], { kind: "router.membership", id: topic.id });
-    case "notice":
-    case "status":
-      return undefined;
-  }
+/** Undefined for topics that carry no envelopes. */
+function heardOn(topic: Topic): Heard | undefined {
+  const { listeners, owner, sealed }: Route = ROUTE_TABLE.route(topic.kind);
+  if (sealed === undefined || !("id" in topic)) return undefined;
+  const { id } = topic;
+  const answerTopic = ROUTE_TABLE.format({ kind: sealed.answers, shard: 0, id });
+  return { id, listeners, owner, newcomers: sealed.newcomers, answerTopic };
 }
-
-const toServer = (
-  id: string,
-  server: Role,
-  speakers: Role,
-  answers: "keys.res" | "headend.down" | "reception.res" | "router.res",
-): Route => ({ id, heardBy: [server], speakers, answers: { kind: answers, id } });
-
-const fromServer = (id: string, heardBy: readonly Role[], answers: Topic): Route => ({
-  id,
-  heardBy,
-  speakers: undefined,
-  answers,
-});

@@ -19,11 +19,16 @@ const bytesBetween = (least: number, most: number) =>
 const whole = (least: number, most: number) => v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
 const uint16 = whole(0, 0xffff);
 const uint32 = whole(0, 0xffff_ffff);
-/** Milliseconds, up to 366 days. */
-const span = whole(0, 366 * 86_400_000);
+/** The longest span that a message can carry, in milliseconds: 366 days. */
+export const LONGEST_SPAN = 366 * 86_400_000;
+const span = whole(0, LONGEST_SPAN);
+/** Epochs are numbered with 32 bits, and never anew: after this one a channel needs another id. */
+export const LAST_EPOCH = 0xffff_ffff;
 const unixMs = whole(0, 253_402_300_799_999);
 /** Identifiers of participants and channels: they become MQTT topic levels and file names. */
 export const Identifier = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/));
+/** 1 to 64 of letters, digits, dot, underscore and hyphen, the first one a letter or digit. */
+export const isIdentifier = (text: string): boolean => v.is(Identifier, text);
 const requestId = bytes(16);
 const receptionId = bytes(16);
 const publicKey = bytes(32);
@@ -39,6 +44,7 @@ export const DENIALS = {
   "limit.concurrent": "the subscription's limit of channels watched at once is reached",
   "reception.ended": "this reception has already ended; begin a new one",
 } as const;
+/** A reason for which a key is refused; it stays the same in every version of the protocol. */
 export type Denial = keyof typeof DENIALS;
 const denial = v.picklist(Object.keys(DENIALS) as [Denial, ...Denial[]]);
 
@@ -269,7 +275,7 @@ const membershipChange = v.strictObject({
 const membershipReport = v.strictObject({
   type: v.literal("membership.report"),
   id: requestId,
-  /** By lot at each start of the router's process: another one knows nothing of what the one before it had told. */
+  /** Random, chosen at each start of the router's process: another one knows nothing of what the one before it had told. */
   process: v.optional(uint32),
   sequence: whole(0, Number.MAX_SAFE_INTEGER),
   /** Changes lost since the last report because the router's queue was full. */
@@ -310,14 +316,22 @@ export const MESSAGES = {
   "membership.acknowledged": membershipAcknowledgement,
 } as const;
 
+/** As it stands in a message's `type`. */
 export type MessageType = keyof typeof MESSAGES;
+/** The message of this type, as its schema has checked it. */
 export type MessageOf<T extends MessageType> = v.InferOutput<(typeof MESSAGES)[T]>;
+/** Any message that travels in an envelope. */
 export type Message = { [T in MessageType]: MessageOf<T> }[MessageType];
 
+/** Suite, octets of MKI, SSRC and RTP payload type of a channel. */
 export type StreamParameters = v.InferOutput<typeof streamParameters>;
+/** What the headend says of a channel: group, port, stream, and the times of its keys in ms. */
 export type ChannelParameters = v.InferOutput<typeof channelParameters>;
+/** SRTP master key (16 to 32 octets) and salt (12 or 14, RFC 3711 and 7714) of one epoch. A secret: never logged. */
 export type EpochKey = v.InferOutput<typeof epochKey>;
+/** Where the stream is: roc * 65536 + seq, `age` ms ago. */
 export type Position = v.InferOutput<typeof position>;
+/** One host that has joined or left a group behind a router; `at` in Unix ms by the router's calendar. */
 export type MembershipChange = v.InferOutput<typeof membershipChange>;
 
 /** 91: signed by the key server, retained, no secret in it. */
@@ -330,6 +344,7 @@ export const NOTICE = v.strictObject({
   switchIn: span,
   window: span,
 });
+/** See `NOTICE`. */
 export type Notice = v.InferOutput<typeof NOTICE>;
 
 /** Which answers a request may get; the empty list marks what is not answered. */

@@ -28,6 +28,7 @@ export type NoticeDrop =
   | "notice.invalid"
   | "notice.channel";
 
+/** Why octets are no notice of this channel. */
 export interface BadNotice {
   readonly drop: NoticeDrop;
   readonly detail: string;
@@ -62,6 +63,7 @@ export function openNotice(
   return result.output.channel === channel ? result.output : refuse("notice.channel", result.output.channel);
 }
 
+/** Tells a failure of `openNotice` from a notice. */
 export const isBadNotice = (result: Notice | BadNotice): result is BadNotice => "drop" in result;
 
 const refuse = (drop: NoticeDrop, detail = ""): BadNotice => ({ drop, detail });

@@ -1,5 +1,6 @@
 // A map that keeps its most recently used entries and forgets the rest: every cache of the control plane has this limit.
 
+/** At most `limit` entries; setting one more forgets the one that was used longest ago. */
 export class Recent<Key, Value> {
   readonly #entries = new Map<Key, Value>();
   readonly #limit: number;

@@ -1,23 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { after, type Instant, instant, milliseconds, seconds } from "../base/time.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import { EXAMPLES } from "./messages.testkit.ts";
 import type { Message } from "./messages.ts";
 import type { Peer } from "./participant.ts";
-import { type Ask, newRequestId, Requester, type RequesterEffect } from "./requester.ts";
-
-function dice(seed: number): Entropy {
-  let state = seed;
-  const next = (): number => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state;
-  };
-  return {
-    bytes: (length) => Uint8Array.from({ length }, () => next() >>> 16),
-    below: (limit) => (next() / 2_147_483_647) * limit,
-  };
-}
+import { newRequestId, type OutgoingRequest, Requester, type RequesterEffect } from "./requester.ts";
 
 const keys: Peer = { role: "keyserver", id: "keys", publicKey: new Uint8Array(32).fill(1) };
 const other: Peer = { role: "keyserver", id: "other", publicKey: new Uint8Array(32).fill(2) };
@@ -36,16 +25,16 @@ function sends(requester: Requester, until: Instant): readonly number[] {
 }
 
 function asked(
-  options: Partial<Ask> = {},
+  options: Partial<OutgoingRequest> = {},
   seed = 5,
 ): { requester: Requester; message: Message; effects: readonly RequesterEffect[] } {
-  const entropy = dice(seed);
+  const entropy = new SeededEntropy(seed);
   const requester = new Requester(entropy);
   const message = request(entropy);
   return { requester, message, effects: requester.ask(START, { to: keys, message, ...options }) };
 }
 
-test("a request goes out at once and again after 0.7 to 1.3 s, however the dice fall", () => {
+test("a request goes out at once and again after 0.7 to 1.3 s, whatever is drawn", () => {
   for (let seed = 1; seed < 200; seed++) {
     const { requester, message, effects } = asked({}, seed);
     assert.deepEqual(effects, [{ kind: "send", to: keys, message }]);
@@ -114,7 +103,7 @@ test("busy: asked again not before the server said, and not all at once", () => 
 });
 
 test("while one request with a key waits, another is not sent", () => {
-  const entropy = dice(3);
+  const entropy = new SeededEntropy(3);
   const requester = new Requester(entropy);
   assert.equal(requester.ask(START, { to: keys, message: request(entropy), key: "news" }).length, 1);
   assert.deepEqual(requester.ask(START, { to: keys, message: request(entropy), key: "news" }), []);
@@ -137,7 +126,7 @@ test("a request that passes its deadline says so", () => {
 });
 
 test("with too many waiting, a further request expires at once, as full", () => {
-  const entropy = dice(3);
+  const entropy = new SeededEntropy(3);
   const requester = new Requester(entropy, { outstanding: 2, slowest: seconds(30) });
   for (let i = 0; i < 2; i++) requester.ask(START, { to: keys, message: request(entropy) });
   const message = request(entropy);
@@ -166,7 +155,7 @@ test("when the broker is back, what waits goes out within 0.6 s and then as at f
 });
 
 test("twenty thousand that wait are looked at in turns, and each is still repeated in its time", () => {
-  const entropy = dice(3);
+  const entropy = new SeededEntropy(3);
   const requester = new Requester(entropy, { outstanding: 20_000, slowest: seconds(2) });
   for (let n = 0; n < 20_000; n++) requester.ask(START, { to: keys, message: request(entropy) });
   let turns = 0;

@@ -1,12 +1,14 @@
 // Requests that wait for their answer: sent over QoS 0, repeated until answered, never given up in silence.
+import type { Schedule } from "../base/backoff.ts";
 import { sameBytes, toHex } from "../base/bytes.ts";
 import { after, type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
 import type { Entropy } from "../ports/entropy.ts";
-import { repeatWait } from "./backoff.ts";
 import { ANSWERS, type Message } from "./messages.ts";
+import { OpenQuestion, repeatsWithin } from "./open-question.ts";
 import type { Peer } from "./participant.ts";
 
-export interface Ask {
+/** What is to be asked, and of whom. */
+export interface OutgoingRequest {
   readonly to: Peer;
   /** With an id of its own (`newRequestId`), the same in every repetition, so that the server can tell. */
   readonly message: Message;
@@ -16,6 +18,7 @@ export interface Ask {
   readonly deadline?: Instant;
 }
 
+/** A request that is not asked any more, and has no answer. */
 export interface RequestExpired {
   readonly kind: "expired";
   /** "deadline": no answer came in time. "full": too many requests wait already, this one was never sent. */
@@ -25,6 +28,7 @@ export interface RequestExpired {
   readonly key: string | undefined;
 }
 
+/** What the owner has to do: send, or learn that a request has expired. */
 export type RequesterEffect = { readonly kind: "send"; readonly to: Peer; readonly message: Message } | RequestExpired;
 
 /** "busy" leaves the request waiting: it is asked again when the server said. */
@@ -38,6 +42,7 @@ export interface Matched {
 /** unknown: no request waits for it (a repeated answer, most often). unexpected: of a type, or from a peer, that cannot answer it. */
 export type AnswerDrop = "answer.unknown" | "answer.unexpected";
 
+/** What a requester may hold and how slowly it repeats. */
 export interface RequesterLimits {
   /** Requests that may wait at once. */
   readonly outstanding: number;
@@ -54,21 +59,19 @@ const HURRY_SPREAD = milliseconds(600);
 const MANY = 256;
 /** ... they are looked at no more often than this. */
 const TURN = milliseconds(20);
-/** Who was told to come back is spread over at least this. */
-const LEAST_BUSY_SPREAD = milliseconds(200);
 
 /** 16 unpredictable octets. */
 export const newRequestId = (entropy: Entropy): Uint8Array => entropy.bytes(REQUEST_ID_LENGTH);
 
-interface Waiting extends Ask {
-  attempts: number;
-  next: Instant;
+interface Waiting extends OutgoingRequest {
+  readonly open: OpenQuestion;
 }
 
 /** `ask` and `poll` return what to send; the owner passes every answer to `receive`. */
 export class Requester {
   readonly #entropy: Entropy;
   readonly #limits: RequesterLimits;
+  readonly #repeats: Schedule;
   readonly #waiting = new Map<string, Waiting>();
   readonly #byKey = new Map<string, string>();
   /** Nothing is due before; may be early after a request was forgotten. */
@@ -77,6 +80,7 @@ export class Requester {
   constructor(entropy: Entropy, limits = REQUESTER_LIMITS) {
     this.#entropy = entropy;
     this.#limits = limits;
+    this.#repeats = repeatsWithin(limits.slowest);
   }
 
   get outstanding(): number {
@@ -89,15 +93,17 @@ export class Requester {
   }
 
   /** Sends the request now, unless one with the same key or the same id already waits. */
-  ask(now: Instant, ask: Ask): readonly RequesterEffect[] {
-    const name = toHex(ask.message.id);
-    if (this.#waiting.has(name) || (ask.key !== undefined && this.#byKey.has(ask.key))) return [];
-    if (this.#waiting.size >= this.#limits.outstanding) return [expired(ask, "full")];
-    const waiting = { ...ask, attempts: 1, next: after(now, this.#wait(1)) };
-    this.#waiting.set(name, waiting);
-    this.#due = earliest([this.#due, waiting.next, waiting.deadline]);
-    if (ask.key !== undefined) this.#byKey.set(ask.key, name);
-    return [{ kind: "send", to: ask.to, message: ask.message }];
+  ask(now: Instant, request: OutgoingRequest): readonly RequesterEffect[] {
+    const { to, message, key, deadline } = request;
+    const name = toHex(message.id);
+    if (this.#waiting.has(name) || (key !== undefined && this.#byKey.has(key))) return [];
+    if (this.#waiting.size >= this.#limits.outstanding) return [expired(request, "full")];
+    const open = new OpenQuestion(message.id, now, this.#repeats);
+    open.sent(now, this.#entropy);
+    this.#waiting.set(name, { ...request, open });
+    this.#due = earliest([this.#due, open.due, deadline]);
+    if (key !== undefined) this.#byKey.set(key, name);
+    return [{ kind: "send", to, message }];
   }
 
   /** The request that this answers. It waits no longer, unless the answer is "key.busy". */
@@ -109,8 +115,8 @@ export class Requester {
       return "answer.unexpected";
     const matched = { request: waiting.message, answer, key: waiting.key };
     if (answer.type === "key.busy") {
-      waiting.next = after(now, this.#afterBusy(answer.retryAfter));
-      this.#due = earliest([this.#due, waiting.next]);
+      waiting.open.busy(now, milliseconds(answer.retryAfter), this.#entropy);
+      this.#due = earliest([this.#due, waiting.open.due]);
       return { kind: "busy", ...matched };
     }
     this.#forget(name, waiting);
@@ -125,9 +131,8 @@ export class Requester {
       if (waiting.deadline !== undefined && waiting.deadline <= now) {
         this.#forget(name, waiting);
         effects.push(expired(waiting, "deadline"));
-      } else if (waiting.next <= now) {
-        waiting.attempts += 1;
-        waiting.next = after(now, this.#wait(waiting.attempts));
+      } else if (waiting.open.due <= now) {
+        waiting.open.sent(now, this.#entropy);
         effects.push({ kind: "send", to: waiting.to, message: waiting.message });
       }
     }
@@ -138,8 +143,8 @@ export class Requester {
   /** Among very many something is always due: then they are looked at in turns, not once for each. */
   #nextTurn(now: Instant): Instant | undefined {
     let first: number | undefined;
-    for (const { next, deadline } of this.#waiting.values())
-      first = Math.min(first ?? next, next, deadline ?? Number.POSITIVE_INFINITY);
+    for (const { open, deadline } of this.#waiting.values())
+      first = Math.min(first ?? open.due, open.due, deadline ?? Number.POSITIVE_INFINITY);
     if (first === undefined || this.#waiting.size < MANY) return first as Instant | undefined;
     return Math.max(first, after(now, TURN)) as Instant;
   }
@@ -159,10 +164,9 @@ export class Requester {
 
   /** Everything that waits is due again at once: for the moment when the broker has come back. */
   hurry(now: Instant): void {
-    for (const waiting of this.#waiting.values()) {
-      waiting.attempts = 0;
-      waiting.next = after(now, milliseconds(this.#entropy.below(HURRY_SPREAD)));
-      this.#due = earliest([this.#due, waiting.next]);
+    for (const { open } of this.#waiting.values()) {
+      open.restart(after(now, milliseconds(this.#entropy.below(HURRY_SPREAD))));
+      this.#due = earliest([this.#due, open.due]);
     }
   }
 
@@ -170,23 +174,14 @@ export class Requester {
     this.#waiting.delete(name);
     if (waiting.key !== undefined) this.#byKey.delete(waiting.key);
   }
-
-  #wait(attempts: number): Duration {
-    return repeatWait(this.#entropy, attempts, this.#limits.slowest);
-  }
-
-  /** Not before the server said, and spread over half as much again, so that the crowd it sent away does not return at once. */
-  #afterBusy(retryAfter: number): Duration {
-    return milliseconds(retryAfter + this.#entropy.below(Math.max(LEAST_BUSY_SPREAD, retryAfter / 2)));
-  }
 }
 
-const expired = (ask: Ask, reason: RequestExpired["reason"]): RequestExpired => ({
+const expired = ({ to, message, key }: OutgoingRequest, reason: RequestExpired["reason"]): RequestExpired => ({
   kind: "expired",
   reason,
-  to: ask.to,
-  message: ask.message,
-  key: ask.key,
+  to,
+  message,
+  key,
 });
 
 function answers(request: Message, answer: Message): boolean {

@@ -32,6 +32,7 @@ const ANSWER_LABEL = ascii("answer key and nonce");
 const GCM_KEY_LENGTH = 16;
 const GCM_NONCE_LENGTH = 12;
 
+/** How long a session lives and how many are remembered. */
 export interface SessionLimits {
   /** A sender starts a new session after this long ... */
   readonly lifetime: Duration;
@@ -43,6 +44,7 @@ export interface SessionLimits {
   readonly heard: number;
 }
 
+/** A day, 2^32 messages, and caches that fit a server of 65,536 devices. */
 export const SESSION_LIMITS: SessionLimits = {
   lifetime: milliseconds(24 * 3_600_000),
   messages: 2 ** 32,
@@ -75,6 +77,7 @@ export interface Origin {
   readonly answerSecret: Uint8Array;
 }
 
+/** An envelope that was authenticated; `text` is the message as CBOR, not looked at yet. */
 export type Opened =
   | {
       readonly kind: "request";
@@ -86,6 +89,7 @@ export type Opened =
     }
   | { readonly kind: "answer"; readonly peer: Peer; readonly text: Uint8Array };
 
+/** Both halves: sessions that this identity began and those that others began with it. */
 export class Sessions {
   readonly #id: string;
   readonly #keys: KeyPair;

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { seededBelow } from "../base/chance.testkit.ts";
+import { isIdentifier } from "./messages.ts";
 import { ROLES } from "./participant.ts";
-import { filtersFor, formatTopic, isIdentifier, parseTopic, shardOf, type Topic } from "./topics.ts";
+import { filtersFor, formatTopic, parseTopic, shardOf, type Topic } from "./topics.ts";
 
 const TOPICS: readonly (readonly [Topic, string])[] = [
   [{ kind: "keys.req", shard: 3, id: "box-1" }, "sealcast/1/keys/req/3/box-1"],
@@ -85,11 +87,7 @@ test("what a participant listens to are topics it can parse", () => {
 });
 
 test("50,000 mutations of topics are parsed to what formats back to them, or dropped by name", () => {
-  let state = 42;
-  const roll = (sides: number): number => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state % sides;
-  };
+  const roll = seededBelow(42);
   const seen = new Set<string>();
   for (let round = 0; round < 50_000; round++) {
     const text = TOPICS[roll(TOPICS.length)]?.[1] ?? "";

@@ -1,4 +1,5 @@
 // Where a started headend begins to count its packets.
+import { fnv1a } from "../base/hash.ts";
 import type { UnixTime } from "../base/time.ts";
 
 /** 2024-01-01T00:00:00Z. */
@@ -14,9 +15,5 @@ const PACKETS_PER_SECOND = 8192;
 export const firstIndexAt = (time: UnixTime): number =>
   Math.max(0, Math.floor(((time - ORIGIN) / 1000) * PACKETS_PER_SECOND));
 
-/** The SSRC of a channel that configures none: FNV-1a (32 bits) of its id, the same after every restart. */
-export function ssrcOfChannel(id: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193) >>> 0;
-  return hash;
-}
+/** The SSRC of a channel that configures none: the same after every restart. */
+export const ssrcOfChannel = (id: string): number => fnv1a(id);

@@ -2,7 +2,7 @@
 // No acknowledgement, no switch: the old key goes on, the proposal is repeated, an alarm tells.
 import { toHex } from "../base/bytes.ts";
 import { after, type Duration, type Instant, instant, milliseconds, seconds } from "../base/time.ts";
-import type { EpochKey, MessageOf } from "../control/messages.ts";
+import { type EpochKey, LAST_EPOCH, type MessageOf } from "../control/messages.ts";
 import { Recent } from "../control/recent.ts";
 import { newRequestId, type Requester } from "../control/requester.ts";
 import type { Entropy } from "../ports/entropy.ts";
@@ -12,7 +12,6 @@ import type { ChannelDrop, ChannelEffect, ChannelOptions } from "./events.ts";
 import { onlySends } from "./sends.ts";
 import { startOf } from "./start-position.ts";
 
-const LAST_EPOCH = 0xffff_ffff;
 /** A headend that may not serve the channel asks again after this: the operator may have corrected it. */
 const NOT_AUTHORISED_WAIT = seconds(30);
 /** Demands remembered, so that a repeated one does not make another epoch. */

@@ -11,7 +11,7 @@ import {
   unixTime,
   wholeUnixTime,
 } from "../base/time.ts";
-import type { Message, MessageOf, Position } from "../control/messages.ts";
+import { LAST_EPOCH, type Message, type MessageOf, type Position } from "../control/messages.ts";
 import type { Peer } from "../control/participant.ts";
 import { newRequestId } from "../control/requester.ts";
 import type { Calendar } from "../ports/clock.ts";
@@ -22,7 +22,6 @@ import {
   decideKept,
   hasLengths,
   type KeptChannel,
-  LAST_EPOCH,
   leadOf,
   newestAnnounced,
   newestInUse,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { unixTime } from "../base/time.ts";
+import { LAST_EPOCH } from "../control/messages.ts";
 import { bytes } from "../control/servers.testkit.ts";
 import type { Write } from "../ports/store.ts";
 import type { EpochRow, KeyChannelRow } from "../ports/tables.ts";
@@ -11,7 +12,6 @@ import {
   holdsFor,
   type KeptChannel,
   keptChannels,
-  LAST_EPOCH,
   leadOf,
   liveOf,
   newestInUse,

@@ -1,7 +1,13 @@
 // The epochs of one channel as they are on disk: which are live, in which state each is, what comes next, what is
 // erased.
 import { type Duration, milliseconds, type UnixTime } from "../base/time.ts";
-import type { ChannelParameters, EpochKey, StreamParameters } from "../control/messages.ts";
+import {
+  type ChannelParameters,
+  type EpochKey,
+  LAST_EPOCH,
+  LONGEST_SPAN,
+  type StreamParameters,
+} from "../control/messages.ts";
 import type { Decision, Write } from "../ports/store.ts";
 import type { EpochRow, KeyChannelRow } from "../ports/tables.ts";
 import { lengthsOf } from "../stream/suites.ts";
@@ -13,10 +19,6 @@ const KEPT_EPOCHS = 3;
 const SOONEST_REFRESH = 5_000;
 /** Beyond the set-tops' window, so that the last of them has its key before the switch. */
 const LEAD_MARGIN = 1_000;
-/** Epochs are numbered with 32 bits, and never anew. */
-export const LAST_EPOCH = 0xffff_ffff;
-/** The longest span that a message may carry, in milliseconds. */
-const LONGEST_SPAN = 366 * 86_400_000;
 
 /**
  * One channel and its epochs, at most three, oldest first. Never changed in place: a change is on disk before it is

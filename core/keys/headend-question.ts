@@ -1,6 +1,8 @@
 // What a headend is asked until it has done it: to make an epoch that is demanded (claim 3), or to take one that is
 // offered (claim 7).
-import { after, type Duration, type Instant, instant, milliseconds } from "../base/time.ts";
+import type { Schedule } from "../base/backoff.ts";
+import { type Duration, type Instant, instant, milliseconds, seconds } from "../base/time.ts";
+import { OpenQuestion } from "../control/open-question.ts";
 import { newRequestId } from "../control/requester.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import type { Step } from "./epochs.ts";
@@ -9,8 +11,12 @@ import type { OfferTerms } from "./events.ts";
 /** Between the first two repetitions; each further wait is twice the last, and each is spread by up to 0.6 s. */
 export const FIRST_REPEAT: Duration = milliseconds(700);
 /** No wait is longer, its spread apart. */
-export const SLOWEST_REPEAT: Duration = milliseconds(5_000);
-const SPREAD = 600;
+export const SLOWEST_REPEAT: Duration = seconds(5);
+const REPEATS: Schedule = {
+  first: FIRST_REPEAT,
+  ceiling: SLOWEST_REPEAT,
+  range: (span) => ({ from: span, to: milliseconds(span + 600) }),
+};
 const AT_ONCE = instant(0);
 
 /** An offer as it was sent last: the headend counts `switchIn` from `sent`. */
@@ -18,13 +24,9 @@ export interface SentOffer extends OfferTerms {
   readonly sent: Instant;
 }
 
-interface Repetition {
-  readonly next: Instant;
-  readonly attempts: number;
-}
-
-type Asked = Repetition &
-  ({ readonly step: "demand"; readonly id: Uint8Array } | ({ readonly step: "offer" } & SentOffer));
+type Asked =
+  | { readonly step: "demand"; readonly question: OpenQuestion }
+  | { readonly step: "offer"; readonly question: OpenQuestion; readonly switchIn: Duration; readonly sent: Instant };
 
 /** One question at a time: a channel has either a demand for its headend or an offer (`nextStep`). */
 export class HeadendQuestion {
@@ -38,30 +40,35 @@ export class HeadendQuestion {
 
   /** When it is to be asked, for the first time or again. */
   get next(): Instant {
-    return this.#asked?.next ?? AT_ONCE;
+    return this.#asked?.question.due ?? AT_ONCE;
   }
 
   get offer(): SentOffer | undefined {
-    return this.#asked?.step === "offer" ? this.#asked : undefined;
+    if (this.#asked?.step !== "offer") return undefined;
+    const { question, switchIn, sent } = this.#asked;
+    return { id: question.id, switchIn, sent };
   }
 
   /** The demand is sent now. Its id, the same in every repetition: a headend makes one epoch of one demand. */
   demand(now: Instant): Uint8Array {
-    const asked = this.#asked?.step === "demand" ? this.#asked : undefined;
-    const id = asked?.id ?? newRequestId(this.#entropy);
-    this.#asked = { step: "demand", id, ...this.#repetition(now, asked?.attempts ?? 0) };
-    return id;
+    const question =
+      this.#asked?.step === "demand" ? this.#asked.question : new OpenQuestion(this.#newId(), now, REPEATS);
+    question.sent(now, this.#entropy);
+    this.#asked = { step: "demand", question };
+    return question.id;
   }
 
   /** A new offer is sent now. */
-  beginOffer(now: Instant, terms: OfferTerms): void {
-    this.#offer(now, terms, 0);
+  beginOffer(now: Instant, { id, switchIn }: OfferTerms): void {
+    this.#offer(now, new OpenQuestion(id, now, REPEATS), switchIn);
   }
 
   /** The offer is sent again now: on the terms that it had, or, when they were lost in a restart, with `switchIn`. */
   repeatOffer(now: Instant, switchIn: Duration): OfferTerms {
-    const terms = this.offer ?? { id: newRequestId(this.#entropy), switchIn };
-    this.#offer(now, terms, this.#asked?.attempts ?? 0);
+    const asked = this.#asked?.step === "offer" ? this.#asked : undefined;
+    const question = asked?.question ?? new OpenQuestion(this.#newId(), now, REPEATS);
+    const terms = { id: question.id, switchIn: asked?.switchIn ?? switchIn };
+    this.#offer(now, question, terms.switchIn);
     return terms;
   }
 
@@ -70,13 +77,12 @@ export class HeadendQuestion {
     if (this.#asked?.step !== step) this.#asked = undefined;
   }
 
-  #offer(now: Instant, { id, switchIn }: OfferTerms, attempts: number): void {
-    this.#asked = { step: "offer", id, switchIn, sent: now, ...this.#repetition(now, attempts) };
+  #offer(now: Instant, question: OpenQuestion, switchIn: Duration): void {
+    question.sent(now, this.#entropy);
+    this.#asked = { step: "offer", question, switchIn, sent: now };
   }
 
-  /** Sent now, after `attempts` times before. */
-  #repetition(now: Instant, attempts: number): Repetition {
-    const wait = Math.min(SLOWEST_REPEAT, FIRST_REPEAT * 2 ** Math.min(attempts, 8));
-    return { attempts: attempts + 1, next: after(now, milliseconds(wait + this.#entropy.below(SPREAD))) };
+  #newId(): Uint8Array {
+    return newRequestId(this.#entropy);
   }
 }

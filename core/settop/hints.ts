@@ -1,6 +1,6 @@
 // Questions that a sign of trouble causes keep a growing gap: signs are unauthenticated, and anybody on the link can send them.
+import { doubled } from "../base/backoff.ts";
 import { after, type Duration, type Instant, instant, seconds } from "../base/time.ts";
-import { doubled } from "../control/backoff.ts";
 
 const FIRST_GAP = seconds(1);
 const LONGEST_GAP = seconds(60);

@@ -5,7 +5,7 @@ import type { Entropy } from "../ports/entropy.ts";
 import { Question } from "./question.ts";
 
 let made = 0;
-/** Every id another one; dice that always fall in the middle. */
+/** Every id another one; draws always in the middle. */
 const middle: Entropy = {
   bytes: (length) => new Uint8Array(length).fill(++made),
   below: (limit) => limit / 2,

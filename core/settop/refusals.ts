@@ -1,6 +1,6 @@
 // How long a viewing that was refused its keys waits until it asks again.
+import { doubled } from "../base/backoff.ts";
 import { type Duration, milliseconds, minutes, seconds } from "../base/time.ts";
-import { doubled } from "../control/backoff.ts";
 import type { Denial } from "../control/messages.ts";
 import type { Entropy } from "../ports/entropy.ts";
 

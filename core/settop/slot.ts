@@ -1,12 +1,6 @@
 // Where in the window of a notice (91) a device asks again (92), so that a million of them do not ask at once.
+import { fnv1a } from "../base/hash.ts";
 import { type Duration, milliseconds } from "../base/time.ts";
-
-/** FNV-1a, 32 bits, over the UTF-16 units of `text`. */
-function fnv1a(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return hash >>> 0;
-}
 
 /** MurmurHash3's finaliser: ids that differ in their last digit land far apart. */
 function spread(hash: number): number {

@@ -5,9 +5,9 @@ import { Aedes, type AuthenticateError, type Client, type PublishPacket, type Su
 import { Counters } from "../../core/base/counters.ts";
 import { type Access, accessOf, mayPublish, mayRetain, maySubscribe } from "../../core/control/access.ts";
 import { ENVELOPE_LIMIT } from "../../core/control/envelope.ts";
+import { isIdentifier } from "../../core/control/messages.ts";
 import { NOTICE_LIMIT } from "../../core/control/notice.ts";
 import type { Role } from "../../core/control/participant.ts";
-import { isIdentifier } from "../../core/control/topics.ts";
 import type { BusConnector } from "../../core/ports/bus.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import { LocalBuses } from "./local.ts";

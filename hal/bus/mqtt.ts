@@ -2,7 +2,8 @@
 // it would flush what it queued before it has subscribed again, and all clients of a dead broker would return in step.
 import mqtt, { ErrorWithSubackPacket, type IClientOptions, type MqttClient } from "mqtt";
 import type { Alarm } from "../../core/base/alarm.ts";
-import { after, between, type Instant, milliseconds } from "../../core/base/time.ts";
+import { Backoff, type Schedule } from "../../core/base/backoff.ts";
+import { after, milliseconds, seconds } from "../../core/base/time.ts";
 import type { Bus, BusConnector, BusListener, BusOptions } from "../../core/ports/bus.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
@@ -25,12 +26,16 @@ const CONNECT_TIMEOUT = 10_000;
 const CLOSE_TIMEOUT = 400;
 /** Octets that may wait in the socket; beyond, publishes are dropped and counted. */
 const BACKLOG = 1024 * 1024;
-/** The first attempt to reconnect comes after 0.25 to 0.75 s, later ones within a span that doubles up to 30 s. */
-const FIRST_WAIT = 250;
-const FIRST_SPREAD = 500;
-const LONGEST_WAIT = 30_000;
-/** A connection has lasted after this, or after the longest that was waited for it: before, its end is one more failure. */
-const LASTED = 10_000;
+/**
+ * The first attempt to reconnect comes after 0.25 to 0.75 s, later ones within a span that doubles up to 30 s. Two devices with one
+ * identity take turns in throwing each other out: to be let in is not yet a success, to have stayed for 10 s is.
+ */
+const RECONNECT: Schedule = {
+  first: milliseconds(500),
+  ceiling: seconds(30),
+  range: (span) => ({ from: milliseconds(250), to: milliseconds(250 + span) }),
+  lasting: seconds(10),
+};
 
 /** Connections with one set of credentials. */
 export class MqttBuses implements BusConnector {
@@ -52,7 +57,8 @@ export class MqttBuses implements BusConnector {
   }
 }
 
-interface Powers {
+/** What waits need: the time, and chance to spread them. */
+interface Timing {
   readonly clock: Clock;
   readonly entropy: Entropy;
 }
@@ -62,26 +68,23 @@ class MqttBus implements Bus {
   readonly #clientOptions: IClientOptions;
   readonly #url: string;
   readonly #listener: BusListener;
-  readonly #powers: Powers;
+  readonly #timing: Timing;
   readonly #filters: Set<string>;
   /** Filters that `subscribe` added and no broker has acknowledged yet. */
   readonly #asked = new Map<string, Deferred>();
+  readonly #backoff = new Backoff(RECONNECT);
   #client: MqttClient | undefined;
   #alarm: Alarm | undefined;
   #connected = false;
   #closed = false;
-  #failures = 0;
-  /** The longest that the last wait could have been, in ms. */
-  #waitedFor = 0;
-  #upAt: Instant | undefined;
   #dropped = 0;
   #lastError: Error | undefined;
 
-  constructor(client: IClientOptions, url: string, options: BusOptions, listener: BusListener, powers: Powers) {
+  constructor(client: IClientOptions, url: string, options: BusOptions, listener: BusListener, timing: Timing) {
     this.#clientOptions = client;
     this.#url = url;
     this.#listener = listener;
-    this.#powers = powers;
+    this.#timing = timing;
     this.#filters = new Set(options.filters);
     this.#open();
   }
@@ -170,7 +173,7 @@ class MqttBus implements Bus {
     }
     if (client !== this.#client || !client.connected) return;
     this.#connected = true;
-    this.#upAt = this.#powers.clock.now();
+    this.#backoff.works(this.#timing.clock.now());
     this.#listener.up();
   }
 
@@ -203,27 +206,13 @@ class MqttBus implements Bus {
     this.#connected = false;
     client.end(true);
     this.#listener.down(downError(this.#url, this.#lastError));
-    this.#alarm = this.#after(this.#wait(), () => this.#open());
+    const { clock, entropy } = this.#timing;
+    this.#alarm = this.#after(this.#backoff.failed(clock.now(), entropy), () => this.#open());
   }
 
   #after(ms: number, what: () => void): Alarm {
-    const { clock } = this.#powers;
+    const { clock } = this.#timing;
     return clock.alarm(after(clock.now(), milliseconds(ms)), what);
-  }
-
-  #hasLasted(): boolean {
-    const lasted = this.#upAt === undefined ? 0 : between(this.#upAt, this.#powers.clock.now());
-    return lasted > Math.max(LASTED, this.#waitedFor);
-  }
-
-  /** Two devices with one identity take turns in throwing each other out: to be let in is not yet a success. */
-  #wait(): number {
-    if (this.#hasLasted()) this.#failures = 0;
-    this.#upAt = undefined;
-    const failures = this.#failures++;
-    const spread = Math.min(LONGEST_WAIT, FIRST_SPREAD * 2 ** Math.min(failures, 10));
-    this.#waitedFor = FIRST_WAIT + spread;
-    return FIRST_WAIT + this.#powers.entropy.below(spread);
   }
 }
 

@@ -1,5 +1,4 @@
 // Key server and reception server side by side on one store and one bus (claim 6). Which store and which bus is for the caller to say.
-import type { BusConnector } from "../../core/ports/bus.ts";
 import type { Store } from "../../core/ports/store.ts";
 import { RECEPTION_OPTIONS } from "../../core/reception/server.ts";
 import { type Identity, peerOf } from "../../hal/identity/identity.ts";
@@ -9,11 +8,11 @@ import { runningCommands } from "../operator/context.ts";
 import type { Directory } from "../operator/directory.ts";
 import { ReceptionService } from "../reception/service.ts";
 import type { Commands } from "../shared/admin.ts";
-import type { ServerPowers } from "../shared/server.ts";
+import type { Platform } from "../shared/machine-on-bus.ts";
 import type { ControlConfig } from "./config.ts";
 
-export interface ServersPowers extends Omit<ServerPowers, "commits" | "shards"> {
-  readonly buses: BusConnector;
+/** What both servers share, and whom the operator has registered. */
+interface ServersPlatform extends Platform {
   readonly store: Store;
   readonly directory: Directory;
 }
@@ -32,10 +31,10 @@ export async function startServers(
   config: ControlConfig,
   keyIdentity: Identity,
   receptionIdentity: Identity,
-  { directory, ...given }: ServersPowers,
+  { directory, ...given }: ServersPlatform,
 ): Promise<Servers> {
   const commits = new GroupCommit(given.store);
-  const powers = { ...given, commits, shards: config.shards };
+  const platform = { ...given, commits, shards: config.shards };
   const reception = new ReceptionService(
     receptionIdentity,
     [peerOf(keyIdentity)],
@@ -44,10 +43,10 @@ export async function startServers(
       router: (id) => directory.key(id, "router"),
     },
     { ...RECEPTION_OPTIONS, grace: config.grace, evidenceFor: config.evidenceFor },
-    powers,
+    platform,
   );
   const peers = { reception: peerOf(receptionIdentity), headend: (id: string) => directory.headend(id) };
-  const keys = await KeyServerService.start(keyIdentity, peers, powers);
+  const keys = await KeyServerService.start(keyIdentity, peers, platform);
   await reception.demand();
   const { store, clock, entropy } = given;
   const base = { store, commits, clock, entropy, ...names(config) };

@@ -1,6 +1,6 @@
 // Broker, key server and reception server in one process (claim 6). Both servers speak over the broker like everybody else, so that
 // every message of the patent crosses MQTT.
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { HalError } from "../../core/ports/errors.ts";
 import { Broker } from "../../hal/bus/broker.ts";
@@ -11,7 +11,7 @@ import { generateIdentity, type Identity } from "../../hal/identity/identity.ts"
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { openStore, warnOfNew } from "../operator/context.ts";
 import { Directory } from "../operator/directory.ts";
-import { readOwnIdentity } from "../shared/participant.ts";
+import { readOwnIdentity, readPem } from "../shared/participant.ts";
 import type { Runtime, Service } from "../shared/target.ts";
 import type { ControlConfig, ListenerConfig, PartConfig } from "./config.ts";
 import { startServers } from "./servers.ts";
@@ -114,14 +114,6 @@ function openBroker({ broker }: ControlConfig, directory: Directory): Promise<Br
 
 function listenerOf({ host, port, tls }: ListenerConfig) {
   if (tls === undefined) return { host, port };
-  const ca = tls.ca === undefined ? {} : { ca: readPem(tls.ca) };
-  return { host, port, tls: { cert: readPem(tls.cert), key: readPem(tls.key), ...ca } };
-}
-
-function readPem(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    throw new HalError("broker.tls", `cannot read ${path}`, { cause });
-  }
+  const ca = tls.ca === undefined ? {} : { ca: readPem(tls.ca, "broker.tls") };
+  return { host, port, tls: { cert: readPem(tls.cert, "broker.tls"), key: readPem(tls.key, "broker.tls"), ...ca } };
 }

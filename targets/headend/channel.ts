@@ -1,19 +1,17 @@
 // One running channel: source, data path and sender, and the machine that changes its keys.
 
 import type { Alarm } from "../../core/base/alarm.ts";
+import { Backoff, exactly, type Schedule } from "../../core/base/backoff.ts";
 import { ANY } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
-import { after, between, type Duration, type Instant, instant, milliseconds, seconds } from "../../core/base/time.ts";
-import type { Endpoint } from "../../core/control/endpoint.ts";
+import { after, milliseconds, seconds } from "../../core/base/time.ts";
 import type { Received } from "../../core/control/link.ts";
 import { HeadendChannel } from "../../core/headend/channel.ts";
 import type { ChannelEffect, ChannelEvent, ChannelOptions } from "../../core/headend/events.ts";
 import { firstIndexAt, ssrcOfChannel } from "../../core/headend/first-index.ts";
 import { StreamPath } from "../../core/headend/stream-path.ts";
 import type { Ciphers } from "../../core/ports/cipher.ts";
-import type { Clock } from "../../core/ports/clock.ts";
 import type { DatagramSocket, Datagrams } from "../../core/ports/datagrams.ts";
-import type { Entropy } from "../../core/ports/entropy.ts";
 import type { HalError } from "../../core/ports/errors.ts";
 import { DYNAMIC, MP2T } from "../../core/stream/rtp.ts";
 import { StreamSender } from "../../core/stream/sender.ts";
@@ -21,44 +19,49 @@ import { openNetwork } from "../../hal/source/network.ts";
 import { fromStream, openFile } from "../../hal/source/octets.ts";
 import { PacedSource } from "../../hal/source/paced.ts";
 import type { Source } from "../../hal/source/source.ts";
-import type { Logger } from "../shared/log.ts";
+import type { BusConnection, ClientPlatform } from "../shared/machine-on-bus.ts";
 import { type ChannelConfig, type HeadendConfig, timesOf } from "./config.ts";
 
-export interface ChannelPowers {
-  readonly clock: Clock;
-  readonly entropy: Entropy;
+/** What the headend needs of the machine it runs on. */
+export interface HeadendPlatform extends ClientPlatform {
   readonly datagrams: Datagrams;
   readonly ciphers: Ciphers;
   readonly stdin: NodeJS.ReadStream;
-  readonly log: Logger;
-  /** The input has come to its end and will not go on. */
-  ended(channel: string): void;
+  /** Every input has ended. */
+  finished(): void;
 }
 
+/** A channel's input has come to its end and will not go on. */
+type Ended = (channel: string) => void;
+
 /** A source that failed is opened again after 1 s, then after 2, 4 ... 30 s; after 1 s again once it has lasted for 30. */
-const FIRST_RETRY = seconds(1);
-const LONGEST_RETRY = seconds(30);
+const REOPENING: Schedule = { first: seconds(1), ceiling: seconds(30), range: exactly, lasting: seconds(30) };
 
 /** One channel with its source, its socket and its keys, from `open` to `stop`. */
 export class RunningChannel {
   readonly #config: ChannelConfig;
-  readonly #powers: ChannelPowers;
+  readonly #platform: HeadendPlatform;
+  readonly #ended: Ended;
   readonly #socket: DatagramSocket;
   readonly #sender: StreamSender;
   readonly #path: StreamPath;
   readonly #machine: HeadendChannel;
   readonly #runner: Runner<ChannelEvent, ChannelEffect>;
-  #endpoint: Endpoint | undefined;
+  #bus: BusConnection | undefined;
   #source: Source | undefined;
   #fault: string | undefined;
-  #openedAt: Instant = instant(0);
-  #retryAfter: Duration = FIRST_RETRY;
+  readonly #reopening = new Backoff(REOPENING);
   #retry: Alarm | undefined;
   #stopped = false;
 
   /** Opens the outgoing socket and the source. Rejects with HalError. */
-  static async open(headend: HeadendConfig, config: ChannelConfig, powers: ChannelPowers): Promise<RunningChannel> {
-    const socket = await powers.datagrams.open(
+  static async open(
+    headend: HeadendConfig,
+    config: ChannelConfig,
+    platform: HeadendPlatform,
+    ended: Ended,
+  ): Promise<RunningChannel> {
+    const socket = await platform.datagrams.open(
       {
         address: ANY,
         port: 0,
@@ -69,10 +72,10 @@ export class RunningChannel {
       },
       {
         datagram: () => {},
-        failed: (error) => powers.log.warn({ code: error.code, channel: config.id }, error.message),
+        failed: (error) => platform.log.warn({ code: error.code, channel: config.id }, error.message),
       },
     );
-    const channel = new RunningChannel(headend, config, powers, socket);
+    const channel = new RunningChannel(headend, config, platform, socket, ended);
     try {
       await channel.#openSource();
     } catch (error) {
@@ -82,10 +85,17 @@ export class RunningChannel {
     return channel;
   }
 
-  private constructor(headend: HeadendConfig, config: ChannelConfig, powers: ChannelPowers, socket: DatagramSocket) {
-    const { clock, entropy, ciphers } = powers;
+  private constructor(
+    headend: HeadendConfig,
+    config: ChannelConfig,
+    platform: HeadendPlatform,
+    socket: DatagramSocket,
+    ended: Ended,
+  ) {
+    const { clock, entropy, ciphers } = platform;
     this.#config = config;
-    this.#powers = powers;
+    this.#platform = platform;
+    this.#ended = ended;
     this.#socket = socket;
     const options = channelOptions(headend, config, () => this.#sender.position());
     const { ssrc, payloadType } = options.parameters.stream;
@@ -108,8 +118,8 @@ export class RunningChannel {
   }
 
   /** From here on epochs are asked for and, once there is one, packets are sent. */
-  start(endpoint: Endpoint): void {
-    this.#endpoint = endpoint;
+  start(bus: BusConnection): void {
+    this.#bus = bus;
     this.#runner.start();
   }
 
@@ -123,7 +133,7 @@ export class RunningChannel {
 
   status(): object {
     return {
-      ...this.#machine.status(this.#powers.clock.now()),
+      ...this.#machine.status(this.#platform.clock.now()),
       position: this.#sender.position(),
       output: this.#path.snapshot(),
       source: { ...this.#source?.status(), fault: this.#fault },
@@ -140,14 +150,12 @@ export class RunningChannel {
   }
 
   #apply(effect: ChannelEffect): void {
-    const { log } = this.#powers;
+    const { log } = this.#platform;
     const channel = this.#config.id;
     switch (effect.kind) {
       case "send":
-        this.#endpoint?.send(effect.to, effect.message);
-        return;
       case "answer":
-        this.#endpoint?.answer(effect.request, effect.message);
+        this.#bus?.say(effect);
         return;
       case "install":
         this.#sender.install(effect.key.epoch, effect.key.masterKey, effect.key.masterSalt);
@@ -162,20 +170,22 @@ export class RunningChannel {
         if (effect.raised) log.error({ channel, alarm: effect.alarm }, ALARMS[effect.alarm]);
         else log.info({ channel, alarm: effect.alarm }, "alarm over");
         return;
+      default:
+        effect satisfies never;
     }
   }
 
   async #openSource(): Promise<void> {
     const source = await this.#makeSource();
-    this.#openedAt = this.#powers.clock.now();
+    this.#reopening.works(this.#platform.clock.now());
     if (this.#stopped) source.stop();
     else this.#source = source;
   }
 
   async #makeSource(): Promise<Source> {
-    const { clock, datagrams, stdin } = this.#powers;
+    const { clock, datagrams, stdin } = this.#platform;
     const { input, id, content } = this.#config;
-    const listener = { failed: (error: HalError) => this.#sourceFailed(error), ended: () => this.#ended() };
+    const listener = { failed: (error: HalError) => this.#sourceFailed(error), ended: () => this.#inputEnded() };
     if (input.kind === "udp" || input.kind === "rtp") {
       const { address, port, source } = input;
       const from = { address, port, interfaceAddress: input.interfaceAddress ?? ANY };
@@ -187,7 +197,7 @@ export class RunningChannel {
     const options = { name, content, ...(input.bitrate === undefined ? {} : { bitrate: input.bitrate }) };
     const source = new PacedSource(options, octets, clock, this.#path, listener);
     source.start();
-    this.#powers.log.debug({ channel: id, input: name }, "reading the input");
+    this.#platform.log.debug({ channel: id, input: name }, "reading the input");
     return source;
   }
 
@@ -196,17 +206,17 @@ export class RunningChannel {
     if (this.#stopped) return;
     this.#fault = `${error.code}: ${error.message}`;
     const channel = this.#config.id;
-    this.#powers.log.error({ channel, code: error.code, needs: error.needs, or: error.alternative }, error.message);
+    this.#platform.log.error({ channel, code: error.code, needs: error.needs, or: error.alternative }, error.message);
     this.#source?.stop();
     this.#source = undefined;
-    if (between(this.#openedAt, this.#powers.clock.now()) > LONGEST_RETRY) this.#retryAfter = FIRST_RETRY;
-    if (this.#config.input.kind === "stdin") this.#powers.ended(channel);
+    if (this.#config.input.kind === "stdin") this.#ended(channel);
     else this.#retryLater();
   }
 
   #retryLater(): void {
-    const { clock } = this.#powers;
-    this.#retry = clock.alarm(after(clock.now(), this.#retryAfter), () => {
+    const { clock, entropy } = this.#platform;
+    const now = clock.now();
+    this.#retry = clock.alarm(after(now, this.#reopening.failed(now, entropy)), () => {
       this.#openSource().then(
         () => {
           this.#fault = undefined;
@@ -214,12 +224,11 @@ export class RunningChannel {
         (error: HalError) => this.#sourceFailed(error),
       );
     });
-    this.#retryAfter = milliseconds(Math.min(LONGEST_RETRY, 2 * this.#retryAfter));
   }
 
-  #ended(): void {
-    this.#powers.log.info({ channel: this.#config.id }, "the input has ended");
-    this.#powers.ended(this.#config.id);
+  #inputEnded(): void {
+    this.#platform.log.info({ channel: this.#config.id }, "the input has ended");
+    this.#ended(this.#config.id);
   }
 }
 

@@ -1,7 +1,5 @@
 // A running reception server: its machine, its place on the bus, its transactions.
 
-import { Runner } from "../../core/base/runner.ts";
-import type { Endpoint } from "../../core/control/endpoint.ts";
 import type { Peer } from "../../core/control/participant.ts";
 import {
   type ReceptionEffect,
@@ -11,7 +9,8 @@ import {
   ReceptionServer,
 } from "../../core/reception/server.ts";
 import type { Identity } from "../../hal/identity/identity.ts";
-import { type ServerPowers, serverEndpoint, serverStatus } from "../shared/server.ts";
+import { MachineOnBus } from "../shared/machine-on-bus.ts";
+import { heardByServer, type ServerPlatform, serverStatus, wordsOf } from "../shared/server.ts";
 import { StoreHealth } from "../shared/store-health.ts";
 
 /** Demands read from the store at once; the rest follow when these are settled. */
@@ -19,9 +18,8 @@ const DEMANDS = 4096;
 
 export class ReceptionService {
   readonly #machine: ReceptionServer;
-  readonly #endpoint: Endpoint;
-  readonly #runner: Runner<ReceptionEvent, ReceptionEffect>;
-  readonly #powers: ServerPowers;
+  readonly #onBus: MachineOnBus<ReceptionEvent, ReceptionEffect>;
+  readonly #platform: ServerPlatform;
   readonly #health: StoreHealth;
 
   constructor(
@@ -29,22 +27,29 @@ export class ReceptionService {
     keyServers: readonly Peer[],
     peers: ReceptionPeers,
     options: ReceptionOptions,
-    powers: ServerPowers,
+    platform: ServerPlatform,
   ) {
-    const { clock, entropy, log } = powers;
-    this.#powers = powers;
-    this.#health = new StoreHealth(powers.commits, log);
+    const { clock, entropy, commits, log, shards } = platform;
+    this.#platform = platform;
+    this.#health = new StoreHealth(commits, log);
     this.#machine = new ReceptionServer(peers, clock, entropy, clock.now(), options);
-    this.#runner = new Runner(clock, this.#machine, (effect) => this.#apply(effect));
-    const participant = { role: "reception", id: identity.id, keys: identity.x25519, peers: keyServers } as const;
-    this.#endpoint = serverEndpoint("reception server", participant, powers, (event) => this.#runner.feed(event));
-    this.#runner.start();
+    const participant = {
+      words: wordsOf("reception server"),
+      role: "reception",
+      id: identity.id,
+      keys: identity.x25519,
+      peers: keyServers,
+      shards,
+    } as const;
+    const apply = (effect: ReceptionEffect) => this.#apply(effect);
+    this.#onBus = new MachineOnBus(participant, platform, this.#machine, heardByServer, apply);
+    this.#onBus.start();
   }
 
   /** Sends the rekey demands that are on disk: at the start and after a revocation. */
   async demand(): Promise<void> {
-    const rows = await this.#powers.store.read({ table: "rekey_demand", order: "since", limit: DEMANDS });
-    if (rows.length > 0) this.#runner.feed({ kind: "demands", rows });
+    const rows = await this.#platform.store.read({ table: "rekey_demand", order: "since", limit: DEMANDS });
+    if (rows.length > 0) this.#onBus.feed({ kind: "demands", rows });
   }
 
   /** The newest refusals, oldest first. */
@@ -53,33 +58,33 @@ export class ReceptionService {
   }
 
   status() {
-    return serverStatus(this.#endpoint, this.#health, {
+    return serverStatus(this.#onBus.bus, this.#health, {
       ...this.#machine.status(),
-      commits: this.#powers.commits.figures,
+      commits: this.#platform.commits.figures,
     });
   }
 
-  async stop(): Promise<void> {
-    this.#runner.stop();
-    await this.#endpoint.close();
+  stop(): Promise<void> {
+    return this.#onBus.stop();
   }
 
   #apply(effect: ReceptionEffect): void {
     switch (effect.kind) {
       case "send":
-        this.#endpoint.send(effect.to, effect.message);
-        return;
       case "answer":
-        this.#endpoint.answer(effect.request, effect.message);
+        this.#onBus.bus.say(effect);
         return;
       case "decide": {
         const { token, decision } = effect;
         this.#health.run(
           decision,
-          (outcome) => this.#runner.feed({ kind: "decided", token, outcome }),
-          () => this.#runner.feed({ kind: "failed", token }),
+          (outcome) => this.#onBus.feed({ kind: "decided", token, outcome }),
+          () => this.#onBus.feed({ kind: "failed", token }),
         );
+        return;
       }
+      default:
+        effect satisfies never;
     }
   }
 }

@@ -1,75 +1,58 @@
 // What one router saw of its hosts, on its way to the reception server over the broker.
 
 import { Counters } from "../../core/base/counters.ts";
-import { Runner } from "../../core/base/runner.ts";
-import { Endpoint } from "../../core/control/endpoint.ts";
-import { Link } from "../../core/control/link.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
 import type { Peer } from "../../core/control/participant.ts";
 import type { LeaveCause } from "../../core/igmp/host-table.ts";
-import type { BusConnector } from "../../core/ports/bus.ts";
-import type { Clock } from "../../core/ports/clock.ts";
-import type { Entropy } from "../../core/ports/entropy.ts";
-import type { KeyPair, Primitives } from "../../core/ports/primitives.ts";
 import { MembershipReporter, type ReporterEffect, type ReporterEvent } from "../../core/router/reporter.ts";
-import type { Logger } from "../shared/log.ts";
+import { type BusEvent, type ClientPlatform, MachineOnBus } from "../shared/machine-on-bus.ts";
 
-export interface MembershipReportsPowers {
-  readonly clock: Clock;
-  readonly entropy: Entropy;
-  readonly primitives: Primitives;
-  readonly buses: BusConnector;
-  readonly keys: KeyPair;
-  readonly log: Logger;
-}
+const WORDS = { up: "the broker is there", down: "the broker is away: " };
 
 export class MembershipReports {
   readonly #reporter: MembershipReporter;
-  readonly #runner: Runner<ReporterEvent, ReporterEffect>;
-  readonly #endpoint: Endpoint;
+  readonly #onBus: MachineOnBus<ReporterEvent, ReporterEffect>;
   readonly #drops = new Counters<string>();
 
-  constructor(id: string, server: Peer, powers: MembershipReportsPowers) {
-    const { clock, entropy, primitives, log } = powers;
-    this.#reporter = new MembershipReporter(server, entropy);
-    this.#runner = new Runner(clock, this.#reporter, (effect) => this.#apply(effect));
-    const link = new Link({ role: "router", id, keys: powers.keys, peers: [server] }, primitives, entropy);
-    this.#endpoint = new Endpoint(
-      powers.buses,
-      { link, clock, primitives },
-      {
-        message: ({ from, message }) => this.#runner.feed({ kind: "answer", from, message }),
-        notice() {},
-        up: () => {
-          log.info("the broker is there");
-          this.#runner.feed({ kind: "up" });
-        },
-        down: (error) => log.warn({ code: error.code }, `the broker is away: ${error.message}`),
-        dropped: (drop, detail, topic) => log.warn({ drop, detail, topic }, "message dropped"),
-      },
-    );
+  constructor(id: string, server: Peer, platform: ClientPlatform) {
+    this.#reporter = new MembershipReporter(server, platform.entropy);
+    const participant = { role: "router", id, keys: platform.keys, peers: [server], words: WORDS } as const;
+    this.#onBus = new MachineOnBus(participant, platform, this.#reporter, heard, (effect) => this.#apply(effect));
   }
 
   add(change: MembershipChange): void {
-    this.#runner.feed({ kind: "change", change });
+    this.#onBus.feed({ kind: "change", change });
   }
 
   status(): object {
-    const { connected, drops } = this.#endpoint;
+    const { connected, drops } = this.#onBus.bus;
     return { connected, waiting: this.#reporter.waiting, drops: { ...drops.snapshot(), ...this.#drops.snapshot() } };
   }
 
   /** The last changes go out; nobody waits for their acknowledgement. */
   async close(): Promise<void> {
-    this.#runner.feed({ kind: "flush" });
-    this.#runner.stop();
-    await this.#endpoint.close();
+    this.#onBus.feed({ kind: "flush" });
+    await this.#onBus.stop();
   }
 
   #apply(effect: ReporterEffect): void {
-    if (effect.kind === "send") this.#endpoint.send(effect.to, effect.message);
-    else this.#drops.count(effect.reason);
+    switch (effect.kind) {
+      case "send":
+        this.#onBus.bus.say(effect);
+        return;
+      case "drop":
+        this.#drops.count(effect.reason);
+        return;
+      default:
+        effect satisfies never;
+    }
   }
+}
+
+/** What waits goes on waiting while the broker is away. */
+function heard(event: BusEvent): ReporterEvent | undefined {
+  if (event.kind === "message") return { kind: "answer", from: event.received.from, message: event.received.message };
+  return event.kind === "link" && event.up ? { kind: "up" } : undefined;
 }
 
 /** The word for a reception server: an interface that went down tells nothing of the host, its membership just ends. */

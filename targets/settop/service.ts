@@ -1,41 +1,27 @@
 // The running set-top: applies the machine's effects to socket, keys, journal and broker.
 
-import { Runner } from "../../core/base/runner.ts";
 import { after, milliseconds } from "../../core/base/time.ts";
-import { Endpoint } from "../../core/control/endpoint.ts";
-import { Link } from "../../core/control/link.ts";
 import type { Peer } from "../../core/control/participant.ts";
-import type { BusConnector } from "../../core/ports/bus.ts";
 import type { Ciphers } from "../../core/ports/cipher.ts";
-import type { Clock } from "../../core/ports/clock.ts";
 import type { Datagrams } from "../../core/ports/datagrams.ts";
-import type { Entropy } from "../../core/ports/entropy.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Journal, JournalEntry } from "../../core/ports/journal.ts";
 import type { Output } from "../../core/ports/output.ts";
-import type { KeyPair, Primitives } from "../../core/ports/primitives.ts";
 import type { Channel, Note, Refusal, SettopEffect, SettopEvent } from "../../core/settop/events.ts";
 import { type Dark, whyNoPicture } from "../../core/settop/no-picture.ts";
 import type { PlayoutStatus } from "../../core/settop/playout.ts";
 import { Settop } from "../../core/settop/settop.ts";
 import type { ViewingStatus } from "../../core/settop/status.ts";
 import type { OutputChoice } from "../../hal/output/open.ts";
-import type { Logger } from "../shared/log.ts";
+import { type BusEvent, type ClientPlatform, MachineOnBus } from "../shared/machine-on-bus.ts";
 import { type ChannelConfig, outputName, outputOf, type SettopConfig } from "./config.ts";
 import { Screen } from "./screen.ts";
 
 /** Everything the set-top needs of the machine it runs on. */
-export interface SettopPowers {
-  readonly clock: Clock;
-  readonly entropy: Entropy;
+export interface SettopPlatform extends ClientPlatform {
   readonly datagrams: Datagrams;
   readonly ciphers: Ciphers;
-  readonly primitives: Primitives;
-  readonly buses: BusConnector;
   readonly journal: Journal;
-  /** X25519. */
-  readonly keys: KeyPair;
-  readonly log: Logger;
   openOutput(choice: OutputChoice): Promise<Output>;
 }
 
@@ -71,11 +57,10 @@ const NOTES: Readonly<Record<Note, (text: string) => string>> = {
 };
 
 export class SettopService {
-  readonly #powers: SettopPowers;
+  readonly #platform: SettopPlatform;
   readonly #keyServer: Peer;
   readonly #settop: Settop;
-  readonly #runner: Runner<SettopEvent, SettopEffect>;
-  readonly #endpoint: Endpoint;
+  readonly #onBus: MachineOnBus<SettopEvent, SettopEffect>;
   readonly #screens = new Map<string, Screen>();
   /** By name, open from start to end, so that a player keeps its stream across a zap. */
   readonly #outputs = new Map<string, Output>();
@@ -86,36 +71,42 @@ export class SettopService {
   #finished: (() => void) | undefined;
 
   /** Opens the outputs, sends the stops that a power cut left behind, and tunes in. Rejects with HalError. */
-  static async start(config: SettopConfig, powers: SettopPowers): Promise<SettopService> {
-    const service = new SettopService(config, powers);
+  static async start(config: SettopConfig, platform: SettopPlatform): Promise<SettopService> {
+    const service = new SettopService(config, platform);
     await service.#openOutputs(config);
-    service.#runner.start();
-    for (const channel of config.tune) service.#runner.feed({ kind: "tune", channel });
+    service.#onBus.start();
+    for (const channel of config.tune) service.#onBus.feed({ kind: "tune", channel });
     return service;
   }
 
-  private constructor(config: SettopConfig, powers: SettopPowers) {
+  private constructor(config: SettopConfig, platform: SettopPlatform) {
     this.#config = config;
-    this.#powers = powers;
+    this.#platform = platform;
     const { id, publicKey } = config.keyServer;
     this.#keyServer = { role: "keyserver", id, publicKey };
-    const { clock, entropy } = powers;
+    const { clock, entropy } = platform;
     const { most, overlap, linger } = config;
     const options = { device: config.id, channels: channelsOf(config), most, overlap, linger };
     this.#settop = new Settop(options, entropy, clock, this.#recall(), clock.now());
-    this.#runner = new Runner(clock, this.#settop, (effect) => this.#apply(effect));
-    this.#endpoint = this.#connect();
+    const participant = {
+      role: "settop",
+      id: config.id,
+      keys: platform.keys,
+      peers: [this.#keyServer],
+      noticeKey: { verify: config.keyServer.noticeKey },
+    } as const;
+    this.#onBus = new MachineOnBus(participant, platform, this.#settop, heard, (effect) => this.#apply(effect));
   }
 
   status(): object {
-    const status = this.#settop.status(this.#powers.clock.now());
+    const status = this.#settop.status(this.#platform.clock.now());
     return {
       broker: status.link ? "connected" : "away",
       channels: status.viewings.map((viewing) => this.#channelStatus(status.link, viewing)),
       pendingStops: status.pendingStops,
       journal: this.#journalFault ?? "sound",
-      messages: { sent: this.#endpoint.sent.snapshot(), received: this.#endpoint.received.snapshot() },
-      drops: { ...status.drops, ...this.#endpoint.drops.snapshot() },
+      messages: this.#onBus.bus.messages(),
+      drops: { ...status.drops, ...this.#onBus.bus.drops.snapshot() },
     };
   }
 
@@ -149,11 +140,11 @@ export class SettopService {
     await this.#openOutputs(config);
     this.#config = config;
     if (rootsOf(before) !== rootsOf(config))
-      this.#powers.log.warn("id, identity, broker, keyServer and journal change only by a restart");
-    this.#runner.feed({ kind: "channels", channels: channelsOf(config) });
+      this.#platform.log.warn("id, identity, broker, keyServer and journal change only by a restart");
+    this.#onBus.feed({ kind: "channels", channels: channelsOf(config) });
     for (const channel of config.tune) {
       const refusal = before.tune.includes(channel) ? undefined : this.tune(channel);
-      if (refusal !== undefined) this.#powers.log.warn({ channel }, refusal);
+      if (refusal !== undefined) this.#platform.log.warn({ channel }, refusal);
     }
   }
 
@@ -161,18 +152,17 @@ export class SettopService {
   async stop(): Promise<void> {
     const finished = new Promise<void>((resolve) => {
       this.#finished = resolve;
-      if (this.#endpoint.connected) this.#powers.clock.alarm(after(this.#powers.clock.now(), FAREWELL), resolve);
+      if (this.#onBus.bus.connected) this.#platform.clock.alarm(after(this.#platform.clock.now(), FAREWELL), resolve);
     });
-    this.#runner.feed({ kind: "quit" });
+    this.#onBus.feed({ kind: "quit" });
     const outputs = Promise.all([...this.#outputs.values()].map((output) => output.close()));
-    if (this.#endpoint.connected) await finished;
-    this.#runner.stop();
-    await Promise.all([outputs, this.#endpoint.close()]);
+    if (this.#onBus.bus.connected) await finished;
+    await Promise.all([outputs, this.#onBus.stop()]);
   }
 
   #command(event: SettopEvent): string | undefined {
     this.#refusal = undefined;
-    this.#runner.feed(event);
+    this.#onBus.feed(event);
     return this.#refusal === undefined ? undefined : REFUSALS[this.#refusal];
   }
 
@@ -196,40 +186,17 @@ export class SettopService {
   }
 
   #recall(): readonly JournalEntry[] {
-    const { entries, fault } = this.#powers.journal.load();
+    const { entries, fault } = this.#platform.journal.load();
     if (fault !== undefined) this.#journalFailed(fault);
-    if (entries.length > 0) this.#powers.log.info({ receptions: entries.length }, "stopping what a power cut ended");
+    if (entries.length > 0) this.#platform.log.info({ receptions: entries.length }, "stopping what a power cut ended");
     return entries;
-  }
-
-  #connect(): Endpoint {
-    const { primitives, entropy, clock, keys, buses, log } = this.#powers;
-    const link = new Link({ role: "settop", id: this.#config.id, keys, peers: [this.#keyServer] }, primitives, entropy);
-    const noticeKey = { verify: this.#config.keyServer.noticeKey };
-    return new Endpoint(
-      buses,
-      { link, clock, primitives, noticeKey },
-      {
-        message: ({ message }) => this.#runner.feed({ kind: "answer", message }),
-        notice: (notice, retained) => this.#runner.feed({ kind: "notice", notice, retained }),
-        up: () => {
-          log.info("broker connected");
-          this.#runner.feed({ kind: "link", up: true });
-        },
-        down: (error) => {
-          log.warn({ code: error.code }, error.message);
-          this.#runner.feed({ kind: "link", up: false });
-        },
-        dropped: (drop, detail, topic) => log.debug({ drop, detail, topic }, "message dropped"),
-      },
-    );
   }
 
   async #openOutputs(config: SettopConfig): Promise<void> {
     for (const channel of config.channels) {
       const choice = outputOf(config, channel);
       const name = outputName(choice);
-      if (!this.#outputs.has(name)) this.#outputs.set(name, await this.#powers.openOutput(choice));
+      if (!this.#outputs.has(name)) this.#outputs.set(name, await this.#platform.openOutput(choice));
     }
   }
 
@@ -242,13 +209,13 @@ export class SettopService {
         this.#end(effect.channel);
         return;
       case "send":
-        this.#endpoint.send(this.#keyServer, effect.message);
+        this.#onBus.bus.say({ kind: "send", to: this.#keyServer, message: effect.message });
         return;
       case "remember":
         this.#remember(effect.entries);
         return;
       case "note":
-        this.#powers.log.info({ channel: effect.channel, note: effect.note }, NOTES[effect.note](effect.text));
+        this.#platform.log.info({ channel: effect.channel, note: effect.note }, NOTES[effect.note](effect.text));
         return;
       case "refused":
         this.#refusal = effect.refusal;
@@ -260,8 +227,15 @@ export class SettopService {
       case "leave":
         this.#screens.get(effect.channel.id)?.apply(effect);
         return;
-      default:
+      case "receive":
+      case "install":
+      case "retire":
+      case "position":
+      case "silence":
         this.#screens.get(effect.channel)?.apply(effect);
+        return;
+      default:
+        effect satisfies never;
     }
   }
 
@@ -270,12 +244,12 @@ export class SettopService {
     if (channel === undefined) return;
     const output = this.#outputs.get(outputName(outputOf(this.#config, channel)));
     if (output === undefined) throw new RangeError(`no output for ${id}`);
-    const { datagrams, clock, ciphers } = this.#powers;
+    const { datagrams, clock, ciphers } = this.#platform;
     const { interfaceAddress, receiveBuffer, reorder } = this.#config;
     const options = { datagrams, clock, ciphers, interfaceAddress, receiveBuffer, ...reorder };
-    this.#screens.set(id, new Screen(options, toChannel(channel), output, (event) => this.#runner.feed(event)));
-    this.#endpoint.watch(id).catch((error: unknown) => {
-      this.#powers.log.warn(
+    this.#screens.set(id, new Screen(options, toChannel(channel), output, (event) => this.#onBus.feed(event)));
+    this.#onBus.bus.watch(id).catch((error: unknown) => {
+      this.#platform.log.warn(
         { err: error, channel: id },
         "no notices for this channel: keys are renewed when they run out",
       );
@@ -285,13 +259,13 @@ export class SettopService {
   #end(id: string): void {
     this.#screens.get(id)?.close();
     this.#screens.delete(id);
-    this.#endpoint.unwatch(id);
+    this.#onBus.bus.unwatch(id);
   }
 
   /** A journal that cannot be written is said aloud; the viewing goes on, and its stop is sent while we live. */
   #remember(entries: readonly JournalEntry[]): void {
     try {
-      this.#powers.journal.save(entries);
+      this.#platform.journal.save(entries);
       this.#journalFault = undefined;
     } catch (error) {
       if (!(error instanceof HalError)) throw error;
@@ -301,7 +275,7 @@ export class SettopService {
 
   #journalFailed(error: HalError): void {
     this.#journalFault = `${error.code}: ${error.message}`;
-    this.#powers.log.warn({ code: error.code, alternative: error.alternative }, error.message);
+    this.#platform.log.warn({ code: error.code, alternative: error.alternative }, error.message);
   }
 
   #channelStatus(link: boolean, viewing: ViewingStatus): ChannelStatus | ViewingStatus {
@@ -309,6 +283,17 @@ export class SettopService {
     if (stream === undefined) return viewing;
     const { channel, epochs } = viewing;
     return { channel, viewing, dark: whyNoPicture(link, viewing, stream), ...stream, epochs };
+  }
+}
+
+function heard(event: BusEvent): SettopEvent {
+  switch (event.kind) {
+    case "message":
+      return { kind: "answer", message: event.received.message };
+    case "notice":
+      return event;
+    case "link":
+      return { kind: "link", up: event.up };
   }
 }
 

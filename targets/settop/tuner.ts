@@ -1,9 +1,10 @@
 // One channel's socket: bound to the group, joined to it, its datagrams fed to the playout in the receive buffer.
 
 import type { Alarm } from "../../core/base/alarm.ts";
+import { doubled } from "../../core/base/backoff.ts";
 import { Counters } from "../../core/base/counters.ts";
 import type { Ipv4 } from "../../core/base/ipv4.ts";
-import { after, type Duration, milliseconds, seconds } from "../../core/base/time.ts";
+import { after, seconds } from "../../core/base/time.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { DatagramSocket, Datagrams, Membership } from "../../core/ports/datagrams.ts";
 import { HalError } from "../../core/ports/errors.ts";
@@ -47,7 +48,8 @@ export class Tuner {
   #turn = 0;
   #alarm: Alarm | undefined;
   #datagrams = 0;
-  #patience: Duration = SILENCE;
+  /** Silences in a row. */
+  #silences = 0;
   #silence: Alarm | undefined;
 
   constructor(options: TunerOptions, channel: Channel, playout: Playout, listener: TunerListener) {
@@ -114,9 +116,9 @@ export class Tuner {
   /** Joins again when nothing has come since `before` datagrams were counted. */
   #listen(before: number): void {
     const { clock } = this.#options;
-    this.#silence = clock.alarm(after(clock.now(), this.#patience), () => {
+    this.#silence = clock.alarm(after(clock.now(), doubled(SILENCE, this.#silences, LONGEST_SILENCE)), () => {
       const heard = this.#datagrams > before;
-      this.#patience = heard ? SILENCE : milliseconds(Math.min(LONGEST_SILENCE, 2 * this.#patience));
+      this.#silences = heard ? 0 : this.#silences + 1;
       if (heard) this.#listen(this.#datagrams);
       else this.join();
     });

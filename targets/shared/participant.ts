@@ -8,6 +8,7 @@ import type { MqttOptions } from "../../hal/bus/mqtt.ts";
 import { readIdentity } from "../../hal/identity/file.ts";
 import type { Identity } from "../../hal/identity/identity.ts";
 
+/** The `broker` entry of a configuration: where it is, which MQTT (4 is 3.1.1), and PEM files for TLS. */
 export interface BrokerConfig {
   readonly url: string;
   readonly protocolVersion: 4 | 5;
@@ -29,9 +30,9 @@ export function readOwnIdentity(role: Role, id: string, path: string, primitives
 /** Throws HalError "bus.tls-file" when a PEM file cannot be read or used. */
 export function mqttOptions({ url, protocolVersion, ca, cert, key }: BrokerConfig, password: string): MqttOptions {
   const tls = {
-    ...(ca === undefined ? {} : { ca: readPem(ca) }),
-    ...(cert === undefined ? {} : { cert: readPem(cert) }),
-    ...(key === undefined ? {} : { key: readPem(key) }),
+    ...(ca === undefined ? {} : { ca: readPem(ca, "bus.tls-file") }),
+    ...(cert === undefined ? {} : { cert: readPem(cert, "bus.tls-file") }),
+    ...(key === undefined ? {} : { key: readPem(key, "bus.tls-file") }),
   };
   try {
     createSecureContext(tls);
@@ -44,10 +45,11 @@ export function mqttOptions({ url, protocolVersion, ca, cert, key }: BrokerConfi
   return { url, password, version: protocolVersion, ...(Object.keys(tls).length === 0 ? {} : { tls }) };
 }
 
-function readPem(path: string): string {
+/** A certificate or key as text. Throws HalError with this code when the file cannot be read. */
+export function readPem(path: string, code: "bus.tls-file" | "broker.tls"): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
-    throw new HalError("bus.tls-file", `cannot read ${path}`, { cause });
+    throw new HalError(code, `cannot read ${path}`, { cause });
   }
 }

@@ -1,62 +1,28 @@
-// What the key server's and the reception server's processes have in common: their powers, and their place on the bus.
-
-import { Endpoint, type EndpointOptions } from "../../core/control/endpoint.ts";
-import { Link, type LinkOptions, type Received } from "../../core/control/link.ts";
-import type { BusConnector } from "../../core/ports/bus.ts";
-import type { Clock } from "../../core/ports/clock.ts";
-import type { Entropy } from "../../core/ports/entropy.ts";
-import type { Primitives } from "../../core/ports/primitives.ts";
+// What the key server's and the reception server's processes have in common.
 import type { Store } from "../../core/ports/store.ts";
 import type { GroupCommit } from "../../hal/store/group-commit.ts";
-import type { Logger } from "./log.ts";
+import type { BusConnection, BusEvent, Platform } from "./machine-on-bus.ts";
 import type { StoreHealth } from "./store-health.ts";
 
-export interface ServerPowers {
-  readonly clock: Clock;
-  readonly entropy: Entropy;
-  readonly primitives: Primitives;
-  readonly buses: BusConnector;
+export interface ServerPlatform extends Platform {
   readonly store: Store;
   readonly commits: GroupCommit;
-  readonly log: Logger;
+  /** Of request topics, the same number everywhere. */
   readonly shards: number;
 }
 
-/** What the bus tells a server's machine. */
-export type BusEvent =
-  | { readonly kind: "message"; readonly received: Received }
-  | { readonly kind: "link"; readonly up: boolean };
+/** Two servers may share a log. */
+export const wordsOf = (server: string) => ({ up: `${server}: broker connected`, down: `${server}: ` });
 
-/** Connects the server that the log calls `title`; what it hears goes to `feed`. */
-export function serverEndpoint(
-  title: string,
-  participant: Omit<LinkOptions, "shards">,
-  { clock, entropy, primitives, buses, log, shards }: ServerPowers,
-  feed: (event: BusEvent) => void,
-  noticeKey?: EndpointOptions["noticeKey"],
-): Endpoint {
-  const link = new Link({ ...participant, shards }, primitives, entropy);
-  const options = { link, clock, primitives, ...(noticeKey === undefined ? {} : { noticeKey }) };
-  return new Endpoint(buses, options, {
-    message: (received) => feed({ kind: "message", received }),
-    notice: () => {},
-    up: () => {
-      log.info(`${title}: broker connected`);
-      feed({ kind: "link", up: true });
-    },
-    down: (error) => {
-      log.warn({ code: error.code }, `${title}: ${error.message}`);
-      feed({ kind: "link", up: false });
-    },
-    dropped: (drop, detail, topic) => log.debug({ drop, detail, topic }, "message dropped"),
-  });
-}
+/** What a server's machine hears of the bus: everything but notices, which it makes. */
+export const heardByServer = (event: BusEvent): Exclude<BusEvent, { readonly kind: "notice" }> | undefined =>
+  event.kind === "notice" ? undefined : event;
 
 /** `status` of a server: its place on the bus and its store around `own`, what its machine says. */
-export const serverStatus = <Own extends object>(endpoint: Endpoint, health: StoreHealth, own: Own) => ({
-  broker: endpoint.connected ? "connected" : "away",
+export const serverStatus = <Own extends object>(bus: BusConnection, health: StoreHealth, own: Own) => ({
+  broker: bus.connected ? "connected" : "away",
   store: health.fault ?? "works",
   ...own,
-  messages: { sent: endpoint.sent.snapshot(), received: endpoint.received.snapshot() },
-  messageDrops: endpoint.drops.snapshot(),
+  messages: bus.messages(),
+  messageDrops: bus.drops.snapshot(),
 });
