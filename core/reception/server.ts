@@ -26,9 +26,9 @@ import type { Decision } from "../ports/store.ts";
 import type { RekeyDemandRow } from "../ports/tables.ts";
 import { decideInquiry, type InquiryOutcome } from "./inquiry.ts";
 import { type DecisionSubject, PendingDecisions, type WhenDecided } from "./pending-decisions.ts";
-import { RekeyDemands } from "./rekey-demands.ts";
 import { type DemandOutcome, decideSettled } from "./revocation.ts";
 import { decideRouterReport, type RouterReportOutcome } from "./router-reports.ts";
+import { SentDemands } from "./sent-demands.ts";
 import { decideStop, type StopOutcome } from "./stop.ts";
 import { decideSweep, type SweepOutcome } from "./sweep.ts";
 
@@ -114,7 +114,7 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
   readonly #calendar: Calendar;
   readonly #options: ReceptionOptions;
   readonly #pending: PendingDecisions<ReceptionOutcome, ReceptionEffect>;
-  readonly #demands: RekeyDemands;
+  readonly #demands: SentDemands;
   readonly #refusals: RefusalNote[] = [];
   readonly #refused = new Counters<Denial>();
   readonly #outcomes = new Counters<string>();
@@ -129,7 +129,7 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
     this.#calendar = calendar;
     this.#options = options;
     this.#pending = new PendingDecisions(options.waiting);
-    this.#demands = new RekeyDemands((id) => peers.keyServer(id), entropy);
+    this.#demands = new SentDemands((id) => peers.keyServer(id), entropy);
     this.#sweepAt = after(now, options.grace);
   }
 

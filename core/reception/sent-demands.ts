@@ -17,7 +17,7 @@ export interface SendDemand {
 }
 
 /** One demand a key server waits at a time. The rows stay on disk until their acknowledgement has been settled there. */
-export class RekeyDemands {
+export class SentDemands {
   readonly #keyServer: (id: string) => Uint8Array | undefined;
   readonly #entropy: Entropy;
   readonly #requester: Requester;
