@@ -14,6 +14,10 @@ declare module "raw-socket" {
     on(event: "message", listener: (packet: Buffer, source: string) => void): Socket;
     on(event: "error", listener: (error: Error) => void): Socket;
     close(): Socket;
+    /** The native part. `recv` reads one packet into `buffer` at once; throws Error with strerror's text, of EAGAIN when none waits. */
+    readonly wrap: {
+      recv(buffer: Buffer, received: (buffer: Buffer, length: number, source: string) => void): void;
+    };
   }
   export function createSocket(options: { protocol: number; bufferSize?: number }): Socket;
 }

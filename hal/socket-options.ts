@@ -60,6 +60,10 @@ export function interfaceIndex(name: string): number | undefined {
 export const isPermission = (cause: unknown): boolean =>
   cause instanceof Error && /not permitted|permission denied/i.test(cause.message);
 
+/** EAGAIN, as strerror has it: nothing waits in the socket's queue. */
+export const isEmpty = (cause: unknown): boolean =>
+  cause instanceof Error && /temporarily unavailable/i.test(cause.message);
+
 /** Errors of a listener are our own mistakes: raw-socket would swallow them, so they are thrown past it. */
 export function pastTheAddon<A extends unknown[]>(listen: (...args: A) => void): (...args: A) => void {
   return (...args) => {

@@ -31,7 +31,10 @@ export interface DatagramSocket {
 
 /** How a socket is bound. */
 export interface DatagramOptions {
-  /** Local address; 0.0.0.0 for all. A multicast receiver binds to the group so that it hears only that group. */
+  /**
+   * Local address; 0.0.0.0 for all. A multicast receiver binds to the group so that it hears only that group, and it only while
+   * it is a member for the sender.
+   */
   readonly address: Ipv4;
   /** 0 lets the kernel choose. */
   readonly port: number;

@@ -15,7 +15,10 @@ export interface ForwardingListener {
   noRoute(source: Ipv4, group: Ipv4, inbound: string): void;
   /** It came in on one of the entry's outbound interfaces (WRONGVIF), told at a limited rate. */
   wrongInterface(source: Ipv4, group: Ipv4, inbound: string): void;
-  /** IGMP heard by the multicast routing socket, which hears v2 reports to groups nobody joined; whole IPv4 packet. */
+  /**
+   * IGMP that only the multicast routing socket hears: without Router Alert, to a group outside 224.0.0.0/24 that nobody here
+   * joined. A whole IPv4 packet, of which nobody knows the interface.
+   */
   igmp(packet: Uint8Array): void;
   failed(error: HalError): void;
 }

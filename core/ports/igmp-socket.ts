@@ -16,7 +16,7 @@ export interface IgmpSocket {
   close(): void;
 }
 
-/** Raw IGMP, one socket an interface. Hears its own interface only, and not what it sent itself. Drivers: raw (raw-socket), simulated. */
+/** Raw IGMP, one socket an interface. Hears its own interface only, from the first packet on, and not what it sent itself. Drivers: raw (raw-socket), simulated. */
 export interface IgmpSockets {
   /** Throws HalError "igmp.permission", "igmp.no-interface", "igmp.native-missing". */
   open(interfaceName: string, listener: IgmpListener): IgmpSocket;

@@ -125,6 +125,29 @@ export function datagramContract(name: string, bench: DatagramBench): void {
     );
   });
 
+  test(`${name}: who is no member hears nothing, though another socket on this machine is`, async () => {
+    const receiver = { address: GROUP, port: 40778, reuse: true };
+    await using([receiver, receiver, { address: ANY, port: 0, multicast }], async ([member, other, s], [ear, deaf]) => {
+      assert.ok(member !== undefined && other !== undefined && s !== undefined && ear !== undefined);
+      const membership = { group: GROUP, interfaceAddress: local };
+      const say = async (text: string): Promise<void> => {
+        const before = ear.heard.length;
+        await silent(bench, s, () => s.send(bytes(text), GROUP, 40778));
+        await bench.until(() => ear.heard.length > before);
+      };
+      member.join(membership);
+      await say("before the join");
+      other.join(membership);
+      await say("joined");
+      other.leave(membership);
+      await say("after the leave");
+      assert.deepEqual(
+        deaf?.heard.map(({ text }) => text),
+        ["joined"],
+      );
+    });
+  });
+
   test(`${name}: a port that is taken is datagram.in-use`, async () => {
     await using([{ address: local, port: 0 }], async ([a]) => {
       assert.ok(a !== undefined);

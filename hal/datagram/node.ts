@@ -1,4 +1,9 @@
 // UDP through node:dgram. Memberships are the kernel's: its IGMP host part reports and leaves.
+//
+// Linux gives a socket bound to a group every datagram of it that any socket of the machine has joined, on whichever interface
+// (IP_MULTICAST_ALL, which node:dgram cannot turn off): before it has joined, after it has left, and from sources it did not name
+// where the join is another interface's. Who is no member of its sender is therefore not told here. What is left: node:dgram does
+// not tell the interface either, so a datagram of the right group and source is told whichever interface it came in by.
 import dgram from "node:dgram";
 import { Counters } from "../../core/base/counters.ts";
 import { ANY, formatIpv4, type Ipv4, isMulticast, parseIpv4 } from "../../core/base/ipv4.ts";
@@ -11,7 +16,11 @@ import type {
 } from "../../core/ports/datagrams.ts";
 import { HalError } from "../../core/ports/errors.ts";
 
-export type DatagramCount = "datagram.send-failed" | "datagram.bad-origin";
+export type DatagramCount =
+  | "datagram.send-failed"
+  | "datagram.bad-origin"
+  /** Of a group that this socket has not joined, or not for that source. */
+  | "datagram.not-joined";
 
 /** What happened to all sockets of this process, by name. */
 export class NodeDatagrams implements Datagrams {
@@ -31,7 +40,7 @@ export class NodeDatagrams implements Datagrams {
       socket.close();
       throw openError(error, options);
     }
-    return new NodeDatagramSocket(socket, listener, this.counts);
+    return new NodeDatagramSocket(socket, options.address, listener, this.counts);
   }
 }
 
@@ -91,11 +100,16 @@ class NodeDatagramSocket implements DatagramSocket {
   /** Streams go to one place and come from one: the last translation is kept. */
   #lastTo: Ipv4 = ANY;
   #lastToText = "0.0.0.0";
-  #lastFromText = "0.0.0.0";
+  #lastFromText = "";
   #lastFrom: Ipv4 = ANY;
+  #lastIsHeard = false;
+  /** The address it is bound to. */
+  readonly #address: Ipv4;
+  readonly #memberships: Membership[] = [];
 
-  constructor(socket: dgram.Socket, listener: DatagramListener, counts: Counters<DatagramCount>) {
+  constructor(socket: dgram.Socket, address: Ipv4, listener: DatagramListener, counts: Counters<DatagramCount>) {
     this.#socket = socket;
+    this.#address = address;
     this.#counts = counts;
     this.port = socket.address().port;
     socket.on("message", (payload, from) => this.#received(payload, from, listener));
@@ -133,8 +147,18 @@ class NodeDatagramSocket implements DatagramSocket {
       }
       this.#lastFromText = from.address;
       this.#lastFrom = parsed;
+      this.#lastIsHeard = this.#isHeard(parsed);
     }
-    listener.datagram(payload, this.#lastFrom, from.port);
+    if (this.#lastIsHeard) listener.datagram(payload, this.#lastFrom, from.port);
+    else this.#counts.count("datagram.not-joined");
+  }
+
+  /** Bound to one of our addresses, or to all, it hears what is not multicast too, and cannot tell which is which. */
+  #isHeard(from: Ipv4): boolean {
+    if (!isMulticast(this.#address)) return true;
+    return this.#memberships.some(
+      ({ group, source }) => group === this.#address && (source === undefined || source === from),
+    );
   }
 
   #sent(cause: unknown, sent: ((error?: HalError) => void) | undefined): void {
@@ -156,6 +180,15 @@ class NodeDatagramSocket implements DatagramSocket {
     } catch (cause) {
       throw membershipError(what, group, cause);
     }
+    this.#remember(what, membership);
+  }
+
+  #remember(what: "join" | "leave", membership: Membership): void {
+    const index = this.#memberships.findIndex((one) => sameMembership(one, membership));
+    if (what === "join") this.#memberships.push(membership);
+    else if (index >= 0) this.#memberships.splice(index, 1);
+    // Who was heard is to be asked anew.
+    this.#lastFromText = "";
   }
 
   #anySource(what: "join" | "leave", group: string, through: string | undefined): void {
@@ -176,6 +209,9 @@ class NodeDatagramSocket implements DatagramSocket {
     return this.#lastToText;
   }
 }
+
+const sameMembership = (a: Membership, b: Membership): boolean =>
+  a.group === b.group && a.source === b.source && a.interfaceAddress === b.interfaceAddress;
 
 function membershipError(what: "join" | "leave", group: string, cause: unknown): HalError {
   return new HalError("datagram.membership", `cannot ${what} ${group} (${errnoOf(cause)})`, {

@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { address } from "../../core/base/ipv4.ts";
+import { toHex, writeUint16 } from "../../core/base/bytes.ts";
+import { internetChecksum } from "../../core/base/checksum.ts";
+import { ANY, address } from "../../core/base/ipv4.ts";
 import { seconds } from "../../core/base/time.ts";
+import { HEADER_LENGTH } from "../../core/igmp/ip-header.ts";
+import { queryLength, writeQuery } from "../../core/igmp/query.ts";
+import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/v1-v2-message.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
 import { eventually, inNamespace } from "../in-namespace.testkit.ts";
@@ -75,9 +80,62 @@ const CABLES = [
   ]),
 ];
 
+const nothing = { noRoute() {}, wrongInterface() {}, igmp() {}, failed() {} };
+const query = {
+  version: 3,
+  group: ANY,
+  sources: [],
+  suppress: false,
+  maxResponse: seconds(10),
+  robustness: 2,
+  queryInterval: seconds(125),
+} as const;
+
 if (inNamespace(import.meta.url, "linux forwarding", CABLES)) {
-  const { linuxBench } = await import("./linux.testkit.ts");
-  const bench = await linuxBench(INTERFACES, SOURCE, GROUP, await LinuxForwarding.load(), eventually);
+  const { datagram, linuxBench } = await import("./linux.testkit.ts");
+  const forwarding = await LinuxForwarding.load();
+  const bench = await linuxBench(INTERFACES, SOURCE, GROUP, forwarding, eventually);
   forwardingContract("linux forwarding", bench.open);
+
+  test("linux forwarding: of IGMP the routing socket hears only what no interface's own socket does", async () => {
+    const heard: string[] = [];
+    const table = forwarding.open({ ...nothing, igmp: (packet) => heard.push(toHex(packet.subarray(12, 20))) });
+    table.addInterface("rt0");
+    const general = writeQuery(new Uint8Array(queryLength(query)), SOURCE, query);
+    const report = withoutAlert(writeV1V2Message(new Uint8Array(V1_V2_LENGTH), SOURCE, "v2Report", GROUP));
+    for (const packet of [general, report]) bench.inject("rt0", Buffer.from(packet));
+    await eventually(() => heard.length > 0);
+    assert.deepEqual(heard, [toHex(report.subarray(12, 20))]);
+    table.close();
+  });
+
+  test("linux forwarding: an upcall of an interface that was taken out is not another's that got its number", async () => {
+    const asked: string[] = [];
+    const table = forwarding.open({
+      ...nothing,
+      noRoute: (_source, group, inbound) => asked.push(`${group} ${inbound}`),
+    });
+    table.addInterface("rt0");
+    const other = address("239.255.77.2");
+    await new Promise<void>((resolve) => bench.inject("rt0", datagram(SOURCE, GROUP, "early"), resolve));
+    // The upcall waits. By now every number is rt2's once.
+    table.removeInterface("rt0");
+    for (let times = 0; times < 32; times++) table.addInterface("rt2");
+    bench.inject("rt2", datagram(SOURCE, other, "late"));
+    await eventually(() => asked.length > 0);
+    assert.deepEqual(asked, [`${other} rt2`]);
+    table.close();
+  });
+
   test("close the bench", bench.close);
+}
+
+/** The same packet with a header of 20 octets. */
+function withoutAlert(packet: Uint8Array): Uint8Array {
+  const plain = Uint8Array.from([...packet.subarray(0, 20), ...packet.subarray(HEADER_LENGTH)]);
+  plain[0] = 0x45;
+  writeUint16(plain, 2, plain.length);
+  writeUint16(plain, 10, 0);
+  writeUint16(plain, 10, internetChecksum(plain, 0, 20));
+  return plain;
 }

@@ -2,7 +2,7 @@
 import type { Socket } from "raw-socket";
 import { writeUint16 } from "../../core/base/bytes.ts";
 import { internetChecksum } from "../../core/base/checksum.ts";
-import { formatIpv4, type Ipv4, writeIpv4 } from "../../core/base/ipv4.ts";
+import { formatIpv4, type Ipv4, readIpv4, writeIpv4 } from "../../core/base/ipv4.ts";
 import type { Forwarding } from "../../core/ports/forwarding.ts";
 import { loadRawSocket } from "../native.ts";
 import {
@@ -20,6 +20,7 @@ import type { ForwardingBench } from "./contract.testkit.ts";
 
 const UDP = 17;
 const HEADERS = 28;
+const DESTINATION = 16;
 
 /** The far end of "rt<n>" is "rt<n+1>". */
 const peerOf = (name: string): string => `rt${Number(name.slice(2)) + 1}`;
@@ -44,22 +45,31 @@ export async function linuxBench(
     socket.on("message", (packet) => texts.push(packet.toString("latin1", HEADERS)));
     ends.set(name, { socket, texts });
   }
-  const inject = (on: string, text: string): void => {
-    const packet = datagram(source, group, text);
-    ends.get(on)?.socket.send(packet, 0, packet.length, formatIpv4(group), () => {});
+  /** Calls `sent` when it has left, before the event loop reads what came of it. */
+  const inject = (on: string, packet: Buffer, sent = (): void => {}): void => {
+    ends.get(on)?.socket.send(packet, 0, packet.length, formatIpv4(readIpv4(packet, DESTINATION)), sent);
   };
   const open = async (): Promise<ForwardingBench> => {
     for (const { texts } of ends.values()) texts.length = 0;
-    return { forwarding, interfaces, source, group, inject, left: (on) => ends.get(on)?.texts ?? [], until };
+    const injectText = (on: string, text: string): void => inject(on, datagram(source, group, text));
+    return {
+      forwarding,
+      interfaces,
+      source,
+      group,
+      inject: injectText,
+      left: (on) => ends.get(on)?.texts ?? [],
+      until,
+    };
   };
   const close = (): void => {
     for (const { socket } of ends.values()) socket.close();
   };
-  return { open, close };
+  return { open, close, inject };
 }
 
 /** IPv4 and UDP to port 5000, TTL 8, without UDP checksum. */
-function datagram(source: Ipv4, group: Ipv4, text: string): Buffer {
+export function datagram(source: Ipv4, group: Ipv4, text: string): Buffer {
   const packet = Buffer.alloc(HEADERS + text.length);
   packet.set([0x45, 0, 0, 0, 0, 0, 0, 0, 8, UDP]);
   writeUint16(packet, 2, packet.length);

@@ -12,14 +12,18 @@ import type {
   RouteUse,
 } from "../../core/ports/forwarding.ts";
 import { loadRawSocket, type RawSocketModule } from "../native.ts";
+import { drain } from "../raw-queue.ts";
 import {
   IGMP,
   IPPROTO_IP,
   int32,
   interfaceIndex,
   ipv4FromNativeHex,
+  isEmpty,
   isPermission,
   pastTheAddon,
+  SO_BINDTODEVICE,
+  SOL_SOCKET,
   writeNative16,
   writeNative32,
 } from "../socket-options.ts";
@@ -31,6 +35,8 @@ const MRT_DEL_VIF = 203;
 const MRT_ADD_MFC = 204;
 const MRT_DEL_MFC = 205;
 const MRT_ASSERT = 207;
+
+const LOOPBACK = Buffer.from("lo\0");
 
 const MAXVIFS = 32;
 const VIFF_USE_IFINDEX = 0x8;
@@ -79,8 +85,11 @@ export class LinuxForwarding implements Forwarding {
     let socket: Socket | undefined;
     try {
       socket = this.#native.createSocket({ protocol: IGMP, bufferSize: RECEIVE_OCTETS });
+      socket.setOption(SOL_SOCKET, SO_BINDTODEVICE, LOOPBACK, LOOPBACK.length);
       socket.setOption(IPPROTO_IP, MRT_INIT, int32(1), 4);
       socket.setOption(IPPROTO_IP, MRT_ASSERT, int32(1), 4);
+      // Heard before it was bound; there are no virtual interfaces yet, so no upcall is among it.
+      drain(socket);
     } catch (cause) {
       socket?.close();
       throw openError(cause);
@@ -112,35 +121,38 @@ function openError(cause: unknown): HalError {
 
 class LinuxForwardingTable implements ForwardingTable {
   readonly #socket: Socket;
+  readonly #listener: ForwardingListener;
   readonly #counts: Counters<MrouteCount>;
   /** Interface names by virtual interface number. */
   readonly #vifs: (string | undefined)[] = new Array(MAXVIFS).fill(undefined);
+  /** Free virtual interface numbers, that which has been free for longest first. */
+  readonly #free: number[] = Array.from({ length: MAXVIFS }, (_, vif) => vif);
   readonly #routes = new Map<string, MulticastRoute>();
   #open = true;
 
   constructor(socket: Socket, listener: ForwardingListener, counts: Counters<MrouteCount>) {
     this.#socket = socket;
+    this.#listener = listener;
     this.#counts = counts;
     socket.on(
       "message",
-      pastTheAddon((packet) => {
-        if (this.#open) this.#received(packet, listener);
-      }),
+      pastTheAddon((packet) => this.#received(packet)),
     );
-    socket.on("error", (cause) => this.#failed(cause, listener));
+    socket.on("error", (cause) => this.#failed(cause));
   }
 
   addInterface(name: string): void {
     if (this.#vifs.includes(name)) this.removeInterface(name);
     const index = interfaceIndex(name);
-    const vif = this.#vifs.indexOf(undefined);
+    const [vif] = this.#free;
     if (index === undefined) throw addError(name, "there is no such interface");
-    if (vif < 0) throw addError(name, `the kernel takes ${MAXVIFS} at most`);
+    if (vif === undefined) throw addError(name, `the kernel takes ${MAXVIFS} at most`);
     try {
       this.#option(MRT_ADD_VIF, vifctl(vif, index));
     } catch (cause) {
       throw addError(name, "the kernel refused it", cause);
     }
+    this.#free.shift();
     this.#vifs[vif] = name;
   }
 
@@ -154,6 +166,8 @@ class LinuxForwardingTable implements ForwardingTable {
     } catch {
       // EADDRNOTAVAIL: the interface is gone and the kernel has removed it already.
     }
+    this.#free.push(vif);
+    this.#readQueued();
   }
 
   set(route: MulticastRoute): void {
@@ -213,10 +227,25 @@ class LinuxForwardingTable implements ForwardingTable {
     this.#socket.setOption(IPPROTO_IP, option, value, value.length);
   }
 
-  #received(packet: Buffer, listener: ForwardingListener): void {
+  /** Now, while the numbers mean what they meant when the upcalls were queued. */
+  #readQueued(): void {
+    for (const packet of this.#open ? this.#queued() : []) this.#received(packet);
+  }
+
+  #queued(): readonly Buffer[] {
+    try {
+      return drain(this.#socket);
+    } catch (cause) {
+      this.#failed(cause as Error);
+      return [];
+    }
+  }
+
+  #received(packet: Buffer): void {
+    if (!this.#open) return;
     if (packet.length < UPCALL_OCTETS) this.#counts.count("mroute.short-upcall");
-    else if (packet[UPCALL_ZERO] === 0) this.#upcall(packet, listener);
-    else listener.igmp(packet);
+    else if (packet[UPCALL_ZERO] === 0) this.#upcall(packet, this.#listener);
+    else this.#listener.igmp(packet);
   }
 
   #upcall(packet: Buffer, listener: ForwardingListener): void {
@@ -228,11 +257,12 @@ class LinuxForwardingTable implements ForwardingTable {
     else this.#counts.count("mroute.unknown-upcall");
   }
 
-  #failed(cause: Error, listener: ForwardingListener): void {
-    if (!this.#open) return;
+  #failed(cause: Error): void {
+    // What made the socket readable has been read already.
+    if (!this.#open || isEmpty(cause)) return;
     this.#open = false;
     this.#socket.close();
-    listener.failed(new HalError("mroute.failed", `multicast routing failed: ${cause.message}`, { cause }));
+    this.#listener.failed(new HalError("mroute.failed", `multicast routing failed: ${cause.message}`, { cause }));
   }
 }
 

@@ -1,5 +1,6 @@
 // Multicast routing between the interfaces of a simulated node.
 import { type Ipv4, ipv4, isLinkLocalMulticast, isMulticast } from "../../core/base/ipv4.ts";
+import { hasRouterAlert } from "../../core/igmp/ip-header.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type {
   Forwarding,
@@ -106,8 +107,9 @@ class SimulatedForwardingTable implements ForwardingTable {
 
   #received(packet: SimulatedPacket, on: SimulatedInterface): void {
     if (!this.#interfaces.has(on.name) || !isMulticast(packet.destination)) return;
-    if (packet.kind === "igmp") this.#listener.igmp(packet.bytes);
-    else if (!isLinkLocalMulticast(packet.destination)) this.#forward(packet, on.name);
+    if (isLinkLocalMulticast(packet.destination)) return;
+    if (packet.kind === "udp") this.#forward(packet, on.name);
+    else if (!hasRouterAlert(packet.bytes)) this.#listener.igmp(packet.bytes);
   }
 
   #forward(packet: UdpPacket, on: string): void {

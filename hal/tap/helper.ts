@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { HalError } from "../../core/ports/errors.ts";
 import { loadCapture } from "../native.ts";
+import { interfaceIndex } from "../socket-options.ts";
 
 /** The first argument by which a bundle knows that it is to be this helper: `node bundle.cjs __tap eth1`. */
 export const TAP_ARGUMENT = "__tap";
@@ -9,7 +10,11 @@ export const TAP_ARGUMENT = "__tap";
 /** Exit codes, by which the parent knows what is missing. */
 export const TAP_EXIT = { noInterface: 3, native: 4, open: 5 } as const;
 
-/** Only what comes in through the port, tagged or not; we never see our own queries. */
+/**
+ * Only what comes in through the port, tagged or not; we never see our own queries. libpcap (1.10: protocol 0 until it is bound to
+ * the interface) hears no other interface. It judges what came before this filter was in the kernel, and always the first frame
+ * after that, itself, and cannot tell there what is inbound: that frame is lost, not mistaken.
+ */
 const FILTER = "inbound and (igmp or (vlan and igmp))";
 const RING_OCTETS = 1 << 20;
 const LARGEST_FRAME = 65535;
@@ -17,9 +22,17 @@ const LARGEST_FRAME = 65535;
 const PIPE_LIMIT = 1 << 20;
 const IFF_UP = 1;
 
-/** Captures on `device` until standard input ends, which it does when the parent is gone. Does not return before. */
+/**
+ * Captures on `device` until standard input ends, which it does when the parent is gone, or until the name belongs to another
+ * interface. Does not return before.
+ */
 export async function runTapHelper(device: string): Promise<void> {
-  if (!isUp(device)) process.exit(TAP_EXIT.noInterface);
+  const index = interfaceIndex(device);
+  if (index === undefined || !isUp(device)) process.exit(TAP_EXIT.noInterface);
+  /** The capture stays with the interface when that is renamed, and the parent has only the name. */
+  const leaveIfRenamed = (): void => {
+    if (interfaceIndex(device) !== index) process.exit(TAP_EXIT.noInterface);
+  };
   // cap keeps no reference to the buffer: it must live as long as the capture.
   const buffer = Buffer.alloc(LARGEST_FRAME);
   const { Cap } = await loadCapture("tap").catch(fail);
@@ -31,7 +44,11 @@ export async function runTapHelper(device: string): Promise<void> {
     process.exit(TAP_EXIT.open);
   }
   capture.setMinBytes?.(0);
-  capture.on("packet", (length) => write(buffer.subarray(0, Math.min(length, LARGEST_FRAME))));
+  leaveIfRenamed();
+  capture.on("packet", (length) => {
+    leaveIfRenamed();
+    write(buffer.subarray(0, Math.min(length, LARGEST_FRAME)));
+  });
   write(Buffer.alloc(0));
   process.stdin.resume();
   await new Promise((resolve) => process.stdin.once("close", resolve));

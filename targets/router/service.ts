@@ -6,6 +6,7 @@ import { after, type Duration, milliseconds } from "../../core/base/time.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
+import { checkPacket } from "../../core/igmp/packet.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { Link } from "../../core/ports/links.ts";
@@ -140,7 +141,8 @@ export class RouterService {
 
   /**
    * A v1 or v2 report, or a group-specific query, without Router Alert to a group that nobody here joined reaches only the
-   * routing socket, which does not know the interface: the sender's subnet tells it.
+   * routing socket, which does not know the interface: the sender's subnet tells it where one interface alone has that subnet.
+   * It is no proof, so it may not decide who asks on a downstream.
    */
   #straggler(packet: Uint8Array): void {
     if (packet.length < headerLength(packet) || hasRouterAlert(packet)) return;
@@ -148,8 +150,10 @@ export class RouterService {
     const destination = destinationAddress(packet);
     if (!isMulticast(destination) || isLinkLocalMulticast(destination)) return;
     const source = sourceAddress(packet);
-    const name = this.#names.find((one) => reaches(this.#interfaces.link(one), source));
+    const [name, another] = this.#names.filter((one) => reaches(this.#interfaces.link(one), source));
     if (name === undefined) this.#drops.count("router.off-subnet");
+    else if (another !== undefined) this.#drops.count("router.two-subnets");
+    else if (name !== this.#upstream && isQuery(packet)) this.#drops.count("router.query-from-nowhere");
     else this.#runner.feed({ kind: "packet", name, bytes: packet.slice() });
   }
 
@@ -255,6 +259,11 @@ export class RouterService {
       ours ? "we are the querier" : "we are not the querier",
     );
   }
+}
+
+function isQuery(bytes: Uint8Array): boolean {
+  const packet = checkPacket(bytes);
+  return typeof packet !== "string" && packet.kind.endsWith("Query");
 }
 
 const reaches = (link: Link | undefined, address: Ipv4): boolean =>

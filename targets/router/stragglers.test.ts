@@ -32,6 +32,7 @@ const config = v.parse(routerConfig, {
 
 interface Status {
   readonly interfaces: readonly {
+    readonly querier: string;
     readonly hosts: readonly { host: string; port?: string }[];
     readonly groups: readonly { group: string }[];
     readonly taps: Readonly<Record<string, string>>;
@@ -137,6 +138,18 @@ function join(from: string, group = GROUP): Uint8Array {
   return writeReport(new Uint8Array(reportLength(records)), address(from), records);
 }
 
+const QUESTION = {
+  version: 2,
+  group: GROUP,
+  sources: [],
+  suppress: false,
+  maxResponse: seconds(1),
+  robustness: 0,
+  queryInterval: seconds(0),
+} as const;
+const questionFrom = (from: string): Uint8Array =>
+  writeQuery(new Uint8Array(queryLength(QUESTION)), address(from), QUESTION);
+
 /** An Ethernet frame to the IGMPv3 routers. */
 const frameOf = (packet: Uint8Array): Uint8Array =>
   Uint8Array.from([1, 0, 0x5e, 0, 0, 22, 2, 0, 0, 0, 0, 9, 8, 0, ...packet]);
@@ -147,16 +160,7 @@ test("the upstream's question about a group without Router Alert is answered, th
   hears("br-lan", join("10.2.0.11"));
   clock.run(seconds(5));
   sent.length = 0;
-  const query = {
-    version: 2,
-    group: GROUP,
-    sources: [],
-    suppress: false,
-    maxResponse: seconds(1),
-    robustness: 0,
-    queryInterval: seconds(0),
-  } as const;
-  routingHears(withoutAlert(writeQuery(new Uint8Array(queryLength(query)), address("10.1.0.254"), query)));
+  routingHears(withoutAlert(questionFrom("10.1.0.254")));
   clock.run(seconds(1));
   assert.deepEqual(sent, ["wan v3Report"]);
 });
@@ -179,6 +183,22 @@ test("a report without Router Alert counts where its sender's subnet is; from no
     status().interfaces[0]?.hosts.map(({ host }) => host),
     ["10.2.0.11"],
   );
+});
+
+test("a question that only the routing socket hears does not decide who asks on a downstream", () => {
+  const { appear, routingHears, status } = bench();
+  appear(link("br-lan", "10.2.0.9"));
+  routingHears(withoutAlert(questionFrom("10.2.0.1")));
+  assert.equal(status().interfaces[0]?.querier, "querier");
+  assert.equal(status().drops["router.query-from-nowhere"], 1);
+});
+
+test("a report without Router Alert from a subnet that two interfaces have counts on neither", () => {
+  const { appear, routingHears, status } = bench();
+  appear(link("br-lan", "10.1.0.9"));
+  routingHears(withoutAlert(writeV1V2Message(new Uint8Array(V1_V2_LENGTH), address("10.1.0.11"), "v2Report", GROUP)));
+  assert.deepEqual(status().interfaces[0]?.groups, []);
+  assert.equal(status().drops["router.two-subnets"], 1);
 });
 
 test("a bridge that gets its first port after the start is tapped from then on, and its hosts are known by port", () => {
