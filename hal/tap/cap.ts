@@ -1,17 +1,21 @@
 // Frame taps through cap, each in a child process: libpcap's abort() on a vanishing interface must not take the router along.
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Alarm } from "../../core/base/alarm.ts";
-import { after, type Instant, milliseconds } from "../../core/base/time.ts";
+import { Backoff, type Schedule } from "../../core/base/backoff.ts";
+import { after, milliseconds, minutes, seconds } from "../../core/base/time.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { FrameTap, FrameTaps, TapListener } from "../../core/ports/frame-tap.ts";
 import { TAP_ARGUMENT, TAP_EXIT } from "./helper.ts";
 
-const FIRST_WAIT = 250;
-const LONGEST_WAIT = 30_000;
-/** A helper that listened for so long was in order; one that crashes sooner is tried ever more seldom. */
-const IN_ORDER = milliseconds(60_000);
+/** A helper that listened for a minute was in order; one that ends sooner is started again ever more seldom. */
+const RESTART: Schedule = {
+  first: milliseconds(250),
+  ceiling: seconds(30),
+  range: (span) => ({ from: milliseconds(span / 2), to: span }),
+  lasting: minutes(1),
+};
 const LENGTH_OCTETS = 2;
 
 export interface CapTapOptions {
@@ -39,8 +43,7 @@ class CapTap implements FrameTap {
   readonly #options: CapTapOptions;
   #child: ChildProcess | undefined;
   #again: Alarm | undefined;
-  #failures = 0;
-  #listeningSince: Instant | undefined;
+  readonly #backoff = new Backoff(RESTART);
   #open = true;
   #rest = Buffer.alloc(0);
 
@@ -92,7 +95,7 @@ class CapTap implements FrameTap {
       this.#listener.frame(frame);
       return;
     }
-    this.#listeningSince = this.#options.clock.now();
+    this.#backoff.works(this.#options.clock.now());
     this.#listener.resumed();
   }
 
@@ -100,11 +103,7 @@ class CapTap implements FrameTap {
     if (!this.#open) return;
     const { clock, entropy } = this.#options;
     const now = clock.now();
-    if (this.#listeningSince !== undefined && after(this.#listeningSince, IN_ORDER) <= now) this.#failures = 0;
-    this.#listeningSince = undefined;
-    const longest = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** Math.min(this.#failures++, 16));
-    const wait = milliseconds(longest / 2 + entropy.below(longest / 2));
-    this.#again = clock.alarm(after(now, wait), () => this.#start());
+    this.#again = clock.alarm(after(now, this.#backoff.failed(now, entropy)), () => this.#start());
     this.#listener.interrupted(whyEnded(this.interfaceName, code));
   }
 }
