@@ -17,7 +17,8 @@ const broken = () => new HalError("igmp.failed", "the socket cannot be opened");
 /** One interface; `open` is called at each attempt. When, in ms since the start, is what comes back. */
 function watched(open: (listener: IgmpListener, clock: SimulatedClock) => void) {
   const clock = new SimulatedClock();
-  const network = new SimulatedNetwork(clock, new SeededEntropy(1));
+  const entropy = new SeededEntropy(1);
+  const network = new SimulatedNetwork(clock, entropy);
   const router = network.node("router");
   router.attach("eth0", { address: address("10.2.0.1"), lan: network.lan("lan") });
   const attempts: number[] = [];
@@ -30,7 +31,7 @@ function watched(open: (listener: IgmpListener, clock: SimulatedClock) => void) 
   };
   const log = createLogger({ level: "silent", format: "json", toStderr: true }, "router", "r");
   const fatal = (error: HalError): void => assert.fail(error.message);
-  const powers = { clock, links: simulatedLinks(router), igmp, table: undefined, taps: undefined, log, fatal };
+  const powers = { clock, entropy, links: simulatedLinks(router), igmp, table: undefined, taps: undefined, log, fatal };
   const interfaces = new Interfaces(powers, ["eth0"], new Set(), () => {});
   interfaces.start();
   return { clock, attempts, interfaces };

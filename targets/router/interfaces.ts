@@ -1,8 +1,10 @@
 // The interfaces of a running router: sockets, virtual interfaces and taps that follow the links as these come and go.
 
 import type { Alarm } from "../../core/base/alarm.ts";
-import { after, between, type Duration, type Instant, milliseconds, seconds } from "../../core/base/time.ts";
+import { Backoff, exactly, type Schedule } from "../../core/base/backoff.ts";
+import { after, seconds } from "../../core/base/time.ts";
 import type { Clock } from "../../core/ports/clock.ts";
+import type { Entropy } from "../../core/ports/entropy.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { FrameTaps } from "../../core/ports/frame-tap.ts";
@@ -13,6 +15,7 @@ import type { Logger } from "../shared/log.ts";
 
 export interface InterfacePowers {
   readonly clock: Clock;
+  readonly entropy: Entropy;
   readonly links: Links;
   readonly igmp: IgmpSockets;
   readonly table: ForwardingTable | undefined;
@@ -33,20 +36,13 @@ interface Open {
   readonly link: Link;
   readonly socket: IgmpSocket;
   readonly taps: Map<string, Tap>;
-  readonly since: Instant;
-}
-
-interface Retry {
-  readonly alarm: Alarm;
-  readonly wait: Duration;
 }
 
 /**
  * When opening failed although the link is up (an address in doubt, a table that is full): tried again after 1 s, then after 2, 4 ...
  * 30 s; after 1 s again once it has lasted for 30.
  */
-const FIRST_RETRY = seconds(1);
-const LONGEST_RETRY = seconds(30);
+const REOPENING: Schedule = { first: seconds(1), ceiling: seconds(30), range: exactly, lasting: seconds(30) };
 
 export class Interfaces {
   readonly #powers: InterfacePowers;
@@ -55,8 +51,8 @@ export class Interfaces {
   readonly #tappable: ReadonlySet<string>;
   readonly #feed: (event: RouterEvent) => void;
   readonly #open = new Map<string, Open>();
-  /** The last one of each interface that has failed, also when it is over. */
-  readonly #retries = new Map<string, Retry>();
+  readonly #backoffs: ReadonlyMap<string, Backoff>;
+  readonly #retries = new Map<string, Alarm>();
   #unwatch: (() => void) | undefined;
 
   constructor(
@@ -68,6 +64,7 @@ export class Interfaces {
     this.#powers = powers;
     this.#names = names;
     this.#tappable = tappable;
+    this.#backoffs = new Map(names.map((name) => [name, new Backoff(REOPENING)]));
     this.#feed = feed;
   }
 
@@ -79,7 +76,7 @@ export class Interfaces {
 
   close(): void {
     this.#unwatch?.();
-    for (const { alarm } of this.#retries.values()) alarm.cancel();
+    for (const alarm of this.#retries.values()) alarm.cancel();
     for (const name of [...this.#open.keys()]) this.#shut(name);
   }
 
@@ -125,8 +122,9 @@ export class Interfaces {
         packet: (bytes) => this.#feed({ kind: "packet", name, bytes }),
         failed: (error) => this.#failed(name, error),
       });
-      const open = { link, socket, taps: new Map<string, Tap>(), since: this.#powers.clock.now() };
+      const open = { link, socket, taps: new Map<string, Tap>() };
       this.#open.set(name, open);
+      this.#backoffs.get(name)?.works(this.#powers.clock.now());
       this.#tapPorts(name, open, link);
     } catch (error) {
       if (!(error instanceof HalError)) throw error;
@@ -160,19 +158,15 @@ export class Interfaces {
       return;
     }
     this.#powers.log.warn({ interface: name, code: error.code, needs: error.needs }, error.message);
-    const wait = this.#nextWait(name);
     if (this.#open.has(name)) this.#lose(name);
-    this.#retries.get(name)?.alarm.cancel();
-    const { clock, links } = this.#powers;
-    const alarm = clock.alarm(after(clock.now(), wait), () => this.#follow(name, links.get(name)));
-    this.#retries.set(name, { alarm, wait });
-  }
-
-  #nextWait(name: string): Duration {
-    const before = this.#retries.get(name);
-    const since = this.#open.get(name)?.since;
-    const hasLasted = since !== undefined && between(since, this.#powers.clock.now()) > LONGEST_RETRY;
-    return before === undefined || hasLasted ? FIRST_RETRY : milliseconds(Math.min(LONGEST_RETRY, 2 * before.wait));
+    this.#retries.get(name)?.cancel();
+    const { clock, links, entropy } = this.#powers;
+    const now = clock.now();
+    const wait = this.#backoffs.get(name)?.failed(now, entropy) ?? REOPENING.first;
+    this.#retries.set(
+      name,
+      clock.alarm(after(now, wait), () => this.#follow(name, links.get(name))),
+    );
   }
 
   #tapPorts(name: string, open: Open, link: Link): void {

@@ -7,7 +7,6 @@ import type { MembershipChange } from "../../core/control/messages.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
-import type { Entropy } from "../../core/ports/entropy.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { Link } from "../../core/ports/links.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router/options.ts";
@@ -18,7 +17,6 @@ import { type InterfacePowers, Interfaces } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
 
 export interface RouterPowers extends Omit<InterfacePowers, "table"> {
-  readonly entropy: Entropy;
   /** undefined: querier and evidence only. */
   readonly forwarding: Forwarding | undefined;
   readonly membershipReports: MembershipReports | undefined;
