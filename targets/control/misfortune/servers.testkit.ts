@@ -187,6 +187,9 @@ export class PlayedServers {
         return;
       case "answer":
         letters.post({ from: KEY_SERVER, to: effect.request.from, message: effect.message, asks: false });
+        return;
+      default:
+        effect satisfies never;
     }
   }
 
@@ -201,6 +204,9 @@ export class PlayedServers {
         return;
       case "answer":
         letters.post({ from: RECEPTION_SERVER, to: effect.request.from, message: effect.message, asks: false });
+        return;
+      default:
+        effect satisfies never;
     }
   }
 }
