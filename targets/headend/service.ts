@@ -5,6 +5,7 @@ import { Link, type Received } from "../../core/control/link.ts";
 import type { Peer } from "../../core/control/participant.ts";
 import type { BusConnector } from "../../core/ports/bus.ts";
 import type { KeyPair, Primitives } from "../../core/ports/primitives.ts";
+import { brokerComplaints, brokerStatus } from "../shared/broker-words.ts";
 import { type ChannelPowers, RunningChannel } from "./channel.ts";
 import type { HeadendConfig } from "./config.ts";
 
@@ -55,7 +56,7 @@ export class HeadendService {
 
   status(): object {
     return {
-      broker: this.#endpoint.connected ? "connected" : "away",
+      ...brokerStatus(this.#endpoint),
       channels: [...this.#channels.values()].map((channel) => channel.status()),
       messages: { sent: this.#endpoint.sent.snapshot(), received: this.#endpoint.received.snapshot() },
       drops: { ...this.#drops.snapshot(), ...this.#endpoint.drops.snapshot() },
@@ -73,6 +74,7 @@ export class HeadendService {
     const { id, publicKey } = this.#config.keyServer;
     const peer: Peer = { role: "keyserver", id, publicKey };
     const link = new Link({ role: "headend", id: this.#config.id, keys, peers: [peer] }, primitives, entropy);
+    const complain = brokerComplaints(clock, log);
     return new Endpoint(
       buses,
       { link, clock, primitives },
@@ -84,7 +86,7 @@ export class HeadendService {
           this.#linked(true);
         },
         down: (error) => {
-          log.warn({ code: error.code }, error.message);
+          complain(error);
           this.#linked(false);
         },
         dropped: (drop, detail, topic) => log.debug({ drop, detail, topic }, "message dropped"),

@@ -12,6 +12,7 @@ import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import type { KeyPair, Primitives } from "../../core/ports/primitives.ts";
 import { MembershipReporter, type ReporterEffect, type ReporterEvent } from "../../core/router/reporter.ts";
+import { brokerComplaints, brokerStatus } from "../shared/broker-words.ts";
 import type { Logger } from "../shared/log.ts";
 
 export interface MembershipReportsPowers {
@@ -41,10 +42,10 @@ export class MembershipReports {
         message: ({ from, message }) => this.#runner.feed({ kind: "answer", from, message }),
         notice() {},
         up: () => {
-          log.info("the broker is there");
+          log.info("broker connected");
           this.#runner.feed({ kind: "up" });
         },
-        down: (error) => log.warn({ code: error.code }, `the broker is away: ${error.message}`),
+        down: brokerComplaints(clock, log),
         dropped: (drop, detail, topic) => log.warn({ drop, detail, topic }, "message dropped"),
       },
     );
@@ -56,7 +57,13 @@ export class MembershipReports {
 
   status(): object {
     const { connected, drops } = this.#endpoint;
-    return { connected, waiting: this.#reporter.waiting, drops: { ...drops.snapshot(), ...this.#drops.snapshot() } };
+    const standing = brokerStatus(this.#endpoint);
+    return {
+      connected,
+      ...standing,
+      waiting: this.#reporter.waiting,
+      drops: { ...drops.snapshot(), ...this.#drops.snapshot() },
+    };
   }
 
   /** The last changes go out; nobody waits for their acknowledgement. */

@@ -2,6 +2,7 @@
 
 import { Runner } from "../../core/base/runner.ts";
 import { after, milliseconds } from "../../core/base/time.ts";
+import { brokerStanding } from "../../core/control/broker-standing.ts";
 import { Endpoint } from "../../core/control/endpoint.ts";
 import { Link } from "../../core/control/link.ts";
 import type { Peer } from "../../core/control/participant.ts";
@@ -20,6 +21,7 @@ import type { PlayoutStatus } from "../../core/settop/playout.ts";
 import { Settop } from "../../core/settop/settop.ts";
 import type { ViewingStatus } from "../../core/settop/status.ts";
 import type { OutputChoice } from "../../hal/output/open.ts";
+import { brokerComplaints, brokerStatus } from "../shared/broker-words.ts";
 import type { Logger } from "../shared/log.ts";
 import { type ChannelConfig, outputName, outputOf, type SettopConfig } from "./config.ts";
 import { Screen } from "./screen.ts";
@@ -110,8 +112,8 @@ export class SettopService {
   status(): object {
     const status = this.#settop.status(this.#powers.clock.now());
     return {
-      broker: status.link ? "connected" : "away",
-      channels: status.viewings.map((viewing) => this.#channelStatus(status.link, viewing)),
+      ...brokerStatus(this.#endpoint),
+      channels: status.viewings.map((viewing) => this.#channelStatus(viewing)),
       pendingStops: status.pendingStops,
       journal: this.#journalFault ?? "sound",
       messages: { sent: this.#endpoint.sent.snapshot(), received: this.#endpoint.received.snapshot() },
@@ -206,6 +208,7 @@ export class SettopService {
     const { primitives, entropy, clock, keys, buses, log } = this.#powers;
     const link = new Link({ role: "settop", id: this.#config.id, keys, peers: [this.#keyServer] }, primitives, entropy);
     const noticeKey = { verify: this.#config.keyServer.noticeKey };
+    const complain = brokerComplaints(clock, log);
     return new Endpoint(
       buses,
       { link, clock, primitives, noticeKey },
@@ -217,7 +220,7 @@ export class SettopService {
           this.#runner.feed({ kind: "link", up: true });
         },
         down: (error) => {
-          log.warn({ code: error.code }, error.message);
+          complain(error);
           this.#runner.feed({ kind: "link", up: false });
         },
         dropped: (drop, detail, topic) => log.debug({ drop, detail, topic }, "message dropped"),
@@ -304,11 +307,11 @@ export class SettopService {
     this.#powers.log.warn({ code: error.code, alternative: error.alternative }, error.message);
   }
 
-  #channelStatus(link: boolean, viewing: ViewingStatus): ChannelStatus | ViewingStatus {
+  #channelStatus(viewing: ViewingStatus): ChannelStatus | ViewingStatus {
     const stream = this.#screens.get(viewing.channel)?.status();
     if (stream === undefined) return viewing;
     const { channel, epochs } = viewing;
-    return { channel, viewing, dark: whyNoPicture(link, viewing, stream), ...stream, epochs };
+    return { channel, viewing, dark: whyNoPicture(brokerStanding(this.#endpoint), viewing, stream), ...stream, epochs };
   }
 }
 

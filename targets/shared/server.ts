@@ -8,6 +8,7 @@ import type { Entropy } from "../../core/ports/entropy.ts";
 import type { Primitives } from "../../core/ports/primitives.ts";
 import type { Store } from "../../core/ports/store.ts";
 import type { GroupCommit } from "../../hal/store/group-commit.ts";
+import { brokerComplaints, brokerStatus } from "./broker-words.ts";
 import type { Logger } from "./log.ts";
 import type { StoreHealth } from "./store-health.ts";
 
@@ -37,6 +38,7 @@ export function serverEndpoint(
 ): Endpoint {
   const link = new Link({ ...participant, shards }, primitives, entropy);
   const options = { link, clock, primitives, ...(noticeKey === undefined ? {} : { noticeKey }) };
+  const complain = brokerComplaints(clock, log, title);
   return new Endpoint(buses, options, {
     message: (received) => feed({ kind: "message", received }),
     notice: () => {},
@@ -45,7 +47,7 @@ export function serverEndpoint(
       feed({ kind: "link", up: true });
     },
     down: (error) => {
-      log.warn({ code: error.code }, `${title}: ${error.message}`);
+      complain(error);
       feed({ kind: "link", up: false });
     },
     dropped: (drop, detail, topic) => log.debug({ drop, detail, topic }, "message dropped"),
@@ -54,7 +56,7 @@ export function serverEndpoint(
 
 /** `status` of a server: its place on the bus and its store around `own`, what its machine says. */
 export const serverStatus = <Own extends object>(endpoint: Endpoint, health: StoreHealth, own: Own) => ({
-  broker: endpoint.connected ? "connected" : "away",
+  ...brokerStatus(endpoint),
   store: health.fault ?? "works",
   ...own,
   messages: { sent: endpoint.sent.snapshot(), received: endpoint.received.snapshot() },
