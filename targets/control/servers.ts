@@ -5,10 +5,10 @@ import { RECEPTION_OPTIONS } from "../../core/reception/server.ts";
 import { type Identity, peerOf } from "../../hal/identity/identity.ts";
 import { GroupCommit } from "../../hal/store/group-commit.ts";
 import { KeyServerService } from "../keyserver/service.ts";
+import type { OperatorCommands } from "../operator/commands.ts";
 import { runningCommands } from "../operator/context.ts";
 import type { Directory } from "../operator/directory.ts";
 import { ReceptionService } from "../reception/service.ts";
-import type { Commands } from "../shared/admin.ts";
 import type { ServerPowers } from "../shared/server.ts";
 import type { ControlConfig } from "./config.ts";
 
@@ -22,7 +22,7 @@ export interface Servers {
   readonly keys: KeyServerService;
   readonly reception: ReceptionService;
   /** The operator's. */
-  readonly commands: Commands;
+  readonly commands: OperatorCommands;
   /** Both say goodbye on the bus; the store stays open. */
   stop(): Promise<void>;
 }
