@@ -12,15 +12,20 @@ interface Channel {
 
 interface Status {
   readonly id: string;
+  readonly state?: string;
   readonly broker: string;
+  readonly brokerFault?: string;
   readonly uptime: number;
   readonly channels: readonly Channel[];
 }
 
 /** The status object of a running headend, as lines. */
 export function statusText(status: unknown): string {
-  const { id, broker, uptime, channels } = status as Status;
-  return [`headend ${id}: up ${uptime} s, broker ${broker}`, ...channels.flatMap(linesOf)].join("\n");
+  const { id, state, broker, brokerFault, uptime, channels } = status as Status;
+  return [
+    `headend ${id}: ${state === undefined || state === "running" ? "" : `${state}, `}up ${uptime} s, broker ${broker}${brokerFault === undefined ? "" : ` (${brokerFault})`}`,
+    ...channels.flatMap(linesOf),
+  ].join("\n");
 }
 
 function linesOf(channel: Channel): readonly string[] {

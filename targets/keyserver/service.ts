@@ -5,7 +5,7 @@ import type { KeyServerEffect, KeyServerEvent, KeyServerPeers } from "../../core
 import { KeyServer } from "../../core/keys/server.ts";
 import type { Identity } from "../../hal/identity/identity.ts";
 import { MachineOnBus } from "../shared/machine-on-bus.ts";
-import { heardByServer, type ServerPlatform, serverStatus, wordsOf } from "../shared/server.ts";
+import { heardByServer, type ServerPlatform, serverStatus } from "../shared/server.ts";
 import { StoreHealth } from "../shared/store-health.ts";
 
 /** More channels and epochs than the machine keeps. */
@@ -30,7 +30,7 @@ export class KeyServerService {
     this.#machine = machine;
     const { id, x25519: keys, ed25519 } = identity;
     const participant = {
-      words: wordsOf("key server"),
+      title: "key server",
       role: "keyserver",
       id,
       keys,

@@ -10,7 +10,7 @@ import {
 } from "../../core/reception/server.ts";
 import type { Identity } from "../../hal/identity/identity.ts";
 import { MachineOnBus } from "../shared/machine-on-bus.ts";
-import { heardByServer, type ServerPlatform, serverStatus, wordsOf } from "../shared/server.ts";
+import { heardByServer, type ServerPlatform, serverStatus } from "../shared/server.ts";
 import { StoreHealth } from "../shared/store-health.ts";
 
 /** Demands read from the store at once; the rest follow when these are settled. */
@@ -34,7 +34,7 @@ export class ReceptionService {
     this.#health = new StoreHealth(commits, log);
     this.#machine = new ReceptionServer(peers, clock, entropy, clock.now(), options);
     const participant = {
-      words: wordsOf("reception server"),
+      title: "reception server",
       role: "reception",
       id: identity.id,
       keys: identity.x25519,

@@ -5,9 +5,8 @@ import type { MembershipChange } from "../../core/control/messages.ts";
 import type { Peer } from "../../core/control/participant.ts";
 import type { LeaveCause } from "../../core/igmp/host-table.ts";
 import { MembershipReporter, type ReporterEffect, type ReporterEvent } from "../../core/router/reporter.ts";
+import { brokerStatus } from "../shared/broker-words.ts";
 import { type BusEvent, type ClientPlatform, MachineOnBus } from "../shared/machine-on-bus.ts";
-
-const WORDS = { up: "the broker is there", down: "the broker is away: " };
 
 export class MembershipReports {
   readonly #reporter: MembershipReporter;
@@ -16,7 +15,7 @@ export class MembershipReports {
 
   constructor(id: string, server: Peer, platform: ClientPlatform) {
     this.#reporter = new MembershipReporter(server, platform.entropy);
-    const participant = { role: "router", id, keys: platform.keys, peers: [server], words: WORDS } as const;
+    const participant = { role: "router", id, keys: platform.keys, peers: [server] } as const;
     this.#onBus = new MachineOnBus(participant, platform, this.#reporter, heard, (effect) => this.#apply(effect));
   }
 
@@ -26,7 +25,12 @@ export class MembershipReports {
 
   status(): object {
     const { connected, drops } = this.#onBus.bus;
-    return { connected, waiting: this.#reporter.waiting, drops: { ...drops.snapshot(), ...this.#drops.snapshot() } };
+    return {
+      connected,
+      ...brokerStatus(this.#onBus.bus),
+      waiting: this.#reporter.waiting,
+      drops: { ...drops.snapshot(), ...this.#drops.snapshot() },
+    };
   }
 
   /** The last changes go out; nobody waits for their acknowledgement. */

@@ -136,7 +136,7 @@ function held() {
     },
   };
   const connection = new BusConnection(
-    { ...settop, words: { up: "here", down: "gone: " } },
+    { ...settop, title: "the box" },
     { clock, entropy, primitives, buses, log },
     (event) => heard.push(event),
   );
@@ -156,8 +156,8 @@ test("why the broker is away is logged with its code and handed on", () => {
   assert.deepEqual(
     lines.map(({ level, msg, code }) => [level, msg, code]),
     [
-      [30, "here", undefined],
-      [40, "gone: the broker refuses", "bus.credentials"],
+      [30, "the box: broker connected", undefined],
+      [40, "the box: the broker refuses", "bus.credentials"],
     ],
   );
 });

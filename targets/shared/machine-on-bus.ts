@@ -14,6 +14,7 @@ import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import type { HalError } from "../../core/ports/errors.ts";
 import type { KeyPair, Primitives } from "../../core/ports/primitives.ts";
+import { brokerComplaints } from "./broker-words.ts";
 import type { Logger } from "./log.ts";
 
 /** What every participant needs of the machine it runs on. */
@@ -32,8 +33,8 @@ export interface ClientPlatform extends Platform {
 
 /** Who is on the bus, whom it knows there, and its key for notices. */
 interface BusParticipant extends LinkOptions, Pick<EndpointOptions, "noticeKey"> {
-  /** What the log says when the broker is there, and before the error when it is not. */
-  readonly words?: { readonly up: string; readonly down: string };
+  /** Stands before its lines in a log that several participants share. */
+  readonly title?: string;
 }
 
 /** What the bus tells. */
@@ -53,7 +54,6 @@ export type BusEffect =
   /** 91, signed and retained; only for who has the key to sign. */
   | { readonly kind: "notice"; readonly notice: Notice };
 
-const WORDS = { up: "broker connected", down: "" };
 /** Of each kind of drop so many lines in the log; the counters have them all. */
 const DROP_LINES = { burst: 8, spacing: seconds(60) };
 
@@ -65,9 +65,10 @@ export class BusConnection {
 
   /** Starts to connect; `hear` is told when it has. */
   constructor(participant: BusParticipant, platform: Platform, hear: (event: BusEvent) => void) {
-    const { words = WORDS, noticeKey, ...options } = participant;
+    const { title, noticeKey, ...options } = participant;
     const { clock, primitives, entropy, buses, log } = platform;
     this.#platform = platform;
+    const complain = brokerComplaints(clock, log, title);
     const link = new Link(options, primitives, entropy);
     this.#endpoint = new Endpoint(
       buses,
@@ -76,11 +77,11 @@ export class BusConnection {
         message: (received) => hear({ kind: "message", received }),
         notice: (notice, retained) => hear({ kind: "notice", notice, retained }),
         up: () => {
-          log.info(words.up);
+          log.info(title === undefined ? "broker connected" : `${title}: broker connected`);
           hear({ kind: "link", up: true });
         },
         down: (error) => {
-          log.warn({ code: error.code }, words.down + error.message);
+          complain(error);
           hear({ kind: "link", up: false, error });
         },
         dropped: (drop, detail, topic) => this.#dropped(drop, detail, topic),
@@ -90,6 +91,11 @@ export class BusConnection {
 
   get connected(): boolean {
     return this.#endpoint.connected;
+  }
+
+  /** Why it is not connected, once an attempt has ended. */
+  get fault(): HalError | undefined {
+    return this.#endpoint.fault;
   }
 
   /** What came and was not used, or could not be sent. */
