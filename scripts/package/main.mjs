@@ -24,6 +24,7 @@ const NAME = "sealcast-router";
 const RELEASE = `${version}-1`;
 const FILES = join(root, "targets/router/openwrt/files");
 const BUNDLE = join(root, "dist/router.cjs");
+const LICENSES = `usr/share/licenses/${NAME}`;
 const EXECUTABLE = [/^etc\/init\.d\//, /^etc\/uci-defaults\//, /^etc\/hotplug\.d\//];
 
 /** opkg keeps what the owner changed. */
@@ -49,6 +50,12 @@ function installed() {
     ...own,
     { path: `usr/lib/${NAME}/router.cjs`, mode: 0o644, content: readFileSync(BUNDLE) },
     { path: `usr/bin/${NAME}`, link: "node" },
+    { path: `${LICENSES}/LICENSE`, mode: 0o644, content: readFileSync(join(root, "LICENSE")) },
+    {
+      path: `${LICENSES}/THIRD-PARTY.txt`,
+      mode: 0o644,
+      content: readFileSync(join(root, "dist/router.THIRD-PARTY.txt")),
+    },
   ];
 }
 
