@@ -2,8 +2,10 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { System } from "../lab/system.mjs";
-import { Screen } from "./table.mjs";
+import { channelRow, Screen } from "./table.mjs";
 import { Viewer } from "./viewer.mjs";
+
+/** @typedef {import("../../targets/headend/status-text.ts").ChannelStatus} ChannelStatus */
 
 const SAMPLE = resolve(import.meta.dirname, "../sample/test-card.mpegts");
 /** Seconds between two keys: the minimum that still leaves the lead for every set-top to ask. */
@@ -80,12 +82,7 @@ export class Show {
     const { channels } = (await this.#system.headend.status()) ?? { channels: [] };
     this.#screen.draw({
       seconds: this.seconds,
-      channels: channels.map((/** @type {any} */ one) => ({
-        id: one.channel,
-        group: this.#system.group,
-        epoch: one.epoch,
-        packets: one.output?.sent,
-      })),
+      channels: channels.map((/** @type {ChannelStatus} */ one) => channelRow(one, this.#system.group)),
       settops: [...this.viewers, this.stranger].map((viewer) => viewer.row()),
       receptions: await this.#receptions(),
       denied: await this.#denied(),

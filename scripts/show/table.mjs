@@ -6,6 +6,18 @@
  * @typedef {{ seconds: number, channels: ChannelRow[], settops: SettopRow[], receptions: { live: number, closed: number }, denied: number, news: string[] }} Picture
  */
 
+/**
+ * @param {import("../../targets/headend/status-text.ts").ChannelStatus} status what the headend says of it
+ * @param {string} group
+ * @returns {ChannelRow}
+ */
+export const channelRow = ({ channel, epoch, output }, group) => ({
+  id: channel,
+  group,
+  epoch,
+  packets: output.packets,
+});
+
 const COLUMNS = /** @type {const} */ ([
   ["set-top", 12],
   ["state", 34],
@@ -64,7 +76,7 @@ export class Screen {
   /** @type {string[]} */
   #news = [];
 
-  /** @param {NodeJS.WriteStream} output */
+  /** @param {Pick<NodeJS.WriteStream, "isTTY" | "columns"> & { write(text: string): unknown }} output */
   constructor(output) {
     this.#output = output;
   }
