@@ -35,8 +35,9 @@ for (const name of modules) {
   try {
     const { run } = await import(`./${name}`);
     for (const figure of await run()) {
-      figures.push(withRatio(figure));
-      print(figures[figures.length - 1]);
+      const compared = withRatio(figure);
+      figures.push(compared);
+      print(compared);
     }
   } catch (error) {
     failed += 1;
