@@ -71,7 +71,7 @@ test("the .ipk is a gzipped tar of control, data and the format's version", { sk
 
 test("the licences in the .ipk are ours and those of everything in its bundle", { skip }, () => {
   const outer = unpack(join(build("licensed"), IPK), "licensed-outer");
-  const folder = join(unpack(join(outer, "data.tar.gz"), "licensed"), "usr/share/licenses/sealcast-router");
+  const folder = join(unpack(join(outer, "data.tar.gz"), "licensed-data"), "usr/share/licenses/sealcast-router");
   assert.ok(readFileSync(join(folder, "LICENSE")).equals(readFileSync("LICENSE")));
   assert.ok(readFileSync(join(folder, "THIRD-PARTY.txt")).equals(readFileSync("dist/router.THIRD-PARTY.txt")));
 });

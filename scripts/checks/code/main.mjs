@@ -1,0 +1,19 @@
+// What neither the type checker nor the linter looks at: layers, circles, dead code, promises that nobody waits for.
+//   node scripts/checks/code/main.mjs [ROOT]
+import { resolve } from "node:path";
+import { deadFaults } from "./dead.mjs";
+import { importFaults } from "./imports.mjs";
+import { openProgram } from "./program.mjs";
+import { chanceFaults, promiseFaults } from "./statements.mjs";
+
+const root = resolve(process.argv[2] ?? ".");
+const program = openProgram(root, resolve(root, "scripts/checks/code/tsconfig.json"));
+const faults = [
+  ...importFaults(program.files),
+  ...chanceFaults(program.files),
+  ...promiseFaults(program),
+  ...deadFaults(program),
+];
+program.close();
+for (const { path, line, text } of faults) process.stdout.write(`${path}:${line}: ${text}\n`);
+process.exit(faults.length === 0 ? 0 : 1);
