@@ -14,7 +14,7 @@ import { MulticastHost } from "./host.ts";
 import { address, at, sources, vectorFile } from "./igmp.testkit.ts";
 import { checkPacket, groupOf, type IgmpDrop, type IgmpPacket, senderOf } from "./packet.ts";
 import { readQuery } from "./query.ts";
-import { recordsOf } from "./report.ts";
+import { type ReportRecord, recordsOf } from "./report.ts";
 import { RouterInterface } from "./router-interface.ts";
 
 const ROUNDS = 50_000;
@@ -156,8 +156,18 @@ test(`a host, ${ROUNDS} mutated packets while its groups change: what it sends p
     assert.ok((host.nextDeadline() ?? now) >= now);
   }
   assert.ok(sent > 100);
-  assert.ok(host.groups().length <= 10);
+  // When the link comes back it tells every group it holds.
+  host.receive(at(ROUNDS), { kind: "down" });
+  const told = host.receive(at(ROUNDS), { kind: "up", address: address("10.0.0.9") });
+  const groups = told.flatMap((effect) => (effect.kind === "send" ? recordsIn(effect.packet) : []));
+  assert.ok(groups.length > 0 && groups.length <= 10, `${groups.length} groups`);
 });
+
+function recordsIn(bytes: Uint8Array): readonly ReportRecord[] {
+  const packet = checkPacket(bytes);
+  assert.ok(typeof packet !== "string");
+  return [...recordsOf(packet)];
+}
 
 test("5,000 mutated captures are replayed to their end, times out of all range included", () => {
   const below = seededBelow(1071);

@@ -6,7 +6,7 @@ import type { EpochRow, KeyChannelRow } from "../ports/tables.ts";
 import { lengthsOf } from "../stream/suites.ts";
 
 /** Previous, current and next. */
-export const KEPT_EPOCHS = 3;
+const KEPT_EPOCHS = 3;
 /** No receiver is asked to come back sooner than this. */
 const SOONEST_REFRESH = 5_000;
 /** Beyond the set-tops' window, so that the last of them has its key before the switch. */

@@ -68,7 +68,7 @@ export interface LiveReceptionRow {
   readonly lastSeen: UnixTime;
 }
 
-export const USAGE_CAUSES = ["stopped", "lapsed", "revoked", "superseded", "operator"] as const;
+const USAGE_CAUSES = ["stopped", "lapsed", "revoked", "superseded", "operator"] as const;
 export type UsageCause = (typeof USAGE_CAUSES)[number];
 
 /** Reception state record of the patent: closed, billable, never changed. */

@@ -4,7 +4,7 @@ import { type Deciding, find, type Write } from "../ports/store.ts";
 import { closing } from "./usage.ts";
 
 /** Rows that one sweep looks at; the next sweep follows at once while there are more. */
-export const SWEEP_ROWS = 256;
+const SWEEP_ROWS = 256;
 
 export interface Sweep {
   /** A reception lapses when no inquiry has come by this long after the device's last key went out of use. */

@@ -178,6 +178,13 @@ class Plane {
       case "silence":
         this.epochs.delete(effect.channel);
         return;
+      case "send":
+      case "remember":
+      case "position":
+      case "note":
+      case "refused":
+      case "finished":
+        return;
     }
   }
 }

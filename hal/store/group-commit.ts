@@ -15,7 +15,7 @@ export interface GroupLimits {
   readonly queue: number;
 }
 
-export const GROUP_LIMITS: GroupLimits = { group: 256, queue: 16_384 };
+const GROUP_LIMITS: GroupLimits = { group: 256, queue: 16_384 };
 
 export class GroupCommit {
   readonly #store: Store;

@@ -1,4 +1,4 @@
-// Type check, style check, bundles and every test, in that order; the exit code is 0 only when all of it held.
+// Style, code and type check, bundles and every test, in that order; the exit code is 0 only when all of it held.
 import { runTests } from "./run.mjs";
 import { step } from "./steps.mjs";
 import { chooseTests } from "./tests.mjs";
@@ -29,6 +29,7 @@ const style = step("style", "node_modules/.bin/biome", [
   `--colors=${process.stdout.isTTY ? "force" : "off"}`,
   ".",
 ]);
+const code = step("code", process.execPath, ["scripts/checks/code/main.mjs"]);
 // Always: what was built before is not what would be judged.
 const built =
   step("types", "node_modules/.bin/tsc", ["-b"]) && step("bundles", process.execPath, ["esbuild.config.mjs"]);
@@ -45,7 +46,7 @@ for (const { file, seconds } of outcome.took.slice(0, SLOWEST_SHOWN)) {
 const missed = outcome.skipped.filter((skipped) => !skipped.endsWith("the capture is not here"));
 
 const faults = [];
-if (!style) faults.push("style failed (see above)");
+if (!style || !code) faults.push("style or code failed (see above)");
 if (chosen.files.length === 0) faults.push("no test file matches");
 if (outcome.failed > 0) faults.push(`${outcome.failed} tests failed`);
 for (const file of outcome.empty) faults.push(`${file} has no test in it`);

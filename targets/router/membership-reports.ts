@@ -67,8 +67,14 @@ export class MembershipReports {
   }
 
   #apply(effect: ReporterEffect): void {
-    if (effect.kind === "send") this.#endpoint.send(effect.to, effect.message);
-    else this.#drops.count(effect.reason);
+    switch (effect.kind) {
+      case "send":
+        this.#endpoint.send(effect.to, effect.message);
+        return;
+      case "drop":
+        this.#drops.count(effect.reason);
+        return;
+    }
   }
 }
 

@@ -260,8 +260,13 @@ export class SettopService {
       case "leave":
         this.#screens.get(effect.channel.id)?.apply(effect);
         return;
-      default:
+      case "receive":
+      case "install":
+      case "retire":
+      case "position":
+      case "silence":
         this.#screens.get(effect.channel)?.apply(effect);
+        return;
     }
   }
 

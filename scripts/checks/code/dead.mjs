@@ -27,11 +27,8 @@ import { lineOf, nameText } from "./program.mjs";
  * @typedef {{ file: File, name: Identifier, owner?: import("typescript/unstable/ast").ClassDeclaration }} Declared
  */
 
-/** What only a program outside of this one uses: "file name", and who that is. @type {ReadonlyMap<string, string>} */
-const OUTSIDE = new Map([
-  ["hal/embedded-native.ts loadEmbedded", "the modules that scripts/bundle/addons.mjs writes"],
-  ["hal/embedded-native.ts NativeMissing", "whoever catches it knows it by its code: the bundled package is not typed"],
-]);
+/** The file of `kept`. */
+export const KEPT = "scripts/checks/code/kept.json";
 
 /** Drivers that stand in for a machine: tests are their users, and the product's must not be. */
 const STAND_IN = /^hal\/(simulation\/|\w+\/(simulated|memory|seeded)\.ts$)/;
@@ -188,22 +185,33 @@ const isInherited = (/** @type {import("./program.mjs").Checker} */ checker, /**
 
 /**
  * @param {Program} program
+ * @param {Readonly<Record<string, string>>} kept what is not dead although it looks so: "file title", and why
  * @returns {Fault[]}
  */
-export function deadFaults(program) {
+export function deadFaults(program, kept) {
   const usage = new Usage(program);
   const { checker } = program;
   const product = program.files.filter(({ support }) => !support);
   const declared = product.flatMap((file) => [...exportsOf(file), ...membersOf(file)]);
   const symbols = checker.getSymbolAtLocation(declared.map(({ name }) => name));
-  return declared.flatMap((one, index) => {
+  const needed = new Set();
+  const faults = declared.flatMap((one, index) => {
     const symbol = symbols[index];
-    if (symbol === undefined || OUTSIDE.has(`${one.file.path} ${one.name.text}`)) return [];
-    const why = reason(usage.of(symbol), one, (symbol.flags & SymbolFlags.Value) !== 0);
+    const why = symbol && reason(usage.of(symbol), one, (symbol.flags & SymbolFlags.Value) !== 0);
     if (why === undefined) return [];
-    if (one.owner !== undefined && (isInherited(checker, one) || usage.isUsedThrough(one.owner, one.name.text))) return [];
-    return [{ path: one.file.path, line: lineOf(one.file, one.name), text: `${titleOf(one)}: ${why}` }];
+    if (one.owner !== undefined && (isInherited(checker, one) || usage.isUsedThrough(one.owner, one.name.text)))
+      return [];
+    const title = `${one.file.path} ${titleOf(one)}`;
+    needed.add(title);
+    return title in kept
+      ? []
+      : [{ path: one.file.path, line: lineOf(one.file, one.name), text: `${titleOf(one)}: ${why}` }];
   });
+  const stale = Object.keys(kept).filter((title) => !needed.has(title));
+  return [
+    ...faults,
+    ...stale.map((title) => ({ path: KEPT, line: 1, text: `${title}: is gone, or used: not needed here` })),
+  ];
 }
 
 /**

@@ -59,7 +59,10 @@ function layerOf(path) {
 function layerFault({ from, to, line }) {
   const [own, other] = [layerOf(from), layerOf(to)];
   if (own === undefined || other === undefined) return [];
-  if (own < 0) return [{ path: from, line, text: "this room has no layer: say in scripts/checks/code/imports.mjs where it belongs" }];
+  if (own < 0)
+    return [
+      { path: from, line, text: "this room has no layer: say in scripts/checks/code/imports.mjs where it belongs" },
+    ];
   if (other <= own) return [];
   return [{ path: from, line, text: `${roomOf(from)} may not know ${roomOf(to)}, which is above it` }];
 }

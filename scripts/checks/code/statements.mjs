@@ -15,11 +15,13 @@ const isMathRandom = (/** @type {Node} */ node) =>
 export const chanceFaults = (files) =>
   files
     .filter(({ path, support }) => path.startsWith("core/") && !support)
-    .flatMap((file) => [...nodesBelow(file.source)].filter(isMathRandom).map((node) => ({
-      path: file.path,
-      line: lineOf(file, node),
-      text: "Math.random in core: chance is an argument (core/ports/entropy.ts)",
-    })));
+    .flatMap((file) =>
+      [...nodesBelow(file.source)].filter(isMathRandom).map((node) => ({
+        path: file.path,
+        line: lineOf(file, node),
+        text: "Math.random in core: chance is an argument (core/ports/entropy.ts)",
+      })),
+    );
 
 /**
  * Statements that are a call and nothing more, whose value is a promise: `void` says that it is meant.
