@@ -1,4 +1,5 @@
 // Style, code and type check, bundles and every test, in that order; the exit code is 0 only when all of it held.
+import { parseOptions } from "./options.mjs";
 import { runTests } from "./run.mjs";
 import { step } from "./steps.mjs";
 import { chooseTests } from "./tests.mjs";
@@ -7,16 +8,16 @@ import { chooseTests } from "./tests.mjs";
 const LIMIT = 240_000;
 const SLOWEST_SHOWN = 5;
 
-const args = process.argv.slice(2);
-const requireAll = args.includes("--require-all") || process.env.CI === "true";
-const parts = args.filter((arg) => !arg.startsWith("--"));
-const unknown = args.filter((arg) => arg.startsWith("--") && arg !== "--require-all");
-if (unknown.length > 0) {
-  process.stderr.write(
-    `test: unknown option ${unknown.join(" ")}; usage: scripts/test [--require-all] [PART-OF-A-PATH...]\n`,
-  );
-  process.exit(64);
+function options() {
+  try {
+    return parseOptions(process.argv.slice(2), process.env);
+  } catch (error) {
+    process.stderr.write(`test: ${error instanceof Error ? error.message : error}\n`);
+    process.exit(64);
+  }
 }
+
+const { requireAll, kinds, parts } = options();
 
 /** @param {string[]} faults what did not hold, in words */
 function end(faults) {
@@ -32,10 +33,11 @@ const style = step("style", "node_modules/.bin/biome", [
 const code = step("code", process.execPath, ["scripts/checks/code/main.mjs"]);
 // Always: what was built before is not what would be judged.
 const built =
-  step("types", "node_modules/.bin/tsc", ["-b"]) && step("bundles", process.execPath, ["esbuild.config.mjs"]);
+  step("types", "node_modules/.bin/tsc", ["-b"]) &&
+  (kinds.every((kind) => kind === "unit") || step("bundles", process.execPath, ["esbuild.config.mjs"]));
 if (!built) end(["types or bundles failed (see above): no test was run, it would judge what was built before"]);
 
-const chosen = chooseTests(parts);
+const chosen = chooseTests(parts, kinds);
 const outcome = await runTests(chosen.files, { timeout: LIMIT });
 for (const reason of chosen.skipped) process.stdout.write(`test: skipped: ${reason}\n`);
 for (const { file, seconds } of outcome.took.slice(0, SLOWEST_SHOWN)) {

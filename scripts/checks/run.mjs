@@ -6,7 +6,7 @@ import { spec } from "node:test/reporters";
 
 /**
  * @typedef {{ file: string, seconds: number }} Took
- * @typedef {{ failed: number, skipped: string[], empty: string[], took: Took[] }} Outcome
+ * @typedef {{ passed: number, failed: number, skipped: string[], empty: string[], took: Took[] }} Outcome
  *   `empty`: files that registered no test; `took`: every file, the slowest first
  */
 
@@ -16,22 +16,28 @@ import { spec } from "node:test/reporters";
  */
 const isFile = ({ name, file, nesting }) => nesting === 0 && file !== undefined && resolve(name) === resolve(file);
 
+/** What node gives as the reason for a test that was not asked for. */
+const NOT_ASKED = "test name does not match pattern";
+
 /**
  * @param {string[]} files in the order in which they are begun
- * @param {{ timeout: number }} limits milliseconds for one file
+ * @param {{ timeout: number, only?: RegExp }} how milliseconds for one file; only tests of this name
  * @returns {Promise<Outcome>}
  */
-export async function runTests(files, { timeout }) {
+export async function runTests(files, { timeout, only }) {
   /** @type {Outcome} */
-  const outcome = { failed: 0, skipped: [], empty: [], took: [] };
+  const outcome = { passed: 0, failed: 0, skipped: [], empty: [], took: [] };
   if (files.length === 0) return outcome;
-  const stream = run({ files, concurrency: availableParallelism() + 1, timeout });
+  const concurrency = availableParallelism() + 1;
+  const stream = run({ files, concurrency, timeout, ...(only ? { testNamePatterns: [only] } : {}) });
   stream.on("test:fail", () => {
     outcome.failed += 1;
   });
   stream.on("test:pass", (test) => {
-    if (test.skip !== undefined) outcome.skipped.push(`${test.name}: ${test.skip}`);
-    else if (isFile(test)) outcome.empty.push(test.name);
+    if (test.skip === undefined) {
+      if (isFile(test)) outcome.empty.push(test.name);
+      else outcome.passed += 1;
+    } else if (test.skip !== NOT_ASKED) outcome.skipped.push(`${test.name}: ${test.skip}`);
   });
   stream.on("test:complete", (test) => {
     if (isFile(test)) outcome.took.push({ file: test.name, seconds: test.details.duration_ms / 1000 });
