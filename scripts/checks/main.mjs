@@ -1,4 +1,5 @@
 // Style, code and type check, bundles and every test, in that order; the exit code is 0 only when all of it held.
+import { isReady, VERSIONS } from "../nodes/install.mjs";
 import { parseOptions } from "./options.mjs";
 import { runTests } from "./run.mjs";
 import { step } from "./steps.mjs";
@@ -17,7 +18,7 @@ function options() {
   }
 }
 
-const { requireAll, kinds, parts } = options();
+const { requireAll, kinds, parts, isWhole } = options();
 
 /** @param {string[]} faults what did not hold, in words */
 function end(faults) {
@@ -39,7 +40,6 @@ if (!built) end(["types or bundles failed (see above): no test was run, it would
 
 const chosen = chooseTests(parts, kinds);
 const outcome = await runTests(chosen.files, { timeout: LIMIT });
-for (const reason of chosen.skipped) process.stdout.write(`test: skipped: ${reason}\n`);
 for (const { file, seconds } of outcome.took.slice(0, SLOWEST_SHOWN)) {
   process.stdout.write(`test: ${seconds.toFixed(1).padStart(5)} s ${file}\n`);
 }
@@ -47,11 +47,23 @@ for (const { file, seconds } of outcome.took.slice(0, SLOWEST_SHOWN)) {
 /** Captures from outside the repository are no part of it: without them their tests have nothing to read. */
 const missed = outcome.skipped.filter((skipped) => !skipped.endsWith("the capture is not here"));
 
+/** Only when nothing was chosen: whoever looks for one fault wants to know soon. @returns {boolean} */
+function holdsOnOtherNodes() {
+  const absent = VERSIONS.filter((version) => !isReady(version));
+  if (!isWhole) return true;
+  if (absent.length === 0) return step("other versions of Node", process.execPath, ["scripts/nodes/main.mjs"]);
+  chosen.skipped.push(`Node ${absent.join(" and ")} is not set up: node scripts/nodes/prepare.mjs says why`);
+  return true;
+}
+const onOtherNodes = holdsOnOtherNodes();
+for (const reason of chosen.skipped) process.stdout.write(`test: skipped: ${reason}\n`);
+
 const faults = [];
 if (!style || !code) faults.push("style or code failed (see above)");
 if (chosen.files.length === 0) faults.push("no test file matches");
 if (outcome.failed > 0) faults.push(`${outcome.failed} tests failed`);
 for (const file of outcome.empty) faults.push(`${file} has no test in it`);
+if (!onOtherNodes) faults.push("not everything holds on the other versions of Node (see above)");
 if (requireAll && missed.length > 0) faults.push(`skipped, but all were required: ${missed.join("; ")}`);
 if (requireAll && chosen.skipped.length > 0)
   faults.push(`skipped, but all were required: ${chosen.skipped.join("; ")}`);

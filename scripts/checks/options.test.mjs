@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { parseOptions } from "./options.mjs";
 
 test("without options every kind of test runs", () => {
-  const all = { requireAll: false, kinds: ["unit", "bundle", "lab"], parts: [] };
+  const all = { requireAll: false, kinds: ["unit", "bundle", "lab"], parts: [], isWhole: true };
   assert.deepEqual(parseOptions([], {}), all);
   assert.deepEqual(parseOptions([], { CI: "true" }), { ...all, requireAll: true });
 });
@@ -14,7 +14,10 @@ test("--unit and --bundles choose, and parts of a path choose further", () => {
     requireAll: false,
     kinds: ["unit", "bundle"],
     parts: ["igmp"],
+    isWhole: false,
   });
+  assert.equal(parseOptions(["igmp"], {}).isWhole, false);
+  assert.equal(parseOptions(["--unit"], {}).isWhole, false);
 });
 
 test("an unknown option is refused with the usage", () => {

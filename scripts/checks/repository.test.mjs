@@ -34,9 +34,22 @@ test("every dependency is pinned to one version, the one in the lock file", () =
   }
 });
 
-test("the lock file names no registry: whoever installs uses their own", () => {
-  for (const [path, entry] of Object.entries(lock.packages)) assert.equal(entry.resolved, undefined, path);
-  assert.equal(/https?:\/\/[^"]*registry/.test(read("package-lock.json")), false);
+for (const folder of ["", "scripts/nodes/"]) {
+  test(`${folder}package-lock.json names no registry: whoever installs uses their own`, () => {
+    const text = read(`${folder}package-lock.json`);
+    for (const [path, entry] of Object.entries(JSON.parse(text).packages))
+      assert.equal(entry.resolved, undefined, path);
+    assert.doesNotMatch(text, /"https?:\/\/[^"]*\.tgz"/);
+  });
+}
+
+test("the other versions of Node are pinned, each with its hash", () => {
+  const { optionalDependencies } = JSON.parse(read("scripts/nodes/package.json"));
+  const { packages } = JSON.parse(read("scripts/nodes/package-lock.json"));
+  for (const [name, what] of Object.entries(optionalDependencies)) {
+    assert.match(String(what), /^npm:node-linux-\w+@\d+\.\d+\.\d+$/);
+    assert.match(packages[`node_modules/${name}`].integrity, /^sha512-/);
+  }
 });
 
 test("package.json says what it is, with which npm it is installed, and names no place", () => {

@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { run } from "node:test";
-import { spec } from "node:test/reporters";
+import { dot, spec } from "node:test/reporters";
 
 /**
  * @typedef {{ file: string, seconds: number }} Took
@@ -21,10 +21,10 @@ const NOT_ASKED = "test name does not match pattern";
 
 /**
  * @param {string[]} files in the order in which they are begun
- * @param {{ timeout: number, only?: RegExp }} how milliseconds for one file; only tests of this name
+ * @param {{ timeout: number, only?: RegExp, brief?: boolean }} how milliseconds for one file; only tests of this name; `brief`: a dot each
  * @returns {Promise<Outcome>}
  */
-export async function runTests(files, { timeout, only }) {
+export async function runTests(files, { timeout, only, brief = false }) {
   /** @type {Outcome} */
   const outcome = { passed: 0, failed: 0, skipped: [], empty: [], took: [] };
   if (files.length === 0) return outcome;
@@ -42,7 +42,7 @@ export async function runTests(files, { timeout, only }) {
   stream.on("test:complete", (test) => {
     if (isFile(test)) outcome.took.push({ file: test.name, seconds: test.details.duration_ms / 1000 });
   });
-  const report = stream.compose(new spec());
+  const report = brief ? stream.compose(dot) : stream.compose(new spec());
   report.pipe(process.stdout, { end: false });
   await new Promise((resolve, reject) => report.once("end", resolve).once("error", reject));
   outcome.took.sort((a, b) => b.seconds - a.seconds);
