@@ -1,70 +1,34 @@
-// One CommonJS file per target in dist/, native addons inside it. `node esbuild.config.mjs [target ...]`.
+// One CommonJS file per target in dist/, native addons and licence texts inside it. `node esbuild.config.mjs [target ...]`.
 // SEALCAST_WITHOUT_ADDONS=1 leaves the addons out; SEALCAST_DIST is another directory than dist/.
-import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
-import { chmod, mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { chmod, mkdir, rename, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { nativeAddons } from "./scripts/bundle/addons.mjs";
+import { licensesText, thirdPartyText, worksIn } from "./scripts/bundle/licenses.mjs";
 
 const root = dirname(fileURLToPath(import.meta.url));
-const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const TARGETS = ["headend", "router", "settop", "control", "keyserver", "reception", "replay"];
+/** Stands in the bundle where the texts go: which they are is known only after it has been made. */
+const LICENSES = "@sealcast-licenses@";
 const dist = resolve(process.env.SEALCAST_DIST ?? join(root, "dist"));
-const withAddons = process.env.SEALCAST_WITHOUT_ADDONS !== "1";
+const addons = nativeAddons({ inside: process.env.SEALCAST_WITHOUT_ADDONS !== "1" });
 
-/** The module that stands for a .node file: loads it through hal/embedded-native. */
-function addonModule(file) {
-  const id = relative(join(root, "node_modules"), file).split("\\").join("/");
-  const bytes = withAddons && existsSync(file) ? readFileSync(file) : undefined;
-  const packed =
-    bytes === undefined
-      ? ""
-      : brotliCompressSync(bytes, {
-          params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
-        }).toString("base64");
-  const addon = {
-    id,
-    platform: process.platform,
-    arch: process.arch,
-    abi: process.versions.modules,
-    sha256: bytes === undefined ? "" : createHash("sha256").update(bytes).digest("hex"),
-    packed,
-  };
-  return `const { loadEmbedded } = require(${JSON.stringify(join(root, "hal/embedded-native.ts"))});
-module.exports = loadEmbedded(${JSON.stringify(addon)});`;
-}
-
-/** .node files, and `bindings` as better-sqlite3 asks for its own, become modules of the bundle. */
-const nativeAddons = {
-  name: "native-addons",
-  setup(builder) {
-    builder.onResolve({ filter: /\.node$/ }, (from) => ({
-      path: resolve(from.resolveDir, from.path),
-      namespace: "addon",
-    }));
-    builder.onLoad({ filter: /.*/, namespace: "addon" }, ({ path }) => ({
-      contents: addonModule(path),
-      loader: "js",
-      resolveDir: root,
-    }));
-    builder.onResolve({ filter: /^bindings$/ }, (from) => ({ path: from.importer, namespace: "bindings" }));
-    builder.onLoad({ filter: /better-sqlite3/, namespace: "bindings" }, () => ({
-      contents: `module.exports = () => require(${JSON.stringify(
-        join(root, "node_modules/better-sqlite3/build/Release/better_sqlite3.node"),
-      )});`,
-      loader: "js",
-      resolveDir: root,
-    }));
-  },
-};
-
-async function bundle(target) {
-  const outfile = join(dist, `${target}.cjs`);
-  await build({
+/**
+ * The bundle's text before its licences are in it, and the files it was made of.
+ * @param {string} target
+ * @returns {Promise<{ text: string, inputs: string[] }>}
+ */
+async function compile(target) {
+  const { outputFiles, metafile } = await build({
     entryPoints: [join(root, "targets", target, "main.ts")],
-    outfile,
+    absWorkingDir: root,
+    outfile: `${target}.cjs`,
+    write: false,
+    metafile: true,
     bundle: true,
     platform: "node",
     target: "node20",
@@ -73,15 +37,49 @@ async function bundle(target) {
     legalComments: "none",
     charset: "utf8",
     banner: { js: "#!/usr/bin/env node" },
-    define: { SEALCAST_VERSION: JSON.stringify(version), "process.env.NODE_ENV": '"production"' },
+    define: {
+      SEALCAST_VERSION: JSON.stringify(manifest.version),
+      SEALCAST_LICENSES: JSON.stringify(LICENSES),
+      "process.env.NODE_ENV": '"production"',
+    },
     // Optional parts of dependencies that the bundle never uses.
     external: ["bufferutil", "utf-8-validate"],
-    plugins: [nativeAddons],
+    plugins: [addons],
     logLevel: "warning",
   });
-  await chmod(outfile, 0o755);
-  const bytes = await readFile(outfile);
-  return { target, raw: (await stat(outfile)).size, gzip: gzipSync(bytes, { level: 9 }).length };
+  const [output] = outputFiles;
+  const inputs = Object.values(metafile.outputs)
+    .flatMap((one) => Object.entries(one.inputs))
+    .flatMap(([input, { bytesInOutput }]) => (bytesInOutput > 0 ? [input] : []));
+  if (output === undefined) throw new Error(`the bundler made nothing of ${target}`);
+  return { text: output.text, inputs };
+}
+
+/**
+ * @param {string} text
+ * @param {string} licenses
+ */
+function withLicenses(text, licenses) {
+  const [before, after, ...more] = text.split(LICENSES);
+  if (before === undefined || after === undefined || more.length > 0) {
+    throw new Error("the bundle has not exactly one place for its licences");
+  }
+  return before + brotliCompressSync(licenses).toString("base64") + after;
+}
+
+/** @param {string} target */
+async function bundle(target) {
+  const { text, inputs } = await compile(target);
+  const thirdParty = thirdPartyText(`${target}.cjs`, worksIn(inputs, root));
+  const bytes = Buffer.from(withLicenses(text, licensesText(manifest, root, thirdParty)));
+  const file = join(dist, `${target}.cjs`);
+  // Whoever runs the bundle meanwhile has the old one or the new one, never a part.
+  const unfinished = `${file}.${process.pid}`;
+  await writeFile(unfinished, bytes);
+  await chmod(unfinished, 0o755);
+  await rename(unfinished, file);
+  await writeFile(join(dist, `${target}.THIRD-PARTY.txt`), thirdParty);
+  return { target, raw: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length };
 }
 
 await mkdir(dist, { recursive: true });

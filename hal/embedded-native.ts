@@ -23,7 +23,7 @@ export interface EmbeddedAddon {
 }
 
 /** Why an addon could not be loaded; `code` lets a driver tell this from other failures. */
-export class NativeMissing extends Error {
+class NativeMissing extends Error {
   readonly code = "native.missing";
 }
 

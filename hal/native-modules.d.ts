@@ -27,6 +27,7 @@ declare module "cap" {
     /** Returns the link type. The buffer must stay referenced until `close`. */
     open(device: string, filter: string, ringBytes: number, buffer: Buffer): string;
     setMinBytes?(bytes: number): void;
+    send(frame: Buffer, length: number): void;
     on(event: "packet", listener: (length: number, truncated: boolean) => void): this;
     close(): void;
   }

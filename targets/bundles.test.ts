@@ -26,6 +26,17 @@ for (const target of TARGETS) {
     assert.equal(out.trim(), version);
   });
 
+  test(`${target} --licenses prints our licence and, in full, those of everything inside it`, () => {
+    const { code, out } = run(target, "--licenses");
+    assert.equal(code, 0);
+    const ours = readFileSync("LICENSE", "utf8").trim();
+    assert.ok(out.startsWith(`sealcast ${version} (Apache-2.0)\n\n${ours}`), "our licence comes first");
+    const theirs = readFileSync(`dist/${target}.THIRD-PARTY.txt`, "utf8");
+    assert.ok(out.endsWith(theirs), "the file beside the bundle says the same");
+    const commander = readFileSync("node_modules/commander/LICENSE", "utf8").trim();
+    assert.ok(theirs.includes(commander), "every bundle has commander's command line");
+  });
+
   test(`${target} check-config lists every fault of a bad configuration with its path and exits with 78`, () => {
     const { code, err } = run(target, "check-config", "--set", "nonsense=1", "--set", "rubbish.x=2");
     assert.equal(code, 78);

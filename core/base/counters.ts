@@ -12,12 +12,6 @@ export class Counters<Name extends string> {
     return this.#counts.get(name) ?? 0;
   }
 
-  total(): number {
-    let sum = 0;
-    for (const n of this.#counts.values()) sum += n;
-    return sum;
-  }
-
   /** A plain object in name order, for status and reports. */
   snapshot(): Record<string, number> {
     return Object.fromEntries([...this.#counts].sort(([a], [b]) => (a < b ? -1 : 1)));

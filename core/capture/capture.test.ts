@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { seededBelow } from "../base/chance.testkit.ts";
+import { fuzz } from "../base/fuzz.testkit.ts";
 import { unixTime } from "../base/time.ts";
 import { readCapture } from "./capture.ts";
 import { type CapturedPacket, type CaptureFault, MAX_PACKET } from "./captured-packet.ts";
@@ -282,10 +282,9 @@ test("links that hold no IPv4 packet say so by name", () => {
   assert.equal(ipv4Of(captured(LINK_TYPES.linuxSll2, ...SLL2(6), ...ipv4)), "frame.not-ipv4");
 });
 
-const ROUNDS = 50_000;
+const MUTATED = "mutated captures: whole packets, then at most one fault of a known name, and nothing throws";
 
-test(`${ROUNDS} mutated captures: whole packets, then at most one fault of a known name, and nothing throws`, () => {
-  const below = seededBelow(20021117);
+fuzz(MUTATED, { seed: 20021117, rounds: 20_000 }, ({ below, rounds }) => {
   const good = [
     kernel,
     new Uint8Array(readFileSync("core/capture/vectors/kernel-v2.pcapng")),
@@ -297,7 +296,7 @@ test(`${ROUNDS} mutated captures: whole packets, then at most one fault of a kno
       simple(ipv4, false),
     ),
   ];
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < rounds; round++) {
     const file = (good[below(good.length)] ?? kernel).slice();
     for (let i = below(4); i >= 0; i--) file[below(file.length)] = below(2) === 0 ? below(256) : 255;
     const items = read(below(4) === 0 ? file.subarray(0, below(file.length)) : file);

@@ -54,7 +54,7 @@ export interface Replayed {
 }
 
 /** Events that a timeline holds; a flood of packets must not become a flood of memory. */
-export const MAX_TIMELINE = 100_000;
+const MAX_TIMELINE = 100_000;
 
 /** A gap longer than this is a change of the capturing clock, or a joint of two captures: deadlines are not stepped through one by one. */
 const LONGEST_GAP = seconds(86_400);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encode } from "cborg";
-import { type Below, seededBelow } from "../base/chance.testkit.ts";
+import type { Below } from "../base/chance.testkit.ts";
+import { fuzz } from "../base/fuzz.testkit.ts";
 import { isPlainCbor } from "./cbor-gate.ts";
 import { type BadMessage, decodeMessage, encodeMessage, isBadMessage, MESSAGE_LIMIT } from "./codec.ts";
 import { EXAMPLE_MESSAGES, EXAMPLES } from "./messages.testkit.ts";
@@ -154,17 +155,15 @@ function mutate(bytes: Uint8Array, roll: Below): Uint8Array {
   }
 }
 
-const ROUNDS = 50_000;
 const KNOWN = ["accepted", "message.invalid", "message.malformed", "message.unknown-type"];
 
-test(`${ROUNDS} mutations of each of the ${EXAMPLE_MESSAGES.length} messages are accepted or dropped by name`, () => {
+fuzz("mutations of each message are accepted or dropped by name", { seed: 1, rounds: 10_000 }, ({ below, rounds }) => {
   const seen = new Set<string>();
-  for (const [index, message] of EXAMPLE_MESSAGES.entries()) {
-    const roll = seededBelow(1 + index);
+  for (const message of EXAMPLE_MESSAGES) {
     const bytes = bytesOf(message);
-    for (let round = 0; round < ROUNDS; round++) {
-      let payload = mutate(bytes, roll);
-      if (roll(3) === 0 && payload.length > 0) payload = mutate(payload, roll);
+    for (let round = 0; round < rounds; round++) {
+      let payload = mutate(bytes, below);
+      if (below(3) === 0 && payload.length > 0) payload = mutate(payload, below);
       const result = decodeMessage(payload);
       if (isBadMessage(result)) {
         seen.add(result.drop);

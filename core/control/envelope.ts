@@ -9,10 +9,10 @@
 import { readUint32, writeUint32 } from "../base/bytes.ts";
 import { isIdentifier } from "./messages.ts";
 
-export const VERSION = 1;
+const VERSION = 1;
 const KIND = 1;
-export const REQUEST = 1;
-export const ANSWER = 2;
+const REQUEST = 1;
+const ANSWER = 2;
 
 const RECIPIENT = 2;
 const SENDER_KEY = 6;

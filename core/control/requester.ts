@@ -50,7 +50,7 @@ export interface RequesterLimits {
   readonly slowest: Duration;
 }
 
-export const REQUESTER_LIMITS: RequesterLimits = { outstanding: 1024, slowest: seconds(30) };
+const REQUESTER_LIMITS: RequesterLimits = { outstanding: 1024, slowest: seconds(30) };
 
 const REQUEST_ID_LENGTH = 16;
 /** When the broker is back, what waits is spread over this. */

@@ -5,8 +5,9 @@ import { instant } from "../base/time.ts";
 import { tsStream } from "../mpegts/packet.testkit.ts";
 import type { Ciphers } from "../ports/cipher.ts";
 import type { DatagramSocket } from "../ports/datagrams.ts";
-import { markerOf, payloadTypeOf, sequenceOf, timestampOf } from "../stream/rtp.ts";
+import { markerOf, sequenceOf, timestampOf } from "../stream/rtp.ts";
 import { StreamSender } from "../stream/sender.ts";
+import { payloadTypeOf } from "../stream/stream.testkit.ts";
 import { type PathOptions, StreamPath, TS_PAYLOAD } from "./stream-path.ts";
 
 /** Leaves the text as it is, so that the tests can read it. */

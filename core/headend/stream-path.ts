@@ -16,7 +16,7 @@ import {
 import type { StreamSender } from "../stream/sender.ts";
 
 /** TS packets in one RTP packet (RFC 2250 section 2): 1316 octets, which fit any Ethernet with SRTP's overhead. */
-export const TS_PER_PACKET = 7;
+const TS_PER_PACKET = 7;
 /** Octets of a full packet. */
 export const TS_PAYLOAD = TS_PER_PACKET * TS_PACKET;
 

@@ -1,25 +1,23 @@
 // Seeded mutations of good packets and frames: accepted and readable, or dropped by a known name; nothing throws.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { test } from "node:test";
-import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { hex } from "../base/bytes.testkit.ts";
 import { writeUint16 } from "../base/bytes.ts";
-import { seededBelow } from "../base/chance.testkit.ts";
+import type { Below } from "../base/chance.testkit.ts";
 import { internetChecksum } from "../base/checksum.ts";
 import { checkFrame, type FrameDrop } from "../base/ethernet.ts";
+import { fuzz } from "../base/fuzz.testkit.ts";
 import { replayIgmp } from "../capture/replay.ts";
 import { filterOf } from "./filter.ts";
 import { MulticastHost } from "./host.ts";
 import { address, at, sources, vectorFile } from "./igmp.testkit.ts";
 import { checkPacket, groupOf, type IgmpDrop, type IgmpPacket, senderOf } from "./packet.ts";
 import { readQuery } from "./query.ts";
-import { recordsOf } from "./report.ts";
+import { type ReportRecord, recordsOf } from "./report.ts";
 import { RouterInterface } from "./router-interface.ts";
 
-const ROUNDS = 50_000;
-
-type Below = (limit: number) => number;
+/** Of one pass. */
+const ROUNDS = 20_000;
 
 const IGMP_DROPS = new Set<IgmpDrop>([
   "ip.truncated",
@@ -83,94 +81,118 @@ function readAll(packet: IgmpPacket): void {
 
 const pick = (from: readonly Uint8Array[], below: Below): Uint8Array => from[below(from.length)] ?? new Uint8Array(0);
 
-test(`the packet gate, ${ROUNDS} mutations, half of them with repaired checksums`, () => {
-  const below = seededBelow(3376);
-  let read = 0;
-  for (let round = 0; round < ROUNDS; round++) {
-    const bytes = mutate(pick(packets, below), below);
-    if (round % 2 === 0) repair(bytes);
-    const packet = checkPacket(bytes);
-    if (typeof packet === "string") assert.ok(IGMP_DROPS.has(packet), packet);
-    else {
-      read++;
-      readAll(packet);
+fuzz(
+  "the packet gate, half of the mutations with repaired checksums",
+  { seed: 3376, rounds: ROUNDS },
+  ({ below, rounds }) => {
+    let read = 0;
+    for (let round = 0; round < rounds; round++) {
+      const bytes = mutate(pick(packets, below), below);
+      if (round % 2 === 0) repair(bytes);
+      const packet = checkPacket(bytes);
+      if (typeof packet === "string") assert.ok(IGMP_DROPS.has(packet), packet);
+      else {
+        read++;
+        readAll(packet);
+      }
     }
-  }
-  assert.ok(read > ROUNDS / 10, `${read} were accepted`);
-});
+    assert.ok(read > rounds / 10, `${read} were accepted`);
+  },
+);
 
-test(`the frame gate, ${ROUNDS} mutations`, () => {
-  const below = seededBelow(8021);
-  for (let round = 0; round < ROUNDS; round++) {
+fuzz("the frame gate", { seed: 8021, rounds: ROUNDS }, ({ below, rounds }) => {
+  for (let round = 0; round < rounds; round++) {
     const frame = checkFrame(mutate(pick(frames, below), below));
     if (typeof frame === "string") assert.ok(FRAME_DROPS.has(frame), frame);
     else assert.match(frame.mac, /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
   }
 });
 
-test(`a router interface, ${ROUNDS} mutated packets and frames: it stays within its limits and never throws`, () => {
-  const below = seededBelow(4605);
-  const machine = new RouterInterface({
-    maxGroups: 20,
-    maxSourcesPerGroup: 8,
-    maxHostMemberships: 30,
-    immediateLeave: "v3",
-  });
-  let now = at(0);
-  machine.receive(now, { kind: "up", address: address("10.0.0.1") });
-  for (let round = 0; round < ROUNDS; round++) {
-    const bytes = mutate(pick(packets, below), below);
-    repair(bytes);
-    now = at(round / 50);
-    machine.receive(now, { kind: "packet", bytes });
-    if (round % 5 === 0) machine.receive(now, { kind: "frame", port: "p", bytes: mutate(pick(frames, below), below) });
-    assert.ok((machine.nextDeadline() ?? now) > now, "what is due has been done");
-  }
-  assert.ok(machine.groups(now).length <= 20);
-  assert.ok(machine.hosts().length <= 30);
-  assert.ok(machine.groups(now).every((group) => group.filter.sources.length <= 8));
-});
-
-test(`a host, ${ROUNDS} mutated packets while its groups change: what it sends passes the gate`, () => {
-  const below = seededBelow(2236);
-  const host = new MulticastHost(new SeededEntropy(5), { maxGroups: 10 });
-  host.receive(at(0), { kind: "up", address: address("10.0.0.9") });
-  let sent = 0;
-  for (let round = 0; round < ROUNDS; round++) {
-    const bytes = mutate(pick(packets, below), below);
-    repair(bytes);
-    const now = at(round / 50);
-    const filter = filterOf(
-      below(2) === 0 ? "include" : "exclude",
-      sources(...Array.from({ length: below(4) }, () => below(9))),
-    );
-    const effects = [
-      ...host.receive(now, { kind: "packet", bytes }),
-      ...(round % 40 === 0 ? host.receive(now, { kind: "want", group: address(`239.1.1.${below(12)}`), filter }) : []),
-    ];
-    for (const effect of effects) {
-      if (effect.kind !== "send") continue;
-      sent++;
-      assert.notEqual(typeof checkPacket(effect.packet), "string");
+fuzz(
+  "a router interface hears mutated packets and frames: it stays within its limits and never throws",
+  { seed: 4605, rounds: ROUNDS },
+  ({ below, rounds }) => {
+    const machine = new RouterInterface({
+      maxGroups: 20,
+      maxSourcesPerGroup: 8,
+      maxHostMemberships: 30,
+      immediateLeave: "v3",
+    });
+    let now = at(0);
+    machine.receive(now, { kind: "up", address: address("10.0.0.1") });
+    for (let round = 0; round < rounds; round++) {
+      const bytes = mutate(pick(packets, below), below);
+      repair(bytes);
+      now = at(round / 50);
+      machine.receive(now, { kind: "packet", bytes });
+      if (round % 5 === 0)
+        machine.receive(now, { kind: "frame", port: "p", bytes: mutate(pick(frames, below), below) });
+      assert.ok((machine.nextDeadline() ?? now) > now, "what is due has been done");
     }
-    assert.ok((host.nextDeadline() ?? now) >= now);
-  }
-  assert.ok(sent > 100);
-  assert.ok(host.groups().length <= 10);
-});
+    assert.ok(machine.groups(now).length <= 20);
+    assert.ok(machine.hosts().length <= 30);
+    assert.ok(machine.groups(now).every((group) => group.filter.sources.length <= 8));
+  },
+);
 
-test("5,000 mutated captures are replayed to their end, times out of all range included", () => {
-  const below = seededBelow(1071);
-  const captures = ["core/igmp/vectors/kernel-v3.pcap", "core/capture/vectors/kernel-v2.pcapng"].map(
-    (path) => new Uint8Array(readFileSync(path)),
-  );
-  for (let round = 0; round < 5_000; round++) {
-    const file = mutate(pick(captures, below), below);
-    const {
-      packets: count,
-      igmp,
-      timeline,
-    } = replayIgmp(file, round % 50 === 0 ? { address: address("10.99.0.1") } : {});
-    assert.ok(igmp <= count && timeline.every((event, i) => event.at >= (timeline[i - 1]?.at ?? 0)));
-  }
-});
+fuzz(
+  "a host hears mutated packets while its groups change: what it sends passes the gate",
+  { seed: 2236, rounds: ROUNDS },
+  ({ below, entropy, rounds }) => {
+    const host = new MulticastHost(entropy, { maxGroups: 10 });
+    host.receive(at(0), { kind: "up", address: address("10.0.0.9") });
+    let sent = 0;
+    for (let round = 0; round < rounds; round++) {
+      const bytes = mutate(pick(packets, below), below);
+      repair(bytes);
+      const now = at(round / 50);
+      const filter = filterOf(
+        below(2) === 0 ? "include" : "exclude",
+        sources(...Array.from({ length: below(4) }, () => below(9))),
+      );
+      const effects = [
+        ...host.receive(now, { kind: "packet", bytes }),
+        ...(round % 40 === 0
+          ? host.receive(now, { kind: "want", group: address(`239.1.1.${below(12)}`), filter })
+          : []),
+      ];
+      for (const effect of effects) {
+        if (effect.kind !== "send") continue;
+        sent++;
+        assert.notEqual(typeof checkPacket(effect.packet), "string");
+      }
+      assert.ok((host.nextDeadline() ?? now) >= now);
+    }
+    assert.ok(sent > 100);
+    // When the link comes back it tells every group it holds.
+    host.receive(at(rounds), { kind: "down" });
+    const told = host.receive(at(rounds), { kind: "up", address: address("10.0.0.9") });
+    const groups = told.flatMap((effect) => (effect.kind === "send" ? recordsIn(effect.packet) : []));
+    assert.ok(groups.length > 0 && groups.length <= 10, `${groups.length} groups`);
+  },
+);
+
+function recordsIn(bytes: Uint8Array): readonly ReportRecord[] {
+  const packet = checkPacket(bytes);
+  assert.ok(typeof packet !== "string");
+  return [...recordsOf(packet)];
+}
+
+fuzz(
+  "mutated captures are replayed to their end, times out of all range included",
+  { seed: 1071, rounds: ROUNDS / 10 },
+  ({ below, rounds }) => {
+    const captures = ["core/igmp/vectors/kernel-v3.pcap", "core/capture/vectors/kernel-v2.pcapng"].map(
+      (path) => new Uint8Array(readFileSync(path)),
+    );
+    for (let round = 0; round < rounds; round++) {
+      const file = mutate(pick(captures, below), below);
+      const {
+        packets: count,
+        igmp,
+        timeline,
+      } = replayIgmp(file, round % 50 === 0 ? { address: address("10.99.0.1") } : {});
+      assert.ok(igmp <= count && timeline.every((event, i) => event.at >= (timeline[i - 1]?.at ?? 0)));
+    }
+  },
+);

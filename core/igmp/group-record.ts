@@ -1,7 +1,7 @@
 // One group on one interface as the router keeps it: deadlines, from which the filter mode follows (RFC 3376 6.2 to 6.5).
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, earliest, type Instant, instant } from "../base/time.ts";
-import { admits, filterOf, type SourceFilter } from "./filter.ts";
+import { filterOf, type SourceFilter } from "./filter.ts";
 import type { RecordType } from "./report.ts";
 
 /** "Send Q(G)" and "Send Q(G,X)" of the table in 6.4. */
@@ -153,11 +153,6 @@ export class GroupRecord {
     return this.#excludeUntil === undefined
       ? filterOf("include", this.#sources.keys())
       : filterOf("exclude", this.#stopped());
-  }
-
-  /** 6.3: whether traffic from `source` is wanted. */
-  forwards(now: Instant, source: Ipv4): boolean {
-    return admits(this.filter(now), source);
   }
 
   /** Sources in EXCLUDE mode that somebody includes (X of the table), or all in INCLUDE mode (A). */

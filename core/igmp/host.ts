@@ -316,13 +316,6 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   get mode(): IgmpVersion {
     return this.#mode;
   }
-
-  /** What this host wants now. */
-  groups(): readonly { readonly group: Ipv4; readonly filter: SourceFilter }[] {
-    return [...this.#groups.values()]
-      .filter(({ filter }) => !wantsNothing(filter))
-      .map(({ group, filter }) => ({ group, filter }));
-  }
 }
 
 const dropped = (reason: MulticastHostDrop): Effect => ({ kind: "drop", reason });

@@ -61,8 +61,6 @@ export const totalLength = (bytes: Uint8Array): number => readUint16(bytes, TOTA
 export const sourceAddress = (bytes: Uint8Array): Ipv4 => readIpv4(bytes, SOURCE);
 /** Where it was sent. */
 export const destinationAddress = (bytes: Uint8Array): Ipv4 => readIpv4(bytes, DESTINATION);
-export const timeToLive = (bytes: Uint8Array): number => bytes[TTL] ?? 0;
-export const typeOfService = (bytes: Uint8Array): number => bytes[TOS] ?? 0;
 
 /** Whether the Router Alert option (RFC 2113) is there. Options that make no sense end the search. */
 export function hasRouterAlert(bytes: Uint8Array): boolean {

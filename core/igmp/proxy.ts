@@ -1,6 +1,6 @@
 // The membership database of an IGMP proxy (RFC 4605 4.1): what all downstream interfaces want, merged for the one upstream.
 import { type Ipv4, isLinkLocalMulticast } from "../base/ipv4.ts";
-import { mergeFilters, NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
+import { mergeFilters, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
 
 /** A group, and what all downstream interfaces together want of it. */
 export interface UpstreamChange {
@@ -12,7 +12,7 @@ export interface UpstreamChange {
 /**
  * Whether a group is proxied at all: 224.0.0.0/24 never leaves its link (RFC 5771 section 4).
  */
-export const isProxied = (group: Ipv4): boolean => !isLinkLocalMulticast(group);
+const isProxied = (group: Ipv4): boolean => !isLinkLocalMulticast(group);
 
 /** Bounded by what the downstream interfaces hold, each of which has its own limit. */
 export class MembershipDatabase {
@@ -32,19 +32,9 @@ export class MembershipDatabase {
     return sameFilter(before, now) ? undefined : { group, filter: now };
   }
 
-  /** Forgets a downstream interface. */
-  remove(interfaceName: string): readonly UpstreamChange[] {
-    return [...this.#groups.keys()].flatMap((group) => this.set(interfaceName, group, NO_SOURCE) ?? []);
-  }
-
   /** The merge for one group; INCLUDE({}) when nobody wants it. */
   of(group: Ipv4): SourceFilter {
     return mergeFilters(this.#groups.get(group)?.values() ?? []);
-  }
-
-  /** What one interface wants of a group: whether traffic goes out there is `admits(filter, source)`. */
-  wish(interfaceName: string, group: Ipv4): SourceFilter {
-    return this.#groups.get(group)?.get(interfaceName) ?? NO_SOURCE;
   }
 
   groups(): readonly UpstreamChange[] {

@@ -31,7 +31,7 @@ export interface ReportRecord {
 }
 
 /** Room for records in one packet on Ethernet: 1500 less the IPv4 header with Router Alert and the report's own 8 octets. */
-export const REPORT_ROOM = 1500 - HEADER_LENGTH - RECORDS;
+const REPORT_ROOM = 1500 - HEADER_LENGTH - RECORDS;
 const MAX_RECORD_SOURCES = (REPORT_ROOM - RECORD_HEADER) / 4;
 
 /** Where each record of a v3Report packet begins. */

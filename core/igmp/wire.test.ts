@@ -8,7 +8,7 @@ import { address, formatIpv4 } from "../base/ipv4.ts";
 import { milliseconds, seconds } from "../base/time.ts";
 import { decodeCode, encodeCode } from "./code.ts";
 import { prefilled, query, report, source, v1v2Message, vectorFile } from "./igmp.testkit.ts";
-import { destinationAddress, hasRouterAlert, timeToLive, typeOfService } from "./ip-header.ts";
+import { destinationAddress, hasRouterAlert } from "./ip-header.ts";
 import { checkPacket, groupOf, type IgmpPacket, senderOf } from "./packet.ts";
 import { MAX_QUERY_SOURCES, queryLength, readQuery, writeQuery } from "./query.ts";
 import { type RecordType, recordsOf, reportLength, splitReports, undefinedRecords, writeReport } from "./report.ts";
@@ -164,6 +164,10 @@ test("RFC 3376 8.8: a value without a code of its own takes the next lower one",
   assert.equal(encodeCode(-1), 0);
 });
 
+/** RFC 791 3.1: octets of the header. */
+const TOS = 1;
+const TTL = 8;
+
 test("what we send carries TTL 1, TOS 0xc0, Router Alert, and goes where its type belongs", () => {
   const expected: [Uint8Array, string][] = [
     [query("10.0.0.1"), "224.0.0.1"],
@@ -174,8 +178,8 @@ test("what we send carries TTL 1, TOS 0xc0, Router Alert, and goes where its typ
     [report("10.0.0.2", ["to-ex", "239.1.1.1"]), "224.0.0.22"],
   ];
   for (const [packet, destination] of expected) {
-    assert.equal(timeToLive(packet), 1);
-    assert.equal(typeOfService(packet), 0xc0);
+    assert.equal(packet[TTL], 1);
+    assert.equal(packet[TOS], 0xc0);
     assert.ok(hasRouterAlert(packet));
     assert.equal(formatIpv4(destinationAddress(packet)), destination);
   }

@@ -5,7 +5,6 @@ import {
   checkRtp,
   checkRtpHeader,
   payloadEnd,
-  payloadTypeOf,
   type RtpDrop,
   sequenceOf,
   ssrcOf,
@@ -13,6 +12,7 @@ import {
   timestampOf,
   writeRtpHeader,
 } from "./rtp.ts";
+import { payloadTypeOf } from "./stream.testkit.ts";
 
 const DROPS: readonly { name: string; packet: string; drop: RtpDrop }[] = [
   { name: "eleven octets", packet: "8021000100000002000003", drop: "rtp.truncated" },

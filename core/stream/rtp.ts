@@ -50,8 +50,6 @@ export const payloadEnd = (packet: Uint8Array, end: number): number =>
 
 /** The marker bit (RFC 3550 section 5.1). */
 export const markerOf = (packet: Uint8Array): boolean => (packet[MARKER_AND_TYPE] ?? 0) >= 0x80;
-/** 0 to 127. */
-export const payloadTypeOf = (packet: Uint8Array): number => (packet[MARKER_AND_TYPE] ?? 0) & 0x7f;
 /** uint16. */
 export const sequenceOf = (packet: Uint8Array): number => readUint16(packet, SEQUENCE);
 /** uint32; its clock rate belongs to the payload type. */

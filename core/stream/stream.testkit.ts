@@ -105,3 +105,6 @@ export function skip(sender: StreamSender, count: number): void {
     sender.protect(buffer, 12);
   }
 }
+
+/** RFC 3550 5.1: the seven bits beside the marker. */
+export const payloadTypeOf = (packet: Uint8Array): number => (packet[1] ?? 0) & 0x7f;

@@ -14,8 +14,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { fuzz } from "../../core/base/fuzz.testkit.ts";
 import { HalError } from "../../core/ports/errors.ts";
-import { SeededEntropy } from "../entropy/seeded.ts";
 import { entry, journalContract } from "./contract.testkit.ts";
 import { FileJournal, parseJournal } from "./file.ts";
 import { diskFull, MemoryJournal } from "./memory.ts";
@@ -132,16 +132,17 @@ test("the memory journal can be as full as a disk", () => {
   assert.deepEqual(journal.load().entries, [entry(1)]);
 });
 
-test("50,000 seeded mutations of a journal: entries that are sound, or a named fault, never anything else", () => {
+const MUTATED = "mutations of a journal: entries that are sound, or a named fault, never anything else";
+
+fuzz(MUTATED, { seed: 7, rounds: 20_000 }, ({ below, rounds }) => {
   const file = path();
   new FileJournal(file).save([entry(1), entry(2, 5), entry(3)]);
   const sound = readFileSync(file);
-  const dice = new SeededEntropy(7);
   const outcomes = { sound: 0, refused: 0 };
-  for (let i = 0; i < 50_000; i++) {
+  for (let round = 0; round < rounds; round++) {
     const text = Buffer.from(sound);
-    for (let n = 1 + dice.below(3); n > 0; n--) text[Math.floor(dice.below(text.length))] = Math.floor(dice.below(256));
-    const cut = dice.below(4) < 1 ? text.subarray(0, Math.floor(dice.below(text.length))) : text;
+    for (let n = 1 + below(3); n > 0; n--) text[below(text.length)] = below(256);
+    const cut = below(4) === 0 ? text.subarray(0, below(text.length)) : text;
     try {
       const entries = parseJournal(cut.toString("utf8"));
       for (const { reception, channel } of entries) assert.ok(reception.length === 16 && channel.length <= 64);

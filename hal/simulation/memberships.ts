@@ -1,5 +1,6 @@
 // What the sockets of a simulated node have joined, merged per interface and group as RFC 3376 section 3.2 says.
 import type { Ipv4 } from "../../core/base/ipv4.ts";
+import { ANY_SOURCE } from "../../core/igmp/filter.ts";
 
 /** The interface state of one group: sockets here only join whole groups or single sources, so EXCLUDE never names sources. */
 export interface InterfaceFilter {
@@ -62,6 +63,6 @@ function adjust(count: Count, source: Ipv4 | undefined, by: number): void {
 /** 3.2: any EXCLUDE record makes the interface EXCLUDE; else the union of the included sources. */
 function filterOf(count: Count | undefined): InterfaceFilter {
   if (count === undefined) return { mode: "include", sources: [] };
-  if (count.anySource > 0) return { mode: "exclude", sources: [] };
+  if (count.anySource > 0) return ANY_SOURCE;
   return { mode: "include", sources: [...count.sources.keys()].sort((a, b) => a - b) };
 }

@@ -10,7 +10,7 @@ test("the control and bundle figures are measured and written with their ratios"
   const folder = mkdtempSync(join(tmpdir(), "sealcast-bench-"));
   try {
     const file = join(folder, "figures.json");
-    const args = ["scripts/bench/main.mjs", "--json", file, "control", "bundle"];
+    const args = ["scripts/bench/main.mjs", "--quick", "--json", file, "control", "bundle"];
     const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8", timeout: 120_000 });
     assert.equal(status, 0, stdout + stderr);
     const { figures } = JSON.parse(readFileSync(file, "utf8"));

@@ -7,8 +7,9 @@ import { System } from "../lab/system.mjs";
 import { answersPerSecond, connectClient } from "./support/closed-loop.mjs";
 import { keyClient } from "./support/key-client.mjs";
 
-const CLIENTS = 64;
-const PACE = { warmUp: 1500, span: 5000 };
+/** Milliseconds. */
+const FULL = { clients: 64, warmUp: 1500, span: 5000 };
+const QUICK = { clients: 4, warmUp: 100, span: 500 };
 const SAMPLE = resolve(import.meta.dirname, "../sample/test-card.mpegts");
 
 /** @param {string} url @param {string} id */
@@ -26,46 +27,54 @@ async function echoClient(url, id) {
   return { ask, end: () => client.endAsync(true) };
 }
 
-/** @param {{ ask: () => Promise<void>, end: () => Promise<void> }[]} clients */
-async function measure(clients) {
+/**
+ * @param {{ ask: () => Promise<void>, end: () => Promise<void> }[]} clients
+ * @param {typeof FULL} pace
+ */
+async function measure(clients, pace) {
   try {
     return await answersPerSecond(
       clients.map(({ ask }) => ask),
-      PACE,
+      pace,
     );
   } finally {
     await Promise.all(clients.map(({ end }) => end()));
   }
 }
 
-const ids = Array.from({ length: CLIENTS }, (_, index) => `client${index}`);
+const idsOf = (/** @type {number} */ clients) => Array.from({ length: clients }, (_, index) => `client${index}`);
 
-async function echoRate() {
+/** @param {typeof FULL} pace */
+async function echoRate(pace) {
   const server = spawn(process.execPath, [`${import.meta.dirname}/support/echo-broker.mjs`], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   try {
     const [port] = await once(server.stdout, "data");
-    return await measure(await Promise.all(ids.map((id) => echoClient(`mqtt://127.0.0.1:${Number(port)}`, id))));
+    const url = `mqtt://127.0.0.1:${Number(port)}`;
+    return await measure(await Promise.all(idsOf(pace.clients).map((id) => echoClient(url, id))), pace);
   } finally {
     server.kill();
   }
 }
 
-async function controlRate() {
+/** @param {typeof FULL} pace */
+async function controlRate(pace) {
   const system = await System.start({ loopback: true, loop: SAMPLE, interval: 300 });
   try {
     const clients = [];
-    for (const id of ids) clients.push(await keyClient(system, id));
-    return await measure(clients);
+    for (const id of idsOf(pace.clients)) clients.push(await keyClient(system, id));
+    return await measure(clients, pace);
   } finally {
     await system.close();
   }
 }
 
-export async function run() {
-  const theirs = await echoRate();
-  const ours = await controlRate();
+/** @param {{ quick: boolean }} how */
+export async function run({ quick }) {
+  const pace = quick ? QUICK : FULL;
+  const theirs = await echoRate(pace);
+  const ours = await controlRate(pace);
   return [
     { name: "key requests answered by control", unit: "1/s", ours, against: "bare MQTT echo through aedes", theirs },
   ];

@@ -20,6 +20,7 @@ function undescribed(source) {
   for (const [index, line] of lines.entries()) {
     const [, name] = DECLARATION.exec(line) ?? [];
     const above = lines[index - 1] ?? "";
+    /** @type {boolean} */
     const described = above.endsWith("*/") || (CONSTANT.test(line) && (above.startsWith("// ") || run));
     if (name !== undefined && !described) missing.push(name);
     run = CONSTANT.test(line) && described;

@@ -1,39 +1,70 @@
-// Type check, style check, bundles and every test, in that order; the exit code is 0 only when all of it held.
-import { existsSync } from "node:fs";
+// Style, code and type check, bundles and every test, in that order; the exit code is 0 only when all of it held.
+import { isReady, VERSIONS } from "../nodes/install.mjs";
+import { parseOptions } from "./options.mjs";
 import { runTests } from "./run.mjs";
 import { step } from "./steps.mjs";
 import { chooseTests } from "./tests.mjs";
 
-const args = process.argv.slice(2);
-const requireAll = args.includes("--require-all") || process.env.CI === "true";
-const parts = args.filter((arg) => !arg.startsWith("--"));
-const unknown = args.filter((arg) => arg.startsWith("--") && arg !== "--require-all");
-if (unknown.length > 0) {
-  process.stderr.write(
-    `test: unknown option ${unknown.join(" ")}; usage: scripts/test [--require-all] [PART-OF-A-PATH...]\n`,
-  );
-  process.exit(64);
+/** Milliseconds for one test file. */
+const LIMIT = 240_000;
+const SLOWEST_SHOWN = 5;
+
+function options() {
+  try {
+    return parseOptions(process.argv.slice(2), process.env);
+  } catch (error) {
+    process.stderr.write(`test: ${error instanceof Error ? error.message : error}\n`);
+    process.exit(64);
+  }
 }
 
-const checked = [
-  step("types", "node_modules/.bin/tsc", ["-b"]),
-  step("style", "node_modules/.bin/biome", ["ci", `--colors=${process.stdout.isTTY ? "force" : "off"}`, "."]),
-  existsSync("dist") || step("bundles", "npm", ["run", "--silent", "build"]),
-];
+const { requireAll, kinds, parts, isWhole } = options();
 
-const chosen = chooseTests(parts);
-const outcome = await runTests(chosen.files, { timeout: 240_000 });
-for (const reason of chosen.skipped) process.stdout.write(`test: skipped: ${reason}\n`);
+/** @param {string[]} faults what did not hold, in words */
+function end(faults) {
+  for (const fault of faults) process.stdout.write(`test: FAILED: ${fault}\n`);
+  process.exit(faults.length === 0 ? 0 : 1);
+}
+
+const style = step("style", "node_modules/.bin/biome", [
+  "ci",
+  `--colors=${process.stdout.isTTY ? "force" : "off"}`,
+  ".",
+]);
+const code = step("code", process.execPath, ["scripts/checks/code/main.mjs"]);
+// Always: what was built before is not what would be judged.
+const built =
+  step("types", "node_modules/.bin/tsc", ["-b"]) &&
+  (kinds.every((kind) => kind === "unit") || step("bundles", process.execPath, ["esbuild.config.mjs"]));
+if (!built) end(["types or bundles failed (see above): no test was run, it would judge what was built before"]);
+
+const chosen = chooseTests(parts, kinds);
+const outcome = await runTests(chosen.files, { timeout: LIMIT });
+for (const { file, seconds } of outcome.took.slice(0, SLOWEST_SHOWN)) {
+  process.stdout.write(`test: ${seconds.toFixed(1).padStart(5)} s ${file}\n`);
+}
 
 /** Captures from outside the repository are no part of it: without them their tests have nothing to read. */
 const missed = outcome.skipped.filter((skipped) => !skipped.endsWith("the capture is not here"));
 
+/** Only when nothing was chosen: whoever looks for one fault wants to know soon. @returns {boolean} */
+function holdsOnOtherNodes() {
+  const absent = VERSIONS.filter((version) => !isReady(version));
+  if (!isWhole) return true;
+  if (absent.length === 0) return step("other versions of Node", process.execPath, ["scripts/nodes/main.mjs"]);
+  chosen.skipped.push(`Node ${absent.join(" and ")} is not set up: node scripts/nodes/prepare.mjs says why`);
+  return true;
+}
+const onOtherNodes = holdsOnOtherNodes();
+for (const reason of chosen.skipped) process.stdout.write(`test: skipped: ${reason}\n`);
+
 const faults = [];
-if (checked.includes(false)) faults.push("types, style or bundles failed (see above)");
+if (!style || !code) faults.push("style or code failed (see above)");
 if (chosen.files.length === 0) faults.push("no test file matches");
 if (outcome.failed > 0) faults.push(`${outcome.failed} tests failed`);
+for (const file of outcome.empty) faults.push(`${file} has no test in it`);
+if (!onOtherNodes) faults.push("not everything holds on the other versions of Node (see above)");
 if (requireAll && missed.length > 0) faults.push(`skipped, but all were required: ${missed.join("; ")}`);
 if (requireAll && chosen.skipped.length > 0)
   faults.push(`skipped, but all were required: ${chosen.skipped.join("; ")}`);
-for (const fault of faults) process.stdout.write(`test: FAILED: ${fault}\n`);
-process.exit(faults.length === 0 ? 0 : 1);
+end(faults);

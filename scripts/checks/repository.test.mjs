@@ -1,6 +1,6 @@
 // What the README promises is there, and no package runs an install script that nobody approved.
 import assert from "node:assert/strict";
-import { accessSync, constants, readFileSync } from "node:fs";
+import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
 const read = (/** @type {string} */ file) => readFileSync(file, "utf8");
@@ -31,6 +31,42 @@ test("every dependency is pinned to one version, the one in the lock file", () =
   for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
     assert.match(String(version), /^\d+\.\d+\.\d+$/, `${name} is not pinned`);
     assert.equal(lock.packages[`node_modules/${name}`]?.version, version);
+  }
+});
+
+for (const folder of ["", "scripts/nodes/"]) {
+  test(`${folder}package-lock.json names no registry: whoever installs uses their own`, () => {
+    const text = read(`${folder}package-lock.json`);
+    for (const [path, entry] of Object.entries(JSON.parse(text).packages))
+      assert.equal(entry.resolved, undefined, path);
+    assert.doesNotMatch(text, /"https?:\/\/[^"]*\.tgz"/);
+  });
+}
+
+test("the other versions of Node are pinned, each with its hash", () => {
+  const { optionalDependencies } = JSON.parse(read("scripts/nodes/package.json"));
+  const { packages } = JSON.parse(read("scripts/nodes/package-lock.json"));
+  for (const [name, what] of Object.entries(optionalDependencies)) {
+    assert.match(String(what), /^npm:node-linux-\w+@\d+\.\d+\.\d+$/);
+    assert.match(packages[`node_modules/${name}`].integrity, /^sha512-/);
+  }
+});
+
+test("package.json says what it is, with which npm it is installed, and names no place", () => {
+  for (const field of ["name", "version", "description", "license", "keywords", "engines"])
+    assert.ok(manifest[field], field);
+  assert.match(manifest.packageManager, /^npm@\d+\.\d+\.\d+$/);
+  for (const field of ["repository", "homepage", "bugs"]) assert.equal(manifest[field], undefined, field);
+  for (const command of ["build", "check", "lint", "unit", "fuzz", "test"])
+    assert.ok(manifest.scripts[command], command);
+});
+
+test("nothing that a compiler has made is among the sources", () => {
+  for (const folder of ["core", "hal", "targets"]) {
+    const made = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) =>
+      /\.(js|d\.ts|map)$/.test(file),
+    );
+    assert.deepEqual(made, folder === "hal" ? ["native-modules.d.ts"] : []);
   }
 });
 

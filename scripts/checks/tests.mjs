@@ -1,38 +1,104 @@
-// Which test files there are, in the order in which they run: fast layers first, the lab last.
-import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+// Which test files there are, what each needs, and in which order they run: the longest first, so that none is waited for at the end.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { posix } from "node:path";
 
 /** Folders whose tests are TypeScript and run from build/, then the one whose tests run as they are. */
 const COMPILED = ["core", "hal", "targets"];
 const PLAIN = ["scripts"];
 
+/** Those that take more than five seconds, most of them waiting; measured on two cores. */
+const LONG = [
+  "scripts/lab/figure-two",
+  "scripts/lab/faults",
+  "scripts/lab/entitlement",
+  "targets/router/router.lab",
+  "scripts/lab/routing",
+  "targets/settop/sysv/init",
+  "scripts/show/demo",
+  "scripts/checks/readme",
+  "scripts/bench/bench",
+  "scripts/checks/rules",
+  "targets/settop/service",
+  "targets/operator/command-line",
+  "targets/failures/broker-away",
+  "targets/headend/service",
+  "targets/control/arrangements",
+  "targets/failures/full-disk",
+  "targets/simulation/misfortune",
+];
+
 /**
- * Every file below `folder` whose name ends in one of `endings`, sorted.
+ * @typedef {"unit" | "bundle" | "lab"} Kind
+ *   unit: its own process and what it makes; bundle: runs what is in dist/; lab: network namespaces and raw sockets, which are root's
+ * @typedef {{ source: string, file: string, kind: Kind }} TestFile `file` is what node runs
+ */
+
+/**
+ * Every file below `folder` whose name ends in `ending`.
  * @param {string} folder
- * @param {string[]} endings
+ * @param {string} ending
  * @returns {string[]}
  */
-function filesBelow(folder, endings) {
+function filesBelow(folder, ending) {
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((name) => endings.some((ending) => name.endsWith(ending)) && !name.includes("node_modules"))
-    .map((name) => join(folder, name))
-    .sort();
+    .filter((name) => name.endsWith(ending) && !name.includes("node_modules"))
+    .map((name) => posix.join(folder, name.split("\\").join("/")));
 }
 
 /** Source test to the file that node runs: core/igmp/x.test.ts is build/core/igmp/x.test.js. */
-const compiled = (/** @type {string} */ source) => join("build", source.replace(/\.ts$/, ".js"));
+const compiled = (/** @type {string} */ source) => posix.join("build", source.replace(/\.ts$/, ".js"));
 
-/** @returns {{ source: string, file: string, lab: boolean }[]} */
+const LAB = /\.lab\.test\.(ts|mjs)$/;
+/** A file of ours that another one imports. */
+const IMPORT = /\bfrom "(\.[^"]+)"/g;
+/** Words with which a test says that it runs what was built. */
+const RUNS_BUNDLES =
+  /["'`/]dist["'`/]|scripts\/(?:show|lab|package|bench)\/main\.mjs|README\.md has a block|\/main\.js\b/;
+
+/**
+ * True when the file, or test support that it imports, runs a bundle.
+ * @param {string} source
+ * @param {Set<string>} seen
+ */
+function runsBundles(source, seen = new Set()) {
+  seen.add(source);
+  const text = readFileSync(source, "utf8");
+  if (RUNS_BUNDLES.test(text)) return true;
+  for (const [, specifier = ""] of text.matchAll(IMPORT)) {
+    const other = posix.join(posix.dirname(source), specifier);
+    if (/\.testkit\.ts$|^scripts\//.test(other) && !seen.has(other) && existsSync(other) && runsBundles(other, seen)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/** @param {string} source @returns {Kind} */
+function kindOf(source) {
+  if (LAB.test(source)) return "lab";
+  return runsBundles(source) ? "bundle" : "unit";
+}
+
+const ORDER = /** @type {const} */ (["unit", "bundle", "lab"]);
+
+/** Place in the list of the long ones, behind all of them when it is not there. @param {TestFile} test */
+function placeOf({ source }) {
+  const place = LONG.findIndex((long) => source.startsWith(long));
+  return place < 0 ? LONG.length : place;
+}
+
+/** @returns {TestFile[]} */
 function allTests() {
-  const tests = [
-    ...COMPILED.flatMap((folder) => filesBelow(folder, [".test.ts"])).map((source) => ({
-      source,
-      file: compiled(source),
-    })),
-    ...PLAIN.flatMap((folder) => filesBelow(folder, [".test.mjs"])).map((source) => ({ source, file: source })),
-  ].map((test) => ({ ...test, lab: /\.lab\.test\.(ts|mjs)$/.test(test.source) }));
-  return [...tests.filter((test) => !test.lab), ...tests.filter((test) => test.lab)];
+  const compiledTests = COMPILED.flatMap((folder) => filesBelow(folder, ".test.ts"));
+  const plainTests = PLAIN.flatMap((folder) => filesBelow(folder, ".test.mjs"));
+  return [
+    ...compiledTests.map((source) => ({ source, file: compiled(source), kind: kindOf(source) })),
+    ...plainTests.map((source) => ({ source, file: source, kind: kindOf(source) })),
+  ].sort(
+    (a, b) =>
+      placeOf(a) - placeOf(b) || ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind) || (a.source < b.source ? -1 : 1),
+  );
 }
 
 /** Network namespaces and raw sockets are root's. */
@@ -41,14 +107,18 @@ export const isRoot = () => process.getuid?.() === 0;
 /**
  * The files to run, and in words what is left out.
  * @param {string[]} parts only files with one of these in their path; all when empty
- * @returns {{ files: string[], skipped: string[] }}
+ * @param {readonly Kind[]} [kinds] all when left out
+ * @returns {{ tests: TestFile[], files: string[], skipped: string[] }}
  */
-export function chooseTests(parts) {
-  const wanted = allTests().filter((test) => parts.length === 0 || parts.some((part) => test.source.includes(part)));
-  const runnable = wanted.filter((test) => !test.lab || isRoot());
-  const left = wanted.length - runnable.length;
+export function chooseTests(parts, kinds = ORDER) {
+  const wanted = allTests().filter(
+    (test) => kinds.includes(test.kind) && (parts.length === 0 || parts.some((part) => test.source.includes(part))),
+  );
+  const tests = wanted.filter(({ kind }) => kind !== "lab" || isRoot());
+  const left = wanted.length - tests.length;
   return {
-    files: runnable.map((test) => test.file),
+    tests,
+    files: tests.map(({ file }) => file),
     skipped: left > 0 ? [`${left} lab files need root (network namespaces): sudo ./scripts/test`] : [],
   };
 }

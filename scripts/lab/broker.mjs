@@ -1,9 +1,10 @@
 // Mosquitto as the external broker, on a port and with a configuration of our own; Debian's service is not touched.
 import { writeFileSync } from "node:fs";
+import { given } from "./given.mjs";
 
 export class Mosquitto {
-  /** @type {import("./process.mjs").Process} */
-  process;
+  /** @type {import("./process.mjs").Process | undefined} */
+  #process;
 
   /**
    * @param {import("./run.mjs").Run} run
@@ -18,9 +19,13 @@ export class Mosquitto {
     writeFileSync(this.file, `${[...lines, "log_dest stderr", ...extra].join("\n")}\n`);
   }
 
+  get process() {
+    return given(this.#process, "the broker");
+  }
+
   /** Resolves when it listens. */
   async start() {
-    this.process = this.run.start("mosquitto", {
+    this.#process = this.run.start("mosquitto", {
       place: this.place,
       program: "mosquitto",
       args: ["-c", this.file, "-v"],

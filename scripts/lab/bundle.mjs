@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { command } from "./command.mjs";
+import { given } from "./given.mjs";
 import { askSocket } from "./status.mjs";
 import { ask } from "./waiting.mjs";
 
@@ -22,12 +23,12 @@ export const keygen = (target, id, file) =>
 
 /** A target as a running process of the lab, with its configuration and its local socket. */
 export class Service {
-  /** @type {import("./process.mjs").Process} */
-  process;
+  /** @type {import("./process.mjs").Process | undefined} */
+  #process;
 
   /**
    * @param {import("./run.mjs").Run} run
-   * @param {{ target: string, id: string, place: import("./process.mjs").Place, config: object, stdout?: (chunk: Buffer) => void }} what
+   * @param {{ target: string, id: string, place: import("./process.mjs").Place, config: object, stdout?: ((chunk: Buffer) => void) | undefined }} what
    */
   constructor(run, { target, id, place, config, stdout }) {
     this.run = run;
@@ -46,9 +47,14 @@ export class Service {
     writeFileSync(this.file, JSON.stringify({ ...config, socket: this.socket, log }, undefined, 2));
   }
 
+  /** The process of its last start. */
+  get process() {
+    return given(this.#process, this.id);
+  }
+
   /** Resolves when it says that it is running. */
   async start() {
-    this.process = this.run.start(this.id, {
+    this.#process = this.run.start(this.id, {
       place: this.place,
       program: process.execPath,
       args: [bundle(this.target), "--config", this.file],

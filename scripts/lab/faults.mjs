@@ -1,6 +1,7 @@
 // What must hold when something dies: the picture goes on, nothing acknowledged is lost, and what was stopped is said later.
 import assert from "node:assert/strict";
 import { after, before, describe } from "node:test";
+import { given } from "./given.mjs";
 import { scenarioOf } from "./scenario.mjs";
 import { channelOf } from "./settop.mjs";
 import { System } from "./system.mjs";
@@ -60,7 +61,7 @@ export function faultScenarios(apart) {
             usage: await system.usage(),
             epoch: await system.epoch(),
           };
-          const server = system.servers.services[service];
+          const server = given(system.servers.services[service], "the server");
           await server.process.kill();
           await observe(1000);
           assert.equal(channelOf(await viewer.status(), "one").dark, undefined, "the picture goes on");
@@ -81,7 +82,7 @@ export function faultScenarios(apart) {
     if (apart) {
       scenario("the broker away and back: the old key goes on, and then the keys change again", async () => {
         const epoch = await system.epoch();
-        const broker = system.servers.broker;
+        const broker = given(system.servers.broker, "an external broker");
         await broker.process.kill();
         await viewer.until("it knows", (status) => status.broker === "away");
         await system.headend.until("so does the headend", (status) => status.broker === "away");

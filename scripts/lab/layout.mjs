@@ -1,24 +1,26 @@
 // Where each participant of figure 2 lives and how it is reached: in namespaces, or all of them on this machine.
 import { Here } from "./network.mjs";
 import { freeTcpPort, freeUdpPort } from "./ports.mjs";
-import { ADDRESS, figureTwo, ROUTERS } from "./topology.mjs";
+import { ADDRESS, figureTwo, placesOf, ROUTER_NAMES } from "./topology.mjs";
 
 /**
- * @typedef {import("./process.mjs").Place} Place
+ * @typedef {import("./network.mjs").Namespace} Namespace
+ * @typedef {import("./topology.mjs").PlaceName} PlaceName
+ * @typedef {import("./topology.mjs").RouterName} RouterName
  * @typedef {{
- *   places: Record<string, Place>, routers: string[], brokerAddress: string, brokerPort: number, inputPort: number,
+ *   places: Record<PlaceName, Namespace | Here>, routers: readonly RouterName[], brokerAddress: string, brokerPort: number, inputPort: number,
  *   groupPort: number, interfaceOf: (participant: string) => string,
  * }} Layout
  */
 
 /**
  * @param {import("./run.mjs").Run} run
- * @returns {Layout & { places: ReturnType<typeof figureTwo> }}
+ * @returns {Layout}
  */
 export function inNamespaces(run) {
   return {
     places: figureTwo(run.network),
-    routers: Object.keys(ROUTERS),
+    routers: ROUTER_NAMES,
     brokerAddress: ADDRESS.control,
     brokerPort: 1883,
     inputPort: 5100,
@@ -31,9 +33,8 @@ export function inNamespaces(run) {
 /** @returns {Promise<Layout>} */
 export async function onLoopback() {
   const here = new Here();
-  const participants = ["headend", "control", ...Object.keys(ADDRESS).filter((name) => name.startsWith("settop"))];
   return {
-    places: Object.fromEntries(participants.map((name) => [name, here])),
+    places: placesOf(() => here),
     routers: [],
     brokerAddress: "127.0.0.1",
     brokerPort: await freeTcpPort(),

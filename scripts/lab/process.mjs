@@ -25,7 +25,7 @@ export class Process {
 
   /**
    * @param {string} name for messages and the log's file name
-   * @param {{ place: Place, program: string, args: string[], log: string, env?: NodeJS.ProcessEnv, stdout?: (chunk: Buffer) => void }} what
+   * @param {{ place: Place, program: string, args: string[], log: string, env?: NodeJS.ProcessEnv, stdout?: ((chunk: Buffer) => void) | undefined }} what
    *   `stdout` takes the standard output as octets; without it that is lines, as standard error always is
    */
   constructor(name, { place, program, args, log, env, stdout }) {

@@ -34,7 +34,7 @@ describe("set-tops", () => {
   scenario(
     "a set-top whose kernel speaks IGMPv2 is served, and says why there is no picture when nothing is sent",
     async () => {
-      const place = system.places.settop31;
+      const place = system.namespace("settop31");
       place.set({ "net/ipv4/conf/all/force_igmp_version": 2, "net/ipv4/conf/eth0/force_igmp_version": 2 });
       const link = await system.run.capture(place, "eth0", "igmp or udp port 5005");
       const settop = await system.settop("settop31", { tune: ["one"] });

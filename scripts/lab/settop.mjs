@@ -6,7 +6,7 @@ import { compare } from "./numbered.mjs";
 export class Settop extends Service {
   /**
    * @param {import("./run.mjs").Run} run
-   * @param {{ id: string, place: import("./process.mjs").Place, config: object, output?: string, stdout?: (chunk: Buffer) => void }} what
+   * @param {{ id: string, place: import("./process.mjs").Place, config: object, output?: string, stdout?: ((chunk: Buffer) => void) | undefined }} what
    */
   constructor(run, what) {
     super(run, { ...what, target: "settop" });

@@ -1,8 +1,10 @@
 // The whole of figure 2 as running processes: servers, routers, headend; set-tops as they are asked for.
 import { keygen, Service } from "./bundle.mjs";
 import * as configuration from "./configuration.mjs";
+import { given } from "./given.mjs";
 import { inNamespaces, onLoopback } from "./layout.mjs";
 import { addCounts, messagesOf, routerMessagesOf } from "./messages.mjs";
+import { Namespace } from "./network.mjs";
 import { Run } from "./run.mjs";
 import { startServers } from "./servers.mjs";
 import { Settop } from "./settop.mjs";
@@ -10,6 +12,10 @@ import { ROUTERS } from "./topology.mjs";
 import { ask } from "./waiting.mjs";
 
 /**
+ * @typedef {import("./network.mjs").Here} Here
+ * @typedef {import("./topology.mjs").RouterName} RouterName
+ * @typedef {import("./servers.mjs").Servers} Servers
+ * @typedef {Record<string, any>} Row of a listing
  * @typedef {{
  *   apart?: boolean, keys?: "headend" | "key-server", interval?: number, loopback?: boolean, loop?: string, rate?: number,
  *   channels?: { id: string, group: string, source?: string }[],
@@ -20,12 +26,16 @@ import { ask } from "./waiting.mjs";
 
 const GENERATOR = `${import.meta.dirname}/generator.mjs`;
 export const ONE = { id: "one", group: "239.41.0.1" };
+/** @type {Required<Omit<Options, "loopback" | "loop">>} */
+const DEFAULTS = { apart: false, keys: "headend", interval: 2, rate: 3_000_000, channels: [ONE] };
 
 export class System {
   /** @type {Service[]} */
   routers = [];
-  /** @type {Service} */
-  headend;
+  /** @type {Service | undefined} */
+  #headend;
+  /** @type {Servers | undefined} */
+  #servers;
   /** @type {Settop[]} */
   settops = [];
 
@@ -52,19 +62,39 @@ export class System {
   constructor(run, layout, options) {
     this.run = run;
     this.layout = layout;
-    this.options = { apart: false, keys: "headend", interval: 2, rate: 3_000_000, channels: [ONE], ...options };
+    this.options = { ...DEFAULTS, ...options };
     this.places = layout.places;
     this.channels = this.options.channels.map((channel, index) => ({ ...channel, port: layout.groupPort + index }));
     this.url = `mqtt://${layout.brokerAddress}:${layout.brokerPort}`;
     this.group = this.channels[0]?.group ?? "";
     /** What the generator has sent, exactly. */
     this.input = run.path("input.ts");
+    // The key server is told of the headend before either of them runs.
+    this.headendKeys = keygen("headend", "headend", this.#identity("headend"));
+  }
+
+  get headend() {
+    return given(this.#headend, "the headend");
+  }
+
+  get servers() {
+    return given(this.#servers, "the key server and the reception server");
+  }
+
+  /** Where a participant lives; only with namespaces is that a network of its own. @param {string} name */
+  place(name) {
+    return given(/** @type {Record<string, Namespace | Here>} */ (this.places)[name], `a place named ${name}`);
+  }
+
+  /** @param {string} name */
+  namespace(name) {
+    const place = this.place(name);
+    if (!(place instanceof Namespace)) throw new Error(`${name} has no namespace on loopback`);
+    return place;
   }
 
   async #start() {
-    // The key server is told of the headend before either of them runs.
-    this.headendKeys = keygen("headend", "headend", this.#identity("headend"));
-    this.servers = await startServers(this);
+    this.#servers = await startServers(this);
     await Promise.all([...this.layout.routers.map((name) => this.#startRouter(name)), this.#startHeadend()]);
     if (this.options.loop === undefined) await this.#startGenerator();
     await this.headend.until("a first key", (status) => status.channels[0]?.epoch !== undefined, 20_000);
@@ -85,7 +115,7 @@ export class System {
     return { url: this.url, identity, keyServer: this.servers.keyServer, reception: this.servers.reception };
   }
 
-  /** @param {string} name */
+  /** @param {RouterName} name */
   async #startRouter(name) {
     const membership = await this.#join(keygen("router", name, this.#identity(name)), (keys) =>
       this.servers.operator.addService("router", keys),
@@ -112,8 +142,8 @@ export class System {
       keys,
       interval,
     });
-    this.headend = new Service(this.run, { target: "headend", id: "headend", place: this.places.headend, config });
-    await this.headend.start();
+    this.#headend = new Service(this.run, { target: "headend", id: "headend", place: this.places.headend, config });
+    await this.#headend.start();
   }
 
   async #startGenerator() {
@@ -140,7 +170,7 @@ export class System {
       output: stdout ? { form: "stdout" } : { form: "file", path: output },
       tune,
     });
-    const settop = new Settop(this.run, { id, place: this.places[at], config, output, ...(stdout ? { stdout } : {}) });
+    const settop = new Settop(this.run, { id, place: this.place(at), config, output, stdout });
     this.settops.push(settop);
     return settop;
   }
@@ -148,7 +178,7 @@ export class System {
   /** The Ethernet address of a place; undefined without namespaces, where there is none of its own. */
   #macOf(/** @type {string} */ at) {
     if (this.options.loopback) return undefined;
-    return this.places[at].run("cat", "/sys/class/net/eth0/address").trim();
+    return this.namespace(at).run("cat", "/sys/class/net/eth0/address").trim();
   }
 
   /** The epoch in use on the first channel. */
@@ -193,17 +223,17 @@ export class System {
     }
   }
 
-  /** Live receptions as the operator sees them. */
+  /** Live receptions as the operator sees them. @returns {Promise<Row[]>} */
   receptions() {
     return this.servers.operator.do("receptions");
   }
 
-  /** Usage records. */
+  /** Usage records. @returns {Promise<Row[]>} */
   usage() {
     return this.servers.operator.do("usage");
   }
 
-  /** The newest refusals. */
+  /** The newest refusals. @returns {Promise<Row[]>} */
   denials() {
     return this.servers.operator.do("denials");
   }

@@ -1,7 +1,21 @@
 // The patent's figure 2: content server 41 behind router 42, clients 11, 21, 31 behind routers 12, 22, 32, servers 51 and 52 in the core.
 // Client 13 shares router 12 with client 11, on another port of the same bridge.
 
-/** @typedef {import("./network.mjs").Namespace} Namespace */
+/**
+ * @typedef {import("./network.mjs").Namespace} Namespace
+ * @typedef {import("./network.mjs").Network} Network
+ * @typedef {typeof PLACES[number]} PlaceName
+ * @typedef {typeof ROUTER_NAMES[number]} RouterName
+ * @typedef {keyof typeof ADDRESS} HostName
+ * @typedef {{ name: string, address?: string, bridge?: string }} Port an interface, with its address or its bridge
+ */
+
+export const ROUTER_NAMES = /** @type {const} */ (["router42", "router12", "router22", "router32"]);
+const PLACES = /** @type {const} */ ([
+  ...["core", "control", "headend"],
+  ...ROUTER_NAMES,
+  ...["settop11", "settop13", "settop21", "settop31"],
+]);
 
 export const ADDRESS = {
   headend: "10.41.0.41",
@@ -12,7 +26,10 @@ export const ADDRESS = {
   settop31: "10.32.0.31",
 };
 
-/** Each router: its interface towards the source, and those towards receivers. */
+/**
+ * Each router: its interface towards the source, and those towards receivers.
+ * @type {Record<RouterName, { address: string, upstream: string, downstream: string[], ports: string[] }>}
+ */
 export const ROUTERS = {
   router42: { address: "10.0.0.42", upstream: "up0", downstream: ["core0"], ports: [] },
   router12: { address: "10.0.0.12", upstream: "core0", downstream: ["br0"], ports: ["lan11", "lan13"] },
@@ -28,7 +45,14 @@ const LANS = {
   "10.32.0.0/24": "10.0.0.32",
 };
 
-/** Attaches a place to the core LAN, with a route to every LAN that is not its own. */
+/**
+ * Attaches a place to the core LAN, with a route to every LAN that is not its own.
+ * @param {Network} network
+ * @param {Namespace} core
+ * @param {Namespace} at
+ * @param {string} name of the interface
+ * @param {string} address
+ */
 function attachToCore(network, core, at, name, address) {
   network.cable(
     { at, name, address: `${address}/24` },
@@ -37,15 +61,31 @@ function attachToCore(network, core, at, name, address) {
   for (const [lan, via] of Object.entries(LANS)) if (via !== address) at.ip("route", "add", lan, "via", via);
 }
 
-/** A set-top (or the headend) on its router's link. */
+/**
+ * A set-top (or the headend) on its router's link.
+ * @param {Network} network
+ * @param {Namespace} at
+ * @param {string} address
+ * @param {Namespace} router
+ * @param {Port} port the router's end
+ */
 function attachHost(network, at, address, router, port) {
   network.cable({ at, name: "eth0", address: `${address}/24` }, { at: router, ...port });
   at.ip("route", "add", "default", "via", address.replace(/\.\d+$/, ".1"));
 }
 
 /**
+ * @template T
+ * @param {(name: PlaceName) => T} place
+ * @returns {Record<PlaceName, T>}
+ */
+export const placesOf = (place) =>
+  /** @type {Record<PlaceName, T>} */ (Object.fromEntries(PLACES.map((name) => [name, place(name)])));
+
+/**
  * Makes the namespaces and their links, unicast routes included.
- * @param {import("./network.mjs").Network} network
+ * @param {Network} network
+ * @returns {Record<PlaceName, Namespace>}
  */
 export function figureTwo(network) {
   const core = network.namespace("core");
@@ -55,17 +95,13 @@ export function figureTwo(network) {
   const control = network.namespace("control");
   attachToCore(network, core, control, "eth0", ADDRESS.control);
 
-  const router = (/** @type {keyof typeof ROUTERS} */ name) => {
+  const router = (/** @type {RouterName} */ name) => {
     const at = network.namespace(name);
     at.set({ "net/ipv4/ip_forward": 1 });
     attachToCore(network, core, at, "core0", ROUTERS[name].address);
     return at;
   };
-  const host = (
-    /** @type {keyof typeof ADDRESS} */ name,
-    /** @type {Namespace} */ behind,
-    /** @type {object} */ port,
-  ) => {
+  const host = (/** @type {HostName} */ name, /** @type {Namespace} */ behind, /** @type {Port} */ port) => {
     const at = network.namespace(name);
     attachHost(network, at, ADDRESS[name], behind, port);
     return at;

@@ -24,13 +24,17 @@ const NAME = "sealcast-router";
 const RELEASE = `${version}-1`;
 const FILES = join(root, "targets/router/openwrt/files");
 const BUNDLE = join(root, "dist/router.cjs");
+const LICENSES = `usr/share/licenses/${NAME}`;
 const EXECUTABLE = [/^etc\/init\.d\//, /^etc\/uci-defaults\//, /^etc\/hotplug\.d\//];
 
 /** opkg keeps what the owner changed. */
 const CONFFILES = ["/etc/config/sealcast-router"];
 
-const modeOf = (path) => (EXECUTABLE.some((pattern) => pattern.test(path)) ? 0o755 : 0o644);
+/** @typedef {import("./tar.mjs").Entry} Entry */
 
+const modeOf = (/** @type {string} */ path) => (EXECUTABLE.some((pattern) => pattern.test(path)) ? 0o755 : 0o644);
+
+/** @param {string} folder @returns {Generator<string>} */
 function* filesIn(folder) {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
@@ -39,7 +43,7 @@ function* filesIn(folder) {
   }
 }
 
-/** What is installed, by its path below /. */
+/** What is installed, by its path below /. @returns {Entry[]} */
 function installed() {
   const own = [...filesIn(FILES)].map((file) => {
     const path = relative(FILES, file).split("\\").join("/");
@@ -49,10 +53,16 @@ function installed() {
     ...own,
     { path: `usr/lib/${NAME}/router.cjs`, mode: 0o644, content: readFileSync(BUNDLE) },
     { path: `usr/bin/${NAME}`, link: "node" },
+    { path: `${LICENSES}/LICENSE`, mode: 0o644, content: readFileSync(join(root, "LICENSE")) },
+    {
+      path: `${LICENSES}/THIRD-PARTY.txt`,
+      mode: 0o644,
+      content: readFileSync(join(root, "dist/router.THIRD-PARTY.txt")),
+    },
   ];
 }
 
-const script = (action) =>
+const script = (/** @type {"postinst" | "prerm"} */ action) =>
   Buffer.from(`#!/bin/sh
 [ "\${IPKG_NO_SCRIPT}" = "1" ] && exit 0
 [ -s "\${IPKG_INSTROOT}/lib/functions.sh" ] || exit 0
@@ -60,6 +70,7 @@ const script = (action) =>
 default_${action} $0 $@
 `);
 
+/** @param {Entry[]} entries @returns {Entry[]} */
 function controlFiles(entries) {
   const size = entries.reduce((sum, { content }) => sum + (content?.length ?? 0), 0);
   const control = [
@@ -82,14 +93,15 @@ function controlFiles(entries) {
   ];
 }
 
-const dotted = (entries) => entries.map((entry) => ({ ...entry, path: `./${entry.path}` }));
+const dotted = (/** @type {Entry[]} */ entries) => entries.map((entry) => ({ ...entry, path: `./${entry.path}` }));
 
+/** @param {Entry[]} entries */
 function archive(entries) {
   const folders = foldersOf(entries.map(({ path }) => path)).filter(({ path }) => path !== ".");
   return gzipSync(tar([{ path: "." }, ...dotted([...folders, ...entries])], time), { level: 9 });
 }
 
-/** An .ipk is a gzipped tar (not ar) of three members. */
+/** An .ipk is a gzipped tar (not ar) of three members. @param {Entry[]} entries */
 function ipk(entries) {
   const members = [
     { path: "./control.tar.gz", content: archive(controlFiles(entries)) },
@@ -99,14 +111,17 @@ function ipk(entries) {
   return gzipSync(tar(members, time), { level: 9 });
 }
 
+/** @param {string} folder @param {Entry[]} entries */
 function writeOverlay(folder, entries) {
   rmSync(folder, { recursive: true, force: true });
   for (const { path, mode, content, link } of entries) {
     const file = join(folder, path);
     mkdirSync(dirname(file), { recursive: true });
     if (link !== undefined) symlinkSync(link, file);
-    else writeFileSync(file, content);
-    if (link === undefined) chmodSync(file, mode);
+    else {
+      writeFileSync(file, content ?? "");
+      chmodSync(file, mode ?? 0o644);
+    }
   }
 }
 

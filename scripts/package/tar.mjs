@@ -1,25 +1,38 @@
 // A tar archive whose octets depend on its entries only: POSIX ustar, sorted, owner 0, one time for all.
 const BLOCK = 512;
 
-/** Entries: { path, mode, content: Buffer } for files, { path, link } for symlinks, { path } for folders. `time` in seconds since 1970. */
+/**
+ * @typedef {{ path: string, mode?: number, content?: Buffer, link?: string }} Entry
+ *   a file has `content`, a symbolic link `link`, a folder neither; `mode` 0644 for files and 0755 for the others when it is left out
+ */
+
+/**
+ * @param {readonly Entry[]} entries
+ * @param {number} time seconds since 1970
+ */
 export function tar(entries, time) {
   const sorted = [...entries].sort((a, b) => (a.path < b.path ? -1 : 1));
   const parts = sorted.flatMap((entry) => [header(entry, time), padded(entry.content ?? Buffer.alloc(0))]);
   return Buffer.concat([...parts, Buffer.alloc(2 * BLOCK)]);
 }
 
-function padded(content) {
+function padded(/** @type {Buffer} */ content) {
   return Buffer.concat([content, Buffer.alloc((BLOCK - (content.length % BLOCK)) % BLOCK)]);
 }
 
-const octal = (value, digits) => `${value.toString(8).padStart(digits, "0")}\0`;
+const octal = (/** @type {number} */ value, /** @type {number} */ digits) =>
+  `${value.toString(8).padStart(digits, "0")}\0`;
 
-function kindOf(entry) {
+function kindOf(/** @type {Entry} */ entry) {
   if (entry.link !== undefined) return "2";
   return entry.content === undefined ? "5" : "0";
 }
 
-/** IEEE Std 1003.1 "ustar Interchange Format". */
+/**
+ * IEEE Std 1003.1 "ustar Interchange Format".
+ * @param {Entry} entry
+ * @param {number} time
+ */
 function header(entry, time) {
   const kind = kindOf(entry);
   const name = kind === "5" ? `${entry.path}/` : entry.path;
@@ -42,7 +55,7 @@ function header(entry, time) {
   return block;
 }
 
-/** Every folder above the given paths, once. */
+/** Every folder above the given paths, once. @param {readonly string[]} paths */
 export function foldersOf(paths) {
   const folders = new Set(["."]);
   for (const path of paths) {

@@ -36,7 +36,7 @@ test("the report has exactly the documented entries, and each of the patent's me
   assert.deepEqual(Object.keys(written.messages).map(Number), NUMBERS);
 });
 
-for (const [what, change, reason] of /** @type {const} */ ([
+for (const [what, change, reason] of /** @type {[string, Partial<import("./report.mjs").Findings>, string][]} */ ([
   [
     "an output that differs",
     { settops: [{ ...viewer, identical: false }] },

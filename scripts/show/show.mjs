@@ -1,9 +1,12 @@
 // The story of the demo: three set-tops watch, a stranger is denied, one of the three stops, keys change all the time.
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { given } from "../lab/given.mjs";
 import { System } from "../lab/system.mjs";
-import { Screen } from "./table.mjs";
+import { channelRow, Screen } from "./table.mjs";
 import { Viewer } from "./viewer.mjs";
+
+/** @typedef {import("../../targets/headend/status-text.ts").ChannelStatus} ChannelStatus */
 
 const SAMPLE = resolve(import.meta.dirname, "../sample/test-card.mpegts");
 /** Seconds between two keys: the minimum that still leaves the lead for every set-top to ask. */
@@ -13,8 +16,8 @@ const TURN = 12;
 const DRAW_EVERY = 500;
 
 export class Show {
-  /** @type {System} */
-  #system;
+  /** @type {System | undefined} */
+  #opened;
   #screen = new Screen(process.stdout);
   #file = readFileSync(SAMPLE);
   #begin = 0;
@@ -27,6 +30,10 @@ export class Show {
     this.options = options;
   }
 
+  get #system() {
+    return given(this.#opened, "the system");
+  }
+
   get seconds() {
     return (performance.now() - this.#begin) / 1000;
   }
@@ -35,7 +42,7 @@ export class Show {
   async open() {
     const { loopback } = this.options;
     this.#screen.note(loopback ? "starting, on loopback and without routers" : "starting, in network namespaces");
-    this.#system = await System.start({ loopback, loop: SAMPLE, interval: INTERVAL });
+    this.#opened = await System.start({ loopback, loop: SAMPLE, interval: INTERVAL });
     this.#firstEpoch = await this.#system.epoch();
     this.#begin = performance.now();
     await Promise.all(this.viewers.map((viewer) => viewer.start(this.#system)));
@@ -80,12 +87,7 @@ export class Show {
     const { channels } = (await this.#system.headend.status()) ?? { channels: [] };
     this.#screen.draw({
       seconds: this.seconds,
-      channels: channels.map((/** @type {any} */ one) => ({
-        id: one.channel,
-        group: this.#system.group,
-        epoch: one.epoch,
-        packets: one.output?.sent,
-      })),
+      channels: channels.map((/** @type {ChannelStatus} */ one) => channelRow(one, this.#system.group)),
       settops: [...this.viewers, this.stranger].map((viewer) => viewer.row()),
       receptions: await this.#receptions(),
       denied: await this.#denied(),
@@ -130,10 +132,10 @@ export class Show {
   }
 
   logs() {
-    return this.#system?.run.logs(20) ?? "";
+    return this.#opened?.run.logs(20) ?? "";
   }
 
   async close() {
-    await this.#system?.close();
+    await this.#opened?.close();
   }
 }

@@ -6,6 +6,18 @@
  * @typedef {{ seconds: number, channels: ChannelRow[], settops: SettopRow[], receptions: { live: number, closed: number }, denied: number, news: string[] }} Picture
  */
 
+/**
+ * @param {import("../../targets/headend/status-text.ts").ChannelStatus} status what the headend says of it
+ * @param {string} group
+ * @returns {ChannelRow}
+ */
+export const channelRow = ({ channel, epoch, output }, group) => ({
+  id: channel,
+  group,
+  epoch,
+  packets: output.packets,
+});
+
 const COLUMNS = /** @type {const} */ ([
   ["set-top", 12],
   ["state", 34],
@@ -17,8 +29,9 @@ const COLUMNS = /** @type {const} */ ([
 ]);
 
 const dash = (/** @type {unknown} */ value) => (value === undefined || value === null ? "-" : String(value));
-const row = (/** @type {readonly string[]} */ cells) =>
-  cells.map((cell, index) => cell.slice(0, COLUMNS[index][1] - 1).padEnd(COLUMNS[index][1])).join("");
+/** One line; a cell that is too wide is cut, so that a column stays a column. @param {readonly string[]} cells */
+const row = (cells) =>
+  COLUMNS.map(([, width], index) => (cells[index] ?? "").slice(0, width - 1).padEnd(width)).join("");
 
 /** @param {SettopRow} settop */
 function settopCells({ id, state, received, lost, epoch, zapMs, identical }) {
@@ -64,7 +77,7 @@ export class Screen {
   /** @type {string[]} */
   #news = [];
 
-  /** @param {NodeJS.WriteStream} output */
+  /** @param {{ isTTY: boolean, columns?: number, write(text: string): unknown }} output */
   constructor(output) {
     this.#output = output;
   }

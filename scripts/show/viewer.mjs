@@ -1,4 +1,5 @@
 // A set-top of the demo: what it may see comes through its standard output and is held against the file, octet for octet.
+import { given } from "../lab/given.mjs";
 import { channelOf } from "../lab/settop.mjs";
 import { LoopedComparison } from "./looped.mjs";
 
@@ -7,7 +8,7 @@ import { LoopedComparison } from "./looped.mjs";
  */
 
 export class Viewer {
-  /** @type {import("../lab/settop.mjs").Settop} */
+  /** @type {import("../lab/settop.mjs").Settop | undefined} */
   settop;
   /** The channel's part of its last status. @type {any} */
   channel;
@@ -44,7 +45,7 @@ export class Viewer {
     this.#before = { received, lost, duplicated, undecryptable };
     this.channel = undefined;
     this.output.beginAnew();
-    await this.settop.start();
+    await given(this.settop, this.id).start();
     this.state = "started";
   }
 

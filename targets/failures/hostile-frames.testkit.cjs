@@ -2,45 +2,56 @@
 const { readFileSync } = require("node:fs");
 const { Cap } = require("cap");
 
-const [, , name, address, group, frames] = process.argv;
+const [, , name = "", address = "", group = "", frames = ""] = process.argv;
 const BATCH = 200;
 const own = readFileSync(`/sys/class/net/${name}/address`, "utf8").trim();
 const source = Buffer.from(own.replaceAll(":", ""), "hex");
-const octets = (text) => Buffer.from(text.split(".").map(Number));
+const octets = (/** @type {string} */ text) => Buffer.from(text.split(".").map(Number));
 let state = 0x9e3779b9;
 
 /** xorshift32 (Marsaglia 2003): 0 to limit - 1. */
-function below(limit) {
+function below(/** @type {number} */ limit) {
   state ^= state << 13;
   state ^= state >>> 17;
   state ^= state << 5;
   return (state >>> 0) % limit;
 }
 
-const random = (length) => Buffer.from(Array.from({ length }, () => below(256)));
+const random = (/** @type {number} */ length) => Buffer.from(Array.from({ length }, () => below(256)));
 const anyGroup = () => (below(4) === 0 ? octets(group) : Buffer.from([239, 1, below(256), below(256)]));
 
-function checksum(bytes) {
+/**
+ * @template T
+ * @param {readonly T[]} list
+ * @returns {T}
+ */
+function oneOf(list) {
+  const one = list[below(list.length)];
+  if (one === undefined) throw new RangeError("nothing to choose from");
+  return one;
+}
+
+function checksum(/** @type {Buffer} */ bytes) {
   let sum = 0;
-  for (let at = 0; at < bytes.length; at += 2) sum += (bytes[at] << 8) | (bytes[at + 1] ?? 0);
+  for (let at = 0; at < bytes.length; at += 2) sum += ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
   return ~sum & 0xffff;
 }
 
-function summed(bytes, at) {
+function summed(/** @type {Buffer} */ bytes, /** @type {number} */ at) {
   bytes.writeUInt16BE(0, at);
   bytes.writeUInt16BE(checksum(bytes), at);
   return bytes;
 }
 
-const short = (type) => Buffer.concat([Buffer.from([type, below(256), 0, 0]), anyGroup()]);
+const short = (/** @type {number} */ type) => Buffer.concat([Buffer.from([type, below(256), 0, 0]), anyGroup()]);
 
-function report(records, told = records.length) {
+function report(/** @type {Buffer[]} */ records, told = records.length) {
   const head = Buffer.from([0x22, 0, 0, 0, 0, 0, told >> 8, told & 255]);
   return Buffer.concat([head, ...records]);
 }
 
-function record(sources, told = sources) {
+function record(/** @type {number} */ sources, told = sources) {
   const head = Buffer.from([1 + below(8), below(2), told >> 8, told & 255]);
   return Buffer.concat([head, anyGroup(), random(4 * sources)]);
 }
@@ -60,14 +71,13 @@ const MESSAGES = [
 ];
 
 function packet() {
-  const kind = MESSAGES[below(MESSAGES.length)];
-  const message = kind();
+  const message = oneOf(MESSAGES)();
   if (message.length >= 4 && below(8) > 0) summed(message, 2);
   const from = below(3) === 0 ? Buffer.from([10, 2, 0, 20 + below(200)]) : octets(address);
   const head = Buffer.concat([
     Buffer.from([0x46, 0xc0, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0]),
     below(20) === 0 ? random(4) : from,
-    [octets(group), octets("224.0.0.22"), octets("224.0.0.2"), octets("224.0.0.1")][below(4)],
+    octets(oneOf([group, "224.0.0.22", "224.0.0.2", "224.0.0.1"])),
     Buffer.from([0x94, 4, 0, 0]),
   ]);
   head.writeUInt16BE(head.length + message.length, 2);
@@ -79,7 +89,7 @@ function packet() {
 
 function frame() {
   const data = packet();
-  const to = Buffer.from([1, 0, 0x5e, 0, 0, [22, 2, 1][below(3)]]);
+  const to = Buffer.from([1, 0, 0x5e, 0, 0, oneOf([22, 2, 1])]);
   return Buffer.concat([to, source, Buffer.from([8, 0]), data]);
 }
 

@@ -13,7 +13,7 @@ import type { EpochKey, Message } from "../../core/control/messages.ts";
 import { TS_PAYLOAD } from "../../core/headend/stream-path.ts";
 import { isDiscontinuity, TS_PACKET } from "../../core/mpegts/packet.ts";
 import { StreamReceiver } from "../../core/stream/receiver.ts";
-import { payloadTypeOf } from "../../core/stream/rtp.ts";
+import { payloadTypeOf } from "../../core/stream/stream.testkit.ts";
 import { SimulatedBroker } from "../../hal/bus/simulated.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
 import { systemClock } from "../../hal/clock/system.ts";

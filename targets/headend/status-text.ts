@@ -1,6 +1,7 @@
 // `status` for a person: one line a channel, what is wrong below it.
 
-interface Channel {
+/** What the headend's status says of one channel. */
+export interface ChannelStatus {
   readonly channel: string;
   readonly epoch?: number;
   readonly next?: number;
@@ -16,7 +17,7 @@ interface Status {
   readonly broker: string;
   readonly brokerFault?: string;
   readonly uptime: number;
-  readonly channels: readonly Channel[];
+  readonly channels: readonly ChannelStatus[];
 }
 
 /** The status object of a running headend, as lines. */
@@ -28,7 +29,7 @@ export function statusText(status: unknown): string {
   ].join("\n");
 }
 
-function linesOf(channel: Channel): readonly string[] {
+function linesOf(channel: ChannelStatus): readonly string[] {
   const { packets, octets, drops } = channel.output;
   const { input, fault } = channel.source;
   const lines = [
@@ -40,7 +41,7 @@ function linesOf(channel: Channel): readonly string[] {
   return lines;
 }
 
-function nextOf({ next, switchIn }: Channel): string {
+function nextOf({ next, switchIn }: ChannelStatus): string {
   if (next === undefined) return "";
   return switchIn === undefined ? ` (${next} not acknowledged)` : ` (${next} in ${(switchIn / 1000).toFixed(1)} s)`;
 }

@@ -15,6 +15,7 @@ import type { GroupCommit } from "../../hal/store/group-commit.ts";
 import { CommandRefused, type Commands } from "../shared/admin.ts";
 import { passwordHash } from "../shared/registration.ts";
 import {
+  type ListCommand,
   type Listed,
   listDenials,
   listMemberships,
@@ -105,15 +106,6 @@ const INPUTS = {
   ),
   rekey: v.strictObject({ channel: Identifier }),
 } as const;
-
-/** Commands that answer with rows. */
-export type ListCommand =
-  | `${"device" | "subscriber" | "package" | "channel" | "subscription" | "service"}.list`
-  | "receptions"
-  | "usage"
-  | "denials"
-  | "memberships"
-  | "epochs";
 
 export type EditCommand =
   | `device.${"add" | "revoke" | "remove"}`

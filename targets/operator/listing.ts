@@ -6,7 +6,15 @@ import { HalError } from "../../core/ports/errors.ts";
 import { pages, type Query, type Store } from "../../core/ports/store.ts";
 import { LAYOUT, type LiveReceptionRow, type TableName, type Tables } from "../../core/ports/tables.ts";
 import type { RefusalNote } from "../../core/reception/server.ts";
-import type { ListCommand } from "./commands.ts";
+
+/** Commands that answer with rows. */
+export type ListCommand =
+  | `${"device" | "subscriber" | "package" | "channel" | "subscription" | "service"}.list`
+  | "receptions"
+  | "usage"
+  | "denials"
+  | "memberships"
+  | "epochs";
 
 /** One row of a list, as JSON has it. */
 export type Listed = Readonly<Record<string, string | number | readonly string[] | undefined>>;

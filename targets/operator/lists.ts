@@ -2,8 +2,8 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { timeOf } from "../shared/arguments.ts";
 import { writeOut } from "../shared/standard-output.ts";
-import type { ListCommand, OperatorCommands } from "./commands.ts";
-import { COLUMNS, type Listed } from "./listing.ts";
+import type { OperatorCommands } from "./commands.ts";
+import { COLUMNS, type ListCommand, type Listed } from "./listing.ts";
 import { jsonLines, tableLines } from "./table.ts";
 import { durationText, TOTALLED, type Totalled, Totals } from "./usage.ts";
 

@@ -2,12 +2,12 @@
 const dgram = require("node:dgram");
 const readline = require("node:readline");
 
-const [, , role, address, port] = process.argv;
-const say = (line) => process.stdout.write(`${line}\n`);
+const [, , role, address = "", port] = process.argv;
+const say = (/** @type {string} */ line) => process.stdout.write(`${line}\n`);
 
 function host() {
   const sockets = new Map();
-  const join = (group, source) => {
+  const join = (/** @type {string} */ group, /** @type {string | undefined} */ source) => {
     const socket = dgram.createSocket({ type: "udp4", reuseAddr: true });
     socket.on("message", (text) => say(`${group} ${text}`));
     socket.bind(Number(port), group, () => {
@@ -17,10 +17,11 @@ function host() {
     });
     sockets.set(group, socket);
   };
-  const commands = { join, leave: (group) => sockets.get(group)?.close(() => say(`left ${group}`)) };
+  const leave = (/** @type {string} */ group) => sockets.get(group)?.close(() => say(`left ${group}`));
   readline.createInterface({ input: process.stdin }).on("line", (line) => {
-    const [command, ...rest] = line.split(" ");
-    commands[command](...rest);
+    const [command, group = "", source] = line.split(" ");
+    if (command === "join") join(group, source);
+    else leave(group);
   });
   process.stdin.on("end", () => process.exit(0));
 }

@@ -47,8 +47,6 @@ export class MembershipReports {
       case "drop":
         this.#drops.count(effect.reason);
         return;
-      default:
-        effect satisfies never;
     }
   }
 }

@@ -35,10 +35,15 @@ export class Actor {
     return this.lines.slice(from).filter((line) => pattern.test(line)).length;
   }
 
-  async saw(pattern: RegExp, limit = 5000, from = 0): Promise<void> {
+  saw(pattern: RegExp, limit = 5000, from = 0): Promise<void> {
+    return this.sawTimes(1, pattern, limit, from);
+  }
+
+  async sawTimes(times: number, pattern: RegExp, limit: number, from = 0): Promise<void> {
     const end = performance.now() + limit;
-    while (this.count(pattern, from) === 0) {
-      assert.ok(performance.now() < end, `no ${pattern} within ${limit} ms in:\n${this.lines.slice(-20).join("\n")}`);
+    while (this.count(pattern, from) < times) {
+      const found = `${this.count(pattern, from)} of ${times} times ${pattern}`;
+      assert.ok(performance.now() < end, `${found} within ${limit} ms in:\n${this.lines.slice(-20).join("\n")}`);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }

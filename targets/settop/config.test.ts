@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import * as v from "valibot";
+import type { Below } from "../../core/base/chance.testkit.ts";
+import { fuzz } from "../../core/base/fuzz.testkit.ts";
 import { address } from "../../core/base/ipv4.ts";
-import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { loadConfig } from "../shared/config.ts";
 import { outputName, outputOf, settopConfig } from "./config.ts";
 
@@ -105,9 +106,10 @@ test("--set reaches every entry", () => {
   assert.deepEqual([tune, channels[0]?.port, output], [["two"], 6000, { form: "stdout" }]);
 });
 
-test("50,000 seeded mutations of a configuration: taken, or refused with faults, never a throw", () => {
+const MUTATED = "mutations of a configuration: taken, or refused with faults, never a throw";
+
+fuzz(MUTATED, { seed: 9, rounds: 10_000 }, ({ below, rounds }) => {
   const text = JSON.stringify({ ...SOUND, tune: ["one"], output: { form: "udp", port: 5004 } });
-  const dice = new SeededEntropy(9);
   const pieces = [
     '"',
     "{",
@@ -126,15 +128,15 @@ test("50,000 seeded mutations of a configuration: taken, or refused with faults,
     "{}",
   ];
   const outcomes = { taken: 0, refused: 0 };
-  for (let i = 0; i < 50_000; i++) {
-    const from = Math.floor(dice.below(text.length));
-    const piece = pieces[Math.floor(dice.below(pieces.length))] ?? "";
-    const mutated = text.slice(0, from) + piece + text.slice(from + Math.floor(dice.below(12)));
+  for (let round = 0; round < rounds; round++) {
+    const from = below(text.length);
+    const piece = pieces[below(pieces.length)] ?? "";
+    const mutated = text.slice(0, from) + piece + text.slice(from + below(12));
     let value: unknown;
     try {
       value = JSON.parse(mutated);
     } catch {
-      value = mutate(JSON.parse(text), dice);
+      value = mutate(JSON.parse(text), below);
     }
     const loaded = check(value);
     outcomes[loaded ? "taken" : "refused"]++;
@@ -142,22 +144,21 @@ test("50,000 seeded mutations of a configuration: taken, or refused with faults,
   assert.ok(outcomes.taken > 100 && outcomes.refused > 1000, JSON.stringify(outcomes));
 });
 
-type Dice = SeededEntropy;
 const VALUES: readonly unknown[] = [null, 0, -1, 1e99, "", "x", [], {}, true, "239.1.1.1", [null], { form: "null" }];
 
 /** Another value at a place somewhere in the tree. */
-function mutate(root: Record<string, unknown>, dice: Dice): unknown {
+function mutate(root: Record<string, unknown>, below: Below): unknown {
   let at: Record<string, unknown> = root;
   for (;;) {
     const keys = Object.keys(at);
-    const key = keys[Math.floor(dice.below(keys.length))];
+    const key = keys[below(keys.length)];
     if (key === undefined) return root;
     const next = at[key];
-    if (typeof next === "object" && next !== null && dice.below(4) > 1) {
+    if (typeof next === "object" && next !== null && below(4) > 1) {
       at = next as Record<string, unknown>;
       continue;
     }
-    at[key] = VALUES[Math.floor(dice.below(VALUES.length))];
+    at[key] = VALUES[below(VALUES.length)];
     return root;
   }
 }

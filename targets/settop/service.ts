@@ -236,8 +236,6 @@ export class SettopService {
       case "silence":
         this.#screens.get(effect.channel)?.apply(effect);
         return;
-      default:
-        effect satisfies never;
     }
   }
 

@@ -10,6 +10,7 @@ import { systemEntropy } from "../../hal/entropy/system.ts";
 import { type AdminDoor, ask, askRows, CommandRefused, type Commands, openDoor, type Served } from "./admin.ts";
 import { type Checked, configSource, defaultSocket, type Fault, loadConfig } from "./config.ts";
 import { EXIT, exitCodeOf, exitHelp, explain } from "./exit.ts";
+import { licenses } from "./licenses.ts";
 import { createLogger, type Logger, type LogOptions } from "./log.ts";
 import { version } from "./version.ts";
 
@@ -109,6 +110,11 @@ export async function runTarget<Config extends CommonConfig>(
       [],
     )
     .addHelpText("after", `\n${exitHelp()}`)
+    .option("--licenses", "print the licences of everything inside this program")
+    .on("option:licenses", () => {
+      process.stdout.write(licenses());
+      throw new CommanderError(0, "sealcast.licenses", "printed");
+    })
     .exitOverride()
     .showHelpAfterError("(--help tells more)");
   const source = () => configSource(target.name, program.opts<GlobalOptions>().config);

@@ -15,4 +15,7 @@ broker.subscribe(
   },
   () => {},
 );
-server.listen(0, "127.0.0.1", () => process.stdout.write(`${server.address().port}\n`));
+server.listen(0, "127.0.0.1", () => {
+  const bound = server.address();
+  if (bound !== null && typeof bound === "object") process.stdout.write(`${bound.port}\n`);
+});

@@ -23,6 +23,7 @@ export async function keyClient(system, id) {
   await operator.do("subscriber.add", { id: subscriber });
   await operator.do("subscription.add", { subscriber, package: PACKAGE });
   await operator.do("device.add", { id, subscriber, publicKey, password: identity.password });
+  /** @type {import("../../../core/control/participant.ts").Peer} */
   const server = { role: "keyserver", id: keyServer.id, publicKey: Buffer.from(keyServer.x25519, "hex") };
   const link = new Link({ role: "settop", id, keys: identity.x25519, peers: [server] }, primitives, systemEntropy);
   const client = await connectClient(system.url, id, identity.password);
@@ -42,8 +43,15 @@ export async function keyClient(system, id) {
         if (message.type === "key.grant") done();
         else reject(new Error(`not a grant: ${message.type} ${message.reason}`));
       };
-      const message = { type: "key.request", id: systemEntropy.bytes(16), channel: "one", reception, reason };
-      const outgoing = link.seal(systemClock.now(), server, message);
+      const id = systemEntropy.bytes(16);
+      const outgoing = link.seal(systemClock.now(), server, {
+        type: "key.request",
+        id,
+        channel: "one",
+        reception,
+        reason,
+      });
+      if ("drop" in outgoing) throw new Error(`our own request cannot be sent: ${outgoing.drop}`);
       client.publish(outgoing.topic, Buffer.from(outgoing.payload));
     });
   await request("start");

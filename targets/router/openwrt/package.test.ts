@@ -63,8 +63,17 @@ test("the .ipk is a gzipped tar of control, data and the format's version", { sk
       "./lib/upgrade/keep.d/sealcast-router",
       "./usr/bin/sealcast-router",
       "./usr/lib/sealcast-router/router.cjs",
+      "./usr/share/licenses/sealcast-router/LICENSE",
+      "./usr/share/licenses/sealcast-router/THIRD-PARTY.txt",
     ],
   );
+});
+
+test("the licences in the .ipk are ours and those of everything in its bundle", { skip }, () => {
+  const outer = unpack(join(build("licensed"), IPK), "licensed-outer");
+  const folder = join(unpack(join(outer, "data.tar.gz"), "licensed-data"), "usr/share/licenses/sealcast-router");
+  assert.ok(readFileSync(join(folder, "LICENSE")).equals(readFileSync("LICENSE")));
+  assert.ok(readFileSync(join(folder, "THIRD-PARTY.txt")).equals(readFileSync("dist/router.THIRD-PARTY.txt")));
 });
 
 test("the overlay holds the same files with their modes, and our name as a link to node", { skip }, () => {

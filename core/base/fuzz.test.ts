@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { test } from "node:test";
+import { seedsOf } from "./fuzz.testkit.ts";
+
+test("a usual run has the plan's own seeds, each time the same", () => {
+  assert.deepEqual([...seedsOf({ seed: 7 }, {})], [7]);
+  assert.deepEqual([...seedsOf({ seed: 7, passes: 3 }, {})], [7, 8, 9]);
+});
+
+test("SEALCAST_FUZZ_SEED is the only one", () => {
+  const wanted = { SEALCAST_FUZZ_SEED: "4711", SEALCAST_FUZZ_FOR: "10" };
+  assert.deepEqual([...seedsOf({ seed: 7, passes: 3 }, wanted)], [4711]);
+});
+
+test("SEALCAST_FUZZ_FOR brings new seeds until the time is over, at least one", () => {
+  const [first] = seedsOf({ seed: 7 }, { SEALCAST_FUZZ_FOR: "0" });
+  const [second] = seedsOf({ seed: 7 }, { SEALCAST_FUZZ_FOR: "0" });
+  assert.notEqual(first, second);
+  const begin = performance.now();
+  const many = [...seedsOf({ seed: 7 }, { SEALCAST_FUZZ_FOR: "0.05" })];
+  assert.ok(performance.now() - begin >= 50);
+  assert.equal(new Set(many.slice(0, 100)).size, Math.min(many.length, 100));
+});
+
+test("what is found names its seed, and that seed finds it again", () => {
+  const kit = new URL("./fuzz.testkit.js", import.meta.url).href;
+  const script = `import { fuzz } from ${JSON.stringify(kit)};
+    fuzz("odd", { seed: 2, passes: 2 }, ({ seed }) => { if (seed % 2 === 1) throw new Error("it is odd"); });`;
+  const run = (seed?: string) =>
+    spawnSync(process.execPath, ["--input-type=module", "-e", script], {
+      env: { ...process.env, NODE_TEST_CONTEXT: undefined, SEALCAST_FUZZ_FOR: undefined, SEALCAST_FUZZ_SEED: seed },
+      encoding: "utf8",
+    });
+  const found = run();
+  assert.equal(found.status, 1);
+  assert.match(found.stdout, /SEALCAST_FUZZ_SEED=3 after 1 passes: it is odd/);
+  assert.match(run("3").stdout, /SEALCAST_FUZZ_SEED=3 after 0 passes: it is odd/);
+  assert.equal(run("2").status, 0);
+});

@@ -1,0 +1,103 @@
+// Native addons as modules of a bundle: each .node file is packed once, however many bundles hold it, and kept packed in build/.
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
+
+const root = resolve(import.meta.dirname, "../..");
+const PACKED = join(root, "build/packed");
+
+/** @typedef {import("../../hal/embedded-native.ts").EmbeddedAddon} EmbeddedAddon */
+
+const sha256 = (/** @type {Uint8Array} */ bytes) => createHash("sha256").update(bytes).digest("hex");
+
+/**
+ * What an earlier build packed of the same octets; undefined when there is nothing, or something that is not that file.
+ * @param {string} file
+ * @param {string} hash
+ */
+function packedBefore(file, hash) {
+  if (!existsSync(file)) return undefined;
+  const packed = readFileSync(file);
+  try {
+    return sha256(brotliDecompressSync(packed)) === hash ? packed : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Brotli at its best takes seconds for SQLite: its result is kept by the hash of what it packed.
+ * @param {Buffer} bytes
+ * @param {string} hash
+ */
+function pack(bytes, hash) {
+  const file = join(PACKED, `${hash}.br`);
+  const before = packedBefore(file, hash);
+  if (before !== undefined) return before;
+  const packed = brotliCompressSync(bytes, {
+    params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
+  });
+  mkdirSync(PACKED, { recursive: true });
+  // Another build may pack the same file at the same time.
+  const unfinished = `${file}.${process.pid}`;
+  writeFileSync(unfinished, packed);
+  renameSync(unfinished, file);
+  return packed;
+}
+
+/**
+ * @param {string} file
+ * @param {boolean} inside
+ * @returns {EmbeddedAddon}
+ */
+function embedded(file, inside) {
+  const bytes = inside && existsSync(file) ? readFileSync(file) : undefined;
+  const hash = bytes === undefined ? "" : sha256(bytes);
+  return {
+    id: relative(join(root, "node_modules"), file).split("\\").join("/"),
+    platform: process.platform,
+    arch: process.arch,
+    abi: process.versions.modules,
+    sha256: hash,
+    packed: bytes === undefined ? "" : pack(bytes, hash).toString("base64"),
+  };
+}
+
+const BETTER_SQLITE = join(root, "node_modules/better-sqlite3/build/Release/better_sqlite3.node");
+
+/**
+ * .node files, and `bindings` as better-sqlite3 asks for its own, become modules that hal/embedded-native loads.
+ * @param {{ inside: boolean }} how whether the bundles hold the addons, or only look for them beside themselves and on NODE_PATH
+ * @returns {import("esbuild").Plugin}
+ */
+export function nativeAddons({ inside }) {
+  /** @type {Map<string, EmbeddedAddon>} */
+  const addons = new Map();
+  const addonOf = (/** @type {string} */ file) => {
+    const addon = addons.get(file) ?? embedded(file, inside);
+    addons.set(file, addon);
+    return addon;
+  };
+  const loader = JSON.stringify(join(root, "hal/embedded-native.ts"));
+  return {
+    name: "native-addons",
+    setup(builder) {
+      builder.onResolve({ filter: /\.node$/ }, (from) => ({
+        path: resolve(from.resolveDir, from.path),
+        namespace: "addon",
+      }));
+      builder.onLoad({ filter: /.*/, namespace: "addon" }, ({ path }) => ({
+        contents: `module.exports = require(${loader}).loadEmbedded(${JSON.stringify(addonOf(path))});`,
+        loader: "js",
+        resolveDir: root,
+      }));
+      builder.onResolve({ filter: /^bindings$/ }, (from) => ({ path: from.importer, namespace: "bindings" }));
+      builder.onLoad({ filter: /better-sqlite3/, namespace: "bindings" }, () => ({
+        contents: `module.exports = () => require(${JSON.stringify(BETTER_SQLITE)});`,
+        loader: "js",
+        resolveDir: root,
+      }));
+    },
+  };
+}

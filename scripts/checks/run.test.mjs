@@ -1,0 +1,68 @@
+// The runner itself: what fails it and what it counts.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+
+const folder = mkdtempSync(join(tmpdir(), "scl-run-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const path = (/** @type {string} */ name) => join(folder, name);
+
+/**
+ * What runTests makes of the files. In a process of its own: a test of node's runner cannot run node's runner.
+ * @param {Record<string, string>} files
+ * @returns {import("./run.mjs").Outcome}
+ */
+function outcome(files) {
+  for (const [name, text] of Object.entries(files)) writeFileSync(path(name), text);
+  const paths = Object.keys(files).map(path);
+  const script = path("run.mjs");
+  const result = path("outcome.json");
+  writeFileSync(
+    script,
+    `import { writeFileSync } from "node:fs";
+    import { runTests } from ${JSON.stringify(new URL("run.mjs", import.meta.url).href)};
+    const outcome = await runTests(${JSON.stringify(paths)}, { timeout: 20_000 });
+    writeFileSync(${JSON.stringify(result)}, JSON.stringify(outcome));`,
+  );
+  const env = { ...process.env, NODE_TEST_CONTEXT: undefined };
+  const { status, stderr } = spawnSync(process.execPath, [script], { env, encoding: "utf8" });
+  assert.equal(status, 0, stderr);
+  return JSON.parse(readFileSync(result, "utf8"));
+}
+
+const TEST = 'import { test } from "node:test";\n';
+test("a test file that registers no test is named", () => {
+  const found = outcome({ "one.test.mjs": `${TEST}test("a", () => {});`, "none.test.mjs": "1 + 1;" });
+  assert.deepEqual(found.empty, [path("none.test.mjs")]);
+  assert.equal(found.failed, 0);
+});
+
+test("a failing test and a file that cannot be loaded are failures", () => {
+  const found = outcome({
+    "fails.test.mjs": `${TEST}test("a", () => { throw new Error("no"); });`,
+    "broken.test.mjs": 'throw new Error("no");',
+  });
+  assert.equal(found.failed, 2);
+  assert.deepEqual(found.empty, []);
+});
+
+test("a skipped test is told with its reason", () => {
+  const found = outcome({ "skips.test.mjs": `${TEST}test("a", { skip: "no network" }, () => {});` });
+  assert.deepEqual(found.skipped, ["a: no network"]);
+  assert.deepEqual(found.empty, []);
+});
+
+test("the time of every file is told, the slowest first", () => {
+  const found = outcome({
+    "quick.test.mjs": `${TEST}test("a", () => {});`,
+    "slow.test.mjs": `${TEST}test("a", () => new Promise((resolve) => setTimeout(resolve, 600)));`,
+  });
+  assert.deepEqual(
+    found.took.map(({ file }) => file),
+    [path("slow.test.mjs"), path("quick.test.mjs")],
+  );
+});
