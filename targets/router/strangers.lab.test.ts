@@ -85,7 +85,7 @@ before(async () => {
   host = act(LAN, node, "targets/router/lab-host.testkit.cjs", "host", "10.22.0.11", "5004");
   otherHost = act(LAN, node, "targets/router/lab-host.testkit.cjs", "host", "10.23.0.11", "5004");
   router = act(ROUTER, ...SLOWLY, ...DELAY, node, "dist/router.cjs", ...SETTINGS);
-  await the(router).saw(/"msg":"running"/, LIMIT);
+  await the(router).saw(/"msg":"running, waiting for interface lan1"/, LIMIT);
 });
 
 after(() => (root ? removeNamespaces([ROUTER, CORE, LAN]) : undefined));
