@@ -39,6 +39,11 @@ export class Recent<Key, Value> {
     this.#forgotten += 1;
   }
 
+  /** The most recently used at the end. */
+  values(): readonly Value[] {
+    return [...this.#entries.values()];
+  }
+
   delete(key: Key): boolean {
     return this.#entries.delete(key);
   }

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import type { ClientRefusal } from "../../core/control/refused-clients.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import { systemClock } from "../clock/system.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
@@ -31,8 +32,11 @@ const ROLES = new Map([
   ["keys", "keyserver"],
 ] as const);
 
-const authenticate: BrokerOptions["authenticate"] = (id, password) =>
-  Buffer.from(password).toString() === "right" ? ROLES.get(id as "keys") : undefined;
+const authenticate: BrokerOptions["authenticate"] = (id, password) => {
+  if (id === "old") return "revoked";
+  const role = ROLES.get(id as "keys");
+  return role === undefined || Buffer.from(password).toString() === "right" ? role : "wrong-password";
+};
 
 function scenario(name: string, options: Partial<BrokerOptions>, run: (broker: Broker, port: number) => Promise<void>) {
   test(name, async () => {
@@ -123,11 +127,90 @@ scenario("broker.client-id: the client identifier must be the user name", {}, as
   assert.deepEqual(broker.drops.snapshot(), { "broker.client-id": 1 });
 });
 
-scenario("broker.credentials: a wrong password is bus.credentials at the client", {}, async (broker, port) => {
-  const error = await downError({ url: `mqtt://${HOST}:${port}`, password: "wrong" }, "box-1");
-  assert.equal(error.code, "bus.credentials");
-  assert.ok((broker.drops.of("broker.credentials") ?? 0) >= 1);
+/** A scenario that is given what the broker says of those it turned away, and the next of it. */
+function refusing(
+  name: string,
+  options: Partial<BrokerOptions>,
+  run: (broker: Broker, next: () => Promise<ClientRefusal>) => Promise<void>,
+) {
+  const told: ClientRefusal[] = [];
+  let wake = (): void => {};
+  const refused = (refusal: ClientRefusal): void => {
+    told.push(refusal);
+    wake();
+  };
+  const next = async (): Promise<ClientRefusal> => {
+    const first = told.shift();
+    if (first !== undefined) return first;
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    return next();
+  };
+  scenario(name, { ...options, refused }, (broker) => run(broker, next));
+}
+
+refusing(
+  "broker.credentials: unknown id, wrong password and revoked service are one answer to the client, three to the operator",
+  {},
+  async (broker, next) => {
+    const url = `mqtt://${HOST}:${broker.ports[0]}`;
+    for (const [id, reason] of [
+      ["nobody", "unknown-id"],
+      ["box-1", "wrong-password"],
+      ["old", "revoked"],
+    ] as const) {
+      const error = await downError({ url, password: "wrong" }, id);
+      assert.deepEqual(
+        [error.code, error.message],
+        ["bus.credentials", "refused by the broker: unknown id or password"],
+      );
+      assert.deepEqual(await next(), { reason, id, address: HOST });
+    }
+    assert.equal(broker.drops.of("broker.credentials"), 3);
+  },
+);
+
+refusing("broker.version: MQTT 5 is told at both ends", {}, async (broker, next) => {
+  const url = `mqtt://${HOST}:${broker.ports[0]}`;
+  const error = await downError({ url, password: "right", version: 5 }, "box-1");
+  assert.equal(error.code, "bus.version");
+  assert.match(`${error.message} ${error.needs}`, /version of MQTT.*broker\.protocolVersion/);
+  const detail = "MQTT 5, this broker speaks 3.1.1";
+  assert.deepEqual(await next(), { reason: "version", id: "box-1", address: HOST, detail });
+  assert.deepEqual(broker.drops.snapshot(), { "broker.version": 1 });
 });
+
+refusing(
+  "what a client may not use is told with its topic, who is not its user name with that",
+  {},
+  async (broker, next) => {
+    const port = broker.ports[0] ?? 0;
+    const box = client(port, "box-1");
+    await happens(box, "connect");
+    await assert.rejects(box.subscribeAsync("#"));
+    assert.deepEqual(await next(), { reason: "subscribe", id: "box-1", address: HOST, detail: "#" });
+    box.publish("elsewhere", "x");
+    assert.deepEqual(await next(), { reason: "publish", id: "box-1", address: HOST, detail: "elsewhere" });
+    client(port, "box-1", { username: "box-2" }).on("error", () => {});
+    assert.deepEqual(await next(), { reason: "client-id", id: "box-1", address: HOST, detail: "user name box-2" });
+  },
+);
+
+refusing(
+  "broker.no-mqtt: TLS to a listener without is told at both ends, a connection that says nothing is not",
+  {},
+  async (broker, next) => {
+    const port = broker.ports[0] ?? 0;
+    const silent = await raw(port);
+    silent.destroy();
+    const error = await downError({ url: `mqtts://${HOST}:${port}`, password: "right" }, "box-1");
+    assert.equal(error.code, "bus.tls");
+    const { reason, id, address } = await next();
+    assert.deepEqual([reason, id, address], ["no-mqtt", undefined, HOST]);
+    assert.deepEqual(broker.drops.snapshot(), { "broker.no-mqtt": 1 });
+  },
+);
 
 scenario(
   "broker.publish: a foreign topic, or a retained message where none may be, ends the connection",
@@ -368,8 +451,34 @@ test("over TLS a client gets in when it trusts the broker's certificate, and say
     });
     await within(8000, up);
     const error = await within(8000, downError(options, "box-1"));
-    assert.equal(error.code, "bus.unreachable");
+    assert.equal(error.code, "bus.tls");
     assert.match(error.message, /certificate/);
+  } finally {
+    await broker.close();
+  }
+});
+
+const needsOpenssl = made.status !== 0 && "openssl is not installed";
+const tlsFiles = () => ({ key: readFileSync(keyFile, "utf8"), cert: readFileSync(certFile, "utf8") });
+
+test("broker.tls: who shows no certificate where one is asked for is told so, and the operator too", {
+  skip: needsOpenssl,
+}, async () => {
+  const { key, cert } = tlsFiles();
+  const told: ClientRefusal[] = [];
+  const tls = { key, cert, ca: cert };
+  const refused = (refusal: ClientRefusal): void => void told.push(refusal);
+  const broker = await Broker.start({ listeners: [{ host: HOST, port: 0, tls }], authenticate, refused });
+  try {
+    const url = `mqtts://${HOST}:${broker.ports[0]}`;
+    const error = await within(8000, downError({ url, password: "right", tls: { ca: cert } }, "box-1"));
+    assert.equal(error.code, "bus.certificate");
+    assert.match(error.message, /^refused by the broker: TLS alert \(.*certificate required\)$/);
+    assert.deepEqual(
+      told.map(({ reason, address, detail }) => [reason, address, detail]),
+      [["tls", HOST, "peer did not return a certificate"]],
+    );
+    assert.deepEqual(broker.drops.snapshot(), { "broker.tls": 1 });
   } finally {
     await broker.close();
   }

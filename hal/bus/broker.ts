@@ -1,13 +1,21 @@
 // The MQTT 3.1.1 broker inside `control`: aedes, told who may do what, with a limit on everything a client can grow.
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
-import { Aedes, type AuthenticateError, type Client, type PublishPacket, type Subscription } from "aedes";
+import {
+  Aedes,
+  type AuthenticateError,
+  type Client,
+  type ConnectPacket,
+  type PublishPacket,
+  type Subscription,
+} from "aedes";
 import { Counters } from "../../core/base/counters.ts";
 import { type Access, accessOf, mayPublish, mayRetain, maySubscribe } from "../../core/control/access.ts";
 import { ENVELOPE_LIMIT } from "../../core/control/envelope.ts";
 import { isIdentifier } from "../../core/control/messages.ts";
 import { NOTICE_LIMIT } from "../../core/control/notice.ts";
 import type { Role } from "../../core/control/participant.ts";
+import type { ClientRefusal } from "../../core/control/refused-clients.ts";
 import type { BusConnector } from "../../core/ports/bus.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import { LocalBuses } from "./local.ts";
@@ -42,21 +50,30 @@ export const BROKER_LIMITS: BrokerLimits = {
   filters: 64,
 };
 
+/** The client's role, or why it has none; undefined: nobody knows the id. The client hears the same in all three cases. */
+export type Authentication = Role | "wrong-password" | "revoked" | undefined;
+
 export interface BrokerOptions {
   readonly listeners: readonly BrokerListenerOptions[];
-  /** The role of the client with this name and password; undefined refuses it. A rejection refuses it for now. */
-  authenticate(id: string, password: Uint8Array): Role | undefined | Promise<Role | undefined>;
+  /** Who has this name and password. A rejection with HalError refuses it for now. */
+  authenticate(id: string, password: Uint8Array): Authentication | Promise<Authentication>;
+  /** A client was turned away; all text is the client's own. */
+  refused?(refusal: ClientRefusal): void;
   readonly limits?: Partial<BrokerLimits>;
 }
 
 /**
- * full: too many connections. oversized: a packet beyond the limit. client-id: not an identifier, or not the user name. credentials:
- * refused. unavailable: the credentials could not be looked up. publish, subscribe: not in the client's table (a $share filter never
- * is), or a filter too many, or too much to be retained. slow: a message for a client that does not read.
+ * full: too many connections. oversized: a packet beyond the limit. tls: no handshake. no-mqtt: other octets than a CONNECT. version:
+ * another MQTT than 3.1 and 3.1.1. client-id: not an identifier, or not the user name. credentials: refused. unavailable: the
+ * credentials could not be looked up. publish, subscribe: not in the client's table (a $share filter never is), or a filter too many,
+ * or too much to be retained. slow: a message for a client that does not read.
  */
 export type BrokerDrop =
   | "broker.full"
   | "broker.oversized"
+  | "broker.tls"
+  | "broker.no-mqtt"
+  | "broker.version"
   | "broker.client-id"
   | "broker.credentials"
   | "broker.unavailable"
@@ -72,6 +89,9 @@ const IDENTIFIER_REJECTED = 2;
 const SERVER_UNAVAILABLE = 3;
 const BAD_CREDENTIALS = 4;
 
+/** Protocol levels that aedes speaks: MQTT 3.1 and 3.1.1 (section 3.1.2.2). It answers others with CONNACK 1. */
+const isSpoken = (level: number): boolean => level === 3 || level === 4;
+
 interface Rights {
   readonly access: Access;
   /** What the client is subscribed to. */
@@ -85,6 +105,8 @@ export class Broker {
   readonly #aedes: Aedes;
   readonly #rights = new WeakMap<Client, Rights>();
   readonly #clients = new Map<string, Client>();
+  /** Of the other end: a socket that has been closed no longer knows. */
+  readonly #addresses = new WeakMap<Client, string>();
   readonly #servers: Server[] = [];
   readonly #sockets = new Set<Socket>();
 
@@ -95,7 +117,8 @@ export class Broker {
       connectTimeout: this.#limits.connectTimeout,
       maxInflightInbound: 16,
       maxTopicLevels: 8,
-      preConnect: (_client, packet, done) => {
+      preConnect: (client, packet, done) => {
+        this.#checkVersion(client, packet);
         // No sessions outlive their connection: nothing is queued for the absent.
         packet.clean = true;
         done(null, true);
@@ -109,6 +132,7 @@ export class Broker {
     this.#aedes.on("clientDisconnect", (client) => {
       if (this.#clients.get(client.id) === client) this.#clients.delete(client.id);
     });
+    this.#aedes.on("connectionError", (client, error) => this.#stammered(client, error));
     this.#aedes.on("unsubscribe", (filters, client) => {
       for (const filter of filters) this.#rights.get(client)?.filters.delete(filter);
     });
@@ -160,6 +184,7 @@ export class Broker {
 
   async #listen(options: BrokerListenerOptions): Promise<void> {
     const server = this.#createServer(options);
+    server.on("tlsClientError", (error: Error, socket: Socket) => this.#unshaken(error, socket));
     server.maxConnections = this.#limits.connections;
     server.on("connection", (socket: Socket) => this.#track(socket));
     server.on("drop", () => this.drops.count("broker.full"));
@@ -194,7 +219,7 @@ export class Broker {
   #accept(socket: Socket): void {
     this.#guardReading(socket);
     this.#guardWriting(socket);
-    this.#aedes.handle(socket);
+    this.#addresses.set(this.#aedes.handle(socket), addressOf(socket));
   }
 
   /** aedes takes its octets with `read`, so that is where they are looked at. */
@@ -234,32 +259,57 @@ export class Broker {
     done: (error: AuthenticateError | null, success: boolean | null) => void,
   ): Promise<void> {
     if (user !== client.id || !isIdentifier(client.id)) {
-      this.drops.count("broker.client-id");
+      const detail = user === client.id ? undefined : `user name ${user ?? "missing"}`;
+      this.#refuse("broker.client-id", client, { reason: "client-id", id: client.id, detail });
       done(refusal("the client identifier must be the user name", IDENTIFIER_REJECTED), false);
       return;
     }
-    const role = await this.#roleOf(client.id, password ?? new Uint8Array(0));
-    if (role === "unavailable") {
+    const who = await this.#whoIs(client.id, password ?? new Uint8Array(0));
+    if (who === "unavailable") {
       this.drops.count("broker.unavailable");
       done(refusal("the credentials cannot be looked up now", SERVER_UNAVAILABLE), false);
       return;
     }
-    if (role === undefined) {
-      this.drops.count("broker.credentials");
+    if (who === undefined || who === "wrong-password" || who === "revoked") {
+      this.#refuse("broker.credentials", client, { reason: who ?? "unknown-id", id: client.id });
       done(refusal("unknown name or wrong password", BAD_CREDENTIALS), false);
       return;
     }
-    this.#rights.set(client, { access: accessOf(role, client.id), filters: new Set() });
+    this.#rights.set(client, { access: accessOf(who, client.id), filters: new Set() });
     done(null, true);
   }
 
-  async #roleOf(id: string, password: Uint8Array): Promise<Role | "unavailable" | undefined> {
+  async #whoIs(id: string, password: Uint8Array): Promise<Authentication | "unavailable"> {
     try {
       return await this.#options.authenticate(id, password);
     } catch (error) {
       if (error instanceof HalError) return "unavailable";
       throw error;
     }
+  }
+
+  #refuse(drop: BrokerDrop, client: Client, refusal: Omit<ClientRefusal, "address">): void {
+    this.drops.count(drop);
+    this.#options.refused?.({ ...refusal, address: this.#addresses.get(client) ?? NO_ADDRESS });
+  }
+
+  /** Only counted here: aedes answers it. */
+  #checkVersion(client: Client, { protocolVersion, clientId }: ConnectPacket): void {
+    if (isSpoken(protocolVersion ?? 0)) return;
+    const detail = protocolVersion === 5 ? "MQTT 5, this broker speaks 3.1.1" : `protocol level ${protocolVersion}`;
+    this.#refuse("broker.version", client, { reason: "version", id: clientId, detail });
+  }
+
+  /** A connection that ends before it has a name. What was answered with a CONNACK has been counted, what just broke is no refusal. */
+  #stammered(client: Client, error: Error): void {
+    if ("errorCode" in error || "code" in error) return;
+    this.#refuse("broker.no-mqtt", client, { reason: "no-mqtt", detail: error.message });
+  }
+
+  #unshaken(error: Error, socket: Socket): void {
+    this.drops.count("broker.tls");
+    const detail = "reason" in error ? String(error.reason) : error.message;
+    this.#options.refused?.({ reason: "tls", address: addressOf(socket), detail });
   }
 
   /** An error closes the connection, which MQTT 3.1.1 section 3.3.5 leaves as the only honest answer. */
@@ -269,7 +319,7 @@ export class Broker {
     const allowed = access !== undefined && mayPublish(access, packet.topic);
     const keepable = mayRetain(packet.topic) && packet.payload.length <= NOTICE_LIMIT;
     if (allowed && (!packet.retain || keepable)) return null;
-    this.drops.count("broker.publish");
+    this.#refuse("broker.publish", client, { reason: "publish", id: client.id, detail: packet.topic });
     return new Error("not one of this client's topics");
   }
 
@@ -282,7 +332,7 @@ export class Broker {
       rights.filters.add(topic);
       return subscription;
     }
-    this.drops.count("broker.subscribe");
+    this.#refuse("broker.subscribe", client, { reason: "subscribe", id: client.id, detail: topic });
     return null;
   }
 
@@ -292,6 +342,11 @@ export class Broker {
     return true;
   }
 }
+
+const NO_ADDRESS = "unknown";
+
+/** As a person writes it: an IPv4 client of an IPv6 listener by its IPv4 address. */
+const addressOf = ({ remoteAddress }: Socket): string => remoteAddress?.replace(/^::ffff:/, "") ?? NO_ADDRESS;
 
 function refusal(message: string, returnCode: number): AuthenticateError {
   return Object.assign(new Error(message), { returnCode });

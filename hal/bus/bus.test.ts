@@ -174,8 +174,15 @@ abstract class MqttHarness implements BusHarness {
 
   connector(id: ParticipantId): BusConnector {
     const url = `mqtt://${HOST}:${this.#relays.get(id)?.port}`;
-    const options = { url, password: passwordOf(id), version: this.#version };
-    return new MqttBuses(options, this.#clock, new SeededEntropy(id.length));
+    return this.#buses(url, passwordOf(id), id.length);
+  }
+
+  withPassword(password: string): BusConnector {
+    return this.#buses(`mqtt://${HOST}:${this.port}`, password, password.length);
+  }
+
+  #buses(url: string, password: string, seed: number): MqttBuses {
+    return new MqttBuses({ url, password, version: this.#version }, this.#clock, new SeededEntropy(seed));
   }
 
   settle<T>(promise: Promise<T>): Promise<T> {

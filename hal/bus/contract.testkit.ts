@@ -26,6 +26,8 @@ export interface BusHarness {
   connector(id: ParticipantId): BusConnector;
   /** Waits for something to happen; a simulated harness moves its clock meanwhile. */
   settle<T>(promise: Promise<T>): Promise<T>;
+  /** A connector with other credentials, where the driver has any. */
+  withPassword?(password: string): BusConnector;
   /** False when a foreign filter is granted and then brings nothing, as Mosquitto does with an acl_file. */
   readonly refusesFilters: boolean;
   /** The connection of this participant breaks without a word. */
@@ -108,6 +110,16 @@ export function busContract(harness: BusHarness): void {
     return { bus, probe, next, up, down: () => harness.settle(probe.downs.take()) };
   }
 
+  /** What somebody hears who is not let in, twice: it is tried again. */
+  async function refusals(id: string, password: string): Promise<readonly HalError[]> {
+    const probe = new Probe();
+    const bus = harness.withPassword?.(password).connect({ clientId: id, filters: [] }, probe);
+    if (bus !== undefined) open.push(bus);
+    const heard = [await harness.settle(probe.downs.take()), await harness.settle(probe.downs.take())];
+    assert.equal(bus?.connected, false);
+    return heard;
+  }
+
   async function connected(id: ParticipantId, options: Partial<BusOptions> = {}): Promise<Station> {
     const made = station(id, options);
     await made.up();
@@ -136,6 +148,7 @@ export function busContract(harness: BusHarness): void {
 
   deliveryContract();
   if (harness.cut !== undefined) accessContract(harness.cut.bind(harness));
+  if (harness.withPassword !== undefined) credentialsContract();
   const { killBroker, restartBroker } = harness;
   if (killBroker !== undefined && restartBroker !== undefined)
     reconnectionContract(killBroker.bind(harness), restartBroker.bind(harness));
@@ -278,6 +291,20 @@ export function busContract(harness: BusHarness): void {
       assert.equal(await keys.next(), "keys/req/0/box-2 true request");
       assert.equal(await two.next(), "keys/res/box-2 true answer");
     });
+  }
+
+  function credentialsContract(): void {
+    for (const [who, id, password] of [
+      ["a wrong password", "box-1", "not-its-password"],
+      ["an unknown id", "stranger", passwordOf("stranger")],
+    ] as const) {
+      scenario(`${who} is told in these words, and tried again`, async () => {
+        for (const error of await refusals(id, password)) {
+          assert.equal(error.code, "bus.credentials");
+          assert.equal(error.message, "refused by the broker: unknown id or password");
+        }
+      });
+    }
   }
 
   function reconnectionContract(kill: () => Promise<void>, restart: () => Promise<void>): void {

@@ -1,6 +1,6 @@
 // Port Bus over a broker elsewhere, MQTT 3.1.1 or 5, through the mqtt package. The package neither queues nor reconnects for us:
 // it would flush what it queued before it has subscribed again, and all clients of a dead broker would return in step.
-import mqtt, { ErrorWithSubackPacket, type IClientOptions, type MqttClient } from "mqtt";
+import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import type { Alarm } from "../../core/base/alarm.ts";
 import { Backoff, type Schedule } from "../../core/base/backoff.ts";
 import { after, milliseconds, seconds } from "../../core/base/time.ts";
@@ -8,6 +8,7 @@ import type { Bus, BusConnector, BusListener, BusOptions } from "../../core/port
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import { HalError } from "../../core/ports/errors.ts";
+import { downError, isSubscriptionRefused } from "./down-error.ts";
 
 export interface MqttOptions {
   /** "mqtt://host:1883" or "mqtts://host:8883". */
@@ -189,7 +190,7 @@ class MqttBus implements Bus {
     try {
       await client.subscribeAsync(filter, { qos: 0 });
     } catch (cause) {
-      if (!isRefusal(cause) || asked === undefined) throw cause;
+      if (!isSubscriptionRefused(cause) || asked === undefined) throw cause;
       this.#filters.delete(filter);
       this.#asked.delete(filter);
       const message = `the broker does not allow this client to subscribe to ${filter}`;
@@ -252,22 +253,3 @@ function deferred(): Deferred {
 }
 
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-
-/** A SUBACK with a failure code (3.1.1 section 3.9.3, 5 section 3.9.3), as opposed to a connection that broke meanwhile. */
-const isRefusal = (error: unknown): boolean =>
-  error instanceof ErrorWithSubackPacket && error.packet?.granted.some((code) => Number(code) >= 128) === true;
-
-/** CONNACK: 4 and 5 in MQTT 3.1.1, 134 and 135 in MQTT 5. */
-const CREDENTIAL_CODES: readonly unknown[] = [4, 5, 134, 135];
-
-function downError(url: string, cause: Error | undefined): HalError {
-  if (cause === undefined) return new HalError("bus.lost", `the broker at ${url} closed the connection`);
-  const code = "code" in cause ? cause.code : undefined;
-  if (CREDENTIAL_CODES.includes(code))
-    return new HalError("bus.credentials", `the broker at ${url} does not accept this name and password`, { cause });
-  if (isRefusal(cause)) return new HalError("bus.refused", `the broker at ${url} refuses: ${cause.message}`, { cause });
-  return new HalError("bus.unreachable", `no connection to the broker at ${url}: ${cause.message || String(code)}`, {
-    cause,
-    needs: "a broker that listens there",
-  });
-}
