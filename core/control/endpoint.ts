@@ -60,6 +60,7 @@ export class Endpoint {
   readonly #bus: Bus;
   readonly #statusTopic: string;
   readonly #asked = new Recent<string, Message>(REMEMBERED);
+  #fault: HalError | undefined;
 
   /** Starts to connect; `listener.up` tells when it has. */
   constructor(connector: BusConnector, options: EndpointOptions, listener: EndpointListener) {
@@ -72,13 +73,18 @@ export class Endpoint {
       {
         message: (message) => this.#receive(message),
         up: () => this.#up(),
-        down: (error) => listener.down(error),
+        down: (error) => this.#down(error),
       },
     );
   }
 
   get connected(): boolean {
     return this.#bus.connected;
+  }
+
+  /** Why the last attempt to connect, or the connection, has ended; undefined while connected and before the first has. */
+  get fault(): HalError | undefined {
+    return this.#fault;
   }
 
   /** The machines' `send` effect. */
@@ -119,7 +125,13 @@ export class Endpoint {
     return this.#bus.close();
   }
 
+  #down(error: HalError): void {
+    this.#fault = error;
+    this.#listener.down(error);
+  }
+
   #up(): void {
+    this.#fault = undefined;
     this.#bus.publish(this.#statusTopic, UP, true);
     this.#listener.up();
   }

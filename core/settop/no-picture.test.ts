@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { milliseconds } from "../base/time.ts";
+import type { BrokerStanding } from "../control/broker-standing.ts";
 import { whyNoPicture } from "./no-picture.ts";
 import type { PlayoutStatus } from "./playout.ts";
 import type { ViewingStatus } from "./status.ts";
@@ -35,8 +36,11 @@ const DARK: PlayoutStatus = {
   output: { driver: "null", packets: 0, octets: 0, drops: {}, fault: undefined },
 };
 
-const why = (viewing: Partial<ViewingStatus>, stream: Partial<PlayoutStatus> = {}, link = true) =>
-  whyNoPicture(link, { ...GRANTED, ...viewing }, { ...DARK, ...stream })?.reason;
+const HERE: BrokerStanding = { kind: "connected" };
+const REFUSED: BrokerStanding = { kind: "refused", why: "refused by the broker: unknown id or password" };
+
+const why = (viewing: Partial<ViewingStatus>, stream: Partial<PlayoutStatus> = {}, broker: BrokerStanding = HERE) =>
+  whyNoPicture(broker, { ...GRANTED, ...viewing }, { ...DARK, ...stream })?.reason;
 
 test("a picture needs no reason; one that cannot get out has one", () => {
   assert.equal(why({}, { darkFor: milliseconds(100) }), undefined);
@@ -45,8 +49,8 @@ test("a picture needs no reason; one that cannot get out has one", () => {
 
 test("a denial outweighs everything else, and is told in its own words", () => {
   const verdict = { kind: "denied", reason: "device.revoked", text: "this device has been revoked" } as const;
-  assert.equal(why({ verdict, membership: { kind: "left" } }, {}, false), "not-entitled");
-  assert.equal(whyNoPicture(true, { ...GRANTED, verdict }, DARK)?.text, "device.revoked: this device has been revoked");
+  assert.equal(why({ verdict, membership: { kind: "left" } }, {}, REFUSED), "not-entitled");
+  assert.equal(whyNoPicture(HERE, { ...GRANTED, verdict }, DARK)?.text, "device.revoked: this device has been revoked");
 });
 
 test("not joined: still joining, failed with its reason, or left", () => {
@@ -56,10 +60,21 @@ test("not joined: still joining, failed with its reason, or left", () => {
 
 test("without a grant: the broker is away, the server busy or silent, or the question is fresh", () => {
   const unanswered = { verdict: { kind: "unanswered" } } as const;
-  assert.equal(why(unanswered, {}, false), "broker-away");
+  assert.equal(why(unanswered, {}, { kind: "away" }), "broker-away");
   assert.equal(why({ verdict: { kind: "busy", reason: "no-epoch" } }), "server-busy");
   assert.equal(why({ ...unanswered, attempts: 2 }), "no-answer");
   assert.equal(why({ ...unanswered, attempts: 1 }), "no-key");
+});
+
+test("a broker that refuses is no broker that is away: in its own words, also when the last key in hand has run out", () => {
+  const verdict = { kind: "unanswered" } as const;
+  const dark = whyNoPicture(REFUSED, { ...GRANTED, verdict }, DARK);
+  assert.deepEqual(dark, { reason: "broker-refused", text: REFUSED.why });
+  const away: BrokerStanding = { kind: "away", why: "connect ECONNREFUSED" };
+  assert.match(whyNoPicture(away, { ...GRANTED, verdict }, DARK)?.text ?? "", /no key can be asked for: connect ECONN/);
+  assert.equal(why({}, { lastDrop: "srtp.unknown-mki" }, REFUSED), "broker-refused");
+  assert.equal(why({}, { lastDrop: "srtp.unknown-mki" }, away), "broker-away");
+  assert.equal(why({}, { silentFor: undefined }, REFUSED), "no-packets");
 });
 
 test("with a grant: nothing arrives, or it does not open, or it is another stream", () => {

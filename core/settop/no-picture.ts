@@ -1,4 +1,5 @@
 // Why there is no picture, in one word and in words: every dark screen has a reason that `status` can name.
+import type { BrokerStanding } from "../control/broker-standing.ts";
 import type { PlayoutStatus } from "./playout.ts";
 import type { ViewingStatus } from "./status.ts";
 
@@ -9,6 +10,7 @@ export type NoPicture =
   | "not-entitled"
   | "bad-tags"
   | "broker-away"
+  | "broker-refused"
   | "server-busy"
   | "no-answer"
   | "output-failed";
@@ -24,13 +26,13 @@ const PATIENCE = 2000;
 
 const dark = (reason: NoPicture, text: string): Dark => ({ reason, text });
 
-/** undefined while clear packets reach the output. `link`: the broker is there. */
-export function whyNoPicture(link: boolean, viewing: ViewingStatus, stream: PlayoutStatus): Dark | undefined {
+/** undefined while clear packets reach the output. */
+export function whyNoPicture(broker: BrokerStanding, viewing: ViewingStatus, stream: PlayoutStatus): Dark | undefined {
   if (stream.darkFor !== undefined && stream.darkFor < PATIENCE)
     return stream.output.fault === undefined ? undefined : dark("output-failed", stream.output.fault);
   const { verdict } = viewing;
   if (verdict.kind === "denied") return dark("not-entitled", `${verdict.reason}: ${verdict.text}`);
-  return notJoined(viewing) ?? (verdict.kind === "granted" ? silent(stream) : keyless(link, viewing));
+  return notJoined(viewing) ?? (verdict.kind === "granted" ? silent(broker, stream) : keyless(broker, viewing));
 }
 
 function notJoined({ membership }: ViewingStatus): Dark | undefined {
@@ -46,24 +48,41 @@ function notJoined({ membership }: ViewingStatus): Dark | undefined {
   }
 }
 
-function keyless(link: boolean, { verdict, attempts }: ViewingStatus): Dark {
-  if (!link) return dark("broker-away", "the broker cannot be reached, so no key can be asked for");
+/** Without a broker no key can be asked for; undefined when it is there. */
+function brokerless(broker: BrokerStanding): Dark | undefined {
+  switch (broker.kind) {
+    case "connected":
+      return undefined;
+    case "refused":
+      return dark("broker-refused", broker.why);
+    case "away": {
+      const why = broker.why === undefined ? "" : `: ${broker.why}`;
+      return dark("broker-away", `the broker cannot be reached, so no key can be asked for${why}`);
+    }
+  }
+}
+
+function keyless(broker: BrokerStanding, viewing: ViewingStatus): Dark {
+  return brokerless(broker) ?? unanswered(viewing);
+}
+
+function unanswered({ verdict, attempts }: ViewingStatus): Dark {
   if (verdict.kind === "busy") return dark("server-busy", `the key server says: ${verdict.reason}`);
   if (attempts > 1) return dark("no-answer", `the key server has not answered ${attempts} requests`);
   return dark("no-key", "the key has been asked for");
 }
 
-function silent(stream: PlayoutStatus): Dark {
+function silent(broker: BrokerStanding, stream: PlayoutStatus): Dark {
   if (stream.silentFor === undefined || stream.silentFor >= PATIENCE)
     return dark(
       "no-packets",
       "joined, but nothing arrives: does the headend send, is there a querier, does the router forward?",
     );
-  return unopened(stream);
+  return unopened(broker, stream);
 }
 
 /** Packets arrive and none opens. */
-function unopened({ lastDrop }: PlayoutStatus): Dark {
+function unopened(broker: BrokerStanding, { lastDrop }: PlayoutStatus): Dark {
   switch (lastDrop) {
     case "srtp.bad-tag":
     case "srtp.too-old":
@@ -72,7 +91,7 @@ function unopened({ lastDrop }: PlayoutStatus): Dark {
     case "srtp.unknown-mki":
     case "srtp.no-position":
     case undefined:
-      return dark("no-key", "packets arrive, but for an epoch whose key is not here yet");
+      return brokerless(broker) ?? dark("no-key", "packets arrive, but for an epoch whose key is not here yet");
     default:
       return dark("no-packets", `what arrives is not this channel's stream (${lastDrop})`);
   }

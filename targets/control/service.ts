@@ -13,6 +13,7 @@ import { openStore, warnOfNew } from "../operator/context.ts";
 import { Directory } from "../operator/directory.ts";
 import { readOwnIdentity, readPem } from "../shared/participant.ts";
 import type { Runtime, Service } from "../shared/target.ts";
+import { BrokerRefusals, withBrokerRefusals } from "./broker-refusals.ts";
 import type { ControlConfig, ListenerConfig, PartConfig } from "./config.ts";
 import { startServers } from "./servers.ts";
 
@@ -76,7 +77,8 @@ export async function startControl(config: ControlConfig, runtime: Runtime): Pro
   const receptionIdentity = ownIdentity("reception", config.reception);
   const store = openStore(config.store, warnOfNew(log, config.store));
   const directory = await Directory.open(store);
-  const broker = await openBroker(config, directory);
+  const refusals = new BrokerRefusals(clock, log);
+  const broker = await openBroker(config, directory, refusals);
   const powers = { clock, entropy, primitives, buses: broker.local(), store, directory, log };
   const { keys, reception, commands, stop } = await startServers(config, keyIdentity, receptionIdentity, powers);
   /** A connection outlives its right until it is cut. */
@@ -87,7 +89,12 @@ export async function startControl(config: ControlConfig, runtime: Runtime): Pro
   };
   return {
     status: () => ({
-      broker: { ports: broker.ports, clients: broker.clients, drops: broker.drops.snapshot() },
+      broker: {
+        ports: broker.ports,
+        clients: broker.clients,
+        refused: refusals.status(),
+        drops: broker.drops.snapshot(),
+      },
       keyServer: keys.status(),
       reception: reception.status(),
     }),
@@ -95,6 +102,7 @@ export async function startControl(config: ControlConfig, runtime: Runtime): Pro
       ...commands,
       "service.revoke": thenExpel("service.revoke"),
       "device.remove": thenExpel("device.remove"),
+      denials: async (input) => withBrokerRefusals((await commands.denials?.(input)) as readonly Listed[], refusals),
     },
     async stop() {
       await stop();
@@ -104,10 +112,11 @@ export async function startControl(config: ControlConfig, runtime: Runtime): Pro
   };
 }
 
-function openBroker({ broker }: ControlConfig, directory: Directory): Promise<Broker> {
+function openBroker({ broker }: ControlConfig, directory: Directory, refusals: BrokerRefusals): Promise<Broker> {
   return Broker.start({
     listeners: broker.listeners.map(listenerOf),
     authenticate: (id, password) => directory.authenticate(id, password),
+    refused: (refusal) => refusals.note(refusal),
     limits: { connections: broker.connections },
   });
 }

@@ -1,12 +1,12 @@
 // The broker or the key server is not there, or is another one: each participant says so, keeps trying, and goes on when it comes.
 import assert from "node:assert/strict";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import type { Role } from "../../core/control/participant.ts";
 import { Broker } from "../../hal/bus/broker.ts";
 import {
   Configured,
+  freeTcpPort,
   headendConfig,
   type Json,
   makeIdentity,
@@ -25,17 +25,9 @@ const ROLES: Readonly<Record<string, Role>> = {
   office: "reception",
 };
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 test("without a broker at the start everybody says so ever more seldom, and connects when it appears", async () => {
   for (const [id, role] of Object.entries(ROLES)) makeIdentity(role, id, join(folder, `${id}.json`));
-  const port = await freePort();
+  const port = await freeTcpPort();
   const broker = { url: `mqtt://127.0.0.1:${port}` };
   const server = (id: string) => ({
     id,

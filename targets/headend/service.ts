@@ -1,6 +1,7 @@
 // The running headend: its channels and its place on the bus.
 import { Counters } from "../../core/base/counters.ts";
 import type { Received } from "../../core/control/link.ts";
+import { brokerStatus } from "../shared/broker-words.ts";
 import { BusConnection, type BusEvent } from "../shared/machine-on-bus.ts";
 import { type HeadendPlatform, RunningChannel } from "./channel.ts";
 import type { HeadendConfig } from "./config.ts";
@@ -45,7 +46,7 @@ export class HeadendService {
 
   status(): object {
     return {
-      broker: this.#bus.connected ? "connected" : "away",
+      ...brokerStatus(this.#bus),
       channels: [...this.#channels.values()].map((channel) => channel.status()),
       messages: this.#bus.messages(),
       drops: { ...this.#drops.snapshot(), ...this.#bus.drops.snapshot() },

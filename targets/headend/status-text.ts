@@ -13,14 +13,18 @@ interface Channel {
 interface Status {
   readonly id: string;
   readonly broker: string;
+  readonly brokerFault?: string;
   readonly uptime: number;
   readonly channels: readonly Channel[];
 }
 
 /** The status object of a running headend, as lines. */
 export function statusText(status: unknown): string {
-  const { id, broker, uptime, channels } = status as Status;
-  return [`headend ${id}: up ${uptime} s, broker ${broker}`, ...channels.flatMap(linesOf)].join("\n");
+  const { id, broker, brokerFault, uptime, channels } = status as Status;
+  return [
+    `headend ${id}: up ${uptime} s, broker ${broker}${brokerFault === undefined ? "" : ` (${brokerFault})`}`,
+    ...channels.flatMap(linesOf),
+  ].join("\n");
 }
 
 function linesOf(channel: Channel): readonly string[] {

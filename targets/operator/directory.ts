@@ -1,9 +1,9 @@
 // The services that the operator registered, in memory, because the machines and the broker ask about them all the time.
 import { timingSafeEqual } from "node:crypto";
-import type { Role } from "../../core/control/participant.ts";
 import type { HeadendRight } from "../../core/keys/events.ts";
 import { pages, type Store } from "../../core/ports/store.ts";
 import type { ServiceRow } from "../../core/ports/tables.ts";
+import type { Authentication } from "../../hal/bus/broker.ts";
 import { passwordHash } from "../shared/registration.ts";
 
 export class Directory {
@@ -41,12 +41,14 @@ export class Directory {
   /**
    * For the broker. A revoked device is let in too: it gets no key, but is told why. A revoked service is not.
    */
-  async authenticate(id: string, password: Uint8Array): Promise<Role | undefined> {
+  async authenticate(id: string, password: Uint8Array): Promise<Authentication> {
     const hash = passwordHash(password);
     const service = this.#services.get(id);
-    if (service !== undefined) return timingSafeEqual(hash, service.passwordHash) ? service.role : undefined;
+    if (service !== undefined) return timingSafeEqual(hash, service.passwordHash) ? service.role : "wrong-password";
     const device = (await this.#store.read({ table: "device", equal: { id }, limit: 1 }))[0];
-    return device !== undefined && timingSafeEqual(hash, device.passwordHash) ? "settop" : undefined;
+    if (device !== undefined) return timingSafeEqual(hash, device.passwordHash) ? "settop" : "wrong-password";
+    const [revoked] = await this.#store.read({ table: "service", equal: { id }, limit: 1 });
+    return revoked === undefined ? undefined : "revoked";
   }
 
   #of(id: string, role: ServiceRow["role"]): ServiceRow | undefined {

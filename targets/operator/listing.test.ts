@@ -193,15 +193,15 @@ test("the broker lets in devices and active services with their passwords, a rev
   assert.equal(await role("box1", "secret1"), "settop");
   assert.equal(await role("box2", "secret2"), "settop");
   assert.equal(await role("he", "word"), "headend");
-  assert.equal(await role("box1", "secret2"), undefined);
-  assert.equal(await role("he", ""), undefined);
+  assert.equal(await role("box1", "secret2"), "wrong-password");
+  assert.equal(await role("he", ""), "wrong-password");
   assert.equal(await role("nobody", "secret1"), undefined);
   assert.deepEqual(directory.headend("he"), { publicKey: octets(8), channels: ["one", "two"] });
   assert.equal(directory.headend("box1"), undefined);
 });
 
-test("a revoked service is neither let in nor known", async () => {
+test("a revoked service is neither let in nor known, and is called revoked", async () => {
   const directory = await Directory.open(await storeWith([service("revoked")]));
-  assert.equal(await directory.authenticate("he", new TextEncoder().encode("word")), undefined);
+  assert.equal(await directory.authenticate("he", new TextEncoder().encode("word")), "revoked");
   assert.equal(directory.headend("he"), undefined);
 });

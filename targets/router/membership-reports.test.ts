@@ -94,7 +94,7 @@ test("while the broker is away changes wait; when it is back they arrive once, i
     times(once),
     Array.from({ length: 300 }, (_, n) => n),
   );
-  assert.deepEqual(membershipReports.status(), { connected: true, waiting: 0, drops: {} });
+  assert.deepEqual(membershipReports.status(), { connected: true, broker: "connected", waiting: 0, drops: {} });
 });
 
 test("only a host that said so has left; all else has expired", () => {

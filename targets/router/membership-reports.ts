@@ -5,6 +5,7 @@ import type { MembershipChange } from "../../core/control/messages.ts";
 import type { Peer } from "../../core/control/participant.ts";
 import type { LeaveCause } from "../../core/igmp/host-table.ts";
 import { MembershipReporter, type ReporterEffect, type ReporterEvent } from "../../core/router/reporter.ts";
+import { brokerStatus } from "../shared/broker-words.ts";
 import { type BusEvent, type ClientPlatform, MachineOnBus } from "../shared/machine-on-bus.ts";
 
 const WORDS = { up: "the broker is there", down: "the broker is away: " };
@@ -25,8 +26,13 @@ export class MembershipReports {
   }
 
   status(): object {
-    const { connected, drops } = this.#onBus.bus;
-    return { connected, waiting: this.#reporter.waiting, drops: { ...drops.snapshot(), ...this.#drops.snapshot() } };
+    const { bus } = this.#onBus;
+    return {
+      connected: bus.connected,
+      ...brokerStatus(bus),
+      waiting: this.#reporter.waiting,
+      drops: { ...bus.drops.snapshot(), ...this.#drops.snapshot() },
+    };
   }
 
   /** The last changes go out; nobody waits for their acknowledgement. */

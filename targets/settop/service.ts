@@ -1,6 +1,7 @@
 // The running set-top: applies the machine's effects to socket, keys, journal and broker.
 
 import { after, milliseconds } from "../../core/base/time.ts";
+import { brokerStanding } from "../../core/control/broker-standing.ts";
 import type { Peer } from "../../core/control/participant.ts";
 import type { Ciphers } from "../../core/ports/cipher.ts";
 import type { Datagrams } from "../../core/ports/datagrams.ts";
@@ -13,6 +14,7 @@ import type { PlayoutStatus } from "../../core/settop/playout.ts";
 import { Settop } from "../../core/settop/settop.ts";
 import type { ViewingStatus } from "../../core/settop/status.ts";
 import type { OutputChoice } from "../../hal/output/open.ts";
+import { brokerStatus } from "../shared/broker-words.ts";
 import { type BusEvent, type ClientPlatform, MachineOnBus } from "../shared/machine-on-bus.ts";
 import { type ChannelConfig, outputName, outputOf, type SettopConfig } from "./config.ts";
 import { Screen } from "./screen.ts";
@@ -101,8 +103,8 @@ export class SettopService {
   status(): object {
     const status = this.#settop.status(this.#platform.clock.now());
     return {
-      broker: status.link ? "connected" : "away",
-      channels: status.viewings.map((viewing) => this.#channelStatus(status.link, viewing)),
+      ...brokerStatus(this.#onBus.bus),
+      channels: status.viewings.map((viewing) => this.#channelStatus(viewing)),
       pendingStops: status.pendingStops,
       journal: this.#journalFault ?? "sound",
       messages: this.#onBus.bus.messages(),
@@ -278,11 +280,11 @@ export class SettopService {
     this.#platform.log.warn({ code: error.code, alternative: error.alternative }, error.message);
   }
 
-  #channelStatus(link: boolean, viewing: ViewingStatus): ChannelStatus | ViewingStatus {
+  #channelStatus(viewing: ViewingStatus): ChannelStatus | ViewingStatus {
     const stream = this.#screens.get(viewing.channel)?.status();
     if (stream === undefined) return viewing;
     const { channel, epochs } = viewing;
-    return { channel, viewing, dark: whyNoPicture(link, viewing, stream), ...stream, epochs };
+    return { channel, viewing, dark: whyNoPicture(brokerStanding(this.#onBus.bus), viewing, stream), ...stream, epochs };
   }
 }
 

@@ -2,6 +2,7 @@
 
 interface Shown {
   readonly broker?: string;
+  readonly brokerFault?: string;
   readonly journal?: string;
   readonly channels?: readonly {
     readonly channel?: string;
@@ -20,8 +21,10 @@ const word = (value: unknown): string => (value === undefined ? "-" : String(val
 
 /** `status` is what the process answered; fields that are missing show as "-". */
 export function statusText(status: unknown): string {
-  const { broker, journal, channels = [], pendingStops = [] } = status as Shown;
-  const lines = [`broker ${word(broker)}, journal ${word(journal)}`];
+  const { broker, brokerFault, journal, channels = [], pendingStops = [] } = status as Shown;
+  const lines = [
+    `broker ${word(broker)}${brokerFault === undefined ? "" : ` (${brokerFault})`}, journal ${word(journal)}`,
+  ];
   if (channels.length === 0) lines.push("tuned to nothing");
   for (const { channel, received, lost, duplicated, undecryptable, lastEpoch, zapMs, dark } of channels) {
     const counts = `received ${word(received)} lost ${word(lost)} duplicated ${word(duplicated)} undecryptable ${word(undecryptable)}`;

@@ -14,6 +14,7 @@ import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import type { HalError } from "../../core/ports/errors.ts";
 import type { KeyPair, Primitives } from "../../core/ports/primitives.ts";
+import { brokerComplaints } from "./broker-words.ts";
 import type { Logger } from "./log.ts";
 
 /** What every participant needs of the machine it runs on. */
@@ -69,6 +70,7 @@ export class BusConnection {
     const { clock, primitives, entropy, buses, log } = platform;
     this.#platform = platform;
     const link = new Link(options, primitives, entropy);
+    const complain = brokerComplaints(clock, log, words.down);
     this.#endpoint = new Endpoint(
       buses,
       { link, clock, primitives, ...(noticeKey === undefined ? {} : { noticeKey }) },
@@ -80,7 +82,7 @@ export class BusConnection {
           hear({ kind: "link", up: true });
         },
         down: (error) => {
-          log.warn({ code: error.code }, words.down + error.message);
+          complain(error);
           hear({ kind: "link", up: false, error });
         },
         dropped: (drop, detail, topic) => this.#dropped(drop, detail, topic),
@@ -90,6 +92,11 @@ export class BusConnection {
 
   get connected(): boolean {
     return this.#endpoint.connected;
+  }
+
+  /** Why it is not connected; undefined while it is, and before the first attempt has ended. */
+  get fault(): HalError | undefined {
+    return this.#endpoint.fault;
   }
 
   /** What came and was not used, or could not be sent. */

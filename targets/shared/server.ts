@@ -1,6 +1,7 @@
 // What the key server's and the reception server's processes have in common.
 import type { Store } from "../../core/ports/store.ts";
 import type { GroupCommit } from "../../hal/store/group-commit.ts";
+import { brokerStatus } from "./broker-words.ts";
 import type { BusConnection, BusEvent, Platform } from "./machine-on-bus.ts";
 import type { StoreHealth } from "./store-health.ts";
 
@@ -20,7 +21,7 @@ export const heardByServer = (event: BusEvent): Exclude<BusEvent, { readonly kin
 
 /** `status` of a server: its place on the bus and its store around `own`, what its machine says. */
 export const serverStatus = <Own extends object>(bus: BusConnection, health: StoreHealth, own: Own) => ({
-  broker: bus.connected ? "connected" : "away",
+  ...brokerStatus(bus),
   store: health.fault ?? "works",
   ...own,
   messages: bus.messages(),
