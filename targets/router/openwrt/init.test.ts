@@ -1,28 +1,18 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { BUSYBOX, INIT, instance, runInit } from "./init.testkit.ts";
 
-const INIT = "targets/router/openwrt/files/etc/init.d/sealcast-router";
-const SHIM = "targets/router/openwrt/shim.sh";
-const BUSYBOX = ["/bin/busybox", "/usr/bin/busybox"].find((path) => existsSync(path));
 const skip = BUSYBOX === undefined && "needs busybox";
-/** What OpenWrt's busybox has and the script uses. */
-const APPLETS = ["sh", "sed", "grep", "cat"];
 
 const scratch = mkdtempSync(join(tmpdir(), "sealcast-init-"));
 after(() => rmSync(scratch, { recursive: true }));
+
+const ash = (name: string, config: string, text: string, bundle?: string) =>
+  runInit(join(scratch, name), config, text, bundle);
 
 const CONFIG = `section router main
 option main id box-1
@@ -53,46 +43,6 @@ option control reception_key 00112233445566778899aabbccddeeff0011223344556677889
 `;
 
 const SPACED = CONFIG.replace("eth1.7", "eth1 tv");
-
-/** Runs shell text after shim and init script, in busybox ash with nothing else on the path. */
-function ash(
-  name: string,
-  config: string,
-  text: string,
-  bundle = "#!/bin/sh\nexit 0\n",
-): { lines: string[]; code: number | null } {
-  const folder = join(scratch, name);
-  mkdirSync(join(folder, "bin"), { recursive: true });
-  for (const applet of APPLETS) symlinkSync(BUSYBOX ?? "", join(folder, "bin", applet));
-  writeFileSync(join(folder, "uci"), config);
-  writeFileSync(join(folder, "program"), bundle);
-  chmodSync(join(folder, "program"), 0o755);
-  const script = [
-    readFileSync(SHIM, "utf8"),
-    readFileSync(INIT, "utf8").replaceAll(". /lib/functions/network.sh", ":"),
-  ];
-  const body = [...script, `PROG=${join(folder, "program")}`, text].join("\n");
-  const done = spawnSync(BUSYBOX ?? "", ["ash", "-c", body], {
-    encoding: "utf8",
-    env: { PATH: join(folder, "bin"), UCI: join(folder, "uci") },
-    timeout: 10_000,
-  });
-  assert.equal(done.stderr, "");
-  return { lines: done.stdout.trim().split("\n"), code: done.status };
-}
-
-/** The instance as procd would get it. */
-function instance(lines: readonly string[]) {
-  const settings = lines.map((line) => line.split("|"));
-  const command = settings.flatMap(([how, what, ...words]) =>
-    (how === "set" || how === "append") && what === "command" ? words : [],
-  );
-  const others = settings
-    .filter(([how, what]) => how === "set" && what !== "command")
-    .map(([, what, ...words]) => [what, words]);
-  const firewall = settings.filter(([how]) => how === "firewall").map(([, rule]) => rule?.trim());
-  return { command: command.slice(1), ...Object.fromEntries(others), firewall };
-}
 
 test("UCI becomes the instance of the golden file", { skip }, () => {
   const { lines } = ash("golden", CONFIG, "start_service");

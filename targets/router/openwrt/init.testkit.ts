@@ -1,0 +1,53 @@
+// For tests of the init script: it runs in busybox ash, with recorders in place of procd and UCI.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+export const INIT = "targets/router/openwrt/files/etc/init.d/sealcast-router";
+const SHIM = "targets/router/openwrt/shim.sh";
+export const BUSYBOX = ["/bin/busybox", "/usr/bin/busybox"].find((path) => existsSync(path));
+/** What OpenWrt's busybox has and the script uses. */
+const APPLETS = ["sh", "sed", "grep", "cat"];
+
+/**
+ * Runs shell text after shim and init script, in busybox ash with nothing else on the path. `folder` is made; `config` is in the
+ * shim's form; `bundle` is a shell script that stands for the router.
+ */
+export function runInit(
+  folder: string,
+  config: string,
+  text: string,
+  bundle = "#!/bin/sh\nexit 0\n",
+): { lines: string[]; code: number | null } {
+  mkdirSync(join(folder, "bin"), { recursive: true });
+  for (const applet of APPLETS) symlinkSync(BUSYBOX ?? "", join(folder, "bin", applet));
+  writeFileSync(join(folder, "uci"), config);
+  writeFileSync(join(folder, "program"), bundle);
+  chmodSync(join(folder, "program"), 0o755);
+  const script = [
+    readFileSync(SHIM, "utf8"),
+    readFileSync(INIT, "utf8").replaceAll(". /lib/functions/network.sh", ":"),
+  ];
+  const body = [...script, `PROG=${join(folder, "program")}`, text].join("\n");
+  const done = spawnSync(BUSYBOX ?? "", ["ash", "-c", body], {
+    encoding: "utf8",
+    env: { PATH: join(folder, "bin"), UCI: join(folder, "uci") },
+    timeout: 10_000,
+  });
+  assert.equal(done.stderr, "");
+  return { lines: done.stdout.trim().split("\n"), code: done.status };
+}
+
+/** The instance as procd would get it. */
+export function instance(lines: readonly string[]) {
+  const settings = lines.map((line) => line.split("|"));
+  const command = settings.flatMap(([how, what, ...words]) =>
+    (how === "set" || how === "append") && what === "command" ? words : [],
+  );
+  const others = settings
+    .filter(([how, what]) => how === "set" && what !== "command")
+    .map(([, what, ...words]) => [what, words]);
+  const firewall = settings.filter(([how]) => how === "firewall").map(([, rule]) => rule?.trim());
+  return { command: command.slice(1), ...Object.fromEntries(others), firewall };
+}
