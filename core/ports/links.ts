@@ -14,6 +14,10 @@ export interface Link {
 export interface Links {
   /** undefined when there is no such interface. */
   get(name: string): Link | undefined;
+  /** Every interface there is. */
+  list(): readonly Link[];
+  /** Calls `changed` at every change of any link or address of the machine; returns the way to stop. */
+  changes(changed: () => void): () => void;
   /** Calls `changed` at every change of any link named; returns the way to stop. */
   watch(names: readonly string[], changed: (name: string, link: Link | undefined) => void): () => void;
   /** MAC of a neighbour on a link as the kernel's table has it, "aa:bb:cc:dd:ee:ff". */

@@ -19,6 +19,8 @@ const REJOIN_WAIT = seconds(2);
 export class GroupMembership {
   readonly #channel: Channel;
   #state: State = { kind: "joining" };
+  /** The failure that was noted last: what fails for hours is noted once. */
+  #noted: string | undefined;
   /** Of a viewing that was denied; undefined once it has left. */
   #leaveAt: Instant | undefined;
 
@@ -43,6 +45,7 @@ export class GroupMembership {
 
   /** The join is done. */
   joined(): void {
+    this.#noted = undefined;
     if (this.#state.kind === "joining") this.#state = { kind: "joined" };
   }
 
@@ -50,6 +53,8 @@ export class GroupMembership {
   failed(now: Instant, why: string): SettopEffect[] {
     if (this.#state.kind === "left") return [];
     this.#state = { kind: "failed", why, rejoinAt: after(now, REJOIN_WAIT) };
+    if (this.#noted === why) return [];
+    this.#noted = why;
     return [{ kind: "note", note: "join-failed", channel: this.#channel.id, text: why }];
   }
 

@@ -84,10 +84,13 @@ const ADDRESS_ERROR = {
   alternative: "use 0.0.0.0 to listen on all interfaces",
 };
 
-function openError(cause: unknown, { address, port }: DatagramOptions): HalError {
+function openError(cause: unknown, { address, port, multicast }: DatagramOptions): HalError {
   const errno = errnoOf(cause);
   const { code, needs, alternative } = OPEN_ERRORS[errno === "EPERM" ? "EACCES" : errno] ?? ADDRESS_ERROR;
-  return new HalError(code, `cannot open UDP ${formatIpv4(address)}:${port} (${errno})`, { cause, needs, alternative });
+  const out = multicast?.interfaceAddress ?? ANY;
+  const through = out === ANY ? "" : `, multicast through ${formatIpv4(out)}`;
+  const message = `cannot open UDP ${formatIpv4(address)}:${port}${through} (${errno})`;
+  return new HalError(code, message, { cause, needs, alternative });
 }
 
 const errnoOf = (cause: unknown): string => (cause as NodeJS.ErrnoException)?.code ?? String(cause);

@@ -27,12 +27,21 @@ export function linksContract(name: string, bench: LinksBench): void {
     assert.deepEqual(link?.ports, []);
     assert.deepEqual(links.get(bench.bridge)?.ports, bench.ports);
     assert.equal(links.get("rt-none"), undefined);
+    const all = links.list();
+    assert.ok([plain, bench.bridge].every((wanted) => all.some((one) => one.name === wanted)));
+    assert.deepEqual(
+      all.find((one) => one.name === plain),
+      link,
+    );
   });
 
-  test(`${name}: tells each change of a watched link, and nothing after the stop`, async () => {
+  test(`${name}: tells each change of a watched link, and nothing after the stop`, async (context) => {
     const log: string[] = [];
     const word = (link: { up: boolean } | undefined) => (link === undefined ? "gone" : link.up ? "up" : "down");
+    let changes = 0;
+    const stopAll = links.changes(() => changes++);
     const stop = links.watch([plain], (which, link) => log.push(`${which} ${word(link)}`));
+    for (const end of [stop, stopAll]) context.after(end);
     const last = () => log.at(-1);
     bench.setUp(plain, false);
     assert.ok(await until(() => last() === `${plain} down`), log.join());
@@ -42,7 +51,10 @@ export function linksContract(name: string, bench: LinksBench): void {
     assert.ok(await until(() => last() === `${plain} gone`), log.join());
     stop();
     const length = log.length;
-    bench.setUp(bench.bridge, false);
+    assert.ok(await until(() => changes >= 3), `${changes} changes`);
+    const before = changes;
+    bench.remove(bench.bridge);
+    assert.ok(await until(() => changes > before), "a link that nobody named");
     assert.equal(log.length, length);
   });
 }

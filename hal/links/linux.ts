@@ -6,6 +6,8 @@ import { formatIpv4, type Ipv4, parseIpv4 } from "../../core/base/ipv4.ts";
 import type { Link, Links } from "../../core/ports/links.ts";
 
 const LOOK_EVERY = 1000;
+const FIRST_LOOK = 50;
+const LAST_LOOK = 5000;
 const IFF_UP = 0x1;
 /** net/arp.h: the entry is complete. */
 const ATF_COM = 0x2;
@@ -14,6 +16,8 @@ type Changed = (name: string, link: Link | undefined) => void;
 
 export const linuxLinks: Links = {
   get: readLink,
+  list: listLinks,
+  changes: (changed) => watchAll(changed),
   watch: (names, changed) => watchLinks(names, changed),
   neighbour: (interfaceName, address) => findNeighbour(read("/proc/net/arp") ?? "", interfaceName, address),
 };
@@ -24,6 +28,10 @@ function read(path: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+function listLinks(): readonly Link[] {
+  return namesIn("/sys/class/net").flatMap((name) => readLink(name) ?? []);
 }
 
 function readLink(name: string): Link | undefined {
@@ -38,7 +46,7 @@ function readLink(name: string): Link | undefined {
     // Tunnels say "unknown"; "down" and "lowerlayerdown" carry nothing.
     up: (flags & IFF_UP) !== 0 && state !== "down" && state !== "lowerlayerdown",
     addresses: addressesOf(name),
-    ports: portsOf(folder),
+    ports: namesIn(`${folder}/brif`),
   };
 }
 
@@ -49,9 +57,10 @@ function addressesOf(name: string): Link["addresses"] {
   });
 }
 
-function portsOf(folder: string): string[] {
+/** In order; none when there is no such folder. */
+function namesIn(folder: string): string[] {
   try {
-    return readdirSync(`${folder}/brif`).sort();
+    return readdirSync(folder).sort();
   } catch {
     return [];
   }
@@ -67,41 +76,73 @@ export function findNeighbour(table: string, interfaceName: string, address: Ipv
   return undefined;
 }
 
+type Monitor = readonly [string, ...string[]];
+const MONITOR: Monitor = ["ip", "-o", "monitor", "link", "address"];
+
+function watchAll(changed: () => void): () => void {
+  let seen = JSON.stringify(listLinks());
+  return lookAtChanges(() => {
+    const now = JSON.stringify(listLinks());
+    if (now === seen) return;
+    seen = now;
+    changed();
+  }, MONITOR);
+}
+
 /**
  * @param monitor the command whose every line means "look again"; where there is none (BusyBox `ip` has no monitor), or when it
  * ends, we look every second.
  */
-export function watchLinks(
-  names: readonly string[],
-  changed: Changed,
-  monitor: readonly [string, ...string[]] = ["ip", "-o", "monitor", "link", "address"],
-): () => void {
+export function watchLinks(names: readonly string[], changed: Changed, monitor: Monitor = MONITOR): () => void {
   const seen = new Map(names.map((name) => [name, JSON.stringify(readLink(name))]));
-  let timer: NodeJS.Timeout | undefined;
-  let stopped = false;
-  const look = (): void => {
+  return lookAtChanges((isStopped) => {
     for (const name of names) {
       const link = readLink(name);
       const text = JSON.stringify(link);
-      if (stopped || text === seen.get(name)) continue;
+      if (isStopped() || text === seen.get(name)) continue;
       seen.set(name, text);
       changed(name, link);
     }
+  }, monitor);
+}
+
+/** Calls `glance` when something may have changed, until the function that it returns is called. */
+function lookAtChanges(glance: (isStopped: () => boolean) => void, monitor: Monitor): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+  const look = (): void => {
+    if (!stopped) glance(() => stopped);
   };
   const child = listen(monitor, look, () => {
     if (!stopped) timer ??= setInterval(look, LOOK_EVERY);
   });
-  // Some changes (a carrier) come a moment before /sys shows them, and without a line of their own.
-  const settle = setInterval(look, 5 * LOOK_EVERY);
+  // A monitor hears nothing until it has started, and some changes (a carrier) come a moment before /sys shows them, without a line.
+  const settle = lookLessAndLess(look);
+  // However the process ends: a monitor that nobody reads would stay until the next change.
+  const kill = (): void => void child.kill();
+  process.once("exit", kill);
   return () => {
     stopped = true;
-    clearInterval(settle);
+    process.off("exit", kill);
+    settle();
     clearInterval(timer);
     child.kill();
   };
 }
 
-function listen([command, ...rest]: readonly [string, ...string[]], look: () => void, ended: () => void): ChildProcess {
+/** After 50 ms, after twice that, and so on, then every 5 s; returns the way to stop. */
+function lookLessAndLess(look: () => void): () => void {
+  let wait = FIRST_LOOK;
+  const again = (): void => {
+    look();
+    wait = Math.min(2 * wait, LAST_LOOK);
+    timer = setTimeout(again, wait);
+  };
+  let timer = setTimeout(again, wait);
+  return () => clearTimeout(timer);
+}
+
+function listen([command, ...rest]: Monitor, look: () => void, ended: () => void): ChildProcess {
   const child = spawn(command, rest, { stdio: ["ignore", "pipe", "ignore"] });
   child.stdout?.on("data", () => look());
   child.on("error", ended);

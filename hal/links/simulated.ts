@@ -4,6 +4,12 @@ import type { SimulatedNode } from "../simulation/node.ts";
 
 export const simulatedLinks = (node: SimulatedNode): Links => ({
   get: (name) => node.interface(name)?.link(),
+  list: () => [...node.interfaces()].map((one) => one.link()),
+  changes(changed) {
+    const watcher = (): void => changed();
+    node.linkWatchers.add(watcher);
+    return () => node.linkWatchers.delete(watcher);
+  },
   watch(names, changed) {
     const watcher: typeof changed = (name, link) => {
       if (names.includes(name)) changed(name, link);

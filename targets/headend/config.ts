@@ -1,6 +1,6 @@
 // The headend's configuration.
 import * as v from "valibot";
-import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
+import { ANY, formatIpv4, type Ipv4, isMulticast } from "../../core/base/ipv4.ts";
 import type { MkiLength, Suite } from "../../core/stream/suites.ts";
 import { SUITES } from "../../core/stream/suites.ts";
 import {
@@ -142,6 +142,15 @@ const fields = v.strictObject({
   ttl: v.optional(ttl, 16),
   channels: v.pipe(v.array(channel), v.minLength(1), v.maxLength(256)),
 });
+
+/** Addresses of this machine that the channels need: of outgoing multicast, of joined inputs, and those that inputs are bound to. */
+export const addressesOf = ({ interfaceAddress, channels }: HeadendConfig): readonly Ipv4[] =>
+  channels.flatMap((channel) => [channel.interfaceAddress ?? interfaceAddress, ...inputAddresses(channel.input)]);
+
+function inputAddresses(input: InputConfig): readonly Ipv4[] {
+  if (input.kind !== "udp" && input.kind !== "rtp") return [];
+  return isMulticast(input.address) ? [input.interfaceAddress ?? ANY] : [input.address];
+}
 
 const LEAD = 10;
 

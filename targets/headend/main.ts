@@ -2,12 +2,15 @@
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
 import { nobleCiphers } from "../../hal/cipher/noble.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
+import { FollowingDatagrams } from "../../hal/datagram/following.ts";
 import { NodeDatagrams } from "../../hal/datagram/node.ts";
+import { linuxLinks } from "../../hal/links/linux.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { addKeygen } from "../shared/keygen.ts";
+import { ownAddresses } from "../shared/own-addresses.ts";
 import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
-import { type HeadendConfig, headendConfig } from "./config.ts";
+import { addressesOf, type HeadendConfig, headendConfig } from "./config.ts";
 import { HeadendService } from "./service.ts";
 import { statusText } from "./status-text.ts";
 
@@ -16,12 +19,13 @@ const primitives = new NodePrimitives();
 async function start(config: HeadendConfig, runtime: Runtime): Promise<Service<HeadendConfig>> {
   const { clock, entropy, log } = runtime;
   const identity = readOwnIdentity("headend", config.id, config.identity, primitives);
+  const addresses = ownAddresses(addressesOf(config), linuxLinks, log);
   const service = await HeadendService.start(config, {
     clock,
     entropy,
     log,
     primitives,
-    datagrams: new NodeDatagrams(),
+    datagrams: new FollowingDatagrams(new NodeDatagrams(), addresses, { joinAway: "wait" }),
     ciphers: config.cipher === "node" ? nodeCiphers : nobleCiphers,
     buses: new MqttBuses(mqttOptions(config.broker, identity.password), clock, entropy),
     keys: identity.x25519,
@@ -31,7 +35,14 @@ async function start(config: HeadendConfig, runtime: Runtime): Promise<Service<H
       runtime.finish();
     },
   });
-  return { status: () => service.status(), stop: () => service.stop() };
+  return {
+    status: () => service.status(),
+    waiting: () => addresses.waiting,
+    stop() {
+      addresses.close();
+      return service.stop();
+    },
+  };
 }
 
 const target: Target<HeadendConfig> = {

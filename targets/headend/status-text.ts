@@ -12,6 +12,7 @@ interface Channel {
 
 interface Status {
   readonly id: string;
+  readonly state?: string;
   readonly broker: string;
   readonly brokerFault?: string;
   readonly uptime: number;
@@ -20,9 +21,9 @@ interface Status {
 
 /** The status object of a running headend, as lines. */
 export function statusText(status: unknown): string {
-  const { id, broker, brokerFault, uptime, channels } = status as Status;
+  const { id, state, broker, brokerFault, uptime, channels } = status as Status;
   return [
-    `headend ${id}: up ${uptime} s, broker ${broker}${brokerFault === undefined ? "" : ` (${brokerFault})`}`,
+    `headend ${id}: ${state === undefined || state === "running" ? "" : `${state}, `}up ${uptime} s, broker ${broker}${brokerFault === undefined ? "" : ` (${brokerFault})`}`,
     ...channels.flatMap(linesOf),
   ].join("\n");
 }

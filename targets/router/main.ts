@@ -63,6 +63,7 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
   });
   return {
     status: () => service.status(),
+    waiting: () => service.waiting(),
     reload: (changed) => service.reload(changed),
     stop: () => service.stop(),
   };

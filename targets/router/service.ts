@@ -12,6 +12,7 @@ import type { Link } from "../../core/ports/links.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router/options.ts";
 import { Router } from "../../core/router/router.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
+import { lackOf } from "../../hal/links/words.ts";
 import type { RouterConfig } from "./config.ts";
 import { type InterfacePowers, Interfaces } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
@@ -58,6 +59,20 @@ export class RouterService {
       this.#runner.feed(event),
     );
     this.#interfaces.start();
+    for (const name of this.#waiting()) {
+      const lack = lackOf(name, powers.links);
+      if (lack !== undefined) powers.log.warn({ interface: name }, `${lack}: waiting for it`);
+    }
+  }
+
+  /** "waiting for interface eth1", with all that are not in use; undefined when all are. */
+  waiting(): string | undefined {
+    const names = this.#waiting();
+    return names.length === 0 ? undefined : `waiting for interface ${names.join(", ")}`;
+  }
+
+  #waiting(): readonly string[] {
+    return this.#names.filter((name) => this.#interfaces.link(name) === undefined);
   }
 
   /** Takes over what the downstreams may and how they ask; nobody loses a packet. Tells what needs a restart. */

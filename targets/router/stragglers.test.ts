@@ -63,6 +63,8 @@ function bench() {
     entropy: new SeededEntropy(1),
     links: {
       get: (name) => links.get(name),
+      list: () => [...links.values()],
+      changes: () => () => {},
       watch(_, call) {
         changed = call;
         return () => {};

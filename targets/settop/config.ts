@@ -129,6 +129,15 @@ export const outputName = (choice: OutputConfig): string =>
 /** Where a channel's packets go. */
 export const outputOf = (config: SettopConfig, { output }: ChannelConfig): OutputConfig => output ?? config.output;
 
+/** Addresses of this machine that it needs: of the groups it joins, and of multicast outputs. */
+export const addressesOf = (config: SettopConfig): readonly Ipv4[] => [
+  config.interfaceAddress,
+  ...config.channels.flatMap((channel) => {
+    const choice = outputOf(config, channel);
+    return choice.form === "udp" || choice.form === "rtp" ? [choice.interfaceAddress] : [];
+  }),
+];
+
 interface CrossFault {
   readonly message: string;
   readonly path: readonly (string | number)[];

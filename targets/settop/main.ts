@@ -2,16 +2,19 @@
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
 import { nobleCiphers } from "../../hal/cipher/noble.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
+import { FollowingDatagrams } from "../../hal/datagram/following.ts";
 import { NodeDatagrams } from "../../hal/datagram/node.ts";
 import { FileJournal } from "../../hal/journal/file.ts";
+import { linuxLinks } from "../../hal/links/linux.ts";
 import { openOutput } from "../../hal/output/open.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { CommandRefused, type Commands } from "../shared/admin.ts";
 import { EXIT } from "../shared/exit.ts";
 import { addKeygen } from "../shared/keygen.ts";
+import { ownAddresses } from "../shared/own-addresses.ts";
 import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Frame, type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
-import { outputOf, type SettopConfig, settopConfig } from "./config.ts";
+import { addressesOf, outputOf, type SettopConfig, settopConfig } from "./config.ts";
 import { systemdNotifier } from "./notify.ts";
 import { SettopService } from "./service.ts";
 import { statusText } from "./status-text.ts";
@@ -45,7 +48,12 @@ const commandsOf = (service: SettopService): Commands => ({
 async function start(config: SettopConfig, runtime: Runtime): Promise<Service<SettopConfig>> {
   const { log, clock, entropy } = runtime;
   const identity = readOwnIdentity("settop", config.id, config.identity, primitives);
-  const datagrams = new NodeDatagrams();
+  const failed = (why: string): void => log.warn({ why }, "systemd cannot be told how we are");
+  const notifier = systemdNotifier({ clock, environment: process.env, failed });
+  const addresses = ownAddresses(addressesOf(config), linuxLinks, log, (waiting) =>
+    notifier.status(waiting ?? "running"),
+  );
+  const datagrams = new FollowingDatagrams(new NodeDatagrams(), addresses, { joinAway: "fail" });
   const service = await SettopService.start(config, {
     clock,
     entropy,
@@ -62,15 +70,18 @@ async function start(config: SettopConfig, runtime: Runtime): Promise<Service<Se
         runtime.finish();
       }),
   });
-  const failed = (why: string): void => log.warn({ why }, "systemd cannot be told how we are");
-  const notifier = systemdNotifier({ clock, environment: process.env, failed });
   notifier.ready();
   return {
     status: () => service.status(),
+    waiting: () => addresses.waiting,
     commands: commandsOf(service),
-    reload: (changed) => service.reload(changed),
+    reload(changed) {
+      addresses.follow(addressesOf(changed));
+      return service.reload(changed);
+    },
     stop: () => {
       notifier.stopping();
+      addresses.close();
       return service.stop();
     },
   };

@@ -6,6 +6,8 @@ import type { Clock } from "../../core/ports/clock.ts";
 
 export interface Notifier {
   ready(): void;
+  /** For `systemctl status`, in words. */
+  status(text: string): void;
   stopping(): void;
 }
 
@@ -18,7 +20,7 @@ export interface NotifierOptions {
 
 /** Does nothing when no systemd has started us. After `ready` it also feeds the watchdog, if there is one. */
 export function systemdNotifier(options: NotifierOptions): Notifier {
-  if (options.environment.NOTIFY_SOCKET === undefined) return { ready: () => {}, stopping: () => {} };
+  if (options.environment.NOTIFY_SOCKET === undefined) return { ready: () => {}, status: () => {}, stopping: () => {} };
   return new SystemdNotifier(options);
 }
 
@@ -34,6 +36,10 @@ class SystemdNotifier implements Notifier {
   ready(): void {
     this.#say("READY=1");
     this.#feed();
+  }
+
+  status(text: string): void {
+    this.#say(`STATUS=${text}`);
   }
 
   stopping(): void {

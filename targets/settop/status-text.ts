@@ -1,6 +1,7 @@
 // The person's form of `status`: one line a channel, and why it is dark.
 
 interface Shown {
+  readonly state?: string;
   readonly broker?: string;
   readonly brokerFault?: string;
   readonly journal?: string;
@@ -21,10 +22,11 @@ const word = (value: unknown): string => (value === undefined ? "-" : String(val
 
 /** `status` is what the process answered; fields that are missing show as "-". */
 export function statusText(status: unknown): string {
-  const { broker, brokerFault, journal, channels = [], pendingStops = [] } = status as Shown;
+  const { state, broker, brokerFault, journal, channels = [], pendingStops = [] } = status as Shown;
   const lines = [
     `broker ${word(broker)}${brokerFault === undefined ? "" : ` (${brokerFault})`}, journal ${word(journal)}`,
   ];
+  if (state !== undefined && state !== "running") lines.push(state);
   if (channels.length === 0) lines.push("tuned to nothing");
   for (const { channel, received, lost, duplicated, undecryptable, lastEpoch, zapMs, dark } of channels) {
     const counts = `received ${word(received)} lost ${word(lost)} duplicated ${word(duplicated)} undecryptable ${word(undecryptable)}`;

@@ -34,6 +34,8 @@ export interface Runtime {
 export interface Service<Config> {
   /** What `status --json` shows; plain JSON values. */
   status(): object;
+  /** What it lacks to do its work, and goes on without until it comes: "waiting for interface eth1". */
+  waiting?(): string | undefined;
   /** Commands for the local socket; a handler throws CommandRefused for what it will not do. */
   readonly commands?: Commands;
   /** SIGHUP with a valid new configuration. Without it SIGHUP only says that a restart is needed. */
@@ -250,7 +252,9 @@ async function run<Config extends CommonConfig>(
     if (path !== "") door = await openDoor(path, fatal);
     service = await target.start(config, runtime);
     door?.serve(servedBy(target.name, config.id, service));
-    log.info({ version, node: process.version }, "running");
+    const lack = service.waiting?.();
+    if (lack === undefined) log.info({ version, node: process.version }, "running");
+    else log.warn({ version, node: process.version }, `running, ${lack}`);
   };
   let turn = start().catch((error) =>
     fatal(error instanceof Error ? error : new HalError("start.failed", String(error))),
@@ -261,11 +265,13 @@ async function run<Config extends CommonConfig>(
   await turn;
 }
 
+const stateOf = (service: Pick<Service<never>, "waiting">): string => service.waiting?.() ?? "running";
+
 function servedBy<Config>(role: string, id: string | undefined, service: Service<Config>): Served {
   const started = Date.now();
   const uptime = (): number => Math.round((Date.now() - started) / 1000);
   return {
-    status: () => ({ role, id, version, uptime: uptime(), ...service.status() }),
+    status: () => ({ role, id, version, uptime: uptime(), state: stateOf(service), ...service.status() }),
     commands: service.commands ?? {},
   };
 }

@@ -101,6 +101,12 @@ export class SimulatedProcess {
     return {
       get: (name) => links.get(name),
       neighbour: (name, address) => links.neighbour(name, address),
+      list: () => links.list(),
+      changes: (changed) => {
+        const stop = links.changes(changed);
+        this.until(stop);
+        return stop;
+      },
       watch: (names, changed) => {
         const unwatch = links.watch(names, changed);
         this.until(unwatch);
