@@ -54,6 +54,15 @@ if (inNamespace(import.meta.url, "linux links", [...CABLE, ...BRIDGE])) {
     ip("link", "add", "rt2", "type", "veth", "peer", "name", "rt3");
     ip("link", "set", "rt2", "master", "br0");
   });
+  test("linux links: what changes before the monitor has begun to listen is seen all the same, soon", async () => {
+    const log: string[] = [];
+    const stop = watchLinks(["rt4"], (name, link) => log.push(`${name} ${link === undefined}`), ["sleep", "60"]);
+    ip("link", "del", "rt4");
+    assert.ok(await eventually(() => log.length === 1, 2500));
+    stop();
+    ip("link", "add", "rt4", "type", "veth", "peer", "name", "rt5");
+    ip("link", "set", "rt4", "master", "br0");
+  });
   linksContract("linux links", {
     links: linuxLinks,
     plain: "rt0",
