@@ -98,7 +98,7 @@ test("a broker that refuses the password says so in the log; the operator sees i
     folder,
     settopConfig(folder, { broker: { url: `mqtt://127.0.0.1:${port}` } }),
   );
-  await settop.line(/"code":"bus\.credentials".*does not accept this name and password/);
+  await settop.line(/"code":"bus\.credentials".*refused by the broker: unknown id or password/);
   await control.see("the refusal", ({ broker }) => broker.drops["broker.credentials"] > 0 || undefined);
   await endsInTime(settop);
   await endsInTime(control);
