@@ -1,5 +1,5 @@
 // Whom the broker turned away, for the operator. Anybody can knock, under any name and as often as he likes: the book has a limit.
-import { harmless } from "../base/harmless.ts";
+import { printableShort } from "../base/printable.ts";
 import type { UnixTime } from "../base/time.ts";
 import { Recent } from "./recent.ts";
 
@@ -29,7 +29,7 @@ export interface ClientRefusal {
   readonly detail?: string | undefined;
 }
 
-/** All refusals of one id (or, without one, of one address) for one reason. Texts are harmless and short. */
+/** All refusals of one id (or, without one, of one address) for one reason. Texts are printable and short. */
 export interface RefusedClient extends ClientRefusal {
   /** 1 for the first. */
   readonly count: number;
@@ -59,15 +59,15 @@ export class RefusedClients {
   /** Records one refusal at `at`; the entry as it is now, with the newest address and detail. */
   note(at: UnixTime, refusal: ClientRefusal): RefusedClient {
     const { reason } = refusal;
-    const id = refusal.id === undefined ? undefined : harmless(refusal.id, ID);
-    const address = harmless(refusal.address, ADDRESS);
+    const id = refusal.id === undefined ? undefined : printableShort(refusal.id, ID);
+    const address = printableShort(refusal.address, ADDRESS);
     const key = `${reason} ${id === undefined ? `at ${address}` : `as ${id}`}`;
     const before = this.#clients.get(key);
     const client: RefusedClient = {
       reason,
       ...(id === undefined ? {} : { id }),
       address,
-      ...(refusal.detail === undefined ? {} : { detail: harmless(refusal.detail, DETAIL) }),
+      ...(refusal.detail === undefined ? {} : { detail: printableShort(refusal.detail, DETAIL) }),
       count: (before?.count ?? 0) + 1,
       first: before?.first ?? at,
       last: at,

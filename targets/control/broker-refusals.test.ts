@@ -31,13 +31,17 @@ test("a client that keeps trying is a line at its 1st, 10th and 100th refusal, w
   assert.deepEqual(told[0], { level: 40, client: "box-1", address, reason: "wrong password", count: 1, msg });
 });
 
-test("denials holds both lists by time, status the newest ten", () => {
+test("denials holds both lists by time, status the newest ten", async () => {
   const { refusals, clock } = office();
   const denial = { at: "1970-01-01T00:00:01.000Z", device: "box-9", channel: "one", reason: "device.revoked" };
   clock.run(milliseconds(Math.max(0, 2000 - clock.unix(clock.now()))));
   for (let n = 0; n < 12; n++) refusals.note({ reason: "unknown-id", id: `box-${n}`, address });
   refusals.note({ reason: "tls", address, detail: "wrong version number" });
-  const rows = withBrokerRefusals([denial], refusals);
+  const denials = (async function* () {
+    yield denial;
+  })();
+  const rows = [];
+  for await (const row of withBrokerRefusals(denials, refusals)) rows.push(row);
   assert.equal(rows[0], denial);
   assert.equal(rows.length, 14);
   const { clients, forgotten, newest } = refusals.status();

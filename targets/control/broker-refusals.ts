@@ -61,5 +61,11 @@ const rowOf = ({ id, address, reason, detail, count, first, last }: RefusedClien
 });
 
 /** What the reception server refused and whom the broker turned away, in one list by time. */
-export const withBrokerRefusals = (denials: readonly Listed[], refusals: BrokerRefusals): readonly Listed[] =>
-  [...denials, ...refusals.rows()].sort((a, b) => (String(a.at) < String(b.at) ? -1 : 1));
+export async function* withBrokerRefusals(
+  denials: AsyncIterable<Listed>,
+  refusals: BrokerRefusals,
+): AsyncGenerator<Listed> {
+  const rows = [...refusals.rows()];
+  for await (const denial of denials) rows.push(denial);
+  yield* rows.sort((a, b) => (String(a.at) < String(b.at) ? -1 : 1));
+}

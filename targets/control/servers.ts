@@ -4,10 +4,10 @@ import { RECEPTION_OPTIONS } from "../../core/reception/server.ts";
 import { type Identity, peerOf } from "../../hal/identity/identity.ts";
 import { GroupCommit } from "../../hal/store/group-commit.ts";
 import { KeyServerService } from "../keyserver/service.ts";
+import type { OperatorCommands } from "../operator/commands.ts";
 import { runningCommands } from "../operator/context.ts";
 import type { Directory } from "../operator/directory.ts";
 import { ReceptionService } from "../reception/service.ts";
-import type { Commands } from "../shared/admin.ts";
 import type { Platform } from "../shared/machine-on-bus.ts";
 import type { ControlConfig } from "./config.ts";
 
@@ -21,7 +21,7 @@ export interface Servers {
   readonly keys: KeyServerService;
   readonly reception: ReceptionService;
   /** The operator's. */
-  readonly commands: Commands;
+  readonly commands: OperatorCommands;
   /** Both say goodbye on the bus; the store stays open. */
   stop(): Promise<void>;
 }

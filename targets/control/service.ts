@@ -102,7 +102,7 @@ export async function startControl(config: ControlConfig, runtime: Runtime): Pro
       ...commands,
       "service.revoke": thenExpel("service.revoke"),
       "device.remove": thenExpel("device.remove"),
-      denials: async (input) => withBrokerRefusals((await commands.denials?.(input)) as readonly Listed[], refusals),
+      denials: (input: unknown) => withBrokerRefusals(commands.denials(input), refusals),
     },
     async stop() {
       await stop();

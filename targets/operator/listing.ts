@@ -28,7 +28,7 @@ export const COLUMNS: Readonly<Record<ListCommand, readonly string[]>> = {
   "service.list": columnsOf("service"),
   receptions: columnsOf("live_reception"),
   usage: [...columnsOf("usage_record"), "billedSeconds"],
-  denials: ["at", "device", "channel", "reason"],
+  denials: ["at", "device", "channel", "client", "address", "reason", "detail", "count", "first"],
   memberships: [...columnsOf("membership"), "device", "channel", "state"],
   epochs: columnsOf("epoch"),
 };

@@ -78,7 +78,13 @@ export function addRecords(program: Command, powers: ListPowers): void {
       "\nEvery record that overlaps the period is there with its own start and end; billedSeconds are those within the period.",
     )
     .action((options: UsageOptions) => usage(powers, options));
-  addList(program, powers, "denials", "denials", "the newest 256 refusals since the server's start, and their reasons");
+  addList(
+    program,
+    powers,
+    "denials",
+    "denials",
+    "who was refused since the server's start, and why: the newest 256 requests, 1,024 clients of the broker",
+  );
   addList(program, powers, "memberships", "memberships", "what the routers saw, held against the receptions");
   addList(program, powers, "epochs", "epochs", "keys that are kept, without the keys");
 }

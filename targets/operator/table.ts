@@ -1,5 +1,5 @@
 // Rows as a table for a person, or as a JSON array, line by line, so that a list of any length takes no memory.
-import { printable } from "../shared/printable.ts";
+import { printable } from "../../core/base/printable.ts";
 import type { Listed } from "./listing.ts";
 
 /** The rows that widths are taken from; a later cell that is wider stays whole and pushes the rest of its line aside. */

@@ -8,8 +8,6 @@ import { MembershipReporter, type ReporterEffect, type ReporterEvent } from "../
 import { brokerStatus } from "../shared/broker-words.ts";
 import { type BusEvent, type ClientPlatform, MachineOnBus } from "../shared/machine-on-bus.ts";
 
-const WORDS = { up: "the broker is there", down: "the broker is away: " };
-
 export class MembershipReports {
   readonly #reporter: MembershipReporter;
   readonly #onBus: MachineOnBus<ReporterEvent, ReporterEffect>;
@@ -17,7 +15,7 @@ export class MembershipReports {
 
   constructor(id: string, server: Peer, platform: ClientPlatform) {
     this.#reporter = new MembershipReporter(server, platform.entropy);
-    const participant = { role: "router", id, keys: platform.keys, peers: [server], words: WORDS } as const;
+    const participant = { role: "router", id, keys: platform.keys, peers: [server] } as const;
     this.#onBus = new MachineOnBus(participant, platform, this.#reporter, heard, (effect) => this.#apply(effect));
   }
 

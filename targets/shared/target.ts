@@ -1,6 +1,7 @@
 // The frame of every bundle: command line, configuration check, logger, local socket, signals, exit codes.
 import { Command, CommanderError } from "commander";
 import type * as v from "valibot";
+import { printable } from "../../core/base/printable.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import { HalError } from "../../core/ports/errors.ts";
@@ -10,7 +11,6 @@ import { type AdminDoor, ask, askRows, CommandRefused, type Commands, openDoor, 
 import { type Checked, configSource, defaultSocket, type Fault, loadConfig } from "./config.ts";
 import { EXIT, exitCodeOf, exitHelp, explain } from "./exit.ts";
 import { createLogger, type Logger, type LogOptions } from "./log.ts";
-import { printable } from "./printable.ts";
 import { version } from "./version.ts";
 
 /** What every configuration has besides the target's own entries. */
