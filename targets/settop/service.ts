@@ -284,7 +284,13 @@ export class SettopService {
     const stream = this.#screens.get(viewing.channel)?.status();
     if (stream === undefined) return viewing;
     const { channel, epochs } = viewing;
-    return { channel, viewing, dark: whyNoPicture(brokerStanding(this.#onBus.bus), viewing, stream), ...stream, epochs };
+    return {
+      channel,
+      viewing,
+      dark: whyNoPicture(brokerStanding(this.#onBus.bus), viewing, stream),
+      ...stream,
+      epochs,
+    };
   }
 }
 
