@@ -16,6 +16,7 @@ export const REFUSAL_REASONS = {
   tls: "TLS handshake failed",
 } as const;
 
+/** One of them, by its short name. */
 export type RefusalReason = keyof typeof REFUSAL_REASONS;
 
 /** One refusal, as the broker met it: all text is the client's. */
@@ -44,6 +45,7 @@ const ID = 64;
 const ADDRESS = 64;
 const DETAIL = 120;
 
+/** At most 1,024 entries, by id and reason. */
 export class RefusedClients {
   readonly #clients = new Recent<string, RefusedClient>(CLIENTS);
 

@@ -3,6 +3,7 @@ import type { BrokerStanding } from "../control/broker-standing.ts";
 import type { PlayoutStatus } from "./playout.ts";
 import type { ViewingStatus } from "./status.ts";
 
+/** One word for each; the README has what to look at. */
 export type NoPicture =
   | "not-joined"
   | "no-packets"
@@ -15,6 +16,7 @@ export type NoPicture =
   | "no-answer"
   | "output-failed";
 
+/** The reason of a dark screen. */
 export interface Dark {
   readonly reason: NoPicture;
   /** For a person: what is wrong and where to look. */

@@ -21,6 +21,7 @@ import { HalError } from "../../core/ports/errors.ts";
 import { LocalBuses } from "./local.ts";
 import { PacketGuard } from "./packet-guard.ts";
 
+/** One address and port to listen on. */
 export interface BrokerListenerOptions {
   readonly host: string;
   /** 0 lets the kernel choose. */
@@ -29,6 +30,7 @@ export interface BrokerListenerOptions {
   readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string };
 }
 
+/** What clients can make the broker hold. */
 export interface BrokerLimits {
   readonly connections: number;
   /** Octets of one MQTT packet after its fixed header. */
@@ -53,6 +55,7 @@ export const BROKER_LIMITS: BrokerLimits = {
 /** The client's role, or why it has none; undefined: nobody knows the id. The client hears the same in all three cases. */
 export type Authentication = Role | "wrong-password" | "revoked" | undefined;
 
+/** Where it listens, whom it lets in, and who hears of those it does not. */
 export interface BrokerOptions {
   readonly listeners: readonly BrokerListenerOptions[];
   /** Who has this name and password. A rejection with HalError refuses it for now. */
@@ -98,6 +101,7 @@ interface Rights {
   readonly filters: Set<string>;
 }
 
+/** Listens from `start` to `close`. */
 export class Broker {
   readonly drops = new Counters<BrokerDrop>();
   readonly #options: BrokerOptions;

@@ -10,6 +10,7 @@ import type { Entropy } from "../../core/ports/entropy.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import { downError, isSubscriptionRefused } from "./down-error.ts";
 
+/** The broker, and how to speak to it. */
 export interface MqttOptions {
   /** "mqtt://host:1883" or "mqtts://host:8883". */
   readonly url: string;

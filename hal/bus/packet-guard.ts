@@ -4,6 +4,7 @@
 /** MQTT 3.1.1 section 2.2.3: the remaining length takes one to four octets, seven bits each, the lowest first. */
 const MOST_LENGTH_OCTETS = 4;
 
+/** One for each connection. */
 export class PacketGuard {
   readonly #limit: number;
   /** Octets of the current packet still to come. */

@@ -8,6 +8,7 @@ import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import { HalError } from "../../core/ports/errors.ts";
 
+/** What the network between the broker and its clients does. */
 export interface SimulatedBusFaults {
   /** One way, uniform between the two; the messages of one connection stay in order, as on TCP. */
   readonly delay: { readonly least: Duration; readonly most: Duration };
@@ -28,6 +29,7 @@ const RECONNECT = milliseconds(250);
 const RECONNECT_SPREAD = milliseconds(500);
 const RECONNECT_REFUSED = milliseconds(30_000);
 
+/** A broker without passwords: each connector has its role. */
 export class SimulatedBroker {
   faults: SimulatedBusFaults;
   readonly clock: Clock;

@@ -11,6 +11,7 @@ import type {
 import { HalError } from "../../core/ports/errors.ts";
 import type { OwnAddresses } from "../links/own-addresses.ts";
 
+/** What a membership does whose interface address is away. */
 export interface FollowingOptions {
   /** `join` where the address is away. wait: it is done when the address comes. fail: "datagram.interface-away". */
   readonly joinAway: "wait" | "fail";

@@ -14,6 +14,7 @@ const ATF_COM = 0x2;
 
 type Changed = (name: string, link: Link | undefined) => void;
 
+/** This machine's. */
 export const linuxLinks: Links = {
   get: readLink,
   list: listLinks,

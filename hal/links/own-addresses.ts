@@ -3,6 +3,7 @@ import { ANY, formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import type { Links } from "../../core/ports/links.ts";
 import { addressLack } from "./words.ts";
 
+/** Who tells a person. */
 export interface OwnAddressesListener {
   /** No interface has it (any more); `lack` says so and which addresses there are. */
   away(address: Ipv4, lack: string): void;
@@ -20,6 +21,7 @@ interface Place {
 /** The loopback network is always there, all of it (RFC 1122 section 3.2.1.3). */
 const isLoopback = (address: Ipv4): boolean => address >>> 24 === 127;
 
+/** Follows the interfaces of these addresses until `close`. */
 export class OwnAddresses {
   readonly #links: Links;
   readonly #listener: OwnAddressesListener;

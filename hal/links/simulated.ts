@@ -2,6 +2,7 @@
 import type { Links } from "../../core/ports/links.ts";
 import type { SimulatedNode } from "../simulation/node.ts";
 
+/** Those of a node. */
 export const simulatedLinks = (node: SimulatedNode): Links => ({
   get: (name) => node.interface(name)?.link(),
   list: () => [...node.interfaces()].map((one) => one.link()),

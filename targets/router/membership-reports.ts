@@ -24,12 +24,12 @@ export class MembershipReports {
   }
 
   status(): object {
-    const { connected, drops } = this.#onBus.bus;
+    const { bus } = this.#onBus;
     return {
-      connected,
-      ...brokerStatus(this.#onBus.bus),
+      connected: bus.connected,
+      ...brokerStatus(bus),
       waiting: this.#reporter.waiting,
-      drops: { ...drops.snapshot(), ...this.#drops.snapshot() },
+      drops: { ...bus.drops.snapshot(), ...this.#drops.snapshot() },
     };
   }
 
@@ -47,6 +47,8 @@ export class MembershipReports {
       case "drop":
         this.#drops.count(effect.reason);
         return;
+      default:
+        effect satisfies never;
     }
   }
 }
