@@ -3,7 +3,10 @@ import type * as Capture from "cap";
 import type * as Raw from "raw-socket";
 import { HalError } from "../core/ports/errors.ts";
 
+/** What we use of raw-socket. */
 export type RawSocketModule = Pick<typeof Raw, "createSocket">;
+
+/** What we use of cap. */
 export type CaptureModule = Pick<typeof Capture, "Cap">;
 
 /** raw-socket, for the driver of `port` ("igmp", "mroute"); rejects with HalError "<port>.native-missing". */

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { endianness } from "node:os";
 import { type Ipv4, writeIpv4 } from "../core/base/ipv4.ts";
 
+// As Linux numbers them on every architecture that Node runs on but MIPS and SPARC (asm-generic/socket.h, linux/in.h).
 export const SOL_SOCKET = 1;
 export const SO_BINDTODEVICE = 25;
 export const IPPROTO_IP = 0;
@@ -22,11 +23,13 @@ export function int32(value: number): Buffer {
   return octets;
 }
 
+/** An unsigned 16-bit number in the machine's own byte order. */
 export function writeNative16(into: Buffer, at: number, value: number): void {
   if (LITTLE) into.writeUInt16LE(value, at);
   else into.writeUInt16BE(value, at);
 }
 
+/** An unsigned 32-bit number in the machine's own byte order. */
 export function writeNative32(into: Buffer, at: number, value: number): void {
   if (LITTLE) into.writeUInt32LE(value, at);
   else into.writeUInt32BE(value, at);

@@ -14,6 +14,7 @@ export interface WaitRange {
   readonly to: Duration;
 }
 
+/** When to try again: the waits after the first, second ... failure, and where they stop growing. */
 export interface Schedule {
   /** The span before the first further attempt; doubled after each failure ... */
   readonly first: Duration;
@@ -27,6 +28,7 @@ export interface Schedule {
   readonly lasting?: Duration;
 }
 
+/** A wait without chance in it. */
 export const exactly = (span: Duration): WaitRange => ({ from: span, to: span });
 
 /** `first`, doubled so many `times` (>= 0), never above `most`. */

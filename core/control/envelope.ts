@@ -28,7 +28,9 @@ const ANSWER_BOX = 58;
 
 /** Octets of the recipient's hint, of X25519 keys and `enc`, and of an answer's salt. */
 export const HINT_LENGTH = 4;
+/** Octets of an X25519 public key and of HPKE's encapsulated key (RFC 9180 section 7.1). */
 export const KEY_LENGTH = 32;
+/** Octets of the salt that makes each answer's key its own. */
 export const SALT_LENGTH = 16;
 const TAG_LENGTH = 16;
 const LONGEST_ID = 64;

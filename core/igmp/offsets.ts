@@ -3,6 +3,7 @@
 /** The first octet of each message (RFC 3376 section 4). The versions of a query differ in length and code, not in type (7.1). */
 export const TYPE_OCTET = { query: 0x11, v1Report: 0x12, v2Report: 0x16, leave: 0x17, v3Report: 0x22 } as const;
 
+// Of every message.
 export const TYPE = 0;
 export const MAX_RESPONSE = 1;
 export const CHECKSUM = 2;
@@ -10,6 +11,7 @@ export const GROUP = 4;
 /** Octets of every v1 and v2 message. */
 export const SHORT_MESSAGE = 8;
 
+// Of a v3 query.
 export const QUERY_FLAGS = 8;
 export const QUERY_INTERVAL_CODE = 9;
 export const QUERY_SOURCE_COUNT = 10;
@@ -17,6 +19,7 @@ export const QUERY_SOURCES = 12;
 /** Octets of a v3 query without sources. */
 export const V3_QUERY = 12;
 
+// Of a v3 report.
 export const RECORD_COUNT = 6;
 export const RECORDS = 8;
 

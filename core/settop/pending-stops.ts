@@ -22,6 +22,7 @@ interface PendingStop {
   readonly question: OpenQuestion;
 }
 
+/** One stop that waits, as `status` shows it. */
 export interface StopStatus {
   readonly channel: string;
   /** Hexadecimal. */
@@ -30,6 +31,7 @@ export interface StopStatus {
   readonly attempts: number;
 }
 
+/** At most PENDING_STOPS_LIMIT wait; each is in the journal until its acknowledgement has come. */
 export class PendingStops {
   readonly #entropy: Entropy;
   readonly #calendar: Calendar;

@@ -87,6 +87,7 @@ export class NodeHmac implements Hmac {
   }
 }
 
+/** The usual choice where OpenSSL is there. */
 export const nodeCiphers: Ciphers = {
   gcm: (key) => new NodeGcm(key),
   ctr: (key) => new NodeCtr(key),

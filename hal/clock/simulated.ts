@@ -11,6 +11,7 @@ interface Pending {
   ring: (() => void) | undefined;
 }
 
+/** Starts at Instant 0; `run` and its like move it. */
 export class SimulatedClock implements Clock {
   readonly #heap: Pending[] = [];
   #now: Instant = instant(0);

@@ -9,6 +9,7 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 
 const calendarOffset = (): number => Date.now() - performance.now();
 
+/** Instants count from the start of the process; alarms are timers that keep it alive. */
 export const systemClock: Clock = {
   now: () => instant(performance.now()),
   unix: (at) => unixTime(at + calendarOffset()),

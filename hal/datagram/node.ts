@@ -16,6 +16,7 @@ import type {
 } from "../../core/ports/datagrams.ts";
 import { HalError } from "../../core/ports/errors.ts";
 
+/** What is counted and told to nobody. */
 export type DatagramCount =
   | "datagram.send-failed"
   | "datagram.bad-origin"

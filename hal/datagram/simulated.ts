@@ -16,6 +16,7 @@ const MEMBERSHIP_LIMIT = 20;
 const FIRST_EPHEMERAL = 32768;
 const MOST_OCTETS = 65507;
 
+/** All sockets of one node. */
 export class SimulatedDatagrams implements Datagrams {
   readonly #node: SimulatedNode;
   readonly #sockets = new Set<SimulatedSocket>();

@@ -4,6 +4,7 @@ import type { Entropy } from "../../core/ports/entropy.ts";
 
 const MANTISSA = 2 ** 53;
 
+/** Unpredictable octets of node:crypto; for keys too. */
 export const systemEntropy: Entropy = {
   bytes: (length) => new Uint8Array(randomBytes(length)),
   below(limit) {

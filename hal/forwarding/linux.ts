@@ -62,12 +62,14 @@ const WRONGVIF = 2;
 
 const RECEIVE_OCTETS = 65535;
 
+/** Upcalls that make no sense, and changes that the kernel refused. */
 export type MrouteCount =
   | "mroute.short-upcall"
   | "mroute.unknown-upcall"
   | "mroute.set-failed"
   | "mroute.remove-failed";
 
+/** Needs CONFIG_IP_MROUTE, and root or CAP_NET_ADMIN and CAP_NET_RAW. */
 export class LinuxForwarding implements Forwarding {
   readonly counts = new Counters<MrouteCount>();
   readonly #native: RawSocketModule;

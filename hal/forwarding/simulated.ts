@@ -26,6 +26,7 @@ const WAITING_PACKETS = 4;
 const WAITING_ENTRIES = 10;
 const IPV4_AND_UDP_HEADER = 28;
 
+/** Forwards between the interfaces of one node as the kernel would. */
 export class SimulatedForwarding implements Forwarding {
   readonly #node: SimulatedNode;
   #held = false;

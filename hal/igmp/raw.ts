@@ -50,6 +50,7 @@ const QUEUE_LIMIT = 1024;
 /** How long the witness hears as well, in ms. */
 const WITNESSED = 1000;
 
+/** Packets that did not leave, or were not what a socket may send or hear. */
 export type RawIgmpCount =
   | "igmp.send-failed"
   | "igmp.send-queue-full"
@@ -59,6 +60,7 @@ export type RawIgmpCount =
   /** Heard by one of socket and witness only. */
   | "igmp.unwitnessed";
 
+/** All sockets of the process share one set of counts. */
 export class RawIgmpSockets implements IgmpSockets {
   readonly counts = new Counters<RawIgmpCount>();
   readonly #native: RawSocketModule;

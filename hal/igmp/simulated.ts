@@ -9,6 +9,7 @@ const SHORTEST_HEADER = 20;
 const SOURCE = 12;
 const DESTINATION = 16;
 
+/** All IGMP sockets of one node. */
 export class SimulatedIgmpSockets implements IgmpSockets {
   readonly #node: SimulatedNode;
 

@@ -27,6 +27,7 @@ export interface Faults {
   readonly reorderBy: Duration;
 }
 
+/** A LAN on which every packet arrives once, in order, after 0.2 ms. */
 export const NO_FAULTS: Faults = {
   delay: milliseconds(0.2),
   jitter: milliseconds(0),
@@ -48,6 +49,7 @@ export interface Attachment {
 /** Packets in flight on one LAN; what exceeds it is lost and logged as "full". */
 const IN_FLIGHT_LIMIT = 100_000;
 
+/** Every end that is up gets its own copy of what another end puts on it. */
 export class SimulatedLan {
   readonly name: string;
   readonly #network: NetworkContext;

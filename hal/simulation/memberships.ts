@@ -9,6 +9,7 @@ export interface InterfaceFilter {
   readonly sources: readonly Ipv4[];
 }
 
+/** Hears what an interface as a whole wants of a group now. */
 export type MembershipWatcher = (interfaceName: string, group: Ipv4, filter: InterfaceFilter) => void;
 
 interface Count {
@@ -16,6 +17,7 @@ interface Count {
   readonly sources: Map<Ipv4, number>;
 }
 
+/** What the kernel of one node would keep. */
 export class NodeMemberships {
   readonly watchers = new Set<MembershipWatcher>();
   readonly #interfaces = new Map<string, Map<Ipv4, Count>>();

@@ -6,6 +6,7 @@ import { SimulatedNode } from "./node.ts";
 
 const LOG_LIMIT = 200_000;
 
+/** The same seed and the same calls give the same log. */
 export class SimulatedNetwork implements NetworkContext {
   readonly clock: SimulatedClock;
   readonly entropy: Entropy;

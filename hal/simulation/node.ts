@@ -8,6 +8,7 @@ import { ethernetFrame, formatMac, type SimulatedPacket } from "./packet.ts";
 /** Called for every packet that an interface takes in; `on` names the interface. */
 export type PacketReceiver = (packet: SimulatedPacket, on: SimulatedInterface) => void;
 
+/** How an interface is attached. */
 export interface InterfaceOptions {
   readonly address: Ipv4;
   readonly prefixLength?: number;
@@ -18,6 +19,7 @@ export interface InterfaceOptions {
 /** Neighbours remembered per interface; the oldest goes first. */
 const NEIGHBOUR_LIMIT = 1024;
 
+/** One machine of the network. */
 export class SimulatedNode {
   readonly name: string;
   readonly network: NetworkContext;
@@ -87,6 +89,7 @@ const linkWord = (one: SimulatedInterface | undefined): string => {
   return one.up ? "up" : "down";
 };
 
+/** A plain interface, or a bridge that floods between its ports. */
 export class SimulatedInterface {
   readonly node: SimulatedNode;
   readonly name: string;

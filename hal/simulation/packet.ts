@@ -3,6 +3,7 @@
 import { toHex } from "../../core/base/bytes.ts";
 import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 
+/** An IGMP packet as octets, or a UDP datagram with its addresses and ports. */
 export type SimulatedPacket =
   /** `bytes` is the whole IPv4 packet, header included. */
   | { readonly kind: "igmp"; readonly source: Ipv4; readonly destination: Ipv4; readonly bytes: Uint8Array }
@@ -42,4 +43,5 @@ export function ethernetFrame(packet: Uint8Array, destination: Ipv4, sourceMac: 
   return frame;
 }
 
+/** Six octets as "aa:bb:cc:dd:ee:ff". */
 export const formatMac = (mac: Uint8Array): string => toHex(mac).replace(/..(?=.)/g, "$&:");

@@ -18,6 +18,7 @@ const RESTART: Schedule = {
 };
 const LENGTH_OCTETS = 2;
 
+/** What a tap needs to run its helper, and to run it again. */
 export interface CapTapOptions {
   readonly clock: Clock;
   readonly entropy: Entropy;
@@ -25,6 +26,7 @@ export interface CapTapOptions {
   readonly command: readonly [string, ...string[]];
 }
 
+/** One helper process a tap, started again when it ends. */
 export class CapTaps implements FrameTaps {
   readonly #options: CapTapOptions;
 

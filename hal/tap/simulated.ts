@@ -2,6 +2,7 @@
 import type { FrameTap, FrameTaps, TapListener } from "../../core/ports/frame-tap.ts";
 import type { SimulatedNode } from "../simulation/node.ts";
 
+/** Hears IGMP frames that come in through a port of the node. */
 export class SimulatedTaps implements FrameTaps {
   readonly #node: SimulatedNode;
 
