@@ -7,6 +7,7 @@ export const ROOT = resolve(import.meta.dirname, "../..");
 const FOLDER = join(ROOT, "build/nodes");
 /** Compiled for one version of Node only. */
 export const NATIVE = ["raw-socket", "cap", "better-sqlite3"];
+const OBJECT_WRAP = join(ROOT, "scripts/native/object-wrap.h");
 /** Main versions; the exact ones are in package.json beside this file, with their hashes in its lock file. */
 export const VERSIONS = ["22", "24"];
 
@@ -20,7 +21,11 @@ const stampOf = (/** @type {string} */ version) => join(folderOf(version), "stam
 /** What the addons of a version are made of. @param {string} version */
 function stamp(version) {
   const versions = NATIVE.map((name) => readManifest(join(ROOT, "node_modules", name)).version);
-  return JSON.stringify([readManifest(packageOf(version)).version, ...versions]);
+  return JSON.stringify([
+    readManifest(packageOf(version)).version,
+    ...versions,
+    readFileSync(OBJECT_WRAP, "utf8").length,
+  ]);
 }
 
 const readManifest = (/** @type {string} */ folder) => JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
@@ -76,8 +81,9 @@ export function compileAddons(version) {
     cpSync(join(ROOT, "node_modules", name), folder, { recursive: true, filter: (path) => !path.endsWith("/build") });
     const path = `${dirname(nodeOf(version))}:${process.env.PATH}`;
     const args = [gyp, "rebuild", "--release", `--nodedir=${packageOf(version)}`];
-    // `nan` is found as the package itself would find it.
-    const env = { ...process.env, PATH: path, NODE_PATH: join(ROOT, "node_modules"), JOBS: "max" };
+    // `nan` is found as the package itself would find it; the flags are those of scripts/setup.
+    const flags = { NODE_PATH: join(ROOT, "node_modules"), JOBS: "max", CXXFLAGS: `-include ${OBJECT_WRAP}` };
+    const env = { ...process.env, PATH: path, ...flags };
     run(nodeOf(version), args, { cwd: folder, env });
     // Megabytes of objects, of no use any more.
     rmSync(join(folder, "build/Release/obj.target"), { recursive: true, force: true });
