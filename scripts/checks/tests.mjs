@@ -17,6 +17,7 @@ const LONG = [
   "scripts/show/demo",
   "scripts/checks/readme",
   "scripts/bench/bench",
+  "scripts/checks/built",
   "scripts/checks/rules",
   "targets/settop/service",
   "targets/operator/command-line",
@@ -54,7 +55,7 @@ const LAB = /\.lab\.test\.(ts|mjs)$/;
 const IMPORT = /\bfrom "(\.[^"]+)"/g;
 /** Words with which a test says that it runs what was built. */
 const RUNS_BUNDLES =
-  /["'`/]dist["'`/]|scripts\/(?:show|lab|package|bench)\/main\.mjs|README\.md has a block|\/main\.js\b/;
+  /["'`/]dist["'`/]|scripts\/(?:show|lab|package|bench)\/main\.mjs|README\.md has a block|SEALCAST_DIST|\/main\.js\b/;
 
 /**
  * True when the file, or test support that it imports, runs a bundle.
