@@ -7,7 +7,7 @@ import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { milliseconds, seconds } from "../base/time.ts";
 import { Endpoint, type EndpointListener, type EndpointOptions } from "./endpoint.ts";
-import { Link, type Received } from "./link.ts";
+import { Mailbox, type Received } from "./mailbox.ts";
 import { EXAMPLE_NOTICE, EXAMPLES } from "./messages.testkit.ts";
 import type { Notice } from "./messages.ts";
 import type { Peer, Role } from "./participant.ts";
@@ -41,7 +41,7 @@ class World {
     const entropy = new SeededEntropy(1000 + this.#seed++);
     const privateKey = entropy.bytes(32);
     const keys = { privateKey, publicKey: primitives.x25519Public(privateKey) };
-    const link = new Link({ role, id, keys, peers: peers.map(({ peer }) => peer) }, primitives, entropy);
+    const mailbox = new Mailbox({ role, id, keys, peers: peers.map(({ peer }) => peer) }, primitives, entropy);
     const station = {
       peer: { role, id, publicKey: keys.publicKey },
       received: [] as Received[],
@@ -65,7 +65,7 @@ class World {
       down: (error) => say(`is down: ${error.code}`),
       dropped: (drop) => station.dropped.push(drop),
     };
-    const options = { link, clock: this.clock, primitives, ...(noticeKey === undefined ? {} : { noticeKey }) };
+    const options = { mailbox, clock: this.clock, primitives, ...(noticeKey === undefined ? {} : { noticeKey }) };
     const endpoint = new Endpoint(this.broker.connector(role), options, listener);
     const made: Station = Object.assign(station, { endpoint });
     return made;

@@ -7,7 +7,7 @@ import type { HalError } from "../ports/errors.ts";
 import type { Primitives } from "../ports/primitives.ts";
 import type { BadMessage } from "./codec.ts";
 import { isBadMessage } from "./codec.ts";
-import type { Link, LinkDrop, Outgoing, Received, Request } from "./link.ts";
+import type { Mailbox, MailboxDrop, Outgoing, Received, Request } from "./mailbox.ts";
 import { type Message, type Notice, patentNumber, patentNumberOfAnswer } from "./messages.ts";
 import { isBadNotice, type NoticeDrop, openNotice, sealNotice } from "./notice.ts";
 import type { Peer } from "./participant.ts";
@@ -15,7 +15,7 @@ import { Recent } from "./recent.ts";
 import { filtersFor, formatTopic, noticeFilter, parseTopic } from "./topics.ts";
 
 /** "endpoint.unsendable": a message of ours that no receiver would take, not sent. */
-export type EndpointDrop = LinkDrop | NoticeDrop | "endpoint.notice-key" | "endpoint.unsendable";
+export type EndpointDrop = MailboxDrop | NoticeDrop | "endpoint.notice-key" | "endpoint.unsendable";
 
 /** What an endpoint tells its owner; called from inside the bus driver, one at a time. */
 export interface EndpointListener {
@@ -32,7 +32,7 @@ export interface EndpointListener {
 
 /** Who is on the bus, and with what. */
 export interface EndpointOptions {
-  readonly link: Link;
+  readonly mailbox: Mailbox;
   readonly clock: Clock;
   readonly primitives: Primitives;
   /** Ed25519, 32 octets: the key server's public key where notices are read, its private key where they are made. */
@@ -66,7 +66,7 @@ export class Endpoint {
   constructor(connector: BusConnector, options: EndpointOptions, listener: EndpointListener) {
     this.#options = options;
     this.#listener = listener;
-    const { role, id } = options.link;
+    const { role, id } = options.mailbox;
     this.#statusTopic = formatTopic({ kind: "status", role, id });
     this.#bus = connector.connect(
       { clientId: id, filters: filtersFor(role, id), will: { topic: this.#statusTopic, payload: LOST } },
@@ -89,7 +89,7 @@ export class Endpoint {
 
   /** The machines' `send` effect. */
   send(to: Peer, message: Message): void {
-    const outgoing = this.#options.link.seal(this.#options.clock.now(), to, message);
+    const outgoing = this.#options.mailbox.seal(this.#options.clock.now(), to, message);
     if (!this.#publish(message, outgoing)) return;
     this.#asked.set(toHex(message.id), message);
     countNumber(this.sent, patentNumber(message));
@@ -97,7 +97,7 @@ export class Endpoint {
 
   /** The machines' `answer` effect. */
   answer(request: Request, message: Message): void {
-    if (!this.#publish(message, this.#options.link.answer(request, message))) return;
+    if (!this.#publish(message, this.#options.mailbox.answer(request, message))) return;
     countNumber(this.sent, patentNumberOfAnswer(request.message, message));
   }
 
@@ -153,7 +153,7 @@ export class Endpoint {
   }
 
   #receiveSealed(topic: string, payload: Uint8Array): void {
-    const received = this.#options.link.open(this.#options.clock.now(), topic, payload);
+    const received = this.#options.mailbox.open(this.#options.clock.now(), topic, payload);
     if ("drop" in received) {
       this.#drop(received.drop, received.detail, topic);
       return;

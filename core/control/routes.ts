@@ -1,5 +1,5 @@
 // Who speaks and who listens on which topic, and where answers go. This table is the only place that knows a topic: what topics look
-// like, who subscribes to what, who may, and the brokers' rules are derived from it (route-table.ts, access.ts, link.ts).
+// like, who subscribes to what, who may, and the brokers' rules are derived from it (route-table.ts, access.ts, mailbox.ts).
 import { ROLES, type Role } from "./participant.ts";
 
 /** What may stand between braces in a path. */

@@ -4,7 +4,7 @@ import type { Machine } from "../base/machine.ts";
 import { type Instant, instant, unixTime } from "../base/time.ts";
 import type { Calendar } from "../ports/clock.ts";
 import type { Entropy } from "../ports/entropy.ts";
-import type { Received, Request } from "./link.ts";
+import type { Received, Request } from "./mailbox.ts";
 import type { Message } from "./messages.ts";
 import type { Peer } from "./participant.ts";
 

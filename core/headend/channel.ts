@@ -28,7 +28,7 @@ export class HeadendChannel implements Machine<ChannelEvent, ChannelEffect> {
   readonly #clock: EpochClock;
   readonly #way: Way;
   readonly #drops = new Counters<ChannelDrop>();
-  #linkUp = false;
+  #brokerUp = false;
   #nextReport: Instant | undefined;
 
   constructor(options: ChannelOptions, entropy: Entropy, now: Instant) {
@@ -44,7 +44,7 @@ export class HeadendChannel implements Machine<ChannelEvent, ChannelEffect> {
   }
 
   receive(now: Instant, event: ChannelEvent): readonly ChannelEffect[] {
-    const effects = event.kind === "link" ? this.#linked(now, event.up) : this.#heard(now, event);
+    const effects = event.kind === "broker" ? this.#linked(now, event.up) : this.#heard(now, event);
     return [...effects, ...this.poll(now)];
   }
 
@@ -71,7 +71,7 @@ export class HeadendChannel implements Machine<ChannelEvent, ChannelEffect> {
     const way = this.#way;
     return {
       channel: this.#options.parameters.channel,
-      link: this.#linkUp,
+      broker: this.#brokerUp,
       epoch: this.#clock.epoch,
       next: ready?.epoch ?? way.epochs.pending,
       switchIn: ready === undefined ? undefined : remaining(now, ready.at),
@@ -85,8 +85,8 @@ export class HeadendChannel implements Machine<ChannelEvent, ChannelEffect> {
   }
 
   #linked(now: Instant, up: boolean): readonly ChannelEffect[] {
-    if (up && !this.#linkUp) this.#requester.hurry(now);
-    this.#linkUp = up;
+    if (up && !this.#brokerUp) this.#requester.hurry(now);
+    this.#brokerUp = up;
     return [];
   }
 

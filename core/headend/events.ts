@@ -1,6 +1,6 @@
 // What a channel's machine at the headend hears and what it wants done.
 import type { Duration } from "../base/time.ts";
-import type { Request } from "../control/link.ts";
+import type { Request } from "../control/mailbox.ts";
 import type { ChannelParameters, EpochKey, Message } from "../control/messages.ts";
 import type { Peer } from "../control/participant.ts";
 import type { StreamPosition } from "../stream/sender.ts";
@@ -21,10 +21,10 @@ export interface ChannelOptions {
 
 /** What the machine hears. */
 export type ChannelEvent =
-  /** From the key server, opened and checked by the link; `request` is there unless it is itself an answer. */
+  /** From the key server, opened and checked by the mailbox; `request` is there unless it is itself an answer. */
   | { readonly kind: "message"; readonly from: Peer; readonly message: Message; readonly request: Request | undefined }
   /** The broker is there and every subscription acknowledged, or it is gone. */
-  | { readonly kind: "link"; readonly up: boolean };
+  | { readonly kind: "broker"; readonly up: boolean };
 
 /** Why a channel has no key, or no new one. */
 export type EpochAlarm =
@@ -63,7 +63,7 @@ export type ChannelEffect =
 export interface HeadendChannelStatus {
   readonly channel: string;
   /** The broker is there. */
-  readonly link: boolean;
+  readonly broker: boolean;
   /** In use; undefined before the first. */
   readonly epoch: number | undefined;
   /** The epoch that waits for its acknowledgement or for its moment. */

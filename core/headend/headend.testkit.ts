@@ -44,7 +44,7 @@ export class Rig {
   constructor(keys: ChannelOptions["keys"], answerer: Answerer = accept, seed = 1) {
     this.machine = new HeadendChannel(optionsOf(keys), new SeededEntropy(seed), this.now);
     this.answerer = answerer;
-    this.#apply(this.machine.receive(this.now, { kind: "link", up: true }));
+    this.#apply(this.machine.receive(this.now, { kind: "broker", up: true }));
   }
 
   feed(event: ChannelEvent): void {

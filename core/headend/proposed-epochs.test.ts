@@ -207,11 +207,11 @@ test("a machine that slept for hours switches once and goes on from there: no bu
 test("the broker comes back: what waits is asked again at once, not after the longest wait", () => {
   const rig = new Rig("headend", silent);
   rig.run(minutes(2));
-  rig.feed({ kind: "link", up: false });
+  rig.feed({ kind: "broker", up: false });
   rig.run(minutes(2));
   rig.answerer = accept;
   const before = rig.now;
-  rig.feed({ kind: "link", up: true });
+  rig.feed({ kind: "broker", up: true });
   rig.run(seconds(1));
   assert.equal(rig.machine.status(rig.now).epoch, 1);
   assert.ok(rig.lines().some((line) => Number(line.split(" ")[0]) - before < 700 && line.includes("switch 1")));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Request } from "../control/link.ts";
+import type { Request } from "../control/mailbox.ts";
 import { bytes } from "../control/servers.testkit.ts";
 import { KeyServerCounts } from "./counts.ts";
 import { BOX, keyRequest } from "./keys.testkit.ts";

@@ -1,6 +1,6 @@
 // What the key server has answered, and what it did not use, counted by name.
 import { Counters } from "../base/counters.ts";
-import type { Request } from "../control/link.ts";
+import type { Request } from "../control/mailbox.ts";
 import type { Message } from "../control/messages.ts";
 import type { KeyServerDrop, KeyServerEffect } from "./events.ts";
 

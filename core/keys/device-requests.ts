@@ -2,7 +2,7 @@
 // report (84).
 import { toHex } from "../base/bytes.ts";
 import { after, type Instant, seconds, type UnixTime, wholeUnixTime } from "../base/time.ts";
-import type { Request } from "../control/link.ts";
+import type { Request } from "../control/mailbox.ts";
 import type { Denial, Message, MessageOf } from "../control/messages.ts";
 import type { Peer } from "../control/participant.ts";
 import { newRequestId, type RequestExpired, Requester, type RequesterEffect } from "../control/requester.ts";

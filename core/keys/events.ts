@@ -1,16 +1,16 @@
 // What the key server hears, what it wants done, what follows when that is on disk, and what it does not use.
 import type { Duration, Instant } from "../base/time.ts";
-import type { Received, Request } from "../control/link.ts";
+import type { Received, Request } from "../control/mailbox.ts";
 import type { Message, MessageOf, Notice } from "../control/messages.ts";
 import type { Peer } from "../control/participant.ts";
 import type { Decision } from "../ports/store.ts";
 
 /** What the key server hears. */
 export type KeyServerEvent =
-  /** Opened and checked by the link. */
+  /** Opened and checked by the mailbox. */
   | { readonly kind: "message"; readonly received: Received }
   /** The broker has come or gone. */
-  | { readonly kind: "link"; readonly up: boolean }
+  | { readonly kind: "broker"; readonly up: boolean }
   /**
    * What the effect `commit` asked for is on disk, or could not be put there: its channel and its `then` come back as
    * they were.

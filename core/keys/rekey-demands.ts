@@ -1,6 +1,6 @@
 // Demands for new keys: of the reception server after a right has ended, and of the operator.
 import { toHex } from "../base/bytes.ts";
-import type { Request } from "../control/link.ts";
+import type { Request } from "../control/mailbox.ts";
 import type { MessageOf } from "../control/messages.ts";
 import { Recent } from "../control/recent.ts";
 import type { Channels } from "./channels.ts";

@@ -16,7 +16,7 @@ test("a headend that may not serve the channel is refused, an unknown one too", 
 test("after the broker has come back the newest notice is published again", () => {
   const bench = new Bench();
   bench.hear(HEADEND, proposal(1));
-  assert.deepEqual(types(bench.feed({ kind: "link", up: true })), ["notice"]);
+  assert.deepEqual(types(bench.feed({ kind: "broker", up: true })), ["notice"]);
 });
 
 const DROPS: readonly (readonly [KeyServerDrop, (bench: Bench) => void])[] = [

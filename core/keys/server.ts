@@ -3,7 +3,7 @@
 import { sameBytes } from "../base/bytes.ts";
 import type { Machine } from "../base/machine.ts";
 import { earliest, type Instant } from "../base/time.ts";
-import type { Received } from "../control/link.ts";
+import type { Received } from "../control/mailbox.ts";
 import type { Message } from "../control/messages.ts";
 import type { Peer } from "../control/participant.ts";
 import type { Calendar } from "../ports/clock.ts";
@@ -85,7 +85,7 @@ export class KeyServer implements Machine<KeyServerEvent, KeyServerEffect> {
     switch (event.kind) {
       case "message":
         return this.#heard(now, event.received);
-      case "link":
+      case "broker":
         return event.up ? this.#up(now) : [];
       case "committed":
         return this.#committed(now, event.channel, event.then);

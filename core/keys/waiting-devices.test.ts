@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { instant } from "../base/time.ts";
-import type { Request } from "../control/link.ts";
+import type { Request } from "../control/mailbox.ts";
 import { BOX, keyRequest, stop } from "./keys.testkit.ts";
 import { BegunReceptions, isRequestOf, type RequestOf, WaitingDevices } from "./waiting-devices.ts";
 

@@ -2,7 +2,7 @@
 // begun.
 import { type Instant, seconds } from "../base/time.ts";
 import { Allowance } from "../control/allowance.ts";
-import type { Request } from "../control/link.ts";
+import type { Request } from "../control/mailbox.ts";
 import type { MessageOf, MessageType } from "../control/messages.ts";
 import { Recent } from "../control/recent.ts";
 

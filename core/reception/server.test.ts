@@ -126,12 +126,12 @@ test("the first sweep waits for the grace, and goes on at once while there is mo
 
 test("nobody lapses while the broker is away, nor within the grace after it has come back", () => {
   const bench = new Bench();
-  bench.feed({ kind: "link", up: true });
+  bench.feed({ kind: "broker", up: true });
   bench.pass(30_000);
-  bench.feed({ kind: "link", up: false });
+  bench.feed({ kind: "broker", up: false });
   bench.pass(600_000);
   assert.equal(bench.server.nextDeadline(), undefined);
-  bench.feed({ kind: "link", up: true });
+  bench.feed({ kind: "broker", up: true });
   bench.pass(59_999);
   assert.equal(bench.waiting, 0);
   bench.pass(1);

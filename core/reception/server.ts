@@ -17,7 +17,7 @@ import {
   type UnixTime,
   wholeUnixTime,
 } from "../base/time.ts";
-import type { Received, Request } from "../control/link.ts";
+import type { Received, Request } from "../control/mailbox.ts";
 import type { Denial, Message, MessageOf } from "../control/messages.ts";
 import type { Peer } from "../control/participant.ts";
 import type { Calendar } from "../ports/clock.ts";
@@ -39,7 +39,7 @@ export type ReceptionOutcome = InquiryOutcome | StopOutcome | RouterReportOutcom
 export type ReceptionEvent =
   | { readonly kind: "message"; readonly received: Received }
   /** The broker is there, or away. */
-  | { readonly kind: "link"; readonly up: boolean }
+  | { readonly kind: "broker"; readonly up: boolean }
   /** The decision given out with this token is on disk. */
   | { readonly kind: "decided"; readonly token: number; readonly outcome: ReceptionOutcome }
   /** The store could not carry it out: nothing is on disk. */
@@ -165,7 +165,7 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
     switch (event.kind) {
       case "message":
         return this.#heard(now, event.received);
-      case "link":
+      case "broker":
         return this.#linked(now, event.up);
       case "decided":
         return this.#decided(event.token, event.outcome);

@@ -18,7 +18,7 @@ export type StreamSign =
   | { readonly kind: "clear"; readonly epoch: number }
   /** With it: the sender counts its packets anew under this epoch, and packets of older ones are refused. */
   | { readonly kind: "began-anew"; readonly epoch: number }
-  /** A packet came for an epoch that is not held. Anybody on the link can write one: a hint, no more. */
+  /** A packet came for an epoch that is not held. Anybody on the LAN can write one: a hint, no more. */
   | { readonly kind: "unknown-epoch"; readonly epoch: number }
   /** Packets do not open although their keys are held: the position must be wrong, or somebody writes to the group. */
   | { readonly kind: "position-lost" };
@@ -33,12 +33,12 @@ export type SettopEvent =
   | { readonly kind: "quit" }
   /** The configuration was read again; viewings of channels that are gone or have moved end. */
   | { readonly kind: "channels"; readonly channels: readonly Channel[] }
-  /** 76, 86 or 95, opened and checked by the link. */
+  /** 76, 86 or 95, opened and checked by the mailbox. */
   | { readonly kind: "answer"; readonly message: Message }
-  /** 91, its signature verified by the link; `retained` when the broker has kept it, perhaps for long. */
+  /** 91, its signature verified by the endpoint; `retained` when the broker has kept it, perhaps for long. */
   | { readonly kind: "notice"; readonly notice: Notice; readonly retained?: boolean }
   /** The broker is there and every subscription acknowledged, or it is gone. */
-  | { readonly kind: "link"; readonly up: boolean }
+  | { readonly kind: "broker"; readonly up: boolean }
   | { readonly kind: "joined"; readonly channel: string }
   | { readonly kind: "join-failed"; readonly channel: string; readonly why: string }
   | { readonly kind: "stream"; readonly channel: string; readonly sign: StreamSign };

@@ -119,7 +119,7 @@ function anyEvent(dice: Dice, rig: Rig): SettopEvent {
     case 2:
       return dice.below(2) === 0 ? { kind: "zap", channel } : { kind: "zap", channel, from: dice.pick(IDS) };
     case 3:
-      return { kind: "link", up: dice.below(4) > 0 };
+      return { kind: "broker", up: dice.below(4) > 0 };
     case 4:
       return { kind: "join-failed", channel, why: "because" };
     case 5:

@@ -1,4 +1,4 @@
-// Questions that a sign of trouble causes keep a growing gap: signs are unauthenticated, and anybody on the link can send them.
+// Questions that a sign of trouble causes keep a growing gap: signs are unauthenticated, and anybody on the LAN can send them.
 import { doubled } from "../base/backoff.ts";
 import { after, type Duration, type Instant, instant, seconds } from "../base/time.ts";
 

@@ -58,7 +58,7 @@ export class GroupMembership {
     return [{ kind: "note", note: "join-failed", channel: this.#channel.id, text: why }];
   }
 
-  /** Denied: the link shall carry nothing useless. Further denials do not put it off. */
+  /** Denied: the LAN shall carry nothing useless. Further denials do not put it off. */
   leaveAfter(now: Instant, linger: Duration): void {
     if (this.#state.kind !== "left") this.#leaveAt ??= after(now, linger);
   }

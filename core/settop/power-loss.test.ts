@@ -27,7 +27,7 @@ function ledger(rig: Rig, answering = true): { readonly live: Map<string, string
 
 /** An evening: two channels, a rekey, zaps, and the end. */
 function evening(rig: Rig): void {
-  rig.feed({ kind: "link", up: true });
+  rig.feed({ kind: "broker", up: true });
   rig.feed({ kind: "tune", channel: "one" });
   rig.run(500);
   rig.feed({ kind: "notice", notice: notice(rig.now, "one", 8) });
@@ -68,7 +68,7 @@ for (const answering of [true, false]) {
         );
       const again = ledger(rig);
       for (const [name, channel] of live) again.live.set(name, channel);
-      rig.feed({ kind: "link", up: true });
+      rig.feed({ kind: "broker", up: true });
       rig.run(120_000);
       assert.deepEqual([...again.live.values()], [], `cut after effect ${step}`);
       assert.deepEqual(rig.journal, [], `cut after effect ${step}`);
@@ -81,7 +81,7 @@ test("after a power cut every entry of the journal becomes a stop with cause pow
   const { reception } = rig.lastRequest();
   rig.run(10_000);
   rig.powerCut();
-  rig.feed({ kind: "link", up: true });
+  rig.feed({ kind: "broker", up: true });
   const [stop] = rig.stops();
   assert.ok(stop !== undefined);
   assert.deepEqual([stop.cause, stop.endedAgo, toHex(stop.reception)], ["power-lost", undefined, toHex(reception)]);
@@ -93,7 +93,7 @@ test("a stop that was pending when the power went is sent at the next start, and
   rig.run(5000);
   rig.powerCut();
   rig.run(60_000);
-  rig.feed({ kind: "link", up: true });
+  rig.feed({ kind: "broker", up: true });
   const stop = rig.stops().at(-1);
   assert.deepEqual([stop?.cause, stop?.endedAgo], ["power-lost", 65_000]);
   assert.ok(stop !== undefined);
@@ -106,7 +106,7 @@ test("a box whose calendar starts in the past again does not claim to know when 
   const tomorrow = calendar.unix(rig.now) + 86_400_000;
   rig.journal = [{ reception: new Uint8Array(16).fill(3), channel: "one", ended: tomorrow as never }];
   rig.powerCut();
-  rig.feed({ kind: "link", up: true });
+  rig.feed({ kind: "broker", up: true });
   assert.equal(rig.stops()[0]?.endedAgo, undefined);
   assert.equal(rig.stops()[0]?.cause, "power-lost");
 });
@@ -121,7 +121,7 @@ test("a journal that cannot be written changes nothing while the device lives: t
 test("the journal is written when something changes, and not by repeats, rekeys or refreshes", () => {
   const rig = new Rig();
   ledger(rig);
-  rig.feed({ kind: "link", up: true });
+  rig.feed({ kind: "broker", up: true });
   rig.feed({ kind: "tune", channel: "one" });
   for (let epoch = 8; epoch < 40; epoch++) {
     rig.feed({ kind: "notice", notice: notice(rig.now, "one", epoch) });

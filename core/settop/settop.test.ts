@@ -14,7 +14,7 @@ const drops = (rig: Rig) => rig.settop.status(rig.now).drops;
 
 test("tuning in joins (71) and asks (73) in parallel, and the journal knows the reception before the request leaves", () => {
   const rig = new Rig();
-  rig.feed({ kind: "link", up: true });
+  rig.feed({ kind: "broker", up: true });
   rig.feed({ kind: "tune", channel: "one" });
   assert.deepEqual(rig.kinds(), ["watch", "join", "remember", "send"]);
   const request = rig.lastRequest();
@@ -25,7 +25,7 @@ test("tuning in joins (71) and asks (73) in parallel, and the journal knows the 
 
 test("a grant before the join is installed just the same", () => {
   const rig = new Rig();
-  rig.feed({ kind: "link", up: true });
+  rig.feed({ kind: "broker", up: true });
   rig.feed({ kind: "tune", channel: "one" });
   rig.feed({ kind: "answer", message: grant(rig.lastRequest(), [7]) });
   rig.feed({ kind: "joined", channel: "one" });
@@ -47,7 +47,7 @@ test("while the broker is away nothing is sent and nothing is written; when it i
   rig.feed({ kind: "tune", channel: "one" });
   rig.run(60_000);
   assert.deepEqual(rig.kinds(), ["watch", "join"]);
-  rig.feed({ kind: "link", up: true });
+  rig.feed({ kind: "broker", up: true });
   assert.deepEqual(rig.kinds(), ["remember", "send"]);
 });
 
@@ -55,7 +55,7 @@ test("a viewing of which no request has left ends without a stop", () => {
   const rig = new Rig();
   rig.feed({ kind: "tune", channel: "one" });
   rig.feed({ kind: "stop", channel: "one" });
-  rig.feed({ kind: "link", up: true });
+  rig.feed({ kind: "broker", up: true });
   assert.deepEqual(rig.sent, []);
   assert.deepEqual(rig.journal, []);
 });
@@ -441,10 +441,10 @@ test("a key server that is away over several rekeys: the old key goes on, one re
 
 test("a broker that comes back is asked again within a second, and sooner by those who have no key yet", () => {
   const rig = new Rig().tuned();
-  rig.feed({ kind: "link", up: false });
+  rig.feed({ kind: "broker", up: false });
   rig.run(60_000);
   assert.equal(rig.requests().length, 1);
-  rig.feed({ kind: "link", up: true });
+  rig.feed({ kind: "broker", up: true });
   rig.run(200);
   assert.equal(rig.requests().length, 2);
 });

@@ -75,7 +75,7 @@ export class Rig {
 
   /** Tuned to channel "one", joined, the broker there. */
   tuned(): this {
-    this.feed({ kind: "link", up: true });
+    this.feed({ kind: "broker", up: true });
     this.feed({ kind: "tune", channel: "one" });
     this.feed({ kind: "joined", channel: "one" });
     return this;

@@ -43,7 +43,7 @@ export class Settop implements Machine<SettopEvent, SettopEffect> {
   readonly #stops: PendingStops;
   readonly #calendar: Calendar;
   #channels: ReadonlyMap<string, Channel>;
-  #linkUp = false;
+  #brokerUp = false;
   #quitting = false;
   #finished = false;
   /** The journal no longer says what is so. */
@@ -74,10 +74,10 @@ export class Settop implements Machine<SettopEvent, SettopEffect> {
   poll(now: Instant): readonly SettopEffect[] {
     const effects: SettopEffect[] = [];
     // 83 before 73: at a concurrent limit the place is freed before it is asked for.
-    if (this.#linkUp) for (const message of this.#stops.due(now)) effects.push({ kind: "send", message });
+    if (this.#brokerUp) for (const message of this.#stops.due(now)) effects.push({ kind: "send", message });
     for (const viewing of this.#viewings.values()) {
       const known = viewing.known;
-      effects.push(...viewing.due(now, this.#linkUp));
+      effects.push(...viewing.due(now, this.#brokerUp));
       this.#stale ||= viewing.known !== known;
     }
     if (this.#stale) effects.unshift({ kind: "remember", entries: this.#entries() });
@@ -90,13 +90,13 @@ export class Settop implements Machine<SettopEvent, SettopEffect> {
   }
 
   nextDeadline(): Instant | undefined {
-    const viewings = [...this.#viewings.values()].map((viewing) => viewing.nextDeadline(this.#linkUp));
-    return earliest([this.#linkUp ? this.#stops.nextDeadline() : undefined, ...viewings]);
+    const viewings = [...this.#viewings.values()].map((viewing) => viewing.nextDeadline(this.#brokerUp));
+    return earliest([this.#brokerUp ? this.#stops.nextDeadline() : undefined, ...viewings]);
   }
 
   status(now: Instant): SettopStatus {
     return {
-      link: this.#linkUp,
+      broker: this.#brokerUp,
       viewings: [...this.#viewings.values()].map((viewing) => statusOf(now, viewing)),
       pendingStops: this.#stops.status,
       drops: this.#drops.snapshot(),
@@ -121,7 +121,7 @@ export class Settop implements Machine<SettopEvent, SettopEffect> {
       case "notice":
         this.#noticed(now, event.notice, event.retained ?? false);
         return [];
-      case "link":
+      case "broker":
         this.#linked(now, event.up);
         return [];
       case "joined":
@@ -249,7 +249,7 @@ export class Settop implements Machine<SettopEvent, SettopEffect> {
   }
 
   #linked(now: Instant, up: boolean): void {
-    this.#linkUp = up;
+    this.#brokerUp = up;
     if (!up) return;
     this.#stops.reconnected(now);
     for (const viewing of this.#viewings.values()) viewing.reconnected(now);

@@ -25,7 +25,7 @@ export interface ViewingStatus {
 /** The whole device. */
 export interface SettopStatus {
   /** The broker is there. */
-  readonly link: boolean;
+  readonly broker: boolean;
   readonly viewings: readonly ViewingStatus[];
   readonly pendingStops: readonly StopStatus[];
   /** What came in and was not used, by `SettopDrop`. */

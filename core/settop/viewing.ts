@@ -23,7 +23,7 @@ export interface ViewingOptions {
   readonly device: string;
   /** How long the old key is kept after the stream was heard under the new one; at least 2 s. */
   readonly overlap: Duration;
-  /** After a denial the group is left this much later, so that the link carries nothing useless. */
+  /** After a denial the group is left this much later, so that the LAN carries nothing useless. */
   readonly linger: Duration;
 }
 

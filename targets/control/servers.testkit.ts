@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { toHex } from "../../core/base/bytes.ts";
 import { mosquittoAcl } from "../../core/control/access.ts";
 import { Endpoint } from "../../core/control/endpoint.ts";
-import { Link, type Received } from "../../core/control/link.ts";
+import { Mailbox, type Received } from "../../core/control/mailbox.ts";
 import type { Message, MessageOf, Notice } from "../../core/control/messages.ts";
 import type { Peer } from "../../core/control/participant.ts";
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
@@ -145,7 +145,7 @@ export class ParticipantUnderTest {
     const { id, role, x25519 } = identity;
     this.peer = { id, role, publicKey: x25519.publicKey };
     this.#keyServer = keyServer;
-    const link = new Link({ role, id, keys: x25519, peers: [keyServer] }, primitives, systemEntropy);
+    const mailbox = new Mailbox({ role, id, keys: x25519, peers: [keyServer] }, primitives, systemEntropy);
     const buses = new MqttBuses(
       { url: `mqtt://${HOST}:${port}`, password: identity.password },
       systemClock,
@@ -153,7 +153,7 @@ export class ParticipantUnderTest {
     );
     this.#endpoint = new Endpoint(
       buses,
-      { link, clock: systemClock, primitives, noticeKey: { verify: noticeKey } },
+      { mailbox, clock: systemClock, primitives, noticeKey: { verify: noticeKey } },
       {
         message: (received) => this.#wake(() => this.#heard.push(received)),
         notice: (notice) => this.#wake(() => this.notices.push(notice)),

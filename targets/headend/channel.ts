@@ -5,7 +5,7 @@ import { Backoff, exactly, type Schedule } from "../../core/base/backoff.ts";
 import { ANY } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
 import { after, milliseconds, seconds } from "../../core/base/time.ts";
-import type { Received } from "../../core/control/link.ts";
+import type { Received } from "../../core/control/mailbox.ts";
 import { HeadendChannel } from "../../core/headend/channel.ts";
 import type { ChannelEffect, ChannelEvent, ChannelOptions } from "../../core/headend/events.ts";
 import { firstIndexAt, ssrcOfChannel } from "../../core/headend/first-index.ts";
@@ -123,8 +123,8 @@ export class RunningChannel {
     this.#runner.start();
   }
 
-  link(up: boolean): void {
-    this.#runner.feed({ kind: "link", up });
+  broker(up: boolean): void {
+    this.#runner.feed({ kind: "broker", up });
   }
 
   message({ from, message, request }: Received): void {

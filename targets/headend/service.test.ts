@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
 import { after, milliseconds } from "../../core/base/time.ts";
 import { Endpoint } from "../../core/control/endpoint.ts";
-import { Link } from "../../core/control/link.ts";
+import { Mailbox } from "../../core/control/mailbox.ts";
 import type { EpochKey, Message } from "../../core/control/messages.ts";
 import { TS_PAYLOAD } from "../../core/headend/stream-path.ts";
 import { isDiscontinuity, TS_PACKET } from "../../core/mpegts/packet.ts";
@@ -134,10 +134,10 @@ class World {
   #serveKeys(): void {
     const keys = this.serverKeys;
     const peer = { role: "headend", id: "h", publicKey: this.headendKeys.publicKey } as const;
-    const link = new Link({ role: "keyserver", id: "ks", keys, peers: [peer] }, primitives, systemEntropy);
+    const mailbox = new Mailbox({ role: "keyserver", id: "ks", keys, peers: [peer] }, primitives, systemEntropy);
     const endpoint: Endpoint = new Endpoint(
       this.broker.connector("keyserver"),
-      { link, clock: systemClock, primitives },
+      { mailbox, clock: systemClock, primitives },
       {
         message: ({ message, request }) => {
           this.heard.push(message);

@@ -1,6 +1,6 @@
 // The running headend: its channels and its place on the bus.
 import { Counters } from "../../core/base/counters.ts";
-import type { Received } from "../../core/control/link.ts";
+import type { Received } from "../../core/control/mailbox.ts";
 import { brokerStatus } from "../shared/broker-words.ts";
 import { BusConnection, type BusEvent } from "../shared/machine-on-bus.ts";
 import { type HeadendPlatform, RunningChannel } from "./channel.ts";
@@ -62,7 +62,7 @@ export class HeadendService {
   /** Notices are for set-tops. */
   #heard(event: BusEvent): void {
     if (event.kind === "message") this.#received(event.received);
-    if (event.kind === "link") for (const channel of this.#channels.values()) channel.link(event.up);
+    if (event.kind === "broker") for (const channel of this.#channels.values()) channel.broker(event.up);
   }
 
   #received(received: Received): void {

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
 import { seconds } from "../../core/base/time.ts";
 import { Endpoint } from "../../core/control/endpoint.ts";
-import { Link } from "../../core/control/link.ts";
+import { Mailbox } from "../../core/control/mailbox.ts";
 import type { MessageOf } from "../../core/control/messages.ts";
 import { SimulatedBroker } from "../../hal/bus/simulated.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
@@ -24,10 +24,14 @@ function bench() {
   const server = { role: "reception", id: "reception-1", publicKey: serverKeys.publicKey } as const;
   const router = { role: "router", id: "router-1", publicKey: routerKeys.publicKey } as const;
   const reports: MessageOf<"membership.report">[] = [];
-  const link = new Link({ role: "reception", id: server.id, keys: serverKeys, peers: [router] }, primitives, entropy);
+  const mailbox = new Mailbox(
+    { role: "reception", id: server.id, keys: serverKeys, peers: [router] },
+    primitives,
+    entropy,
+  );
   const endpoint: Endpoint = new Endpoint(
     broker.connector("reception"),
-    { link, clock, primitives },
+    { mailbox, clock, primitives },
     {
       message({ message, request }) {
         if (message.type !== "membership.report" || request === undefined) return;

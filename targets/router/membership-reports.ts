@@ -56,7 +56,7 @@ export class MembershipReports {
 /** What waits goes on waiting while the broker is away. */
 function heard(event: BusEvent): ReporterEvent | undefined {
   if (event.kind === "message") return { kind: "answer", from: event.received.from, message: event.received.message };
-  return event.kind === "link" && event.up ? { kind: "up" } : undefined;
+  return event.kind === "broker" && event.up ? { kind: "up" } : undefined;
 }
 
 /** The word for a reception server: an interface that went down tells nothing of the host, its membership just ends. */

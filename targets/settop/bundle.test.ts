@@ -9,7 +9,7 @@ import { after, test } from "node:test";
 import { sameBytes, toHex } from "../../core/base/bytes.ts";
 import { address } from "../../core/base/ipv4.ts";
 import { Endpoint } from "../../core/control/endpoint.ts";
-import { Link, type Received } from "../../core/control/link.ts";
+import { Mailbox, type Received } from "../../core/control/mailbox.ts";
 import type { Message, MessageOf } from "../../core/control/messages.ts";
 import type { DatagramSocket } from "../../core/ports/datagrams.ts";
 import { MP2T, RTP_HEADER, writeRtpHeader } from "../../core/stream/rtp.ts";
@@ -69,7 +69,7 @@ class Servers {
     const authenticate = (id: string) => (id === "box-1" ? ("settop" as const) : undefined);
     this.broker = await Broker.start({ listeners: [{ host: "127.0.0.1", port: 0 }], authenticate });
     const { id, x25519, ed25519 } = this.keys;
-    const link = new Link(
+    const mailbox = new Mailbox(
       { role: "keyserver", id, keys: x25519, peers: [peerOf(this.box)] },
       primitives,
       systemEntropy,
@@ -78,7 +78,7 @@ class Servers {
     const ignore = (): void => {};
     this.#endpoint = new Endpoint(
       this.broker.local(),
-      { link, clock: systemClock, primitives, noticeKey },
+      { mailbox, clock: systemClock, primitives, noticeKey },
       { message: (received) => this.#asked(received), notice: ignore, up: ignore, down: ignore, dropped: ignore },
     );
     this.#socket = await new NodeDatagrams().open(

@@ -3,7 +3,7 @@ import { pino } from "pino";
 import { address } from "../../core/base/ipv4.ts";
 import { type Duration, milliseconds, seconds } from "../../core/base/time.ts";
 import { Endpoint } from "../../core/control/endpoint.ts";
-import { Link, type Received } from "../../core/control/link.ts";
+import { Mailbox, type Received } from "../../core/control/mailbox.ts";
 import type { Message, MessageOf } from "../../core/control/messages.ts";
 import { Recorder } from "../../core/settop/playout.testkit.ts";
 import { MP2T, RTP_HEADER, writeRtpHeader } from "../../core/stream/rtp.ts";
@@ -208,7 +208,7 @@ export class World {
 
   #keyServer(): Endpoint {
     const { id, x25519, ed25519 } = this.#keys;
-    const link = new Link(
+    const mailbox = new Mailbox(
       { role: "keyserver", id, keys: x25519, peers: [peerOf(this.#box)] },
       primitives,
       this.entropy,
@@ -216,7 +216,7 @@ export class World {
     const sign = ed25519?.privateKey ?? new Uint8Array(32);
     const endpoint: Endpoint = new Endpoint(
       this.broker.connector("keyserver"),
-      { link, clock: this.clock, primitives, noticeKey: { sign } },
+      { mailbox, clock: this.clock, primitives, noticeKey: { sign } },
       {
         message: (received) => this.#asked(endpoint, received),
         notice() {},

@@ -298,8 +298,8 @@ function heard(event: BusEvent): SettopEvent {
       return { kind: "answer", message: event.received.message };
     case "notice":
       return event;
-    case "link":
-      return { kind: "link", up: event.up };
+    case "broker":
+      return { kind: "broker", up: event.up };
   }
 }
 

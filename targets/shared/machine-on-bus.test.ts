@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { pino } from "pino";
 import type { Machine } from "../../core/base/machine.ts";
 import { seconds } from "../../core/base/time.ts";
-import type { Received } from "../../core/control/link.ts";
+import type { Received } from "../../core/control/mailbox.ts";
 import { EXAMPLES } from "../../core/control/messages.testkit.ts";
 import type { BusListener } from "../../core/ports/bus.ts";
 import { HalError } from "../../core/ports/errors.ts";
@@ -59,7 +59,7 @@ class Sayer implements Machine<BusEvent, BusEffect> {
 
   receive(_: unknown, event: BusEvent): readonly BusEffect[] {
     this.heard.push(event);
-    return event.kind === "link" && event.up ? [this.#says] : [];
+    return event.kind === "broker" && event.up ? [this.#says] : [];
   }
 
   poll(): readonly BusEffect[] {
@@ -97,7 +97,7 @@ test("a machine hears that the broker is there, what it says arrives, and the an
   assert.deepEqual(onBus.bus.messages().sent, { 92: 1 });
   assert.ok(lines.some(({ msg }) => msg === "broker connected"));
   await onBus.stop();
-  onBus.feed({ kind: "link", up: true });
+  onBus.feed({ kind: "broker", up: true });
   assert.equal(machine.heard.length, 2, "a machine that was stopped hears nothing more");
 });
 
@@ -150,8 +150,8 @@ test("why the broker is away is logged with its code and handed on", () => {
   listener.up();
   listener.down(error);
   assert.deepEqual(heard, [
-    { kind: "link", up: true },
-    { kind: "link", up: false, error },
+    { kind: "broker", up: true },
+    { kind: "broker", up: false, error },
   ]);
   assert.deepEqual(
     lines.map(({ level, msg, code }) => [level, msg, code]),

@@ -6,7 +6,7 @@ import { Runner } from "../../core/base/runner.ts";
 import { seconds } from "../../core/base/time.ts";
 import { Allowance } from "../../core/control/allowance.ts";
 import { Endpoint, type EndpointDrop, type EndpointOptions } from "../../core/control/endpoint.ts";
-import { Link, type LinkOptions, type Received, type Request } from "../../core/control/link.ts";
+import { Mailbox, type MailboxOptions, type Received, type Request } from "../../core/control/mailbox.ts";
 import type { Message, Notice } from "../../core/control/messages.ts";
 import type { Peer } from "../../core/control/participant.ts";
 import type { BusConnector } from "../../core/ports/bus.ts";
@@ -32,7 +32,7 @@ export interface ClientPlatform extends Platform {
 }
 
 /** Who is on the bus, whom it knows there, and its key for notices. */
-interface BusParticipant extends LinkOptions, Pick<EndpointOptions, "noticeKey"> {
+interface BusParticipant extends MailboxOptions, Pick<EndpointOptions, "noticeKey"> {
   /** Stands before its lines in a log that several participants share. */
   readonly title?: string;
 }
@@ -44,8 +44,8 @@ export type BusEvent =
   /** 91, its signature verified; `retained` when the broker has kept it, perhaps for long. */
   | { readonly kind: "notice"; readonly notice: Notice; readonly retained: boolean }
   /** The broker is there and every subscription acknowledged, or it is gone, and why. */
-  | { readonly kind: "link"; readonly up: true }
-  | { readonly kind: "link"; readonly up: false; readonly error: HalError };
+  | { readonly kind: "broker"; readonly up: true }
+  | { readonly kind: "broker"; readonly up: false; readonly error: HalError };
 
 /** What machines want said on the bus. */
 export type BusEffect =
@@ -69,20 +69,20 @@ export class BusConnection {
     const { clock, primitives, entropy, buses, log } = platform;
     this.#platform = platform;
     const complain = brokerComplaints(clock, log, title);
-    const link = new Link(options, primitives, entropy);
+    const mailbox = new Mailbox(options, primitives, entropy);
     this.#endpoint = new Endpoint(
       buses,
-      { link, clock, primitives, ...(noticeKey === undefined ? {} : { noticeKey }) },
+      { mailbox, clock, primitives, ...(noticeKey === undefined ? {} : { noticeKey }) },
       {
         message: (received) => hear({ kind: "message", received }),
         notice: (notice, retained) => hear({ kind: "notice", notice, retained }),
         up: () => {
           log.info(title === undefined ? "broker connected" : `${title}: broker connected`);
-          hear({ kind: "link", up: true });
+          hear({ kind: "broker", up: true });
         },
         down: (error) => {
           complain(error);
-          hear({ kind: "link", up: false, error });
+          hear({ kind: "broker", up: false, error });
         },
         dropped: (drop, detail, topic) => this.#dropped(drop, detail, topic),
       },

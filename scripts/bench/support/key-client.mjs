@@ -1,5 +1,5 @@
 // A registered device that asks for the key of a channel again and again, as fast as it is answered.
-import { Link } from "../../../build/core/control/link.js";
+import { Mailbox } from "../../../build/core/control/mailbox.js";
 import { systemClock } from "../../../build/hal/clock/system.js";
 import { systemEntropy } from "../../../build/hal/entropy/system.js";
 import { generateIdentity } from "../../../build/hal/identity/identity.js";
@@ -25,7 +25,7 @@ export async function keyClient(system, id) {
   await operator.do("device.add", { id, subscriber, publicKey, password: identity.password });
   /** @type {import("../../../core/control/participant.ts").Peer} */
   const server = { role: "keyserver", id: keyServer.id, publicKey: Buffer.from(keyServer.x25519, "hex") };
-  const link = new Link({ role: "settop", id, keys: identity.x25519, peers: [server] }, primitives, systemEntropy);
+  const link = new Mailbox({ role: "settop", id, keys: identity.x25519, peers: [server] }, primitives, systemEntropy);
   const client = await connectClient(system.url, id, identity.password);
   await client.subscribeAsync(`sealcast/1/keys/res/${id}`);
 

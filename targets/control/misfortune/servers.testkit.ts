@@ -1,7 +1,7 @@
 // The key server and the reception server, each on a disk of its own: commits succeed, fail or end the process, which starts anew.
 import assert from "node:assert/strict";
 import { type Instant, milliseconds, unixTime } from "../../../core/base/time.ts";
-import type { Request } from "../../../core/control/link.ts";
+import type { Request } from "../../../core/control/mailbox.ts";
 import { keptChannels } from "../../../core/keys/epochs.ts";
 import type { KeyServerEffect, KeyServerEvent } from "../../../core/keys/events.ts";
 import { KeyServer } from "../../../core/keys/server.ts";
@@ -108,7 +108,7 @@ export class PlayedServers {
   restartKeys(): void {
     this.#around.note("key server died");
     [this.#keyStore, this.#keys] = this.#startKeys();
-    this.#feedKeys({ kind: "link", up: true });
+    this.#feedKeys({ kind: "broker", up: true });
   }
 
   restartReception(): void {

@@ -5,7 +5,7 @@ import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { after, instant, seconds } from "../base/time.ts";
 import type { KeyPair } from "../ports/primitives.ts";
 import { encodeMessage, isBadMessage } from "./codec.ts";
-import { Link, type LinkDrop, type Outgoing, type Received, type Refused } from "./link.ts";
+import { Mailbox, type MailboxDrop, type Outgoing, type Received, type Refused } from "./mailbox.ts";
 import { EXAMPLE_MESSAGES, EXAMPLES } from "./messages.testkit.ts";
 import type { Message } from "./messages.ts";
 import type { Peer, Role } from "./participant.ts";
@@ -31,36 +31,36 @@ const receptions = party("reception", "receptions", 3);
 const head = party("headend", "head", 4);
 const router = party("router", "r12", 5);
 
-const link = ({ peer, pair }: Party, peers: readonly Party[], seed = peer.id.length): Link => {
+const mailbox = ({ peer, pair }: Party, peers: readonly Party[], seed = peer.id.length): Mailbox => {
   const options = { role: peer.role, id: peer.id, keys: pair, peers: peers.map((other) => other.peer) };
-  return new Link(options, primitives, new SeededEntropy(seed));
+  return new Mailbox(options, primitives, new SeededEntropy(seed));
 };
 
-const boxLink = (seed = 5) => link(box, [keys], seed);
-const keysLink = () => link(keys, [receptions]);
-const receptionsLink = () => link(receptions, [keys]);
-const headLink = () => link(head, [keys]);
-const routerLink = () => link(router, [receptions]);
+const boxLink = (seed = 5) => mailbox(box, [keys], seed);
+const keysLink = () => mailbox(keys, [receptions]);
+const receptionsLink = () => mailbox(receptions, [keys]);
+const headLink = () => mailbox(head, [keys]);
+const routerLink = () => mailbox(router, [receptions]);
 
-function sealed(from: Link, to: Party, message: Message): Outgoing {
+function sealed(from: Mailbox, to: Party, message: Message): Outgoing {
   const outgoing = from.seal(NOW, to.peer, message);
   assert.ok(!isBadMessage(outgoing));
   return outgoing;
 }
 
-function received(at: Link, { topic, payload }: Outgoing): Received {
+function received(at: Mailbox, { topic, payload }: Outgoing): Received {
   const result = at.open(NOW, topic, payload);
   assert.ok(!("drop" in result), "drop" in result ? `${result.drop} ${result.detail}` : "");
   return result;
 }
 
-function refused(at: Link, topic: string, payload: Uint8Array): Refused {
+function refused(at: Mailbox, topic: string, payload: Uint8Array): Refused {
   const result = at.open(NOW, topic, payload);
   assert.ok("drop" in result, "was accepted");
   return result;
 }
 
-const dropOf = (at: Link, topic: string, payload: Uint8Array): LinkDrop => refused(at, topic, payload).drop;
+const dropOf = (at: Mailbox, topic: string, payload: Uint8Array): MailboxDrop => refused(at, topic, payload).drop;
 
 /** Who asks whom, with what, on which topics. */
 const CONVERSATIONS = [
@@ -130,7 +130,7 @@ for (const [name, asks, answers, asker, asked, question, answer, up, down] of CO
 
 test("a device that nobody has heard of is let through with the key it proved: the machine decides", () => {
   const stranger = party("settop", "box-9", 9);
-  const { from } = received(keysLink(), sealed(link(stranger, [keys]), keys, EXAMPLES["key.request"]));
+  const { from } = received(keysLink(), sealed(mailbox(stranger, [keys]), keys, EXAMPLES["key.request"]));
   assert.deepEqual(from, stranger.peer);
 });
 
@@ -144,32 +144,32 @@ test("message.invalid: what nobody would accept is not sealed", () => {
   assert.equal(outgoing.drop, "message.invalid");
 });
 
-test("link.topic: a topic that this role does not hear, or another's", () => {
+test("mailbox.topic: a topic that this role does not hear, or another's", () => {
   const { payload } = sealed(boxLink(), keys, EXAMPLES["key.request"]);
-  assert.equal(dropOf(keysLink(), "sealcast/1/keys/res/keys", payload), "link.topic");
-  assert.equal(dropOf(keysLink(), "sealcast/1/status/settop/box-1", payload), "link.topic");
-  assert.equal(dropOf(boxLink(), "sealcast/1/keys/res/box-2", payload), "link.topic");
+  assert.equal(dropOf(keysLink(), "sealcast/1/keys/res/keys", payload), "mailbox.topic");
+  assert.equal(dropOf(keysLink(), "sealcast/1/status/settop/box-1", payload), "mailbox.topic");
+  assert.equal(dropOf(boxLink(), "sealcast/1/keys/res/box-2", payload), "mailbox.topic");
   assert.equal(dropOf(boxLink(), "elsewhere", payload), "topic.unknown");
   assert.equal(dropOf(boxLink(), "sealcast/1/keys/res/..", payload), "topic.identifier");
 });
 
-test("link.sender: an envelope on the topic of another", () => {
+test("mailbox.sender: an envelope on the topic of another", () => {
   const { payload } = sealed(boxLink(), keys, EXAMPLES["key.request"]);
-  assert.equal(dropOf(keysLink(), "sealcast/1/keys/req/0/box-2", payload), "link.sender");
+  assert.equal(dropOf(keysLink(), "sealcast/1/keys/req/0/box-2", payload), "mailbox.sender");
 });
 
-test("link.impostor: a known name with another key", () => {
+test("mailbox.impostor: a known name with another key", () => {
   const impostor = party("reception", "receptions", 77);
-  const { topic, payload } = sealed(link(impostor, [keys]), keys, EXAMPLES["rekey.demand"]);
-  assert.equal(dropOf(keysLink(), topic, payload), "link.impostor");
+  const { topic, payload } = sealed(mailbox(impostor, [keys]), keys, EXAMPLES["rekey.demand"]);
+  assert.equal(dropOf(keysLink(), topic, payload), "mailbox.impostor");
 });
 
-test("link.stranger: a server's message from somebody we do not know", () => {
+test("mailbox.stranger: a server's message from somebody we do not know", () => {
   const stranger = party("keyserver", "other-keys", 78);
-  const offer = sealed(link(stranger, [head]), head, EXAMPLES["epoch.offer"]);
-  assert.equal(dropOf(headLink(), offer.topic, offer.payload), "link.stranger");
-  const inquiry = sealed(link(stranger, [receptions]), receptions, EXAMPLES.inquiry);
-  assert.equal(dropOf(receptionsLink(), inquiry.topic, inquiry.payload), "link.stranger");
+  const offer = sealed(mailbox(stranger, [head]), head, EXAMPLES["epoch.offer"]);
+  assert.equal(dropOf(headLink(), offer.topic, offer.payload), "mailbox.stranger");
+  const inquiry = sealed(mailbox(stranger, [receptions]), receptions, EXAMPLES.inquiry);
+  assert.equal(dropOf(receptionsLink(), inquiry.topic, inquiry.payload), "mailbox.stranger");
 });
 
 test("envelope drops pass through with their names", () => {

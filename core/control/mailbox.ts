@@ -14,7 +14,7 @@ import { type Opened, type Origin, SESSION_LIMITS, type SessionLimits, Sessions 
 import { parseTopic, ROUTE_TABLE, shardOf, type Topic } from "./topics.ts";
 
 /** Whose end of the control plane it is, and whom it knows there. */
-export interface LinkOptions {
+export interface MailboxOptions {
   readonly role: Role;
   readonly id: string;
   /** X25519, 32 octets each. */
@@ -56,24 +56,24 @@ export interface Received {
  * topic: not one that this participant hears. sender: the id in the envelope is not the id in the topic. impostor: a known id with
  * another key. stranger: a server's message from somebody we do not know.
  */
-export type LinkDrop =
+export type MailboxDrop =
   | TopicDrop
   | EnvelopeDrop
   | MessageDrop
-  | "link.topic"
-  | "link.sender"
-  | "link.impostor"
-  | "link.stranger";
+  | "mailbox.topic"
+  | "mailbox.sender"
+  | "mailbox.impostor"
+  | "mailbox.stranger";
 
 /** What came and is dropped. */
 export interface Refused {
-  readonly drop: LinkDrop;
+  readonly drop: MailboxDrop;
   /** For the log; may be empty. */
   readonly detail: string;
 }
 
 /** Seals what its owner says to a peer, and opens what comes on topics that its role hears; knows no bus. */
-export class Link {
+export class Mailbox {
   readonly role: Role;
   readonly id: string;
   readonly #peers: ReadonlyMap<string, Peer>;
@@ -82,7 +82,7 @@ export class Link {
   readonly #sessionStarts = new Allowance(SESSION_STARTS);
   readonly #sessions: Sessions;
 
-  constructor(options: LinkOptions, primitives: Primitives, entropy: Entropy) {
+  constructor(options: MailboxOptions, primitives: Primitives, entropy: Entropy) {
     this.role = options.role;
     this.id = options.id;
     this.#peers = new Map(options.peers.map((peer) => [peer.id, peer]));
@@ -114,7 +114,7 @@ export class Link {
     const where = parseTopic(topic);
     if (typeof where === "string") return refuse(where);
     const heard = heardOn(where);
-    if (heard === undefined || !this.#hears(heard)) return refuse("link.topic");
+    if (heard === undefined || !this.#hears(heard)) return refuse("mailbox.topic");
     const opened = this.#sessions.open(payload, () => this.#sessionStarts.take(now, heard.id));
     if (typeof opened === "string") return refuse(opened);
     const from = this.#speaker(heard, opened);
@@ -139,17 +139,17 @@ export class Link {
   }
 
   /** Authenticated by the session; here the id is held against the topic and against the peers we know. */
-  #speaker({ id, owner, newcomers }: Heard, opened: Opened): Peer | LinkDrop {
+  #speaker({ id, owner, newcomers }: Heard, opened: Opened): Peer | MailboxDrop {
     const said = opened.kind === "request" ? opened.senderId : opened.peer.id;
-    if (owner === "speaker" && said !== id) return "link.sender";
+    if (owner === "speaker" && said !== id) return "mailbox.sender";
     if (opened.kind === "answer") return opened.peer;
     const known = this.#peers.get(said);
-    if (known !== undefined) return sameBytes(known.publicKey, opened.senderKey) ? known : "link.impostor";
-    return newcomers === undefined ? "link.stranger" : { role: newcomers, id: said, publicKey: opened.senderKey };
+    if (known !== undefined) return sameBytes(known.publicKey, opened.senderKey) ? known : "mailbox.impostor";
+    return newcomers === undefined ? "mailbox.stranger" : { role: newcomers, id: said, publicKey: opened.senderKey };
   }
 }
 
-const refuse = (drop: LinkDrop): Refused => ({ drop, detail: "" });
+const refuse = (drop: MailboxDrop): Refused => ({ drop, detail: "" });
 
 /** The route of a message that came, and whose topic it came on. */
 interface Heard extends Pick<Route, "listeners" | "owner"> {
