@@ -5,8 +5,9 @@ import { dirname, join, resolve } from "node:path";
 
 export const ROOT = resolve(import.meta.dirname, "../..");
 const FOLDER = join(ROOT, "build/nodes");
-/** Compiled for one version of Node only. */
-export const NATIVE = ["raw-socket", "cap", "better-sqlite3"];
+/** Compiled for one version of Node only: the package and its addon. */
+const ADDONS = { "raw-socket": "raw.node", cap: "cap.node", "better-sqlite3": "better_sqlite3.node" };
+export const NATIVE = Object.keys(ADDONS);
 const OBJECT_WRAP = join(ROOT, "scripts/native/object-wrap.h");
 /** Main versions; the exact ones are in package.json beside this file, with their hashes in its lock file. */
 export const VERSIONS = ["22", "24"];
@@ -72,6 +73,14 @@ function nodeGyp() {
   return found;
 }
 
+/** Loads each addon: throws when one was compiled against the headers of another version. @param {string} version */
+function checkAddons(version) {
+  for (const [name, addon] of Object.entries(ADDONS)) {
+    const file = join(modulesOf(version), name, "build/Release", addon);
+    run(nodeOf(version), ["-e", `process.dlopen({ exports: {} }, ${JSON.stringify(file)})`]);
+  }
+}
+
 /** Compiles the native packages for a version, with the headers that came with it. @param {string} version */
 export function compileAddons(version) {
   rmSync(folderOf(version), { recursive: true, force: true });
@@ -80,13 +89,20 @@ export function compileAddons(version) {
     const folder = join(modulesOf(version), name);
     cpSync(join(ROOT, "node_modules", name), folder, { recursive: true, filter: (path) => !path.endsWith("/build") });
     const path = `${dirname(nodeOf(version))}:${process.env.PATH}`;
-    const args = [gyp, "rebuild", "--release", `--nodedir=${packageOf(version)}`];
-    // `nan` is found as the package itself would find it; the flags are those of scripts/setup.
-    const flags = { NODE_PATH: join(ROOT, "node_modules"), JOBS: "max", CXXFLAGS: `-include ${OBJECT_WRAP}` };
+    const args = [gyp, "rebuild", "--release"];
+    // `nan` is found as the package itself would find it; the flags are those of scripts/setup, but for the headers: node-gyp takes the
+    // environment's, which setup has set to those of the Node that runs it, before those on its command line.
+    const flags = {
+      npm_config_nodedir: packageOf(version),
+      NODE_PATH: join(ROOT, "node_modules"),
+      JOBS: "max",
+      CXXFLAGS: `-include ${OBJECT_WRAP}`,
+    };
     const env = { ...process.env, PATH: path, ...flags };
     run(nodeOf(version), args, { cwd: folder, env });
     // Megabytes of objects, of no use any more.
     rmSync(join(folder, "build/Release/obj.target"), { recursive: true, force: true });
   }
+  checkAddons(version);
   writeFileSync(stampOf(version), stamp(version));
 }
