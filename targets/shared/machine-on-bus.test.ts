@@ -92,7 +92,7 @@ test("a machine hears that the broker is there, what it says arrives, and the an
   assert.deepEqual(asked[0]?.message, EXAMPLES["key.request"]);
   assert.deepEqual(
     machine.heard.map((event) => (event.kind === "message" ? event.received.message.type : event.kind)),
-    ["link", "key.denied"],
+    ["broker", "key.denied"],
   );
   assert.deepEqual(onBus.bus.messages().sent, { 92: 1 });
   assert.ok(lines.some(({ msg }) => msg === "broker connected"));
