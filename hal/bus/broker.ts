@@ -232,11 +232,19 @@ export class Broker {
     const read = socket.read.bind(socket);
     socket.read = (size) => {
       const chunk = read(size);
-      if (chunk === null || guard.accepts(chunk)) return chunk;
-      this.drops.count("broker.oversized");
-      socket.destroy();
+      const fault = chunk === null ? undefined : guard.check(chunk);
+      if (fault === undefined) return chunk;
+      this.#cutOff(socket, fault, chunk);
       return null;
     };
+  }
+
+  #cutOff(socket: Socket, fault: "no-mqtt" | "oversized", [first]: Uint8Array): void {
+    this.drops.count(`broker.${fault}`);
+    const detail =
+      first === TLS_HANDSHAKE ? "a TLS handshake where TLS is off" : "the connection begins with no CONNECT";
+    if (fault === "no-mqtt") this.#options.refused?.({ reason: fault, address: addressOf(socket), detail });
+    socket.destroy();
   }
 
   /**
@@ -347,6 +355,8 @@ export class Broker {
   }
 }
 
+/** The first octet of a TLS record that begins a handshake (RFC 8446 section 5.1). */
+const TLS_HANDSHAKE = 0x16;
 const NO_ADDRESS = "unknown";
 
 /** As a person writes it: an IPv4 client of an IPv6 listener by its IPv4 address. */

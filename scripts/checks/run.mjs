@@ -28,7 +28,7 @@ export async function runTests(files, { timeout, only, brief = false }) {
   /** @type {Outcome} */
   const outcome = { passed: 0, failed: 0, skipped: [], empty: [], took: [] };
   if (files.length === 0) return outcome;
-  const concurrency = availableParallelism() + 1;
+  const concurrency = availableParallelism() + 2;
   const stream = run({ files, concurrency, timeout, ...(only ? { testNamePatterns: [only] } : {}) });
   stream.on("test:fail", () => {
     outcome.failed += 1;
