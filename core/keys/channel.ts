@@ -44,7 +44,7 @@ import { RunningStream } from "./running-stream.ts";
 import { newEpoch, offerMessage, offerToRepeat, plannedAfter, withTaken } from "./server-made.ts";
 
 /** What a channel may use of the world. */
-export interface ChannelPowers {
+export interface ChannelSurroundings {
   readonly calendar: Calendar;
   readonly entropy: Entropy;
   /** The headend as a peer, when it may (still) serve the channel. */
@@ -63,7 +63,7 @@ const AT_ONCE = instant(0);
  */
 export class ChannelKeys {
   readonly #name: string;
-  readonly #powers: ChannelPowers;
+  readonly #surroundings: ChannelSurroundings;
   readonly #stream = new RunningStream();
   readonly #question: HeadendQuestion;
   #kept: KeptChannel | undefined;
@@ -72,10 +72,10 @@ export class ChannelKeys {
   #eraseAt: Instant | undefined;
   #makeNotBefore: Instant = AT_ONCE;
 
-  constructor(name: string, powers: ChannelPowers, kept?: KeptChannel) {
+  constructor(name: string, surroundings: ChannelSurroundings, kept?: KeptChannel) {
     this.#name = name;
-    this.#powers = powers;
-    this.#question = new HeadendQuestion(powers.entropy);
+    this.#surroundings = surroundings;
+    this.#question = new HeadendQuestion(surroundings.entropy);
     this.#kept = kept;
   }
 
@@ -146,7 +146,7 @@ export class ChannelKeys {
   renotice(now: Instant): readonly KeyServerEffect[] {
     const newest = this.#kept && newestAnnounced(this.#kept);
     if (this.#kept === undefined || newest === undefined) return [];
-    return [this.#notice(now, this.#kept, this.#powers.calendar.at(newest.switchAt))];
+    return [this.#notice(now, this.#kept, this.#surroundings.calendar.at(newest.switchAt))];
   }
 
   poll(now: Instant): readonly KeyServerEffect[] {
@@ -202,7 +202,7 @@ export class ChannelKeys {
   }
 
   #make(now: Instant, row: KeyChannelRow, to: Correspondent, terms: OfferTerms): readonly KeyServerEffect[] {
-    const added = newEpoch(row, unixTime(this.#unix(now) + terms.switchIn), this.#powers.entropy);
+    const added = newEpoch(row, unixTime(this.#unix(now) + terms.switchIn), this.#surroundings.entropy);
     return this.#offer(withOffered({ row, epochs: this.#kept?.epochs ?? [] }, added), added, to, terms);
   }
 
@@ -289,7 +289,7 @@ export class ChannelKeys {
   #step(now: Instant, kept: KeptChannel): readonly KeyServerEffect[] {
     const step = nextStep(kept);
     if (step === undefined || this.#stepAt(kept.row, step) > now) return [];
-    const headend = this.#powers.headend(kept.row.headend, kept.row.channel);
+    const headend = this.#surroundings.headend(kept.row.headend, kept.row.channel);
     switch (step.kind) {
       case "demand":
         return send(headend, demandMessage(kept.row, this.#question.demand(now)));
@@ -302,7 +302,7 @@ export class ChannelKeys {
 
   #stepAt(row: KeyChannelRow, step: Step): Instant {
     if (step.kind !== "make") return this.#question.next;
-    const planned = this.#powers.calendar.at(plannedAfter(row, step.newest));
+    const planned = this.#surroundings.calendar.at(plannedAfter(row, step.newest));
     return instant(Math.max(row.demandedAbove === undefined ? planned : AT_ONCE, this.#makeNotBefore));
   }
 
@@ -312,7 +312,7 @@ export class ChannelKeys {
       this.#makeNotBefore = after(now, SLOWEST_REPEAT);
       return [];
     }
-    const terms = { id: newRequestId(this.#powers.entropy), switchIn: leadOf(row) };
+    const terms = { id: newRequestId(this.#surroundings.entropy), switchIn: leadOf(row) };
     return this.#make(now, row, { peer: headend, request: undefined }, terms);
   }
 
@@ -345,7 +345,7 @@ export class ChannelKeys {
   }
 
   #unix(at: Instant): UnixTime {
-    return wholeUnixTime(this.#powers.calendar.unix(at));
+    return wholeUnixTime(this.#surroundings.calendar.unix(at));
   }
 }
 

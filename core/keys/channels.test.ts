@@ -11,8 +11,8 @@ const FROM = { peer: HEADEND, request: undefined };
 
 function made(limit: number): { readonly channels: Channels; readonly counts: KeyServerCounts } {
   const counts = new KeyServerCounts();
-  const powers = { calendar: CALENDAR, entropy: new CountingEntropy(), headend: () => HEADEND };
-  return { channels: new Channels(powers, counts, limit, []), counts };
+  const surroundings = { calendar: CALENDAR, entropy: new CountingEntropy(), headend: () => HEADEND };
+  return { channels: new Channels(surroundings, counts, limit, []), counts };
 }
 
 /** Puts epochs 1 and 2 of channel "one" on disk, of which 2 is in use: 1 is to be erased two seconds later. */

@@ -1,6 +1,6 @@
 // The channels of the key server, by name, and when the next of them has something to do.
 import { earliest, type Instant } from "../base/time.ts";
-import { ChannelKeys, type ChannelPowers } from "./channel.ts";
+import { ChannelKeys, type ChannelSurroundings } from "./channel.ts";
 import type { KeyServerCounts } from "./counts.ts";
 import type { KeptChannel } from "./epochs.ts";
 import type { ChannelResult, KeyServerEffect, Then } from "./events.ts";
@@ -9,7 +9,7 @@ type Effects = readonly KeyServerEffect[];
 
 /** One owner for all channels: what they answer is counted here, and one deadline stands for all of theirs. */
 export class Channels {
-  readonly #powers: ChannelPowers;
+  readonly #surroundings: ChannelSurroundings;
   readonly #counts: KeyServerCounts;
   readonly #limit: number;
   readonly #byName = new Map<string, ChannelKeys>();
@@ -17,12 +17,12 @@ export class Channels {
   #due: Instant | undefined;
 
   /** `limit`: channels that may be known at once. `kept`: those on disk, however many. */
-  constructor(powers: ChannelPowers, counts: KeyServerCounts, limit: number, kept: readonly KeptChannel[]) {
-    this.#powers = powers;
+  constructor(surroundings: ChannelSurroundings, counts: KeyServerCounts, limit: number, kept: readonly KeptChannel[]) {
+    this.#surroundings = surroundings;
     this.#counts = counts;
     this.#limit = limit;
     for (const channel of kept)
-      this.#byName.set(channel.row.channel, new ChannelKeys(channel.row.channel, powers, channel));
+      this.#byName.set(channel.row.channel, new ChannelKeys(channel.row.channel, surroundings, channel));
   }
 
   get size(): number {
@@ -37,7 +37,7 @@ export class Channels {
   getOrBegin(channel: string): ChannelKeys | undefined {
     const known = this.#byName.get(channel);
     if (known !== undefined || this.#byName.size >= this.#limit) return known;
-    const keys = new ChannelKeys(channel, this.#powers);
+    const keys = new ChannelKeys(channel, this.#surroundings);
     this.#byName.set(channel, keys);
     return keys;
   }

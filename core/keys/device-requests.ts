@@ -24,7 +24,7 @@ type Inquiry = MessageOf<"inquiry">;
 type StopReport = MessageOf<"stop.report">;
 
 /** What requests of devices may use of the server and of the world. */
-export interface DevicePowers {
+export interface DeviceSurroundings {
   readonly peers: KeyServerPeers;
   readonly calendar: Calendar;
   readonly entropy: Entropy;
@@ -34,7 +34,7 @@ export interface DevicePowers {
 
 /** A reception has a key request that waits, or a stop, never both: the stop ends the request. */
 export class DeviceRequests {
-  readonly #powers: DevicePowers;
+  readonly #surroundings: DeviceSurroundings;
   readonly #limit: number;
   readonly #requester: Requester;
   readonly #starts = new WaitingDevices<"key.request">();
@@ -42,10 +42,10 @@ export class DeviceRequests {
   readonly #begun = new BegunReceptions();
 
   /** `limit`: receptions whose key requests, and as many whose stops, may wait at once. */
-  constructor(powers: DevicePowers, limit: number) {
-    this.#powers = powers;
+  constructor(surroundings: DeviceSurroundings, limit: number) {
+    this.#surroundings = surroundings;
     this.#limit = limit;
-    this.#requester = new Requester(powers.entropy, { outstanding: 2 * limit, slowest: seconds(2) });
+    this.#requester = new Requester(surroundings.entropy, { outstanding: 2 * limit, slowest: seconds(2) });
   }
 
   /** Receptions that wait for the reception server's answer. */
@@ -57,13 +57,13 @@ export class DeviceRequests {
   receive(now: Instant, request: Request): Effects {
     if (isRequestOf(request, "key.request")) return this.#keyRequest(now, request);
     if (isRequestOf(request, "stop")) return this.#stop(now, request);
-    return this.#powers.counts.drop("keys.message-unexpected");
+    return this.#surroundings.counts.drop("keys.message-unexpected");
   }
 
   /** 75, 94, 85: from the reception server. */
   answered(now: Instant, from: Peer, message: Message): Effects {
     const matched = this.#requester.receive(now, from, message);
-    if (typeof matched === "string") return this.#powers.counts.drop("keys.answer-unknown");
+    if (typeof matched === "string") return this.#surroundings.counts.drop("keys.answer-unknown");
     const asked = ownQuestion(matched.request);
     switch (asked.type) {
       case "inquiry":
@@ -95,14 +95,14 @@ export class DeviceRequests {
     const inquiry = this.#inquiry(now, request);
     if (inquiry === undefined) return [this.#busy(request, "no-epoch")];
     this.#starts.add(name, request);
-    const to = this.#powers.peers.reception;
+    const to = this.#surroundings.peers.reception;
     const deadline = after(now, INQUIRY_PATIENCE);
     return this.#asked(this.#requester.ask(now, { to, message: inquiry, key: name, deadline }));
   }
 
   /** 74, 93: about the newest epoch that the device would get; undefined while there is none. */
   #inquiry(now: Instant, { from, message }: RequestOf<"key.request">): Inquiry | undefined {
-    const { channels, entropy } = this.#powers;
+    const { channels, entropy } = this.#surroundings;
     const { channel, reception, reason } = message;
     const keys = channels.get(channel);
     const newest = keys?.kept && liveOf(keys.kept, keys.current(now)).at(-1);
@@ -122,7 +122,7 @@ export class DeviceRequests {
 
   // 83. A request of the same reception that still waits is over too: its inquiry must not come after the stop report.
   #stop(now: Instant, request: RequestOf<"stop">): Effects {
-    const { counts, entropy, peers } = this.#powers;
+    const { counts, entropy, peers } = this.#surroundings;
     const name = nameOf(request);
     if (this.#stops.join(name, request)) return [];
     // Not answered now: the device repeats a stop until it is acknowledged.
@@ -148,23 +148,23 @@ export class DeviceRequests {
   }
 
   #granted(now: Instant, request: RequestOf<"key.request">, { channel, epoch }: Inquiry): KeyServerEffect {
-    const { channels, counts } = this.#powers;
+    const { channels, counts } = this.#surroundings;
     const keys = channels.get(channel);
     const granted = keys && grant(now, this.#unix(now), request.message, keys, epoch);
     return granted === undefined ? this.#busy(request, "no-epoch") : counts.answer(request, granted);
   }
 
   #denied(request: RequestOf<"key.request">, reason: Denial): KeyServerEffect {
-    return this.#powers.counts.answer(request, denial(request.message, reason), reason);
+    return this.#surroundings.counts.answer(request, denial(request.message, reason), reason);
   }
 
   #busy(request: RequestOf<"key.request">, reason: BusyReason): KeyServerEffect {
-    const { counts, entropy } = this.#powers;
+    const { counts, entropy } = this.#surroundings;
     return counts.answer(request, busy(request.message, reason, entropy), reason);
   }
 
   #acknowledged(request: RequestOf<"stop">): KeyServerEffect {
-    return this.#powers.counts.answer(request, stopAcknowledgement(request.message));
+    return this.#surroundings.counts.answer(request, stopAcknowledgement(request.message));
   }
 
   #asked(effects: readonly RequesterEffect[]): Effects {
@@ -181,12 +181,12 @@ export class DeviceRequests {
           .map((request) => this.#busy(request, reason === "full" ? "load" : "reception-server"));
       case "stop.report":
         this.#stops.take(name);
-        return this.#powers.counts.drop("keys.stop-unanswered");
+        return this.#surroundings.counts.drop("keys.stop-unanswered");
     }
   }
 
   #unix(at: Instant): UnixTime {
-    return wholeUnixTime(this.#powers.calendar.unix(at));
+    return wholeUnixTime(this.#surroundings.calendar.unix(at));
   }
 }
 

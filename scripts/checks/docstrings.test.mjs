@@ -1,4 +1,4 @@
-// What core and hal export is described where it stands: a reader need not look for a caller to learn what a thing is.
+// What core, hal and targets export is described where it stands: a reader need not look for a caller to learn what a thing is.
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -34,7 +34,7 @@ const sources = (folder) =>
     .filter((name) => name.endsWith(".ts") && !/\.(test|testkit|d)\.ts$/.test(name))
     .map((name) => join(folder, name));
 
-for (const folder of ["core", "hal"]) {
+for (const folder of ["core", "hal", "targets"]) {
   test(`every export of ${folder} has a docstring`, () => {
     const missing = sources(folder).flatMap((file) =>
       undescribed(readFileSync(file, "utf8")).map((name) => `${file}: ${name}`),

@@ -19,6 +19,7 @@ const NEWEST = 10;
 /** 1, 10, 100 ...: a client that keeps trying is told of ever more seldom. */
 const isRound = (count: number): boolean => Number.isInteger(Math.log10(count));
 
+/** Bounded in memory and in lines of the log, whatever strangers send. */
 export class BrokerRefusals {
   readonly #clock: Clock;
   readonly #log: Logger;

@@ -5,17 +5,20 @@ import { filePath, receptionEntries, type StoreConfig, storeEntries } from "../r
 import { commonEntries, identifier } from "../shared/config.ts";
 import type { CommonConfig } from "../shared/target.ts";
 
+/** Where the embedded broker listens. */
 export interface ListenerConfig {
   readonly host: string;
   readonly port: number;
   readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string | undefined } | undefined;
 }
 
+/** One of the two servers inside: its id and the file with its identity. */
 export interface PartConfig {
   readonly id: string;
   readonly identity: string;
 }
 
+/** All of `control`. */
 export interface ControlConfig extends CommonConfig {
   readonly id: string;
   readonly broker: { readonly listeners: readonly ListenerConfig[]; readonly connections: number };
@@ -45,6 +48,7 @@ const part = (name: string) =>
     {},
   );
 
+/** Checked before anything opens; docs/configuration.md has every entry. */
 export const controlConfig: v.GenericSchema<unknown, ControlConfig> = v.pipe(
   v.strictObject({
     ...commonEntries,

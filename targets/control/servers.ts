@@ -17,6 +17,7 @@ interface ServersPlatform extends Platform {
   readonly directory: Directory;
 }
 
+/** Both, running. */
 export interface Servers {
   readonly keys: KeyServerService;
   readonly reception: ReceptionService;
@@ -60,6 +61,7 @@ export async function startServers(
   };
 }
 
+/** What participants call the two servers. */
 export const names = ({ keyServer, reception }: ControlConfig) => ({
   keyServers: [keyServer.id],
   reserved: [keyServer.id, reception.id],

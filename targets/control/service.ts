@@ -17,6 +17,7 @@ import { BrokerRefusals, withBrokerRefusals } from "./broker-refusals.ts";
 import type { ControlConfig, ListenerConfig, PartConfig } from "./config.ts";
 import { startServers } from "./servers.ts";
 
+/** One for the whole process. */
 export const primitives = new NodePrimitives();
 
 type PartRole = "keyserver" | "reception";
@@ -71,6 +72,7 @@ function makeFolderOf(identity: string): void {
   }
 }
 
+/** Opens store, broker and servers. Rejects with HalError. */
 export async function startControl(config: ControlConfig, runtime: Runtime): Promise<Service<ControlConfig>> {
   const { clock, entropy, log } = runtime;
   const keyIdentity = ownIdentity("keyserver", config.keyServer);
@@ -79,8 +81,8 @@ export async function startControl(config: ControlConfig, runtime: Runtime): Pro
   const directory = await Directory.open(store);
   const refusals = new BrokerRefusals(clock, log);
   const broker = await openBroker(config, directory, refusals);
-  const powers = { clock, entropy, primitives, buses: broker.local(), store, directory, log };
-  const { keys, reception, commands, stop } = await startServers(config, keyIdentity, receptionIdentity, powers);
+  const platform = { clock, entropy, primitives, buses: broker.local(), store, directory, log };
+  const { keys, reception, commands, stop } = await startServers(config, keyIdentity, receptionIdentity, platform);
   /** A connection outlives its right until it is cut. */
   const thenExpel = (name: "service.revoke" | "device.remove") => async (input: unknown) => {
     const answer = await commands[name]?.(input);

@@ -22,12 +22,14 @@ interface NetworkEntries {
   readonly interfaceAddress?: Ipv4 | undefined;
 }
 
+/** Where a channel's clear stream comes from. */
 export type InputConfig =
   | ({ readonly kind: "udp" } & NetworkEntries)
   | ({ readonly kind: "rtp" } & NetworkEntries)
   | { readonly kind: "file"; readonly path: string; readonly loop: boolean; readonly bitrate?: number | undefined }
   | { readonly kind: "stdin"; readonly bitrate?: number | undefined };
 
+/** One channel: its stream in, its group and keys out. */
 export interface ChannelConfig {
   readonly id: string;
   readonly group: Ipv4;
@@ -50,6 +52,7 @@ export interface ChannelConfig {
   readonly largest: number;
 }
 
+/** A whole headend. */
 export interface HeadendConfig extends CommonConfig {
   readonly id: string;
   readonly broker: BrokerConfig;
@@ -203,6 +206,7 @@ function clashes(channels: readonly ChannelConfig[], i: number): readonly CrossF
   return faults;
 }
 
+/** Checked before anything opens; docs/configuration.md has every entry. */
 export const headendConfig: v.GenericSchema<unknown, HeadendConfig> = v.pipe(
   fields,
   v.rawCheck(({ dataset, addIssue }) => {

@@ -6,6 +6,7 @@ import { BusConnection, type BusEvent } from "../shared/machine-on-bus.ts";
 import { type HeadendPlatform, RunningChannel } from "./channel.ts";
 import type { HeadendConfig } from "./config.ts";
 
+/** Runs until `stop`; one channel's fault is not another's. */
 export class HeadendService {
   readonly #channels = new Map<string, RunningChannel>();
   readonly #drops = new Counters<"headend.channel-unknown">();

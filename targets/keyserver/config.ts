@@ -5,12 +5,14 @@ import { brokerEntries, commonEntries, identifier, x25519PublicKey } from "../sh
 import type { BrokerConfig } from "../shared/participant.ts";
 import type { CommonConfig } from "../shared/target.ts";
 
+/** A headend that may speak: its id and public key. */
 export interface HeadendEntry {
   readonly id: string;
   readonly publicKey: Uint8Array;
   readonly channels?: readonly string[] | undefined;
 }
 
+/** A key server of its own (claim 4). */
 export interface KeyServerConfig extends CommonConfig {
   readonly id: string;
   readonly broker: BrokerConfig;
@@ -21,6 +23,7 @@ export interface KeyServerConfig extends CommonConfig {
   readonly headends: readonly HeadendEntry[];
 }
 
+/** Checked before anything opens; docs/configuration.md has every entry. */
 export const keyServerConfig: v.GenericSchema<unknown, KeyServerConfig> = v.strictObject({
   ...commonEntries,
   ...brokerEntries,

@@ -44,7 +44,7 @@ async function start(config: KeyServerConfig, runtime: Runtime): Promise<Service
   const store = openStore(config.store, warnOfNew(log, config.store));
   const peers = new ConfiguredPeers(config);
   const buses = new MqttBuses(mqttOptions(config.broker, identity.password), clock, entropy);
-  const powers = {
+  const platform = {
     clock,
     entropy,
     primitives,
@@ -54,7 +54,7 @@ async function start(config: KeyServerConfig, runtime: Runtime): Promise<Service
     log,
     shards: config.shards,
   };
-  const service = await KeyServerService.start(identity, peers, powers);
+  const service = await KeyServerService.start(identity, peers, platform);
   return {
     status: () => service.status(),
     commands: {

@@ -11,6 +11,7 @@ import { StoreHealth } from "../shared/store-health.ts";
 /** More channels and epochs than the machine keeps. */
 const ROWS = 65_536;
 
+/** Runs until `stop`; the store is its owner's. */
 export class KeyServerService {
   readonly #machine: KeyServer;
   readonly #onBus: MachineOnBus<KeyServerEvent, KeyServerEffect>;

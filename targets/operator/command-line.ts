@@ -11,9 +11,10 @@ import { CommandRefused } from "../shared/admin.ts";
 import { idOf, timeOf, wholeNumber } from "../shared/arguments.ts";
 import { partsOf } from "../shared/registration.ts";
 import type { EditCommand, OperatorCommands } from "./commands.ts";
-import { addList, addRecords, type ListPowers } from "./lists.ts";
+import { addList, addRecords, type ListSource } from "./lists.ts";
 
-export interface OperatorPowers extends ListPowers {
+/** How a command reaches the servers' data: through the running process, or in the store itself. */
+export interface OperatorAccess extends ListSource {
   readonly primitives: Primitives;
   readonly entropy: Entropy;
   /** Where a participant's configuration gets the keys of its server from, in words. */
@@ -30,19 +31,19 @@ interface Options {
 }
 
 /** Adds all operator commands to the program. */
-export function addOperatorCommands(program: Command, powers: OperatorPowers): void {
-  addDevices(program, powers);
-  addSubscribers(program, powers);
-  addOffers(program, powers);
-  addServices(program, powers);
-  addRecords(program, powers);
-  addRekey(program, powers);
+export function addOperatorCommands(program: Command, access: OperatorAccess): void {
+  addDevices(program, access);
+  addSubscribers(program, access);
+  addOffers(program, access);
+  addServices(program, access);
+  addRecords(program, access);
+  addRekey(program, access);
 }
 
-async function call(powers: OperatorPowers, name: EditCommand, input: object): Promise<unknown> {
-  const online = await powers.ask(name, input);
+async function call(access: OperatorAccess, name: EditCommand, input: object): Promise<unknown> {
+  const online = await access.ask(name, input);
   if (online !== undefined) return online.answer;
-  return powers.offline((commands: OperatorCommands) => commands[name](input));
+  return access.offline((commands: OperatorCommands) => commands[name](input));
 }
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -64,9 +65,9 @@ interface ById {
 }
 
 /** A command with one id. */
-function addById(parent: Command, powers: OperatorPowers, { word, name, about, done }: ById): void {
+function addById(parent: Command, access: OperatorAccess, { word, name, about, done }: ById): void {
   asJson(parent.command(word).argument("<id>").description(about)).action(async (id: string, options: Options) => {
-    const answer = await call(powers, name, { id });
+    const answer = await call(access, name, { id });
     tell(answer, options, done(id, answer));
   });
 }
@@ -81,7 +82,7 @@ function revokedSentence(id: string, answer: unknown): string {
   return `set-top ${id} is revoked; ${keys}`;
 }
 
-function addDevices(program: Command, powers: OperatorPowers): void {
+function addDevices(program: Command, access: OperatorAccess): void {
   const device = program.command("device").description("set-tops");
   asJson(device.command("add"))
     .argument("<id>", "its name", idOf)
@@ -94,16 +95,16 @@ function addDevices(program: Command, powers: OperatorPowers): void {
     .action((id: string, options: Options, command: Command) => {
       const { subscriber, mac } = options;
       const input = { id, subscriber, ...(mac === undefined ? {} : { mac }) };
-      return register(powers, { name: "device.add", role: "settop", input }, options, command);
+      return register(access, { name: "device.add", role: "settop", input }, options, command);
     });
-  addList(device, powers, "list", "device.list", "all set-tops");
-  addById(device, powers, {
+  addList(device, access, "list", "device.list", "all set-tops");
+  addById(device, access, {
     word: "revoke",
     name: "device.revoke",
     about: "take its right away: closes its receptions and changes the keys",
     done: revokedSentence,
   });
-  addById(device, powers, {
+  addById(device, access, {
     word: "remove",
     name: "device.remove",
     about: "forget a revoked set-top; its usage records stay",
@@ -126,13 +127,13 @@ interface Registered {
 }
 
 async function register(
-  powers: OperatorPowers,
+  access: OperatorAccess,
   { name, role, input }: Registered,
   options: Options,
   command: Command,
 ): Promise<void> {
-  const keys = keysOf(powers, role, input.id, options, command);
-  const answer = await call(powers, name, { ...input, ...keys.input }).catch((error: unknown) => {
+  const keys = keysOf(access, role, input.id, options, command);
+  const answer = await call(access, name, { ...input, ...keys.input }).catch((error: unknown) => {
     if (error instanceof CommandRefused) keys.takeBack?.();
     throw error;
   });
@@ -142,23 +143,23 @@ async function register(
       ? []
       : [`its broker password, shown only now: ${password}`, 'put it as "password" into its identity file'];
   const what = `${role === "settop" ? "set-top" : role} ${input.id} is registered`;
-  tell(answer, options, [what, ...(password === undefined ? [keys.next] : shown), powers.serverKeys].join("\n"));
+  tell(answer, options, [what, ...(password === undefined ? [keys.next] : shown), access.serverKeys].join("\n"));
 }
 
-function keysOf(powers: OperatorPowers, role: Role, id: string, options: Options, command: Command): Keys {
+function keysOf(access: OperatorAccess, role: Role, id: string, options: Options, command: Command): Keys {
   const { publicKey, identity, identityOut } = options;
   const given = [publicKey, identity, identityOut].filter((option) => typeof option === "string");
   if (given.length !== 1) command.error("error: exactly one of --public-key, --identity, --identity-out is needed");
   if (typeof publicKey === "string")
     return { input: partsOf(publicKey), next: "its identity file is complete as its keygen made it" };
   if (typeof identity === "string") {
-    const own = readIdentity(identity, powers.primitives);
+    const own = readIdentity(identity, access.primitives);
     if (own.id !== id || own.role !== role)
       throw new CommandRefused(`${identity} belongs to the ${own.role} ${own.id}, not to the ${role} ${id}`);
     return { input: credentialsOf(own), next: `its identity file is ${identity}` };
   }
   const path = String(identityOut);
-  const made = generateIdentity(role, id, powers.primitives, powers.entropy);
+  const made = generateIdentity(role, id, access.primitives, access.entropy);
   createIdentity(path, made);
   return {
     input: credentialsOf(made),
@@ -169,7 +170,7 @@ function keysOf(powers: OperatorPowers, role: Role, id: string, options: Options
 
 const credentialsOf = ({ x25519, password }: Identity) => ({ publicKey: toHex(x25519.publicKey), password });
 
-function addSubscribers(program: Command, powers: OperatorPowers): void {
+function addSubscribers(program: Command, access: OperatorAccess): void {
   const subscriber = program.command("subscriber").description("who may receive and who pays");
   asJson(subscriber.command("add"))
     .argument("<id>")
@@ -180,16 +181,16 @@ function addSubscribers(program: Command, powers: OperatorPowers): void {
       const { name, concurrent } = options;
       const limit = concurrent === undefined ? {} : { concurrentLimit: concurrent };
       const input = { id, ...(name === undefined ? {} : { name }), ...limit };
-      registered(await call(powers, "subscriber.add", input), options, `subscriber ${id}`);
+      registered(await call(access, "subscriber.add", input), options, `subscriber ${id}`);
     });
-  addList(subscriber, powers, "list", "subscriber.list", "all subscribers and their packages");
-  addById(subscriber, powers, {
+  addList(subscriber, access, "list", "subscriber.list", "all subscribers and their packages");
+  addById(subscriber, access, {
     word: "suspend",
     name: "subscriber.suspend",
     about: "refuse its devices: closes their receptions and changes the keys",
     done: (id) => `subscriber ${id} is suspended: its receptions are closed, its devices get no further key`,
   });
-  addById(subscriber, powers, {
+  addById(subscriber, access, {
     word: "resume",
     name: "subscriber.resume",
     about: "serve its devices again",
@@ -205,7 +206,7 @@ function addSubscribers(program: Command, powers: OperatorPowers): void {
     .action(async (who: string, what: string, options: Options) => {
       const { from, until } = options;
       const span = { ...(from === undefined ? {} : { from }), ...(until === undefined ? {} : { until }) };
-      const answer = await call(powers, "subscription.add", { subscriber: who, package: what, ...span });
+      const answer = await call(access, "subscription.add", { subscriber: who, package: what, ...span });
       tell(answer, options, `subscriber ${who} holds package ${what}`);
     });
   asJson(subscription.command("remove"))
@@ -213,13 +214,13 @@ function addSubscribers(program: Command, powers: OperatorPowers): void {
     .argument("<package>")
     .description("take a package away: closes what no other package holds and changes the keys")
     .action(async (who: string, what: string, options: Options) => {
-      const answer = await call(powers, "subscription.remove", { subscriber: who, package: what });
+      const answer = await call(access, "subscription.remove", { subscriber: who, package: what });
       tell(answer, options, `subscriber ${who} no longer holds package ${what}`);
     });
-  addList(subscription, powers, "list", "subscription.list", "who holds which package, from when until when");
+  addList(subscription, access, "list", "subscription.list", "who holds which package, from when until when");
 }
 
-function addOffers(program: Command, powers: OperatorPowers): void {
+function addOffers(program: Command, access: OperatorAccess): void {
   const channel = program.command("channel").description("what can be received");
   asJson(channel.command("add"))
     .argument("<id>")
@@ -227,11 +228,11 @@ function addOffers(program: Command, powers: OperatorPowers): void {
     .description("register a channel")
     .action(async (id: string, options: Options) => {
       const { title } = options;
-      const answer = await call(powers, "channel.add", { id, ...(title === undefined ? {} : { title }) });
+      const answer = await call(access, "channel.add", { id, ...(title === undefined ? {} : { title }) });
       registered(answer, options, `channel ${id}`);
     });
-  addList(channel, powers, "list", "channel.list", "all channels");
-  addById(channel, powers, {
+  addList(channel, access, "list", "channel.list", "all channels");
+  addById(channel, access, {
     word: "remove",
     name: "channel.remove",
     about: "forget a channel that no package has",
@@ -243,15 +244,15 @@ function addOffers(program: Command, powers: OperatorPowers): void {
     .argument("[channels...]")
     .description("make a package, or add channels to it")
     .action(async (id: string, channels: string[], options: Options) => {
-      const answer = await call(powers, "package.add", { id, channels });
+      const answer = await call(access, "package.add", { id, channels });
       tell(
         answer,
         options,
         channels.length === 0 ? `there is a package ${id}` : `package ${id} has ${channels.join(", ")}`,
       );
     });
-  addList(packages, powers, "list", "package.list", "all packages");
-  addById(packages, powers, {
+  addList(packages, access, "list", "package.list", "all packages");
+  addById(packages, access, {
     word: "remove",
     name: "package.remove",
     about: "forget a package that nobody holds",
@@ -259,7 +260,7 @@ function addOffers(program: Command, powers: OperatorPowers): void {
   });
 }
 
-function addServices(program: Command, powers: OperatorPowers): void {
+function addServices(program: Command, access: OperatorAccess): void {
   const service = program.command("service").description("headends, routers and servers that may use the broker");
   asJson(service.command("add"))
     .argument("<id>", "its name", idOf)
@@ -273,10 +274,10 @@ function addServices(program: Command, powers: OperatorPowers): void {
       const { channels } = options;
       const role = options.role as Role;
       const only = typeof channels === "string" ? { channels: channels.split(",") } : {};
-      return register(powers, { name: "service.add", role, input: { id, role, ...only } }, options, command);
+      return register(access, { name: "service.add", role, input: { id, role, ...only } }, options, command);
     });
-  addList(service, powers, "list", "service.list", "all services");
-  addById(service, powers, {
+  addList(service, access, "list", "service.list", "all services");
+  addById(service, access, {
     word: "revoke",
     name: "service.revoke",
     about: "refuse it from now on",
@@ -284,11 +285,11 @@ function addServices(program: Command, powers: OperatorPowers): void {
   });
 }
 
-function addRekey(program: Command, powers: OperatorPowers): void {
+function addRekey(program: Command, access: OperatorAccess): void {
   asJson(program.command("rekey"))
     .argument("<channel>")
     .description("change the key of a channel now")
     .action(async (channel: string, options: Options) => {
-      tell(await call(powers, "rekey", { channel }), options, `the key of ${channel} is being changed`);
+      tell(await call(access, "rekey", { channel }), options, `the key of ${channel} is being changed`);
     });
 }

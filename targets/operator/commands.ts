@@ -26,6 +26,7 @@ import {
 } from "./listing.ts";
 import { listUsage } from "./usage.ts";
 
+/** What the commands work on. */
 export interface OperatorContext {
   readonly store: Store;
   readonly commits: GroupCommit;
@@ -107,6 +108,7 @@ const INPUTS = {
   rekey: v.strictObject({ channel: Identifier }),
 } as const;
 
+/** The commands that change something, by name. */
 export type EditCommand =
   | `device.${"add" | "revoke" | "remove"}`
   | `subscriber.${"add" | "suspend" | "resume"}`
@@ -115,11 +117,13 @@ export type EditCommand =
   | `service.${"add" | "revoke"}`
   | "rekey";
 
+/** Each rejects with CommandRefused for input that cannot be, or a refusal with its reason. */
 export interface OperatorCommands
   extends Record<ListCommand, (input: unknown) => AsyncIterable<Listed>>,
     Record<EditCommand, (input: unknown) => Promise<object>>,
     Commands {}
 
+/** The commands on one store. */
 export const operatorCommands = (context: OperatorContext): OperatorCommands => ({
   ...registryCommands(context),
   ...listCommands(context),

@@ -6,6 +6,7 @@ import type { ServiceRow } from "../../core/ports/tables.ts";
 import type { Authentication } from "../../hal/bus/broker.ts";
 import { passwordHash } from "../shared/registration.ts";
 
+/** Read from the store at the start and after each change. */
 export class Directory {
   readonly #store: Store;
   #services: ReadonlyMap<string, ServiceRow> = new Map();

@@ -72,6 +72,7 @@ export async function* rowsOf<T extends TableName>(
   }
 }
 
+/** Every row of a table, read in pages, in the order of its key. */
 export async function* listTable(store: Store, table: TableName): AsyncGenerator<Listed> {
   for await (const row of rowsOf(store, { table })) yield plain(row);
 }
@@ -89,6 +90,7 @@ export const isAskedFor = (row: Required<Filters>, { subscriber, device, channel
   (device === undefined || row.device === device) &&
   (channel === undefined || row.channel === channel);
 
+/** The live receptions that the filters leave, in the order of their ids. */
 export async function* listReceptions(store: Store, filters: Filters): AsyncGenerator<Listed> {
   for await (const row of rowsOf(store, { table: "live_reception", order: "since" }))
     if (isAskedFor(row, filters)) yield plain(row);

@@ -7,7 +7,8 @@ import { COLUMNS, type ListCommand, type Listed } from "./listing.ts";
 import { jsonLines, tableLines } from "./table.ts";
 import { durationText, TOTALLED, type Totalled, Totals } from "./usage.ts";
 
-export interface ListPowers {
+/** Where the rows of a list come from. */
+export interface ListSource {
   /** The rows of the running process; undefined when none runs. */
   rows(name: ListCommand, input: unknown): Promise<AsyncIterable<Listed> | undefined>;
   /** The same commands on the store itself, for as long as `work` takes. Rejects with HalError "store.missing". */
@@ -24,13 +25,13 @@ interface Shown {
 }
 
 async function withRows<T>(
-  powers: ListPowers,
+  access: ListSource,
   name: ListCommand,
   input: object,
   work: (rows: Rows) => Promise<T>,
 ): Promise<T> {
-  const online = await powers.rows(name, input);
-  return online === undefined ? powers.offline((commands) => work(commands[name](input))) : work(online);
+  const online = await access.rows(name, input);
+  return online === undefined ? access.offline((commands) => work(commands[name](input))) : work(online);
 }
 
 /** False when the reader went away before the end. */
@@ -49,13 +50,13 @@ const printRows = (rows: Rows, columns: readonly string[], { json }: Shown): Pro
   printLines(json === true ? jsonLines(rows) : tableLines(rows, columns));
 
 /** A command that lists. */
-export function addList(parent: Command, powers: ListPowers, words: string, name: ListCommand, about: string): Command {
+export function addList(parent: Command, access: ListSource, words: string, name: ListCommand, about: string): Command {
   return parent
     .command(words)
     .description(about)
     .option("--json", "as JSON")
     .action(async ({ json, ...input }: Shown) => {
-      await withRows(powers, name, input, (rows) => printRows(rows, COLUMNS[name], json === true ? { json } : {}));
+      await withRows(access, name, input, (rows) => printRows(rows, COLUMNS[name], json === true ? { json } : {}));
     });
 }
 
@@ -65,8 +66,9 @@ const addFilters = (command: Command): Command =>
     .option("--device <id>", "only this one's")
     .option("--channel <id>", "only of this one");
 
-export function addRecords(program: Command, powers: ListPowers): void {
-  addFilters(addList(program, powers, "receptions", "receptions", "who receives what, since when"));
+/** Adds the commands that list what is on record: receptions, usage, denials, epochs, memberships. */
+export function addRecords(program: Command, access: ListSource): void {
+  addFilters(addList(program, access, "receptions", "receptions", "who receives what, since when"));
   addFilters(program.command("usage"))
     .description("usage records: what was received, from when until when, and why it ended")
     .option("--since <time>", "only what was received from here on (ISO 8601)", timeOf)
@@ -77,16 +79,16 @@ export function addRecords(program: Command, powers: ListPowers): void {
       "after",
       "\nEvery record that overlaps the period is there with its own start and end; billedSeconds are those within the period.",
     )
-    .action((options: UsageOptions) => usage(powers, options));
+    .action((options: UsageOptions) => usage(access, options));
   addList(
     program,
-    powers,
+    access,
     "denials",
     "denials",
     "who was refused since the server's start, and why: the newest 256 requests, 1,024 clients of the broker",
   );
-  addList(program, powers, "memberships", "memberships", "what the routers saw, held against the receptions");
-  addList(program, powers, "epochs", "epochs", "keys that are kept, without the keys");
+  addList(program, access, "memberships", "memberships", "what the routers saw, held against the receptions");
+  addList(program, access, "epochs", "epochs", "keys that are kept, without the keys");
 }
 
 interface UsageOptions extends Shown {
@@ -98,10 +100,10 @@ interface UsageOptions extends Shown {
   readonly totals?: readonly Totalled[] | true;
 }
 
-async function usage(powers: ListPowers, { json, totals, ...asked }: UsageOptions): Promise<void> {
+async function usage(access: ListSource, { json, totals, ...asked }: UsageOptions): Promise<void> {
   const shown = json === true ? { json } : {};
-  const running = await countRunning(powers, asked);
-  const isWhole = await withRows(powers, "usage", asked, (rows) =>
+  const running = await countRunning(access, asked);
+  const isWhole = await withRows(access, "usage", asked, (rows) =>
     totals === undefined ? printRecords(rows, shown) : printTotals(rows, totals === true ? [] : totals, shown),
   );
   if (!isWhole || running === 0) return;
@@ -138,10 +140,10 @@ async function* each(rows: Iterable<Listed>): AsyncGenerator<Listed> {
 
 /** Looked at before the records: what ends in between is counted twice rather than not at all. */
 function countRunning(
-  powers: ListPowers,
+  access: ListSource,
   { since: _, until, ...filters }: Omit<UsageOptions, "totals">,
 ): Promise<number> {
-  return withRows(powers, "receptions", filters, async (rows) => {
+  return withRows(access, "receptions", filters, async (rows) => {
     let count = 0;
     for await (const row of rows) if (until === undefined || Date.parse(String(row.since)) < until) count += 1;
     return count;

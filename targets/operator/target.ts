@@ -22,6 +22,7 @@ export interface OperatedTarget<Config> {
   prepare?(config: Config): readonly string[];
 }
 
+/** Adds the operator's commands to a target's command line. */
 export function extendForOperator<Config extends { readonly store: StoreConfig }>(
   program: Command,
   frame: Frame<Config>,

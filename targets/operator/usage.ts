@@ -36,7 +36,9 @@ export async function* listUsage(store: Store, asked: Period & Filters): AsyncGe
   }
 }
 
+/** By what `usage --totals` can sum up. */
 export const TOTALLED = ["subscriber", "device", "channel"] as const;
+/** One of them. */
 export type Totalled = (typeof TOTALLED)[number];
 
 /** Sums of usage records, one for each combination of `by` that occurs: memory grows with these, not with the records. */

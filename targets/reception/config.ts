@@ -5,11 +5,13 @@ import { brokerEntries, commonEntries, identifier, x25519PublicKey } from "../sh
 import type { BrokerConfig } from "../shared/participant.ts";
 import type { CommonConfig } from "../shared/target.ts";
 
+/** Where the records are kept. */
 export interface StoreConfig {
   readonly path: string;
   readonly sizeLimit?: number | undefined;
 }
 
+/** A reception server of its own (claim 5). */
 export interface ReceptionConfig extends CommonConfig {
   readonly id: string;
   readonly broker: BrokerConfig;
@@ -23,6 +25,7 @@ export interface ReceptionConfig extends CommonConfig {
 
 const DAY = 86_400_000;
 
+/** A path, absolute or from where the process is started. */
 export const filePath = v.pipe(v.string(), v.minLength(1));
 
 /** Whatever keeps rows. */
@@ -52,6 +55,7 @@ export const receptionEntries = {
   ),
 } as const;
 
+/** Checked before anything opens; docs/configuration.md has every entry. */
 export const receptionConfig: v.GenericSchema<unknown, ReceptionConfig> = v.strictObject({
   ...commonEntries,
   ...brokerEntries,

@@ -16,6 +16,7 @@ import { StoreHealth } from "../shared/store-health.ts";
 /** Demands read from the store at once; the rest follow when these are settled. */
 const DEMANDS = 4096;
 
+/** Runs until `stop`; the store is its owner's. */
 export class ReceptionService {
   readonly #machine: ReceptionServer;
   readonly #onBus: MachineOnBus<ReceptionEvent, ReceptionEffect>;

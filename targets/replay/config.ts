@@ -27,6 +27,7 @@ const times = v.pipe(
   }),
 );
 
+/** Checked before the capture is opened; docs/configuration.md has every entry. */
 export const replayConfig = v.strictObject({
   ...commonEntries,
   /** Nothing runs here that could be asked. */
@@ -44,4 +45,5 @@ export const replayConfig = v.strictObject({
   ),
 });
 
+/** What `replayConfig` gives. */
 export type ReplayConfig = v.InferOutput<typeof replayConfig>;

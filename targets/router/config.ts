@@ -9,6 +9,7 @@ import type { GroupPrefix } from "../../core/router/group-access.ts";
 import { brokerEntries, commonEntries, identifier, x25519PublicKey } from "../shared/config.ts";
 import type { CommonConfig } from "../shared/target.ts";
 
+/** One interface with receivers behind it. */
 export interface DownstreamConfig {
   readonly interface: string;
   readonly version: IgmpVersion;
@@ -21,6 +22,7 @@ export interface DownstreamConfig {
   readonly requireRouterAlert: boolean;
 }
 
+/** A whole router. */
 export interface RouterConfig extends CommonConfig {
   readonly id: string;
   readonly upstream?: { readonly interface: string; readonly version: IgmpVersion } | undefined;
@@ -118,6 +120,7 @@ const names = (config: RouterConfig): readonly string[] => [
   ...config.downstreams.map((one) => one.interface),
 ];
 
+/** Checked before anything opens; docs/configuration.md has every entry. */
 export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
   fields,
   v.check((config) => new Set(names(config)).size === names(config).length, "an interface is named twice"),

@@ -31,8 +31,17 @@ function watched(open: (listener: IgmpListener, clock: SimulatedClock) => void) 
   };
   const log = createLogger({ level: "silent", format: "json", toStderr: true }, "router", "r");
   const fatal = (error: HalError): void => assert.fail(error.message);
-  const powers = { clock, entropy, links: simulatedLinks(router), igmp, table: undefined, taps: undefined, log, fatal };
-  const interfaces = new Interfaces(powers, ["eth0"], new Set(), () => {});
+  const platform = {
+    clock,
+    entropy,
+    links: simulatedLinks(router),
+    igmp,
+    table: undefined,
+    taps: undefined,
+    log,
+    fatal,
+  };
+  const interfaces = new Interfaces(platform, ["eth0"], new Set(), () => {});
   interfaces.start();
   return { clock, attempts, interfaces };
 }

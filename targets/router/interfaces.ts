@@ -13,7 +13,8 @@ import type { Link, Links } from "../../core/ports/links.ts";
 import type { RouterEvent } from "../../core/router/options.ts";
 import type { Logger } from "../shared/log.ts";
 
-export interface InterfacePowers {
+/** What the interfaces stand on. */
+export interface InterfacesPlatform {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly links: Links;
@@ -44,8 +45,9 @@ interface Open {
  */
 const REOPENING: Schedule = { first: seconds(1), ceiling: seconds(30), range: exactly, lasting: seconds(30) };
 
+/** Open while their links are up and have an address; what cannot be opened is tried again. */
 export class Interfaces {
-  readonly #powers: InterfacePowers;
+  readonly #platform: InterfacesPlatform;
   readonly #names: readonly string[];
   /** Interfaces whose ports are tapped while they are bridges. */
   readonly #tappable: ReadonlySet<string>;
@@ -56,12 +58,12 @@ export class Interfaces {
   #unwatch: (() => void) | undefined;
 
   constructor(
-    powers: InterfacePowers,
+    platform: InterfacesPlatform,
     names: readonly string[],
     tappable: ReadonlySet<string>,
     feed: (event: RouterEvent) => void,
   ) {
-    this.#powers = powers;
+    this.#platform = platform;
     this.#names = names;
     this.#tappable = tappable;
     this.#backoffs = new Map(names.map((name) => [name, new Backoff(REOPENING)]));
@@ -70,8 +72,8 @@ export class Interfaces {
 
   /** Opens what is there and follows what changes. */
   start(): void {
-    this.#unwatch = this.#powers.links.watch(this.#names, (name, link) => this.#follow(name, link));
-    for (const name of this.#names) this.#follow(name, this.#powers.links.get(name));
+    this.#unwatch = this.#platform.links.watch(this.#names, (name, link) => this.#follow(name, link));
+    for (const name of this.#names) this.#follow(name, this.#platform.links.get(name));
   }
 
   close(): void {
@@ -95,7 +97,7 @@ export class Interfaces {
   }
 
   #isTapped(name: string, { ports }: Link): boolean {
-    return this.#powers.taps !== undefined && this.#tappable.has(name) && ports.length > 0;
+    return this.#platform.taps !== undefined && this.#tappable.has(name) && ports.length > 0;
   }
 
   #follow(name: string, link: Link | undefined): void {
@@ -117,22 +119,22 @@ export class Interfaces {
     const [first] = link.addresses;
     if (first === undefined) return;
     try {
-      this.#powers.table?.addInterface(name);
-      const socket = this.#powers.igmp.open(name, {
+      this.#platform.table?.addInterface(name);
+      const socket = this.#platform.igmp.open(name, {
         packet: (bytes) => this.#feed({ kind: "packet", name, bytes }),
         failed: (error) => this.#failed(name, error),
       });
       const open = { link, socket, taps: new Map<string, Tap>() };
       this.#open.set(name, open);
-      this.#backoffs.get(name)?.works(this.#powers.clock.now());
+      this.#backoffs.get(name)?.works(this.#platform.clock.now());
       this.#tapPorts(name, open, link);
     } catch (error) {
       if (!(error instanceof HalError)) throw error;
-      this.#powers.table?.removeInterface(name);
+      this.#platform.table?.removeInterface(name);
       this.#failed(name, error);
       return;
     }
-    this.#powers.log.info({ interface: name }, "interface is in use");
+    this.#platform.log.info({ interface: name }, "interface is in use");
     const trackingSource = this.#isTapped(name, link) ? "frames" : "packets";
     this.#feed({ kind: "link", name, address: first.address, trackingSource });
   }
@@ -140,7 +142,7 @@ export class Interfaces {
   #lose(name: string): void {
     this.#feed({ kind: "link", name, address: undefined });
     this.#shut(name);
-    this.#powers.log.warn({ interface: name }, "interface is out of use");
+    this.#platform.log.warn({ interface: name }, "interface is out of use");
   }
 
   #shut(name: string): void {
@@ -148,19 +150,19 @@ export class Interfaces {
     this.#open.delete(name);
     open?.socket.close();
     for (const tap of open?.taps.values() ?? []) tap.close();
-    this.#powers.table?.removeInterface(name);
+    this.#platform.table?.removeInterface(name);
   }
 
   #failed(name: string, error: HalError): void {
     // No waiting mends this.
     if (error.code === "igmp.permission") {
-      this.#powers.fatal(error);
+      this.#platform.fatal(error);
       return;
     }
-    this.#powers.log.warn({ interface: name, code: error.code, needs: error.needs }, error.message);
+    this.#platform.log.warn({ interface: name, code: error.code, needs: error.needs }, error.message);
     if (this.#open.has(name)) this.#lose(name);
     this.#retries.get(name)?.cancel();
-    const { clock, links, entropy } = this.#powers;
+    const { clock, links, entropy } = this.#platform;
     const now = clock.now();
     const wait = this.#backoffs.get(name)?.failed(now, entropy) ?? REOPENING.first;
     this.#retries.set(
@@ -170,7 +172,7 @@ export class Interfaces {
   }
 
   #tapPorts(name: string, open: Open, link: Link): void {
-    const { taps } = this.#powers;
+    const { taps } = this.#platform;
     if (taps === undefined || !this.#isTapped(name, link)) return;
     for (const [port, tap] of open.taps) {
       if (link.ports.includes(port)) continue;
@@ -181,7 +183,7 @@ export class Interfaces {
   }
 
   #tap(taps: FrameTaps, name: string, port: string): Tap {
-    const { log } = this.#powers;
+    const { log } = this.#platform;
     const tap: Tap = { state: "starting", close: () => driver.close() };
     const driver = taps.open(port, {
       frame: (bytes) => this.#feed({ kind: "frame", name, port, bytes }),

@@ -8,6 +8,7 @@ import { MembershipReporter, type ReporterEffect, type ReporterEvent } from "../
 import { brokerStatus } from "../shared/broker-words.ts";
 import { type BusEvent, type ClientPlatform, MachineOnBus } from "../shared/machine-on-bus.ts";
 
+/** Reports until `close`; while the broker is away changes wait, bounded. */
 export class MembershipReports {
   readonly #reporter: MembershipReporter;
   readonly #onBus: MachineOnBus<ReporterEvent, ReporterEffect>;

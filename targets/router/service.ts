@@ -14,10 +14,11 @@ import { Router } from "../../core/router/router.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
 import type { RouterConfig } from "./config.ts";
-import { type InterfacePowers, Interfaces } from "./interfaces.ts";
+import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
 
-export interface RouterPowers extends Omit<InterfacePowers, "table"> {
+/** What a router stands on. */
+export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   /** undefined: querier and evidence only. */
   readonly forwarding: Forwarding | undefined;
   readonly membershipReports: MembershipReports | undefined;
@@ -29,8 +30,9 @@ const FAREWELL: Duration = milliseconds(50);
 /** Sources of an exact filter that a report carries. */
 const REPORTED_SOURCES = 64;
 
+/** Runs until `stop`. */
 export class RouterService {
-  readonly #powers: RouterPowers;
+  readonly #platform: RouterPlatform;
   readonly #router: Router;
   readonly #runner: Runner<RouterEvent, RouterEffect>;
   readonly #table: ForwardingTable | undefined;
@@ -45,23 +47,23 @@ export class RouterService {
   readonly #drops = new Counters<string>();
 
   /** Takes multicast routing and opens the interfaces that are there. Throws HalError "mroute.*". */
-  constructor(config: RouterConfig, powers: RouterPowers) {
-    this.#powers = powers;
+  constructor(config: RouterConfig, platform: RouterPlatform) {
+    this.#platform = platform;
     this.#config = config;
     this.#downstreams = config.downstreams.map((one) => one.interface);
     this.#upstream = config.upstream?.interface;
-    this.#router = new Router(routerOptions(config), powers.entropy);
-    this.#runner = new Runner(powers.clock, this.#router, (effect) => this.#apply(effect));
+    this.#router = new Router(routerOptions(config), platform.entropy);
+    this.#runner = new Runner(platform.clock, this.#router, (effect) => this.#apply(effect));
     this.#table = this.#openTable();
     this.#names = [...this.#downstreams, ...(this.#upstream === undefined ? [] : [this.#upstream])];
     const tappable = new Set(this.#downstreams);
-    this.#interfaces = new Interfaces({ ...powers, table: this.#table }, this.#names, tappable, (event) =>
+    this.#interfaces = new Interfaces({ ...platform, table: this.#table }, this.#names, tappable, (event) =>
       this.#runner.feed(event),
     );
     this.#interfaces.start();
     for (const name of this.#waiting()) {
-      const lack = lackOf(name, powers.links);
-      if (lack !== undefined) powers.log.warn({ interface: name }, `${lack}: waiting for it`);
+      const lack = lackOf(name, platform.links);
+      if (lack !== undefined) platform.log.warn({ interface: name }, `${lack}: waiting for it`);
     }
   }
 
@@ -78,7 +80,7 @@ export class RouterService {
   /** Takes over what the downstreams may and how they ask; nobody loses a packet. Tells what needs a restart. */
   reload(config: RouterConfig): void {
     const entries = needingRestart(this.#config, config);
-    if (entries.length > 0) this.#powers.log.warn({ entries }, "these entries take effect at the next start");
+    if (entries.length > 0) this.#platform.log.warn({ entries }, "these entries take effect at the next start");
     this.#runner.feed({ kind: "configure", downstreams: routerOptions(config).downstreams });
   }
 
@@ -88,12 +90,12 @@ export class RouterService {
     this.#runner.stop();
     this.#interfaces.close();
     this.#table?.close();
-    this.#powers.bridgeQueriers.restore();
-    await Promise.all([this.#powers.membershipReports?.close(), this.#wait(FAREWELL)]);
+    this.#platform.bridgeQueriers.restore();
+    await Promise.all([this.#platform.membershipReports?.close(), this.#wait(FAREWELL)]);
   }
 
   #wait(span: Duration): Promise<void> {
-    const { clock } = this.#powers;
+    const { clock } = this.#platform;
     return new Promise((resolve) => void clock.alarm(after(clock.now(), span), resolve));
   }
 
@@ -104,7 +106,7 @@ export class RouterService {
         name,
         up: this.#interfaces.link(name) !== undefined,
         querier: machine.querier.kind,
-        groups: machine.groups(this.#powers.clock.now()).map(({ group, filter, mode }) => ({
+        groups: machine.groups(this.#platform.clock.now()).map(({ group, filter, mode }) => ({
           group: formatIpv4(group),
           mode: filter.mode,
           sources: filter.sources.map(formatIpv4),
@@ -122,7 +124,7 @@ export class RouterService {
       })),
       heard: this.#heard.snapshot(),
       drops: this.#drops.snapshot(),
-      control: this.#powers.membershipReports?.status(),
+      control: this.#platform.membershipReports?.status(),
     };
   }
 
@@ -138,17 +140,17 @@ export class RouterService {
       mac: this.#mac(name, host),
       port: host.port === "" ? undefined : host.port,
       group: formatIpv4(group),
-      seconds: Math.round((this.#powers.clock.now() - since) / 1000),
+      seconds: Math.round((this.#platform.clock.now() - since) / 1000),
     };
   }
 
   #openTable(): ForwardingTable | undefined {
-    return this.#powers.forwarding?.open({
+    return this.#platform.forwarding?.open({
       noRoute: (source, group, inbound) => this.#runner.feed({ kind: "no-route", source, group, inbound }),
       wrongInterface: (source, group, inbound) =>
         this.#runner.feed({ kind: "wrong-interface", source, group, inbound }),
       igmp: (packet) => this.#straggler(packet),
-      failed: (error) => this.#powers.fatal(error),
+      failed: (error) => this.#platform.fatal(error),
     });
   }
 
@@ -171,7 +173,7 @@ export class RouterService {
   }
 
   #apply(effect: RouterEffect): void {
-    const { log } = this.#powers;
+    const { log } = this.#platform;
     switch (effect.kind) {
       case "send":
         this.#interfaces.send(effect.name, effect.packet);
@@ -229,8 +231,8 @@ export class RouterService {
     if (isLinkLocalMulticast(membership.group)) return;
     if (number !== undefined) this.#messages.count(String(number));
     const change = this.#change(name, membership, effect.kind === "joined" ? "joined" : changeWord(effect.cause));
-    this.#powers.membershipReports?.add(change);
-    this.#powers.log.info(
+    this.#platform.membershipReports?.add(change);
+    this.#platform.log.info(
       {
         number,
         interface: name,
@@ -246,7 +248,7 @@ export class RouterService {
 
   #change(name: string, { host, group, filter }: HostMembership, change: MembershipChange["change"]): MembershipChange {
     const mac = this.#mac(name, host);
-    const { clock } = this.#powers;
+    const { clock } = this.#platform;
     return {
       change,
       interface: name,
@@ -260,11 +262,11 @@ export class RouterService {
   }
 
   #mac(name: string, { mac, address }: HostMembership["host"]): string | undefined {
-    return mac === "" ? this.#powers.links.neighbour(name, address) : mac;
+    return mac === "" ? this.#platform.links.neighbour(name, address) : mac;
   }
 
   #querierChanged({ name, ours, address }: RouterEffect & { kind: "querier" }): void {
-    const { bridgeQueriers, log } = this.#powers;
+    const { bridgeQueriers, log } = this.#platform;
     if (ours && bridgeQueriers.silence(name))
       log.info({ interface: name }, "the bridge's own querier is off while we ask");
     log.info(

@@ -19,6 +19,7 @@ import type { CommonConfig } from "../shared/target.ts";
 /** Where clear packets go. */
 export type OutputConfig = OutputChoice;
 
+/** One channel that can be tuned to. */
 export interface ChannelConfig {
   readonly id: string;
   readonly group: Ipv4;
@@ -27,6 +28,7 @@ export interface ChannelConfig {
   readonly output?: OutputConfig | undefined;
 }
 
+/** A whole set-top. */
 export interface SettopConfig extends CommonConfig {
   readonly id: string;
   readonly broker: BrokerConfig;
@@ -174,6 +176,7 @@ function outputFaults(
   return [{ path: ["tune", i], message: `${channel.id} and ${other} have the same output (${name})` }];
 }
 
+/** Checked before anything opens; docs/configuration.md has every entry. */
 export const settopConfig: v.GenericSchema<unknown, SettopConfig> = v.pipe(
   fields,
   v.rawCheck(({ dataset, addIssue }) => {

@@ -4,6 +4,7 @@ import type { Alarm } from "../../core/base/alarm.ts";
 import { after, milliseconds } from "../../core/base/time.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 
+/** Does nothing where systemd does not listen. */
 export interface Notifier {
   ready(): void;
   /** For `systemctl status`, in words. */
@@ -11,6 +12,7 @@ export interface Notifier {
   stopping(): void;
 }
 
+/** What it needs; `failed` is told once. */
 export interface NotifierOptions {
   readonly clock: Clock;
   readonly environment: Readonly<Record<string, string | undefined>>;

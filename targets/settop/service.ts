@@ -27,6 +27,7 @@ export interface SettopPlatform extends ClientPlatform {
   openOutput(choice: OutputChoice): Promise<Output>;
 }
 
+/** One tuned channel as `status` shows it. */
 export interface ChannelStatus extends PlayoutStatus {
   readonly channel: string;
   readonly viewing: ViewingStatus;
@@ -58,6 +59,7 @@ const NOTES: Readonly<Record<Note, (text: string) => string>> = {
   "join-failed": (why) => `the group cannot be joined: ${why}`,
 };
 
+/** Runs until `stop`, which leaves the groups and sends the stops. */
 export class SettopService {
   readonly #platform: SettopPlatform;
   readonly #keyServer: Peer;

@@ -26,6 +26,7 @@ export interface Served {
   readonly commands: Commands;
 }
 
+/** Open until `close`. */
 export interface AdminDoor {
   /** Answers from here on; who asked before has waited. */
   serve(served: Served): void;

@@ -12,6 +12,7 @@ export interface Fault {
   readonly message: string;
 }
 
+/** A configuration, or every fault of it. */
 export type Checked<T> =
   | { readonly ok: true; readonly config: T }
   | { readonly ok: false; readonly faults: readonly Fault[] };
@@ -35,7 +36,9 @@ export const groupText = v.pipe(
   v.check((group) => group >>> 28 === 0xe, "must be a multicast group, 224.0.0.0 to 239.255.255.255"),
 );
 
+/** 1 to 65535. */
 export const portNumber = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535));
+/** 1 to 64 of letters, digits, dot, underscore and hyphen, the first one a letter or digit. */
 export const identifier = Identifier;
 /** Hexadecimal of exactly `octets` octets, as a Uint8Array. */
 export const hexOctets = (octets: number) =>

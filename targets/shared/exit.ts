@@ -2,6 +2,7 @@
 import { HalError } from "../../core/ports/errors.ts";
 import { CommandRefused } from "./admin.ts";
 
+/** The codes by name; MEANINGS says them in words. */
 export const EXIT = {
   ok: 0,
   usage: 64,

@@ -17,6 +17,7 @@ const FOR_OTHERS: Readonly<Record<Role, (id: string) => string>> = {
   reception: () => "others name it in their configuration as the line below",
 };
 
+/** Adds the subcommand. It ends with 73 when the file is there already. */
 export function addKeygen(program: Command, role: Role, primitives: Primitives, description: string): void {
   program
     .command("keygen")

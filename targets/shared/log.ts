@@ -3,8 +3,11 @@ import { type Logger, pino } from "pino";
 import pretty from "pino-pretty";
 
 export type { Logger };
+
+/** From the gravest to none. */
 export const LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 
+/** How much is logged, and in which form. */
 export interface LogOptions {
   readonly level: (typeof LEVELS)[number];
   /** "auto": human on a terminal, JSON elsewhere. */

@@ -5,6 +5,7 @@ import { brokerStatus } from "./broker-words.ts";
 import type { BusConnection, BusEvent, Platform } from "./machine-on-bus.ts";
 import type { StoreHealth } from "./store-health.ts";
 
+/** What a server stands on. */
 export interface ServerPlatform extends Platform {
   readonly store: Store;
   readonly commits: GroupCommit;

@@ -4,6 +4,7 @@ import type { Decision } from "../../core/ports/store.ts";
 import type { GroupCommit } from "../../hal/store/group-commit.ts";
 import type { Logger } from "./log.ts";
 
+/** Every transaction of a server goes through here. */
 export class StoreHealth {
   readonly #commits: GroupCommit;
   readonly #log: Logger;

@@ -21,6 +21,7 @@ export interface CommonConfig {
   readonly log: { readonly level: LogOptions["level"]; readonly format: LogOptions["format"] };
 }
 
+/** What the frame gives a target. */
 export interface Runtime {
   readonly log: Logger;
   readonly clock: Clock;
@@ -45,6 +46,7 @@ export interface Service<Config> {
   stop(): void | Promise<void>;
 }
 
+/** What a target gives the frame. */
 export interface Target<Config extends CommonConfig> {
   readonly name: string;
   readonly summary: string;

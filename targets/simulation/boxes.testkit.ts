@@ -158,10 +158,10 @@ export class RouterBox extends Box<RouterService> {
       downstreams: [{ interface: downstream, ...IGMP }],
     });
     const { host, own } = this;
-    const powers = host.process(this.id, running, "router");
+    const platform = host.process(this.id, running, "router");
     const { primitives } = host;
     return new RouterService(config, {
-      ...powers,
+      ...platform,
       links: running.links(simulatedLinks(this.node)),
       igmp: running.igmp(this.#igmp),
       forwarding: running.forwarding(this.#forwarding),
@@ -169,7 +169,7 @@ export class RouterBox extends Box<RouterService> {
       membershipReports: new MembershipReports(
         this.id,
         { role: "reception", ...reception },
-        { ...powers, primitives, keys: own.x25519 },
+        { ...platform, primitives, keys: own.x25519 },
       ),
       bridgeQueriers: { silence: () => false, restore() {} },
       fatal: (error) => {

@@ -44,9 +44,9 @@ export class ControlBox {
     running.until(() => void store.close());
     const { keyserver, reception } = this.#identities;
     const { clock, entropy, log, buses } = this.#host.process(this.id, running, undefined);
-    const powers = { clock, entropy, log, buses, store, primitives: this.#host.primitives };
+    const platform = { clock, entropy, log, buses, store, primitives: this.#host.primitives };
     const directory = await Directory.open(store);
-    this.#servers = await startServers(this.#config, keyserver, reception, { ...powers, directory });
+    this.#servers = await startServers(this.#config, keyserver, reception, { ...platform, directory });
   }
 
   kill(): void {

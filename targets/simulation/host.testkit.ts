@@ -13,7 +13,7 @@ import type { SimulatedProcess } from "./process.testkit.ts";
 import { simulatedLog } from "./seeded-log.testkit.ts";
 import { SeededPrimitives } from "./seeded-primitives.testkit.ts";
 
-export interface ProcessPowers {
+export interface ProcessPlatform {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly log: Logger;
@@ -36,7 +36,7 @@ export class SimulatedHost {
   }
 
   /** `role` is what the broker takes its client for; without one it may do everything, as the servers beside the broker may. */
-  process(who: string, running: SimulatedProcess, role: Role | undefined): ProcessPowers {
+  process(who: string, running: SimulatedProcess, role: Role | undefined): ProcessPlatform {
     const { clock, entropy, broker } = this;
     const sent = (topic: string, payload: Uint8Array): void => {
       this.#octets.update(payload);
