@@ -1,4 +1,4 @@
-// One link on a simulated clock: a querier, a second router, three hosts, delays by lot. The log is text, and the seed decides it.
+// One link on a simulated clock: a querier, a second router, three hosts, random delays. The log is text, and the seed decides it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";

@@ -10,7 +10,7 @@ export interface Range<T extends TableName = TableName> {
 }
 
 /** Rows of one table. All conditions must hold; `limit` bounds the answer. */
-export interface Query<T extends TableName = TableName> {
+export interface RowQuery<T extends TableName = TableName> {
   readonly table: T;
   readonly equal?: Partial<Tables[T]>;
   /** This column has no value. */
@@ -26,7 +26,7 @@ export interface Query<T extends TableName = TableName> {
 }
 
 /** A query of any one table. */
-export type AnyQuery = { [T in TableName]: Query<T> }[TableName];
+export type AnyRowQuery = { [T in TableName]: RowQuery<T> }[TableName];
 /** A row of any one table. */
 export type AnyRow = Tables[TableName];
 
@@ -42,7 +42,7 @@ export interface Conclusion<Outcome> {
 }
 
 /** Asks for rows by yielding queries, then says what comes out and what to write. The same rows give the same conclusion. */
-export type Deciding<Outcome> = Generator<AnyQuery, Conclusion<Outcome>, readonly AnyRow[]>;
+export type Deciding<Outcome> = Generator<AnyRowQuery, Conclusion<Outcome>, readonly AnyRow[]>;
 
 /** Starts from the beginning at each call: a driver may decide again after a failed transaction. */
 export type Decision<Outcome> = () => Deciding<Outcome>;
@@ -63,7 +63,7 @@ export interface Store {
    */
   transact<Outcome>(decisions: readonly Decision<Outcome>[]): Promise<readonly Settled<Outcome>[]>;
   /** What is durable now. */
-  read<T extends TableName>(query: Query<T>): Promise<readonly Tables[T][]>;
+  read<T extends TableName>(query: RowQuery<T>): Promise<readonly Tables[T][]>;
   close(): Promise<void>;
 }
 
@@ -76,7 +76,7 @@ const PAGE_ROWS = 1_000;
  */
 export async function* pages<T extends TableName>(
   store: Pick<Store, "read">,
-  query: Omit<Query<T>, "limit" | "after">,
+  query: Omit<RowQuery<T>, "limit" | "after">,
   size = PAGE_ROWS,
 ): AsyncGenerator<readonly Tables[T][], void> {
   let page = await store.read<T>({ ...query, limit: size });
@@ -89,20 +89,20 @@ export async function* pages<T extends TableName>(
 }
 
 /** The ranges of a query, as a list. */
-export const rangesOf = ({ range }: Pick<AnyQuery, "range">): readonly Range[] =>
+export const rangesOf = ({ range }: Pick<AnyRowQuery, "range">): readonly Range[] =>
   range === undefined ? [] : ([range].flat() as readonly Range[]);
 
 /** The rows that match. */
 export function* find<T extends TableName>(
-  query: Query<T>,
-): Generator<AnyQuery, readonly Tables[T][], readonly AnyRow[]> {
-  return (yield query as unknown as AnyQuery) as readonly Tables[T][];
+  query: RowQuery<T>,
+): Generator<AnyRowQuery, readonly Tables[T][], readonly AnyRow[]> {
+  return (yield query as unknown as AnyRowQuery) as readonly Tables[T][];
 }
 
 /** The row with this key. */
 export function* get<T extends TableName>(
   table: T,
   key: Partial<Tables[T]>,
-): Generator<AnyQuery, Tables[T] | undefined, readonly AnyRow[]> {
+): Generator<AnyRowQuery, Tables[T] | undefined, readonly AnyRow[]> {
   return (yield* find({ table, equal: key, limit: 1 }))[0];
 }

@@ -2,7 +2,15 @@
 import { sameBytes } from "../base/bytes.ts";
 import { type UnixTime, unixTime } from "../base/time.ts";
 import type { Denial } from "../control/messages.ts";
-import { type AnyQuery, type AnyRow, type Conclusion, type Deciding, find, get, type Write } from "../ports/store.ts";
+import {
+  type AnyRow,
+  type AnyRowQuery,
+  type Conclusion,
+  type Deciding,
+  find,
+  get,
+  type Write,
+} from "../ports/store.ts";
 import type { DeviceRow, LiveReceptionRow, SubscriberRow } from "../ports/tables.ts";
 import { closing } from "./usage.ts";
 
@@ -53,7 +61,7 @@ export function* isEntitled(
   channel: string,
   now: UnixTime,
   without?: string,
-): Generator<AnyQuery, boolean, readonly AnyRow[]> {
+): Generator<AnyRowQuery, boolean, readonly AnyRow[]> {
   const held = yield* find({ table: "subscription", equal: { subscriber }, limit: SUBSCRIBER_ROWS });
   for (const subscription of held) {
     if (subscription.package === without) continue;
@@ -64,7 +72,7 @@ export function* isEntitled(
 }
 
 /** Also true when the id is in use on another device or channel: a reception id counts for one bill, once. */
-function* hasEnded({ device, channel, reception }: Inquiry): Generator<AnyQuery, boolean, readonly AnyRow[]> {
+function* hasEnded({ device, channel, reception }: Inquiry): Generator<AnyRowQuery, boolean, readonly AnyRow[]> {
   if ((yield* get("usage_record", { reception })) !== undefined) return true;
   const early = yield* get("early_stop", { device, channel });
   if (early?.reception === reception) return true;

@@ -1,7 +1,7 @@
 // A device loses its right, or the operator wants a new key: receptions are closed and the demand for new epochs is kept until
 // every key server has acknowledged it.
 import type { UnixTime } from "../base/time.ts";
-import { type AnyQuery, type AnyRow, type Deciding, find, get, type Write } from "../ports/store.ts";
+import { type AnyRow, type AnyRowQuery, type Deciding, find, get, type Write } from "../ports/store.ts";
 import type { RekeyDemandRow } from "../ports/tables.ts";
 import { SUBSCRIBER_ROWS } from "./inquiry.ts";
 import { closing } from "./usage.ts";
@@ -71,7 +71,7 @@ export function* demands(
   channels: readonly string[],
   reason: RekeyDemandRow["reason"],
   now: UnixTime,
-): Generator<AnyQuery, Write[], readonly AnyRow[]> {
+): Generator<AnyRowQuery, Write[], readonly AnyRow[]> {
   const writes: Write[] = [];
   for (const keyserver of keyservers) {
     for (const channel of channels) {

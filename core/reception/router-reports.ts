@@ -2,7 +2,7 @@
 // report twice changes nothing.
 import { type UnixTime, unixTime } from "../base/time.ts";
 import type { MembershipChange } from "../control/messages.ts";
-import { type AnyQuery, type AnyRow, type Deciding, find, get, type Write } from "../ports/store.ts";
+import { type AnyRow, type AnyRowQuery, type Deciding, find, get, type Write } from "../ports/store.ts";
 import type { MembershipRow, RouterReportRow } from "../ports/tables.ts";
 
 /** One "membership.report" of a router. */
@@ -29,7 +29,7 @@ const MOST_OPEN = 131_072;
 
 /** The open rows as they are after the writes so far; undefined: closed, or not asked for yet. */
 type OpenRows = Map<string, MembershipRow | undefined>;
-type Asking<Answer> = Generator<AnyQuery, Answer, readonly AnyRow[]>;
+type Asking<Answer> = Generator<AnyRowQuery, Answer, readonly AnyRow[]>;
 
 /**
  * Opens, amends and closes "membership" rows, and keeps the report's number in "router_report". Changes of one report may concern one

@@ -1,7 +1,7 @@
 // A subscriber is suspended or loses a package: what its devices may no longer receive is closed and gets a new key, as for a revoked
 // device; otherwise they could go on until the end of a key that they already hold.
 import type { UnixTime } from "../base/time.ts";
-import { type AnyQuery, type AnyRow, type Conclusion, type Deciding, find, get } from "../ports/store.ts";
+import { type AnyRow, type AnyRowQuery, type Conclusion, type Deciding, find, get } from "../ports/store.ts";
 import { isEntitled, SUBSCRIBER_ROWS } from "./inquiry.ts";
 import { decideEdit, type Edit, type EditOutcome } from "./registry.ts";
 import { demands } from "./revocation.ts";
@@ -46,7 +46,7 @@ function* lostChannels(
   edit: Withdrawal,
   watched: readonly string[],
   now: UnixTime,
-): Generator<AnyQuery, readonly string[], readonly AnyRow[]> {
+): Generator<AnyRowQuery, readonly string[], readonly AnyRow[]> {
   if (edit.kind === "subscriber.status") return watched;
   const lost: string[] = [];
   for (const channel of watched) {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { unixTime } from "../../core/base/time.ts";
-import type { Decision, Query, Store, Write } from "../../core/ports/store.ts";
+import type { Decision, RowQuery, Store, Write } from "../../core/ports/store.ts";
 import { get } from "../../core/ports/store.ts";
 import type { EpochRow, LiveReceptionRow, MembershipRow } from "../../core/ports/tables.ts";
 import { at, decided, octets, receptionId } from "../../core/reception/decisions.testkit.ts";
@@ -46,7 +46,7 @@ const liveRow = (device: string): LiveReceptionRow => ({
   lastSeen: at(1),
 });
 
-const epochs = async (store: Store, query: Partial<Query<"epoch">> = {}): Promise<readonly number[]> =>
+const epochs = async (store: Store, query: Partial<RowQuery<"epoch">> = {}): Promise<readonly number[]> =>
   (await store.read({ table: "epoch", limit: 10, ...query })).map(({ epoch }) => epoch);
 
 type Scenario = (title: string, body: (store: Store, reopen: () => Promise<Store>) => Promise<void>) => void;
@@ -124,7 +124,7 @@ function queryScenarios(scenario: Scenario): void {
   scenario("rows without a value are found as absent, match no range, and come first in its order", async (store) => {
     const rows = [seen(1, { until: at(9) }), seen(2), seen(3, { until: at(5) })];
     await decided(store, writing(...rows.map((row): Write => ({ put: "membership", row }))));
-    const hosts = async (query: Partial<Query<"membership">>) =>
+    const hosts = async (query: Partial<RowQuery<"membership">>) =>
       (await store.read({ table: "membership", limit: 10, ...query })).map(({ host }) => host);
     assert.deepEqual(await hosts({ absent: "until" }), [2]);
     assert.deepEqual(await hosts({ range: { column: "until", before: at(9) } }), [3]);

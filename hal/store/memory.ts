@@ -1,11 +1,11 @@
 // A store in memory that outlives its process: what a simulation uses, with crashes before and after the commit.
 import { HalError } from "../../core/ports/errors.ts";
 import {
-  type AnyQuery,
   type AnyRow,
+  type AnyRowQuery,
   type Decision,
-  type Query,
   type Range,
+  type RowQuery,
   rangesOf,
   type Settled,
   type Store,
@@ -31,7 +31,7 @@ export class MemoryDisk {
     return rows;
   }
 
-  find(query: AnyQuery): readonly Row[] {
+  find(query: AnyRowQuery): readonly Row[] {
     const exact = exactKey(query);
     const candidates =
       exact === undefined ? this.rows(query.table).values() : present(this.rows(query.table).get(exact));
@@ -62,12 +62,12 @@ function* present(row: Row | undefined): Iterable<Row> {
 const keyOf = (table: TableName, row: object): string =>
   JSON.stringify(LAYOUT[table].key.map((column) => (row as Row)[column]));
 
-function exactKey({ table, equal }: AnyQuery): string | undefined {
+function exactKey({ table, equal }: AnyRowQuery): string | undefined {
   if (equal === undefined || LAYOUT[table].key.some((column) => !(column in equal))) return undefined;
   return keyOf(table, equal);
 }
 
-function matches(row: Row, query: AnyQuery): boolean {
+function matches(row: Row, query: AnyRowQuery): boolean {
   const { equal, absent } = query;
   for (const [column, value] of Object.entries(equal ?? {})) if (row[column] !== value) return false;
   if (absent !== undefined && row[absent] !== undefined) return false;
@@ -87,7 +87,7 @@ const compareValues = (a: Ordered, b: Ordered): number => {
 };
 
 /** Absent values come first, as NULL does in SQLite. */
-function comparing({ table, order, descending }: AnyQuery): (a: Row, b: Row) => number {
+function comparing({ table, order, descending }: AnyRowQuery): (a: Row, b: Row) => number {
   const sign = descending === true ? -1 : 1;
   const columns = [...(order === undefined ? [] : [order]), ...LAYOUT[table].key] as readonly string[];
   return (a, b) => {
@@ -138,9 +138,9 @@ export class MemoryStore implements Store {
     return undefined;
   }
 
-  read<T extends TableName>(query: Query<T>): Promise<readonly Tables[T][]> {
+  read<T extends TableName>(query: RowQuery<T>): Promise<readonly Tables[T][]> {
     if (!this.#open) return Promise.reject(new HalError("store.closed", "the store is closed"));
-    return Promise.resolve(this.#disk.find(query as unknown as AnyQuery) as unknown as readonly Tables[T][]);
+    return Promise.resolve(this.#disk.find(query as unknown as AnyRowQuery) as unknown as readonly Tables[T][]);
   }
 
   close(): Promise<void> {

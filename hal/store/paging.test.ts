@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { test } from "node:test";
-import { pages, type Query, type Write } from "../../core/ports/store.ts";
+import { pages, type RowQuery, type Write } from "../../core/ports/store.ts";
 import type { MembershipRow } from "../../core/ports/tables.ts";
 import { at, decided, T0 } from "../../core/reception/decisions.testkit.ts";
 import { freshPath, scenario } from "../../core/reception/stores.testkit.ts";
@@ -23,7 +23,7 @@ const membership = (n: number): MembershipRow => ({
 const memberships = (count: number): Write[] =>
   Array.from({ length: count }, (_, n): Write => ({ put: "membership", row: membership(n) }));
 
-type MembershipQuery = Omit<Query<"membership">, "limit" | "after">;
+type MembershipQuery = Omit<RowQuery<"membership">, "limit" | "after">;
 
 const ORDERS: Readonly<Record<string, MembershipQuery>> = {
   "by key": { table: "membership" },

@@ -4,10 +4,10 @@ import { dirname } from "node:path";
 import Database from "better-sqlite3";
 import { HalError } from "../../core/ports/errors.ts";
 import {
-  type AnyQuery,
   type AnyRow,
+  type AnyRowQuery,
   type Decision,
-  type Query,
+  type RowQuery,
   rangesOf,
   type Settled,
   type Store,
@@ -164,10 +164,10 @@ class SqliteStore implements Store {
     }
   }
 
-  async read<T extends TableName>(query: Query<T>): Promise<readonly Tables[T][]> {
+  async read<T extends TableName>(query: RowQuery<T>): Promise<readonly Tables[T][]> {
     this.#mustBeOpen();
     try {
-      return this.#find(query as unknown as AnyQuery) as unknown as readonly Tables[T][];
+      return this.#find(query as unknown as AnyRowQuery) as unknown as readonly Tables[T][];
     } catch (cause) {
       throw machineFailure(cause, this.#database.name) ?? cause;
     }
@@ -228,7 +228,7 @@ class SqliteStore implements Store {
     this.#prepared(putStatement(write.put, columns)).run(...columns.map((column) => toSql(row[column])));
   }
 
-  #find(query: AnyQuery): readonly object[] {
+  #find(query: AnyRowQuery): readonly object[] {
     const { sql, values } = selectStatement(query);
     return this.#prepared(sql)
       .all(...values)
@@ -265,7 +265,7 @@ interface Condition {
   readonly values: readonly Value[];
 }
 
-function selectStatement(query: AnyQuery): { sql: string; values: readonly Value[] } {
+function selectStatement(query: AnyRowQuery): { sql: string; values: readonly Value[] } {
   const { table, equal, absent, order, descending, limit } = query;
   const conditions: Condition[] = Object.entries(equal ?? {}).map(([column, value]) => ({
     sql: `"${column}" = ?`,
@@ -285,7 +285,7 @@ function selectStatement(query: AnyQuery): { sql: string; values: readonly Value
 }
 
 /** Row values compare column by column, as ORDER BY does, except with NULL: the first ascending, the last descending. */
-function following(query: AnyQuery, row: Readonly<Record<string, Value>>): Condition {
+function following(query: AnyRowQuery, row: Readonly<Record<string, Value>>): Condition {
   const { table, order, descending } = query;
   const key = LAYOUT[table].key as readonly string[];
   const operator = descending === true ? "<" : ">";
@@ -304,7 +304,7 @@ function following(query: AnyQuery, row: Readonly<Record<string, Value>>): Condi
   return { sql: nullsFollow ? `(${sql} OR "${order}" IS NULL)` : sql, values };
 }
 
-function mayBeAbsent(query: AnyQuery, column: string): boolean {
+function mayBeAbsent(query: AnyRowQuery, column: string): boolean {
   const columns: Readonly<Record<string, string>> = LAYOUT[query.table].columns;
   return columns[column]?.endsWith("?") === true && !rangesOf(query).some((range) => range.column === column);
 }

@@ -1,5 +1,5 @@
 // Whom the embedded broker turned away: for `denials`, for `status`, and a line in the log now and then.
-import { type Duration, seconds, unixTime } from "../../core/base/time.ts";
+import { type Duration, seconds, wholeUnixTime } from "../../core/base/time.ts";
 import { Allowance } from "../../core/control/allowance.ts";
 import {
   type ClientRefusal,
@@ -33,7 +33,7 @@ export class BrokerRefusals {
 
   note(refusal: ClientRefusal): void {
     const now = this.#clock.now();
-    const client = this.#book.note(unixTime(Math.round(this.#clock.unix(now))), refusal);
+    const client = this.#book.note(wholeUnixTime(this.#clock.unix(now)), refusal);
     if (!isRound(client.count) || !this.#lines.take(now, "")) return;
     const { id, address, count, detail } = client;
     const who = id === undefined ? address : `${id} at ${address}`;

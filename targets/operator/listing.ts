@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { toHex } from "../../core/base/bytes.ts";
 import { formatIpv4, ipv4 } from "../../core/base/ipv4.ts";
 import { HalError } from "../../core/ports/errors.ts";
-import { pages, type Query, type Store } from "../../core/ports/store.ts";
+import { pages, type RowQuery, type Store } from "../../core/ports/store.ts";
 import { LAYOUT, type LiveReceptionRow, type TableName, type Tables } from "../../core/ports/tables.ts";
 import type { RefusalNote } from "../../core/reception/server.ts";
 
@@ -64,7 +64,7 @@ export function plain(row: object): Listed {
  */
 export async function* rowsOf<T extends TableName>(
   store: Store,
-  query: Omit<Query<T>, "limit" | "after">,
+  query: Omit<RowQuery<T>, "limit" | "after">,
 ): AsyncGenerator<Tables[T], void> {
   for await (const page of pages(store, query)) {
     yield* page;

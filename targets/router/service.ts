@@ -2,7 +2,7 @@
 import { Counters } from "../../core/base/counters.ts";
 import { formatIpv4, type Ipv4, isLinkLocalMulticast, isMulticast } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
-import { after, type Duration, milliseconds } from "../../core/base/time.ts";
+import { after, type Duration, milliseconds, wholeUnixTime } from "../../core/base/time.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
@@ -257,7 +257,7 @@ export class RouterService {
       ...(mac === undefined ? {} : { mac }),
       group,
       sources: filter.mode === "include" ? filter.sources.slice(0, REPORTED_SOURCES) : [],
-      at: Math.round(clock.unix(clock.now())),
+      at: wholeUnixTime(clock.unix(clock.now())),
     };
   }
 

@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import { toHex } from "../../../core/base/bytes.ts";
 import type { EpochKey, MessageOf } from "../../../core/control/messages.ts";
-import type { AnyQuery } from "../../../core/ports/store.ts";
+import type { AnyRowQuery } from "../../../core/ports/store.ts";
 import type { TableName, Tables } from "../../../core/ports/tables.ts";
 import type { MemoryDisk } from "../../../hal/store/memory.ts";
 import { CHANNELS } from "./letters.testkit.ts";
 
 /** Every row of a table, as the disk has it. */
 export const rowsOf = <T extends TableName>(disk: MemoryDisk, table: T): readonly Tables[T][] =>
-  disk.find({ table, limit: 1e9 } as AnyQuery) as unknown as readonly Tables[T][];
+  disk.find({ table, limit: 1e9 } as AnyRowQuery) as unknown as readonly Tables[T][];
 
 export class Invariants {
   readonly #keyDisk: MemoryDisk;
