@@ -17,8 +17,16 @@ export function makeTree(version) {
     cpSync(join(ROOT, name), join(tree, name), { recursive: true });
   }
   for (const name of COMPILED) cpSync(join(ROOT, "build", name), join(tree, "build", name), { recursive: true });
+  keepPacked(tree);
   linkPackages(tree, version);
   return tree;
+}
+
+/** Packed addons are kept by the hash of what was packed, so that all versions can keep theirs in one place. @param {string} tree */
+function keepPacked(tree) {
+  const packed = join(ROOT, "build/packed");
+  mkdirSync(packed, { recursive: true });
+  symlinkSync(packed, join(tree, "build/packed"));
 }
 
 /** @param {string} tree @param {string} version */
