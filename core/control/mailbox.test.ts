@@ -36,11 +36,11 @@ const mailbox = ({ peer, pair }: Party, peers: readonly Party[], seed = peer.id.
   return new Mailbox(options, primitives, new SeededEntropy(seed));
 };
 
-const boxLink = (seed = 5) => mailbox(box, [keys], seed);
-const keysLink = () => mailbox(keys, [receptions]);
-const receptionsLink = () => mailbox(receptions, [keys]);
-const headLink = () => mailbox(head, [keys]);
-const routerLink = () => mailbox(router, [receptions]);
+const boxMailbox = (seed = 5) => mailbox(box, [keys], seed);
+const keysMailbox = () => mailbox(keys, [receptions]);
+const receptionsMailbox = () => mailbox(receptions, [keys]);
+const headMailbox = () => mailbox(head, [keys]);
+const routerMailbox = () => mailbox(router, [receptions]);
 
 function sealed(from: Mailbox, to: Party, message: Message): Outgoing {
   const outgoing = from.seal(NOW, to.peer, message);
@@ -64,11 +64,11 @@ const dropOf = (at: Mailbox, topic: string, payload: Uint8Array): MailboxDrop =>
 
 /** Who asks whom, with what, on which topics. */
 const CONVERSATIONS = [
-  ["73/76", boxLink, keysLink, box, keys, "key.request", "key.grant", "keys/req/0/box-1", "keys/res/box-1"],
+  ["73/76", boxMailbox, keysMailbox, box, keys, "key.request", "key.grant", "keys/req/0/box-1", "keys/res/box-1"],
   [
     "74/75",
-    keysLink,
-    receptionsLink,
+    keysMailbox,
+    receptionsMailbox,
     keys,
     receptions,
     "inquiry",
@@ -78,8 +78,8 @@ const CONVERSATIONS = [
   ],
   [
     "revocation",
-    receptionsLink,
-    keysLink,
+    receptionsMailbox,
+    keysMailbox,
     receptions,
     keys,
     "rekey.demand",
@@ -89,8 +89,8 @@ const CONVERSATIONS = [
   ],
   [
     "claim 3",
-    headLink,
-    keysLink,
+    headMailbox,
+    keysMailbox,
     head,
     keys,
     "epoch.proposal",
@@ -98,11 +98,21 @@ const CONVERSATIONS = [
     "headend/head/up",
     "headend/head/down",
   ],
-  ["claim 7", keysLink, headLink, keys, head, "epoch.offer", "epoch.taken", "headend/head/down", "headend/head/up"],
+  [
+    "claim 7",
+    keysMailbox,
+    headMailbox,
+    keys,
+    head,
+    "epoch.offer",
+    "epoch.taken",
+    "headend/head/down",
+    "headend/head/up",
+  ],
   [
     "evidence",
-    routerLink,
-    receptionsLink,
+    routerMailbox,
+    receptionsMailbox,
     router,
     receptions,
     "membership.report",
@@ -130,63 +140,63 @@ for (const [name, asks, answers, asker, asked, question, answer, up, down] of CO
 
 test("a device that nobody has heard of is let through with the key it proved: the machine decides", () => {
   const stranger = party("settop", "box-9", 9);
-  const { from } = received(keysLink(), sealed(mailbox(stranger, [keys]), keys, EXAMPLES["key.request"]));
+  const { from } = received(keysMailbox(), sealed(mailbox(stranger, [keys]), keys, EXAMPLES["key.request"]));
   assert.deepEqual(from, stranger.peer);
 });
 
 test("a role that never speaks to another is our own mistake", () => {
-  assert.throws(() => boxLink().seal(NOW, receptions.peer, EXAMPLES.stop), RangeError);
+  assert.throws(() => boxMailbox().seal(NOW, receptions.peer, EXAMPLES.stop), RangeError);
 });
 
 test("message.invalid: what nobody would accept is not sealed", () => {
-  const outgoing = boxLink().seal(NOW, keys.peer, { ...EXAMPLES["key.request"], channel: "no spaces" });
+  const outgoing = boxMailbox().seal(NOW, keys.peer, { ...EXAMPLES["key.request"], channel: "no spaces" });
   assert.ok(isBadMessage(outgoing));
   assert.equal(outgoing.drop, "message.invalid");
 });
 
 test("mailbox.topic: a topic that this role does not hear, or another's", () => {
-  const { payload } = sealed(boxLink(), keys, EXAMPLES["key.request"]);
-  assert.equal(dropOf(keysLink(), "sealcast/1/keys/res/keys", payload), "mailbox.topic");
-  assert.equal(dropOf(keysLink(), "sealcast/1/status/settop/box-1", payload), "mailbox.topic");
-  assert.equal(dropOf(boxLink(), "sealcast/1/keys/res/box-2", payload), "mailbox.topic");
-  assert.equal(dropOf(boxLink(), "elsewhere", payload), "topic.unknown");
-  assert.equal(dropOf(boxLink(), "sealcast/1/keys/res/..", payload), "topic.identifier");
+  const { payload } = sealed(boxMailbox(), keys, EXAMPLES["key.request"]);
+  assert.equal(dropOf(keysMailbox(), "sealcast/1/keys/res/keys", payload), "mailbox.topic");
+  assert.equal(dropOf(keysMailbox(), "sealcast/1/status/settop/box-1", payload), "mailbox.topic");
+  assert.equal(dropOf(boxMailbox(), "sealcast/1/keys/res/box-2", payload), "mailbox.topic");
+  assert.equal(dropOf(boxMailbox(), "elsewhere", payload), "topic.unknown");
+  assert.equal(dropOf(boxMailbox(), "sealcast/1/keys/res/..", payload), "topic.identifier");
 });
 
 test("mailbox.sender: an envelope on the topic of another", () => {
-  const { payload } = sealed(boxLink(), keys, EXAMPLES["key.request"]);
-  assert.equal(dropOf(keysLink(), "sealcast/1/keys/req/0/box-2", payload), "mailbox.sender");
+  const { payload } = sealed(boxMailbox(), keys, EXAMPLES["key.request"]);
+  assert.equal(dropOf(keysMailbox(), "sealcast/1/keys/req/0/box-2", payload), "mailbox.sender");
 });
 
 test("mailbox.impostor: a known name with another key", () => {
   const impostor = party("reception", "receptions", 77);
   const { topic, payload } = sealed(mailbox(impostor, [keys]), keys, EXAMPLES["rekey.demand"]);
-  assert.equal(dropOf(keysLink(), topic, payload), "mailbox.impostor");
+  assert.equal(dropOf(keysMailbox(), topic, payload), "mailbox.impostor");
 });
 
 test("mailbox.stranger: a server's message from somebody we do not know", () => {
   const stranger = party("keyserver", "other-keys", 78);
   const offer = sealed(mailbox(stranger, [head]), head, EXAMPLES["epoch.offer"]);
-  assert.equal(dropOf(headLink(), offer.topic, offer.payload), "mailbox.stranger");
+  assert.equal(dropOf(headMailbox(), offer.topic, offer.payload), "mailbox.stranger");
   const inquiry = sealed(mailbox(stranger, [receptions]), receptions, EXAMPLES.inquiry);
-  assert.equal(dropOf(receptionsLink(), inquiry.topic, inquiry.payload), "mailbox.stranger");
+  assert.equal(dropOf(receptionsMailbox(), inquiry.topic, inquiry.payload), "mailbox.stranger");
 });
 
 test("envelope drops pass through with their names", () => {
-  const { topic, payload } = sealed(boxLink(), keys, EXAMPLES["key.request"]);
-  const at = keysLink();
+  const { topic, payload } = sealed(boxMailbox(), keys, EXAMPLES["key.request"]);
+  const at = keysMailbox();
   received(at, { topic, payload });
   assert.equal(dropOf(at, topic, payload), "envelope.replayed");
   assert.equal(dropOf(at, topic, payload.subarray(0, 20)), "envelope.truncated");
 });
 
 test("envelope.crowded: whoever begins sessions without end gets no more public-key work, and his live one goes on", () => {
-  const at = keysLink();
-  const live = boxLink();
+  const at = keysMailbox();
+  const live = boxMailbox();
   const message = EXAMPLES["key.request"];
   received(at, sealed(live, keys, message));
-  for (let n = 1; n < 32; n++) received(at, sealed(boxLink(100 + n), keys, message));
-  const { topic, payload } = sealed(boxLink(200), keys, message);
+  for (let n = 1; n < 32; n++) received(at, sealed(boxMailbox(100 + n), keys, message));
+  const { topic, payload } = sealed(boxMailbox(200), keys, message);
   assert.equal(dropOf(at, topic, payload), "envelope.crowded");
   received(at, sealed(live, keys, message));
   const later = at.open(after(NOW, seconds(2)), topic, payload);
@@ -194,7 +204,7 @@ test("envelope.crowded: whoever begins sessions without end gets no more public-
 });
 
 test("50,000 authentic envelopes with mutated messages are accepted or dropped by name", () => {
-  const at = keysLink();
+  const at = keysMailbox();
   const sender = new Sessions("box-1", box.pair, primitives, new SeededEntropy(6));
   const dice = new SeededEntropy(12);
   const texts = EXAMPLE_MESSAGES.map((message) => {

@@ -44,7 +44,7 @@ export class HeadendChannel implements Machine<ChannelEvent, ChannelEffect> {
   }
 
   receive(now: Instant, event: ChannelEvent): readonly ChannelEffect[] {
-    const effects = event.kind === "broker" ? this.#linked(now, event.up) : this.#heard(now, event);
+    const effects = event.kind === "broker" ? this.#brokerChanged(now, event.up) : this.#heard(now, event);
     return [...effects, ...this.poll(now)];
   }
 
@@ -84,7 +84,7 @@ export class HeadendChannel implements Machine<ChannelEvent, ChannelEffect> {
     };
   }
 
-  #linked(now: Instant, up: boolean): readonly ChannelEffect[] {
+  #brokerChanged(now: Instant, up: boolean): readonly ChannelEffect[] {
     if (up && !this.#brokerUp) this.#requester.hurry(now);
     this.#brokerUp = up;
     return [];

@@ -3,12 +3,13 @@ import { test } from "node:test";
 import { address } from "../base/ipv4.ts";
 import { instant } from "../base/time.ts";
 import { tsStream } from "../mpegts/packet.testkit.ts";
+import { TS_PAYLOAD } from "../mpegts/packet.ts";
 import type { Ciphers } from "../ports/cipher.ts";
 import type { DatagramSocket } from "../ports/datagrams.ts";
 import { markerOf, sequenceOf, timestampOf } from "../stream/rtp.ts";
 import { StreamSender } from "../stream/sender.ts";
 import { payloadTypeOf } from "../stream/stream.testkit.ts";
-import { type PathOptions, StreamPath, TS_PAYLOAD } from "./stream-path.ts";
+import { type PathOptions, StreamPath } from "./stream-path.ts";
 
 /** Leaves the text as it is, so that the tests can read it. */
 const clearCiphers: Ciphers = {

@@ -2,7 +2,7 @@
 import { Counters } from "../base/counters.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Instant } from "../base/time.ts";
-import { TS_PACKET, TS_SYNC } from "../mpegts/packet.ts";
+import { TS_PACKET, TS_PAYLOAD, TS_SYNC } from "../mpegts/packet.ts";
 import type { DatagramSocket } from "../ports/datagrams.ts";
 import {
   checkRtp,
@@ -14,11 +14,6 @@ import {
   writeRtpHeader,
 } from "../stream/rtp.ts";
 import type { StreamSender } from "../stream/sender.ts";
-
-/** TS packets in one RTP packet (RFC 2250 section 2): 1316 octets, which fit any Ethernet with SRTP's overhead. */
-const TS_PER_PACKET = 7;
-/** Octets of a full packet. */
-export const TS_PAYLOAD = TS_PER_PACKET * TS_PACKET;
 
 /** Why a payload was not sent. */
 export type PathDrop =

@@ -7,6 +7,11 @@ export const TS_PACKET = 188;
 /** The first octet of every packet. */
 export const TS_SYNC = 0x47;
 
+/** TS packets in one RTP packet (RFC 2250 section 2): 1316 octets, which fit any Ethernet with SRTP's overhead. */
+const TS_PER_PACKET = 7;
+/** Octets of its payload when it is full. */
+export const TS_PAYLOAD = TS_PER_PACKET * TS_PACKET;
+
 /** PIDs have 13 bits. */
 export const PIDS = 0x2000;
 /** The PID of packets that fill the stream and carry nothing (table 2-3). */

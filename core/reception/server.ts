@@ -166,7 +166,7 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
       case "message":
         return this.#heard(now, event.received);
       case "broker":
-        return this.#linked(now, event.up);
+        return this.#brokerChanged(now, event.up);
       case "decided":
         return this.#decided(event.token, event.outcome);
       case "failed":
@@ -177,7 +177,7 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
   }
 
   /** While the broker is away no device can ask, so none lapses; then each has the grace to ask again. */
-  #linked(now: Instant, up: boolean): Effects {
+  #brokerChanged(now: Instant, up: boolean): Effects {
     if (up && this.#away) this.#sweepAt = after(now, this.#options.grace);
     if (up) this.#demands.hurry(now);
     this.#away = !up;

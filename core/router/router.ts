@@ -11,7 +11,7 @@ import type { Entropy } from "../ports/entropy.ts";
 import type { MulticastRoute } from "../ports/forwarding.ts";
 import { mayReceive } from "./group-access.ts";
 import type { DownstreamOptions, RouterDrop, RouterEffect, RouterEvent, RouterOptions } from "./options.ts";
-import { RouteTable } from "./routes.ts";
+import { MulticastRoutes } from "./routes.ts";
 
 /** Between two looks at the route counters, while there are routes. */
 const COUNT_EVERY: Duration = seconds(30);
@@ -35,7 +35,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   readonly #downstreams: ReadonlyMap<string, Downstream>;
   readonly #upstream: Upstream | undefined;
   readonly #wanted = new MembershipDatabase();
-  readonly #routes: RouteTable;
+  readonly #routes: MulticastRoutes;
   #countAt: Instant | undefined;
 
   /** Throws RangeError for IGMP options that `checkTimes` faults. */
@@ -48,7 +48,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       machine: new MulticastHost(entropy, { version: options.upstream.version ?? 3 }),
       up: false,
     };
-    this.#routes = new RouteTable(options.idle ?? seconds(180), options.maxRoutes ?? 1024);
+    this.#routes = new MulticastRoutes(options.idle ?? seconds(180), options.maxRoutes ?? 1024);
   }
 
   receive(now: Instant, event: RouterEvent): readonly RouterEffect[] {
@@ -103,7 +103,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return this.#wanted.groups();
   }
 
-  routes(): ReturnType<RouteTable["all"]> {
+  routes(): ReturnType<MulticastRoutes["all"]> {
     return this.#routes.all();
   }
 

@@ -21,7 +21,7 @@ export type RouteEffect =
   | Delivery;
 
 /** Bounded; what is idle goes first. */
-export class RouteTable {
+export class MulticastRoutes {
   readonly #idle: Duration;
   readonly #limit: number;
   readonly #routes = new Map<string, Installed>();

@@ -122,7 +122,7 @@ export class Settop implements Machine<SettopEvent, SettopEffect> {
         this.#noticed(now, event.notice, event.retained ?? false);
         return [];
       case "broker":
-        this.#linked(now, event.up);
+        this.#brokerChanged(now, event.up);
         return [];
       case "joined":
         this.#viewings.get(event.channel)?.joined();
@@ -248,7 +248,7 @@ export class Settop implements Machine<SettopEvent, SettopEffect> {
     if (drop !== undefined) this.#drops.count(drop);
   }
 
-  #linked(now: Instant, up: boolean): void {
+  #brokerChanged(now: Instant, up: boolean): void {
     this.#brokerUp = up;
     if (!up) return;
     this.#stops.reconnected(now);

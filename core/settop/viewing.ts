@@ -161,17 +161,17 @@ export class Viewing {
   }
 
   /** Everything due at `now`; questions only while the broker is there. */
-  due(now: Instant, linkUp: boolean): SettopEffect[] {
+  due(now: Instant, brokerUp: boolean): SettopEffect[] {
     const channel = this.channel.id;
     const effects: SettopEffect[] = [];
     for (const epoch of this.#held?.expire(now) ?? []) effects.push({ kind: "retire", channel, epoch });
     effects.push(...this.#membership.due(now));
-    if (linkUp) effects.push(...this.#questionDue(now));
+    if (brokerUp) effects.push(...this.#questionDue(now));
     return effects;
   }
 
-  nextDeadline(linkUp: boolean): Instant | undefined {
-    const question = linkUp ? this.#question.nextDeadline() : undefined;
+  nextDeadline(brokerUp: boolean): Instant | undefined {
+    const question = brokerUp ? this.#question.nextDeadline() : undefined;
     return earliest([question, this.#membership.nextDeadline(), this.#held?.nextDeadline()]);
   }
 

@@ -2,10 +2,9 @@
 
 import type { Alarm } from "../../core/base/alarm.ts";
 import { after, type Duration, type Instant, instant, milliseconds, seconds } from "../../core/base/time.ts";
-import { TS_PAYLOAD } from "../../core/headend/stream-path.ts";
 import { LoopJoint } from "../../core/mpegts/joint.ts";
 import { TsPacer } from "../../core/mpegts/pacer.ts";
-import { findSync, syncedUntil, TS_PACKET } from "../../core/mpegts/packet.ts";
+import { findSync, syncedUntil, TS_PACKET, TS_PAYLOAD } from "../../core/mpegts/packet.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Octets } from "./octets.ts";

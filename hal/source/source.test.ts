@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { type TestContext, test } from "node:test";
 import { type Instant, milliseconds } from "../../core/base/time.ts";
-import { TS_PAYLOAD } from "../../core/headend/stream-path.ts";
+import { TS_PAYLOAD } from "../../core/mpegts/packet.ts";
 import type { HalError } from "../../core/ports/errors.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
 import { fromStream, type Octets, openFile } from "./octets.ts";

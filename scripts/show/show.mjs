@@ -6,7 +6,7 @@ import { System } from "../lab/system.mjs";
 import { channelRow, Screen } from "./table.mjs";
 import { Viewer } from "./viewer.mjs";
 
-/** @typedef {import("../../targets/headend/status-text.ts").ChannelStatus} ChannelStatus */
+/** @typedef {import("../../targets/headend/status-text.ts").ChannelLine} ChannelLine */
 
 const SAMPLE = resolve(import.meta.dirname, "../sample/test-card.mpegts");
 /** Seconds between two keys: the minimum that still leaves the lead for every set-top to ask. */
@@ -87,7 +87,7 @@ export class Show {
     const { channels } = (await this.#system.headend.status()) ?? { channels: [] };
     this.#screen.draw({
       seconds: this.seconds,
-      channels: channels.map((/** @type {ChannelStatus} */ one) => channelRow(one, this.#system.group)),
+      channels: channels.map((/** @type {ChannelLine} */ one) => channelRow(one, this.#system.group)),
       settops: [...this.viewers, this.stranger].map((viewer) => viewer.row()),
       receptions: await this.#receptions(),
       denied: await this.#denied(),

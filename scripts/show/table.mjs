@@ -7,7 +7,7 @@
  */
 
 /**
- * @param {import("../../targets/headend/status-text.ts").ChannelStatus} status what the headend says of it
+ * @param {import("../../targets/headend/status-text.ts").ChannelLine} status what the headend says of it
  * @param {string} group
  * @returns {ChannelRow}
  */

@@ -1,7 +1,7 @@
 // `status` for a person: one line a channel, what is wrong below it.
 
 /** What the headend's status says of one channel. */
-export interface ChannelStatus {
+export interface ChannelLine {
   readonly channel: string;
   readonly epoch?: number;
   readonly next?: number;
@@ -17,7 +17,7 @@ interface Status {
   readonly broker: string;
   readonly brokerFault?: string;
   readonly uptime: number;
-  readonly channels: readonly ChannelStatus[];
+  readonly channels: readonly ChannelLine[];
 }
 
 /** The status object of a running headend, as lines. */
@@ -29,7 +29,7 @@ export function statusText(status: unknown): string {
   ].join("\n");
 }
 
-function linesOf(channel: ChannelStatus): readonly string[] {
+function linesOf(channel: ChannelLine): readonly string[] {
   const { packets, octets, drops } = channel.output;
   const { input, fault } = channel.source;
   const lines = [
@@ -41,7 +41,7 @@ function linesOf(channel: ChannelStatus): readonly string[] {
   return lines;
 }
 
-function nextOf({ next, switchIn }: ChannelStatus): string {
+function nextOf({ next, switchIn }: ChannelLine): string {
   if (next === undefined) return "";
   return switchIn === undefined ? ` (${next} not acknowledged)` : ` (${next} in ${(switchIn / 1000).toFixed(1)} s)`;
 }

@@ -5,19 +5,19 @@ import { milliseconds, seconds } from "../../core/base/time.ts";
 import type { MessageOf } from "../../core/control/messages.ts";
 import { diskFull } from "../../hal/journal/memory.ts";
 import { World } from "./scripted.testkit.ts";
-import type { ChannelStatus, SettopService } from "./service.ts";
+import type { SettopService, TunedChannelStatus } from "./service.ts";
 
 interface Status {
   readonly broker: string;
   readonly journal: string;
-  readonly channels: readonly ChannelStatus[];
+  readonly channels: readonly TunedChannelStatus[];
   readonly pendingStops: readonly unknown[];
   readonly messages: { readonly sent: Record<string, number>; readonly received: Record<string, number> };
   readonly drops: Record<string, number>;
 }
 const statusOf = (service: SettopService): Status => service.status() as Status;
 
-function channelOf(service: SettopService): ChannelStatus {
+function channelOf(service: SettopService): TunedChannelStatus {
   const [channel] = statusOf(service).channels;
   assert.ok(channel !== undefined, "tuned to nothing");
   return channel;

@@ -28,7 +28,7 @@ export interface SettopPlatform extends ClientPlatform {
 }
 
 /** One tuned channel as `status` shows it. */
-export interface ChannelStatus extends PlayoutStatus {
+export interface TunedChannelStatus extends PlayoutStatus {
   readonly channel: string;
   readonly viewing: ViewingStatus;
   /** Why there is no picture; absent when there is one. */
@@ -106,7 +106,7 @@ export class SettopService {
     const status = this.#settop.status(this.#platform.clock.now());
     return {
       ...brokerStatus(this.#onBus.bus),
-      channels: status.viewings.map((viewing) => this.#channelStatus(viewing)),
+      channels: status.viewings.map((viewing) => this.#tunedStatus(viewing)),
       pendingStops: status.pendingStops,
       journal: this.#journalFault ?? "sound",
       messages: this.#onBus.bus.messages(),
@@ -280,7 +280,7 @@ export class SettopService {
     this.#platform.log.warn({ code: error.code, alternative: error.alternative }, error.message);
   }
 
-  #channelStatus(viewing: ViewingStatus): ChannelStatus | ViewingStatus {
+  #tunedStatus(viewing: ViewingStatus): TunedChannelStatus | ViewingStatus {
     const stream = this.#screens.get(viewing.channel)?.status();
     if (stream === undefined) return viewing;
     const { channel, epochs } = viewing;

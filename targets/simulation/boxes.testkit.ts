@@ -16,7 +16,7 @@ import { routerConfig } from "../router/config.ts";
 import { MembershipReports } from "../router/membership-reports.ts";
 import { RouterService } from "../router/service.ts";
 import { settopConfig } from "../settop/config.ts";
-import { type ChannelStatus, SettopService } from "../settop/service.ts";
+import { SettopService, type TunedChannelStatus } from "../settop/service.ts";
 import { BROKER, CHANNELS, type ChannelName, IGMP, KEY_INTERVAL, parse } from "./configuration.testkit.ts";
 import { HEADEND, INTAKE, ROUTERS, type RouterName } from "./figure-two.testkit.ts";
 import type { SimulatedHost } from "./host.testkit.ts";
@@ -186,8 +186,8 @@ export class SettopBox extends Box<SettopService> {
   readonly #datagrams = new SimulatedDatagrams(this.node);
 
   /** What it is tuned to, with the reason for a dark screen. */
-  channels(): readonly ChannelStatus[] {
-    const status = this.service?.status() as { readonly channels: readonly ChannelStatus[] } | undefined;
+  channels(): readonly TunedChannelStatus[] {
+    const status = this.service?.status() as { readonly channels: readonly TunedChannelStatus[] } | undefined;
     return status?.channels ?? [];
   }
 
