@@ -30,6 +30,7 @@ test("what stops a process has its code by kind", () => {
   const cases: readonly (readonly [unknown, number])[] = [
     [new CommandRefused("alice exists already"), EXIT.data],
     [hal("store.missing"), EXIT.noInput],
+    [hal("store.foreign"), EXIT.data],
     [hal("store.full"), EXIT.ioError],
     [hal("journal.corrupt"), EXIT.ioError],
     [hal("stdout.failed"), EXIT.ioError],
