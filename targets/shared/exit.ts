@@ -42,6 +42,7 @@ export function exitCodeOf(error: unknown): number {
   if (!(error instanceof HalError)) return EXIT.software;
   if (error.code === "store.missing") return EXIT.noInput;
   if (error.code === "store.foreign") return EXIT.data;
+  if (error.code.endsWith(".native-missing")) return EXIT.unavailable;
   if (error.code === "identity.exists") return EXIT.cannotCreate;
   if (error.code.endsWith(".permission")) return EXIT.permission;
   return /^(store|journal|stdout)\./.test(error.code) ? EXIT.ioError : EXIT.unavailable;
