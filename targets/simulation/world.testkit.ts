@@ -1,6 +1,6 @@
 // The whole system in one process and in simulated time: figure 2 of the patent with every process that belongs to it.
 import { ANY } from "../../core/base/ipv4.ts";
-import { after, type Duration, type Instant, milliseconds, seconds } from "../../core/base/time.ts";
+import { after, type Duration, type Instant, instant, milliseconds, seconds } from "../../core/base/time.ts";
 import { SimulatedDatagrams } from "../../hal/datagram/simulated.ts";
 import { generateIdentity } from "../../hal/identity/identity.ts";
 import { HeadendBox, RouterBox, SettopBox } from "./boxes.testkit.ts";
@@ -76,7 +76,7 @@ export class World {
   async run(span: Duration): Promise<void> {
     const until = after(this.now, span);
     while (this.now < until) {
-      await this.#runTo(Math.min(until, Math.floor(this.now / 1000 + 1) * 1000) as Instant);
+      await this.#runTo(instant(Math.min(until, Math.floor(this.now / 1000 + 1) * 1000)));
       if (this.now % 1000 === 0) this.#second();
     }
   }
