@@ -1,7 +1,7 @@
 // Requests that wait for their answer: sent over QoS 0, repeated until answered, never given up in silence.
 import type { Schedule } from "../base/backoff.ts";
 import { sameBytes, toHex } from "../base/bytes.ts";
-import { after, type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
+import { after, type Duration, earliest, type Instant, instant, milliseconds, seconds } from "../base/time.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import { ANSWERS, type Message } from "./messages.ts";
 import { OpenQuestion, repeatsWithin } from "./open-question.ts";
@@ -145,8 +145,8 @@ export class Requester {
     let first: number | undefined;
     for (const { open, deadline } of this.#waiting.values())
       first = Math.min(first ?? open.due, open.due, deadline ?? Number.POSITIVE_INFINITY);
-    if (first === undefined || this.#waiting.size < MANY) return first as Instant | undefined;
-    return Math.max(first, after(now, TURN)) as Instant;
+    if (first === undefined) return undefined;
+    return instant(this.#waiting.size < MANY ? first : Math.max(first, after(now, TURN)));
   }
 
   nextDeadline(): Instant | undefined {

@@ -2,6 +2,7 @@
 // No acknowledgement, no switch: the old key goes on, the proposal is repeated, an alarm tells.
 import { toHex } from "../base/bytes.ts";
 import { after, type Duration, type Instant, instant, milliseconds, seconds } from "../base/time.ts";
+import { overwriteKeys } from "../control/epoch-key.ts";
 import { type EpochKey, LAST_EPOCH, type MessageOf } from "../control/messages.ts";
 import { Recent } from "../control/recent.ts";
 import { newRequestId, type Requester } from "../control/requester.ts";
@@ -136,8 +137,7 @@ export class ProposedEpochs {
   #forget(): { readonly switchIn: Duration } {
     const switchIn = this.#proposal?.switchIn ?? this.#options.lead;
     this.#requester.cancel(PENDING);
-    this.#proposal?.key.masterKey.fill(0);
-    this.#proposal?.key.masterSalt.fill(0);
+    if (this.#proposal !== undefined) overwriteKeys([this.#proposal.key]);
     this.#proposal = undefined;
     return { switchIn };
   }

@@ -11,6 +11,7 @@ import {
   unixTime,
   wholeUnixTime,
 } from "../base/time.ts";
+import { overwriteKeys } from "../control/epoch-key.ts";
 import { LAST_EPOCH, type Message, type MessageOf, type Position } from "../control/messages.ts";
 import type { Peer } from "../control/participant.ts";
 import { newRequestId } from "../control/requester.ts";
@@ -27,7 +28,6 @@ import {
   newestInUse,
   nextStep,
   offeredOf,
-  overwriteKeys,
   rowOf,
   type Step,
   span,

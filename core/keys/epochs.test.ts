@@ -16,7 +16,6 @@ import {
   liveOf,
   newestInUse,
   nextStep,
-  overwriteKeys,
   refreshWithin,
   rowOf,
   span,
@@ -155,13 +154,6 @@ test("a change writes the channel, the epochs that are new or other, and erases 
     { put: "epoch", row: epoch(3) },
     { delete: "epoch", key: { channel: "one", epoch: 1 } },
   ] satisfies Write[]);
-});
-
-test("the octets of ended epochs are overwritten, except those that a kept epoch shares", () => {
-  const [ended, moved] = [epoch(1), epoch(2, "offered")];
-  overwriteKeys([ended, moved], [{ ...moved, state: "announced" }]);
-  assert.deepEqual([ended.masterKey, ended.masterSalt], [bytes(0), bytes(0, 12)]);
-  assert.deepEqual([moved.masterKey, moved.masterSalt], [bytes(2), bytes(2, 12)]);
 });
 
 test("rows of the store are put together by channel, epochs oldest first", () => {

@@ -214,14 +214,6 @@ export function decideKept(before: KeptChannel | undefined, next: KeptChannel): 
   };
 }
 
-/** Overwrites the octets in memory of `ended`'s keys, except those that an epoch of `kept` uses. */
-export function overwriteKeys(ended: readonly EpochRow[], kept: readonly EpochRow[]): void {
-  const used = new Set(kept.flatMap(octetsOf));
-  for (const octets of ended.flatMap(octetsOf)) if (!used.has(octets)) octets.fill(0);
-}
-
-const octetsOf = ({ masterKey, masterSalt }: EpochRow): Uint8Array[] => [masterKey, masterSalt];
-
 /**
  * What the store holds, put together. From here on the key octets belong to the key server, which overwrites them in
  * the end.

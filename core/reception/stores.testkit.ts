@@ -1,7 +1,7 @@
 // Every driver of the store port. A new one is one entry here: the port's contract and the decisions of this folder then run on it.
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { MemoryDisk, MemoryStore } from "../../hal/store/memory.ts";
 import { openSqlite } from "../../hal/store/sqlite.ts";
@@ -24,6 +24,13 @@ export function freshPath(): string {
   folder ??= mkdtempSync(join(tmpdir(), "sealcast-store-"));
   files += 1;
   return join(folder, `store-${files}`, "test.db");
+}
+
+/** A path in a folder that is there and empty, for a file that is not made by the store. */
+export function inNewFolder(): string {
+  const path = freshPath();
+  mkdirSync(dirname(path));
+  return path;
 }
 
 const memory: StoreDriver = {

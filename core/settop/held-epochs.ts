@@ -1,7 +1,6 @@
 // Which epochs a set-top holds of a stream, and until when: the one place that knows. The data plane has the keys themselves and is told
 // what to install and what to erase; status and questions are read from here.
 import { after, type Duration, earliest, type Instant } from "../base/time.ts";
-import type { EpochKey } from "../control/messages.ts";
 import { LIVE_EPOCHS } from "../stream/key-ring.ts";
 
 /** What a grant changes. */
@@ -61,13 +60,5 @@ export class HeldEpochs {
   /** When `expire` has work; undefined while it has none. */
   nextDeadline(): Instant | undefined {
     return earliest(this.#held.values());
-  }
-}
-
-/** Keys that came and go no further, because they are held already or were not asked for. */
-export function overwriteKeys(keys: readonly EpochKey[]): void {
-  for (const { masterKey, masterSalt } of keys) {
-    masterKey.fill(0);
-    masterSalt.fill(0);
   }
 }

@@ -2,11 +2,12 @@
 // A viewing is the device's: it lasts from tuning in to stopping. A reception is what the servers have on record of it, under an id of
 // its own, and bill by. A viewing has one at a time, and begins another when the server has ended the last.
 import { after, between, type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
+import { overwriteKeys } from "../control/epoch-key.ts";
 import type { Denial, MessageOf, StreamParameters } from "../control/messages.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import { lengthsOf } from "../stream/suites.ts";
 import type { Channel, SettopDrop, SettopEffect, StreamSign } from "./events.ts";
-import { HeldEpochs, overwriteKeys } from "./held-epochs.ts";
+import { HeldEpochs } from "./held-epochs.ts";
 import { Hints } from "./hints.ts";
 import { GroupMembership, type MembershipState } from "./membership.ts";
 import { Question, type Reason } from "./question.ts";

@@ -68,3 +68,8 @@ const VERSION_2 = "ALTER TABLE router_report ADD COLUMN process INTEGER;";
 
 /** Step n takes a store from version n to n + 1. */
 export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2];
+
+/** "SELC", the `application_id` in the header of each store. */
+export const APPLICATION_ID = 0x53454c43;
+/** Stores of the versions up to this one may be without `APPLICATION_ID`: earlier builds set none. */
+export const UNMARKED_VERSIONS = 2;

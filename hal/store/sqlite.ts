@@ -1,5 +1,5 @@
 // The store on one machine's disk: SQLite in WAL mode, synchronous=FULL, so that what is answered survives a power cut.
-import { chmodSync, closeSync, openSync, type Stats, statSync } from "node:fs";
+import { chmodSync, closeSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import Database from "better-sqlite3";
 import { HalError } from "../../core/ports/errors.ts";
@@ -15,7 +15,8 @@ import {
 } from "../../core/ports/store.ts";
 import { LAYOUT, type TableName, type Tables } from "../../core/ports/tables.ts";
 import { makeFolder } from "../folder.ts";
-import { MIGRATIONS } from "./schema.ts";
+import { lookAt } from "./recognition.ts";
+import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 
 /** Where the database is, and its bounds. */
 export interface SqliteOptions {
@@ -29,12 +30,13 @@ export interface SqliteOptions {
   readonly create?: boolean;
 }
 
+const BUSY_TIMEOUT = 5_000;
+
 /**
- * Opens, and brings an older store up to date. Throws HalError "store.native-missing", "store.missing", "store.open", "store.version",
- * "store.locked", "store.full".
+ * Opens, and brings an older store up to date. A file that is no store of ours is left as it is. Throws HalError "store.native-missing",
+ * "store.missing", "store.foreign", "store.open", "store.version", "store.locked", "store.corrupt", "store.full".
  */
 export function openSqlite(options: SqliteOptions): Store {
-  if (options.create === false) mustExist(options.path);
   const database = openDatabase(options);
   try {
     prepare(database, options);
@@ -45,37 +47,34 @@ export function openSqlite(options: SqliteOptions): Store {
   }
 }
 
-const missing = (path: string, why: string): HalError =>
-  new HalError("store.missing", `there is no store at ${path}${why}`);
-
-/** A file without a single page, as `touch` leaves it, is no store either. */
-function mustExist(path: string): void {
-  const found = statOf(path);
-  if (found === undefined) throw missing(path, "");
-  if (found.isFile() && found.size === 0) throw missing(path, ": the file is empty");
-}
-
-function statOf(path: string): Stats | undefined {
+function openDatabase({ path, create = true, busyTimeout = BUSY_TIMEOUT }: SqliteOptions): Database.Database {
   try {
-    return statSync(path, { throwIfNoEntry: false });
-  } catch (cause) {
-    throw asHalError(cause, path);
-  }
-}
-
-function openDatabase({ path, busyTimeout = 5_000 }: SqliteOptions): Database.Database {
-  try {
-    makeFolder(dirname(path), 0o700);
-    // Made by us first, so that it never is readable by others, not even for a moment; SQLite gives -wal and -shm the same mode.
-    closeSync(openSync(path, "a", 0o600));
+    const found = lookAt(path, busyTimeout);
+    if (found.kind === "foreign") throw foreign(path, found.why);
+    if (found.kind === "nothing") {
+      if (!create) throw new HalError("store.missing", `there is no store at ${path}${found.why}`);
+      makeFile(path);
+    }
     chmodSync(path, 0o600);
-    return new Database(path, { timeout: busyTimeout });
+    return new Database(path, { timeout: busyTimeout, fileMustExist: true });
   } catch (cause) {
     throw asHalError(cause, path);
   }
+}
+
+const foreign = (path: string, why: string): HalError =>
+  new HalError("store.foreign", `${path} is no store of ours: ${why}`, {
+    needs: "as `store.path` the path of a store, or one where no file is; a store that was damaged, from a backup",
+  });
+
+/** Made by us first, so that it never is readable by others, not even for a moment; SQLite gives -wal and -shm the same mode. */
+function makeFile(path: string): void {
+  makeFolder(dirname(path), 0o700);
+  closeSync(openSync(path, "a", 0o600));
 }
 
 function prepare(database: Database.Database, { path, sizeLimit }: SqliteOptions): void {
+  mark(database);
   database.pragma("journal_mode = WAL");
   database.pragma("synchronous = FULL");
   database.pragma("secure_delete = ON");
@@ -85,6 +84,12 @@ function prepare(database: Database.Database, { path, sizeLimit }: SqliteOptions
     const pageSize = database.pragma("page_size", { simple: true }) as number;
     database.pragma(`max_page_count = ${Math.max(1, Math.floor(sizeLimit / pageSize))}`);
   }
+}
+
+/** Before a new store has a write-ahead log: so its file itself says whose it is, from the first page on. */
+function mark(database: Database.Database): void {
+  if (database.pragma("application_id", { simple: true }) === APPLICATION_ID) return;
+  database.pragma(`application_id = ${APPLICATION_ID}`);
 }
 
 function migrate(database: Database.Database, path: string): void {

@@ -5,7 +5,7 @@ import { runInNewContext } from "node:vm";
 import pino from "pino";
 import { milliseconds } from "../../core/base/time.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
-import { BrokerRefusals, withBrokerRefusals } from "./broker-refusals.ts";
+import { BrokerRefusals, byTime, withBrokerRefusals } from "./broker-refusals.ts";
 
 function office() {
   const lines: string[] = [];
@@ -51,6 +51,13 @@ test("denials holds both lists by time, status the newest ten", async () => {
     [last?.client, last?.address, last?.reason, last?.detail, last?.count],
     [undefined, address, "broker: TLS handshake failed", "wrong version number", 1],
   );
+});
+
+test("rows are compared by time alone: two of one moment are equal, whichever is first", () => {
+  const [early, late] = ["1970-01-01T00:00:01.000Z", "1970-01-01T00:00:02.000Z"].map((at) => ({ at }));
+  assert.ok(early !== undefined && late !== undefined);
+  assert.deepEqual([byTime(early, late), byTime(late, early)], [-1, 1]);
+  assert.equal(byTime({ ...early, device: "box-1" }, { ...early, client: "box-2" }), 0);
 });
 
 test("100,000 different unknown ids of 4 KiB leave 1,024 short ones and 20 lines, and nothing of their length on the heap", () => {

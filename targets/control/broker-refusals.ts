@@ -68,5 +68,12 @@ export async function* withBrokerRefusals(
 ): AsyncGenerator<Listed> {
   const rows = [...refusals.rows()];
   for await (const denial of denials) rows.push(denial);
-  yield* rows.sort((a, b) => (String(a.at) < String(b.at) ? -1 : 1));
+  yield* rows.sort(byTime);
+}
+
+/** The earlier one first; rows of one moment are equal, and stay in the order in which they came. */
+export function byTime(a: Listed, b: Listed): number {
+  const [one, other] = [String(a.at), String(b.at)];
+  if (one === other) return 0;
+  return one < other ? -1 : 1;
 }

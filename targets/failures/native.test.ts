@@ -55,8 +55,8 @@ const router = (options: RunOptions, ...settings: string[]): Bundle => {
   );
 };
 
-test("control without SQLite says which driver, what it needs and what was tried, and exits with 74", async () => {
-  const text = await failure(control(withEnv({})), 74);
+test("control without SQLite says which driver, what it needs and what was tried, and exits with 69", async () => {
+  const text = await failure(control(withEnv({})), 69);
   assert.match(text, /store\.native-missing/);
   assert.match(text, /needs: better_sqlite3\.node/);
   assert.match(text, /the bundle was built without it/);
@@ -91,7 +91,7 @@ test("a file that is no addon for this machine is passed over, and named when no
   const wrong = join(folder, "wrong");
   mkdirSync(wrong);
   writeFileSync(join(wrong, "better_sqlite3.node"), "not an ELF file");
-  assert.match(await failure(control(withEnv({ SEALCAST_NATIVE_PATH: wrong })), 74), /wrong\/better_sqlite3\.node: /);
+  assert.match(await failure(control(withEnv({ SEALCAST_NATIVE_PATH: wrong })), 69), /wrong\/better_sqlite3\.node: /);
   await works(control(withEnv({ SEALCAST_NATIVE_PATH: wrong }, full)));
 });
 
@@ -102,7 +102,7 @@ test("another platform's addon inside the bundle is named with both platforms, a
   const text = spawnSync("cat", ["dist/control.cjs"], { encoding: "utf8", maxBuffer: 1 << 26 }).stdout;
   assert.ok(text.includes(mine));
   writeFileSync(join(foreign, "control.cjs"), text.replace(mine, 'arch:"mips",abi:"99"'));
-  const said = await failure(control(withEnv({}, foreign)), 74);
+  const said = await failure(control(withEnv({}, foreign)), 69);
   assert.match(said, new RegExp(`the bundle's copy is for linux-mips-abi99, this is linux-${process.arch}-abi`));
   await works(control(withEnv({ NODE_PATH: modules }, foreign)));
 });
@@ -124,7 +124,7 @@ test("a folder that others may write is refused", async () => {
   const open = join(folder, "open");
   mkdirSync(open);
   chmodSync(open, 0o777);
-  const text = await failure(control(withEnv({ SEALCAST_NATIVE_DIR: open }, full)), 74);
+  const text = await failure(control(withEnv({ SEALCAST_NATIVE_DIR: open }, full)), 69);
   assert.match(text, /open can be written by others \(SEALCAST_NATIVE_DIR names another directory\)/);
   assert.deepEqual(readdirSync(open), []);
 });
@@ -133,12 +133,12 @@ test("somebody else's folder is refused", { skip: !isRoot && "needs root to make
   const others = join(folder, "others");
   mkdirSync(others, 0o700);
   chownSync(others, 65_534, 65_534);
-  const text = await failure(control(withEnv({ SEALCAST_NATIVE_DIR: others }, full)), 74);
+  const text = await failure(control(withEnv({ SEALCAST_NATIVE_DIR: others }, full)), 69);
   assert.match(text, /others belongs to somebody else/);
 });
 
 test("a folder that cannot be made is named", async () => {
-  const text = await failure(control(withEnv({ SEALCAST_NATIVE_DIR: "/proc/sealcast" }, full)), 74);
+  const text = await failure(control(withEnv({ SEALCAST_NATIVE_DIR: "/proc/sealcast" }, full)), 69);
   assert.match(text, /unpacking: .*\/proc\/sealcast/);
 });
 
@@ -154,7 +154,7 @@ test("a folder without execution is named", { skip: !isRoot && "needs root to mo
   const all = ["-m", "sh", "-c", script, "sh", noexec, ...program, ...parts, ...store];
   const env = { ...process.env, NODE_PATH: "", SEALCAST_NATIVE_DIR: noexec };
   const { status, stdout } = spawnSync("unshare", all, { env, encoding: "utf8", timeout: 10_000 });
-  assert.equal(status, 74, stdout);
+  assert.equal(status, 69, stdout);
   assert.match(stdout, /noexec\/.*failed to map segment/);
   assert.match(stdout, /SEALCAST_NATIVE_DIR/);
 });

@@ -7,6 +7,7 @@ import {
   existsSync,
   mkdirSync,
   readFileSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -135,14 +136,14 @@ for (const [what, spoil, words, more] of spoiled) {
   });
 }
 
-test("a store that is not a database, or cannot be made, is named, and control exits with 74", async () => {
+test("a store that is not a database is left as it is, one that cannot be made is named: control exits with 65 and 74", async () => {
   const folder = fresh();
-  writeFileSync(join(folder, "control.db"), "this is not a database ".repeat(100), { mode: 0o600 });
-  await fails(
-    new Configured("control", folder, controlConfig(folder)),
-    74,
-    /store\.corrupt.*needs: an undamaged store/,
-  );
+  const [file, text] = [join(folder, "control.db"), "this is not a database ".repeat(100)];
+  writeFileSync(file, text);
+  chmodSync(file, 0o644);
+  const foreign = new Configured("control", folder, controlConfig(folder));
+  await fails(foreign, 65, /store\.foreign: .*control\.db is no store of ours.*needs: as `store\.path`/);
+  assert.deepEqual([readFileSync(file, "utf8"), statSync(file).mode & 0o777], [text, 0o644]);
   const config = { ...controlConfig(fresh()), store: { path: "/proc/sealcast/control.db" } };
   await fails(new Configured("control", folder, config), 74, /store\.open.*needs: a path/);
 });

@@ -5,6 +5,7 @@ import { Backoff, exactly, type Schedule } from "../../core/base/backoff.ts";
 import { ANY } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
 import { after, milliseconds, seconds } from "../../core/base/time.ts";
+import { overwriteKeys } from "../../core/control/epoch-key.ts";
 import type { Received } from "../../core/control/mailbox.ts";
 import { HeadendChannel } from "../../core/headend/channel.ts";
 import type { ChannelEffect, ChannelEvent, ChannelOptions } from "../../core/headend/events.ts";
@@ -159,8 +160,7 @@ export class RunningChannel {
         return;
       case "install":
         this.#sender.install(effect.key.epoch, effect.key.masterKey, effect.key.masterSalt);
-        effect.key.masterKey.fill(0);
-        effect.key.masterSalt.fill(0);
+        overwriteKeys([effect.key]);
         return;
       case "switch":
         this.#sender.switchTo(effect.epoch);

@@ -1,6 +1,6 @@
 // The operator's command line, with and without a running server, and what a killed server still knows.
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -172,6 +172,19 @@ test("init makes store and identities once and says so; no other command makes a
   assert.equal(server.run("init").out, made("there already"));
   assert.equal(readFileSync(join(at, "keys.json"), "utf8"), keys);
   assert.equal(server.run("channel", "list").out, "ID   TITLE\none  one\n");
+});
+
+test("a store.path that is another file is refused by every command, init and the server too, and the file stays as it is", async () => {
+  const { server, at } = await control(false);
+  const path = join(at, "notes.txt");
+  writeFileSync(path, "notes of somebody else\n");
+  chmodSync(path, 0o644);
+  for (const words of [["device", "list"], ["subscriber", "add", "payer"], ["init"], []]) {
+    const { code, out, err } = server.run("--set", `store.path=${path}`, ...words);
+    assert.equal(code, 65, words.join(" "));
+    assert.match(out + err, new RegExp(`store.foreign: ${path} is no store of ours`));
+  }
+  assert.deepEqual([readFileSync(path, "utf8"), statSync(path).mode & 0o777], ["notes of somebody else\n", 0o644]);
 });
 
 test("every fault of the configuration is listed with its path, and nothing is opened", async () => {

@@ -1,5 +1,6 @@
 // One viewing's data plane: tuner, playout and output, driven by the machine's effects.
 import type { Duration } from "../../core/base/time.ts";
+import { overwriteKeys } from "../../core/control/epoch-key.ts";
 import type { Ciphers } from "../../core/ports/cipher.ts";
 import type { Output } from "../../core/ports/output.ts";
 import type { Channel, SettopEffect, SettopEvent } from "../../core/settop/events.ts";
@@ -52,8 +53,7 @@ export class Screen {
         return;
       case "install":
         this.playout.install(effect.key);
-        effect.key.masterKey.fill(0);
-        effect.key.masterSalt.fill(0);
+        overwriteKeys([effect.key]);
         return;
       case "retire":
         this.playout.retire(effect.epoch);

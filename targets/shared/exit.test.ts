@@ -30,6 +30,9 @@ test("what stops a process has its code by kind", () => {
   const cases: readonly (readonly [unknown, number])[] = [
     [new CommandRefused("alice exists already"), EXIT.data],
     [hal("store.missing"), EXIT.noInput],
+    [hal("store.foreign"), EXIT.data],
+    [hal("store.native-missing"), EXIT.unavailable],
+    [hal("igmp.native-missing"), EXIT.unavailable],
     [hal("store.full"), EXIT.ioError],
     [hal("journal.corrupt"), EXIT.ioError],
     [hal("stdout.failed"), EXIT.ioError],

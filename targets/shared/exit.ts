@@ -19,7 +19,7 @@ export const EXIT = {
 /** What each code says, as --help and the README tell it. */
 export const MEANINGS: Readonly<Record<Exclude<keyof typeof EXIT, "ok">, string>> = {
   usage: "the command line is wrong: a command or option that there is not, a value that cannot be one",
-  data: "what was asked is refused: an id that is unknown, taken or in use; or a capture that cannot be read whole",
+  data: "what was asked is refused: an id that is unknown, taken or in use; or a file that is no store, a capture that cannot be read whole",
   noInput: "the store or the capture that a command works on is not there",
   unavailable: "something needed is not there: the running process, a port, an interface, an identity, a native part",
   software: "our own mistake",
@@ -41,6 +41,8 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof CommandRefused) return EXIT.data;
   if (!(error instanceof HalError)) return EXIT.software;
   if (error.code === "store.missing") return EXIT.noInput;
+  if (error.code === "store.foreign") return EXIT.data;
+  if (error.code.endsWith(".native-missing")) return EXIT.unavailable;
   if (error.code === "identity.exists") return EXIT.cannotCreate;
   if (error.code.endsWith(".permission")) return EXIT.permission;
   return /^(store|journal|stdout)\./.test(error.code) ? EXIT.ioError : EXIT.unavailable;

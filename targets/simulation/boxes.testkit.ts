@@ -90,9 +90,13 @@ abstract class Box<S extends Stoppable> {
     return this.start();
   }
 
+  status(): object | undefined {
+    return this.service?.status();
+  }
+
   /** By patent message number. */
   messages(): object | undefined {
-    const status = this.service?.status();
+    const status = this.status();
     return status !== undefined && "messages" in status ? (status.messages as object) : undefined;
   }
 

@@ -13,6 +13,9 @@ import { SimulatedProcess } from "./process.testkit.ts";
 
 const ALL = 65_536;
 
+/** The log has no secret, of an operator neither. */
+const withoutPassword = (name: string, value: unknown): unknown => (name === "password" ? undefined : value);
+
 export class ControlBox {
   readonly id = "control";
   readonly disk = new MemoryDisk();
@@ -58,7 +61,7 @@ export class ControlBox {
   command(name: string, input: object): Promise<unknown> {
     const command = this.#servers?.commands[name];
     if (command === undefined || !this.runs) return Promise.resolve(undefined);
-    this.#host.say(`operator ${name} ${JSON.stringify(input)}`);
+    this.#host.say(`operator ${name} ${JSON.stringify(input, withoutPassword)}`);
     return Promise.resolve(command(input)).catch((error: unknown) => {
       if (error instanceof CommandRefused) this.#host.say(`operator is refused: ${error.message}`);
       else this.#host.say(`operator fails: ${String(error)}`);
@@ -90,6 +93,11 @@ export class ControlBox {
     if (!this.runs || this.#servers === undefined) return undefined;
     const { keys, reception } = this.#servers;
     return { keys: keys.status().messages, reception: reception.status().messages };
+  }
+
+  status(): object | undefined {
+    if (!this.runs || this.#servers === undefined) return undefined;
+    return { keys: this.#servers.keys.status(), reception: this.#servers.reception.status() };
   }
 
   #fateIn(running: SimulatedProcess): CommitFate {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
-import { type Instant, seconds } from "../../core/base/time.ts";
+import { type Instant, after as later, seconds } from "../../core/base/time.ts";
 import type { SimulatedLan } from "../../hal/simulation/lan.ts";
 import { CHANNEL_NAMES, type ChannelName, KEY_INTERVAL } from "./configuration.testkit.ts";
 import { ROUTER_NAMES, type SettopName } from "./figure-two.testkit.ts";
@@ -203,7 +203,7 @@ test("the key server dies in mid-stream and starts again: the picture goes on, t
   await world.run(seconds(2.5 * KEY_INTERVAL));
   losesNothing(world, "settop-11", from);
   assert.equal(
-    invariants.switchesAfter("one", (from + seconds(KEY_INTERVAL)) as Instant).length,
+    invariants.switchesAfter("one", later(from, seconds(KEY_INTERVAL))).length,
     0,
     "no acknowledgement, no switch",
   );

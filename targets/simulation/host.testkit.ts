@@ -1,5 +1,6 @@
 // What all simulated processes stand on: one clock, one seed, one network, one broker, one log.
 import { createHash } from "node:crypto";
+import type { LevelWithSilent } from "pino";
 import type { Role } from "../../core/control/participant.ts";
 import type { BusConnector } from "../../core/ports/bus.ts";
 import type { Clock } from "../../core/ports/clock.ts";
@@ -26,9 +27,12 @@ export class SimulatedHost {
   readonly primitives: SeededPrimitives;
   readonly network: SimulatedNetwork;
   readonly broker: SimulatedBroker;
+  readonly #level: LevelWithSilent;
   readonly #octets = createHash("sha256");
 
-  constructor(seed: number) {
+  /** `level`: how much the processes log. */
+  constructor(seed: number, level: LevelWithSilent = "info") {
+    this.#level = level;
     this.entropy = new SeededEntropy(seed);
     this.primitives = new SeededPrimitives(this.entropy);
     this.network = new SimulatedNetwork(this.clock, this.entropy);
@@ -45,7 +49,7 @@ export class SimulatedHost {
     return {
       clock: running.clock(clock),
       entropy,
-      log: simulatedLog(who, (line) => this.say(line)),
+      log: simulatedLog(who, this.#level, (line) => this.say(line)),
       buses: running.buses(broker, role, sent),
     };
   }

@@ -1,5 +1,5 @@
 // What goes wrong in a run, chosen by the seed: one thing after another, each mended a while later.
-import { after, type Duration, type Instant, milliseconds } from "../../core/base/time.ts";
+import { after, type Duration, type Instant, instant, milliseconds } from "../../core/base/time.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { CHANNEL_NAMES } from "./configuration.testkit.ts";
 import { ROUTER_NAMES, SETTOP_NAMES, type SettopName } from "./figure-two.testkit.ts";
@@ -77,7 +77,7 @@ export class Misfortune {
 
   /** Everything runs and nothing is lost from here on. */
   async end(): Promise<void> {
-    await this.#mend(Number.POSITIVE_INFINITY as Instant);
+    await this.#mend(instant(Number.POSITIVE_INFINITY));
   }
 
   async #mend(now: Instant): Promise<void> {

@@ -1,8 +1,9 @@
 // The whole system in one process and in simulated time: figure 2 of the patent with every process that belongs to it.
+import type { LevelWithSilent } from "pino";
 import { ANY } from "../../core/base/ipv4.ts";
-import { after, type Duration, type Instant, milliseconds, seconds } from "../../core/base/time.ts";
+import { after, type Duration, type Instant, instant, milliseconds, seconds } from "../../core/base/time.ts";
 import { SimulatedDatagrams } from "../../hal/datagram/simulated.ts";
-import { generateIdentity } from "../../hal/identity/identity.ts";
+import { generateIdentity, type Identity } from "../../hal/identity/identity.ts";
 import { HeadendBox, RouterBox, SettopBox } from "./boxes.testkit.ts";
 import { CHANNEL_NAMES, CHANNELS, type ChannelName } from "./configuration.testkit.ts";
 import { ControlBox } from "./control-box.testkit.ts";
@@ -26,6 +27,8 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 export class World {
   readonly host: SimulatedHost;
+  /** Of every participant, with its secrets. */
+  readonly identities: readonly Identity[];
   readonly network: FigureTwo;
   readonly control: ControlBox;
   readonly headend: HeadendBox;
@@ -35,15 +38,15 @@ export class World {
   everySecond: () => void = () => {};
   readonly #messages = new Map<string, string>();
 
-  /** Everything runs, nobody watches yet. */
-  static async start(seed: number): Promise<World> {
-    const world = new World(seed);
+  /** Everything runs, nobody watches yet. `level` as of `SimulatedHost`. */
+  static async start(seed: number, level?: LevelWithSilent): Promise<World> {
+    const world = new World(seed, level);
     await world.#begin();
     return world;
   }
 
-  private constructor(seed: number) {
-    const host = new SimulatedHost(seed);
+  private constructor(seed: number, level: LevelWithSilent | undefined) {
+    const host = new SimulatedHost(seed, level);
     this.host = host;
     this.network = figureTwo(host.network);
     host.digest(Object.values(this.network.lans));
@@ -58,6 +61,7 @@ export class World {
       ROUTER_NAMES.map((name) => identity("router", name)),
       SETTOP_NAMES.map((name) => identity("settop", name)),
     ];
+    this.identities = [...Object.values(servers), headend, ...routers, ...settops];
     this.control = new ControlBox(host, servers.keyserver, servers.reception);
     this.#registers = () => this.control.register(settops, [headend, ...routers], ["stranger"]);
     const node = (name: string) => this.network.node(name as RouterName | SettopName);
@@ -76,7 +80,7 @@ export class World {
   async run(span: Duration): Promise<void> {
     const until = after(this.now, span);
     while (this.now < until) {
-      await this.#runTo(Math.min(until, Math.floor(this.now / 1000 + 1) * 1000) as Instant);
+      await this.#runTo(instant(Math.min(until, Math.floor(this.now / 1000 + 1) * 1000)));
       if (this.now % 1000 === 0) this.#second();
     }
   }
@@ -108,6 +112,11 @@ export class World {
   watches(settop: SettopName, channel: ChannelName): boolean {
     const last = this.settops[settop].screen.lastAt(CHANNEL_NAMES.indexOf(channel));
     return last !== undefined && this.now - last <= 1000;
+  }
+
+  /** What `status` of each process that runs says, by its id. */
+  statuses(): Readonly<Record<string, object | undefined>> {
+    return Object.fromEntries(this.#boxes().map((box) => [box.id, box.status()]));
   }
 
   /** Bare of what cannot be in a log. */
@@ -146,14 +155,17 @@ export class World {
 
   /** What was sent and received, by the patent's numbers, when it has changed. */
   #second(): void {
-    const boxes = [this.control, this.headend, ...Object.values(this.routers), ...Object.values(this.settops)];
-    for (const box of boxes) {
+    for (const box of this.#boxes()) {
       const counted = JSON.stringify(box.messages());
       if (counted === undefined || counted === this.#messages.get(box.id)) continue;
       this.#messages.set(box.id, counted);
       this.host.say(`${box.id} messages ${counted}`);
     }
     this.everySecond();
+  }
+
+  #boxes() {
+    return [this.control, this.headend, ...Object.values(this.routers), ...Object.values(this.settops)];
   }
 
   #say(settop: SettopName, what: string): void {
