@@ -1,5 +1,7 @@
 // Style, code and type check, bundles and every test, in that order; the exit code is 0 only when all of it held.
 import { isReady, VERSIONS } from "../nodes/install.mjs";
+import { optionsOf } from "./command-line.mjs";
+import { faultsOf } from "./judgement.mjs";
 import { parseOptions } from "./options.mjs";
 import { runTests } from "./run.mjs";
 import { step } from "./steps.mjs";
@@ -9,16 +11,7 @@ import { chooseTests } from "./tests.mjs";
 const LIMIT = 240_000;
 const SLOWEST_SHOWN = 5;
 
-function options() {
-  try {
-    return parseOptions(process.argv.slice(2), process.env);
-  } catch (error) {
-    process.stderr.write(`test: ${error instanceof Error ? error.message : error}\n`);
-    process.exit(64);
-  }
-}
-
-const { requireAll, kinds, parts, isWhole } = options();
+const { requireAll, kinds, parts, isWhole } = optionsOf("test", () => parseOptions(process.argv.slice(2), process.env));
 
 /** @param {string[]} faults what did not hold, in words */
 function end(faults) {
@@ -44,14 +37,14 @@ for (const { file, seconds } of outcome.took.slice(0, SLOWEST_SHOWN)) {
   process.stdout.write(`test: ${seconds.toFixed(1).padStart(5)} s ${file}\n`);
 }
 
-/** Captures from outside the repository are no part of it: without them their tests have nothing to read. */
-const missed = outcome.skipped.filter((skipped) => !skipped.endsWith("the capture is not here"));
-
 /** Only when nothing was chosen: whoever looks for one fault wants to know soon. @returns {boolean} */
 function holdsOnOtherNodes() {
   const absent = VERSIONS.filter((version) => !isReady(version));
   if (!isWhole) return true;
-  if (absent.length === 0) return step("other versions of Node", process.execPath, ["scripts/nodes/main.mjs"]);
+  if (absent.length === 0) {
+    const more = requireAll ? ["--require-all"] : [];
+    return step("other versions of Node", process.execPath, ["scripts/nodes/main.mjs", ...more]);
+  }
   chosen.skipped.push(`Node ${absent.join(" and ")} is not set up: node scripts/nodes/prepare.mjs says why`);
   return true;
 }
@@ -61,10 +54,8 @@ for (const reason of chosen.skipped) process.stdout.write(`test: skipped: ${reas
 const faults = [];
 if (!style || !code) faults.push("style or code failed (see above)");
 if (chosen.files.length === 0) faults.push("no test file matches");
-if (outcome.failed > 0) faults.push(`${outcome.failed} tests failed`);
-for (const file of outcome.empty) faults.push(`${file} has no test in it`);
+else faults.push(...faultsOf(outcome, { requireAll }));
 if (!onOtherNodes) faults.push("not everything holds on the other versions of Node (see above)");
-if (requireAll && missed.length > 0) faults.push(`skipped, but all were required: ${missed.join("; ")}`);
 if (requireAll && chosen.skipped.length > 0)
   faults.push(`skipped, but all were required: ${chosen.skipped.join("; ")}`);
 end(faults);

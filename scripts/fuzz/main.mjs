@@ -2,6 +2,7 @@
 // What is found is told with its seed; --seed N runs that one alone.
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { optionsOf } from "../checks/command-line.mjs";
 import { runTests } from "../checks/run.mjs";
 import { step } from "../checks/steps.mjs";
 import { chooseTests } from "../checks/tests.mjs";
@@ -11,19 +12,10 @@ import { parseOptions } from "./options.mjs";
 const MARGIN = 120_000;
 const NAME = /^fuzz: /;
 
-function options() {
-  try {
-    return parseOptions(process.argv.slice(2));
-  } catch (error) {
-    process.stderr.write(`fuzz: ${error instanceof Error ? error.message : error}\n`);
-    process.exit(64);
-  }
-}
-
 /** How often `fuzz(` is called in a test file; in a loop it may be more often, so that a share is an upper bound. */
 const callsIn = (/** @type {string} */ source) => readFileSync(source, "utf8").match(/^(?: {2})?fuzz\(/gm)?.length ?? 0;
 
-const { seconds, seed, parts } = options();
+const { seconds, seed, parts } = optionsOf("fuzz", () => parseOptions(process.argv.slice(2)));
 if (!step("types", "node_modules/.bin/tsc", ["-b"])) process.exit(1);
 const chosen = chooseTests(parts).tests.filter(({ source }) => callsIn(source) > 0);
 if (chosen.length === 0) {

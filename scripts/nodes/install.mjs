@@ -1,5 +1,6 @@
 // Other versions of Node and the native addons compiled for each, below build/nodes/; what is there already is left alone.
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 
@@ -19,14 +20,13 @@ export const folderOf = (/** @type {string} */ version) => join(FOLDER, version)
 export const modulesOf = (/** @type {string} */ version) => join(folderOf(version), "modules");
 const stampOf = (/** @type {string} */ version) => join(folderOf(version), "stamp.json");
 
+/** SHA-256 of what is in the file. @param {string} file */
+export const digestOf = (file) => createHash("sha256").update(readFileSync(file)).digest("hex");
+
 /** What the addons of a version are made of. @param {string} version */
 function stamp(version) {
   const versions = NATIVE.map((name) => readManifest(join(ROOT, "node_modules", name)).version);
-  return JSON.stringify([
-    readManifest(packageOf(version)).version,
-    ...versions,
-    readFileSync(OBJECT_WRAP, "utf8").length,
-  ]);
+  return JSON.stringify([readManifest(packageOf(version)).version, ...versions, digestOf(OBJECT_WRAP)]);
 }
 
 const readManifest = (/** @type {string} */ folder) => JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
@@ -45,15 +45,19 @@ function run(program, args, how = {}) {
   return stdout;
 }
 
+const LOCK = "package-lock.json";
+
+/** True when what was installed last in the folder is what is locked now. @param {string} folder */
+export const isLocked = (folder) =>
+  existsSync(join(folder, LOCK)) &&
+  readFileSync(join(folder, LOCK)).equals(readFileSync(join(import.meta.dirname, LOCK)));
+
 /** Installs every version that is locked, checked against its hash. Throws when one is missing afterwards. */
 export function installNodes() {
-  const lock = "package-lock.json";
   mkdirSync(FOLDER, { recursive: true });
-  const isInstalled =
-    VERSIONS.every((version) => existsSync(nodeOf(version))) &&
-    readFileSync(join(FOLDER, lock), "utf8") === readFileSync(join(import.meta.dirname, lock), "utf8");
+  const isInstalled = VERSIONS.every((version) => existsSync(nodeOf(version))) && isLocked(FOLDER);
   if (!isInstalled) {
-    for (const file of ["package.json", lock]) copyFileSync(join(import.meta.dirname, file), join(FOLDER, file));
+    for (const file of ["package.json", LOCK]) copyFileSync(join(import.meta.dirname, file), join(FOLDER, file));
     run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: FOLDER });
   }
   for (const version of VERSIONS) {

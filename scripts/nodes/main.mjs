@@ -1,4 +1,4 @@
-// The unit and bundle tests on Node 22 and 24, the bundles built by each: node scripts/nodes/main.mjs [PART-OF-A-PATH...]
+// The unit and bundle tests on Node 22 and 24, the bundles built by each: node scripts/nodes/main.mjs [--require-all] [PART-OF-A-PATH...]
 import { step } from "../checks/steps.mjs";
 import { isReady, nodeOf, VERSIONS } from "./install.mjs";
 import { makeTree } from "./tree.mjs";

@@ -1,6 +1,7 @@
 // ./scripts/demo: the whole system from the bundles, for as long as it is let, or --for a while.
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { optionsOf } from "../checks/command-line.mjs";
 import { isRoot } from "../checks/tests.mjs";
 import { sweep } from "../lab/network.mjs";
 import { parseOptions } from "./options.mjs";
@@ -19,17 +20,8 @@ function interruption() {
   });
 }
 
-function options() {
-  try {
-    return parseOptions(process.argv.slice(2));
-  } catch (error) {
-    process.stderr.write(`demo: ${error instanceof Error ? error.message : error}\n`);
-    process.exit(64);
-  }
-}
-
 async function main() {
-  const chosen = options();
+  const chosen = optionsOf("demo", () => parseOptions(process.argv.slice(2)));
   const loopback = chosen.loopback || !isRoot();
   if (!isRoot())
     process.stdout.write(
