@@ -4,11 +4,17 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join, normalize } from "node:path";
 import { test } from "node:test";
 
+/** Every README of a room, wherever it stands. @param {string} top @returns {string[]} */
+const readmesBelow = (top) =>
+  readdirSync(top, { recursive: true, encoding: "utf8" })
+    .filter((name) => basename(name) === "README.md")
+    .map((name) => join(top, name));
+
 const DOCUMENTS = [
   "README.md",
   "CONTRIBUTING.md",
   "SECURITY.md",
-  "hal/bus/README.md",
+  ...["core", "hal", "targets", "scripts"].flatMap(readmesBelow),
   ...readdirSync("docs")
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/${name}`),
@@ -29,6 +35,15 @@ const pathsIn = (text) =>
 const linksIn = (text, document) =>
   [...text.matchAll(LINK)].map(([, link = ""]) => normalize(join(dirname(document), link)));
 
+/** `name.ts` without a folder, as the README of a room names the files beside it. */
+const BARE = /`([\w.-]+\.(?:[cm]?[jt]s))`/g;
+
+/** @param {string} text @param {string} document @returns {string[]} */
+const neighboursIn = (text, document) =>
+  basename(document) === "README.md" && dirname(document) !== "."
+    ? [...text.matchAll(BARE)].map(([, name = ""]) => join(dirname(document), name))
+    : [];
+
 /** A star stands for any part of a name. @param {string} path */
 function isThere(path) {
   if (!path.includes("*")) return existsSync(path);
@@ -37,7 +52,8 @@ function isThere(path) {
 }
 
 /** @param {string} text @param {string} document @returns {string[]} */
-const missingIn = (text, document) => [...pathsIn(text), ...linksIn(text, document)].filter((path) => !isThere(path));
+const missingIn = (text, document) =>
+  [...pathsIn(text), ...linksIn(text, document), ...neighboursIn(text, document)].filter((path) => !isThere(path));
 
 for (const document of DOCUMENTS) {
   test(`every path in ${document} is there`, () => {
@@ -60,6 +76,12 @@ test("a path that is not there is found, in code, in a sentence, in a table and 
     "core/base/*.none",
     "docs/gone.md",
   ]);
+});
+
+test("a file that the README of a room names without a folder stands beside it", () => {
+  assert.ok(DOCUMENTS.includes("hal/bus/README.md"));
+  const text = "`mqtt.ts` `endpoint.ts` `contract.ts` `limits.connections`";
+  assert.deepEqual(missingIn(text, "hal/bus/README.md"), ["hal/bus/endpoint.ts", "hal/bus/contract.ts"]);
 });
 
 test("every room of core, hal and targets has its line in the architecture", () => {
