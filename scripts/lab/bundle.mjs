@@ -22,7 +22,7 @@ export const keygen = (target, id, file) =>
   JSON.parse(command(process.execPath, [bundle(target), "keygen", id, file, "--json"]));
 
 /** A target as a running process of the lab, with its configuration and its local socket. */
-export class Service {
+export class TargetProcess {
   /** @type {import("./process.mjs").Process | undefined} */
   #process;
 

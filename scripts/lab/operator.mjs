@@ -15,7 +15,7 @@ const passwordOf = (/** @type {Keys} */ { identity }) => JSON.parse(readFileSync
 export class Operator {
   #registrar;
 
-  /** @param {import("./bundle.mjs").Service} registrar the process that keeps the register: control, or the reception server */
+  /** @param {import("./bundle.mjs").TargetProcess} registrar the process that keeps the register: control, or the reception server */
   constructor(registrar) {
     this.#registrar = registrar;
   }

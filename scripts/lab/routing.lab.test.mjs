@@ -1,7 +1,7 @@
 // The routers of figure 2 by themselves, in real kernels: a plain stream crosses them to whoever joined, and to nobody else.
 import assert from "node:assert/strict";
 import { after, before, describe } from "node:test";
-import { Service } from "./bundle.mjs";
+import { TargetProcess } from "./bundle.mjs";
 import { isJoin, isLeave, isQuery } from "./capture.mjs";
 import * as configuration from "./configuration.mjs";
 import { Run } from "./run.mjs";
@@ -21,7 +21,7 @@ describe("routers without control", () => {
   let run;
   /** @type {ReturnType<typeof figureTwo>} */
   let places;
-  /** @type {Service[]} */
+  /** @type {TargetProcess[]} */
   let routers = [];
   const scenario = scenarioOf(() => run);
 
@@ -30,7 +30,7 @@ describe("routers without control", () => {
     places = figureTwo(run.network);
     routers = ROUTER_NAMES.map((id) => {
       const config = configuration.router(id, undefined, ROUTERS[id]);
-      return new Service(run, { target: "router", id, place: places[id], config });
+      return new TargetProcess(run, { target: "router", id, place: places[id], config });
     });
     await Promise.all(routers.map((router) => router.start()));
     for (const group of [GROUP, SOURCE_SPECIFIC]) {

@@ -1,13 +1,13 @@
 // Key server 51 and reception server 52: in one process with its own broker (`control`), or apart with Mosquitto between them.
 import { Mosquitto } from "./broker.mjs";
-import { bundle, keygen, Service } from "./bundle.mjs";
+import { bundle, keygen, TargetProcess } from "./bundle.mjs";
 import { command } from "./command.mjs";
 import * as configuration from "./configuration.mjs";
 import { Operator } from "./operator.mjs";
 
 /**
  * @typedef {import("./configuration.mjs").PublicIdentity} PublicIdentity
- * @typedef {{ keyServer: PublicIdentity, reception: PublicIdentity, services: Service[], operator: Operator, broker?: Mosquitto }} Servers
+ * @typedef {{ keyServer: PublicIdentity, reception: PublicIdentity, services: TargetProcess[], operator: Operator, broker?: Mosquitto }} Servers
  *   `services`: every process that counts messages
  */
 
@@ -27,7 +27,12 @@ async function startControl({ run, places, layout }) {
     listener: { host: layout.brokerAddress, port: layout.brokerPort },
     folder: run.path("control"),
   });
-  const control = await new Service(run, { target: "control", id: "control", place: places.control, config }).start();
+  const control = await new TargetProcess(run, {
+    target: "control",
+    id: "control",
+    place: places.control,
+    config,
+  }).start();
   const told = JSON.parse(command(process.execPath, [bundle("control"), "--config", control.file, "peers"]));
   return {
     keyServer: { id: told.keyServer.id, x25519: told.keyServer.publicKey, ed25519: told.keyServer.noticeKey },
@@ -45,13 +50,13 @@ async function startApart({ run, places, layout, url, headendKeys }) {
   const keyServer = keygen("keyserver", "key-server", identity("key-server"));
   const reception = keygen("reception", "reception-server", identity("reception-server"));
   const common = { url, folder: run.path("apart") };
-  const registrar = new Service(run, {
+  const registrar = new TargetProcess(run, {
     target: "reception",
     id: "reception-server",
     place: places.control,
     config: configuration.reception({ ...common, identity: identity("reception-server"), keyServer }),
   });
-  const keys = new Service(run, {
+  const keys = new TargetProcess(run, {
     target: "keyserver",
     id: "key-server",
     place: places.control,

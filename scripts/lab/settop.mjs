@@ -1,9 +1,9 @@
 // A set-top of the lab: tuned to a channel, writing what it may see into a file.
 import { existsSync, readFileSync } from "node:fs";
-import { Service } from "./bundle.mjs";
+import { TargetProcess } from "./bundle.mjs";
 import { compare } from "./numbered.mjs";
 
-export class Settop extends Service {
+export class Settop extends TargetProcess {
   /**
    * @param {import("./run.mjs").Run} run
    * @param {{ id: string, place: import("./process.mjs").Place, config: object, output?: string, stdout?: ((chunk: Buffer) => void) | undefined }} what

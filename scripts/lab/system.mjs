@@ -1,5 +1,5 @@
 // The whole of figure 2 as running processes: servers, routers, headend; set-tops as they are asked for.
-import { keygen, Service } from "./bundle.mjs";
+import { keygen, TargetProcess } from "./bundle.mjs";
 import * as configuration from "./configuration.mjs";
 import { given } from "./given.mjs";
 import { inNamespaces, onLoopback } from "./layout.mjs";
@@ -30,9 +30,9 @@ export const ONE = { id: "one", group: "239.41.0.1" };
 const DEFAULTS = { apart: false, keys: "headend", interval: 2, rate: 3_000_000, channels: [ONE] };
 
 export class System {
-  /** @type {Service[]} */
+  /** @type {TargetProcess[]} */
   routers = [];
-  /** @type {Service | undefined} */
+  /** @type {TargetProcess | undefined} */
   #headend;
   /** @type {Servers | undefined} */
   #servers;
@@ -121,7 +121,7 @@ export class System {
       this.servers.operator.addService("router", keys),
     );
     const config = configuration.router(name, membership, ROUTERS[name]);
-    const router = new Service(this.run, { target: "router", id: name, place: this.places[name], config });
+    const router = new TargetProcess(this.run, { target: "router", id: name, place: this.places[name], config });
     this.routers.push(router);
     await router.start();
     // What a host says before the tap listens is evidence only when it says it again.
@@ -142,7 +142,12 @@ export class System {
       keys,
       interval,
     });
-    this.#headend = new Service(this.run, { target: "headend", id: "headend", place: this.places.headend, config });
+    this.#headend = new TargetProcess(this.run, {
+      target: "headend",
+      id: "headend",
+      place: this.places.headend,
+      config,
+    });
     await this.#headend.start();
   }
 
