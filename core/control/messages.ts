@@ -365,23 +365,22 @@ export const ANSWERS = {
 
 /** The patent's number of a message, as logs and reports count it; undefined for what the patent does not name. */
 export function patentNumber(message: Message): number | undefined {
-  switch (message.type) {
-    case "key.request":
-      return message.reason === "start" || message.reason === "resync" ? 73 : 92;
-    case "inquiry":
-      return message.reason === "start" || message.reason === "resync" ? 74 : 93;
-    case "stop":
-      return 83;
-    case "stop.report":
-      return 84;
-    case "stop.report.acknowledged":
-      return 85;
-    case "stop.acknowledged":
-      return 86;
-    default:
-      return undefined;
-  }
+  if (message.type === "key.request") return isBeginning(message.reason) ? 73 : 92;
+  if (message.type === "inquiry") return isBeginning(message.reason) ? 74 : 93;
+  return PATENT_NUMBERS[message.type];
 }
+
+/** The others follow a viewing that goes on. */
+const isBeginning = (reason: MessageOf<"key.request" | "inquiry">["reason"]): boolean =>
+  reason === "start" || reason === "resync";
+
+/** Of messages that have one number whatever they say. */
+const PATENT_NUMBERS: Partial<Record<MessageType, number>> = {
+  stop: 83,
+  "stop.report": 84,
+  "stop.report.acknowledged": 85,
+  "stop.acknowledged": 86,
+};
 
 /** The number of an answer follows its request: 75 or 94 for a permission, 76 or 95 for a grant. */
 export function patentNumberOfAnswer(request: Message, answer: Message): number | undefined {

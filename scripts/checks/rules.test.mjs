@@ -39,8 +39,26 @@ const CLEAN = {
     'import type { Effect } from "../core/router/effect.ts";\n\nexport function apply(effect: Effect): void {\n  switch (effect.kind) {\n    case "send":\n      process.stdout.write(effect.text);\n      return;\n    case "drop":\n      return;\n  }\n}\n',
   "targets/main.ts":
     'import { rule } from "../core/base/rule.ts";\nimport { driver } from "../hal/driver/driver.ts";\nimport { apply } from "./service.ts";\n\napply({ kind: "send", text: driver() + rule(2) });\napply({ kind: "drop" });\n',
-  "scripts/run.mjs": "/** @param {number} n */\nexport const twice = (n) => 2 * n;\n",
+  "scripts/twice.mjs": "/** @param {number} n */\nexport const twice = (n) => 2 * n;\n",
+  "scripts/main.mjs": 'import { twice } from "./twice.mjs";\n\nprocess.exit(twice(0));\n',
 };
+
+/** targets/service.ts with a switch that names one kind of two, and this in its default. @param {string} statement */
+const silentDefault = (statement) => `import type { Effect } from "../core/router/effect.ts";
+
+export function apply(effect: Effect): unknown {
+  switch (effect.kind) {
+    case "send":
+      process.stdout.write(effect.text);
+      return 1;
+    default:
+      ${statement}
+  }
+  return 2;
+}
+`;
+/** Defaults that say what becomes of what they do not name. */
+const SPOKEN_DEFAULTS = ["throw new RangeError();", 'process.emitWarning("dropped");', 'return "dropped";'];
 
 /** @type {{ name: string, files: Files, types?: RegExp, style?: RegExp, code?: RegExp }[]} */
 const VIOLATIONS = [
@@ -80,6 +98,19 @@ const VIOLATIONS = [
     files: { "core/base/bad.ts": "export const bad = (): number => Math.random();\n" },
     code: /core\/base\/bad\.ts:1: Math\.random in core: chance is an argument/,
   },
+  ...[
+    ["const { random } = Math;\n\nexport const bad = random;\n", "Math in core is for Math\\.NAME"],
+    ['export const bad = (): number => Math["random"]();\n', "Math in core is for Math\\.NAME"],
+    ["const all = Math;\n\nexport const bad = (): number => all.random();\n", "Math in core is for Math\\.NAME"],
+    ["export const bad = new globalThis.Date();\n", "globalThis in core"],
+    ["export const bad = globalThis.setTimeout;\n", "globalThis in core"],
+    ["const { Date: Calendar } = globalThis;\n\nexport const bad = new Calendar();\n", "globalThis in core"],
+    ["export const bad = new Intl.DateTimeFormat().format();\n", "Intl in core"],
+  ].map(([text = "", fault]) => ({
+    name: `core takes time or chance by another name: ${text.split("\n")[0]}`,
+    files: { "core/base/bad.ts": text },
+    code: new RegExp(`core/base/bad\\.ts:1: ${fault}`),
+  })),
   {
     name: "hal imports a target",
     files: { "hal/driver/bad.ts": 'import { apply } from "../../targets/service.ts";\n\nexport const bad = apply;\n' },
@@ -163,6 +194,13 @@ const VIOLATIONS = [
     },
     style: /targets\/service\.ts[\s\S]*useExhaustiveSwitchCases[\s\S]*"new"/,
   },
+  ...["break;", "return;", "return undefined;", "return [];", "process.exitCode;"].map((silence) => ({
+    name: `a switch over a union whose default is ${silence}`,
+    files: {
+      "targets/service.ts": silentDefault(silence),
+    },
+    code: /targets\/service\.ts:8: a default that passes over what the union gets later/,
+  })),
   {
     name: "a promise of another file that nobody waits for",
     files: {
@@ -176,6 +214,16 @@ const VIOLATIONS = [
     name: "a promise of Node that nobody waits for",
     files: { "hal/driver/bad.ts": 'import { mkdir } from "node:fs/promises";\n\nmkdir("x");\n' },
     code: /hal\/driver\/bad\.ts:3: nobody waits for this promise/,
+  },
+  {
+    name: "a promise of Node in a script that nobody waits for",
+    files: { "scripts/bad.mjs": 'import { mkdir } from "node:fs/promises";\n\nmkdir("x");\n' },
+    code: /scripts\/bad\.mjs:3: nobody waits for this promise/,
+  },
+  {
+    name: "an export of a script that nothing uses",
+    files: { "scripts/bad.mjs": "export const bad = 1;\n" },
+    code: /scripts\/bad\.mjs:1: bad: dead: nothing uses it/,
   },
   {
     name: "a promise where a condition is asked for",
@@ -233,6 +281,15 @@ test("a tree that keeps to the rules passes the type checker, the linter and our
     assert.ok(held, `${kind}: ${text}`);
   }
 });
+
+for (const statement of SPOKEN_DEFAULTS) {
+  test(`a switch over a union whose default is ${statement}: allowed`, (t) => {
+    write({ "targets/service.ts": silentDefault(statement) });
+    t.after(() => write(CLEAN));
+    const { held, text } = CHECKS.code();
+    assert.ok(held, text);
+  });
+}
 
 for (const violation of VIOLATIONS) {
   test(`${violation.name}: refused`, (t) => {

@@ -9,19 +9,27 @@ import { Operator } from "./operator.mjs";
  * @typedef {import("./configuration.mjs").PublicIdentity} PublicIdentity
  * @typedef {{ keyServer: PublicIdentity, reception: PublicIdentity, services: TargetProcess[], operator: Operator, broker?: Mosquitto }} Servers
  *   `services`: every process that counts messages
+ * @typedef {object} Site what the servers have to know of the system that they serve
+ * @property {import("./run.mjs").Run} run
+ * @property {import("./layout.mjs").Layout["places"]} places
+ * @property {import("./layout.mjs").Layout} layout
+ * @property {string} url the broker's
+ * @property {PublicIdentity} headendKeys
+ * @property {{ id: string }[]} channels
+ * @property {{ apart: boolean }} options
  */
 
 /**
- * @param {import("./system.mjs").System} system
+ * @param {Site} site
  * @returns {Promise<Servers>}
  */
-export async function startServers(system) {
-  const servers = system.options.apart ? await startApart(system) : await startControl(system);
-  await servers.operator.open(system.channels);
+export async function startServers(site) {
+  const servers = site.options.apart ? await startApart(site) : await startControl(site);
+  await servers.operator.open(site.channels);
   return servers;
 }
 
-/** @param {import("./system.mjs").System} system */
+/** @param {Site} site */
 async function startControl({ run, places, layout }) {
   const config = configuration.control({
     listener: { host: layout.brokerAddress, port: layout.brokerPort },
@@ -42,7 +50,7 @@ async function startControl({ run, places, layout }) {
   };
 }
 
-/** @param {import("./system.mjs").System} system */
+/** @param {Site} site */
 async function startApart({ run, places, layout, url, headendKeys }) {
   const where = { address: layout.brokerAddress, port: layout.brokerPort };
   const broker = await new Mosquitto(run, places.control, where).start();

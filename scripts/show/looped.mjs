@@ -73,9 +73,4 @@ export class LoopedComparison {
   get identical() {
     return this.packets > 0 && this.mismatches === 0;
   }
-
-  /** Half a packet at the end would be an output cut in the middle. */
-  get unfinished() {
-    return this.#rest.length;
-  }
 }

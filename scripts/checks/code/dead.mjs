@@ -30,8 +30,12 @@ import { lineOf, nameText } from "./program.mjs";
 /** The file of `kept`. */
 export const KEPT = "scripts/checks/code/kept.json";
 
-/** Drivers that stand in for a machine: tests are their users, and the product's must not be. */
-const STAND_IN = /^hal\/(simulation\/|\w+\/(simulated|memory|seeded)\.ts$)/;
+/** Drivers that stand in for a machine, and the lab: tests are their users, and the product's must not be. */
+const FOR_TESTS = /^(hal\/(simulation\/|\w+\/(simulated|memory|seeded)\.ts$)|scripts\/lab\/)/;
+
+/** What scripts/bench/main.mjs calls in each module of its folder, which it loads by name. */
+const isMeasurement = (/** @type {Declared} */ { file, name }) =>
+  /^scripts\/bench\/[\w-]+\.mjs$/.test(file.path) && name.text === "run";
 
 /** Every identifier of a file outside of `import` and `export { ... }`, which are no uses. @param {Node} node @returns {Generator<Identifier>} */
 function* identifiers(node) {
@@ -192,7 +196,9 @@ export function deadFaults(program, kept) {
   const usage = new Usage(program);
   const { checker } = program;
   const product = program.files.filter(({ support }) => !support);
-  const declared = product.flatMap((file) => [...exportsOf(file), ...membersOf(file)]);
+  const declared = product
+    .flatMap((file) => [...exportsOf(file), ...membersOf(file)])
+    .filter((one) => !isMeasurement(one));
   const symbols = checker.getSymbolAtLocation(declared.map(({ name }) => name));
   const needed = new Set();
   const faults = declared.flatMap((one, index) => {
@@ -223,7 +229,7 @@ export function deadFaults(program, kept) {
  */
 function reason({ product, elsewhere, tests }, { file, owner }, isValue) {
   if (product + tests === 0) return "dead: nothing uses it";
-  if (product === 0) return STAND_IN.test(file.path) ? undefined : "dead: only tests use it";
+  if (product === 0) return FOR_TESTS.test(file.path) ? undefined : "dead: only tests use it";
   const exported = owner === undefined && isValue;
   return exported && elsewhere + tests === 0 ? "needs no export: only its own file uses it" : undefined;
 }

@@ -76,7 +76,7 @@ const supportFault = ({ from, to, line }) =>
  * @param {ReadonlyMap<string, ReadonlySet<string>>} graph
  * @returns {string[][]}
  */
-export function circles(graph) {
+function circles(graph) {
   /** @type {Map<string, { index: number, low: number, open: boolean }>} */
   const seen = new Map();
   /** @type {string[]} */
@@ -121,12 +121,12 @@ function graphOf(imports, nodeOf) {
 
 /**
  * Files that import each other, types included; and rooms of core and hal that do, without their tests. A target may be composed
- * of another one's parts.
+ * of another one's parts, and a script may run another one.
  * @param {Import[]} imports
  * @returns {Fault[]}
  */
 function circleFaults(imports) {
-  const own = imports.filter(({ from }) => !isSupport(from) && !from.startsWith("targets/"));
+  const own = imports.filter(({ from }) => !isSupport(from) && !/^(targets|scripts)\//.test(from));
   const groups = [...circles(graphOf(imports, (path) => path)), ...circles(graphOf(own, roomOf))];
   return groups.map((group) => ({ path: group[0] ?? "", line: 1, text: `a circle of imports: ${group.join(", ")}` }));
 }

@@ -20,7 +20,7 @@ const SUPPORT = /\.(test|testkit)\.[cm]?[jt]s$/;
 export const isSupport = (/** @type {string} */ path) => SUPPORT.test(path);
 
 /**
- * @param {string} root the folder with core, hal and targets
+ * @param {string} root the folder with core, hal, targets and scripts
  * @param {string} configuration a tsconfig.json whose program holds all of them
  * @returns {Program}
  */
@@ -30,7 +30,9 @@ export function openProgram(root, configuration) {
   if (project === undefined) throw new Error(`${configuration} is no project`);
   const files = project.program.getSourceFileNames().flatMap((name) => {
     const path = relative(root, name).split("\\").join("/");
-    const source = /^(core|hal|targets)\//.test(path) ? project.program.getSourceFile(name) : undefined;
+    const source = /^(core|hal|targets|scripts)\/|^esbuild\.config\.mjs$/.test(path)
+      ? project.program.getSourceFile(name)
+      : undefined;
     return source === undefined ? [] : [{ path, source, support: isSupport(path) }];
   });
   return { files, checker: project.checker, close: () => api.close() };
