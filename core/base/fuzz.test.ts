@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
-import { seedsOf } from "./fuzz.testkit.ts";
+import { seededBelow } from "./chance.testkit.ts";
+import { mutated, seedsOf } from "./fuzz.testkit.ts";
 
 test("a usual run has the plan's own seeds, each time the same", () => {
   assert.deepEqual([...seedsOf({ seed: 7 }, {})], [7]);
@@ -37,4 +38,36 @@ test("what is found names its seed, and that seed finds it again", () => {
   assert.match(found.stdout, /SEALCAST_FUZZ_SEED=3 after 1 passes: it is odd/);
   assert.match(run("3").stdout, /SEALCAST_FUZZ_SEED=3 after 0 passes: it is odd/);
   assert.equal(run("2").status, 0);
+});
+
+test("a test with real processes takes its one seed from the same place, and tells it", () => {
+  const kit = new URL("./fuzz.testkit.js", import.meta.url).href;
+  const script = `import { seedOf, withSeed } from ${JSON.stringify(kit)};
+    await withSeed(seedOf(5), () => { throw new Error("it is odd"); });`;
+  const run = (seed?: string) =>
+    spawnSync(process.execPath, ["--input-type=module", "-e", script], {
+      env: { ...process.env, SEALCAST_FUZZ_SEED: seed },
+      encoding: "utf8",
+    });
+  assert.match(run().stderr, /SEALCAST_FUZZ_SEED=5: it is odd/);
+  assert.match(run("3").stderr, /SEALCAST_FUZZ_SEED=3: it is odd/);
+});
+
+test("a mutation has every kind of fault, and leaves what it was given alone", () => {
+  const below = seededBelow(1);
+  const bytes = Uint8Array.from({ length: 20 }, (_, n) => n);
+  const before = bytes.slice();
+  const lengths = new Set<number>();
+  let same = 0;
+  for (let round = 0; round < 5000; round++) {
+    const found = mutated(bytes, below);
+    lengths.add(found.length);
+    if (Buffer.compare(found, before) === 0) same += 1;
+  }
+  assert.deepEqual(bytes, before);
+  assert.deepEqual(
+    [...lengths].sort((a, b) => a - b),
+    Array.from({ length: 29 }, (_, n) => n),
+  );
+  assert.ok(same > 0 && same < 500, `${same} of 5000 are unchanged`);
 });

@@ -1,4 +1,5 @@
-// Fuzz tests: short and always the same in a usual run; with `npm run fuzz` of new seeds, for as long as it is told.
+// Fuzz tests: short and always the same in a usual run; with `npm run fuzz` of new seeds, for as long as it is told. What runs real
+// processes is bounded (`seedOf`, `withSeed`), but takes its seed from the same place and tells it in the same way.
 import { randomInt } from "node:crypto";
 import { test } from "node:test";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
@@ -30,16 +31,54 @@ export function fuzz(name: string, plan: FuzzPlan, pass: (pass: FuzzPass) => voi
     const { rounds = 1 } = plan;
     let passes = 0;
     for (const seed of seedsOf(plan, process.env)) {
-      try {
-        await pass({ seed, rounds, entropy: new SeededEntropy(seed), below: seededBelow(seed) });
-      } catch (cause) {
-        const found = cause instanceof Error ? cause.message : String(cause);
-        throw new Error(`SEALCAST_FUZZ_SEED=${seed} after ${passes} passes: ${found}`, { cause });
-      }
+      const drawn = { seed, rounds, entropy: new SeededEntropy(seed), below: seededBelow(seed) };
+      await telling(`SEALCAST_FUZZ_SEED=${seed} after ${passes} passes`, () => pass(drawn));
       passes += 1;
     }
     t.diagnostic(`${passes} passes of ${rounds} rounds`);
   });
+}
+
+/** Whatever `run` throws says `where` before its own message. */
+async function telling(where: string, run: () => void | Promise<void>): Promise<void> {
+  try {
+    await run();
+  } catch (cause) {
+    throw new Error(`${where}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+/** The seed of a test that is no `fuzz`: SEALCAST_FUZZ_SEED, or its own. */
+export const seedOf = (usual: number): number => Number(process.env.SEALCAST_FUZZ_SEED ?? usual);
+
+/** Runs what draws from this seed (`seedOf`): what fails says it. */
+export const withSeed = (seed: number, run: () => void | Promise<void>): Promise<void> =>
+  telling(`SEALCAST_FUZZ_SEED=${seed}`, run);
+
+/**
+ * A copy, of at least one octet before, with one fault: an octet replaced, a bit turned over, the end cut off, octets moved, or up to
+ * eight put in. One in thirty or so is what it was.
+ */
+export function mutated(bytes: Uint8Array, below: Below): Uint8Array {
+  const changed = bytes.slice();
+  const at = below(bytes.length);
+  switch (below(5)) {
+    case 0:
+      changed[at] = below(256);
+      return changed;
+    case 1:
+      changed[at] = (changed[at] ?? 0) ^ (1 << below(8));
+      return changed;
+    case 2:
+      return changed.subarray(0, at);
+    case 3:
+      changed.copyWithin(at, below(bytes.length));
+      return changed;
+    default: {
+      const inserted = Array.from({ length: below(9) }, () => below(256));
+      return Uint8Array.from([...changed.subarray(0, at), ...inserted, ...changed.subarray(at)]);
+    }
+  }
 }
 
 /** The seeds of a run, as its environment asks. */

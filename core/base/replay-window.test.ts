@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededBelow } from "./chance.testkit.ts";
+import { fuzz } from "./fuzz.testkit.ts";
 import { ReplayWindow, WINDOW } from "./replay-window.ts";
 
 /** The slow obvious model: everything ever accepted. */
@@ -19,12 +19,13 @@ class Model {
   }
 }
 
-test("the window agrees with a set of everything accepted, over 200,000 indices that jump, repeat and come late", () => {
-  const below = seededBelow(20021117);
+const AGREES = "the window agrees with a set of everything accepted, over indices that jump, repeat and come late";
+
+fuzz(AGREES, { seed: 20021117, rounds: 200_000 }, ({ below, rounds }) => {
   const window = new ReplayWindow();
   const model = new Model();
   let base = 2 ** 47 - 500_000;
-  for (let i = 0; i < 200_000; i++) {
+  for (let i = 0; i < rounds; i++) {
     const step = below(100);
     if (step < 2) base += below(3 * WINDOW);
     else if (step < 60) base += 1;

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encode } from "cborg";
-import type { Below } from "../base/chance.testkit.ts";
-import { fuzz } from "../base/fuzz.testkit.ts";
+import { fuzz, mutated } from "../base/fuzz.testkit.ts";
 import { isPlainCbor } from "./cbor-gate.ts";
 import { type BadMessage, decodeMessage, encodeMessage, isBadMessage, MESSAGE_LIMIT } from "./codec.ts";
 import { EXAMPLE_MESSAGES, EXAMPLES } from "./messages.testkit.ts";
@@ -131,30 +130,6 @@ test("what nobody would accept is not encoded either", () => {
   assert.ok(bad.detail.startsWith("key.busy.retryAfter: "), bad.detail);
 });
 
-function mutate(bytes: Uint8Array, roll: Below): Uint8Array {
-  const changed = bytes.slice();
-  const at = roll(bytes.length);
-  switch (roll(5)) {
-    case 0:
-      changed[at] = roll(256);
-      return changed;
-    case 1:
-      changed[at] = (changed[at] ?? 0) ^ (1 << roll(8));
-      return changed;
-    case 2:
-      return changed.subarray(0, at);
-    case 3:
-      changed.copyWithin(at, roll(bytes.length));
-      return changed;
-    default:
-      return Uint8Array.from([
-        ...changed.subarray(0, at),
-        ...Array.from({ length: roll(9) }, () => roll(256)),
-        ...changed.subarray(at),
-      ]);
-  }
-}
-
 const KNOWN = ["accepted", "message.invalid", "message.malformed", "message.unknown-type"];
 
 fuzz("mutations of each message are accepted or dropped by name", { seed: 1, rounds: 10_000 }, ({ below, rounds }) => {
@@ -162,8 +137,8 @@ fuzz("mutations of each message are accepted or dropped by name", { seed: 1, rou
   for (const message of EXAMPLE_MESSAGES) {
     const bytes = bytesOf(message);
     for (let round = 0; round < rounds; round++) {
-      let payload = mutate(bytes, below);
-      if (below(3) === 0 && payload.length > 0) payload = mutate(payload, below);
+      let payload = mutated(bytes, below);
+      if (below(3) === 0 && payload.length > 0) payload = mutated(payload, below);
       const result = decodeMessage(payload);
       if (isBadMessage(result)) {
         seen.add(result.drop);

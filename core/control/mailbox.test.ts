@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
+import { fuzz, mutated } from "../base/fuzz.testkit.ts";
 import { after, instant, seconds } from "../base/time.ts";
 import type { KeyPair } from "../ports/primitives.ts";
 import { encodeMessage, isBadMessage } from "./codec.ts";
@@ -203,19 +204,19 @@ test("envelope.crowded: whoever begins sessions without end gets no more public-
   assert.ok(!("drop" in later), "one more after a while");
 });
 
-test("50,000 authentic envelopes with mutated messages are accepted or dropped by name", () => {
+const MUTATED = "authentic envelopes with mutated messages are accepted or dropped by name";
+
+fuzz(MUTATED, { seed: 12, rounds: 50_000 }, ({ below, rounds, entropy }) => {
   const at = keysMailbox();
-  const sender = new Sessions("box-1", box.pair, primitives, new SeededEntropy(6));
-  const dice = new SeededEntropy(12);
+  const sender = new Sessions("box-1", box.pair, primitives, entropy);
   const texts = EXAMPLE_MESSAGES.map((message) => {
     const text = encodeMessage(message);
     assert.ok(!isBadMessage(text));
     return text;
   });
   const seen = new Set<string>();
-  for (let round = 0; round < 50_000; round++) {
-    const text = (texts[Math.floor(dice.below(texts.length))] ?? new Uint8Array(1)).slice();
-    for (let i = 0; i <= dice.below(3); i++) text[Math.floor(dice.below(text.length))] = Math.floor(dice.below(256));
+  for (let round = 0; round < rounds; round++) {
+    const text = mutated(texts[below(texts.length)] ?? new Uint8Array(1), below);
     const result = at.open(NOW, "sealcast/1/keys/req/0/box-1", sender.seal(NOW, keys.peer, text));
     seen.add("drop" in result ? result.drop : "accepted");
   }

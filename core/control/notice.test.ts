@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encode } from "cborg";
-import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { flip } from "../base/bytes.testkit.ts";
+import { fuzz, mutated } from "../base/fuzz.testkit.ts";
 import { concatenate } from "./hpke.ts";
 import { EXAMPLE_NOTICE } from "./messages.testkit.ts";
 import { isBadNotice, NOTICE_LIMIT, openNotice, sealNotice } from "./notice.ts";
@@ -65,27 +65,20 @@ test("a notice that no receiver would take is our own mistake", () => {
   assert.throws(() => sealNotice(primitives, privateKey, { ...EXAMPLE_NOTICE, switchIn: 0.5 }), RangeError);
 });
 
-function mutated(source: Uint8Array, dice: SeededEntropy): Uint8Array {
-  const changed = source.slice(0, dice.below(10) < 1 ? dice.below(source.length) : source.length);
-  const at = Math.floor(dice.below(changed.length));
-  if (changed.length > 0) changed[at] = Math.floor(dice.below(256));
-  return changed;
-}
-
-test("5,000 mutations are forged, or dropped before that", () => {
-  const dice = new SeededEntropy(4);
+fuzz("mutations are forged, or dropped before that", { seed: 4, rounds: 5000 }, ({ below, rounds }) => {
   const seen = new Set<string>();
-  for (let round = 0; round < 5000; round++) seen.add(dropOf(mutated(sealed, dice)));
-  // "accepted": one octet in 256 is replaced by itself.
+  for (let round = 0; round < rounds; round++) seen.add(dropOf(mutated(sealed, below)));
+  // "accepted" are the mutations that changed nothing.
   assert.deepEqual([...seen].sort(), ["accepted", "notice.forged", "notice.truncated", "notice.version"]);
 });
 
-test("50,000 mutations that pass for signed are dropped by name behind the signature", () => {
-  const dice = new SeededEntropy(4);
+const UNSIGNED = "mutations that pass for signed are dropped by name behind the signature";
+
+fuzz(UNSIGNED, { seed: 4, rounds: 50_000 }, ({ below, rounds }) => {
   const trusting = Object.assign(new NodePrimitives(), { ed25519Verify: () => true });
   const seen = new Set<string>();
-  for (let round = 0; round < 50_000; round++) {
-    const result = openNotice(trusting, publicKey, "news", mutated(sealed, dice));
+  for (let round = 0; round < rounds; round++) {
+    const result = openNotice(trusting, publicKey, "news", mutated(sealed, below));
     seen.add(isBadNotice(result) ? result.drop : "accepted");
   }
   const expected = ["channel", "invalid", "malformed", "truncated", "version"];

@@ -5,7 +5,7 @@ import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { flip } from "../base/bytes.testkit.ts";
 import { toHex } from "../base/bytes.ts";
-import { fuzz } from "../base/fuzz.testkit.ts";
+import { fuzz, mutated } from "../base/fuzz.testkit.ts";
 import { WINDOW } from "../base/replay-window.ts";
 import { after, instant, milliseconds, minutes } from "../base/time.ts";
 import type { KeyPair } from "../ports/primitives.ts";
@@ -198,35 +198,15 @@ test("sealing to a key of small order is our own mistake", () => {
 /** Of one pass. */
 const ROUNDS = 10_000;
 
-function mutate(bytes: Uint8Array, dice: SeededEntropy): Uint8Array {
-  const roll = (sides: number) => Math.floor(dice.below(sides));
-  const at = roll(bytes.length);
-  const changed = bytes.slice();
-  switch (roll(5)) {
-    case 0:
-      changed[at] = roll(256);
-      return changed;
-    case 1:
-      return flip(bytes, at);
-    case 2:
-      return changed.subarray(0, at);
-    case 3:
-      changed.copyWithin(at, roll(bytes.length));
-      return changed;
-    default:
-      return Uint8Array.from([...changed.subarray(0, at), ...dice.bytes(roll(9)), ...changed.subarray(at)]);
-  }
-}
-
 fuzz(
   "mutations of requests are dropped by name, and no cache grows",
   { seed: 99, rounds: ROUNDS },
-  ({ entropy, rounds }) => {
+  ({ below, rounds }) => {
     const keys = serverSessions({ heard: 8 });
     const envelope = boxSessions().seal(START, server, TEXT);
     const seen = new Set<string>();
     for (let round = 0; round < rounds; round++) {
-      const result = keys.open(mutate(envelope, entropy));
+      const result = keys.open(mutated(envelope, below));
       seen.add(typeof result === "string" ? result : "opened");
     }
     // "opened" and then "replayed" are the mutations that changed nothing.
@@ -236,13 +216,13 @@ fuzz(
   },
 );
 
-fuzz("mutations of answers are dropped by name", { seed: 98, rounds: ROUNDS }, ({ entropy, rounds }) => {
+fuzz("mutations of answers are dropped by name", { seed: 98, rounds: ROUNDS }, ({ below, rounds }) => {
   const [box, keys] = [boxSessions(), serverSessions()];
   const { origin } = request(keys, box.seal(START, server, TEXT));
   const answer = keys.sealAnswer(origin, TEXT);
   const seen = new Set<string>();
   for (let round = 0; round < rounds; round++) {
-    const result = box.open(mutate(answer, entropy));
+    const result = box.open(mutated(answer, below));
     if (typeof result === "string") seen.add(result);
     else assert.deepEqual(result.text, TEXT);
   }

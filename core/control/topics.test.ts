@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededBelow } from "../base/chance.testkit.ts";
+import { fuzz } from "../base/fuzz.testkit.ts";
 import { isIdentifier } from "./messages.ts";
 import { ROLES } from "./participant.ts";
 import { filtersFor, formatTopic, parseTopic, shardOf, type Topic } from "./topics.ts";
@@ -86,14 +86,15 @@ test("what a participant listens to are topics it can parse", () => {
     }
 });
 
-test("50,000 mutations of topics are parsed to what formats back to them, or dropped by name", () => {
-  const roll = seededBelow(42);
+const MUTATED = "mutations of topics are parsed to what formats back to them, or dropped by name";
+
+fuzz(MUTATED, { seed: 42, rounds: 50_000 }, ({ below, rounds }) => {
   const seen = new Set<string>();
-  for (let round = 0; round < 50_000; round++) {
-    const text = TOPICS[roll(TOPICS.length)]?.[1] ?? "";
-    const at = roll(text.length);
-    const inserted = String.fromCharCode(...Array.from({ length: roll(3) }, () => 32 + roll(220)));
-    const mutated = text.slice(0, at) + inserted + text.slice(at + roll(4));
+  for (let round = 0; round < rounds; round++) {
+    const text = TOPICS[below(TOPICS.length)]?.[1] ?? "";
+    const at = below(text.length);
+    const inserted = String.fromCharCode(...Array.from({ length: below(3) }, () => 32 + below(220)));
+    const mutated = text.slice(0, at) + inserted + text.slice(at + below(4));
     const topic = parseTopic(mutated);
     seen.add(typeof topic === "string" ? topic : "parsed");
     if (typeof topic !== "string") assert.equal(formatTopic(topic), mutated);

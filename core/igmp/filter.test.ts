@@ -1,7 +1,7 @@
 // RFC 3376 3.2 and RFC 4605 4.1: the merge, and the membership database of a proxy.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededBelow } from "../base/chance.testkit.ts";
+import { fuzz } from "../base/fuzz.testkit.ts";
 import { address, formatIpv4 } from "../base/ipv4.ts";
 import { ANY_SOURCE, admits, filterOf, mergeFilters, NO_SOURCE, type SourceFilter } from "./filter.ts";
 import { lastOctets, source, sources } from "./igmp.testkit.ts";
@@ -20,23 +20,26 @@ test("RFC 3376 3.2 examples: the interface excludes what all exclude and nobody 
   assert.deepEqual(mergeFilters([]), NO_SOURCE);
 });
 
-test("the merge admits a source exactly when one of its parts does", () => {
-  const below = seededBelow(32);
-  for (let round = 0; round < 2000; round++) {
-    const parts = Array.from({ length: 1 + below(4) }, () => {
-      const numbers = Array.from({ length: below(5) }, () => 1 + below(6));
-      return below(2) === 0 ? include(...numbers) : exclude(...numbers);
-    });
-    const merged = mergeFilters(parts);
-    for (let n = 1; n <= 7; n++) {
-      assert.equal(
-        admits(merged, source(n)),
-        parts.some((part) => admits(part, source(n))),
-        parts.map(text).join(", "),
-      );
+fuzz(
+  "the merge admits a source exactly when one of its parts does",
+  { seed: 32, rounds: 2000 },
+  ({ below, rounds }) => {
+    for (let round = 0; round < rounds; round++) {
+      const parts = Array.from({ length: 1 + below(4) }, () => {
+        const numbers = Array.from({ length: below(5) }, () => 1 + below(6));
+        return below(2) === 0 ? include(...numbers) : exclude(...numbers);
+      });
+      const merged = mergeFilters(parts);
+      for (let n = 1; n <= 7; n++) {
+        assert.equal(
+          admits(merged, source(n)),
+          parts.some((part) => admits(part, source(n))),
+          parts.map(text).join(", "),
+        );
+      }
     }
-  }
-});
+  },
+);
 
 test("RFC 4605 4.1: I1 a v2 member, I2 INCLUDE{S1,S2} make (G, EXCLUDE, {}) upstream", () => {
   const database = new MembershipDatabase();

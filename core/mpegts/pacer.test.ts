@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { seededBelow } from "../base/chance.testkit.ts";
+import { fuzz } from "../base/fuzz.testkit.ts";
 import { TsPacer } from "./pacer.ts";
 import { tsPacket, tsStream } from "./packet.testkit.ts";
 import { findSync, isDiscontinuity, PCR_HZ, PCR_WRAP, pcrOf, pidOf, TS_PACKET } from "./packet.ts";
@@ -126,11 +126,12 @@ test("the sample file lasts its ten seconds", () => {
   assert.ok(length > 9_000 && length < 11_000, `${length} ms`);
 });
 
-test("50,000 mutated packets never break the pacer: what is due stays a finite time", () => {
-  const below = seededBelow(1);
+const FINITE = "mutated packets never break the pacer: what is due stays a finite time";
+
+fuzz(FINITE, { seed: 1, rounds: 50_000 }, ({ below, rounds }) => {
   const pacer = new TsPacer();
   scanned(tsStream(10, 2, MS), pacer);
-  for (let i = 0; i < 50_000; i++) {
+  for (let i = 0; i < rounds; i++) {
     const packet = tsPacket({ pcr: i * MS });
     for (let n = below(3); n > 0; n--) packet[below(14)] = below(256);
     pacer.scan(packet, 0, TS_PACKET);

@@ -1,7 +1,7 @@
 // The one place that knows which epochs are held, against what the design says of it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededBelow } from "../base/chance.testkit.ts";
+import { fuzz } from "../base/fuzz.testkit.ts";
 import { instant, seconds } from "../base/time.ts";
 import { LIVE_EPOCHS } from "../stream/key-ring.ts";
 import { HeldEpochs } from "./held-epochs.ts";
@@ -29,11 +29,12 @@ test("after a new beginning of the sender nothing older is held, not for what is
   assert.deepEqual([held.expire(instant(1)), held.epochs], [[6, 7], [8]]);
 });
 
-test("10,000 grants: all that is granted is held, of the rest the newest that fit, and each change is told once", () => {
-  const below = seededBelow(5);
+const HELD = "of any grants all that is granted is held, of the rest the newest that fit, and each change is told once";
+
+fuzz(HELD, { seed: 5, rounds: 10_000 }, ({ below, rounds }) => {
   const held = new HeldEpochs();
   const installed = new Set<number>();
-  for (let n = 0; n < 10_000; n++) {
+  for (let n = 0; n < rounds; n++) {
     const first = below(40);
     const granted = Array.from({ length: 1 + below(LIVE_EPOCHS) }, (_, i) => first + i);
     const others = held.epochs.filter((epoch) => !granted.includes(epoch));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SeededEntropy } from "../../hal/entropy/seeded.ts";
+import { fuzz } from "../base/fuzz.testkit.ts";
 import { type Instant, instant, milliseconds } from "../base/time.ts";
 import { Reorder } from "./reorder.ts";
 
@@ -117,13 +117,15 @@ test("a depth beyond the replay window is our own mistake", () => {
   assert.throws(() => new Reorder(1025, milliseconds(1), () => {}), RangeError);
 });
 
-test("100,000 packets lost, duplicated-free and shuffled within the depth: strictly rising, and nothing but the lost is missing", () => {
-  const dice = new SeededEntropy(5);
+const SHUFFLED =
+  "packets lost, duplicated-free and shuffled within the depth: strictly rising, and nothing but the lost is missing";
+
+fuzz(SHUFFLED, { seed: 5, rounds: 100_000 }, ({ entropy, rounds }) => {
   const depth = 16;
   const { out, push, reorder } = make(depth, 50);
-  const sent = Array.from({ length: 100_000 }, (_, i) => i).filter(() => dice.below(100) > 1);
+  const sent = Array.from({ length: rounds }, (_, i) => i).filter(() => entropy.below(100) > 1);
   const order = sent
-    .map((n) => ({ n, key: n + dice.below(depth / 2) }))
+    .map((n) => ({ n, key: n + entropy.below(depth / 2) }))
     .sort((a, b) => a.key - b.key)
     .map(({ n }) => n);
   const first = order[0] ?? 0;

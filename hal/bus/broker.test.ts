@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import { seedOf, withSeed } from "../../core/base/fuzz.testkit.ts";
 import type { ClientRefusal } from "../../core/control/refused-clients.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import { systemClock } from "../clock/system.ts";
@@ -107,13 +108,16 @@ scenario("a connection that never says who it is is closed", { limits: { connect
 });
 
 scenario("octets that are no MQTT close the connection and nothing else", {}, async (broker, port) => {
-  const dice = new SeededEntropy(8);
-  for (let i = 0; i < 50; i++) {
-    const socket = await raw(port);
-    socket.end(dice.bytes(64));
-    socket.resume();
-    await closed(socket);
-  }
+  const seed = seedOf(8);
+  const entropy = new SeededEntropy(seed);
+  await withSeed(seed, async () => {
+    for (let i = 0; i < 50; i++) {
+      const socket = await raw(port);
+      socket.end(entropy.bytes(64));
+      socket.resume();
+      await closed(socket);
+    }
+  });
   const keys = client(port, "keys");
   await happens(keys, "connect");
   assert.equal(broker.clients, 1);
