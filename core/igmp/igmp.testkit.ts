@@ -42,6 +42,7 @@ export function report(from: string, ...records: [RecordType, string, ...Ipv4[]]
   return writeReport(prefilled(reportLength(list)), address(from), list);
 }
 
+/** A general v3 query with the RFC's own times, unless told otherwise. */
 export function query(from: string, more: Partial<Query> = {}): Uint8Array {
   const whole: Query = {
     version: 3,

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { address, formatIpv4, type Ipv4 } from "../base/ipv4.ts";
 import { after, type Instant, instant, seconds } from "../base/time.ts";
+import { query } from "../igmp/igmp.testkit.ts";
 import { checkPacket } from "../igmp/packet.ts";
-import { queryLength, writeQuery } from "../igmp/query.ts";
 import { type ReportRecord, recordsOf, reportLength, writeReport } from "../igmp/report.ts";
 import { V1_V2_LENGTH, writeV1V2Message } from "../igmp/v1-v2-message.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "./options.ts";
@@ -186,16 +186,7 @@ test("RFC 4605 4.2: nothing is forwarded downstream where another router is the 
   const bench = new Bench();
   bench.join("lan", A);
   bench.stream();
-  const query = {
-    version: 3,
-    group: address("0.0.0.0"),
-    sources: [],
-    maxResponse: seconds(10),
-    suppress: false,
-    robustness: 2,
-    queryInterval: seconds(125),
-  } as const;
-  const bytes = writeQuery(new Uint8Array(queryLength(query)), address("10.2.0.0"), query);
+  const bytes = query("10.2.0.0");
   const lines = bench.feed({ kind: "packet", name: "lan", bytes });
   assert.deepEqual(lines, ["route 239.255.77.1 up > -", "82 lan"]);
 });
@@ -263,16 +254,7 @@ test("the upstream is told of a membership again at every question, for half an 
   const bench = new Bench();
   bench.join("lan", A);
   bench.stream();
-  const asked = {
-    version: 3,
-    group: address("0.0.0.0"),
-    sources: [],
-    suppress: false,
-    maxResponse: seconds(10),
-    robustness: 2,
-    queryInterval: seconds(125),
-  } as const;
-  const bytes = writeQuery(new Uint8Array(queryLength(asked)), address("10.1.0.254"), asked);
+  const bytes = query("10.1.0.254");
   for (let minute = 0; minute < 30; minute += 2) {
     bench.feed({ kind: "packet", name: "up", bytes });
     bench.says("lan", A, { type: "is-ex", group: GROUP, sources: [] });

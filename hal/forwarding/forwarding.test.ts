@@ -3,10 +3,10 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { toHex, writeUint16 } from "../../core/base/bytes.ts";
 import { internetChecksum } from "../../core/base/checksum.ts";
-import { ANY, address } from "../../core/base/ipv4.ts";
+import { address, formatIpv4 } from "../../core/base/ipv4.ts";
 import { seconds } from "../../core/base/time.ts";
+import { query } from "../../core/igmp/igmp.testkit.ts";
 import { HEADER_LENGTH } from "../../core/igmp/ip-header.ts";
-import { queryLength, writeQuery } from "../../core/igmp/query.ts";
 import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/v1-v2-message.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
@@ -81,15 +81,6 @@ const CABLES = [
 ];
 
 const nothing = { noRoute() {}, wrongInterface() {}, igmp() {}, failed() {} };
-const query = {
-  version: 3,
-  group: ANY,
-  sources: [],
-  suppress: false,
-  maxResponse: seconds(10),
-  robustness: 2,
-  queryInterval: seconds(125),
-} as const;
 
 if (inNamespace(import.meta.url, "linux forwarding", CABLES)) {
   const { datagram, linuxBench } = await import("./linux.testkit.ts");
@@ -101,7 +92,7 @@ if (inNamespace(import.meta.url, "linux forwarding", CABLES)) {
     const heard: string[] = [];
     const table = forwarding.open({ ...nothing, igmp: (packet) => heard.push(toHex(packet.subarray(12, 20))) });
     table.addInterface("rt0");
-    const general = writeQuery(new Uint8Array(queryLength(query)), SOURCE, query);
+    const general = query(formatIpv4(SOURCE));
     const report = withoutAlert(writeV1V2Message(new Uint8Array(V1_V2_LENGTH), SOURCE, "v2Report", GROUP));
     for (const packet of [general, report]) bench.inject("rt0", Buffer.from(packet));
     await eventually(() => heard.length > 0);

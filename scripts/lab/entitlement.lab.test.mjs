@@ -1,7 +1,8 @@
 // Who may not receive: a device without entitlement, and one whose right is taken away while it watches; and the neighbour who stays.
 import assert from "node:assert/strict";
 import { after, before, describe } from "node:test";
-import { isJoin, rtp } from "./capture.mjs";
+import { rtp } from "./capture.mjs";
+import { isJoin } from "./igmp.mjs";
 import { PACKET } from "./numbered.mjs";
 import { scenarioOf } from "./scenario.mjs";
 import { channelOf } from "./settop.mjs";

@@ -1,7 +1,8 @@
 // Set-tops on other kinds of links: an IGMPv2 host, and a source-specific channel.
 import assert from "node:assert/strict";
 import { after, before, describe } from "node:test";
-import { isJoin, isLeave } from "./capture.mjs";
+import { TYPE_OCTET } from "../../build/core/igmp/offsets.js";
+import { isJoin, isLeave } from "./igmp.mjs";
 import { scenarioOf } from "./scenario.mjs";
 import { ONE, System } from "./system.mjs";
 import { ADDRESS } from "./topology.mjs";
@@ -24,7 +25,7 @@ describe("set-tops", () => {
     await settop.start();
     await settop.playing("two");
     const join = await link.first("the join", isJoin(SPECIFIC.group));
-    assert.equal(join.payload[0], 0x22, "a v3 report");
+    assert.equal(join.payload[0], TYPE_OCTET.v3Report, "a v3 report");
     assert.ok(join.payload.includes(Buffer.from([10, 41, 0, 41])), "which names the source");
     await system.reachEpoch((await system.epoch()) + 1, 5000);
     await settop.stop();
@@ -41,12 +42,12 @@ describe("set-tops", () => {
       await settop.start();
       // Its input is the second one, which nobody feeds: the key comes, and the join is a v2 report.
       const join = await link.first("the join", isJoin(ONE.group));
-      assert.equal(join.payload[0], 0x16, "a v2 report");
+      assert.equal(join.payload[0], TYPE_OCTET.v2Report, "a v2 report");
       await settop.until("the key", (status) => status.channels[0]?.viewing.verdict.kind === "granted");
       await settop.dark("no-packets");
       await settop.stop();
       const leave = await link.first("the leave", isLeave(ONE.group));
-      assert.equal(leave.payload[0], 0x17, "a v2 leave");
+      assert.equal(leave.payload[0], TYPE_OCTET.leave, "a v2 leave");
     },
   );
 });

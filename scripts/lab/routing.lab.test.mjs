@@ -1,9 +1,10 @@
 // The routers of figure 2 by themselves, in real kernels: a plain stream crosses them to whoever joined, and to nobody else.
 import assert from "node:assert/strict";
 import { after, before, describe } from "node:test";
+import { TYPE_OCTET } from "../../build/core/igmp/offsets.js";
 import { TargetProcess } from "./bundle.mjs";
-import { isJoin, isLeave, isQuery } from "./capture.mjs";
 import * as configuration from "./configuration.mjs";
+import { isJoin, isLeave, isQuery } from "./igmp.mjs";
 import { Run } from "./run.mjs";
 import { scenarioOf } from "./scenario.mjs";
 import { ADDRESS, figureTwo, ROUTER_NAMES, ROUTERS } from "./topology.mjs";
@@ -73,10 +74,10 @@ describe("routers without control", () => {
     const receiver = receive("settop31", GROUP, "5000");
     await receiver.line(/first/);
     const join = await link.first("the join", isJoin(GROUP));
-    assert.equal(join.payload[0], 0x16, "a v2 report");
+    assert.equal(join.payload[0], TYPE_OCTET.v2Report, "a v2 report");
     await receiver.stop();
     const leave = await link.first("the leave", isLeave(GROUP));
-    assert.equal(leave.payload[0], 0x17, "a v2 leave");
+    assert.equal(leave.payload[0], TYPE_OCTET.leave, "a v2 leave");
     await observe(LAST_MEMBER_TIME + 1000);
     assert.equal(link.stream(GROUP).filter((packet) => packet.at > leave.at + LAST_MEMBER_TIME).length, 0);
   });

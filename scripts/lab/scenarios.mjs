@@ -1,7 +1,8 @@
 // The patent's three flows in figure 2, asserted on captured packets and on the store; the same for any shape of the servers.
 import assert from "node:assert/strict";
 import { after, before, describe } from "node:test";
-import { isJoin, isLeave, isQuery, rtp } from "./capture.mjs";
+import { rtp } from "./capture.mjs";
+import { isJoin, isLeave, isQuery } from "./igmp.mjs";
 import { scenarioOf } from "./scenario.mjs";
 import { System } from "./system.mjs";
 import { ADDRESS } from "./topology.mjs";

@@ -4,9 +4,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { toHex } from "../../core/base/bytes.ts";
-import { ANY, address } from "../../core/base/ipv4.ts";
-import { seconds } from "../../core/base/time.ts";
-import { queryLength, writeQuery } from "../../core/igmp/query.ts";
+import { query } from "../../core/igmp/igmp.testkit.ts";
 import { type Actor, act, cable, inside, ip, makeNamespaces, removeNamespaces } from "./namespaces.testkit.ts";
 
 const PREFIX = `st-${process.pid}`;
@@ -14,19 +12,8 @@ const [ROUTER, CORE, LAN] = [`${PREFIX}-r`, `${PREFIX}-c`, `${PREFIX}-l`];
 const root = process.getuid?.() === 0;
 const skip = !root ? "needs root for network namespaces" : !existsSync("dist/router.cjs") && "needs npm run build";
 
-const query = {
-  version: 3,
-  group: ANY,
-  sources: [],
-  suppress: false,
-  maxResponse: seconds(10),
-  robustness: 2,
-  queryInterval: seconds(125),
-} as const;
 /** Whoever believed these of lan0 or lan1 would stop asking there: the addresses are lower, two of them on the LANs' own subnets. */
-const STRANGERS = ["10.0.0.42", "10.22.0.1", "10.23.0.1"].map((source) =>
-  toHex(writeQuery(new Uint8Array(queryLength(query)), address(source), query)),
-);
+const STRANGERS = ["10.0.0.42", "10.22.0.1", "10.23.0.1"].map((source) => toHex(query(source)));
 
 const SETTINGS = [
   "id=lab-router",

@@ -1,21 +1,23 @@
-// Test support, run by `node` inside a namespace: sends frames that are almost IGMP, drawn by a seed. hostile-frames.testkit.cjs INTERFACE ADDRESS GROUP FRAMES
-const { readFileSync } = require("node:fs");
-const { Cap } = require("cap");
+// Test support, run by `node` inside a namespace: sends frames that are almost IGMP, drawn by a seed.
+// Usage: node targets/failures/hostile-frames.testkit.mjs INTERFACE ADDRESS GROUP FRAMES SEED
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { internetChecksum } from "../../build/core/base/checksum.js";
+import { TYPE_OCTET } from "../../build/core/igmp/offsets.js";
+import { SeededEntropy } from "../../build/hal/entropy/seeded.js";
 
-const [, , name = "", address = "", group = "", frames = ""] = process.argv;
+/** @type {typeof import("cap")} */
+const { Cap } = createRequire(import.meta.url)("cap");
+
+const [, , name = "", address = "", group = "", frames = "", seed = ""] = process.argv;
 const BATCH = 200;
 const own = readFileSync(`/sys/class/net/${name}/address`, "utf8").trim();
 const source = Buffer.from(own.replaceAll(":", ""), "hex");
 const octets = (/** @type {string} */ text) => Buffer.from(text.split(".").map(Number));
-let state = 0x9e3779b9;
+const entropy = new SeededEntropy(Number(seed));
 
-/** xorshift32 (Marsaglia 2003): 0 to limit - 1. */
-function below(/** @type {number} */ limit) {
-  state ^= state << 13;
-  state ^= state >>> 17;
-  state ^= state << 5;
-  return (state >>> 0) % limit;
-}
+/** 0 to limit - 1. */
+const below = (/** @type {number} */ limit) => Math.floor(entropy.below(limit));
 
 const random = (/** @type {number} */ length) => Buffer.from(Array.from({ length }, () => below(256)));
 const anyGroup = () => (below(4) === 0 ? octets(group) : Buffer.from([239, 1, below(256), below(256)]));
@@ -31,23 +33,16 @@ function oneOf(list) {
   return one;
 }
 
-function checksum(/** @type {Buffer} */ bytes) {
-  let sum = 0;
-  for (let at = 0; at < bytes.length; at += 2) sum += ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  return ~sum & 0xffff;
-}
-
 function summed(/** @type {Buffer} */ bytes, /** @type {number} */ at) {
   bytes.writeUInt16BE(0, at);
-  bytes.writeUInt16BE(checksum(bytes), at);
+  bytes.writeUInt16BE(internetChecksum(bytes), at);
   return bytes;
 }
 
 const short = (/** @type {number} */ type) => Buffer.concat([Buffer.from([type, below(256), 0, 0]), anyGroup()]);
 
 function report(/** @type {Buffer[]} */ records, told = records.length) {
-  const head = Buffer.from([0x22, 0, 0, 0, 0, 0, told >> 8, told & 255]);
+  const head = Buffer.from([TYPE_OCTET.v3Report, 0, 0, 0, 0, 0, told >> 8, told & 255]);
   return Buffer.concat([head, ...records]);
 }
 
@@ -59,10 +54,10 @@ function record(/** @type {number} */ sources, told = sources) {
 const MESSAGES = [
   () => random(below(64)),
   () => Buffer.concat([Buffer.from([below(256)]), random(8 + below(40))]),
-  () => short(0x16),
-  () => short(0x12),
-  () => short(0x17),
-  () => Buffer.concat([short(0x11), random(below(2) * 4), random(below(20))]),
+  () => short(TYPE_OCTET.v2Report),
+  () => short(TYPE_OCTET.v1Report),
+  () => short(TYPE_OCTET.leave),
+  () => Buffer.concat([short(TYPE_OCTET.query), random(below(2) * 4), random(below(20))]),
   () => report([record(below(4)), record(below(4))]),
   () => report([record(1, 60_000)]),
   () => report([record(0)], 60_000),
