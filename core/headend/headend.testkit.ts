@@ -31,7 +31,7 @@ export const optionsOf = (keys: ChannelOptions["keys"]): ChannelOptions => ({
 /** What the key server does with a message; undefined is silence. */
 export type Answerer = (message: Message, at: Instant) => Message | undefined;
 
-export class Rig {
+export class SimulatedHeadend {
   readonly machine: HeadendChannel;
   readonly log: string[] = [];
   readonly sent: Message[] = [];

@@ -2,19 +2,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { instant, milliseconds, minutes, seconds } from "../base/time.ts";
-import { accept, demand, idOf, Rig, refuse, silent } from "./headend.testkit.ts";
+import { accept, demand, idOf, refuse, SimulatedHeadend, silent } from "./headend.testkit.ts";
 
 test("a headend that starts announces an epoch and sends nothing before the acknowledgement", () => {
-  const rig = new Rig("headend");
-  assert.deepEqual(rig.lines(), ["0 epoch.proposal 1 in 0"]);
-  rig.run(seconds(1));
-  assert.deepEqual(rig.lines(1), ["20 install 1", "20 switch 1"]);
+  const simulated = new SimulatedHeadend("headend");
+  assert.deepEqual(simulated.lines(), ["0 epoch.proposal 1 in 0"]);
+  simulated.run(seconds(1));
+  assert.deepEqual(simulated.lines(1), ["20 install 1", "20 switch 1"]);
 });
 
 test("each epoch is proposed `lead` before the interval is over and used `lead` after its acknowledgement", () => {
-  const rig = new Rig("headend");
-  rig.runUntil(instant(130_000));
-  assert.deepEqual(rig.lines(3), [
+  const simulated = new SimulatedHeadend("headend");
+  simulated.runUntil(instant(130_000));
+  assert.deepEqual(simulated.lines(3), [
     "55020 epoch.proposal 2 in 5000",
     "55040 install 2",
     "60040 switch 2",
@@ -22,82 +22,82 @@ test("each epoch is proposed `lead` before the interval is over and used `lead` 
     "115060 install 3",
     "120060 switch 3",
   ]);
-  assert.equal(rig.machine.status(rig.now).switches, 3);
+  assert.equal(simulated.machine.status(simulated.now).switches, 3);
 });
 
 test("every key is new, and has the suite's lengths", () => {
-  const rig = new Rig("headend");
-  rig.run(minutes(10));
-  const keys = rig.of("epoch.proposal").map((p) => `${p.key.masterKey}/${p.key.masterSalt}`);
+  const simulated = new SimulatedHeadend("headend");
+  simulated.run(minutes(10));
+  const keys = simulated.of("epoch.proposal").map((p) => `${p.key.masterKey}/${p.key.masterSalt}`);
   assert.equal(new Set(keys).size, keys.length);
-  for (const { key } of rig.of("epoch.proposal")) {
+  for (const { key } of simulated.of("epoch.proposal")) {
     assert.equal(key.masterKey.length, 16);
     assert.equal(key.masterSalt.length, 12);
   }
 });
 
 test("an epoch above the key server's last: a stale refusal is answered with a new key above it", () => {
-  const rig = new Rig("headend", (m) =>
+  const simulated = new SimulatedHeadend("headend", (m) =>
     m.type === "epoch.proposal" && m.key.epoch <= 17 ? refuse(17)(m, instant(0)) : accept(m, instant(0)),
   );
-  rig.run(seconds(1));
-  assert.deepEqual(rig.lines(), [
+  simulated.run(seconds(1));
+  assert.deepEqual(simulated.lines(), [
     "0 epoch.proposal 1 in 0",
     "20 epoch.proposal 18 in 0",
     "40 install 18",
     "40 switch 18",
   ]);
-  const [first, second] = rig.of("epoch.proposal");
+  const [first, second] = simulated.of("epoch.proposal");
   assert.notDeepEqual(first?.key.masterKey, second?.key.masterKey);
-  assert.equal(rig.machine.status(rig.now).refused, 1);
+  assert.equal(simulated.machine.status(simulated.now).refused, 1);
 });
 
 test("an acknowledgement that is lost: the same proposal again, and the switch counts from the acknowledgement that arrives", () => {
   let proposals = 0;
-  const rig = new Rig("headend");
-  rig.runUntil(instant(50_000));
-  rig.answerer = (m, at) => (m.type === "epoch.proposal" && ++proposals === 1 ? undefined : accept(m, at));
-  rig.runUntil(instant(63_000));
-  const repeated = rig.of("epoch.proposal").filter((p) => p.key.epoch === 2);
+  const simulated = new SimulatedHeadend("headend");
+  simulated.runUntil(instant(50_000));
+  simulated.answerer = (m, at) => (m.type === "epoch.proposal" && ++proposals === 1 ? undefined : accept(m, at));
+  simulated.runUntil(instant(63_000));
+  const repeated = simulated.of("epoch.proposal").filter((p) => p.key.epoch === 2);
   assert.equal(repeated.length, 2);
   assert.equal(new Set(repeated.map(idOf)).size, 1, "one id for every repetition");
-  const [, again, installed, switched] = rig.lines(3).map((line) => Number(line.split(" ")[0]));
+  const [, again, installed, switched] = simulated.lines(3).map((line) => Number(line.split(" ")[0]));
   assert.ok(again !== undefined && again >= 55_720 && again <= 56_320, "repeated after 0.7 to 1.3 s");
   assert.equal(installed, again + 20);
   assert.equal(switched, again + 5020);
 });
 
 test("a key server that is away for minutes: no switch, the old key goes on, an alarm, and a switch soon after it is back", () => {
-  const rig = new Rig("headend");
-  rig.runUntil(instant(50_000));
-  rig.answerer = silent;
-  rig.runUntil(instant(300_000));
-  assert.equal(rig.machine.status(rig.now).epoch, 1);
-  assert.equal(rig.machine.status(rig.now).alarm, "overdue");
-  assert.equal(rig.machine.status(rig.now).next, 2);
-  assert.ok(rig.lines().includes("60020 alarm overdue raised"));
-  assert.equal(rig.machine.status(rig.now).alarms.overdue, 1, "raised once");
-  rig.answerer = accept;
-  rig.run(seconds(12));
-  const after = rig
+  const simulated = new SimulatedHeadend("headend");
+  simulated.runUntil(instant(50_000));
+  simulated.answerer = silent;
+  simulated.runUntil(instant(300_000));
+  assert.equal(simulated.machine.status(simulated.now).epoch, 1);
+  assert.equal(simulated.machine.status(simulated.now).alarm, "overdue");
+  assert.equal(simulated.machine.status(simulated.now).next, 2);
+  assert.ok(simulated.lines().includes("60020 alarm overdue raised"));
+  assert.equal(simulated.machine.status(simulated.now).alarms.overdue, 1, "raised once");
+  simulated.answerer = accept;
+  simulated.run(seconds(12));
+  const after = simulated
     .lines()
     .slice(-3)
     .map((line) => line.slice(line.indexOf(" ") + 1));
   assert.deepEqual(after, ["install 2", "alarm overdue over", "switch 2"]);
-  assert.equal(rig.of("epoch.proposal").at(-1)?.key.epoch, 2, "no epoch was skipped");
+  assert.equal(simulated.of("epoch.proposal").at(-1)?.key.epoch, 2, "no epoch was skipped");
 });
 
 test("no epoch for 5 s after the start is an alarm of its own", () => {
-  const rig = new Rig("headend", silent);
-  rig.run(seconds(6));
-  assert.ok(rig.lines().includes("5000 alarm no-epoch raised"));
-  assert.equal(rig.of("stream.report").length, 0);
+  const simulated = new SimulatedHeadend("headend", silent);
+  simulated.run(seconds(6));
+  assert.ok(simulated.lines().includes("5000 alarm no-epoch raised"));
+  assert.equal(simulated.of("stream.report").length, 0);
 });
 
 test("not authorised: an alarm, another try every 30 s, and nothing is sent meanwhile", () => {
-  const rig = new Rig("headend", refuse(0, "not-authorised"));
-  rig.run(seconds(40));
-  assert.deepEqual(rig.lines(), [
+  const simulated = new SimulatedHeadend("headend", refuse(0, "not-authorised"));
+  simulated.run(seconds(40));
+  assert.deepEqual(simulated.lines(), [
     "0 epoch.proposal 1 in 0",
     "20 alarm not-authorised raised",
     "30020 epoch.proposal 2 in 0",
@@ -105,67 +105,67 @@ test("not authorised: an alarm, another try every 30 s, and nothing is sent mean
 });
 
 test("a demand (a device was revoked) is proposed at once with the shortest lead, under the demand's id", () => {
-  const rig = new Rig("headend");
-  rig.runUntil(instant(20_000));
-  rig.hear(demand(1));
-  rig.run(seconds(2));
-  assert.deepEqual(rig.lines(3), ["20000 epoch.proposal 2 in 500", "20020 install 2", "20520 switch 2"]);
-  assert.equal(idOf(rig.of("epoch.proposal").at(-1) ?? demand(0)), idOf(demand(1)));
+  const simulated = new SimulatedHeadend("headend");
+  simulated.runUntil(instant(20_000));
+  simulated.hear(demand(1));
+  simulated.run(seconds(2));
+  assert.deepEqual(simulated.lines(3), ["20000 epoch.proposal 2 in 500", "20020 install 2", "20520 switch 2"]);
+  assert.equal(idOf(simulated.of("epoch.proposal").at(-1) ?? demand(0)), idOf(demand(1)));
 });
 
 test("a repeated demand makes no second epoch", () => {
-  const rig = new Rig("headend");
-  rig.runUntil(instant(20_000));
-  for (let i = 0; i < 3; i++) rig.hear(demand(1));
-  rig.run(seconds(2));
-  rig.hear(demand(1));
-  rig.run(seconds(2));
-  assert.equal(rig.machine.status(rig.now).epoch, 2);
-  assert.equal(rig.machine.status(rig.now).drops["headend.demand-repeated"], 3);
+  const simulated = new SimulatedHeadend("headend");
+  simulated.runUntil(instant(20_000));
+  for (let i = 0; i < 3; i++) simulated.hear(demand(1));
+  simulated.run(seconds(2));
+  simulated.hear(demand(1));
+  simulated.run(seconds(2));
+  assert.equal(simulated.machine.status(simulated.now).epoch, 2);
+  assert.equal(simulated.machine.status(simulated.now).drops["headend.demand-repeated"], 3);
 });
 
 test("a demand during a pending proposal abandons it: its key may be with the revoked device", () => {
-  const rig = new Rig("headend");
-  rig.runUntil(instant(50_000));
-  rig.answerer = silent;
-  rig.runUntil(instant(55_500));
-  assert.equal(rig.machine.status(rig.now).next, 2);
-  rig.answerer = accept;
-  rig.hear(demand(1));
-  const late = rig.of("epoch.proposal").find((p) => p.key.epoch === 2);
+  const simulated = new SimulatedHeadend("headend");
+  simulated.runUntil(instant(50_000));
+  simulated.answerer = silent;
+  simulated.runUntil(instant(55_500));
+  assert.equal(simulated.machine.status(simulated.now).next, 2);
+  simulated.answerer = accept;
+  simulated.hear(demand(1));
+  const late = simulated.of("epoch.proposal").find((p) => p.key.epoch === 2);
   assert.ok(late);
-  rig.hear({ type: "epoch.accepted", id: late.id, channel: "news", epoch: 2 });
-  rig.run(seconds(10));
-  assert.equal(rig.machine.status(rig.now).epoch, 3);
-  assert.ok(!rig.lines().some((line) => /(install|switch) 2$/.test(line)), "epoch 2 is never used");
-  assert.equal(rig.machine.status(rig.now).drops["headend.answer-unknown"], 1);
+  simulated.hear({ type: "epoch.accepted", id: late.id, channel: "news", epoch: 2 });
+  simulated.run(seconds(10));
+  assert.equal(simulated.machine.status(simulated.now).epoch, 3);
+  assert.ok(!simulated.lines().some((line) => /(install|switch) 2$/.test(line)), "epoch 2 is never used");
+  assert.equal(simulated.machine.status(simulated.now).drops["headend.answer-unknown"], 1);
 });
 
 test("a demand after the acknowledgement and before the switch skips the acknowledged epoch", () => {
-  const rig = new Rig("headend");
-  rig.runUntil(instant(57_000));
-  assert.equal(rig.machine.status(rig.now).switchIn, 3040);
-  rig.hear(demand(1));
-  rig.run(seconds(10));
+  const simulated = new SimulatedHeadend("headend");
+  simulated.runUntil(instant(57_000));
+  assert.equal(simulated.machine.status(simulated.now).switchIn, 3040);
+  simulated.hear(demand(1));
+  simulated.run(seconds(10));
   assert.deepEqual(
-    rig.lines().filter((line) => line.includes("switch")),
+    simulated.lines().filter((line) => line.includes("switch")),
     ["20 switch 1", "57520 switch 3"],
   );
 });
 
 test("an answer with another epoch, an offer, and a stranger's word are dropped by name", () => {
-  const rig = new Rig("headend", silent);
-  const [proposal] = rig.of("epoch.proposal");
+  const simulated = new SimulatedHeadend("headend", silent);
+  const [proposal] = simulated.of("epoch.proposal");
   assert.ok(proposal);
-  rig.hear({ type: "epoch.accepted", id: proposal.id, channel: "news", epoch: 99 });
-  rig.hear({ type: "epoch.taken", id: proposal.id, channel: "news", epoch: 99 });
-  rig.feed({
+  simulated.hear({ type: "epoch.accepted", id: proposal.id, channel: "news", epoch: 99 });
+  simulated.hear({ type: "epoch.taken", id: proposal.id, channel: "news", epoch: 99 });
+  simulated.feed({
     kind: "message",
     from: { role: "keyserver", id: "ks", publicKey: new Uint8Array(32) },
     message: demand(1),
     request: undefined,
   });
-  assert.deepEqual(rig.machine.status(rig.now).drops, {
+  assert.deepEqual(simulated.machine.status(simulated.now).drops, {
     "headend.answer-unexpected": 1,
     "headend.message-unexpected": 1,
     "headend.stranger": 1,
@@ -173,9 +173,9 @@ test("an answer with another epoch, an offer, and a stranger's word are dropped 
 });
 
 test("the position is reported every second from the first switch on, with the time that the epoch has left", () => {
-  const rig = new Rig("headend");
-  rig.runUntil(instant(10_500));
-  const reports = rig.of("stream.report");
+  const simulated = new SimulatedHeadend("headend");
+  simulated.runUntil(instant(10_500));
+  const reports = simulated.of("stream.report");
   assert.equal(reports.length, 11);
   assert.deepEqual(reports.map((r) => [r.ssrc, r.roc, r.seq, r.current, r.endsIn]).slice(0, 2), [
     [7, 3, 9, 1, 60_000],
@@ -184,50 +184,54 @@ test("the position is reported every second from the first switch on, with the t
 });
 
 test("a proposal of a headend that starts says where the stream will begin; later ones leave that to the reports", () => {
-  const rig = new Rig("headend");
-  rig.run(minutes(2));
+  const simulated = new SimulatedHeadend("headend");
+  simulated.run(minutes(2));
   assert.deepEqual(
-    rig.of("epoch.proposal").map((p) => p.position),
+    simulated.of("epoch.proposal").map((p) => p.position),
     [{ roc: 3, seq: 9 }, undefined, undefined],
   );
 });
 
 test("a machine that slept for hours switches once and goes on from there: no burst of missed epochs", () => {
-  const rig = new Rig("headend");
-  rig.runUntil(instant(57_000));
-  rig.now = instant(10_000_000);
-  rig.run(milliseconds(1));
-  assert.equal(rig.machine.status(rig.now).epoch, 2);
-  rig.run(seconds(54));
-  assert.equal(rig.machine.status(rig.now).next, undefined);
-  rig.run(seconds(7));
-  assert.equal(rig.machine.status(rig.now).epoch, 3);
+  const simulated = new SimulatedHeadend("headend");
+  simulated.runUntil(instant(57_000));
+  simulated.now = instant(10_000_000);
+  simulated.run(milliseconds(1));
+  assert.equal(simulated.machine.status(simulated.now).epoch, 2);
+  simulated.run(seconds(54));
+  assert.equal(simulated.machine.status(simulated.now).next, undefined);
+  simulated.run(seconds(7));
+  assert.equal(simulated.machine.status(simulated.now).epoch, 3);
 });
 
 test("the broker comes back: what waits is asked again at once, not after the longest wait", () => {
-  const rig = new Rig("headend", silent);
-  rig.run(minutes(2));
-  rig.feed({ kind: "broker", up: false });
-  rig.run(minutes(2));
-  rig.answerer = accept;
-  const before = rig.now;
-  rig.feed({ kind: "broker", up: true });
-  rig.run(seconds(1));
-  assert.equal(rig.machine.status(rig.now).epoch, 1);
-  assert.ok(rig.lines().some((line) => Number(line.split(" ")[0]) - before < 700 && line.includes("switch 1")));
+  const simulated = new SimulatedHeadend("headend", silent);
+  simulated.run(minutes(2));
+  simulated.feed({ kind: "broker", up: false });
+  simulated.run(minutes(2));
+  simulated.answerer = accept;
+  const before = simulated.now;
+  simulated.feed({ kind: "broker", up: true });
+  simulated.run(seconds(1));
+  assert.equal(simulated.machine.status(simulated.now).epoch, 1);
+  assert.ok(simulated.lines().some((line) => Number(line.split(" ")[0]) - before < 700 && line.includes("switch 1")));
 });
 
 test("epochs that are used up raise an alarm and crash nothing", () => {
-  const rig = new Rig("headend", refuse(0xffff_ffff));
-  rig.run(seconds(1));
-  assert.equal(rig.machine.status(rig.now).alarm, "epochs-exhausted");
+  const simulated = new SimulatedHeadend("headend", refuse(0xffff_ffff));
+  simulated.run(seconds(1));
+  assert.equal(simulated.machine.status(simulated.now).alarm, "epochs-exhausted");
 });
 
 test("the same seed gives the same log", () => {
   const play = (): readonly string[] => {
-    const rig = new Rig("headend", (m, at) => (Math.floor(at) % 3 === 0 ? accept(m, at) : undefined), 42);
-    rig.run(minutes(20));
-    return rig.log;
+    const simulated = new SimulatedHeadend(
+      "headend",
+      (m, at) => (Math.floor(at) % 3 === 0 ? accept(m, at) : undefined),
+      42,
+    );
+    simulated.run(minutes(20));
+    return simulated.log;
   };
   assert.deepEqual(play(), play());
 });

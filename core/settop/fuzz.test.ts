@@ -7,7 +7,7 @@ import type { Entropy } from "../ports/entropy.ts";
 import { JOURNAL_LIMIT } from "../ports/journal.ts";
 import type { SettopEffect, SettopEvent } from "./events.ts";
 import { PENDING_STOPS_LIMIT } from "./pending-stops.ts";
-import { keyOf, Rig } from "./settop.testkit.ts";
+import { keyOf, SimulatedSettop } from "./settop.testkit.ts";
 
 /** Of one pass. */
 const STEPS = 30_000;
@@ -23,7 +23,7 @@ const TYPES = [
   ...Array<"stop.acknowledged">(16).fill("stop.acknowledged"),
 ];
 
-class Dice {
+class Draws {
   readonly #entropy: Entropy;
   constructor(entropy: Entropy) {
     this.#entropy = entropy;
@@ -45,32 +45,32 @@ class Dice {
 }
 
 /** A message of any type with fields from anywhere in their ranges; half of them answer something that was really asked. */
-function anyMessage(dice: Dice, rig: Rig): Message {
-  const request = dice.below(4) > 0 ? rig.requests().at(-1 - dice.below(3)) : undefined;
-  const stop = dice.below(4) > 0 ? rig.stops().at(-1 - dice.below(3)) : undefined;
-  const id = request?.id ?? dice.bytes(16);
-  const channel = request?.channel ?? dice.pick(IDS);
-  const reception = request?.reception ?? dice.bytes(16);
-  const type = dice.pick(TYPES);
+function anyMessage(draws: Draws, simulated: SimulatedSettop): Message {
+  const request = draws.below(4) > 0 ? simulated.requests().at(-1 - draws.below(3)) : undefined;
+  const stop = draws.below(4) > 0 ? simulated.stops().at(-1 - draws.below(3)) : undefined;
+  const id = request?.id ?? draws.bytes(16);
+  const channel = request?.channel ?? draws.pick(IDS);
+  const reception = request?.reception ?? draws.bytes(16);
+  const type = draws.pick(TYPES);
   switch (type) {
     case "key.grant":
-      return anyGrant(dice, id, channel);
+      return anyGrant(draws, id, channel);
     case "key.denied":
-      return { type, id, channel, reason: dice.pick(Object.keys(DENIALS) as Denial[]), text: "" };
+      return { type, id, channel, reason: draws.pick(Object.keys(DENIALS) as Denial[]), text: "" };
     case "key.busy":
       return {
         type,
         id,
         channel,
-        reason: dice.pick(["no-epoch", "reception-server", "load"]),
-        retryAfter: dice.pick(SPANS),
+        reason: draws.pick(["no-epoch", "reception-server", "load"]),
+        retryAfter: draws.pick(SPANS),
       };
     case "stop.acknowledged":
       return { type, id: stop?.id ?? id, channel: stop?.channel ?? channel, reception: stop?.reception ?? reception };
     case "stop":
-      return { type, id, channel, reception, cause: dice.pick(["stopped", "power-lost"]) };
+      return { type, id, channel, reception, cause: draws.pick(["stopped", "power-lost"]) };
     case "key.request":
-      return { type, id, channel, reception, reason: dice.pick(["start", "rekey", "refresh", "resync"]) };
+      return { type, id, channel, reception, reason: draws.pick(["start", "rekey", "refresh", "resync"]) };
     case "permission":
       return { type, id };
     case "refusal":
@@ -79,65 +79,65 @@ function anyMessage(dice: Dice, rig: Rig): Message {
       return { type, id, channel };
     case "epoch.accepted":
     case "epoch.taken":
-      return { type, id, channel, epoch: dice.pick(NUMBERS) };
+      return { type, id, channel, epoch: draws.pick(NUMBERS) };
     case "rekey.demand.acknowledged":
       return { type, id };
     default:
-      return { type: "stream.report", id, channel, ssrc: 1, roc: 0, seq: 0, current: dice.pick(NUMBERS), endsIn: 0 };
+      return { type: "stream.report", id, channel, ssrc: 1, roc: 0, seq: 0, current: draws.pick(NUMBERS), endsIn: 0 };
   }
 }
 
-function anyGrant(dice: Dice, id: Uint8Array, channel: string): Message {
-  const base = dice.below(3) > 0 ? 7 + dice.below(4) : dice.pick(NUMBERS);
-  const count = 1 + dice.below(3);
-  const suite = dice.pick([
+function anyGrant(draws: Draws, id: Uint8Array, channel: string): Message {
+  const base = draws.below(3) > 0 ? 7 + draws.below(4) : draws.pick(NUMBERS);
+  const count = 1 + draws.below(3);
+  const suite = draws.pick([
     "AEAD_AES_128_GCM",
     "AEAD_AES_128_GCM",
     "AES_CM_128_HMAC_SHA1_80",
     "AEAD_AES_256_GCM",
   ] as const);
-  const position = { roc: dice.pick(NUMBERS), seq: dice.below(65536), age: dice.pick(SPANS) };
+  const position = { roc: draws.pick(NUMBERS), seq: draws.below(65536), age: draws.pick(SPANS) };
   return {
     type: "key.grant",
     id,
     channel,
-    stream: { suite, mkiLength: dice.pick([0, 4] as const), ssrc: dice.below(2), payloadType: dice.below(128) },
-    epochs: Array.from({ length: count }, (_, i) => keyOf(base + (dice.below(8) === 0 ? 0 : i), 1)),
-    current: dice.pick(NUMBERS),
-    ...(dice.below(2) === 0 ? {} : { position }),
-    refreshWithin: dice.pick(SPANS),
+    stream: { suite, mkiLength: draws.pick([0, 4] as const), ssrc: draws.below(2), payloadType: draws.below(128) },
+    epochs: Array.from({ length: count }, (_, i) => keyOf(base + (draws.below(8) === 0 ? 0 : i), 1)),
+    current: draws.pick(NUMBERS),
+    ...(draws.below(2) === 0 ? {} : { position }),
+    refreshWithin: draws.pick(SPANS),
   };
 }
 
-function anyEvent(dice: Dice, rig: Rig): SettopEvent {
-  const channel = dice.pick(IDS);
-  switch (dice.below(12)) {
+function anyEvent(draws: Draws, simulated: SimulatedSettop): SettopEvent {
+  const channel = draws.pick(IDS);
+  switch (draws.below(12)) {
     case 0:
       return { kind: "tune", channel };
     case 1:
-      return dice.below(3) === 0 ? { kind: "stop", channel } : { kind: "joined", channel };
+      return draws.below(3) === 0 ? { kind: "stop", channel } : { kind: "joined", channel };
     case 2:
-      return dice.below(2) === 0 ? { kind: "zap", channel } : { kind: "zap", channel, from: dice.pick(IDS) };
+      return draws.below(2) === 0 ? { kind: "zap", channel } : { kind: "zap", channel, from: draws.pick(IDS) };
     case 3:
-      return { kind: "broker", up: dice.below(4) > 0 };
+      return { kind: "broker", up: draws.below(4) > 0 };
     case 4:
       return { kind: "join-failed", channel, why: "because" };
     case 5:
     case 6: {
-      const issued = dice.pick([0, 1_767_225_600_000, 253_402_300_799_999]);
-      const [epoch, switchIn, window] = [dice.pick(NUMBERS), dice.pick(SPANS), dice.pick(SPANS)];
+      const issued = draws.pick([0, 1_767_225_600_000, 253_402_300_799_999]);
+      const [epoch, switchIn, window] = [draws.pick(NUMBERS), draws.pick(SPANS), draws.pick(SPANS)];
       return { kind: "notice", notice: { channel, epoch, issued, switchIn, window } };
     }
     case 7:
       return {
         kind: "stream",
         channel,
-        sign: { kind: dice.pick(["clear", "began-anew", "unknown-epoch"]), epoch: dice.pick(NUMBERS) },
+        sign: { kind: draws.pick(["clear", "began-anew", "unknown-epoch"]), epoch: draws.pick(NUMBERS) },
       };
     case 8:
       return { kind: "stream", channel, sign: { kind: "position-lost" } };
     default:
-      return { kind: "answer", message: anyMessage(dice, rig) };
+      return { kind: "answer", message: anyMessage(draws, simulated) };
   }
 }
 
@@ -189,8 +189,8 @@ class Plane {
   }
 }
 
-function check(rig: Rig, plane: Plane): void {
-  const { viewings, pendingStops } = rig.settop.status(rig.now);
+function check(simulated: SimulatedSettop, plane: Plane): void {
+  const { viewings, pendingStops } = simulated.settop.status(simulated.now);
   for (const { channel, epochs } of viewings)
     assert.deepEqual(
       [...(plane.epochs.get(channel) ?? [])].sort((a, b) => a - b),
@@ -198,8 +198,10 @@ function check(rig: Rig, plane: Plane): void {
       channel,
     );
   assert.deepEqual([...plane.watched].sort(), viewings.map(({ channel }) => channel).sort());
-  assert.ok(viewings.length <= 3 && pendingStops.length <= PENDING_STOPS_LIMIT && rig.journal.length <= JOURNAL_LIMIT);
-  const remembered = new Set(rig.journal.map(({ reception }) => toHex(reception)));
+  assert.ok(
+    viewings.length <= 3 && pendingStops.length <= PENDING_STOPS_LIMIT && simulated.journal.length <= JOURNAL_LIMIT,
+  );
+  const remembered = new Set(simulated.journal.map(({ reception }) => toHex(reception)));
   for (const { reception } of pendingStops) assert.ok(remembered.has(reception), "a pending stop is in the journal");
   assert.ok(
     [...remembered].every(
@@ -209,12 +211,12 @@ function check(rig: Rig, plane: Plane): void {
 }
 
 /** Every reception that a request has named was in the journal before. */
-class Witness {
+class SeenEffects {
   readonly #remembered = new Set<string>();
 
   readonly kinds = new Map<string, number>();
 
-  saw(effect: SettopEffect): void {
+  add(effect: SettopEffect): void {
     this.kinds.set(effect.kind, (this.kinds.get(effect.kind) ?? 0) + 1);
     if (effect.kind === "remember") {
       this.#remembered.clear();
@@ -230,23 +232,23 @@ class Witness {
 const AGREE = "events of every kind: no throw, three epochs at most, machine, journal and data plane agree";
 
 fuzz(AGREE, { seed: 2026, rounds: STEPS }, ({ entropy, rounds }) => {
-  const dice = new Dice(entropy);
-  const rig = new Rig({ most: 3, linger: milliseconds(500) });
-  const witness = new Witness();
+  const draws = new Draws(entropy);
+  const simulated = new SimulatedSettop({ most: 3, linger: milliseconds(500) });
+  const seen = new SeenEffects();
   let plane = new Plane();
   for (let step = 0; step < rounds; step++) {
-    rig.feed(anyEvent(dice, rig));
-    if (dice.below(3) === 0) rig.run(dice.below(dice.pick([10, 1000, 60_000])));
-    for (const effect of rig.effects.splice(0)) {
+    simulated.feed(anyEvent(draws, simulated));
+    if (draws.below(3) === 0) simulated.run(draws.below(draws.pick([10, 1000, 60_000])));
+    for (const effect of simulated.effects.splice(0)) {
       plane.apply(effect);
-      witness.saw(effect);
+      seen.add(effect);
     }
-    if (step % 5 === 0) check(rig, plane);
-    if (rig.sent.length > 200) rig.sent.splice(0, 150);
+    if (step % 5 === 0) check(simulated, plane);
+    if (simulated.sent.length > 200) simulated.sent.splice(0, 150);
     if (step % 997 !== 0) continue;
-    rig.powerCut();
+    simulated.powerCut();
     plane = new Plane();
   }
   for (const kind of ["join", "leave", "receive", "install", "retire", "position", "silence", "remember", "refused"])
-    assert.ok((witness.kinds.get(kind) ?? 0) > 100, `${kind} is reached: ${JSON.stringify([...witness.kinds])}`);
+    assert.ok((seen.kinds.get(kind) ?? 0) > 100, `${kind} is reached: ${JSON.stringify([...seen.kinds])}`);
 });

@@ -33,7 +33,7 @@ export interface Sent {
   readonly message: Message;
 }
 
-export class Rig {
+export class SimulatedSettop {
   settop: Settop;
   now: Instant = instant(0);
   /** What survives a power cut. */

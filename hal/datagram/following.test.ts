@@ -48,8 +48,8 @@ const LACK = "no interface has the address 10.0.0.1; there are 10.250.0.1 (lo0)"
 test("an outgoing socket waits for its interface, sends when it is there, and again after it was made anew", async () => {
   const { clock, node, attach, told, own, datagrams, peerDatagrams } = bench("wait", false);
   const heard: number[] = [];
-  const ear = { datagram: (payload: Uint8Array) => void heard.push(payload[0] ?? 0), failed: deaf.failed };
-  const peer = await peerDatagrams.open({ address: GROUP, port: PORT }, ear);
+  const listener = { datagram: (payload: Uint8Array) => void heard.push(payload[0] ?? 0), failed: deaf.failed };
+  const peer = await peerDatagrams.open({ address: GROUP, port: PORT }, listener);
   peer.join({ group: GROUP, interfaceAddress: ANY });
   const multicast = { interfaceAddress: LOCAL, ttl: 4 };
   const socket = await datagrams.open({ address: ANY, port: 0, multicast }, deaf);
@@ -78,8 +78,8 @@ for (const joinAway of ["wait", "fail"] as const)
   test(`a membership where the address is away: ${joinAway}`, async () => {
     const { clock, node, attach, datagrams, peerDatagrams } = bench(joinAway, false);
     const heard: number[] = [];
-    const ear = { datagram: (payload: Uint8Array) => void heard.push(payload[0] ?? 0), failed: deaf.failed };
-    const socket = await datagrams.open({ address: GROUP, port: PORT }, ear);
+    const listener = { datagram: (payload: Uint8Array) => void heard.push(payload[0] ?? 0), failed: deaf.failed };
+    const socket = await datagrams.open({ address: GROUP, port: PORT }, listener);
     const membership = { group: GROUP, interfaceAddress: LOCAL };
     const join = () => socket.join(membership);
     if (joinAway === "wait") join();
@@ -136,9 +136,9 @@ if (inNamespace(import.meta.url, "following datagrams", [])) {
     const own = new OwnAddresses([LOCAL], linuxLinks, { away: () => {}, back: () => {} });
     const following = new FollowingDatagrams(new NodeDatagrams(), own, { joinAway: "wait" });
     const heard: string[] = [];
-    const ear = { datagram: (payload: Uint8Array) => void heard.push(String(payload[0])), failed: deaf.failed };
+    const listener = { datagram: (payload: Uint8Array) => void heard.push(String(payload[0])), failed: deaf.failed };
     const sender = await following.open({ address: ANY, port: 0, multicast: { interfaceAddress: LOCAL } }, deaf);
-    const receiver = await following.open({ address: GROUP, port: PORT }, ear);
+    const receiver = await following.open({ address: GROUP, port: PORT }, listener);
     receiver.join({ group: GROUP, interfaceAddress: LOCAL });
     after(() => {
       for (const socket of [sender, receiver]) socket.close();

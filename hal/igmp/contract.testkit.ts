@@ -22,7 +22,7 @@ interface Vector {
   readonly hex: string;
 }
 
-class Ear {
+class HeardPackets {
   readonly packets: string[] = [];
   readonly failures: string[] = [];
 
@@ -42,14 +42,14 @@ export function igmpContract(name: string, bench: () => IgmpBench, vectors: read
   for (const vector of vectors)
     test(`${name}: hears ${vector.name} from the link, octet for octet`, async () => {
       const { sockets, peerSockets, here, peer, until } = bench();
-      const ear = new Ear();
-      const listening = sockets.open(here, ear);
-      const speaking = peerSockets.open(peer, new Ear());
+      const listener = new HeardPackets();
+      const listening = sockets.open(here, listener);
+      const speaking = peerSockets.open(peer, new HeardPackets());
       speaking.send(packetOf(vector));
-      await until(() => ear.packets.some((hex) => sameMessage(hex, vector.hex)));
+      await until(() => listener.packets.some((hex) => sameMessage(hex, vector.hex)));
       assert.ok(
-        ear.packets.some((hex) => sameMessage(hex, vector.hex)),
-        `heard ${ear.packets.join(" ")}`,
+        listener.packets.some((hex) => sameMessage(hex, vector.hex)),
+        `heard ${listener.packets.join(" ")}`,
       );
       listening.close();
       speaking.close();
@@ -57,7 +57,7 @@ export function igmpContract(name: string, bench: () => IgmpBench, vectors: read
 
   test(`${name}: does not hear what it sent itself`, async () => {
     const { sockets, peerSockets, here, peer, until } = bench();
-    const [own, other] = [new Ear(), new Ear()];
+    const [own, other] = [new HeardPackets(), new HeardPackets()];
     const listening = sockets.open(here, own);
     const far = peerSockets.open(peer, other);
     const [vector] = vectors;
@@ -74,12 +74,12 @@ export function igmpContract(name: string, bench: () => IgmpBench, vectors: read
   });
 
   test(`${name}: an interface that is not there is igmp.no-interface`, () => {
-    assert.throws(() => bench().sockets.open("rt-none", new Ear()), { code: "igmp.no-interface" });
+    assert.throws(() => bench().sockets.open("rt-none", new HeardPackets()), { code: "igmp.no-interface" });
   });
 
   test(`${name}: closing twice and sending after it are harmless`, () => {
     const { sockets, here } = bench();
-    const socket = sockets.open(here, new Ear());
+    const socket = sockets.open(here, new HeardPackets());
     socket.close();
     socket.close();
     socket.send(new Uint8Array(32));
@@ -87,12 +87,12 @@ export function igmpContract(name: string, bench: () => IgmpBench, vectors: read
 
   test(`${name}: an interface that goes away is told once, at the latest when something is sent`, async () => {
     const { sockets, here, until, removeHere } = bench();
-    const ear = new Ear();
-    const socket = sockets.open(here, ear);
+    const listener = new HeardPackets();
+    const socket = sockets.open(here, listener);
     removeHere();
     for (const vector of vectors) socket.send(packetOf(vector));
-    await until(() => ear.failures.length > 0);
-    assert.deepEqual(ear.failures, ["igmp.failed"]);
+    await until(() => listener.failures.length > 0);
+    assert.deepEqual(listener.failures, ["igmp.failed"]);
   });
 }
 

@@ -94,7 +94,7 @@ const VIOLATIONS = [
     style: /noRestrictedGlobals[\s\S]*nextDeadline/,
   },
   {
-    name: "core throws dice of its own",
+    name: "core draws chance of its own",
     files: { "core/base/bad.ts": "export const bad = (): number => Math.random();\n" },
     code: /core\/base\/bad\.ts:1: Math\.random in core: chance is an argument/,
   },
