@@ -75,10 +75,7 @@ async function start(config: SettopConfig, runtime: Runtime): Promise<Service<Se
     status: () => service.status(),
     waiting: () => addresses.waiting,
     commands: commandsOf(service),
-    reload(changed) {
-      addresses.follow(addressesOf(changed));
-      return service.reload(changed);
-    },
+    reload: (changed) => addresses.followFor(addressesOf(changed), () => service.reload(changed)),
     stop: () => {
       notifier.stopping();
       addresses.close();
