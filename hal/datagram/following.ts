@@ -158,8 +158,10 @@ class FollowingSocket implements DatagramSocket {
     }
     this.#inner = inner;
     this.#backoff.works(this.#options.clock.now());
-    for (const membership of this.#memberships)
-      if (!this.#addresses.isAway(membership.interfaceAddress)) this.#rejoin(inner, membership);
+    this.#joinAll(
+      inner,
+      this.#memberships.filter(({ interfaceAddress }) => !this.#addresses.isAway(interfaceAddress)),
+    );
   }
 
   #moved(address: Ipv4): void {
@@ -197,21 +199,15 @@ class FollowingSocket implements DatagramSocket {
     for (const left of this.#unforgotten.splice(0))
       if (left.interfaceAddress === address) this.#forget(left);
       else this.#unforgotten.push(left);
-    for (const membership of this.#memberships) {
-      if (membership.interfaceAddress !== address) continue;
-      this.#forget(membership);
-      this.#rejoin(inner, membership);
-    }
+    const again = this.#memberships.filter(({ interfaceAddress }) => interfaceAddress === address);
+    for (const membership of again) this.#forget(membership);
+    this.#joinAll(inner, again);
   }
 
-  /** One that cannot be joined keeps no other from it. */
-  #rejoin(inner: DatagramSocket, membership: Membership): void {
-    try {
-      inner.join(membership);
-    } catch (error) {
-      if (!(error instanceof HalError)) throw error;
-      this.#listener.failed(error);
-    }
+  /** One that cannot be joined keeps no other from it; told at the end, because who hears of it may leave or close. */
+  #joinAll(inner: DatagramSocket, memberships: readonly Membership[]): void {
+    const failures = memberships.flatMap((one) => joinFailure(inner, one) ?? []);
+    for (const failure of failures) this.#listener.failed(failure);
   }
 
   /**
@@ -233,5 +229,15 @@ class FollowingSocket implements DatagramSocket {
       needs: `an interface with the address ${formatIpv4(address)}`,
       alternative: "name another address, or 0.0.0.0 to leave the choice to the kernel",
     });
+  }
+}
+
+function joinFailure(inner: DatagramSocket, membership: Membership): HalError | undefined {
+  try {
+    inner.join(membership);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof HalError)) throw error;
+    return error;
   }
 }
