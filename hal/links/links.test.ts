@@ -95,6 +95,20 @@ if (inNamespace(import.meta.url, "linux links", [...CABLE, ...BRIDGE])) {
     ip("link", "add", "rt4", "type", "veth", "peer", "name", "rt5");
     ip("link", "set", "rt4", "master", "br0");
   });
+  test("linux links: what changes and changes back while a watch begins is told", async (context) => {
+    const told: string[] = [];
+    ip("link", "set", "rt0", "down");
+    for (const stop of [
+      linuxLinks.changes((links) => told.push(`all ${links.find(({ name }) => name === "rt0")?.up}`)),
+      linuxLinks.watch(["rt0"], (name, link) => told.push(`${name} ${link?.up}`)),
+    ])
+      context.after(stop);
+    ip("link", "set", "rt0", "up");
+    ip("link", "set", "rt0", "down");
+    assert.ok(await eventually(() => ["all false", "rt0 false"].every((one) => told.includes(one))), told.join());
+    ip("link", "set", "rt0", "up");
+    assert.ok(await eventually(() => told.includes("rt0 true")));
+  });
   linksContract("linux links", {
     links: linuxLinks,
     plain: "rt0",

@@ -105,26 +105,30 @@ const LOOKING: Looking = {
   last: seconds(5),
 };
 
-function watchAll(changed: () => void): () => void {
-  let seen = JSON.stringify(listLinks());
+// Nothing has been seen before the first look: who watches has looked by itself, perhaps at a moment between two changes.
+function watchAll(changed: (links: readonly Link[]) => void): () => void {
+  let seen = "";
   return lookAtChanges(() => {
-    const now = JSON.stringify(listLinks());
+    const links = listLinks();
+    const now = JSON.stringify(links);
     if (now === seen) return;
     seen = now;
-    changed();
+    changed(links);
   }, LOOKING);
 }
 
-/** Calls `changed` for each change of the links of these names until the function that it returns is called. */
+/**
+ * Calls `changed` for each of these names at the first look and at each change of its link until the function that it returns is
+ * called.
+ */
 export function watchLinks(names: readonly string[], changed: Changed, looking: Partial<Looking> = {}): () => void {
-  const before = networkInterfaces();
-  const seen = new Map(names.map((name) => [name, JSON.stringify(readLink(name, before))]));
+  const seen = new Map<string, string>();
   return lookAtChanges(
     (isStopped) => {
       const addresses = networkInterfaces();
       for (const name of names) {
         const link = readLink(name, addresses);
-        const text = JSON.stringify(link);
+        const text = JSON.stringify(link) ?? "gone";
         if (isStopped() || text === seen.get(name)) continue;
         seen.set(name, text);
         changed(name, link);

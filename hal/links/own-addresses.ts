@@ -95,7 +95,7 @@ export class OwnAddresses {
   }
 
   #add(wanted: ReadonlySet<Ipv4>): void {
-    this.#stop ??= this.#links.changes(() => this.#look());
+    this.#stop ??= this.#links.changes((links) => this.#look(links));
     const links = this.#links.list();
     for (const address of wanted) {
       if (this.#places.has(address)) continue;
@@ -122,8 +122,7 @@ export class OwnAddresses {
     this.#listener.changed?.(waiting);
   }
 
-  #look(): void {
-    const links = this.#links.list();
+  #look(links: readonly Link[]): void {
     for (const [address, before] of [...this.#places]) {
       const now = placeOf(address, links);
       if (now?.index === before?.index) continue;
