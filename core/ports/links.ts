@@ -16,9 +16,12 @@ export interface Links {
   get(name: string): Link | undefined;
   /** Every interface there is. */
   list(): readonly Link[];
-  /** Calls `changed` at every change of any link or address of the machine; returns the way to stop. */
-  changes(changed: () => void): () => void;
-  /** Calls `changed` at every change of any link named; returns the way to stop. */
+  /**
+   * Calls `changed` with all links at every change of any link or address of the machine, and perhaps once at first: what changed
+   * and changed back while the watch began is not missed so. Returns the way to stop.
+   */
+  changes(changed: (links: readonly Link[]) => void): () => void;
+  /** The same for each of the links named, and no other. */
   watch(names: readonly string[], changed: (name: string, link: Link | undefined) => void): () => void;
   /** MAC of a neighbour on a link as the kernel's table has it, "aa:bb:cc:dd:ee:ff". */
   neighbour(interfaceName: string, address: Ipv4): string | undefined;

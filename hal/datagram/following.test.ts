@@ -1,12 +1,15 @@
 // Sockets whose interface is not there yet, or goes and comes back with another index.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { after, test } from "node:test";
 import { ANY, address } from "../../core/base/ipv4.ts";
-import { seconds } from "../../core/base/time.ts";
+import { milliseconds, seconds } from "../../core/base/time.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
+import { systemClock } from "../clock/system.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
+import { systemEntropy } from "../entropy/system.ts";
 import { eventually, inNamespace } from "../in-namespace.testkit.ts";
 import { linuxLinks } from "../links/linux.ts";
 import { OwnAddresses } from "../links/own-addresses.ts";
@@ -36,10 +39,11 @@ function bench(joinAway: "wait" | "fail", attached: boolean) {
     back: (_, name) => told.push(`back on ${name}`),
     changed: (waiting) => told.push(waiting ?? "running"),
   });
-  const datagrams = new FollowingDatagrams(new SimulatedDatagrams(node), own, { joinAway });
+  const inner = new SimulatedDatagrams(node);
+  const datagrams = new FollowingDatagrams(inner, own, { joinAway, clock, entropy: network.entropy });
   const peer = network.node("peer");
   peer.attach("eth0", { address: address("10.0.0.2"), lan });
-  return { clock, node, attach, told, own, datagrams, peerDatagrams: new SimulatedDatagrams(peer) };
+  return { clock, lan, node, attach, told, own, inner, datagrams, peerDatagrams: new SimulatedDatagrams(peer) };
 }
 
 const deaf = { datagram() {}, failed: (error: HalError) => assert.fail(error.message) };
@@ -106,6 +110,112 @@ for (const joinAway of ["wait", "fail"] as const)
     socket.close();
   });
 
+test("a membership that is left while its link is down is none when the link comes up", async () => {
+  const { node, datagrams } = bench("fail", true);
+  const socket = await datagrams.open({ address: GROUP, port: PORT }, deaf);
+  const membership = { group: GROUP, interfaceAddress: LOCAL };
+  socket.join(membership);
+  node.interface("eth0")?.setUp(false);
+  socket.leave(membership);
+  node.interface("eth0")?.setUp(true);
+  assert.deepEqual(node.memberships.groups("eth0"), []);
+});
+
+test("a membership that the kernel cannot end while its address is gone ends when the address is back", async () => {
+  const { node, attach, datagrams } = bench("wait", true);
+  const socket = await datagrams.open({ address: GROUP, port: PORT }, deaf);
+  const [left, kept] = [GROUP, address("239.255.77.8")].map((group) => ({ group, interfaceAddress: LOCAL }));
+  assert.ok(left !== undefined && kept !== undefined);
+  for (const membership of [left, kept]) socket.join(membership);
+  node.remove("eth0");
+  socket.leave(left);
+  attach();
+  assert.deepEqual(node.memberships.groups("eth0"), [kept.group]);
+  socket.join(left);
+  assert.deepEqual(node.memberships.groups("eth0"), [kept.group, left.group]);
+});
+
+test("a socket that cannot be opened anew says why, tries again after 1 s, 2 s, 4 s, and works when it can", async () => {
+  const { clock, attach, inner, datagrams } = bench("wait", false);
+  const told: string[] = [];
+  const listener = { datagram() {}, failed: (error: HalError) => void told.push(`${clock.now()} ${error.code}`) };
+  const socket = await datagrams.open({ address: LOCAL, port: PORT }, listener);
+  socket.join({ group: GROUP, interfaceAddress: LOCAL });
+  const other = await inner.open({ address: ANY, port: PORT }, deaf);
+  const settle = () => new Promise(setImmediate);
+  const send = (): Promise<string | undefined> =>
+    new Promise((resolve) => {
+      socket.send(Uint8Array.of(1), GROUP, PORT, (error) => resolve(error?.code));
+      clock.run(milliseconds(0));
+    });
+  attach();
+  await settle();
+  assert.equal(await send(), "datagram.in-use");
+  for (let second = 0; second < 7; second++) {
+    clock.run(seconds(1));
+    await settle();
+  }
+  assert.deepEqual(
+    told,
+    ["0", "1000", "3000", "7000"].map((at) => `${at} datagram.in-use`),
+  );
+  other.close();
+  clock.run(seconds(8));
+  await settle();
+  assert.equal(await send(), undefined);
+  assert.equal(told.length, 4);
+  socket.close();
+});
+
+test("a socket that is closed, or whose address goes, is not tried again", async () => {
+  for (const end of ["close", "remove"] as const) {
+    const { clock, node, attach, inner, datagrams } = bench("wait", false);
+    const told: string[] = [];
+    const socket = await datagrams.open(
+      { address: LOCAL, port: PORT },
+      { datagram() {}, failed: ({ code }) => void told.push(code) },
+    );
+    await inner.open({ address: ANY, port: PORT }, deaf);
+    attach();
+    await new Promise(setImmediate);
+    if (end === "close") socket.close();
+    else node.remove("eth0");
+    clock.run(seconds(60));
+    await new Promise(setImmediate);
+    assert.deepEqual(told, ["datagram.in-use"], end);
+  }
+});
+
+test("a membership that cannot be joined anew is told, each one, and keeps no other from it", async () => {
+  const [first, last] = [address("239.1.0.1"), address("239.1.0.2")];
+  const unicast = [address("10.9.9.9"), address("10.9.9.8")];
+  // The socket's own address comes anew, and that of its memberships alone.
+  for (const own of [LOCAL, ANY]) {
+    const { node, attach, datagrams } = bench("wait", false);
+    const told: string[] = [];
+    const listener = { datagram() {}, failed: (error: HalError) => void told.push(error.message) };
+    const socket = await datagrams.open({ address: own, port: PORT }, listener);
+    const groups = [...unicast.slice(0, 1), first, ...unicast.slice(1), last];
+    for (const group of groups) socket.join({ group, interfaceAddress: LOCAL });
+    attach();
+    await new Promise(setImmediate);
+    assert.deepEqual(told, ["10.9.9.9 is not multicast", "10.9.9.8 is not multicast"]);
+    assert.deepEqual(node.memberships.groups("eth0"), [first, last]);
+  }
+});
+
+test("a membership whose own address is away is joined when that comes, not when the socket is opened", async () => {
+  const { lan, node, attach, own, datagrams } = bench("wait", false);
+  const second = address("10.0.7.1");
+  own.follow([LOCAL, second]);
+  const socket = await datagrams.open({ address: LOCAL, port: PORT }, deaf);
+  socket.join({ group: GROUP, interfaceAddress: second });
+  attach();
+  await new Promise(setImmediate);
+  node.attach("eth1", { address: second, lan });
+  assert.deepEqual(node.memberships.groups("eth1"), [GROUP]);
+});
+
 test("addresses that are always there are not watched, and others can be named later", () => {
   const { own, told } = bench("fail", true);
   assert.deepEqual([own.waiting, told], [undefined, []]);
@@ -126,6 +236,9 @@ datagramContract("following datagrams on simulated ones", {
 });
 
 if (inNamespace(import.meta.url, "following datagrams", [])) {
+  const OPTIONS = { joinAway: "wait", clock: systemClock, entropy: systemEntropy } as const;
+  /** 239.255.77.7, the lowest octet first. */
+  const GROUP_IN_PROC = /^\s+074DFFEF\s/m;
   const ip = (...args: string[]) => execFileSync("ip", args);
   const make = (): void => {
     ip("link", "add", "rt0", "type", "veth", "peer", "name", "rt1");
@@ -134,7 +247,7 @@ if (inNamespace(import.meta.url, "following datagrams", [])) {
   };
   test("in the kernel: a socket opened before its interface sends and hears when it comes, and when it comes anew", async () => {
     const own = new OwnAddresses([LOCAL], linuxLinks, { away: () => {}, back: () => {} });
-    const following = new FollowingDatagrams(new NodeDatagrams(), own, { joinAway: "wait" });
+    const following = new FollowingDatagrams(new NodeDatagrams(), own, OPTIONS);
     const heard: string[] = [];
     const listener = { datagram: (payload: Uint8Array) => void heard.push(String(payload[0])), failed: deaf.failed };
     const sender = await following.open({ address: ANY, port: 0, multicast: { interfaceAddress: LOCAL } }, deaf);
@@ -156,5 +269,27 @@ if (inNamespace(import.meta.url, "following datagrams", [])) {
       ip("link", "del", "rt0");
       assert.ok(await eventually(() => own.isAway(LOCAL), 10_000));
     }
+  });
+
+  test("in the kernel: a membership that is left while its link is down is none when the link comes up", async () => {
+    make();
+    const own = new OwnAddresses([LOCAL], linuxLinks, { away() {}, back() {} });
+    const following = new FollowingDatagrams(new NodeDatagrams(), own, OPTIONS);
+    const socket = await following.open({ address: GROUP, port: PORT }, deaf);
+    after(() => {
+      socket.close();
+      own.close();
+    });
+    const membership = { group: GROUP, interfaceAddress: LOCAL };
+    socket.join(membership);
+    const isMember = (): boolean => GROUP_IN_PROC.test(readFileSync("/proc/net/igmp", "utf8"));
+    // The carrier of a link that was just made comes a moment later, and the membership with it.
+    assert.ok(await eventually(isMember, 10_000));
+    ip("link", "set", "rt0", "down");
+    assert.ok(await eventually(() => own.isAway(LOCAL), 10_000));
+    socket.leave(membership);
+    ip("link", "set", "rt0", "up");
+    assert.ok(await eventually(() => !own.isAway(LOCAL), 10_000));
+    assert.equal(isMember(), false);
   });
 }

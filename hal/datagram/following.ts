@@ -1,6 +1,9 @@
 // Datagrams for interfaces that come and go. The kernel looks up the interface of an address once, when a socket names it: here a
 // socket is opened late, opened again, or made a member again when an interface has the address (again).
+import type { Alarm, AlarmClock } from "../../core/base/alarm.ts";
+import { Backoff, type Chance, exactly, type Schedule } from "../../core/base/backoff.ts";
 import { ANY, formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
+import { after, seconds } from "../../core/base/time.ts";
 import type {
   DatagramListener,
   DatagramOptions,
@@ -10,9 +13,18 @@ import type {
 } from "../../core/ports/datagrams.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { OwnAddresses } from "../links/own-addresses.ts";
+import { sameMembership } from "./membership.ts";
 
-/** What a membership does whose interface address is away. */
+/**
+ * A socket that could not be opened although its addresses are there (another program has the port): tried again after 1 s, then
+ * after 2, 4 ... 30 s; after 1 s again once it has lasted for 30.
+ */
+const REOPENING: Schedule = { first: seconds(1), ceiling: seconds(30), range: exactly, lasting: seconds(30) };
+
+/** What a membership does whose interface address is away, and what is needed to try again. */
 export interface FollowingOptions {
+  readonly clock: AlarmClock;
+  readonly entropy: Chance;
   /** `join` where the address is away. wait: it is done when the address comes. fail: "datagram.interface-away". */
   readonly joinAway: "wait" | "fail";
 }
@@ -29,7 +41,10 @@ export class FollowingDatagrams implements Datagrams {
     this.#options = options;
   }
 
-  /** Resolves also while an address that it needs is away: nothing is sent or heard until it is there. */
+  /**
+   * Resolves also while an address that it needs is away: nothing is sent or heard until it is there. What fails later, when it is
+   * there, is told to `listener.failed`, and opening is tried again.
+   */
   async open(options: DatagramOptions, listener: DatagramListener): Promise<DatagramSocket> {
     const open = (): Promise<DatagramSocket> => this.#inner.open(options, listener);
     const socket = new FollowingSocket(open, options, listener, this.#addresses, this.#options);
@@ -37,6 +52,8 @@ export class FollowingDatagrams implements Datagrams {
     return socket;
   }
 }
+
+const OPENING = new HalError("datagram.opening", "the socket is being opened");
 
 class FollowingSocket implements DatagramSocket {
   readonly #reopen: () => Promise<DatagramSocket>;
@@ -47,12 +64,16 @@ class FollowingSocket implements DatagramSocket {
   readonly #addresses: OwnAddresses;
   readonly #options: FollowingOptions;
   readonly #memberships: Membership[] = [];
+  /** Left while their address was away, which the kernel may hold until it is there. */
+  readonly #unforgotten: Membership[] = [];
   readonly #unfollow: () => void;
+  readonly #backoff = new Backoff(REOPENING);
+  #retry: Alarm | undefined;
   #inner: DatagramSocket | undefined;
   /** Counts openings, so that a socket which opens too late is closed again. */
   #turn = 0;
-  /** Made once: it is told for every packet. */
-  #unsent: HalError | undefined;
+  /** Why there is no socket. Made once: it is told for every packet. */
+  #lack: HalError = OPENING;
 
   constructor(
     reopen: () => Promise<DatagramSocket>,
@@ -72,7 +93,11 @@ class FollowingSocket implements DatagramSocket {
 
   /** Rejects as Datagrams.open does. */
   async start(): Promise<void> {
-    if (this.#missing() !== undefined) return;
+    const missing = this.#missing();
+    if (missing !== undefined) {
+      this.#lack = missing;
+      return;
+    }
     try {
       await this.#open();
     } catch (error) {
@@ -87,36 +112,41 @@ class FollowingSocket implements DatagramSocket {
 
   join(membership: Membership): void {
     const { interfaceAddress } = membership;
-    if (!this.#addresses.isAway(interfaceAddress) && this.#inner !== undefined) this.#inner.join(membership);
-    else if (this.#options.joinAway === "fail") throw this.#awayError(interfaceAddress);
+    const isAway = this.#addresses.isAway(interfaceAddress);
+    if (!isAway && this.#inner !== undefined) this.#inner.join(membership);
+    else if (this.#options.joinAway === "fail") throw isAway ? this.#awayError(interfaceAddress) : this.#lack;
     this.#memberships.push(membership);
   }
 
   leave(membership: Membership): void {
-    const at = this.#memberships.findIndex((one) => isSame(one, membership));
+    const at = this.#memberships.findIndex((one) => sameMembership(one, membership));
     if (at >= 0) this.#memberships.splice(at, 1);
     if (!this.#addresses.isAway(membership.interfaceAddress)) this.#inner?.leave(membership);
+    else if (!this.#forget(membership)) this.#forgetLater(membership);
+  }
+
+  #forgetLater(membership: Membership): void {
+    if (!this.#unforgotten.some((one) => sameMembership(one, membership))) this.#unforgotten.push(membership);
   }
 
   send(payload: Uint8Array, to: Ipv4, toPort: number, sent?: (error?: HalError) => void): void {
-    if (this.#inner !== undefined) {
-      this.#inner.send(payload, to, toPort, sent);
-      return;
-    }
-    this.#unsent ??= this.#awayError(this.#missing() ?? ANY);
-    sent?.(this.#unsent);
+    if (this.#inner === undefined) sent?.(this.#lack);
+    else this.#inner.send(payload, to, toPort, sent);
   }
 
   close(): void {
     this.#unfollow();
     this.#turn++;
+    this.#retry?.cancel();
     this.#inner?.close();
   }
 
   #shut(): void {
     this.#turn++;
+    this.#retry?.cancel();
     this.#inner?.close();
     this.#inner = undefined;
+    this.#unforgotten.length = 0;
   }
 
   async #open(): Promise<void> {
@@ -127,48 +157,71 @@ class FollowingSocket implements DatagramSocket {
       return;
     }
     this.#inner = inner;
-    for (const membership of this.#memberships) inner.join(membership);
+    this.#backoff.works(this.#options.clock.now());
+    this.#joinAll(
+      inner,
+      this.#memberships.filter(({ interfaceAddress }) => !this.#addresses.isAway(interfaceAddress)),
+    );
   }
 
   #moved(address: Ipv4): void {
-    try {
-      if (this.#needs.includes(address)) this.#openAnew();
-      else this.#joinAnew(address);
-    } catch (error) {
-      this.#failed(error);
-    }
+    if (this.#needs.includes(address)) this.#openAnew();
+    else this.#joinAnew(address);
   }
 
-  #missing(): Ipv4 | undefined {
-    return this.#needs.find((one) => this.#addresses.isAway(one));
+  #missing(): HalError | undefined {
+    const missing = this.#needs.find((one) => this.#addresses.isAway(one));
+    return missing === undefined ? undefined : this.#awayError(missing);
   }
 
   #openAnew(): void {
     this.#shut();
-    if (this.#missing() !== undefined) return;
-    this.#open().catch((error: unknown) => this.#failed(error));
+    const missing = this.#missing();
+    this.#lack = missing ?? OPENING;
+    if (missing !== undefined) return;
+    const turn = this.#turn;
+    this.#open().catch((error: unknown) => this.#openFailed(turn, error));
+  }
+
+  #openFailed(turn: number, error: unknown): void {
+    if (!(error instanceof HalError)) throw error;
+    if (turn !== this.#turn) return;
+    this.#lack = error;
+    const { clock, entropy } = this.#options;
+    const now = clock.now();
+    this.#retry = clock.alarm(after(now, this.#backoff.failed(now, entropy)), () => this.#openAnew());
+    this.#listener.failed(error);
   }
 
   #joinAnew(address: Ipv4): void {
-    for (const membership of this.#memberships) {
-      if (membership.interfaceAddress !== address) continue;
-      this.#forget(membership);
-      this.#inner?.join(membership);
-    }
+    const inner = this.#inner;
+    if (inner === undefined) return;
+    for (const left of this.#unforgotten.splice(0))
+      if (left.interfaceAddress === address) this.#forget(left);
+      else this.#unforgotten.push(left);
+    const again = this.#memberships.filter(({ interfaceAddress }) => interfaceAddress === address);
+    for (const membership of again) this.#forget(membership);
+    this.#joinAll(inner, again);
   }
 
-  /** The kernel may still hold the membership of the interface that has gone, or none: both are fine. */
-  #forget(membership: Membership): void {
+  /** One that cannot be joined keeps no other from it; told at the end, because who hears of it may leave or close. */
+  #joinAll(inner: DatagramSocket, memberships: readonly Membership[]): void {
+    const failures = memberships.flatMap((one) => joinFailure(inner, one) ?? []);
+    for (const failure of failures) this.#listener.failed(failure);
+  }
+
+  /**
+   * The kernel may still hold the membership of the interface that has gone, or none: both are fine. False when it holds none, or
+   * cannot tell whose it was.
+   */
+  #forget(membership: Membership): boolean {
     try {
       this.#inner?.leave(membership);
+      return true;
     } catch (error) {
       if (!(error instanceof HalError)) throw error;
+      return false;
     }
-  }
-
-  #failed(error: unknown): void {
-    if (!(error instanceof HalError)) throw error;
-    this.#listener.failed(error);
   }
 
   #awayError(address: Ipv4): HalError {
@@ -179,5 +232,12 @@ class FollowingSocket implements DatagramSocket {
   }
 }
 
-const isSame = (a: Membership, b: Membership): boolean =>
-  a.group === b.group && a.source === b.source && a.interfaceAddress === b.interfaceAddress;
+function joinFailure(inner: DatagramSocket, membership: Membership): HalError | undefined {
+  try {
+    inner.join(membership);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof HalError)) throw error;
+    return error;
+  }
+}

@@ -15,6 +15,7 @@ import type {
   Membership,
 } from "../../core/ports/datagrams.ts";
 import { HalError } from "../../core/ports/errors.ts";
+import { sameMembership } from "./membership.ts";
 
 /** What is counted and told to nobody. */
 export type DatagramCount =
@@ -213,9 +214,6 @@ class NodeDatagramSocket implements DatagramSocket {
     return this.#lastToText;
   }
 }
-
-const sameMembership = (a: Membership, b: Membership): boolean =>
-  a.group === b.group && a.source === b.source && a.interfaceAddress === b.interfaceAddress;
 
 function membershipError(what: "join" | "leave", group: string, cause: unknown): HalError {
   return new HalError("datagram.membership", `cannot ${what} ${group} (${errnoOf(cause)})`, {

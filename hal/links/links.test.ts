@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
+import { seconds } from "../../core/base/time.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
 import { CABLE, eventually, inNamespace } from "../in-namespace.testkit.ts";
 import { SimulatedNetwork } from "../simulation/network.ts";
 import { linksContract } from "./contract.testkit.ts";
-import { findNeighbour, linuxLinks, watchLinks } from "./linux.ts";
+import { findNeighbour, linuxLinks, listLinks, watchLinks } from "./linux.ts";
 import { simulatedLinks } from "./simulated.ts";
 
 const network = new SimulatedNetwork(new SimulatedClock(), new SeededEntropy(1));
@@ -35,6 +39,30 @@ test("a neighbour is found by address and device, incomplete entries are not", (
   assert.equal(findNeighbour(table, "rt0", address("10.9.1.3")), undefined);
 });
 
+test("the addresses of all interfaces are asked once for a list, however many there are", (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "sealcast-links-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  for (const index of [1, 2, 3]) {
+    mkdirSync(join(folder, `rt${index}`));
+    writeFileSync(join(folder, `rt${index}`, "ifindex"), `${index}\n`);
+  }
+  let asked = 0;
+  const own = { address: "10.9.1.1", cidr: "10.9.1.1/24", netmask: "255.255.255.0", mac: "02:00:00:00:00:01" } as const;
+  const links = listLinks(folder, () => {
+    asked++;
+    return { rt2: [{ ...own, family: "IPv4", internal: false }] };
+  });
+  assert.deepEqual(
+    links.map(({ name, addresses }) => [name, addresses.length]),
+    [
+      ["rt1", 0],
+      ["rt2", 1],
+      ["rt3", 0],
+    ],
+  );
+  assert.equal(asked, 1);
+});
+
 const BRIDGE = [
   "ip link add br0 type bridge",
   "ip link add rt2 type veth peer name rt3",
@@ -47,7 +75,9 @@ if (inNamespace(import.meta.url, "linux links", [...CABLE, ...BRIDGE])) {
   const ip = (...args: string[]) => execFileSync("ip", args);
   test("linux links: without a monitor a change is seen within a look or two", async () => {
     const log: string[] = [];
-    const stop = watchLinks(["rt2"], (name, link) => log.push(`${name} ${link === undefined}`), ["rt-no-such-command"]);
+    // No early look helps: what is seen, the look of every second sees.
+    const looking = { monitor: ["rt-no-such-command"], first: seconds(3600), last: seconds(3600) } as const;
+    const stop = watchLinks(["rt2"], (name, link) => log.push(`${name} ${link === undefined}`), looking);
     ip("link", "del", "rt2");
     assert.ok(await eventually(() => log.length === 1, 5000));
     stop();
@@ -56,12 +86,28 @@ if (inNamespace(import.meta.url, "linux links", [...CABLE, ...BRIDGE])) {
   });
   test("linux links: what changes before the monitor has begun to listen is seen all the same, soon", async () => {
     const log: string[] = [];
-    const stop = watchLinks(["rt4"], (name, link) => log.push(`${name} ${link === undefined}`), ["sleep", "60"]);
+    const stop = watchLinks(["rt4"], (name, link) => log.push(`${name} ${link === undefined}`), {
+      monitor: ["sleep", "60"],
+    });
     ip("link", "del", "rt4");
     assert.ok(await eventually(() => log.length === 1, 2500));
     stop();
     ip("link", "add", "rt4", "type", "veth", "peer", "name", "rt5");
     ip("link", "set", "rt4", "master", "br0");
+  });
+  test("linux links: what changes and changes back while a watch begins is told", async (context) => {
+    const told: string[] = [];
+    ip("link", "set", "rt0", "down");
+    for (const stop of [
+      linuxLinks.changes((links) => told.push(`all ${links.find(({ name }) => name === "rt0")?.up}`)),
+      linuxLinks.watch(["rt0"], (name, link) => told.push(`${name} ${link?.up}`)),
+    ])
+      context.after(stop);
+    ip("link", "set", "rt0", "up");
+    ip("link", "set", "rt0", "down");
+    assert.ok(await eventually(() => ["all false", "rt0 false"].every((one) => told.includes(one))), told.join());
+    ip("link", "set", "rt0", "up");
+    assert.ok(await eventually(() => told.includes("rt0 true")));
   });
   linksContract("linux links", {
     links: linuxLinks,

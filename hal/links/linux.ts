@@ -1,23 +1,28 @@
 // Interfaces of a Linux machine: /sys/class/net for what is, `ip monitor` (or a look every second) for what changes.
+// The system lists the addresses of all interfaces or none (getifaddrs): they are asked once for each look, not for each interface.
 import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import { doubled } from "../../core/base/backoff.ts";
 import { formatIpv4, type Ipv4, parseIpv4 } from "../../core/base/ipv4.ts";
+import { type Duration, milliseconds, seconds } from "../../core/base/time.ts";
 import type { Link, Links } from "../../core/ports/links.ts";
 
-const LOOK_EVERY = 1000;
-const FIRST_LOOK = 50;
-const LAST_LOOK = 5000;
+const FOLDER = "/sys/class/net";
+/** Without a monitor. */
+const LOOK_EVERY = seconds(1);
 const IFF_UP = 0x1;
 /** net/arp.h: the entry is complete. */
 const ATF_COM = 0x2;
 
+/** The addresses of all interfaces, by name. */
+type Addresses = ReturnType<typeof networkInterfaces>;
 type Changed = (name: string, link: Link | undefined) => void;
 
 /** This machine's. */
 export const linuxLinks: Links = {
-  get: readLink,
-  list: listLinks,
+  get: (name) => readLink(name, networkInterfaces()),
+  list: () => listLinks(),
   changes: (changed) => watchAll(changed),
   watch: (names, changed) => watchLinks(names, changed),
   neighbour: (interfaceName, address) => findNeighbour(read("/proc/net/arp") ?? "", interfaceName, address),
@@ -31,12 +36,14 @@ function read(path: string): string | undefined {
   }
 }
 
-function listLinks(): readonly Link[] {
-  return namesIn("/sys/class/net").flatMap((name) => readLink(name) ?? []);
+/** All interfaces, in order of their names. @param folder one folder for each; @param ask tells the addresses of all. */
+export function listLinks(folder = FOLDER, ask: () => Addresses = networkInterfaces): readonly Link[] {
+  const addresses = ask();
+  return namesIn(folder).flatMap((name) => readLink(name, addresses, folder) ?? []);
 }
 
-function readLink(name: string): Link | undefined {
-  const folder = `/sys/class/net/${name}`;
+function readLink(name: string, addresses: Addresses, root = FOLDER): Link | undefined {
+  const folder = `${root}/${name}`;
   const index = read(`${folder}/ifindex`);
   if (index === undefined) return undefined;
   const flags = Number(read(`${folder}/flags`) ?? 0);
@@ -46,13 +53,13 @@ function readLink(name: string): Link | undefined {
     index: Number(index),
     // Tunnels say "unknown"; "down" and "lowerlayerdown" carry nothing.
     up: (flags & IFF_UP) !== 0 && state !== "down" && state !== "lowerlayerdown",
-    addresses: addressesOf(name),
+    addresses: ipv4Of(addresses[name]),
     ports: namesIn(`${folder}/brif`),
   };
 }
 
-function addressesOf(name: string): Link["addresses"] {
-  return (networkInterfaces()[name] ?? []).flatMap(({ family, address, cidr }) => {
+function ipv4Of(addresses: Addresses[string] = []): Link["addresses"] {
+  return addresses.flatMap(({ family, address, cidr }) => {
     const parsed = family === "IPv4" ? parseIpv4(address) : undefined;
     return parsed === undefined ? [] : [{ address: parsed, prefixLength: Number(cidr?.split("/")[1] ?? 32) }];
   });
@@ -77,48 +84,71 @@ export function findNeighbour(table: string, interfaceName: string, address: Ipv
   return undefined;
 }
 
-type Monitor = readonly [string, ...string[]];
-const MONITOR: Monitor = ["ip", "-o", "monitor", "link", "address"];
+/** How changes are seen. */
+export interface Looking {
+  /**
+   * The command whose every line means "look again"; where there is none (BusyBox `ip` has no monitor), or when it ends, we look
+   * every second.
+   */
+  readonly monitor: readonly [string, ...string[]];
+  /**
+   * A monitor hears nothing until it has started, and some changes (a carrier) come a moment before /sys shows them, without a
+   * line: we look after `first` in any case, after twice that, and so on, then every `last`.
+   */
+  readonly first: Duration;
+  readonly last: Duration;
+}
 
-function watchAll(changed: () => void): () => void {
-  let seen = JSON.stringify(listLinks());
+const LOOKING: Looking = {
+  monitor: ["ip", "-o", "monitor", "link", "address"],
+  first: milliseconds(50),
+  last: seconds(5),
+};
+
+// Nothing has been seen before the first look: who watches has looked by itself, perhaps at a moment between two changes.
+function watchAll(changed: (links: readonly Link[]) => void): () => void {
+  let seen = "";
   return lookAtChanges(() => {
-    const now = JSON.stringify(listLinks());
+    const links = listLinks();
+    const now = JSON.stringify(links);
     if (now === seen) return;
     seen = now;
-    changed();
-  }, MONITOR);
+    changed(links);
+  }, LOOKING);
 }
 
 /**
- * @param monitor the command whose every line means "look again"; where there is none (BusyBox `ip` has no monitor), or when it
- * ends, we look every second.
+ * Calls `changed` for each of these names at the first look and at each change of its link until the function that it returns is
+ * called.
  */
-export function watchLinks(names: readonly string[], changed: Changed, monitor: Monitor = MONITOR): () => void {
-  const seen = new Map(names.map((name) => [name, JSON.stringify(readLink(name))]));
-  return lookAtChanges((isStopped) => {
-    for (const name of names) {
-      const link = readLink(name);
-      const text = JSON.stringify(link);
-      if (isStopped() || text === seen.get(name)) continue;
-      seen.set(name, text);
-      changed(name, link);
-    }
-  }, monitor);
+export function watchLinks(names: readonly string[], changed: Changed, looking: Partial<Looking> = {}): () => void {
+  const seen = new Map<string, string>();
+  return lookAtChanges(
+    (isStopped) => {
+      const addresses = networkInterfaces();
+      for (const name of names) {
+        const link = readLink(name, addresses);
+        const text = JSON.stringify(link) ?? "gone";
+        if (isStopped() || text === seen.get(name)) continue;
+        seen.set(name, text);
+        changed(name, link);
+      }
+    },
+    { ...LOOKING, ...looking },
+  );
 }
 
 /** Calls `glance` when something may have changed, until the function that it returns is called. */
-function lookAtChanges(glance: (isStopped: () => boolean) => void, monitor: Monitor): () => void {
+function lookAtChanges(glance: (isStopped: () => boolean) => void, looking: Looking): () => void {
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   const look = (): void => {
     if (!stopped) glance(() => stopped);
   };
-  const child = listen(monitor, look, () => {
+  const child = listen(looking.monitor, look, () => {
     if (!stopped) timer ??= setInterval(look, LOOK_EVERY);
   });
-  // A monitor hears nothing until it has started, and some changes (a carrier) come a moment before /sys shows them, without a line.
-  const settle = lookLessAndLess(look);
+  const settle = lookLessAndLess(look, looking);
   // However the process ends: a monitor that nobody reads would stay until the next change.
   const kill = (): void => void child.kill();
   process.once("exit", kill);
@@ -131,19 +161,18 @@ function lookAtChanges(glance: (isStopped: () => boolean) => void, monitor: Moni
   };
 }
 
-/** After 50 ms, after twice that, and so on, then every 5 s; returns the way to stop. */
-function lookLessAndLess(look: () => void): () => void {
-  let wait = FIRST_LOOK;
+/** Returns the way to stop. */
+function lookLessAndLess(look: () => void, { first, last }: Looking): () => void {
+  let looks = 0;
   const again = (): void => {
     look();
-    wait = Math.min(2 * wait, LAST_LOOK);
-    timer = setTimeout(again, wait);
+    timer = setTimeout(again, doubled(first, ++looks, last));
   };
-  let timer = setTimeout(again, wait);
+  let timer = setTimeout(again, first);
   return () => clearTimeout(timer);
 }
 
-function listen([command, ...rest]: Monitor, look: () => void, ended: () => void): ChildProcess {
+function listen([command, ...rest]: Looking["monitor"], look: () => void, ended: () => void): ChildProcess {
   const child = spawn(command, rest, { stdio: ["ignore", "pipe", "ignore"] });
   child.stdout?.on("data", () => look());
   child.on("error", ended);

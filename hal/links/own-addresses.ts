@@ -1,6 +1,6 @@
 // Addresses of this machine that the configuration names: whether an interface has each of them now.
 import { ANY, formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
-import type { Links } from "../../core/ports/links.ts";
+import type { Link, Links } from "../../core/ports/links.ts";
 import { addressLack } from "./words.ts";
 
 /** Who tells a person. */
@@ -9,7 +9,7 @@ export interface OwnAddressesListener {
   away(address: Ipv4, lack: string): void;
   /** An interface has it again. */
   back(address: Ipv4, interfaceName: string): void;
-  /** After either: what is waited for now. */
+  /** What is waited for now, whenever that is another thing than before; at first nothing is. */
   changed?(waiting: string | undefined): void;
 }
 
@@ -27,6 +27,9 @@ export class OwnAddresses {
   readonly #listener: OwnAddressesListener;
   readonly #followers = new Set<(address: Ipv4) => void>();
   readonly #places = new Map<Ipv4, Place | undefined>();
+  #wanted: readonly Ipv4[] = [];
+  /** What was told to be waited for. */
+  #told: string | undefined;
   #stop: (() => void) | undefined;
 
   /** Tells at once of those that are away. */
@@ -38,19 +41,28 @@ export class OwnAddresses {
 
   /** Other addresses from now on; 0.0.0.0 and loopback ones need no watching, and without any other nothing is watched. */
   follow(addresses: readonly Ipv4[]): void {
+    this.#wanted = addresses;
     const wanted = new Set(addresses.filter((one) => one !== ANY && !isLoopback(one)));
     for (const old of [...this.#places.keys()]) if (!wanted.has(old)) this.#places.delete(old);
-    if (wanted.size === 0) {
-      this.close();
-      return;
+    if (wanted.size === 0) this.close();
+    else this.#add(wanted);
+    this.#tellWaiting();
+  }
+
+  /**
+   * Other addresses from now on if `change` can be made to what uses them. While it is made the earlier ones are followed too, and
+   * they alone are when it rejects, as it then does.
+   */
+  async followFor(addresses: readonly Ipv4[], change: () => Promise<void>): Promise<void> {
+    const before = this.#wanted;
+    this.follow([...before, ...addresses]);
+    try {
+      await change();
+    } catch (error) {
+      this.follow(before);
+      throw error;
     }
-    this.#stop ??= this.#links.changes(() => this.#look());
-    for (const address of wanted) {
-      if (this.#places.has(address)) continue;
-      const place = this.#find(address);
-      this.#places.set(address, place);
-      if (place === undefined) this.#tellAway(address);
-    }
+    this.follow(addresses);
   }
 
   isAway(address: Ipv4): boolean {
@@ -82,27 +94,41 @@ export class OwnAddresses {
     this.#stop = undefined;
   }
 
-  #tellAway(address: Ipv4): void {
-    this.#listener.away(address, this.lackOf(address));
-    this.#listener.changed?.(this.waiting);
+  #add(wanted: ReadonlySet<Ipv4>): void {
+    this.#stop ??= this.#links.changes((links) => this.#look(links));
+    const links = this.#links.list();
+    for (const address of wanted) {
+      if (this.#places.has(address)) continue;
+      const place = placeOf(address, links);
+      this.#places.set(address, place);
+      if (place === undefined) this.#tellAway(address, links);
+    }
+  }
+
+  #tellAway(address: Ipv4, links: readonly Link[]): void {
+    this.#listener.away(address, addressLack(address, links));
+    this.#tellWaiting();
   }
 
   #tellBack(address: Ipv4, interfaceName: string): void {
     this.#listener.back(address, interfaceName);
-    this.#listener.changed?.(this.waiting);
+    this.#tellWaiting();
   }
 
-  #find(address: Ipv4): Place | undefined {
-    return this.#links.list().find(({ up, addresses }) => up && addresses.some((own) => own.address === address));
+  #tellWaiting(): void {
+    const { waiting } = this;
+    if (waiting === this.#told) return;
+    this.#told = waiting;
+    this.#listener.changed?.(waiting);
   }
 
-  #look(): void {
+  #look(links: readonly Link[]): void {
     for (const [address, before] of [...this.#places]) {
-      const now = this.#find(address);
+      const now = placeOf(address, links);
       if (now?.index === before?.index) continue;
       this.#places.set(address, now);
       if (now === undefined) {
-        this.#tellAway(address);
+        this.#tellAway(address, links);
         continue;
       }
       if (before === undefined) this.#tellBack(address, now.name);
@@ -110,3 +136,6 @@ export class OwnAddresses {
     }
   }
 }
+
+const placeOf = (address: Ipv4, links: readonly Link[]): Place | undefined =>
+  links.find(({ up, addresses }) => up && addresses.some((own) => own.address === address));

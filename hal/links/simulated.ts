@@ -7,7 +7,7 @@ export const simulatedLinks = (node: SimulatedNode): Links => ({
   get: (name) => node.interface(name)?.link(),
   list: () => [...node.interfaces()].map((one) => one.link()),
   changes(changed) {
-    const watcher = (): void => changed();
+    const watcher = (): void => changed([...node.interfaces()].map((one) => one.link()));
     node.linkWatchers.add(watcher);
     return () => node.linkWatchers.delete(watcher);
   },

@@ -34,8 +34,20 @@ export function attachKernelHost(node: SimulatedNode, options: MulticastHostOpti
 function hostOn(node: SimulatedNode, on: SimulatedInterface, options: MulticastHostOptions) {
   const { clock, entropy } = node.network;
   return new Runner(clock, new MulticastHost(entropy, options), (effect: MulticastHostEffect) => {
-    if (effect.kind !== "send") return;
-    const bytes = effect.packet;
-    on.transmit({ kind: "igmp", source: readIpv4(bytes, SOURCE), destination: readIpv4(bytes, DESTINATION), bytes });
+    switch (effect.kind) {
+      case "send":
+        transmit(on, effect.packet);
+        break;
+      // The kernel says neither to the programs on it.
+      case "mode":
+      case "drop":
+        break;
+      default:
+        effect satisfies never;
+    }
   });
+}
+
+function transmit(on: SimulatedInterface, bytes: Uint8Array): void {
+  on.transmit({ kind: "igmp", source: readIpv4(bytes, SOURCE), destination: readIpv4(bytes, DESTINATION), bytes });
 }

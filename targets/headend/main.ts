@@ -25,7 +25,7 @@ async function start(config: HeadendConfig, runtime: Runtime): Promise<Service<H
     entropy,
     log,
     primitives,
-    datagrams: new FollowingDatagrams(new NodeDatagrams(), addresses, { joinAway: "wait" }),
+    datagrams: new FollowingDatagrams(new NodeDatagrams(), addresses, { joinAway: "wait", clock, entropy }),
     ciphers: config.cipher === "node" ? nodeCiphers : nobleCiphers,
     buses: new MqttBuses(mqttOptions(config.broker, identity.password), clock, entropy),
     keys: identity.x25519,

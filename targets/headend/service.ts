@@ -60,10 +60,20 @@ export class HeadendService {
     await this.#bus.close();
   }
 
-  /** Notices are for set-tops. */
   #heard(event: BusEvent): void {
-    if (event.kind === "message") this.#received(event.received);
-    if (event.kind === "broker") for (const channel of this.#channels.values()) channel.broker(event.up);
+    switch (event.kind) {
+      case "message":
+        this.#received(event.received);
+        break;
+      // For set-tops.
+      case "notice":
+        break;
+      case "broker":
+        for (const channel of this.#channels.values()) channel.broker(event.up);
+        break;
+      default:
+        event satisfies never;
+    }
   }
 
   #received(received: Received): void {

@@ -1,11 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import * as v from "valibot";
 import { address } from "../../core/base/ipv4.ts";
-import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { routerConfig } from "./config.ts";
 
 const least = { id: "r", downstreams: [{ interface: "br-lan" }] };
@@ -45,22 +41,4 @@ test("an interface may be named once", () => {
 test("broker, identity and reception come together", () => {
   const [fault] = faults({ identity: "/etc/sealcast/router.identity" });
   assert.match(fault ?? "", /come together or not at all/);
-});
-
-test("a bridge's querier is silenced only if it was on, and gets its voice back", () => {
-  const root = mkdtempSync(join(tmpdir(), "sealcast-bridge-"));
-  const file = (bridge: string) => join(root, bridge, "bridge", "multicast_querier");
-  for (const [bridge, value] of [
-    ["on", "1\n"],
-    ["off", "0\n"],
-  ] as const) {
-    mkdirSync(join(root, bridge, "bridge"), { recursive: true });
-    writeFileSync(file(bridge), value);
-  }
-  const queriers = new BridgeQueriers(root);
-  assert.deepEqual([queriers.silence("on"), queriers.silence("off"), queriers.silence("none")], [true, false, false]);
-  assert.equal(readFileSync(file("on"), "utf8"), "0");
-  queriers.restore();
-  assert.deepEqual([readFileSync(file("on"), "utf8"), readFileSync(file("off"), "utf8")], ["1", "0\n"]);
-  rmSync(root, { recursive: true });
 });

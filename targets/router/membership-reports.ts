@@ -56,8 +56,17 @@ export class MembershipReports {
 
 /** What waits goes on waiting while the broker is away. */
 function heard(event: BusEvent): ReporterEvent | undefined {
-  if (event.kind === "message") return { kind: "answer", from: event.received.from, message: event.received.message };
-  return event.kind === "broker" && event.up ? { kind: "up" } : undefined;
+  switch (event.kind) {
+    case "message":
+      return { kind: "answer", from: event.received.from, message: event.received.message };
+    case "broker":
+      return event.up ? { kind: "up" } : undefined;
+    // For set-tops.
+    case "notice":
+      return undefined;
+    default:
+      return event satisfies never;
+  }
 }
 
 /** The word for a reception server: an interface that went down tells nothing of the host, its membership just ends. */

@@ -1,6 +1,10 @@
 // The whole router process on simulated links, hosts and time.
 import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
+import { pino } from "pino";
 import * as v from "valibot";
 import { ANY, address } from "../../core/base/ipv4.ts";
 import { milliseconds, seconds } from "../../core/base/time.ts";
@@ -17,7 +21,7 @@ import { SimulatedNetwork } from "../../hal/simulation/network.ts";
 import { SimulatedTaps } from "../../hal/tap/simulated.ts";
 import { createLogger } from "../shared/log.ts";
 import { routerConfig } from "./config.ts";
-import { RouterService } from "./service.ts";
+import { type RouterPlatform, RouterService } from "./service.ts";
 
 const GROUP = address("239.255.77.1");
 const config = v.parse(routerConfig, {
@@ -33,7 +37,7 @@ interface Status {
 }
 
 /** Sender - wan - router - br-lan with host a on port lan1 and host b on port lan2; 50 datagrams a second. */
-async function bench(seed: number, faults: Partial<Faults> = {}) {
+async function bench(seed: number, faults: Partial<Faults> = {}, platform: Partial<RouterPlatform> = {}) {
   const clock = new SimulatedClock();
   const network = new SimulatedNetwork(clock, new SeededEntropy(seed));
   const [wan, lan1, lan2] = [network.lan("wan", faults), network.lan("lan1", faults), network.lan("lan2", faults)];
@@ -51,6 +55,7 @@ async function bench(seed: number, faults: Partial<Faults> = {}) {
     bridgeQueriers: new BridgeQueriers("/nonexistent"),
     log: createLogger({ level: "silent", format: "json", toStderr: true }, "router", "simulated"),
     fatal: (error) => assert.fail(error.message),
+    ...platform,
   });
   const host = async (name: string, text: string, lan: typeof lan1) => {
     const node = network.node(name);
@@ -167,4 +172,28 @@ test("the same seed gives the same log of the whole network", async () => {
   const [one, again, other] = [await log(5), await log(5), await log(6)];
   assert.equal(one, again);
   assert.notEqual(one, other);
+});
+
+test("a bridge whose own querier may not be turned off is warned of once, and we ask all the same", async (context) => {
+  const root = mkdtempSync(join(tmpdir(), "sealcast-router-"));
+  context.after(() => rmSync(root, { recursive: true }));
+  mkdirSync(join(root, "br-lan", "bridge"), { recursive: true });
+  // Of the kernel, reads "1", and nobody may write it.
+  symlinkSync("/sys/class/net/lo/ifindex", join(root, "br-lan", "bridge", "multicast_querier"));
+  const lines: Record<string, unknown>[] = [];
+  const log = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+  const { bridge, run } = await bench(1, {}, { bridgeQueriers: new BridgeQueriers(root), log });
+  run(1);
+  bridge.setUp(false);
+  run(1);
+  bridge.setUp(true);
+  run(1);
+  assert.equal(lines.filter(({ msg }) => msg === "we are the querier").length, 2);
+  const warnings = lines.filter(({ level, code }) => level === 40 && code === "bridge.permission");
+  assert.equal(warnings.length, 1, JSON.stringify(lines));
+  assert.equal(warnings[0]?.interface, "br-lan");
+  assert.match(
+    String(warnings[0]?.msg),
+    /bridge.permission: cannot turn off the querier of bridge br-lan .*\n?.*write access/s,
+  );
 });

@@ -7,12 +7,14 @@ import type { MembershipChange } from "../../core/control/messages.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
+import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { Link } from "../../core/ports/links.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router/options.ts";
 import { Router } from "../../core/router/router.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
+import { explain } from "../shared/exit.ts";
 import type { RouterConfig } from "./config.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
@@ -45,6 +47,8 @@ export class RouterService {
   readonly #messages = new Counters<string>();
   readonly #heard = new Counters<string>();
   readonly #drops = new Counters<string>();
+  /** Bridges whose own querier may not be turned off, of which the log has told. */
+  readonly #unsilenced = new Set<string>();
 
   /** Takes multicast routing and opens the interfaces that are there. Throws HalError "mroute.*". */
   constructor(config: RouterConfig, platform: RouterPlatform) {
@@ -90,7 +94,9 @@ export class RouterService {
     this.#runner.stop();
     this.#interfaces.close();
     this.#table?.close();
-    this.#platform.bridgeQueriers.restore();
+    this.#platform.bridgeQueriers.restore((bridge, error) =>
+      this.#platform.log.warn({ interface: bridge, code: error.code }, explain(error)),
+    );
     await Promise.all([this.#platform.membershipReports?.close(), this.#wait(FAREWELL)]);
   }
 
@@ -222,6 +228,8 @@ export class RouterService {
       case "drop":
         this.#drops.count(effect.reason);
         break;
+      default:
+        effect satisfies never;
     }
   }
 
@@ -266,13 +274,24 @@ export class RouterService {
   }
 
   #querierChanged({ name, ours, address }: RouterEffect & { kind: "querier" }): void {
-    const { bridgeQueriers, log } = this.#platform;
-    if (ours && bridgeQueriers.silence(name))
-      log.info({ interface: name }, "the bridge's own querier is off while we ask");
-    log.info(
+    if (ours) this.#silenceBridge(name);
+    this.#platform.log.info(
       { interface: name, ours, address: address === undefined ? undefined : formatIpv4(address) },
       ours ? "we are the querier" : "we are not the querier",
     );
+  }
+
+  /** What the machine refuses does not keep us from asking: two queriers are a fault to tell, once for each interface. */
+  #silenceBridge(name: string): void {
+    const { bridgeQueriers, log } = this.#platform;
+    try {
+      if (bridgeQueriers.silence(name)) log.info({ interface: name }, "the bridge's own querier is off while we ask");
+    } catch (error) {
+      if (!(error instanceof HalError)) throw error;
+      if (this.#unsilenced.has(name)) return;
+      this.#unsilenced.add(name);
+      log.warn({ interface: name, code: error.code }, explain(error));
+    }
   }
 }
 

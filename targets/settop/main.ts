@@ -53,7 +53,7 @@ async function start(config: SettopConfig, runtime: Runtime): Promise<Service<Se
   const addresses = ownAddresses(addressesOf(config), linuxLinks, log, (waiting) =>
     notifier.status(waiting ?? "running"),
   );
-  const datagrams = new FollowingDatagrams(new NodeDatagrams(), addresses, { joinAway: "fail" });
+  const datagrams = new FollowingDatagrams(new NodeDatagrams(), addresses, { joinAway: "fail", clock, entropy });
   const service = await SettopService.start(config, {
     clock,
     entropy,
@@ -75,10 +75,7 @@ async function start(config: SettopConfig, runtime: Runtime): Promise<Service<Se
     status: () => service.status(),
     waiting: () => addresses.waiting,
     commands: commandsOf(service),
-    reload(changed) {
-      addresses.follow(addressesOf(changed));
-      return service.reload(changed);
-    },
+    reload: (changed) => addresses.followFor(addressesOf(changed), () => service.reload(changed)),
     stop: () => {
       notifier.stopping();
       addresses.close();
