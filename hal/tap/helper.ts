@@ -21,10 +21,12 @@ const LARGEST_FRAME = 65535;
 /** Octets waiting in the pipe; what exceeds them is dropped, for a parent that does not read must not make us grow. */
 const PIPE_LIMIT = 1 << 20;
 const IFF_UP = 1;
+/** How often the helper looks whose the name is, in ms: a silent interface gives it no other cause to. */
+const LOOK = 1000;
 
 /**
  * Captures on `device` until standard input ends, which it does when the parent is gone, or until the name belongs to another
- * interface. Does not return before.
+ * interface: looked up before a frame is told, and every second. Does not return before.
  */
 export async function runTapHelper(device: string): Promise<void> {
   const index = interfaceIndex(device);
@@ -45,6 +47,7 @@ export async function runTapHelper(device: string): Promise<void> {
   }
   capture.setMinBytes?.(0);
   leaveIfRenamed();
+  setInterval(leaveIfRenamed, LOOK);
   capture.on("packet", (length) => {
     leaveIfRenamed();
     write(buffer.subarray(0, Math.min(length, LARGEST_FRAME)));

@@ -218,6 +218,38 @@ if (inNamespace(import.meta.url, "cap tap", [...CABLE, ...OTHER_CABLE])) {
     },
   );
 
+  test(
+    "cap tap: when two silent interfaces swap their names, each tap changes over before a frame is said",
+    HANGS,
+    async (t) => {
+      const names = ["rs0", "rs2"] as const;
+      const far = names.map((name) => `${name}far`);
+      for (const [i, name] of names.entries()) {
+        execFileSync("ip", ["link", "add", name, "type", "veth", "peer", "name", far[i] ?? ""]);
+        for (const end of [name, far[i] ?? ""]) execFileSync("ip", ["link", "set", end, "up"]);
+      }
+      const ears = names.map((name) => {
+        const ear = new Ear();
+        const tap = taps.open(name, ear);
+        t.after(() => tap.close());
+        return ear;
+      });
+      await Promise.all(ears.map((ear) => ear.until((log) => log.at(-1) === "resumed")));
+      rename("rs0", "rs9");
+      rename("rs2", "rs0");
+      rename("rs9", "rs2");
+      const swapped = ears.map(({ log }) => log.length);
+      await Promise.all(ears.map((ear, i) => ear.until((log) => log.slice(swapped[i]).includes("resumed"))));
+      // The far end of what was rs2, and is rs0.
+      const speaker = sockets.open("rs2far", quiet);
+      t.after(() => speaker.close());
+      const [first, second] = ears;
+      assert.ok(first !== undefined && second !== undefined);
+      await heard(first, () => speaker.send(REPORT));
+      assert.equal(second.log.includes(REPORT_LINE), false, second.log.join(" "));
+    },
+  );
+
   test("cap tap: an interface that is not there is tap.no-interface", HANGS, async (t) => {
     const ear = new Ear();
     const tap = taps.open("rt-none", ear);
