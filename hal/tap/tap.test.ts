@@ -17,6 +17,7 @@ import { SimulatedIgmpSockets } from "../igmp/simulated.ts";
 import { CABLE, inNamespace } from "../in-namespace.testkit.ts";
 import { SimulatedNetwork } from "../simulation/network.ts";
 import { CapTaps } from "./cap.ts";
+import { TAP_EXIT } from "./helper.ts";
 import { SimulatedTaps } from "./simulated.ts";
 
 const REPORT = writeV1V2Message(new Uint8Array(V1_V2_LENGTH), address("10.9.1.2"), "v2Report", address("239.255.77.1"));
@@ -162,6 +163,28 @@ test(
   },
 );
 
+test(
+  "cap tap: a capture that cannot be opened says why, and is a matter of permission only where it is",
+  HANGS,
+  async (t) => {
+    const rows = [
+      { exit: TAP_EXIT.open, said: "can't mmap rx ring: Cannot allocate memory", code: "tap.open-failed" },
+      { exit: TAP_EXIT.permission, said: "socket: Operation not permitted", code: "tap.permission" },
+      { exit: TAP_EXIT.native, said: "libpcap.so.0.8: cannot open shared object file", code: "tap.native-missing" },
+    ];
+    for (const { exit, said, code } of rows) {
+      const command = ["sh", "-c", `echo "${said}" >&2; exit ${exit}`] as const;
+      const error = await new Promise<HalError>((interrupted) => {
+        const driver = new CapTaps({ clock: systemClock, entropy: new SeededEntropy(1), command });
+        const tap = driver.open("rt0", { frame() {}, resumed() {}, interrupted });
+        t.after(() => tap.close());
+      });
+      assert.equal(error.code, code);
+      assert.ok(error.message.endsWith(`: ${said}`), error.message);
+    }
+  },
+);
+
 const OTHER_CABLE = [
   "ip link add rt2 type veth peer name rt3",
   "ip addr add 10.9.2.1/24 dev rt2",
@@ -249,6 +272,15 @@ if (inNamespace(import.meta.url, "cap tap", [...CABLE, ...OTHER_CABLE])) {
       assert.equal(second.log.includes(REPORT_LINE), false, second.log.join(" "));
     },
   );
+
+  test("cap tap: without CAP_NET_RAW a tap is tap.permission", HANGS, async (t) => {
+    const ear = new Ear();
+    const without = ["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw", ...command] as const;
+    const tap = new CapTaps({ clock: systemClock, entropy: new SeededEntropy(1), command: without }).open("rt1", ear);
+    t.after(() => tap.close());
+    await ear.until((log) => log.length > 0);
+    assert.deepEqual(ear.log, ["tap.permission"]);
+  });
 
   test("cap tap: an interface that is not there is tap.no-interface", HANGS, async (t) => {
     const ear = new Ear();
