@@ -54,7 +54,11 @@ async function route(): Promise<void> {
   });
   table.addInterface("rt0");
   say(forwarding.counts.of("mroute.before-ready") > 0 ? "open, some came before" : "open");
-  process.stdin.resume().on("end", () => process.exit(0));
+  // Held until then: raw-socket closes what nobody refers to.
+  process.stdin.resume().on("end", () => {
+    table.close();
+    process.exit(0);
+  });
 }
 
 if (process.argv[2] === "route") await route();

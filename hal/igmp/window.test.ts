@@ -31,7 +31,7 @@ const leave = (source: Ipv4): Uint8Array =>
 async function listen(): Promise<void> {
   const sockets = await RawIgmpSockets.load();
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
-  sockets.open("rt0", {
+  const socket = sockets.open("rt0", {
     packet(bytes) {
       const packet = checkPacket(bytes);
       // The far end's kernel reports what its own sockets joined: v3.
@@ -46,7 +46,11 @@ async function listen(): Promise<void> {
     clearInterval(look);
     say(`alone, ${sockets.counts.of("igmp.before-ready") > 0 ? "some" : "none"} came before`);
   }, 10);
-  process.stdin.resume().on("end", () => process.exit(0));
+  // Held until then: raw-socket closes what nobody refers to.
+  process.stdin.resume().on("end", () => {
+    socket.close();
+    process.exit(0);
+  });
 }
 
 if (process.argv[2] === "listen") await listen();
