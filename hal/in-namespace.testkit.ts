@@ -1,20 +1,36 @@
 // Test support: runs a test file again inside a network namespace of its own, where the real drivers can do no harm.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const INSIDE = "SEALCAST_TEST_NAMESPACE";
 
+/** Where programs are looked for. */
+const FOLDERS = (process.env.PATH ?? "").split(":");
+const isInstalled = (program: string): boolean => FOLDERS.some((folder) => existsSync(`${folder}/${program}`));
+
+/** Why the tests of `programs` cannot run in a namespace here; false when they can. */
+function whyNot(programs: readonly string[]): string | false {
+  if (process.getuid?.() !== 0) return "needs root for a network namespace";
+  const missing = programs.filter((program) => !isInstalled(program));
+  return missing.length > 0 && `needs ${missing.join(", ")}`;
+}
+
 /**
  * True inside the namespace: register the tests of the real driver there. Outside it registers one test that runs `file`
- * (import.meta.url) inside, after the shell commands of `setup`; without root that test is skipped and says why. The
- * namespace lives as long as the process in it.
+ * (import.meta.url) inside, after the shell commands of `setup`; without root or one of `programs` that test is skipped and says
+ * why. The namespace lives as long as the process in it.
  */
-export function inNamespace(file: string, name: string, setup: readonly string[]): boolean {
+export function inNamespace(
+  file: string,
+  name: string,
+  setup: readonly string[],
+  programs: readonly string[] = [],
+): boolean {
   if (process.env[INSIDE] === name) return true;
-  const skip = process.getuid?.() === 0 ? false : "needs root for a network namespace";
-  test(`${name} in a network namespace`, { skip }, async () => {
+  test(`${name} in a network namespace`, { skip: whyNot(programs) }, async () => {
     const { code, output } = await run(fileURLToPath(file), name, setup);
     assert.equal(code, 0, output);
   });

@@ -63,6 +63,10 @@ export function interfaceIndex(name: string): number | undefined {
 export const isPermission = (cause: unknown): boolean =>
   cause instanceof Error && /not permitted|permission denied/i.test(cause.message);
 
+/** ENODEV or EADDRNOTAVAIL, as the strerror of glibc or musl has it: the interface is not there, or not for IPv4. */
+export const isNoDevice = (cause: unknown): boolean =>
+  cause instanceof Error && /no such device|cannot assign requested address|address not available/i.test(cause.message);
+
 /** EAGAIN, as strerror has it: nothing waits in the socket's queue. */
 export const isEmpty = (cause: unknown): boolean =>
   cause instanceof Error && /temporarily unavailable/i.test(cause.message);

@@ -50,6 +50,9 @@ export interface ForwardingTable {
 
 /** Multicast routing. Drivers: linux (MRT_* through raw-socket), simulated. */
 export interface Forwarding {
-  /** Throws HalError "mroute.in-use" (another daemon holds it), "mroute.permission", "mroute.unsupported", "mroute.native-missing". */
+  /**
+   * Throws HalError "mroute.in-use" (another daemon holds it), "mroute.permission", "mroute.unsupported" (by this kernel),
+   * "mroute.open-failed" (file descriptors, memory, a flood), "mroute.native-missing".
+   */
   open(listener: ForwardingListener): ForwardingTable;
 }

@@ -18,6 +18,6 @@ export interface IgmpSocket {
 
 /** Raw IGMP, one socket an interface. Hears its own interface only, from the first packet on, and not what it sent itself. Drivers: raw (raw-socket), simulated. */
 export interface IgmpSockets {
-  /** Throws HalError "igmp.permission", "igmp.no-interface", "igmp.native-missing". */
+  /** Throws HalError "igmp.permission", "igmp.no-interface", "igmp.open-failed" (file descriptors, memory, a flood), "igmp.native-missing". */
   open(interfaceName: string, listener: IgmpListener): IgmpSocket;
 }

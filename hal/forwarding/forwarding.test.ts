@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { toHex, writeUint16 } from "../../core/base/bytes.ts";
-import { internetChecksum } from "../../core/base/checksum.ts";
+import { toHex } from "../../core/base/bytes.ts";
 import { address, formatIpv4 } from "../../core/base/ipv4.ts";
 import { seconds } from "../../core/base/time.ts";
 import { query } from "../../core/igmp/igmp.testkit.ts";
-import { HEADER_LENGTH } from "../../core/igmp/ip-header.ts";
 import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/v1-v2-message.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
@@ -15,6 +13,7 @@ import { SimulatedNetwork } from "../simulation/network.ts";
 import { type ForwardingBench, forwardingContract } from "./contract.testkit.ts";
 import { LinuxForwarding, parseCache } from "./linux.ts";
 import { SimulatedForwarding } from "./simulated.ts";
+import { withoutAlert } from "./without-alert.testkit.ts";
 
 const SOURCE = address("10.9.1.2");
 const GROUP = address("239.255.77.1");
@@ -61,6 +60,21 @@ async function simulatedBench(): Promise<ForwardingBench> {
 }
 
 forwardingContract("simulated forwarding", simulatedBench);
+
+test("a table that cannot be opened says why, and is the kernel's fault only where it is", () => {
+  const rows = [
+    { fault: "Too many open files", code: "mroute.open-failed" },
+    { fault: "Protocol not available", code: "mroute.unsupported" },
+    { fault: "Operation not permitted", code: "mroute.permission" },
+  ];
+  for (const { fault, code } of rows) {
+    const createSocket = (): never => {
+      throw new Error(fault);
+    };
+    const message = new RegExp(`: ${fault}$`);
+    assert.throws(() => new LinuxForwarding({ createSocket }).open(nothing), { code, message });
+  }
+});
 
 test("the kernel's cache is read line by line, unresolved entries left out", () => {
   const cache = readFileSync("hal/forwarding/vectors/ip_mr_cache.txt", "latin1");
@@ -119,14 +133,4 @@ if (inNamespace(import.meta.url, "linux forwarding", CABLES)) {
   });
 
   test("close the bench", bench.close);
-}
-
-/** The same packet with a header of 20 octets. */
-function withoutAlert(packet: Uint8Array): Uint8Array {
-  const plain = Uint8Array.from([...packet.subarray(0, 20), ...packet.subarray(HEADER_LENGTH)]);
-  plain[0] = 0x45;
-  writeUint16(plain, 2, plain.length);
-  writeUint16(plain, 10, 0);
-  writeUint16(plain, 10, internetChecksum(plain, 0, 20));
-  return plain;
 }

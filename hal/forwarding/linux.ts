@@ -62,10 +62,12 @@ const WRONGVIF = 2;
 
 const RECEIVE_OCTETS = 65535;
 
-/** Upcalls that make no sense, and changes that the kernel refused. */
+/** Upcalls that make no sense, what was heard too early, and changes that the kernel refused. */
 export type MrouteCount =
   | "mroute.short-upcall"
   | "mroute.unknown-upcall"
+  /** Heard while the socket was being set up, before it was bound: from any interface. */
+  | "mroute.before-ready"
   | "mroute.set-failed"
   | "mroute.remove-failed";
 
@@ -74,7 +76,8 @@ export class LinuxForwarding implements Forwarding {
   readonly counts = new Counters<MrouteCount>();
   readonly #native: RawSocketModule;
 
-  private constructor(native: RawSocketModule) {
+  /** With raw-socket given; `load` finds it. */
+  constructor(native: RawSocketModule) {
     this.#native = native;
   }
 
@@ -91,7 +94,7 @@ export class LinuxForwarding implements Forwarding {
       socket.setOption(IPPROTO_IP, MRT_INIT, int32(1), 4);
       socket.setOption(IPPROTO_IP, MRT_ASSERT, int32(1), 4);
       // Heard before it was bound; there are no virtual interfaces yet, so no upcall is among it.
-      drain(socket);
+      this.counts.count("mroute.before-ready", drain(socket).length);
     } catch (cause) {
       socket?.close();
       throw openError(cause);
@@ -101,9 +104,9 @@ export class LinuxForwarding implements Forwarding {
 }
 
 function openError(cause: unknown): HalError {
-  const text = cause instanceof Error ? cause.message : String(cause);
+  const text = textOf(cause);
   if (isPermission(cause))
-    return new HalError("mroute.permission", "multicast routing is not permitted", {
+    return new HalError("mroute.permission", `multicast routing is not permitted: ${text}`, {
       cause,
       needs: "root, or CAP_NET_RAW and CAP_NET_ADMIN",
       alternative: 'start it from the init script, or run without forwarding (`forwarding: "none"`)',
@@ -114,12 +117,21 @@ function openError(cause: unknown): HalError {
       needs: "that igmpproxy, omcproxy, mrouted, pimd or smcroute does not run in this network namespace",
       alternative: "stop and disable that program",
     });
-  return new HalError("mroute.unsupported", `this kernel has no multicast routing (${text})`, {
+  // ENOPROTOOPT: no such option.
+  if (/protocol not available/i.test(text))
+    return new HalError("mroute.unsupported", `this kernel has no multicast routing: ${text}`, {
+      cause,
+      needs: "a kernel with CONFIG_IP_MROUTE",
+      alternative: 'run without forwarding (`forwarding: "none"`) and bridge the multicast',
+    });
+  return new HalError("mroute.open-failed", `multicast routing cannot be opened: ${text}`, {
     cause,
-    needs: "a kernel with CONFIG_IP_MROUTE",
-    alternative: 'run without forwarding (`forwarding: "none"`) and bridge the multicast',
+    needs: "free file descriptors and memory, and links that are not flooded with IGMP",
+    alternative: 'start it again, or run without forwarding (`forwarding: "none"`)',
   });
 }
+
+const textOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
 
 class LinuxForwardingTable implements ForwardingTable {
   readonly #socket: Socket;
@@ -152,7 +164,7 @@ class LinuxForwardingTable implements ForwardingTable {
     try {
       this.#option(MRT_ADD_VIF, vifctl(vif, index));
     } catch (cause) {
-      throw addError(name, "the kernel refused it", cause);
+      throw addError(name, `the kernel refused it: ${textOf(cause)}`, cause);
     }
     this.#free.shift();
     this.#vifs[vif] = name;

@@ -35,6 +35,7 @@ import {
   int32,
   interfaceIndex,
   isEmpty,
+  isNoDevice,
   isPermission,
   pastTheAddon,
   SO_BINDTODEVICE,
@@ -65,7 +66,8 @@ export class RawIgmpSockets implements IgmpSockets {
   readonly counts = new Counters<RawIgmpCount>();
   readonly #native: RawSocketModule;
 
-  private constructor(native: RawSocketModule) {
+  /** With raw-socket given; `load` finds it. */
+  constructor(native: RawSocketModule) {
     this.#native = native;
   }
 
@@ -89,12 +91,12 @@ export class RawIgmpSockets implements IgmpSockets {
       configure(socket, index);
       const witness = make();
       // A name that went to another interface meanwhile: the one may be bound to this, the other to that.
-      if (interfaceIndex(interfaceName) !== index) throw new Error(`${interfaceName} has become another interface`);
+      if (interfaceIndex(interfaceName) !== index) throw new Error("it has become another interface");
       for (const one of made) this.counts.count("igmp.before-ready", drain(one).length);
       return new RawIgmpSocket({ interfaceName, index, socket, witness, listener, counts: this.counts });
     } catch (cause) {
       for (const socket of made) socket.close();
-      throw openError(interfaceName, cause);
+      throw openError(interfaceName, index, cause);
     }
   }
 }
@@ -116,21 +118,27 @@ function configure(socket: Socket, index: number): void {
     ip(IP_ADD_MEMBERSHIP, groupOnInterface(group, index));
 }
 
-const noInterface = (name: string, cause?: unknown): HalError =>
-  new HalError("igmp.no-interface", `there is no usable interface ${name}`, {
+const noInterface = (name: string, cause?: Error): HalError =>
+  new HalError("igmp.no-interface", `there is no usable interface ${name}${cause ? `: ${cause.message}` : ""}`, {
     cause,
     needs: `an interface ${name} that exists`,
     alternative: "it is opened when the interface appears",
   });
 
-function openError(name: string, cause: unknown): HalError {
+function openError(name: string, index: number, thrown: unknown): HalError {
+  const cause = thrown instanceof Error ? thrown : new Error(String(thrown));
   if (isPermission(cause))
-    return new HalError("igmp.permission", `IGMP on ${name} is not permitted`, {
+    return new HalError("igmp.permission", `IGMP on ${name} is not permitted: ${cause.message}`, {
       cause,
       needs: "root, or CAP_NET_RAW and CAP_NET_ADMIN",
       alternative: "start it from the init script, or `setcap cap_net_raw,cap_net_admin+ep` on node",
     });
-  return noInterface(name, cause);
+  if (isNoDevice(cause) || interfaceIndex(name) !== index) return noInterface(name, cause);
+  return new HalError("igmp.open-failed", `IGMP on ${name} cannot be opened: ${cause.message}`, {
+    cause,
+    needs: "free file descriptors and memory, and a link that is not flooded with IGMP",
+    alternative: "it is tried again",
+  });
 }
 
 interface Parts {
@@ -209,16 +217,22 @@ class RawIgmpSocket implements IgmpSocket {
     if (this.#open) this.#listener.packet(packet);
   }
 
-  /** What the witness has queued still counts; what only it has heard waits in the socket's own queue. */
+  /**
+   * What has queued at both still counts: after a stall of the event loop this comes before either was read. First the socket's,
+   * while the witness is asked; what the witness alone has heard by then waits in the socket's own queue.
+   */
   #endTrial(): void {
     const trial = this.#trial;
     if (trial === undefined) return;
+    for (const packet of this.#queuedAt(this.#socket)) this.#heard(packet);
     for (const packet of this.#queuedAt(trial.witness)) this.#witnessed(packet);
     this.#counts.count("igmp.unwitnessed", trial.heard.firstOnly);
     this.#dismissWitness();
   }
 
+  /** Empty once the socket is closed: a listener may have done so. */
   #queuedAt(socket: Socket): readonly Buffer[] {
+    if (!this.#open) return [];
     try {
       return drain(socket);
     } catch (cause) {

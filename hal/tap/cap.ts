@@ -17,6 +17,8 @@ const RESTART: Schedule = {
   lasting: minutes(1),
 };
 const LENGTH_OCTETS = 2;
+/** Of what a helper says before it ends, how many characters are kept: the last. */
+const MOST_SAID = 300;
 
 /** What a tap needs to run its helper, and to run it again. */
 export interface CapTapOptions {
@@ -64,18 +66,26 @@ class CapTap implements FrameTap {
 
   #start(): void {
     const [command, ...rest] = this.#options.command;
-    const child = spawn(command, [...rest, TAP_ARGUMENT, this.interfaceName], { stdio: ["pipe", "pipe", "ignore"] });
+    const child = spawn(command, [...rest, TAP_ARGUMENT, this.interfaceName], { stdio: "pipe" });
     this.#child = child;
     this.#rest = Buffer.alloc(0);
+    let said = "";
     let told = false;
     const ended = (code: number | null): void => {
-      if (!told) this.#ended(code);
+      if (!told) this.#ended(code, said.replace(/\s+/g, " ").trim());
       told = true;
     };
-    child.stdout?.on("data", (octets: Buffer) => this.#received(octets));
-    child.stdin?.on("error", () => {});
-    child.on("error", () => ended(null));
-    child.on("exit", ended);
+    child.stdout.on("data", (octets: Buffer) => this.#received(octets));
+    child.stderr.on("data", (text: Buffer) => {
+      said = (said + text.toString()).slice(-MOST_SAID);
+    });
+    child.stdin.on("error", () => {});
+    child.on("error", ({ message }) => {
+      said = message;
+      ended(null);
+    });
+    // Not "exit": what it has written is read before.
+    child.on("close", ended);
   }
 
   /** At most one unfinished record (64 KB) is kept between two reads. */
@@ -101,30 +111,37 @@ class CapTap implements FrameTap {
     this.#listener.resumed();
   }
 
-  #ended(code: number | null): void {
+  #ended(code: number | null, said: string): void {
     if (!this.#open) return;
     const { clock, entropy } = this.#options;
     const now = clock.now();
     this.#again = clock.alarm(after(now, this.#backoff.failed(now, entropy)), () => this.#start());
-    this.#listener.interrupted(whyEnded(this.interfaceName, code));
+    this.#listener.interrupted(whyEnded(this.interfaceName, code, said));
   }
 }
 
-function whyEnded(name: string, code: number | null): HalError {
+/** `said` is the cause's text, "" when there is none. */
+function whyEnded(name: string, code: number | null, said: string): HalError {
+  const because = said === "" ? "" : `: ${said}`;
   switch (code) {
     case TAP_EXIT.noInterface:
       return new HalError("tap.no-interface", `${name} is not there, or down`, { needs: `${name} to be up` });
     case TAP_EXIT.native:
-      return new HalError("tap.native-missing", "the tap's native part (cap, libpcap) cannot be loaded", {
+      return new HalError("tap.native-missing", `the tap's native part (cap, libpcap) cannot be loaded${because}`, {
         needs: "the native package cap and libpcap",
         alternative: "run without taps (`taps: false`): hosts are then known by IP and neighbour table",
       });
-    case TAP_EXIT.open:
-      return new HalError("tap.permission", `cannot capture on ${name}`, {
+    case TAP_EXIT.permission:
+      return new HalError("tap.permission", `capturing on ${name} is not permitted${because}`, {
         needs: "root, or CAP_NET_RAW",
         alternative: "run without taps (`taps: false`)",
       });
+    case TAP_EXIT.open:
+      return new HalError("tap.open-failed", `cannot capture on ${name}${because}`, {
+        needs: "free file descriptors and memory, and a libpcap that can capture there",
+        alternative: "run without taps (`taps: false`)",
+      });
     default:
-      return new HalError("tap.ended", `the tap on ${name} ended (${code ?? "by a signal"})`);
+      return new HalError("tap.ended", `the tap on ${name} ended (${code ?? "by a signal"})${because}`);
   }
 }

@@ -7,8 +7,8 @@ import { interfaceIndex } from "../socket-options.ts";
 /** The first argument by which a bundle knows that it is to be this helper: `node bundle.cjs __tap eth1`. */
 export const TAP_ARGUMENT = "__tap";
 
-/** Exit codes, by which the parent knows what is missing. */
-export const TAP_EXIT = { noInterface: 3, native: 4, open: 5 } as const;
+/** Exit codes, by which the parent knows what is missing; the cause's text is on standard error. */
+export const TAP_EXIT = { noInterface: 3, native: 4, open: 5, permission: 6 } as const;
 
 /**
  * Only what comes in through the port, tagged or not; we never see our own queries. libpcap (1.10: protocol 0 until it is bound to
@@ -21,10 +21,14 @@ const LARGEST_FRAME = 65535;
 /** Octets waiting in the pipe; what exceeds them is dropped, for a parent that does not read must not make us grow. */
 const PIPE_LIMIT = 1 << 20;
 const IFF_UP = 1;
+/** libpcap's words for EPERM and EACCES: since 1.10.2 "... - CAP_NET_RAW may be required", before that strerror's. */
+const NO_PERMISSION = /permission|not permitted|CAP_NET_RAW/i;
+/** How often the helper looks whose the name is, in ms: a silent interface gives it no other cause to. */
+const LOOK = 1000;
 
 /**
  * Captures on `device` until standard input ends, which it does when the parent is gone, or until the name belongs to another
- * interface. Does not return before.
+ * interface: looked up before a frame is told, and every second. Does not return before.
  */
 export async function runTapHelper(device: string): Promise<void> {
   const index = interfaceIndex(device);
@@ -40,11 +44,13 @@ export async function runTapHelper(device: string): Promise<void> {
   try {
     capture.open(device, FILTER, RING_OCTETS, buffer);
   } catch (cause) {
-    process.stderr.write(`${cause instanceof Error ? cause.message : String(cause)}\n`);
-    process.exit(TAP_EXIT.open);
+    const text = cause instanceof Error ? cause.message : String(cause);
+    process.stderr.write(`${text}\n`);
+    process.exit(NO_PERMISSION.test(text) ? TAP_EXIT.permission : TAP_EXIT.open);
   }
   capture.setMinBytes?.(0);
   leaveIfRenamed();
+  setInterval(leaveIfRenamed, LOOK);
   capture.on("packet", (length) => {
     leaveIfRenamed();
     write(buffer.subarray(0, Math.min(length, LARGEST_FRAME)));

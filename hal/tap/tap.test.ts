@@ -17,6 +17,7 @@ import { SimulatedIgmpSockets } from "../igmp/simulated.ts";
 import { CABLE, inNamespace } from "../in-namespace.testkit.ts";
 import { SimulatedNetwork } from "../simulation/network.ts";
 import { CapTaps } from "./cap.ts";
+import { TAP_EXIT } from "./helper.ts";
 import { SimulatedTaps } from "./simulated.ts";
 
 const REPORT = writeV1V2Message(new Uint8Array(V1_V2_LENGTH), address("10.9.1.2"), "v2Report", address("239.255.77.1"));
@@ -30,7 +31,7 @@ const OTHER_REPORT = writeV1V2Message(
 const LEAVE = writeV1V2Message(new Uint8Array(V1_V2_LENGTH), address("10.9.1.1"), "leave", address("239.255.77.9"));
 
 /** What a tap told, as lines. */
-class Ear implements TapListener {
+class HeardFrames implements TapListener {
   readonly log: string[] = [];
   readonly #waiting = new Set<() => void>();
 
@@ -80,10 +81,10 @@ const HANGS = { timeout: 50_000 };
 const REPORT_LINE = toHex(REPORT.subarray(24));
 
 /** As a host does, says its report again until it is heard: libpcap may miss the first. */
-async function heard(ear: Ear, say: () => void): Promise<void> {
+async function heard(heard: HeardFrames, say: () => void): Promise<void> {
   say();
   const again = setInterval(say, 20);
-  await ear.until((log) => log.at(-1) === REPORT_LINE).finally(() => clearInterval(again));
+  await heard.until((log) => log.at(-1) === REPORT_LINE).finally(() => clearInterval(again));
 }
 
 function tapContract(name: string, { taps, say, answer }: TapBench): void {
@@ -95,19 +96,19 @@ function tapContract(name: string, { taps, say, answer }: TapBench): void {
     `${name}: hears what comes in through the port, not what goes out, and nothing after the close`,
     HANGS,
     async (t) => {
-      const [ear, second] = [new Ear(), new Ear()];
-      const tap = taps.open("rt0", ear);
+      const [heard, second] = [new HeardFrames(), new HeardFrames()];
+      const tap = taps.open("rt0", heard);
       t.after(() => tap.close());
-      await ear.until((log) => log.length > 0);
-      assert.deepEqual(ear.log, ["resumed"]);
-      await heard(ear, both);
+      await heard.until((log) => log.length > 0);
+      assert.deepEqual(heard.log, ["resumed"]);
+      await heard(heard, both);
       tap.close();
-      const before = ear.log.length;
+      const before = heard.log.length;
       const other = taps.open("rt0", second);
       t.after(() => other.close());
       await heard(second, both);
-      for (const { log } of [ear, second]) assert.deepEqual([...new Set(log)], ["resumed", REPORT_LINE]);
-      assert.equal(ear.log.length, before);
+      for (const { log } of [heard, second]) assert.deepEqual([...new Set(log)], ["resumed", REPORT_LINE]);
+      assert.equal(heard.log.length, before);
     },
   );
 }
@@ -149,16 +150,38 @@ test(
     };
     const crash = "printf '\\0\\0'; kill -SEGV $$";
     const entropy = { bytes: (n: number) => new Uint8Array(n), below: () => 0 };
-    const ear = new Ear();
-    const tap = new CapTaps({ clock: still, entropy, command: ["sh", "-c", crash] }).open("rt0", ear);
+    const heard = new HeardFrames();
+    const tap = new CapTaps({ clock: still, entropy, command: ["sh", "-c", crash] }).open("rt0", heard);
     t.after(() => tap.close());
     const crashes = (log: readonly string[]): number => log.filter((line) => line === "tap.ended").length;
     for (let times = 1; times <= 4; times++) {
-      await ear.until((log) => crashes(log) === times);
+      await heard.until((log) => crashes(log) === times);
       if (times < 4) ring?.();
     }
     assert.deepEqual(waits, [125, 250, 500, 1000]);
-    assert.deepEqual(ear.log.slice(-2), ["resumed", "tap.ended"]);
+    assert.deepEqual(heard.log.slice(-2), ["resumed", "tap.ended"]);
+  },
+);
+
+test(
+  "cap tap: a capture that cannot be opened says why, and is a matter of permission only where it is",
+  HANGS,
+  async (t) => {
+    const rows = [
+      { exit: TAP_EXIT.open, said: "can't mmap rx ring: Cannot allocate memory", code: "tap.open-failed" },
+      { exit: TAP_EXIT.permission, said: "socket: Operation not permitted", code: "tap.permission" },
+      { exit: TAP_EXIT.native, said: "libpcap.so.0.8: cannot open shared object file", code: "tap.native-missing" },
+    ];
+    for (const { exit, said, code } of rows) {
+      const command = ["sh", "-c", `echo "${said}" >&2; exit ${exit}`] as const;
+      const error = await new Promise<HalError>((interrupted) => {
+        const driver = new CapTaps({ clock: systemClock, entropy: new SeededEntropy(1), command });
+        const tap = driver.open("rt0", { frame() {}, resumed() {}, interrupted });
+        t.after(() => tap.close());
+      });
+      assert.equal(error.code, code);
+      assert.ok(error.message.endsWith(`: ${said}`), error.message);
+    }
   },
 );
 
@@ -188,42 +211,83 @@ if (inNamespace(import.meta.url, "cap tap", [...CABLE, ...OTHER_CABLE])) {
   tapContract("cap tap", { taps, say: () => peer.send(REPORT), answer: () => own.send(LEAVE) });
 
   test("cap tap: an interface that goes down and comes back is tapped again", HANGS, async (t) => {
-    const ear = new Ear();
-    const tap = taps.open("rt0", ear);
+    const heard = new HeardFrames();
+    const tap = taps.open("rt0", heard);
     t.after(() => tap.close());
-    await ear.until((log) => log.includes("resumed"));
+    await heard.until((log) => log.includes("resumed"));
     execFileSync("ip", ["link", "set", "rt0", "down"]);
-    await ear.until((log) => log.some((line) => line.startsWith("tap.")));
+    await heard.until((log) => log.some((line) => line.startsWith("tap.")));
     execFileSync("ip", ["link", "set", "rt0", "up"]);
-    await ear.until((log) => log.at(-1) === "resumed");
+    await heard.until((log) => log.at(-1) === "resumed");
   });
 
   test(
     "cap tap: when another interface takes the name, it is tapped, and the first is not taken for it",
     HANGS,
     async (t) => {
-      const ear = new Ear();
-      const tap = taps.open("rt0", ear);
+      const heard = new HeardFrames();
+      const tap = taps.open("rt0", heard);
       t.after(() => tap.close());
-      await heard(ear, () => peer.send(REPORT));
+      await heard(heard, () => peer.send(REPORT));
       rename("rt0", "rt9");
       rename("rt2", "rt0");
-      const renamed = ear.log.length;
+      const renamed = heard.log.length;
       const saying = setInterval(() => peer.send(OTHER_REPORT), 20);
       t.after(() => clearInterval(saying));
-      await ear.until((log) => log.slice(renamed).includes("resumed"));
-      await heard(ear, () => otherPeer.send(REPORT));
-      const after = ear.log.slice(renamed);
+      await heard.until((log) => log.slice(renamed).includes("resumed"));
+      await heard(heard, () => otherPeer.send(REPORT));
+      const after = heard.log.slice(renamed);
       assert.equal(after.includes(toHex(OTHER_REPORT.subarray(24))), false, after.join(" "));
     },
   );
 
-  test("cap tap: an interface that is not there is tap.no-interface", HANGS, async (t) => {
-    const ear = new Ear();
-    const tap = taps.open("rt-none", ear);
+  test(
+    "cap tap: when two silent interfaces swap their names, each tap changes over before a frame is said",
+    HANGS,
+    async (t) => {
+      const names = ["rs0", "rs2"] as const;
+      const far = names.map((name) => `${name}far`);
+      for (const [i, name] of names.entries()) {
+        execFileSync("ip", ["link", "add", name, "type", "veth", "peer", "name", far[i] ?? ""]);
+        for (const end of [name, far[i] ?? ""]) execFileSync("ip", ["link", "set", end, "up"]);
+      }
+      const ears = names.map((name) => {
+        const heard = new HeardFrames();
+        const tap = taps.open(name, heard);
+        t.after(() => tap.close());
+        return heard;
+      });
+      await Promise.all(ears.map((heard) => heard.until((log) => log.at(-1) === "resumed")));
+      rename("rs0", "rs9");
+      rename("rs2", "rs0");
+      rename("rs9", "rs2");
+      const swapped = ears.map(({ log }) => log.length);
+      await Promise.all(ears.map((heard, i) => heard.until((log) => log.slice(swapped[i]).includes("resumed"))));
+      // The far end of what was rs2, and is rs0.
+      const speaker = sockets.open("rs2far", quiet);
+      t.after(() => speaker.close());
+      const [first, second] = ears;
+      assert.ok(first !== undefined && second !== undefined);
+      await heard(first, () => speaker.send(REPORT));
+      assert.equal(second.log.includes(REPORT_LINE), false, second.log.join(" "));
+    },
+  );
+
+  test("cap tap: without CAP_NET_RAW a tap is tap.permission", HANGS, async (t) => {
+    const heard = new HeardFrames();
+    const without = ["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw", ...command] as const;
+    const tap = new CapTaps({ clock: systemClock, entropy: new SeededEntropy(1), command: without }).open("rt1", heard);
     t.after(() => tap.close());
-    await ear.until((log) => log.length > 0);
-    assert.equal(ear.log[0], "tap.no-interface");
+    await heard.until((log) => log.length > 0);
+    assert.deepEqual(heard.log, ["tap.permission"]);
+  });
+
+  test("cap tap: an interface that is not there is tap.no-interface", HANGS, async (t) => {
+    const heard = new HeardFrames();
+    const tap = taps.open("rt-none", heard);
+    t.after(() => tap.close());
+    await heard.until((log) => log.length > 0);
+    assert.equal(heard.log[0], "tap.no-interface");
   });
 
   test("close the sockets", () => {
