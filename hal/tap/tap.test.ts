@@ -81,7 +81,7 @@ const HANGS = { timeout: 50_000 };
 const REPORT_LINE = toHex(REPORT.subarray(24));
 
 /** As a host does, says its report again until it is heard: libpcap may miss the first. */
-async function heard(heard: HeardFrames, say: () => void): Promise<void> {
+async function saysUntilHeard(heard: HeardFrames, say: () => void): Promise<void> {
   say();
   const again = setInterval(say, 20);
   await heard.until((log) => log.at(-1) === REPORT_LINE).finally(() => clearInterval(again));
@@ -101,12 +101,12 @@ function tapContract(name: string, { taps, say, answer }: TapBench): void {
       t.after(() => tap.close());
       await heard.until((log) => log.length > 0);
       assert.deepEqual(heard.log, ["resumed"]);
-      await heard(heard, both);
+      await saysUntilHeard(heard, both);
       tap.close();
       const before = heard.log.length;
       const other = taps.open("rt0", second);
       t.after(() => other.close());
-      await heard(second, both);
+      await saysUntilHeard(second, both);
       for (const { log } of [heard, second]) assert.deepEqual([...new Set(log)], ["resumed", REPORT_LINE]);
       assert.equal(heard.log.length, before);
     },
@@ -228,14 +228,14 @@ if (inNamespace(import.meta.url, "cap tap", [...CABLE, ...OTHER_CABLE])) {
       const heard = new HeardFrames();
       const tap = taps.open("rt0", heard);
       t.after(() => tap.close());
-      await heard(heard, () => peer.send(REPORT));
+      await saysUntilHeard(heard, () => peer.send(REPORT));
       rename("rt0", "rt9");
       rename("rt2", "rt0");
       const renamed = heard.log.length;
       const saying = setInterval(() => peer.send(OTHER_REPORT), 20);
       t.after(() => clearInterval(saying));
       await heard.until((log) => log.slice(renamed).includes("resumed"));
-      await heard(heard, () => otherPeer.send(REPORT));
+      await saysUntilHeard(heard, () => otherPeer.send(REPORT));
       const after = heard.log.slice(renamed);
       assert.equal(after.includes(toHex(OTHER_REPORT.subarray(24))), false, after.join(" "));
     },
@@ -251,24 +251,24 @@ if (inNamespace(import.meta.url, "cap tap", [...CABLE, ...OTHER_CABLE])) {
         execFileSync("ip", ["link", "add", name, "type", "veth", "peer", "name", far[i] ?? ""]);
         for (const end of [name, far[i] ?? ""]) execFileSync("ip", ["link", "set", end, "up"]);
       }
-      const ears = names.map((name) => {
+      const heardBy = names.map((name) => {
         const heard = new HeardFrames();
         const tap = taps.open(name, heard);
         t.after(() => tap.close());
         return heard;
       });
-      await Promise.all(ears.map((heard) => heard.until((log) => log.at(-1) === "resumed")));
+      await Promise.all(heardBy.map((heard) => heard.until((log) => log.at(-1) === "resumed")));
       rename("rs0", "rs9");
       rename("rs2", "rs0");
       rename("rs9", "rs2");
-      const swapped = ears.map(({ log }) => log.length);
-      await Promise.all(ears.map((heard, i) => heard.until((log) => log.slice(swapped[i]).includes("resumed"))));
+      const swapped = heardBy.map(({ log }) => log.length);
+      await Promise.all(heardBy.map((heard, i) => heard.until((log) => log.slice(swapped[i]).includes("resumed"))));
       // The far end of what was rs2, and is rs0.
       const speaker = sockets.open("rs2far", quiet);
       t.after(() => speaker.close());
-      const [first, second] = ears;
+      const [first, second] = heardBy;
       assert.ok(first !== undefined && second !== undefined);
-      await heard(first, () => speaker.send(REPORT));
+      await saysUntilHeard(first, () => speaker.send(REPORT));
       assert.equal(second.log.includes(REPORT_LINE), false, second.log.join(" "));
     },
   );
