@@ -5,9 +5,9 @@ import { once } from "node:events";
 import { test } from "node:test";
 import { address, formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { seconds } from "../../core/base/time.ts";
+import { query } from "../../core/igmp/igmp.testkit.ts";
 import { sourceAddress } from "../../core/igmp/ip-header.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
-import { queryLength, writeQuery } from "../../core/igmp/query.ts";
 import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/v1-v2-message.ts";
 import { RawIgmpSockets } from "../igmp/raw.ts";
 import { inNamespace } from "../in-namespace.testkit.ts";
@@ -26,18 +26,8 @@ const HOST = address("10.22.0.2");
 const report = (source: Ipv4, group: Ipv4): Uint8Array =>
   withoutAlert(writeV1V2Message(new Uint8Array(V1_V2_LENGTH), source, "v2Report", group));
 
-function groupQuery(source: Ipv4): Uint8Array {
-  const query = {
-    version: 2,
-    group: JOINED,
-    sources: [],
-    suppress: false,
-    maxResponse: seconds(1),
-    robustness: 0,
-    queryInterval: seconds(0),
-  } as const;
-  return withoutAlert(writeQuery(new Uint8Array(queryLength(query)), source, query));
-}
+const groupQuery = (source: Ipv4): Uint8Array =>
+  withoutAlert(query(formatIpv4(source), { version: 2, group: JOINED, maxResponse: seconds(1) }));
 
 /** The process under strace: opens the table, routes on rt0, and says what it is told. */
 async function route(): Promise<void> {

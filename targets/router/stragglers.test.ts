@@ -2,13 +2,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as v from "valibot";
-import { readUint16, writeUint16 } from "../../core/base/bytes.ts";
+import { writeUint16 } from "../../core/base/bytes.ts";
 import { internetChecksum } from "../../core/base/checksum.ts";
 import { address } from "../../core/base/ipv4.ts";
 import { seconds } from "../../core/base/time.ts";
-import { HEADER_LENGTH } from "../../core/igmp/ip-header.ts";
+import { query } from "../../core/igmp/igmp.testkit.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
-import { queryLength, writeQuery } from "../../core/igmp/query.ts";
 import { reportLength, writeReport } from "../../core/igmp/report.ts";
 import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/v1-v2-message.ts";
 import { HalError } from "../../core/ports/errors.ts";
@@ -18,6 +17,7 @@ import type { IgmpListener } from "../../core/ports/igmp-socket.ts";
 import type { Link } from "../../core/ports/links.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
+import { withoutAlert } from "../../hal/forwarding/without-alert.testkit.ts";
 import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { createLogger } from "../shared/log.ts";
 import { routerConfig } from "./config.ts";
@@ -123,34 +123,12 @@ function kindOf(bytes: Uint8Array): string {
   return typeof packet === "string" ? packet : packet.kind;
 }
 
-/** The same packet with a header of 20 octets: no Router Alert. */
-function withoutAlert(packet: Uint8Array): Uint8Array {
-  const plain = new Uint8Array(packet.length - 4);
-  plain.set(packet.subarray(0, 20));
-  plain.set(packet.subarray(HEADER_LENGTH), 20);
-  plain[0] = 0x45;
-  writeUint16(plain, 2, readUint16(plain, 2) - 4);
-  writeUint16(plain, 10, 0);
-  writeUint16(plain, 10, internetChecksum(plain, 0, 20));
-  return plain;
-}
-
 function join(from: string, group = GROUP): Uint8Array {
   const records = [{ type: "to-ex", group, sources: [] }] as const;
   return writeReport(new Uint8Array(reportLength(records)), address(from), records);
 }
 
-const QUESTION = {
-  version: 2,
-  group: GROUP,
-  sources: [],
-  suppress: false,
-  maxResponse: seconds(1),
-  robustness: 0,
-  queryInterval: seconds(0),
-} as const;
-const questionFrom = (from: string): Uint8Array =>
-  writeQuery(new Uint8Array(queryLength(QUESTION)), address(from), QUESTION);
+const questionFrom = (from: string): Uint8Array => query(from, { version: 2, group: GROUP, maxResponse: seconds(1) });
 
 /** An Ethernet frame to the IGMPv3 routers. */
 const frameOf = (packet: Uint8Array): Uint8Array =>

@@ -14,8 +14,15 @@ export interface ServerPlatform extends Platform {
 }
 
 /** What a server's machine hears of the bus: everything but notices, which it makes. */
-export const heardByServer = (event: BusEvent): Exclude<BusEvent, { readonly kind: "notice" }> | undefined =>
-  event.kind === "notice" ? undefined : event;
+export function heardByServer(event: BusEvent): Exclude<BusEvent, { readonly kind: "notice" }> | undefined {
+  switch (event.kind) {
+    case "message":
+    case "broker":
+      return event;
+    case "notice":
+      return undefined;
+  }
+}
 
 /** `status` of a server: its place on the bus and its store around `own`, what its machine says. */
 export const serverStatus = <Own extends object>(bus: BusConnection, health: StoreHealth, own: Own) => ({
