@@ -10,7 +10,7 @@
  */
 
 /** Three digits that matter. */
-export const rounded = (/** @type {number} */ value) =>
+const rounded = (/** @type {number} */ value) =>
   Math.abs(value) >= 100 ? Math.round(value) : Number(value.toPrecision(3));
 
 const bound = (/** @type {Value} */ value) => ("atLeast" in value ? { atLeast: /** @type {const} */ (true) } : {});

@@ -15,13 +15,15 @@ export function compileTester(folder) {
 /**
  * @typedef {Record<string, number>} Settings the keys of load.c
  * @typedef {Record<string, any>} Answer
+ * @typedef {import("../../lab/network.mjs").Namespace} Namespace
+ * @typedef {{ run: import("../../lab/run.mjs").Run, name: string, source: Namespace, lan: Namespace }} Place where the stream and the hosts are
  */
 
 export class LoadGenerator {
   #started = 0;
 
   /**
-   * @param {import("./site.mjs").Site} site
+   * @param {Place} site
    * @param {string} program
    */
   constructor(site, program) {

@@ -14,7 +14,7 @@ import { ready, residentOf, use } from "./routers.mjs";
  * @typedef {import("./site.mjs").Site} Site
  * @typedef {import("./routers.mjs").Running} Running
  * @typedef {{ site: Site, router: Router, quick: boolean }} Measurement
- * @typedef {"join" | "burst" | "zap" | "capacity" | "scale" | "throughput" | "mixed" | "latency" | "memory" | "reports" | "start"} PartName
+ * @typedef {import("./routers.mjs").PartName} PartName
  * @typedef {{ what: string, measure(measurement: Measurement): Promise<Value[]>, beside?: () => Promise<{ name: string, values: Value[] }> }} Part
  *   `beside`: something to compare with that is no router
  */

@@ -7,12 +7,13 @@ import { ask } from "../../lab/waiting.mjs";
 import { ADDRESSES, DOWNSTREAMS, GROUPS, UPSTREAM } from "./site.mjs";
 
 /**
+ * @typedef {"join" | "burst" | "zap" | "capacity" | "scale" | "throughput" | "mixed" | "latency" | "memory" | "reports" | "start"} PartName
  * @typedef {import("./site.mjs").Site} Site
  * @typedef {import("../../lab/process.mjs").Process} Process
  * @typedef {{ main: Process, all: Process[], started: number }} Running `started`: when `main` was, in milliseconds since 1970
  * @typedef {{
  *   name: string, package?: string, program: string, static?: boolean,
- *   cannot: Partial<Record<import("./parts.mjs").PartName, string>>, start(site: Site, lans?: number): Promise<Running>,
+ *   cannot: Partial<Record<PartName, string>>, start(site: Site, lans?: number): Promise<Running>,
  * }} Router `static`: its routes are configured, to the first `lans` LANs: it hears no hosts
  */
 
