@@ -523,12 +523,15 @@ static void zap(void) {
   tell_ended(first, count, true);
 }
 
-/** A statement about each group under test from number `from`, on each link in use, at a rate; how long it took. */
-static int64_t say_all(unsigned from, long version, Word word, long rate) {
+/** About each group under test, on each link in use, at a rate; of those that come already only when `of_all`. How long it took. */
+static int64_t say_all(Word word, bool of_all, long rate) {
   int64_t begin = now();
-  for (unsigned index = from; index < group_count; index++) {
-    while ((now() - begin) * rate / SECOND < index - from) watch(now() + 200000, NULL);
+  long said = 0, version = number("version", 2);
+  for (unsigned index = 0; index < group_count; index++) {
+    if (!of_all && is_here(&seen[first_group + index])) continue;
+    while ((now() - begin) * rate / SECOND < said) watch(now() + 200000, NULL);
     for (long link = 0; link < links_used; link++) say(link, index, version, word, first_group + index);
+    said++;
   }
   return now() - begin;
 }
@@ -539,26 +542,36 @@ static long forwarded(void) {
   return count;
 }
 
-/** Asks for all groups at a rate, then looks which of them come; with `ms`, they are held for so long, each confirmed once. */
+/** Asks for all groups at a rate, then looks which of them come, and asks again for the others; how long the first asking took. */
+static int64_t ask_for_all(bool with_reports) {
+  int64_t took = 0;
+  Plan plan = {.first = first_group, .count = group_count, .rate = number("pps", 10000)};
+  for (long round = 0, rounds = number("rounds", 1); round < rounds && !all_here(); round++) {
+    int64_t span = with_reports ? say_all(JOIN, false, number("rate", 1000)) : 0;
+    if (round == 0) {
+      took = span;
+      watch(now() + number("settle", 0) * MS, NULL);
+      stream(plan);
+    }
+    watch(now() + number("limit", 3000) * MS, all_here);
+  }
+  return took;
+}
+
+/** Which groups are forwarded to hosts that ask; with `ms`, they are held for so long, each confirmed once. */
 static void hold(void) {
-  long version = number("version", 2), ms = number("ms", 0);
-  int64_t took = 0, begin;
+  bool with_reports = number("static", 0) == 0;
+  long ms = number("ms", 0);
   links_used = number("links", 1);
   test_groups(number("first", 0), number("count", 1));
-  for (long left = number("static", 0) ? 0 : number("repeat", 1); left > 0; left--)
-    took = say_all(number("from", 0), version, JOIN, number("rate", 1000));
-  watch(now() + number("settle", 0) * MS, NULL);
-  begin = now();
-  stream((Plan){.first = first_group, .count = group_count, .rate = number("pps", 10000)});
-  watch(now() + number("limit", 3000) * MS, all_here);
-  printf("{\"asked\":%u,\"askedIn\":%lld,\"forwarded\":%ld,\"after\":%lld}\n", group_count, (long long)took, forwarded(),
-         (long long)(now() - begin));
+  int64_t took = ask_for_all(with_reports), begin;
+  printf("{\"asked\":%u,\"askedIn\":%lld,\"forwarded\":%ld}\n", group_count, (long long)took, forwarded());
   if (ms == 0) return;
   watch(now() + SECOND, NULL);
   printf("{\"holding\":1}\n");
   fflush(stdout);
   begin = now();
-  if (!number("static", 0)) say_all(0, version, STILL, group_count * 1000L / ms);
+  if (with_reports) say_all(STILL, true, group_count * 1000L / ms);
   watch(begin + ms * MS, NULL);
   printf("{\"held\":%lld}\n", (long long)(now() - begin));
 }

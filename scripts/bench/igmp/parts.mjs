@@ -154,21 +154,19 @@ const zap = {
 /** What a router of static routes needs instead of reports. @param {Router} router */
 const heard = (router) => ({ static: router.static ? 1 : 0 });
 
-const CAPACITIES = [500, 1000, 2000, 5000, 10_000];
+const CAPACITIES = [1000, 3000, 10_000];
 
 /** @type {Part} */
 const capacity = {
-  what: "groups forwarded at the same time, asked for by IGMPv2 reports, each twice",
+  what: "groups forwarded at the same time; hosts ask by IGMPv2, 2,000 reports/s, and up to four times for what does not come",
   measure: (measurement) =>
     withRouter(measurement, async (site) => {
-      let from = 0;
       let most = 0;
       for (const count of measurement.quick ? [20] : CAPACITIES) {
-        const settings = { from, count, rate: 4000, repeat: 2, limit: 5000, ...heard(measurement.router) };
+        const settings = { count, rate: 2000, rounds: 4, limit: 3000, ...heard(measurement.router) };
         const [answer] = await site.load.measure("hold", settings);
         most = Math.max(most, answer?.forwarded ?? 0);
         if (most < count) return [value("group capacity", "groups", most)];
-        from = count;
       }
       return [value("group capacity", "groups", most, true)];
     }),
@@ -178,6 +176,8 @@ const capacity = {
 const FASTEST = { packets: 40_000, rate: 10_000_000 };
 const TRIAL = 0.3;
 const TRIALS = 5;
+/** The quickest of so many: what else the machine does makes a trial slower, never quicker. */
+const FASTEST_OF = 3;
 
 /**
  * RFC 2544 26.1: the highest rate, found by halving, at which nothing is lost on any of `links`; multicast and unicast alike.
@@ -188,9 +188,12 @@ const TRIALS = 5;
  */
 async function losslessRate(site, settings, { links, quick }) {
   const one = (/** @type {Settings} */ how) => trial(site, { ...settings, ...how }, links);
-  const fastest = await one(quick ? { ...FASTEST, packets: 500 } : FASTEST);
-  if (fastest.lost === 0) return { rate: fastest.rate, atLeast: true };
-  let [held, lost] = [0, fastest.rate];
+  const fastest = [];
+  for (let left = quick ? 1 : FASTEST_OF; left > 0; left--)
+    fastest.push(await one(quick ? { ...FASTEST, packets: 500 } : FASTEST));
+  const most = Math.max(...fastest.map(({ rate }) => rate));
+  if (fastest.every(({ lost }) => lost === 0)) return { rate: most, atLeast: true };
+  let [held, lost] = [0, most];
   for (let left = TRIALS; left > 0; left--) {
     const rate = (held + lost) / 2;
     const result = await one({ rate, packets: rate * TRIAL });
@@ -218,8 +221,8 @@ const rateValue = (name, { rate, atLeast }, links = 1) => value(name, "packets/s
 async function member(site, router, settings) {
   const [answer] = await site.load.measure("hold", {
     rate: 1000,
-    repeat: 2,
-    limit: 10_000,
+    rounds: 4,
+    limit: 5000,
     ...settings,
     ...heard(router),
   });
@@ -299,7 +302,7 @@ const memory = {
   measure: (measurement) =>
     withRouter(measurement, async (site, running) => {
       const count = measurement.quick ? 10 : 1000;
-      const settings = { count, repeat: 2, limit: 10_000, pps: count * 10, ms: measurement.quick ? 500 : 8000 };
+      const settings = { count, rounds: 4, limit: 5000, pps: count * 10, ms: measurement.quick ? 500 : 8000 };
       const load = site.load.start("hold", { ...settings, ...heard(measurement.router) });
       await load.line(/holding/, 30_000);
       const before = use(running);
