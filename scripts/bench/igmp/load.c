@@ -519,7 +519,7 @@ static void zap(void) {
   watch(now() + SECOND, NULL);
   for (long host = 0; host < hosts; host++)
     if (watching[host] != NOTHING) tell_join("join", &seen[watching[host]]), say(0, host, version, LEAVE, watching[host]);
-  watch(now() + 4 * SECOND, NULL);
+  watch(now() + 3 * SECOND, NULL);
   tell_ended(first, count, true);
 }
 

@@ -1,4 +1,5 @@
 // Where a router is measured: the source's network, the router, and two LANs full of hosts, each a namespace or a cable of its own.
+import { command, succeeds } from "../../lab/command.mjs";
 import { ask } from "../../lab/waiting.mjs";
 import { LoadGenerator } from "./load.mjs";
 
@@ -47,6 +48,13 @@ export class Site {
     );
     this.source.ip("route", "add", "default", "via", ADDRESSES[UPSTREAM]);
     this.router.ip("neighbour", "add", ...UNICAST);
+  }
+
+  /** Ends what a router has left behind: a child that holds its routing socket would keep the next one out. */
+  async clear() {
+    const left = () => command("ip", ["netns", "pids", this.router.name]).split("\n").filter(Boolean);
+    for (const pid of left()) succeeds("kill", ["-9", pid]);
+    await ask("the router's namespace to be empty", () => left().length === 0 || undefined, { every: 20 });
   }
 
   up() {
