@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { isJoin, isLeave } from "../../lab/igmp.mjs";
 import { Run } from "../../lab/run.mjs";
+import { observe } from "../../lab/waiting.mjs";
 import { absence } from "./columns.mjs";
 import { compileTester } from "./load.mjs";
 import { ROUTERS, ready } from "./routers.mjs";
@@ -15,6 +16,10 @@ import { Site } from "./site.mjs";
 /** The tester and the capture are stamped by the same kernel, each rounded in its own way. */
 const SAME = 0.1;
 const JOINS = 2;
+/** Milliseconds; many times what the tester takes for the end of a group's packets. */
+const INTERRUPTION = 500;
+/** RFC 2236 8.8: two queries, a second apart. */
+const LAST_MEMBER_TIME = 2000;
 
 describe("the tester beside a capture", () => {
   /** @type {Run} */
@@ -28,16 +33,30 @@ describe("the tester beside a capture", () => {
   });
   after(() => run.close());
 
-  test("the delays of joins and leaves, in both versions, are those that tcpdump shows", async () => {
+  /** No packet of the source passes for a while, once the last group has been left. @param {import("../../lab/capture.mjs").Capture} capture */
+  async function interrupt(capture) {
+    await capture.first("the last leave", isLeave(`239.50.0.${2 * JOINS - 1}`), 30_000);
+    const chain = "chain in {\ntype filter hook prerouting priority -400\nudp dport 5000 drop\n}";
+    site.router.run("nft", `table ip bench {\n${chain}\n}`);
+    await observe(INTERRUPTION);
+    site.router.run("nft", "delete table ip bench");
+  }
+
+  test("the delays of joins and leaves, in both versions, are those that tcpdump shows, also when the source pauses", async () => {
     const [sealcast] = ROUTERS;
     assert.ok(sealcast);
     await ready(site, sealcast, await sealcast.start(site));
     const capture = await run.capture(site.lan, "eth0", "igmp or udp port 5000");
-    const answers = await site.load.measure("joins", { count: JOINS, patience: 20 });
+    const [answers] = await Promise.all([
+      site.load.measure("joins", { count: JOINS, patience: 20 }),
+      interrupt(capture),
+    ]);
     const told = (/** @type {string} */ key) => answers.filter((one) => key in one).map((one) => one[key] / 1e6);
     const joins = [...told("join3"), ...told("join2")];
     const leaves = [...told("leave3"), ...told("leave2")];
     assert.deepEqual([joins.length, leaves.length], [2 * JOINS, 2 * JOINS]);
+    for (const leave of told("leave2"))
+      assert.ok(leave > LAST_MEMBER_TIME / 2, `a pause was taken for the end: ${leave}`);
     for (let index = 0; index < 2 * JOINS; index++) {
       const group = `239.50.0.${index}`;
       const report = await capture.first("the report", isJoin(group));

@@ -32,6 +32,8 @@ enum {
   UNICAST = 0x0a3c0009,     // 10.60.0.9, a neighbour that the router knows by heart
   PORT = 5000,
   HOSTS = 1000,
+  GUARD = 65534, // a group that is never left: when its packets come and another's do not, that one has ended
+  QUIET = 20,    // packets of the guard
   IP = 14,
   RING_FRAME = 256,
   RING_BLOCK = 1 << 20,
@@ -76,12 +78,6 @@ static const char *text(const char *key) {
 static long number(const char *key, long otherwise) {
   const char *value = text(key);
   return value == NULL ? otherwise : atol(value);
-}
-
-// A tester of hardware is never kept waiting for a processor. Only for what sleeps between packets.
-static void never_wait(void) {
-  struct sched_param priority = {.sched_priority = 10};
-  if (sched_setscheduler(0, SCHED_FIFO, &priority) != 0) printf("{\"note\":\"no real-time priority for the tester\"}\n");
 }
 
 // --- links: a ring that hears both directions of an interface, and a socket that sends frames
@@ -225,9 +221,11 @@ typedef struct {
   int64_t first, last;  // packets: the first after the report, the last of all
   int64_t live;         // the first that had not left the source before the report: the kernel keeps some of a group that has no route
   long packets[LINKS];
+  int64_t number;       // of the last packet, or of the guard's when it was left: all packets of a stream have one number after the other
 } Group;
 
 static Group seen[GROUPS];
+static int64_t guard_number;
 static long received[LINKS], unicast_received;
 static int64_t first_query;
 
@@ -241,7 +239,7 @@ static void see_igmp(const Frame *frame) {
   if (igmp[0] == 0x16 || (igmp[0] == 0x22 && igmp[8] == 4)) {
     if (seen[group].asked == 0) seen[group].asked = frame->at, seen[group].first = seen[group].live = 0;
   } else if (igmp[0] == 0x17 || (igmp[0] == 0x22 && igmp[8] == 3)) {
-    seen[group].left = frame->at, seen[group].asked = 0;
+    seen[group].left = frame->at, seen[group].asked = 0, seen[group].number = guard_number;
   }
 }
 
@@ -257,6 +255,8 @@ static void see_stream(int link, const Frame *frame) {
   received[link]++;
   group->packets[link]++;
   group->last = frame->at;
+  memcpy(&group->number, frame->payload + 8, sizeof group->number);
+  if (index == GUARD) guard_number = group->number;
   if (group->asked == 0 || frame->at < group->asked) return;
   int64_t sent;
   memcpy(&sent, frame->payload + 8 + SENT_AT, sizeof sent);
@@ -291,6 +291,7 @@ typedef struct {
   long rate;    // packets a second; 0: none
   long most;    // after which it stops; 0: never
   long unicast; // of 100 packets
+  bool guarded; // one more group, GUARD, which is sent to as often as each of the others
 } Plan;
 
 static pthread_mutex_t plan_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -299,11 +300,17 @@ static atomic_uint plan_number;
 static atomic_long multicast_sent, unicast_sent;
 static atomic_bool plan_done;
 static atomic_llong plan_took;
+static pthread_t stream_thread;
 static int stream_socket;
 static long size;
 
 static struct sockaddr_in address_of(uint32_t to) {
   return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr.s_addr = htonl(to)};
+}
+
+static uint32_t destination(const Plan *what, uint64_t packet) {
+  uint64_t index = packet % (what->count + what->guarded);
+  return FIRST_GROUP + (index == what->count ? GUARD : what->first + index);
 }
 
 /** Sends the packets number `from` to `from + count - 1` of a plan. */
@@ -320,7 +327,7 @@ static void send_batch(const Plan *what, long from, long count) {
     unicast += single;
     memcpy(payload[index], &packet, sizeof packet);
     memcpy(payload[index] + SENT_AT, &at, sizeof at);
-    to[index] = address_of(single ? UNICAST : FIRST_GROUP + what->first + packet % what->count);
+    to[index] = address_of(single ? UNICAST : destination(what, packet));
     part[index] = (struct iovec){payload[index], size};
     message[index].msg_hdr = (struct msghdr){.msg_name = &to[index], .msg_namelen = sizeof *to, .msg_iov = &part[index], .msg_iovlen = 1};
   }
@@ -364,6 +371,8 @@ static void stream(Plan next) {
   pthread_mutex_lock(&plan_lock);
   plan = next;
   plan_done = false;
+  guard_number = 0;
+  for (unsigned group = 0; group < GROUPS; group++) seen[group].number = 0;
   multicast_sent = unicast_sent = 0;
   plan_number++;
   pthread_mutex_unlock(&plan_lock);
@@ -372,14 +381,24 @@ static void stream(Plan next) {
 static void stream_open(void) {
   unsigned char ttl = 16;
   struct ip_mreqn interface = {.imr_ifindex = if_nametoindex("eth0")};
-  pthread_t thread;
   stream_socket = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (setsockopt(stream_socket, IPPROTO_IP, IP_MULTICAST_IF, &interface, sizeof interface) != 0) fail("multicast interface");
   if (setsockopt(stream_socket, IPPROTO_IP, IP_MULTICAST_TTL, &ttl, sizeof ttl) != 0) fail("multicast TTL");
-  if (pthread_create(&thread, NULL, streaming, NULL) != 0) fail("thread");
+  if (pthread_create(&stream_thread, NULL, streaming, NULL) != 0) fail("thread");
 }
 
 // --- conditions
+
+// A tester of hardware is never kept waiting for a processor. Only for what sleeps between packets.
+static void never_wait(void) {
+  cpu_set_t last;
+  CPU_ZERO(&last);
+  CPU_SET(sysconf(_SC_NPROCESSORS_ONLN) - 1, &last);
+  // One processor forwards the whole stream, so that no packet overtakes another.
+  pthread_setaffinity_np(stream_thread, sizeof last, &last);
+  struct sched_param priority = {.sched_priority = 10};
+  if (sched_setscheduler(0, SCHED_FIFO, &priority) != 0 || pthread_setschedparam(stream_thread, SCHED_FIFO, &priority) != 0) printf("{\"note\":\"no real-time priority for the tester\"}\n");
+}
 
 static unsigned first_group, group_count;
 static long links_used = 1;
@@ -393,8 +412,8 @@ static bool all(bool (*holds)(const Group *)) {
 
 static bool is_flowing(const Group *group) { return group->live != 0; }
 static bool is_here(const Group *group) { return group->packets[0] > 0 && (links_used == 1 || group->packets[1] > 0); }
-/** No packet for 100 ms, which is many times a group's period. */
-static bool is_quiet(const Group *group) { return now() - (group->last > group->left ? group->last : group->left) > 100 * MS; }
+/** The guard has come QUIET times since, so it is not the source or the way that is slow. */
+static bool is_quiet(const Group *group) { return guard_number - group->number > QUIET * (plan.count + 1L); }
 static bool all_flowing(void) { return all(is_flowing); }
 static bool all_here(void) { return all(is_here); }
 static bool all_quiet(void) { return all(is_quiet); }
@@ -428,6 +447,16 @@ static long joins_each;
 /** The first half of the groups is of IGMPv3 hosts, the other half of IGMPv2 hosts. */
 static bool is_third(long group) { return group - first_group < joins_each; }
 
+/** All groups under test get traffic; so does the guard, which is joined first. */
+static void stream_guarded(long pps) {
+  only_group = GUARD;
+  stream((Plan){.first = first_group, .count = group_count, .rate = pps * (group_count + 1), .guarded = true});
+  watch(now() + 100 * MS, NULL);
+  say(0, HOSTS - 1, 2, JOIN, GUARD);
+  watch(now() + 3 * SECOND, one_flowing);
+  watch(now() + 500 * MS, NULL);
+}
+
 static void join_one(long group) {
   stream((Plan){.first = group, .count = 1, .rate = number("pps", 5000)});
   watch(now() + 30 * MS, NULL);
@@ -448,8 +477,7 @@ static void joins(void) {
   test_groups(number("first", 0), 2 * joins_each);
   never_wait();
   for (unsigned index = 0; index < group_count; index++) join_one(first_group + index);
-  stream((Plan){.first = first_group, .count = group_count, .rate = group_count * number("leavePps", 200)});
-  watch(now() + 300 * MS, NULL);
+  stream_guarded(200);
   for (unsigned index = 0; index < group_count; index++) leave_one(first_group + index);
   watch(now() + number("patience", 15) * SECOND, all_quiet);
   for (unsigned index = 0; index < group_count; index++) tell_leave(index < joins_each ? "leave3" : "leave2", &seen[first_group + index]);
@@ -503,8 +531,8 @@ static void zap(void) {
   int64_t begin, next;
   never_wait();
   for (long host = 0; host < hosts; host++) watching[host] = NOTHING;
-  stream((Plan){.first = first, .count = count, .rate = count * number("pps", 200)});
-  watch(now() + 500 * MS, NULL);
+  test_groups(first, count);
+  stream_guarded(number("pps", 200));
   begin = next = now();
   for (long turn = 0; next < begin + number("ms", 8000) * MS; turn++, next += SECOND / hosts) {
     long *group = &watching[turn % hosts];
