@@ -7,6 +7,7 @@ import type { HostMembership, LeaveCause } from "../igmp/host-table.ts";
 import type { InterfaceDrop, RouterInterfaceOptions, TrackingSource } from "../igmp/interface-events.ts";
 import type { MessageKind } from "../igmp/packet.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
+import type { RefreshPolicy } from "../igmp/refresh.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import type { GroupPrefix } from "./group-access.ts";
 
@@ -20,11 +21,20 @@ export interface DownstreamOptions {
   readonly deny?: readonly GroupPrefix[];
 }
 
+/** The interface towards the source. */
+export interface UpstreamOptions {
+  readonly name: string;
+  /** The newest version to speak; default 3. */
+  readonly version?: IgmpVersion;
+  /** Repeats of our reports where nobody asks; default "auto". */
+  readonly refresh?: RefreshPolicy;
+}
+
 /** A whole router. */
 export interface RouterOptions {
   readonly downstreams: readonly DownstreamOptions[];
   /** The one interface towards the source (RFC 4605 section 2); without it we route between the downstreams only. */
-  readonly upstream?: { readonly name: string; readonly version?: IgmpVersion };
+  readonly upstream?: UpstreamOptions;
   /** A route over which nothing came for so long is taken out; default 180 s. */
   readonly idle?: Duration;
   /** Default 1024. */

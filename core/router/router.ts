@@ -45,7 +45,12 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     );
     this.#upstream = options.upstream && {
       name: options.upstream.name,
-      machine: new MulticastHost(entropy, { version: options.upstream.version ?? 3 }),
+      machine: new MulticastHost(entropy, {
+        version: options.upstream.version ?? 3,
+        refresh: options.upstream.refresh ?? "auto",
+        // The downstreams have limits of their own; what they took in is asked for.
+        maxGroups: Number.POSITIVE_INFINITY,
+      }),
       up: false,
     };
     this.#routes = new MulticastRoutes(options.idle ?? seconds(180), options.maxRoutes ?? 1024);
@@ -101,6 +106,11 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   /** What is asked for upstream, for status. */
   wanted(): readonly UpstreamChange[] {
     return this.#wanted.groups();
+  }
+
+  /** The host part upstream, for status; undefined without an upstream. */
+  get upstream(): Pick<MulticastHost, "mode" | "refreshes" | "isAsked"> | undefined {
+    return this.#upstream?.machine;
   }
 
   routes(): ReturnType<MulticastRoutes["all"]> {

@@ -4,9 +4,10 @@ import { ipv4, isMulticast, parseIpv4 } from "../../core/base/ipv4.ts";
 import { type Duration, seconds } from "../../core/base/time.ts";
 import type { ImmediateLeave } from "../../core/igmp/interface-events.ts";
 import type { IgmpVersion } from "../../core/igmp/query.ts";
+import type { RefreshPolicy } from "../../core/igmp/refresh.ts";
 import { checkTimes, type TimesConfig } from "../../core/igmp/times.ts";
 import type { GroupPrefix } from "../../core/router/group-access.ts";
-import { brokerEntries, commonEntries, identifier, x25519PublicKey } from "../shared/config.ts";
+import { brokerEntries, commonEntries, identifier, refreshPolicy, x25519PublicKey } from "../shared/config.ts";
 import type { CommonConfig } from "../shared/target.ts";
 
 /** One interface with receivers behind it. */
@@ -22,10 +23,17 @@ export interface DownstreamConfig {
   readonly requireRouterAlert: boolean;
 }
 
+/** The interface towards the source. */
+export interface UpstreamConfig {
+  readonly interface: string;
+  readonly version: IgmpVersion;
+  readonly refresh: RefreshPolicy;
+}
+
 /** A whole router. */
 export interface RouterConfig extends CommonConfig {
   readonly id: string;
-  readonly upstream?: { readonly interface: string; readonly version: IgmpVersion } | undefined;
+  readonly upstream?: UpstreamConfig | undefined;
   readonly downstreams: readonly DownstreamConfig[];
   readonly forwarding: "kernel" | "none";
   readonly taps: boolean;
@@ -96,11 +104,17 @@ type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 const given = <T extends object>(entries: T): Given<T> =>
   Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined)) as Given<T>;
 
+const upstream = v.strictObject({
+  interface: interfaceName,
+  version: v.optional(v.picklist([1, 2, 3]), 3),
+  refresh: refreshPolicy,
+});
+
 const fields = v.strictObject({
   ...commonEntries,
   id: identifier,
   /** Towards the source. Without it the router connects its downstreams only. */
-  upstream: v.optional(v.strictObject({ interface: interfaceName, version: v.optional(v.picklist([1, 2, 3]), 3) })),
+  upstream: v.optional(upstream),
   downstreams: v.pipe(v.array(downstream), v.minLength(1), v.maxLength(31)),
   /** "none": querier and evidence only, for a machine that bridges. */
   forwarding: v.optional(v.picklist(["kernel", "none"]), "kernel"),

@@ -137,7 +137,15 @@ export class RouterService {
   #upstreamStatus(): object | undefined {
     if (this.#upstream === undefined) return undefined;
     const groups = this.#router.wanted().map(({ group }) => formatIpv4(group));
-    return { name: this.#upstream, up: this.#interfaces.link(this.#upstream) !== undefined, groups };
+    const host = this.#router.upstream;
+    return {
+      name: this.#upstream,
+      up: this.#interfaces.link(this.#upstream) !== undefined,
+      version: host?.mode,
+      asks: host?.isAsked(this.#platform.clock.now()),
+      refreshes: host?.refreshes,
+      groups,
+    };
   }
 
   #host(name: string, { host, group, since }: HostMembership): object {
@@ -346,7 +354,13 @@ function routerOptions(config: RouterConfig): RouterOptions {
     })),
     ...(config.upstream === undefined
       ? {}
-      : { upstream: { name: config.upstream.interface, version: config.upstream.version } }),
+      : {
+          upstream: {
+            name: config.upstream.interface,
+            version: config.upstream.version,
+            refresh: config.upstream.refresh,
+          },
+        }),
     idle: config.idle,
     maxRoutes: config.maxRoutes,
   };
