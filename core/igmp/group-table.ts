@@ -1,4 +1,5 @@
 // All groups of one interface: reports go through the compatibility modes (RFC 3376 7.3.2) into the records, and changes come out.
+import { DeadlineHeap, type Scheduled, unscheduled } from "../base/deadline-heap.ts";
 import { ALL_SYSTEMS, type Ipv4, isMulticast, isSourceSpecific } from "../base/ipv4.ts";
 import { after, earliest, type Instant, milliseconds } from "../base/time.ts";
 import { NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
@@ -53,7 +54,7 @@ export interface GroupView {
   readonly groupTimer: Instant | undefined;
 }
 
-interface Entry {
+interface Entry extends Scheduled {
   readonly group: Ipv4;
   readonly record: GroupRecord;
   readonly asking: LastMemberQueries;
@@ -69,8 +70,10 @@ const drop = (reason: GroupDrop): GroupChange => ({ kind: "drop", reason });
 export class GroupTable {
   #limits: TableLimits;
   readonly #groups = new Map<Ipv4, Entry>();
-  /** Never later than the first deadline of any group. */
-  #next: Instant | undefined;
+  /** Each group under its first deadline, or an earlier one where that has moved away. */
+  readonly #deadlines = new DeadlineHeap<Entry>();
+  /** With last-member queries under way. */
+  readonly #asking = new Set<Entry>();
 
   constructor(limits: TableLimits) {
     this.#limits = limits;
@@ -153,34 +156,33 @@ export class GroupTable {
   end(group: Ipv4): readonly GroupChange[] {
     const entry = this.#groups.get(group);
     if (entry === undefined) return [];
-    this.#groups.delete(group);
+    this.#forget(entry);
     return wantsNothing(entry.reported) ? [] : [{ kind: "membership", group, filter: NO_SOURCE }];
   }
 
   /** Ends everything: the interface is down. */
   clear(): readonly GroupChange[] {
-    this.#next = undefined;
     return [...this.#groups.keys()].flatMap((group) => this.end(group));
   }
 
   /** Another router is the querier now. */
   stopAsking(): void {
     for (const { asking } of this.#groups.values()) asking.cancel();
+    this.#asking.clear();
   }
 
   /** Whether last-member queries are under way. */
   get asking(): boolean {
-    for (const { asking } of this.#groups.values()) if (asking.pending) return true;
-    return false;
+    return this.#asking.size > 0;
   }
 
   poll(now: Instant, { times }: TableContext): readonly GroupChange[] {
-    if (this.#next === undefined || this.#next > now) return [];
-    this.#next = undefined;
-    return [...this.#groups.values()].flatMap((entry) => {
-      const queries = isDue(now, entry) ? this.#repeat(now, entry, times) : [];
-      return [...queries, ...this.#report(now, entry)];
-    });
+    const changes: GroupChange[] = [];
+    for (let entry = this.#deadlines.takeDue(now); entry !== undefined; entry = this.#deadlines.takeDue(now)) {
+      if (isDue(now, entry)) changes.push(...this.#repeat(now, entry, times));
+      changes.push(...this.#report(now, entry));
+    }
+    return changes;
   }
 
   #repeat(now: Instant, entry: Entry, times: IgmpTimes): GroupChange[] {
@@ -190,7 +192,7 @@ export class GroupTable {
   }
 
   nextDeadline(): Instant | undefined {
-    return this.#next;
+    return this.#deadlines.next();
   }
 
   /** Tells a filter that changed, forgets a group that nobody wants, and notes the next deadline. */
@@ -198,15 +200,28 @@ export class GroupTable {
     const filter = entry.record.filter(now);
     const changed = !sameFilter(filter, entry.reported);
     entry.reported = filter;
-    if (wantsNothing(filter)) this.#groups.delete(entry.group);
-    else this.#next = earliest([this.#next, entry.record.nextDeadline(), entry.asking.nextDeadline()]);
+    if (wantsNothing(filter)) this.#forget(entry);
+    else this.#schedule(entry);
     return changed ? [{ kind: "membership", group: entry.group, filter }] : [];
+  }
+
+  #schedule(entry: Entry): void {
+    this.#deadlines.schedule(entry, earliest([entry.record.nextDeadline(), entry.asking.nextDeadline()]));
+    if (entry.asking.pending) this.#asking.add(entry);
+    else this.#asking.delete(entry);
+  }
+
+  #forget(entry: Entry): void {
+    this.#groups.delete(entry.group);
+    this.#deadlines.schedule(entry, undefined);
+    this.#asking.delete(entry);
   }
 
   #entry(group: Ipv4): Entry | undefined {
     const known = this.#groups.get(group);
     if (known !== undefined || this.#groups.size >= this.#limits.groups) return known;
     const entry: Entry = {
+      ...unscheduled(),
       group,
       record: new GroupRecord(this.#limits.sourcesPerGroup),
       asking: new LastMemberQueries(),
