@@ -1,4 +1,5 @@
 // The host side of IGMP on one interface (RFC 3376 section 5, RFC 2236): a set-top's kernel, or the upstream of a proxy (RFC 4605).
+import { DeadlineHeap } from "../base/deadline-heap.ts";
 import { ALL_SYSTEMS, ANY, type Ipv4, isSourceSpecific } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
 import { after, type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
@@ -71,7 +72,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   readonly #groups = new Map<Ipv4, HostGroup>();
   /** Those of the groups that have a change to tell, and those that have a question to answer. */
   readonly #changing = new Set<HostGroup>();
-  readonly #asked = new Set<HostGroup>();
+  readonly #asked = new DeadlineHeap<HostGroup>();
   #address: Ipv4 | undefined;
   #robustness: number;
   #queryInterval: Duration;
@@ -169,7 +170,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     for (const member of members) {
       if (member.changePending) this.#changing.add(member);
       else this.#changing.delete(member);
-      if (member.responseAt === undefined) this.#asked.delete(member);
+      this.#asked.schedule(member, member.responseAt);
       if (member.isOver) this.#groups.delete(member.group);
     }
   }
@@ -245,9 +246,8 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   #cancelAll(): void {
     this.#changeAt = undefined;
     this.#generalAt = undefined;
-    const pending = new Set([...this.#changing, ...this.#asked]);
-    for (const member of pending) member.cancel();
-    this.#tidy(pending);
+    for (const member of this.#groups.values()) member.cancel();
+    this.#tidy(this.#groups.values());
   }
 
   // 4.1.6, 4.1.7: the querier's robustness and interval are everybody's.
@@ -276,7 +276,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
 
   #ask(member: HostGroup, at: Instant, sources: readonly Ipv4[]): void {
     member.ask(at, sources);
-    this.#asked.add(member);
+    this.#asked.schedule(member, member.responseAt);
   }
 
   // 5.2 rule 1: the pending answer to a General Query says it all, and sooner.
@@ -303,9 +303,8 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   }
 
   nextDeadline(): Instant | undefined {
-    const responses = Array.from(this.#asked, (member) => member.responseAt);
     const refresh = this.#groups.size > 0 ? this.#refresh.at : undefined;
-    return earliest([this.#v1Until, this.#v2Until, this.#changeAt, this.#generalAt, refresh, ...responses]);
+    return earliest([this.#v1Until, this.#v2Until, this.#changeAt, this.#generalAt, refresh, this.#asked.next()]);
   }
 
   #answerGeneral(now: Instant): Effect[] {
@@ -328,11 +327,16 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   }
 
   #answerSpecific(now: Instant): Effect[] {
-    const due = [...this.#asked].filter(({ responseAt }) => responseAt !== undefined && responseAt <= now);
+    const due = this.#takeAsked(now);
     const records = due.flatMap((member) => member.responseRecords());
-    for (const member of due) this.#asked.delete(member);
     if (this.#mode === 3) return this.#reports(records);
     return due.flatMap((member) => (wantsNothing(member.filter) ? [] : this.#v1v2(member.group, false)));
+  }
+
+  #takeAsked(now: Instant): readonly HostGroup[] {
+    const due: HostGroup[] = [];
+    for (let one = this.#asked.takeDue(now); one !== undefined; one = this.#asked.takeDue(now)) due.push(one);
+    return due;
   }
 
   #repeatChanges(now: Instant): Effect[] {

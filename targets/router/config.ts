@@ -1,6 +1,7 @@
 // The router's configuration: interfaces, their IGMP parameters, and the optional way to the reception server.
 import * as v from "valibot";
 import { ipv4, isMulticast, parseIpv4 } from "../../core/base/ipv4.ts";
+import type { Subnet } from "../../core/base/subnet.ts";
 import { type Duration, seconds } from "../../core/base/time.ts";
 import type { ImmediateLeave } from "../../core/igmp/interface-events.ts";
 import type { IgmpVersion } from "../../core/igmp/query.ts";
@@ -18,6 +19,7 @@ export interface DownstreamConfig {
   readonly immediateLeave: ImmediateLeave;
   readonly allow: readonly GroupPrefix[];
   readonly deny: readonly GroupPrefix[];
+  readonly sources?: readonly Subnet[] | undefined;
   readonly maxGroups: number;
   readonly maxSources: number;
   readonly requireRouterAlert: boolean;
@@ -28,17 +30,27 @@ export interface UpstreamConfig {
   readonly interface: string;
   readonly version: IgmpVersion;
   readonly refresh: RefreshPolicy;
+  readonly linger: Duration;
+  readonly changesPerSecond?: number | undefined;
+  readonly allow: readonly GroupPrefix[];
+  readonly deny: readonly GroupPrefix[];
+  readonly scope: readonly GroupPrefix[];
+  readonly sources?: readonly Subnet[] | undefined;
+  /** Empty: all groups that no other upstream names more exactly. */
+  readonly groups: readonly GroupPrefix[];
 }
 
 /** A whole router. */
 export interface RouterConfig extends CommonConfig {
   readonly id: string;
   readonly upstream?: UpstreamConfig | undefined;
+  readonly upstreams: readonly UpstreamConfig[];
   readonly downstreams: readonly DownstreamConfig[];
   readonly forwarding: "kernel" | "none";
   readonly taps: boolean;
   readonly idle: Duration;
   readonly maxRoutes: number;
+  readonly maxRoutesPerSource: number;
   readonly broker?: v.InferOutput<typeof brokerEntries.broker> | undefined;
   readonly identity?: string | undefined;
   readonly reception?: { readonly id: string; readonly publicKey: Uint8Array } | undefined;
@@ -65,6 +77,22 @@ const groupPrefix = v.pipe(
   v.transform((text) => parsePrefix(text) as GroupPrefix),
 );
 
+const groupPrefixes = v.pipe(v.array(groupPrefix), v.maxLength(256));
+
+function parseSubnet(text: string): Subnet | undefined {
+  const [, before = "", length = "32"] = /^([\d.]+)(?:\/(\d{1,2}))?$/.exec(text) ?? [];
+  const address = parseIpv4(before);
+  return address === undefined || Number(length) > 32 ? undefined : { address, prefixLength: Number(length) };
+}
+
+/** "10.2.0.0/24", or one address without a length; "0.0.0.0/0" for everybody. */
+const subnet = v.pipe(
+  v.string(),
+  v.check((text) => parseSubnet(text) !== undefined, "must be an address or a prefix such as 10.2.0.0/24"),
+  v.transform((text) => parseSubnet(text) as Subnet),
+);
+const senders = v.optional(v.pipe(v.array(subnet), v.minLength(1), v.maxLength(256)));
+
 const downstream = v.pipe(
   v.strictObject({
     interface: interfaceName,
@@ -76,8 +104,9 @@ const downstream = v.pipe(
     lastMemberQueryInterval: v.optional(wholeSeconds),
     lastMemberQueryCount: v.optional(whole(1, 255)),
     immediateLeave: v.optional(v.picklist(["off", "v3", "isolated"]), "off"),
-    allow: v.optional(v.pipe(v.array(groupPrefix), v.maxLength(256)), []),
-    deny: v.optional(v.pipe(v.array(groupPrefix), v.maxLength(256)), []),
+    allow: v.optional(groupPrefixes, []),
+    deny: v.optional(groupPrefixes, []),
+    sources: senders,
     maxGroups: v.optional(whole(1, 65_536), 1024),
     maxSources: v.optional(whole(64, 4096), 256),
     requireRouterAlert: v.optional(v.boolean(), false),
@@ -108,6 +137,14 @@ const upstream = v.strictObject({
   interface: interfaceName,
   version: v.optional(v.picklist([1, 2, 3]), 3),
   refresh: refreshPolicy,
+  /** Seconds between the end of the last membership and the leave upstream. */
+  linger: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(600), v.transform(seconds)), 0),
+  changesPerSecond: v.optional(whole(1, 1000)),
+  allow: v.optional(groupPrefixes, []),
+  deny: v.optional(groupPrefixes, ["239.255.255.0/24"]),
+  scope: v.optional(groupPrefixes, ["239.255.0.0/16"]),
+  sources: senders,
+  groups: v.optional(groupPrefixes, []),
 });
 
 const fields = v.strictObject({
@@ -115,6 +152,8 @@ const fields = v.strictObject({
   id: identifier,
   /** Towards the source. Without it the router connects its downstreams only. */
   upstream: v.optional(upstream),
+  /** Several, by the groups that come from each. */
+  upstreams: v.optional(v.pipe(v.array(upstream), v.maxLength(16)), []),
   downstreams: v.pipe(v.array(downstream), v.minLength(1), v.maxLength(31)),
   /** "none": querier and evidence only, for a machine that bridges. */
   forwarding: v.optional(v.picklist(["kernel", "none"]), "kernel"),
@@ -123,14 +162,27 @@ const fields = v.strictObject({
   /** Seconds without a packet after which a route is taken out. */
   idle: v.optional(v.pipe(v.number(), v.minValue(30), v.maxValue(86_400), v.transform(seconds)), 180),
   maxRoutes: v.optional(whole(1, 65_536), 1024),
+  maxRoutesPerSource: v.optional(whole(1, 65_536), 64),
   /** The way to the reception server: all three or none. */
   broker: v.optional(brokerEntries.broker),
   identity: v.optional(v.pipe(v.string(), v.minLength(1))),
   reception: v.optional(v.strictObject({ id: identifier, publicKey: x25519PublicKey })),
 });
 
+/** Towards the sources, whichever way they are configured. */
+export const upstreamsOf = ({ upstream, upstreams }: RouterConfig): readonly UpstreamConfig[] =>
+  upstream === undefined ? upstreams : [upstream];
+
+const ranges = (config: RouterConfig): readonly string[] =>
+  config.upstreams.flatMap(({ groups }) =>
+    groups.length === 0 ? ["all"] : groups.map(({ group, length }) => `${group >>> (32 - length)}/${length}`),
+  );
+
+/** The kernel's MAXVIFS. */
+const MOST_INTERFACES = 32;
+
 const names = (config: RouterConfig): readonly string[] => [
-  ...(config.upstream === undefined ? [] : [config.upstream.interface]),
+  ...upstreamsOf(config).map((one) => one.interface),
   ...config.downstreams.map((one) => one.interface),
 ];
 
@@ -138,6 +190,18 @@ const names = (config: RouterConfig): readonly string[] => [
 export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
   fields,
   v.check((config) => new Set(names(config)).size === names(config).length, "an interface is named twice"),
+  v.check(
+    ({ upstream, upstreams }) => upstream === undefined || upstreams.length === 0,
+    "`upstream` is the short form of `upstreams` with one: give one of the two",
+  ),
+  v.check(
+    (config) => new Set(ranges(config)).size === ranges(config).length,
+    "two of `upstreams` name the same `groups`, or none",
+  ),
+  v.check(
+    (config) => names(config).length <= MOST_INTERFACES,
+    `multicast routing takes ${MOST_INTERFACES} interfaces at most`,
+  ),
   v.check(
     ({ broker, identity, reception }) =>
       [broker, identity, reception].every((one) => one === undefined) ||
