@@ -77,6 +77,8 @@ export type RouterEvent =
       /** Absent: as they were. Version and refresh of an upstream stay. */
       readonly upstreams?: readonly UpstreamOptions[] | undefined;
     }
+  /** The process ends: everything is left upstream now, whatever lingers or waits for its turn. */
+  | { readonly kind: "stop" }
   /** A whole IPv4 packet from the interface's IGMP socket. */
   | { readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array }
   /** A frame from a tap on `port` of the bridge `name`. */

@@ -63,6 +63,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
         return this.#link(now, event);
       case "configure":
         return this.#configure(now, event);
+      case "stop":
+        return [...this.#upstreams.values()].flatMap((upstream) => fromHost(upstream, upstream.leaveAll(now)));
       case "packet":
         return this.#packet(now, event.name, event.bytes);
       case "frame":

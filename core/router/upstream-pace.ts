@@ -67,6 +67,13 @@ export class UpstreamPace {
     return changes;
   }
 
+  /** The end of every group that our host part was told of, without linger or bound. */
+  endAll(): readonly UpstreamChange[] {
+    this.#lingering.clear();
+    this.#wanted.clear();
+    return [...this.#told.keys()].map((group) => this.#tell(group, NO_SOURCE));
+  }
+
   /** What is due. */
   poll(now: Instant): readonly UpstreamChange[] {
     for (const [group, at] of this.#lingering) {

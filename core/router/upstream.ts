@@ -72,6 +72,11 @@ export class Upstream {
     return this.#tell(now, this.pace.take(now, { group, filter: this.mayJoin(group) ? filter : NO_SOURCE }));
   }
 
+  /** Every group, at once. */
+  leaveAll(now: Instant): readonly MulticastHostEffect[] {
+    return this.#tell(now, this.pace.endAll());
+  }
+
   poll(now: Instant): readonly MulticastHostEffect[] {
     return [...this.#tell(now, this.pace.poll(now)), ...this.host.poll(now)];
   }

@@ -93,6 +93,7 @@ export class RouterService {
 
   /** Leaves the groups upstream, gives back routing and the bridges. */
   async stop(): Promise<void> {
+    this.#runner.feed({ kind: "stop" });
     for (const name of this.#names) this.#runner.feed({ kind: "link", name, address: undefined });
     this.#runner.stop();
     this.#interfaces.close();

@@ -134,6 +134,7 @@ async function bench(upstream: object = {}, more: object = {}) {
       }),
     /** What the access network sees of packets from below. */
     leaked,
+    stop: () => service.stop(),
     status: () => service.status() as unknown as Status,
   };
 }
@@ -217,6 +218,18 @@ test("linger and bound: fast zapping stays below so many changes a second upstre
   assert.deepEqual(status().upstream.counts, { "upstream.leave-lingered": 10, "upstream.leave-spared": 9 });
   clock.run(seconds(31));
   assert.ok(access.leaves.length > 0, "nobody watches any more");
+});
+
+test("a router that stops leaves its groups at once, those that linger too", async () => {
+  const { clock, join, leave, access, stop } = await bench({ linger: 600 });
+  join();
+  clock.run(seconds(1));
+  leave();
+  clock.run(seconds(5));
+  const stopped = stop();
+  clock.run(seconds(1));
+  await stopped;
+  assert.deepEqual(access.leaves, [GROUP]);
 });
 
 test("the upstream's link flaps, then comes back with another address: everything is asked for again at once", async () => {
