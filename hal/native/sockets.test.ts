@@ -30,7 +30,7 @@ function ownSocket() {
   const inode = /\d+/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[0] ?? "";
   const line = readFileSync("/proc/net/udp", "latin1")
     .split("\n")
-    .find((one) => one.split(/\s+/)[10] === inode);
+    .find((one) => one.trim().split(/\s+/)[9] === inode);
   const port = Number.parseInt(/:([0-9A-F]{4}) /.exec(line ?? "")?.[1] ?? "0", 16);
   const say = (octets: Uint8Array): void => void succeeded("send", sockets.send(fd, octets, loopback(port)));
   return { fd, say };
@@ -99,8 +99,9 @@ test("a call that the kernel refuses is its errno, in words when it must succeed
   assert.throws(refused, { code: "EBADF", message: "closing: bad file descriptor" });
 });
 
-test("a watch tells of each packet; its callback may close its own socket, and another may take the number", async () => {
+test("a watch tells of each packet; its callback may close its own socket, and another may take the number", async (t) => {
   const first = ownSocket();
+  t.after(() => sockets.close(first.fd));
   const { slots, rows, senders } = room(1);
   const heard = await new Promise((resolve) => {
     const watched = sockets.watch(first.fd, () => {
