@@ -79,6 +79,11 @@ export type RouterEvent =
     }
   /** The process ends: everything is left upstream now, whatever lingers or waits for its turn. */
   | { readonly kind: "stop" }
+  /**
+   * What a predecessor left in the kernel, where it goes on: each once, and only for interfaces that are up by now. Whoever gets
+   * something by these routes is taken for a member until the startup queries are answered.
+   */
+  | { readonly kind: "inherited"; readonly routes: readonly MulticastRoute[] }
   /** A whole IPv4 packet from the interface's IGMP socket. */
   | { readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array }
   /** A frame from a tap on `port` of the bridge `name`. */

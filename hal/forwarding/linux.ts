@@ -207,6 +207,10 @@ class LinuxForwardingTable implements ForwardingTable {
     }
   }
 
+  inherited(): readonly MulticastRoute[] {
+    return [];
+  }
+
   use(): readonly RouteUse[] {
     if (this.#routes.size === 0) return [];
     return parseCache(readFileSync("/proc/net/ip_mr_cache", "latin1")).filter(({ source, group }) =>

@@ -87,6 +87,7 @@ function bench() {
           removeInterface: nothing,
           set: nothing,
           remove: nothing,
+          inherited: () => [],
           use: () => [],
           close: nothing,
         };
