@@ -13,7 +13,7 @@ import { runTapHelper, TAP_ARGUMENT } from "../../hal/tap/helper.ts";
 import { addKeygen } from "../shared/keygen.ts";
 import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
-import { type RouterConfig, routerConfig } from "./config.ts";
+import { interfacesOf, type RouterConfig, routerConfig } from "./config.ts";
 import { MembershipReports } from "./membership-reports.ts";
 import { RouterService } from "./service.ts";
 
@@ -47,6 +47,13 @@ async function openTaps({ taps }: RouterConfig, { clock, entropy, log }: Runtime
   return new CapTaps({ clock, entropy, command: [process.execPath, process.argv[1] ?? ""] });
 }
 
+const openForwarding = (config: RouterConfig, { log }: Runtime): Promise<LinuxForwarding> =>
+  LinuxForwarding.load({
+    span: config.takeover,
+    interfaces: interfacesOf(config),
+    warn: (text) => log.warn({}, text),
+  });
+
 async function start(config: RouterConfig, runtime: Runtime): Promise<Service<RouterConfig>> {
   const { clock, entropy, log } = runtime;
   const service = new RouterService(config, {
@@ -55,7 +62,7 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
     log,
     links: linuxLinks,
     igmp: await RawIgmpSockets.load(),
-    forwarding: config.forwarding === "kernel" ? await LinuxForwarding.load() : undefined,
+    forwarding: config.forwarding === "kernel" ? await openForwarding(config, runtime) : undefined,
     taps: await openTaps(config, runtime),
     membershipReports: openMembershipReports(config, runtime),
     bridgeQueriers: new BridgeQueriers(),
