@@ -35,7 +35,7 @@ class SimulatedIgmpSocket implements IgmpSocket {
     this.interfaceName = interfaceName;
     this.#index = node.interface(interfaceName)?.index;
     const receiver = (packet: SimulatedPacket, on: { readonly index: number }) => {
-      if (packet.kind === "igmp" && on.index === this.#index) listener.packet(packet.bytes);
+      if (packet.kind === "igmp" && on.index === this.#index) listener.packet(packet.bytes, {});
     };
     const watcher = (name: string, link: { readonly up: boolean } | undefined) => {
       if (name === interfaceName && link?.up !== true) this.#failed(listener);
@@ -51,6 +51,10 @@ class SimulatedIgmpSocket implements IgmpSocket {
     if (!isMulticast(destination)) return;
     const bytes = packet.slice();
     this.#node.interface(this.interfaceName)?.transmit({ kind: "igmp", source, destination, bytes });
+  }
+
+  dropped(): number {
+    return 0;
   }
 
   close(): void {
