@@ -96,6 +96,16 @@ export class GroupTable {
     return this.#apply(now, entry, "is-ex", [], context);
   }
 
+  /** Places for groups that are not there yet. */
+  get free(): number {
+    return Math.max(0, this.#limits.groups - this.#groups.size);
+  }
+
+  /** Whether a statement would take one of them. */
+  wouldAdd({ type, group, sources }: ReportRecord): boolean {
+    return !this.#groups.has(group) && wouldJoin(type, sources);
+  }
+
   /** Leave Group: TO_IN({}) (7.3.2), heeded by the querier only and only for a group with members (RFC 2236 section 3). */
   leave(now: Instant, group: Ipv4, context: TableContext): readonly GroupChange[] {
     const refused = refusal({ type: "to-in", group }, 2);
