@@ -1,7 +1,7 @@
 // What each host holds of an interface's room, and whether it may have more. Nobody is put out for another: a picture that plays plays on.
 // Instead the last room is kept back, because a host beyond its first few may never hold more than what is left for all others
 // (dynamic thresholds, Choudhury and Hahne 1998): of n greedy hosts each gets at most one part in n + 1, and one part stays free.
-import { DeadlineHeap, type Scheduled, unscheduled } from "../base/deadline-heap.ts";
+import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
 import { ANY, type Ipv4 } from "../base/ipv4.ts";
 import { after, between, type Instant, seconds } from "../base/time.ts";
 
@@ -112,7 +112,15 @@ export class HostShares {
 
   #add(now: Instant, host: TrackedHost): HostShare {
     const key = shareKey(host);
-    const share = { ...unscheduled(), key, port: host.port, held: 0, joins: this.#burst(), countedAt: now };
+    const share: HostShare = {
+      due: undefined,
+      place: -1,
+      key,
+      port: host.port,
+      held: 0,
+      joins: this.#burst(),
+      countedAt: now,
+    };
     this.#shares.set(key, share);
     return share;
   }

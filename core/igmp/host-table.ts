@@ -1,5 +1,5 @@
 // Explicit host tracking (RFC 3376 A.2): who on this interface is a member of what, since when, and which message showed it.
-import { DeadlineHeap, type Scheduled, unscheduled } from "../base/deadline-heap.ts";
+import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
 import { ANY, type Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, type Instant } from "../base/time.ts";
 import { filterOf, NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
@@ -142,7 +142,19 @@ export class HostTable {
     const station = this.#station(host);
     const share = this.#shares.take(now, host);
     const { who } = station;
-    const tracked = { ...unscheduled(), station, who, share, group, filter, since: now, lastSeen: now, message };
+    // Fields by name and no spread, which would give each object a shape of its own, of several hundred octets.
+    const tracked: Tracked = {
+      due: undefined,
+      place: -1,
+      station,
+      who,
+      share,
+      group,
+      filter,
+      since: now,
+      lastSeen: now,
+      message,
+    };
     const members = this.#groups.get(group) ?? new Map<Station, Tracked>();
     this.#groups.set(group, members.set(station, tracked));
     this.#expiries.schedule(tracked, after(now, lifetime));

@@ -265,6 +265,7 @@ export class RouterService {
         mac: change.mac,
         group: formatIpv4(membership.group),
         change: change.change,
+        exact: membership.exact,
       },
       HOST_CHANGES[change.change],
     );
