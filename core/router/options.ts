@@ -9,6 +9,7 @@ import type { InterfaceDrop, RouterInterfaceOptions, TrackingSource } from "../i
 import type { MessageKind } from "../igmp/packet.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
+import type { Arrival } from "../ports/igmp-socket.ts";
 import type { GroupPrefix } from "./group-access.ts";
 
 /** One interface with receivers behind it. */
@@ -44,8 +45,8 @@ export type RouterEvent =
     }
   /** Other options of the downstreams; an interface that is not among ours is passed over. Members and routes stay. */
   | { readonly kind: "configure"; readonly downstreams: readonly DownstreamOptions[] }
-  /** A whole IPv4 packet from the interface's IGMP socket. */
-  | { readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array }
+  /** A whole IPv4 packet from the interface's IGMP socket, and what that knows of it. */
+  | ({ readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array } & Arrival)
   /** A frame from a tap on `port` of the bridge `name`. */
   | { readonly kind: "frame"; readonly name: string; readonly port: string; readonly bytes: Uint8Array }
   | { readonly kind: "no-route"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }

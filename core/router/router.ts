@@ -62,7 +62,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "configure":
         return event.downstreams.flatMap((options) => this.#configure(now, options));
       case "packet":
-        return this.#packet(now, event.name, event.bytes);
+        return this.#packet(now, event);
       case "frame":
         return this.#frame(now, event.name, event.port, event.bytes);
       case "no-route":
@@ -135,12 +135,10 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     ];
   }
 
-  #packet(now: Instant, name: string, bytes: Uint8Array): readonly RouterEffect[] {
+  #packet(now: Instant, { name, ...packet }: RouterEvent & { kind: "packet" }): readonly RouterEffect[] {
     const downstream = this.#downstreams.get(name);
-    if (downstream !== undefined)
-      return this.#downstream(now, name, downstream.machine.receive(now, { kind: "packet", bytes }));
-    if (this.#upstream?.name === name)
-      return this.#fromHost(this.#upstream.machine.receive(now, { kind: "packet", bytes }));
+    if (downstream !== undefined) return this.#downstream(now, name, downstream.machine.receive(now, packet));
+    if (this.#upstream?.name === name) return this.#fromHost(this.#upstream.machine.receive(now, packet));
     return [drop(name, "router.unknown-interface")];
   }
 

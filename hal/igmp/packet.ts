@@ -8,11 +8,11 @@ import { Counters } from "../../core/base/counters.ts";
 import { ANY, type Ipv4, isMulticast, parseIpv4, readIpv4, writeIpv4 } from "../../core/base/ipv4.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Arrival, IgmpListener, IgmpSocket, IgmpSockets } from "../../core/ports/igmp-socket.ts";
-import { loadSockets } from "../native.ts";
 import { igmpOf, NOTHING } from "../native/filter.ts";
 import { CHECKSUM_VOUCHED, openPacketSocket } from "../native/packet-socket.ts";
 import { NativeSocket, ReceiveRoom } from "../native/socket.ts";
 import { PACKET_ROW, type SocketsModule, type SystemError } from "../native/sockets.ts";
+import { loadSockets } from "../native.ts";
 import {
   groupOnInterface,
   IP_HDRINCL,
@@ -38,6 +38,8 @@ const LARGEST_PACKET = 9216;
 /** Room for some 10,000 reports: half a second of 20,000 a second. */
 const QUEUE = 4 << 20;
 const SHORTEST_HEADER = 20;
+/** How long the interface's addresses are taken to be the same, in ms: strangers may not make us ask for every packet. */
+const ADDRESSES_HOLD = 1000;
 const TOTAL_LENGTH = 2;
 const DESTINATION = 16;
 
@@ -112,8 +114,9 @@ class PacketIgmpSocket implements IgmpSocket {
   readonly #sending: NativeSocket;
   readonly #listener: IgmpListener;
   readonly #counts: Counters<PacketIgmpCount>;
-  /** As they were when it was opened; the owner opens anew when they change. */
-  readonly #own: ReadonlySet<Ipv4>;
+  /** The interface's addresses, as they were when somebody last used another. */
+  #own: ReadonlySet<Ipv4>;
+  #ownReadAt = performance.now();
 
   constructor({ interfaceName, index, hearing, sending, listener, counts }: Parts) {
     this.interfaceName = interfaceName;
@@ -169,7 +172,11 @@ class PacketIgmpSocket implements IgmpSocket {
 
   /** RFC 3376 4.2.14: reports to any address of the interface are taken; what is routed through here is none of ours. */
   #isForUs(destination: Ipv4): boolean {
-    return isMulticast(destination) || this.#own.has(destination);
+    if (isMulticast(destination) || this.#own.has(destination)) return true;
+    if (performance.now() - this.#ownReadAt < ADDRESSES_HOLD) return false;
+    this.#own = addressesOf(this.interfaceName);
+    this.#ownReadAt = performance.now();
+    return this.#own.has(destination);
   }
 
   /** An interface that is down (ENETDOWN) comes back by itself, in the kernel; one that is gone does not. */
@@ -189,7 +196,11 @@ function arrivalOf(room: ReceiveRoom, slot: number): Arrival {
 }
 
 const addressesOf = (name: string): ReadonlySet<Ipv4> =>
-  new Set((networkInterfaces()[name] ?? []).flatMap(({ family, address }) => (family === "IPv4" ? (parseIpv4(address) ?? []) : [])));
+  new Set(
+    (networkInterfaces()[name] ?? []).flatMap(({ family, address }) =>
+      family === "IPv4" ? (parseIpv4(address) ?? []) : [],
+    ),
+  );
 
 /** struct sockaddr_in, port 0. */
 function internetAddress(destination: Ipv4): Buffer {

@@ -1,14 +1,7 @@
 // One socket of our addon as a driver uses it: options that throw what the kernel refuses, and its queue read in batches.
 import { formatMac } from "../../core/base/ethernet.ts";
 import { writeNative32 } from "../socket-options.ts";
-import {
-  PACKET_ROW,
-  RECEIVE_BATCH,
-  SENDER_OCTETS,
-  type SocketsModule,
-  SystemError,
-  succeeded,
-} from "./sockets.ts";
+import { PACKET_ROW, RECEIVE_BATCH, SENDER_OCTETS, type SocketsModule, SystemError, succeeded } from "./sockets.ts";
 
 const SOL_SOCKET = 1;
 const SO_RCVBUF = 8;
@@ -137,8 +130,7 @@ export class NativeSocket {
   /** How many packets have found no room in the queue. */
   dropped(): number {
     const counters = new Uint32Array(MEMINFO_OCTETS / 4);
-    if (this.#open)
-      this.#native.getOption(this.descriptor, SOL_SOCKET, SO_MEMINFO, new Uint8Array(counters.buffer));
+    if (this.#open) this.#native.getOption(this.descriptor, SOL_SOCKET, SO_MEMINFO, new Uint8Array(counters.buffer));
     return counters[DROPS] ?? 0;
   }
 

@@ -26,7 +26,7 @@ function watched(open: (listener: IgmpListener, clock: SimulatedClock) => void) 
     open(interfaceName, listener) {
       attempts.push(Number(clock.now()));
       open(listener, clock);
-      return { interfaceName, send: () => {}, close: () => {} };
+      return { interfaceName, send: () => {}, dropped: () => 0, close: () => {} };
     },
   };
   const log = createLogger({ level: "silent", format: "json", toStderr: true }, "router", "r");
