@@ -28,6 +28,8 @@ export interface IgmpSocket {
 
 /** Raw IGMP, one socket an interface. Hears its own interface only, from the first packet on, and not what it sent itself. Drivers: packet (our addon), raw (raw-socket), simulated. */
 export interface IgmpSockets {
+  /** Whether v1 and v2 messages without Router Alert to groups that nobody here joined are heard, and their interface known. */
+  readonly hearsUnjoined: boolean;
   /** Throws HalError "igmp.permission", "igmp.no-interface", "igmp.open-failed" (file descriptors, memory, a flood), "igmp.native-missing". */
   open(interfaceName: string, listener: IgmpListener): IgmpSocket;
 }

@@ -54,6 +54,7 @@ export type PacketIgmpCount =
 
 /** All sockets of the process share one set of counts. */
 export class PacketIgmpSockets implements IgmpSockets {
+  readonly hearsUnjoined = true;
   readonly counts = new Counters<PacketIgmpCount>();
   readonly #native: SocketsModule;
   readonly #room = new ReceiveRoom(LARGEST_PACKET);

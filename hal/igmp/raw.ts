@@ -65,6 +65,7 @@ export type RawIgmpCount =
 
 /** All sockets of the process share one set of counts. */
 export class RawIgmpSockets implements IgmpSockets {
+  readonly hearsUnjoined = false;
   readonly counts = new Counters<RawIgmpCount>();
   readonly #native: RawSocketModule;
 

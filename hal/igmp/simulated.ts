@@ -11,6 +11,7 @@ const DESTINATION = 16;
 
 /** All IGMP sockets of one node. */
 export class SimulatedIgmpSockets implements IgmpSockets {
+  readonly hearsUnjoined = true;
   readonly #node: SimulatedNode;
 
   constructor(node: SimulatedNode) {

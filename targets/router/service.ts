@@ -169,7 +169,9 @@ export class RouterService {
       noRoute: (source, group, inbound) => this.#runner.feed({ kind: "no-route", source, group, inbound }),
       wrongInterface: (source, group, inbound) =>
         this.#runner.feed({ kind: "wrong-interface", source, group, inbound }),
-      igmp: (packet) => this.#straggler(packet),
+      igmp: (packet) => {
+        if (!this.#platform.igmp.hearsUnjoined) this.#straggler(packet);
+      },
       failed: (error) => this.#platform.fatal(error),
     });
   }

@@ -72,6 +72,7 @@ function bench() {
       neighbour: () => undefined,
     },
     igmp: {
+      hearsUnjoined: false,
       open(interfaceName, listener) {
         sockets.set(interfaceName, listener);
         const send = (packet: Uint8Array) => void sent.push(`${interfaceName} ${kindOf(packet)}`);
@@ -88,6 +89,7 @@ function bench() {
           set: nothing,
           remove: nothing,
           use: () => [],
+          dropped: () => 0,
           close: nothing,
         };
       },
