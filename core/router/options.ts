@@ -4,12 +4,14 @@ import type { Subnet } from "../base/subnet.ts";
 import type { Duration } from "../base/time.ts";
 import type { SourceFilter } from "../igmp/filter.ts";
 import type { MulticastHostDrop } from "../igmp/host.ts";
+import type { TrackedHost } from "../igmp/host-shares.ts";
 import type { HostMembership, LeaveCause } from "../igmp/host-table.ts";
 import type { InterfaceDrop, RouterInterfaceOptions, TrackingSource } from "../igmp/interface-events.ts";
 import type { MessageKind } from "../igmp/packet.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
 import type { RefreshPolicy } from "../igmp/refresh.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
+import type { Arrival } from "../ports/igmp-socket.ts";
 import type { GroupPrefix } from "./group-access.ts";
 import type { Intruder } from "./intruders.ts";
 import type { PaceOptions } from "./upstream-pace.ts";
@@ -84,8 +86,8 @@ export type RouterEvent =
    * something by these routes is taken for a member until the startup queries are answered.
    */
   | { readonly kind: "inherited"; readonly routes: readonly MulticastRoute[] }
-  /** A whole IPv4 packet from the interface's IGMP socket. */
-  | { readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array }
+  /** A whole IPv4 packet from the interface's IGMP socket, and what that knows of it. */
+  | ({ readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array } & Arrival)
   /** A frame from a tap on `port` of the bridge `name`. */
   | { readonly kind: "frame"; readonly name: string; readonly port: string; readonly bytes: Uint8Array }
   | { readonly kind: "no-route"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }
@@ -144,4 +146,5 @@ export type RouterEffect =
   | { readonly kind: "upstream-mode"; readonly name: string; readonly version: IgmpVersion }
   /** Somebody sends under an address that is not of its link: told once, and every ten minutes while it goes on. */
   | { readonly kind: "intruder"; readonly intruder: Intruder }
-  | { readonly kind: "drop"; readonly name: string; readonly reason: RouterDrop };
+  /** `host`: who is refused, where it is one host's doing. */
+  | { readonly kind: "drop"; readonly name: string; readonly reason: RouterDrop; readonly host?: TrackedHost };

@@ -14,7 +14,7 @@ import { type ForwardingBench, forwardingContract } from "./contract.testkit.ts"
 import { igmpSockets } from "./keeper.ts";
 import { parseCache, parseVifs } from "./kernel-tables.ts";
 import { LinuxForwarding } from "./linux.ts";
-import { RawRoutingSockets } from "./routing-socket.ts";
+import { rawMrouteSockets } from "./mroute-socket.ts";
 import { SimulatedForwarding } from "./simulated.ts";
 import { withoutAlert } from "./without-alert.testkit.ts";
 
@@ -75,7 +75,7 @@ test("a table that cannot be opened says why, and is the kernel's fault only whe
       throw new Error(fault);
     };
     const message = new RegExp(`: ${fault}$`);
-    assert.throws(() => new LinuxForwarding(new RawRoutingSockets({ createSocket })).open(nothing), { code, message });
+    assert.throws(() => new LinuxForwarding(rawMrouteSockets({ createSocket })).open(nothing), { code, message });
   }
 });
 
@@ -138,26 +138,45 @@ const nothing = { noRoute() {}, wrongInterface() {}, igmp() {}, failed() {} };
 
 if (inNamespace(import.meta.url, "linux forwarding", CABLES)) {
   const { datagram, linuxBench } = await import("./linux.testkit.ts");
-  const drivers = { native: await LinuxForwarding.load(), "raw-socket": await LinuxForwarding.loadRaw() };
-  const bench = await linuxBench(INTERFACES, SOURCE, GROUP, eventually);
-  for (const [name, forwarding] of Object.entries(drivers)) {
-    forwardingContract(`linux forwarding by ${name}`, () => bench.open(forwarding));
+  const [forwarding, native] = [await LinuxForwarding.load(), await LinuxForwarding.loadNative()];
+  const bench = await linuxBench(INTERFACES, SOURCE, GROUP, forwarding, eventually);
+  const nativeBench = await linuxBench(INTERFACES, SOURCE, GROUP, native, eventually);
+  forwardingContract("linux forwarding", bench.open);
+  forwardingContract("linux forwarding on our addon", nativeBench.open);
 
-    test(`linux forwarding by ${name}: of IGMP the routing socket hears only what no interface's own socket does`, async () => {
-      const heard: string[] = [];
-      const table = forwarding.open({ ...nothing, igmp: (packet) => heard.push(toHex(packet.subarray(12, 20))) });
-      table.addInterface("rt0");
-      const general = query(formatIpv4(SOURCE));
-      const report = withoutAlert(writeV1V2Message(new Uint8Array(V1_V2_LENGTH), SOURCE, "v2Report", GROUP));
-      for (const packet of [general, report]) bench.inject("rt0", Buffer.from(packet));
-      await eventually(() => heard.length > 0);
-      assert.deepEqual(heard, [toHex(report.subarray(12, 20))]);
-      table.close();
+  test("linux forwarding: of IGMP the routing socket hears only what no interface's own socket does", async () => {
+    const heard: string[] = [];
+    const table = forwarding.open({ ...nothing, igmp: (packet) => heard.push(toHex(packet.subarray(12, 20))) });
+    table.addInterface("rt0");
+    const general = query(formatIpv4(SOURCE));
+    const report = withoutAlert(writeV1V2Message(new Uint8Array(V1_V2_LENGTH), SOURCE, "v2Report", GROUP));
+    for (const packet of [general, report]) bench.inject("rt0", Buffer.from(packet));
+    await eventually(() => heard.length > 0);
+    assert.deepEqual(heard, [toHex(report.subarray(12, 20))]);
+    table.close();
+  });
+
+  test("linux forwarding on our addon: the routing socket hears no IGMP, only the kernel's questions", async () => {
+    const told: string[] = [];
+    const table = native.open({
+      ...nothing,
+      igmp: (packet) => told.push(toHex(packet)),
+      noRoute: (_source, _group, inbound) => told.push(inbound),
     });
+    table.addInterface("rt0");
+    const report = withoutAlert(writeV1V2Message(new Uint8Array(V1_V2_LENGTH), SOURCE, "v2Report", GROUP));
+    bench.inject("rt0", Buffer.from(report));
+    bench.inject("rt0", datagram(SOURCE, GROUP, "asks"));
+    await eventually(() => told.length > 0);
+    assert.deepEqual(told, ["rt0"]);
+    assert.equal(table.dropped(), 0);
+    table.close();
+  });
 
-    test(`linux forwarding by ${name}: an upcall of an interface that was taken out is not another's that got its number`, async () => {
+  for (const driver of [forwarding, native])
+    test("linux forwarding: an upcall of an interface that was taken out is not another's that got its number", async () => {
       const asked: string[] = [];
-      const table = forwarding.open({
+      const table = driver.open({
         ...nothing,
         noRoute: (_source, group, inbound) => asked.push(`${group} ${inbound}`),
       });
@@ -172,7 +191,8 @@ if (inNamespace(import.meta.url, "linux forwarding", CABLES)) {
       assert.deepEqual(asked, [`${other} rt2`]);
       table.close();
     });
-  }
 
-  test("close the bench", bench.close);
+  test("close the benches", () => {
+    for (const { close } of [bench, nativeBench]) close();
+  });
 }

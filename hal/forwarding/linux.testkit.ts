@@ -29,6 +29,7 @@ export async function linuxBench(
   interfaces: readonly [string, string, string],
   source: Ipv4,
   group: Ipv4,
+  forwarding: Forwarding,
   until: (condition: () => boolean) => Promise<boolean>,
 ) {
   const raw = await loadRawSocket("test");
@@ -48,7 +49,7 @@ export async function linuxBench(
   const inject = (on: string, packet: Buffer, sent = (): void => {}): void => {
     ends.get(on)?.socket.send(packet, 0, packet.length, formatIpv4(readIpv4(packet, DESTINATION)), sent);
   };
-  const open = async (forwarding: Forwarding): Promise<ForwardingBench> => {
+  const open = async (): Promise<ForwardingBench> => {
     for (const { texts } of ends.values()) texts.length = 0;
     const injectText = (on: string, text: string): void => inject(on, datagram(source, group, text));
     return {

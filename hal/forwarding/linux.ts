@@ -12,20 +12,12 @@ import type {
   MulticastRoute,
   RouteUse,
 } from "../../core/ports/forwarding.ts";
+import { ReceiveRoom } from "../native/socket.ts";
 import { loadRawSocket, loadSockets } from "../native.ts";
-import {
-  IPPROTO_IP,
-  int32,
-  interfaceIndex,
-  isPermission,
-  SO_BINDTODEVICE,
-  SOL_SOCKET,
-  writeNative16,
-  writeNative32,
-} from "../socket-options.ts";
+import { int32, interfaceIndex, isPermission, writeNative16, writeNative32 } from "../socket-options.ts";
 import { endKeeper, type FoundKeeper, findIgmpPrograms, findKeepers, Keeper } from "./keeper.ts";
 import { type KernelInterface, type KernelRoute, parseCache, parseVifs } from "./kernel-tables.ts";
-import { NativeRoutingSockets, RawRoutingSockets, type RoutingSocket, type RoutingSockets } from "./routing-socket.ts";
+import { type MrouteSocket, type MrouteSockets, nativeMrouteSockets, rawMrouteSockets } from "./mroute-socket.ts";
 
 const MRT_INIT = 200;
 const MRT_DONE = 201;
@@ -34,8 +26,6 @@ const MRT_DEL_VIF = 203;
 const MRT_ADD_MFC = 204;
 const MRT_DEL_MFC = 205;
 const MRT_ASSERT = 207;
-
-const LOOPBACK = Buffer.from("lo\0");
 
 const MAXVIFS = 32;
 const VIFF_USE_IFINDEX = 0x8;
@@ -58,6 +48,9 @@ const UPCALL_GROUP = 16;
 const UPCALL_OCTETS = 20;
 const NOCACHE = 1;
 const WRONGVIF = 2;
+
+/** The header of an upcall is that of the packet that it tells of, options included. */
+const LONGEST_UPCALL = 128;
 
 /** How long the kernel may take to give back what an ended keeper held. */
 const RELEASE = seconds(2);
@@ -87,30 +80,24 @@ const NO_TAKEOVER: TakeoverOptions = { span: seconds(0), interfaces: [], warn() 
 /** Needs CONFIG_IP_MROUTE, and root or CAP_NET_ADMIN and CAP_NET_RAW; to take over, root or CAP_SYS_PTRACE besides. */
 export class LinuxForwarding implements Forwarding {
   readonly counts = new Counters<MrouteCount>();
-  readonly #sockets: RoutingSockets;
+  readonly #sockets: MrouteSockets;
   readonly #takeover: TakeoverOptions;
 
   /** With sockets given; `load` finds them. */
-  constructor(sockets: RoutingSockets, takeover = NO_TAKEOVER) {
+  constructor(sockets: MrouteSockets, takeover = NO_TAKEOVER) {
     this.#sockets = sockets;
     this.#takeover = takeover;
   }
 
-  /** By our own addon, or else by raw-socket, with which nothing is left or taken over. Rejects with HalError "mroute.native-missing". */
+  /** On raw-socket, with which nothing is left or taken over. Rejects with HalError "mroute.native-missing". */
   static async load(takeover = NO_TAKEOVER): Promise<LinuxForwarding> {
-    try {
-      return new LinuxForwarding(new NativeRoutingSockets(await loadSockets("mroute")), takeover);
-    } catch (error) {
-      if (!(error instanceof HalError)) throw error;
-      const forwarding = await LinuxForwarding.loadRaw(takeover);
-      if (takeover.span > 0) takeover.warn(`streams stop when this router is killed: ${error.message}`);
-      return forwarding;
-    }
+    return new LinuxForwarding(rawMrouteSockets(await loadRawSocket("mroute")), takeover);
   }
 
-  /** By raw-socket. Rejects with HalError "mroute.native-missing". */
-  static async loadRaw(takeover = NO_TAKEOVER): Promise<LinuxForwarding> {
-    return new LinuxForwarding(new RawRoutingSockets(await loadRawSocket("mroute")), takeover);
+  /** On our addon. Rejects with HalError "mroute.native-missing". */
+  static async loadNative(takeover = NO_TAKEOVER): Promise<LinuxForwarding> {
+    const room = new ReceiveRoom(LONGEST_UPCALL);
+    return new LinuxForwarding(nativeMrouteSockets(await loadSockets("mroute"), room), takeover);
   }
 
   open(listener: ForwardingListener): ForwardingTable {
@@ -131,14 +118,13 @@ export class LinuxForwarding implements Forwarding {
   }
 
   /** A fresh socket that holds multicast routing. */
-  #begin(): RoutingSocket {
+  #begin(): MrouteSocket {
     const socket = this.#sockets.make();
     try {
-      socket.setOption(SOL_SOCKET, SO_BINDTODEVICE, LOOPBACK);
-      socket.setOption(IPPROTO_IP, MRT_INIT, int32(1));
-      socket.setOption(IPPROTO_IP, MRT_ASSERT, int32(1));
+      socket.setOption(MRT_INIT, int32(1));
+      socket.setOption(MRT_ASSERT, int32(1));
       // Heard before it was bound; there are no virtual interfaces yet, so no upcall is among it.
-      this.counts.count("mroute.before-ready", socket.queued().length);
+      this.counts.count("mroute.before-ready", socket.drain().length);
       return socket;
     } catch (cause) {
       socket.close();
@@ -146,7 +132,7 @@ export class LinuxForwarding implements Forwarding {
     }
   }
 
-  #table(socket: RoutingSocket, listener: ForwardingListener): LinuxForwardingTable {
+  #table(socket: MrouteSocket, listener: ForwardingListener): LinuxForwardingTable {
     const { span, warn } = this.#takeover;
     const keeper =
       span > 0 && socket.descriptor !== undefined
@@ -183,7 +169,7 @@ export class LinuxForwarding implements Forwarding {
 }
 
 /** What `open` opens, as soon as the kernel has given back what a process that was ended held; that is a matter of milliseconds. */
-function once(open: () => RoutingSocket): RoutingSocket {
+function once(open: () => MrouteSocket): MrouteSocket {
   const end = performance.now() + RELEASE;
   for (;;) {
     try {
@@ -237,7 +223,7 @@ function openError(cause: unknown): HalError {
 const textOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
 
 class LinuxForwardingTable implements ForwardingTable {
-  readonly #socket: RoutingSocket;
+  readonly #socket: MrouteSocket;
   readonly #keeper: Keeper | undefined;
   readonly #listener: ForwardingListener;
   readonly #counts: Counters<MrouteCount>;
@@ -252,7 +238,7 @@ class LinuxForwardingTable implements ForwardingTable {
   #open = true;
 
   constructor(
-    socket: RoutingSocket,
+    socket: MrouteSocket,
     listener: ForwardingListener,
     counts: Counters<MrouteCount>,
     keeper: Keeper | undefined,
@@ -276,7 +262,7 @@ class LinuxForwardingTable implements ForwardingTable {
       this.#vifs[number] = name;
       this.#free.splice(this.#free.indexOf(number), 1);
     }
-    const asked = this.#socket.queued().map((packet) => this.#told(packet));
+    const asked = this.#socket.drain().map((packet) => this.#told(packet));
     setImmediate(() => {
       for (const tell of asked) if (this.#open) tell();
     });
@@ -367,6 +353,10 @@ class LinuxForwardingTable implements ForwardingTable {
     );
   }
 
+  dropped(): number | undefined {
+    return this.#socket.dropped();
+  }
+
   close(): void {
     if (!this.#open) return;
     this.#open = false;
@@ -399,7 +389,7 @@ class LinuxForwardingTable implements ForwardingTable {
   }
 
   #option(option: number, value: Buffer): void {
-    this.#socket.setOption(IPPROTO_IP, option, value);
+    this.#socket.setOption(option, value);
   }
 
   /** Now, while the numbers mean what they meant when the upcalls were queued. */
@@ -409,7 +399,7 @@ class LinuxForwardingTable implements ForwardingTable {
 
   #queued(): readonly Buffer[] {
     try {
-      return this.#socket.queued();
+      return this.#socket.drain();
     } catch (cause) {
       this.#failed(cause as Error);
       return [];

@@ -125,6 +125,10 @@ class SimulatedForwardingTable implements ForwardingTable {
     return routes;
   }
 
+  dropped(): number {
+    return 0;
+  }
+
   use(): readonly RouteUse[] {
     return [...this.#entries.values()].map(({ route, packets, bytes, wrong }) => ({
       source: route.source,

@@ -31,7 +31,7 @@ const groupQuery = (source: Ipv4): Uint8Array =>
 
 /** The process under strace: opens the table, routes on rt0, and says what it is told. */
 async function route(): Promise<void> {
-  const forwarding = await LinuxForwarding.loadRaw();
+  const forwarding = await LinuxForwarding.load();
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
   const table = forwarding.open({
     igmp(bytes) {

@@ -96,6 +96,11 @@ export class Interfaces {
     return Object.fromEntries([...(this.#open.get(name)?.taps ?? [])].map(([port, { state }]) => [port, state]));
   }
 
+  /** Packets that the kernel threw away because nobody read them in time; undefined where nobody can tell. */
+  dropped(name: string): number | undefined {
+    return this.#open.get(name)?.socket.dropped();
+  }
+
   #isTapped(name: string, { ports }: Link): boolean {
     return this.#platform.taps !== undefined && this.#tappable.has(name) && ports.length > 0;
   }
@@ -121,7 +126,7 @@ export class Interfaces {
     try {
       this.#platform.table?.addInterface(name);
       const socket = this.#platform.igmp.open(name, {
-        packet: (bytes) => this.#feed({ kind: "packet", name, bytes }),
+        packet: (bytes, from) => this.#feed({ kind: "packet", name, bytes, ...from }),
         failed: (error) => this.#failed(name, error),
       });
       const open = { link, socket, taps: new Map<string, Tap>() };

@@ -3,6 +3,7 @@ import { HalError } from "../../core/ports/errors.ts";
 import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
 import { LinuxForwarding } from "../../hal/forwarding/linux.ts";
+import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
 import { RawIgmpSockets } from "../../hal/igmp/raw.ts";
 import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { linuxLinks } from "../../hal/links/linux.ts";
@@ -15,7 +16,7 @@ import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
 import { interfacesOf, type RouterConfig, routerConfig } from "./config.ts";
 import { MembershipReports } from "./membership-reports.ts";
-import { RouterService } from "./service.ts";
+import { type RouterPlatform, RouterService } from "./service.ts";
 
 const primitives = new NodePrimitives();
 
@@ -47,12 +48,26 @@ async function openTaps({ taps }: RouterConfig, { clock, entropy, log }: Runtime
   return new CapTaps({ clock, entropy, command: [process.execPath, process.argv[1] ?? ""] });
 }
 
-const openForwarding = (config: RouterConfig, { log }: Runtime): Promise<LinuxForwarding> =>
-  LinuxForwarding.load({
+type Sockets = Pick<RouterPlatform, "igmp" | "forwarding">;
+
+/** On our addon, or else on raw-socket, with which a router that is killed leaves nothing to the next. */
+async function openSockets(config: RouterConfig, { log }: Runtime): Promise<Sockets> {
+  const isKernel = config.forwarding === "kernel";
+  const takeover = {
     span: config.takeover,
     interfaces: interfacesOf(config),
-    warn: (text) => log.warn({}, text),
-  });
+    warn: (text: string) => log.warn({}, text),
+  };
+  try {
+    const igmp = await PacketIgmpSockets.load();
+    return { igmp, forwarding: isKernel ? await LinuxForwarding.loadNative(takeover) : undefined };
+  } catch (error) {
+    if (!(error instanceof HalError)) throw error;
+    log.warn({ code: error.code, needs: error.needs }, `${error.message}: raw-socket does, without takeover`);
+  }
+  const igmp = await RawIgmpSockets.load();
+  return { igmp, forwarding: isKernel ? await LinuxForwarding.load(takeover) : undefined };
+}
 
 async function start(config: RouterConfig, runtime: Runtime): Promise<Service<RouterConfig>> {
   const { clock, entropy, log } = runtime;
@@ -61,8 +76,7 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
     entropy,
     log,
     links: linuxLinks,
-    igmp: await RawIgmpSockets.load(),
-    forwarding: config.forwarding === "kernel" ? await openForwarding(config, runtime) : undefined,
+    ...(await openSockets(config, runtime)),
     taps: await openTaps(config, runtime),
     membershipReports: openMembershipReports(config, runtime),
     bridgeQueriers: new BridgeQueriers(),
