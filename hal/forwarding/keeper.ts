@@ -86,14 +86,17 @@ export function findKeepers(): readonly FoundKeeper[] {
 }
 
 const argumentsOf = (pid: number): readonly string[] => read(`/proc/${pid}/cmdline`).split("\0");
-const isKeeper = (pid: number): boolean => argumentsOf(pid)[NAME] === MARKER;
+/** The shell itself: its subshell looks the same for a moment, until it has become `sleep`. */
+const isKeeper = (pid: number): boolean => isMarked(pid) && !isMarked(parentOf(pid));
+const isMarked = (pid: number): boolean => argumentsOf(pid)[NAME] === MARKER;
+const parentOf = (pid: number): number => Number(/^PPid:\s*(\d+)$/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0);
 
 /**
  * The parent, unless that is who took the keeper in when the router had died: neither the process that it was started by, nor, where
  * numbers of another process namespace say nothing, one that holds the same socket.
  */
 function routerOf(keeper: number): number | undefined {
-  const parent = Number(/^PPid:\s*(\d+)$/m.exec(read(`/proc/${keeper}/status`))?.[1] ?? 0);
+  const parent = parentOf(keeper);
   const kept = linkOf(`/proc/${keeper}/fd/${KEPT_DESCRIPTOR}`);
   const isRouter = argumentsOf(keeper)[ROUTER] === String(parent) || (kept !== undefined && holds(parent, kept));
   return isRouter ? parent : undefined;

@@ -8,10 +8,13 @@ import { address, formatIpv4 } from "../../core/base/ipv4.ts";
 import { type Duration, seconds } from "../../core/base/time.ts";
 import type { ForwardingListener, ForwardingTable } from "../../core/ports/forwarding.ts";
 import { eventually, inNamespace } from "../in-namespace.testkit.ts";
+import { ReceiveRoom } from "../native/socket.ts";
+import { loadSockets } from "../native.ts";
 import { linesOf, start } from "../stretched-window.testkit.ts";
 import { findKeepers, Keeper } from "./keeper.ts";
 import { parseCache, parseVifs } from "./kernel-tables.ts";
 import { LinuxForwarding, type TakeoverOptions } from "./linux.ts";
+import { nativeMrouteSockets } from "./mroute-socket.ts";
 
 const HANGS = { timeout: 20_000 };
 const INTERFACES = ["rt0", "rt2", "rt4"] as const;
@@ -115,16 +118,20 @@ else if (inNamespace(import.meta.url, "takeover", CABLES)) {
     assert.ok(await nobodyKeeps());
   });
 
-  test("an interface that was made anew in between is another one", HANGS, async (t) => {
+  test("an interface that was made anew is another one", HANGS, async (t) => {
     await predecessor(t, seconds(60));
     const ip = (line: string): void => void execFileSync("ip", line.split(" "));
-    ip("link del rt4");
-    ip("link add rt4 type veth peer name rt5");
-    ip("link set rt4 up");
+    const makeAnew = (name: string, peer: string): void => {
+      ip(`link del ${name}`);
+      ip(`link add ${name} type veth peer name ${peer}`);
+      ip(`link set ${name} up`);
+    };
+    makeAnew("rt4", "rt5");
     const table = (await LinuxForwarding.loadNative(options([], seconds(60)))).open(NOTHING);
     assert.deepEqual(inherited(table), ["239.255.77.1 rt0 > rt2"]);
+    makeAnew("rt2", "rt3");
     for (const name of INTERFACES) table.addInterface(name);
-    assert.deepEqual(vifs(), INTERFACES);
+    assert.deepEqual([...vifs()].sort(), INTERFACES);
     table.close();
     assert.ok(await nobodyKeeps());
   });
@@ -137,6 +144,18 @@ else if (inNamespace(import.meta.url, "takeover", CABLES)) {
     assert.deepEqual([inherited(table), vifs(), routed()], [[], [], []]);
     assert.ok(await nobodyKeeps());
     table.close();
+  });
+
+  test("a router is never taken for alive once it is dead, however soon the next one looks", HANGS, async (t) => {
+    for (let times = 0; times < 10; times++) {
+      await predecessor(t, seconds(60));
+      const seen: unknown[] = [];
+      // The keeper wakes up and starts its sleep in this time.
+      await eventually(() => seen.push(...findKeepers().map(({ router }) => router)) > 30, seconds(1));
+      assert.deepEqual(new Set(seen), new Set([undefined]));
+      (await LinuxForwarding.loadNative(options([], seconds(0)))).open(NOTHING).close();
+      assert.ok(await nobodyKeeps());
+    }
   });
 
   test("nobody comes: routing ends by itself after the span, and the keeper too", HANGS, async (t) => {
@@ -166,12 +185,15 @@ else if (inNamespace(import.meta.url, "takeover", CABLES)) {
 
   test("of two that take over at once one gets it, and the other is told", HANGS, async (t) => {
     await predecessor(t, seconds(60));
+    const sockets = nativeMrouteSockets(await loadSockets("test"), new ReceiveRoom(128));
     const [dead] = findKeepers();
-    const table = (await LinuxForwarding.loadNative(options([], seconds(0)))).open(NOTHING);
     assert.ok(dead !== undefined && dead.router === undefined);
-    const late = await LinuxForwarding.loadNative(options([], seconds(0)));
-    assert.throws(() => late.open(NOTHING), { code: "mroute.in-use" });
-    assert.equal(inherited(table).length, 2);
+    const taken = sockets.take(dead.pid);
+    assert.ok(typeof taken !== "string");
+    assert.throws(() => sockets.take(dead.pid), { code: "mroute.in-use" });
+    taken.close();
+    const table = (await LinuxForwarding.loadNative(options([], seconds(0)))).open(NOTHING);
+    assert.equal(inherited(table).length, 2, "the first has died of it, and the next gets all");
     table.close();
     assert.ok(await nobodyKeeps());
   });
