@@ -10,7 +10,7 @@ export interface FrameSender {
 }
 
 /**
- * Frames as a host on the link would send them, its MAC included. Drivers: cap. Rejects with HalError "sender.no-interface",
+ * Frames as a host on the link would send them, its MAC included. Drivers: packet (our own sockets), cap. Rejects with HalError "sender.no-interface",
  * "sender.permission", "sender.link-type" or "sender.native-missing".
  */
 export interface FrameSenders {

@@ -1,14 +1,13 @@
 // Frames put on an interface through libpcap: the driver where our own socket layer does not load.
-import { readFileSync } from "node:fs";
 import type { Cap } from "cap";
 import { HalError } from "../../core/ports/errors.ts";
 import type { FrameSender, FrameSenders, SendOutcome } from "../../core/ports/frame-sender.ts";
 import { loadCapture } from "../native.ts";
+import { ethernetInterface } from "./interface.ts";
 
 /** cap hears wherever it sends: a filter that nothing passes (an EtherType that IEEE keeps reserved). */
 const HEAR_NOTHING = "ether proto 0xffff";
 const RING_OCTETS = 1 << 16;
-const IFF_UP = 1;
 const NO_PERMISSION = /permission|not permitted|CAP_NET_RAW/i;
 const TOO_LONG = /too long/i;
 const BUSY = /temporarily unavailable|no buffer space/i;
@@ -16,12 +15,9 @@ const BUSY = /temporarily unavailable|no buffer space/i;
 /** Needs root or CAP_NET_RAW. */
 export const capSenders: FrameSenders = {
   open: async (interfaceName) => {
-    // cap aborts the process on an interface that is down: look first.
-    if (!isUp(interfaceName))
-      throw new HalError("sender.no-interface", `${interfaceName} is not there, or down`, {
-        needs: `${interfaceName} to be up`,
-      });
     const { Cap } = await loadCapture("sender");
+    // cap aborts the process on an interface that is down: look first.
+    ethernetInterface(interfaceName);
     return new CapSender(interfaceName, new Cap());
   },
 };
@@ -35,10 +31,7 @@ class CapSender implements FrameSender {
   constructor(interfaceName: string, capture: Cap) {
     this.interfaceName = interfaceName;
     this.#capture = capture;
-    const linkType = opened(() => capture.open(interfaceName, HEAR_NOTHING, RING_OCTETS, this.#unused), interfaceName);
-    if (linkType === "ETHERNET") return;
-    capture.close();
-    throw new HalError("sender.link-type", `${interfaceName} is no Ethernet`, { needs: "an Ethernet interface" });
+    opened(() => capture.open(interfaceName, HEAR_NOTHING, RING_OCTETS, this.#unused), interfaceName);
   }
 
   send(frame: Uint8Array): SendOutcome {
@@ -73,11 +66,3 @@ function opened(open: () => string, interfaceName: string): string {
 }
 
 const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
-
-function isUp(device: string): boolean {
-  try {
-    return (Number(readFileSync(`/sys/class/net/${device}/flags`, "latin1")) & IFF_UP) !== 0;
-  } catch {
-    return false;
-  }
-}

@@ -1,14 +1,14 @@
 // sealcast-replay: captures through the router's own machines, without a network, or onto one.
 import { randomInt } from "node:crypto";
 import { systemClock } from "../../hal/clock/system.ts";
-import { capSenders } from "../../hal/sender/cap.ts";
+import { systemSenders } from "../../hal/sender/open.ts";
 import { runTool, type Tool } from "../shared/target.ts";
 import { type IgmpOptions, percentOf, replayCommand, type Surroundings, seedOf, speedOf, timesOf } from "./command.ts";
 import { type ReplayConfig, replayConfig } from "./config.ts";
 
 const surroundings: Surroundings = {
   clock: systemClock,
-  senders: capSenders,
+  senders: systemSenders,
   seed: () => randomInt(2 ** 32),
   onInterrupt: (stop) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
