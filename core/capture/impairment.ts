@@ -13,7 +13,7 @@ interface Held {
   left: number;
 }
 
-/** A frame that is held back is overtaken by up to this many. */
+/** A frame that is held back is overtaken by up to this many that are not. */
 const MOST_OVERTAKING = 3;
 
 /** Between whoever sends and the wire. */
