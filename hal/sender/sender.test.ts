@@ -7,46 +7,15 @@ import { address } from "../../core/base/ipv4.ts";
 import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/v1-v2-message.ts";
 import type { FrameSenders } from "../../core/ports/frame-sender.ts";
 import { CABLE, eventually, inNamespace } from "../in-namespace.testkit.ts";
-import { PACKET_ROW, SENDER_OCTETS, succeeded } from "../native/sockets.ts";
-import { loadSockets } from "../native.ts";
-import { interfaceIndex, writeNative16, writeNative32 } from "../socket-options.ts";
 import { capSenders } from "./cap.ts";
 import { systemSenders } from "./open.ts";
+import { otherEnd } from "./other-end.testkit.ts";
 import { packetSenders } from "./packet.ts";
 
 const REPORT = writeV1V2Message(new Uint8Array(V1_V2_LENGTH), address("10.9.1.2"), "v2Report", address("239.255.77.1"));
 const HEADER = [0x01, 0x00, 0x5e, 0x7f, 0x4d, 0x01, 0x02, 0, 0, 0, 0, 0x0b];
 const FRAME = Uint8Array.from([...HEADER, 0x08, 0x00, ...REPORT]);
 const TAGGED = Uint8Array.from([...HEADER, 0x91, 0x00, 0x00, 0x64, 0x08, 0x00, ...REPORT]);
-
-const SLOT = 2048;
-const ETH_P_ALL = 3;
-const [AF_PACKET, SOCK_RAW] = [17, 3];
-
-/** Everything that comes out of rt1 from now on, from the sender's MAC of HEADER. */
-async function otherEnd() {
-  const sockets = await loadSockets("test");
-  const fd = succeeded("socket", sockets.socket(AF_PACKET, SOCK_RAW, 0));
-  const to = Buffer.alloc(20);
-  writeNative16(to, 0, AF_PACKET);
-  to.writeUInt16BE(ETH_P_ALL, 2);
-  writeNative32(to, 4, interfaceIndex("rt1") ?? 0);
-  succeeded("bind", sockets.bind(fd, to));
-  const [slots, rows, senders] = [
-    new Uint8Array(SLOT),
-    new Int32Array(PACKET_ROW.length),
-    new Uint8Array(SENDER_OCTETS),
-  ];
-  const heard: string[] = [];
-  const look = (): readonly string[] => {
-    while (sockets.receive(fd, slots, SLOT, rows, senders) > 0) {
-      const frame = toHex(slots.subarray(0, rows[PACKET_ROW.octets]));
-      if (frame.startsWith(toHex(Uint8Array.from(HEADER.slice(6))), 12)) heard.push(frame);
-    }
-    return heard;
-  };
-  return { look, close: () => sockets.close(fd) };
-}
 
 const DRIVERS: Readonly<Record<string, FrameSenders>> = {
   packet: packetSenders,
@@ -57,7 +26,7 @@ const DRIVERS: Readonly<Record<string, FrameSenders>> = {
 if (inNamespace(import.meta.url, "frame senders", [...CABLE, "ip tuntap add tunl mode tun"])) {
   for (const [name, senders] of Object.entries(DRIVERS)) {
     test(`${name}: frames arrive as they are, in order`, async (t) => {
-      const end = await otherEnd();
+      const end = await otherEnd("rt1", HEADER.slice(6));
       t.after(end.close);
       const sender = await senders.open("rt0");
       t.after(() => sender.close());

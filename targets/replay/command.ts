@@ -46,7 +46,7 @@ export interface Surroundings {
 const MOST_DIFFERENCES = 100;
 
 /** What can be wrong with a command line beside the single values. */
-export function optionFault(path: string, options: IgmpOptions): string | undefined {
+function optionFault(path: string, options: IgmpOptions): string | undefined {
   if (options.loop !== undefined && path === STANDARD_INPUT) return "standard input cannot be played again: no --loop";
   const ofSending = (["all", "loss", "reorder", "loop", "seed"] as const).find((name) => options[name] !== undefined);
   return options.send === undefined && ofSending !== undefined

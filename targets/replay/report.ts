@@ -34,7 +34,7 @@ const queryJson = ({ version, group, sources, maxResponse, suppress, robustness,
 });
 
 /** One entry of the timeline; `frame` is there only for what a packet brought. */
-export function entryJson({ at, frame, network, ...event }: TimelineEntry) {
+function entryJson({ at, frame, network, ...event }: TimelineEntry) {
   const head = { ...(frame === undefined ? {} : { frame }), at: iso(at), network, event: event.kind };
   switch (event.kind) {
     case "host-joined":
