@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { formatMac } from "../base/ethernet.ts";
 import { fuzz } from "../base/fuzz.testkit.ts";
 import { unixTime } from "../base/time.ts";
 import { CaptureReader } from "./capture.ts";
 import { type CapturedPacket, type CaptureFault, MAX_PACKET } from "./captured-packet.ts";
 import type { LinkDrop } from "./link-payload.ts";
 import { ipv4Of, LINK_TYPES } from "./link-type.ts";
+import { linksAround } from "./links.testkit.ts";
 import { networkName } from "./network.ts";
 import { writePcap } from "./pcap.ts";
 import { readInParts } from "./replay.testkit.ts";
@@ -297,146 +297,6 @@ test("capture.packet-length: a pcap record that claims 2 GiB ends the reading, n
   assert.deepEqual(faultOf(file), [0, "capture.packet-length"]);
 });
 
-const captured = (linkType: number, ...octets: number[]): CapturedPacket => ({
-  at: unixTime(0),
-  linkType,
-  source: undefined,
-  bytes: Uint8Array.from(octets),
-  length: octets.length,
-});
-const MAC = [2, 0x11, 0x22, 0x33, 0x44, 0x55];
-const AP = [2, 0, 0, 0, 0, 0xa1];
-const FAR_AP = [2, 0, 0, 0, 0, 0xa2];
-const GROUP_MAC = [1, 0, 0x5e, 1, 1, 1];
-const SLL = (protocol: number) => [0, 2, 0, 1, 0, 6, ...MAC, 0, 0, 8, protocol];
-const SLL2 = (protocol: number) => [8, protocol, 0, 0, 0, 0, 0, 3, 0, 1, 2, 6, ...MAC, 0, 0];
-const ETHER = (...type: number[]) => captured(LINK_TYPES.ethernet, ...GROUP_MAC, ...MAC, ...type, ...ipv4);
-const SESSION = [0x88, 0x64, 0x11, 0, 0, 17, 0, 7];
-const SNAP = [0xaa, 0xaa, 3, 0, 0, 0, 8, 0];
-const WLAN = (control: number, flags: number, addresses: number[][], ...body: number[]): number[] => {
-  const [one = [], two = [], three = [], four = []] = addresses;
-  return [control, flags, 0, 0, ...one, ...two, ...three, 0x10, 0, ...four, ...body];
-};
-const TO_AP = WLAN(0x08, 0x01, [AP, MAC, GROUP_MAC], ...SNAP, ...ipv4);
-/** Version 0, padding, length, what is present. */
-const RADIOTAP = (present: number, ...fields: number[]): number[] => [
-  0,
-  0,
-  8 + fields.length,
-  0,
-  present,
-  0,
-  0,
-  0,
-  ...fields,
-];
-
-const HOST = "02:11:22:33:44:55";
-const BSS = "BSS 02:00:00:00:00:a1";
-const PPPOE = `PPPoE 17 01:00:5e:01:01:01 ${HOST}`;
-
-/** The link, a packet of it, who sent it, and its network. */
-const LINKS: readonly [string, CapturedPacket, string, string][] = [
-  ["RAW", captured(LINK_TYPES.raw, ...ipv4), "", "untagged"],
-  ["RAW of BSD", captured(LINK_TYPES.rawOfBsd, ...ipv4), "", "untagged"],
-  ["RAW of OpenBSD", captured(LINK_TYPES.rawOfOpenBsd, ...ipv4), "", "untagged"],
-  ["IPV4", captured(LINK_TYPES.ipv4, ...ipv4), "", "untagged"],
-  ["NULL, little-endian", captured(LINK_TYPES.null, 2, 0, 0, 0, ...ipv4), "", "untagged"],
-  ["NULL, big-endian", captured(LINK_TYPES.null, 0, 0, 0, 2, ...ipv4), "", "untagged"],
-  ["LOOP", captured(LINK_TYPES.loop, 0, 0, 0, 2, ...ipv4), "", "untagged"],
-  ["PPP with address and control", captured(LINK_TYPES.ppp, 0xff, 3, 0, 0x21, ...ipv4), "", "untagged"],
-  ["PPP without them", captured(LINK_TYPES.ppp, 0, 0x21, ...ipv4), "", "untagged"],
-  ["PPP with a protocol of one octet", captured(LINK_TYPES.pppHdlc, 0xff, 3, 0x21, ...ipv4), "", "untagged"],
-  ["LINUX_SLL", captured(LINK_TYPES.linuxSll, ...SLL(0), ...ipv4), HOST, "untagged"],
-  [
-    "LINUX_SLL with a tag",
-    captured(LINK_TYPES.linuxSll, ...SLL(0).slice(0, 14), 0x81, 0, 0, 7, 8, 0, ...ipv4),
-    HOST,
-    "VLAN 7",
-  ],
-  ["LINUX_SLL2", captured(LINK_TYPES.linuxSll2, ...SLL2(0), ...ipv4), HOST, "link 3"],
-  ["ETHERNET", ETHER(8, 0), HOST, "untagged"],
-  ["802.1Q", ETHER(0x81, 0, 0x60, 100, 8, 0), HOST, "VLAN 100"],
-  ["a priority tag", ETHER(0x81, 0, 0xe0, 0, 8, 0), HOST, "untagged"],
-  ["802.1ad", ETHER(0x88, 0xa8, 0, 100, 0x81, 0, 0, 7, 8, 0), HOST, "VLAN 100, VLAN 7"],
-  ["tags of 0x9100", ETHER(0x91, 0, 0, 100, 0x91, 0, 0, 7, 8, 0), HOST, "VLAN 100, VLAN 7"],
-  ["a PPPoE session", ETHER(...SESSION, 0, 0x21), HOST, PPPOE],
-  ["a PPPoE session in a VLAN", ETHER(0x81, 0, 0, 8, ...SESSION, 0, 0x21), HOST, `VLAN 8, ${PPPOE}`],
-  ["802.11 to an access point", captured(LINK_TYPES.ieee80211, ...TO_AP), HOST, BSS],
-  [
-    "802.11 from an access point, QoS",
-    captured(LINK_TYPES.ieee80211, ...WLAN(0x88, 0x02, [GROUP_MAC, AP, MAC], 0, 0, ...SNAP, ...ipv4)),
-    HOST,
-    BSS,
-  ],
-  [
-    "802.11 among stations, QoS with HT control",
-    captured(LINK_TYPES.ieee80211, ...WLAN(0x88, 0x80, [GROUP_MAC, MAC, AP], 0, 0, 9, 9, 9, 9, ...SNAP, ...ipv4)),
-    HOST,
-    BSS,
-  ],
-  [
-    "802.11 between access points",
-    captured(LINK_TYPES.ieee80211, ...WLAN(0x08, 0x03, [FAR_AP, AP, GROUP_MAC, MAC], ...SNAP, ...ipv4)),
-    HOST,
-    "untagged",
-  ],
-  ["radiotap without fields", captured(LINK_TYPES.radiotap, ...RADIOTAP(0), ...TO_AP), HOST, BSS],
-  [
-    "radiotap with time and flags, and a header padded to four octets",
-    captured(
-      LINK_TYPES.radiotap,
-      ...RADIOTAP(3, 1, 2, 3, 4, 5, 6, 7, 8, 0x20),
-      ...WLAN(0x88, 0x01, [AP, MAC, GROUP_MAC], 0, 0, 0xee, 0xee, ...SNAP, ...ipv4),
-    ),
-    HOST,
-    BSS,
-  ],
-];
-
-for (const [name, packet, mac, network] of LINKS) {
-  test(`${name}: the IPv4 packet inside${mac === "" ? "" : " and who sent it"}`, () => {
-    const inner = ipv4Of(packet);
-    if (typeof inner === "string") assert.fail(inner);
-    assert.equal(hex(inner.packet), hex(ipv4));
-    assert.equal(inner.mac === undefined ? "" : formatMac(inner.mac, 0), mac);
-    assert.equal(networkName(undefined, inner.marks), network);
-  });
-}
-
-test("links that hold no IPv4 packet say so by name", () => {
-  assert.equal(ipv4Of(captured(195, ...ipv4)), "frame.link-type");
-  assert.equal(ipv4Of(captured(LINK_TYPES.raw, 0x60)), "frame.not-ipv4");
-  assert.equal(ipv4Of(captured(LINK_TYPES.raw)), "frame.truncated");
-  assert.equal(ipv4Of(captured(LINK_TYPES.null, 0, 0, 0)), "frame.truncated");
-  assert.equal(ipv4Of(captured(LINK_TYPES.loop, 0, 0, 0, 24, ...ipv4)), "frame.not-ipv4");
-  assert.equal(ipv4Of(captured(LINK_TYPES.linuxSll, ...SLL(0).slice(1))), "frame.truncated");
-  assert.equal(ipv4Of(captured(LINK_TYPES.linuxSll2, ...SLL2(6), ...ipv4)), "frame.not-ipv4");
-  assert.equal(ipv4Of(captured(LINK_TYPES.ppp, 0xff, 3, 0)), "frame.truncated");
-  assert.equal(ipv4Of(captured(LINK_TYPES.ppp, 0xc0, 0x21, 1)), "frame.not-ipv4");
-  assert.equal(ipv4Of(ETHER(...SESSION, 0xc0, 0x21)), "frame.not-ipv4");
-  assert.equal(ipv4Of(captured(LINK_TYPES.ethernet, ...GROUP_MAC, ...MAC, ...SESSION.slice(0, 7))), "frame.truncated");
-  assert.equal(ipv4Of(captured(LINK_TYPES.ethernet, ...GROUP_MAC, ...GROUP_MAC, 8, 0, ...ipv4)), "frame.source");
-});
-
-test("802.11 frames that hold no packet, or none that can be read, say so by name", () => {
-  const wlan = (...octets: number[]) => ipv4Of(captured(LINK_TYPES.ieee80211, ...octets));
-  const [, ...rest] = TO_AP;
-  assert.equal(wlan(0x80, ...rest), "frame.not-ipv4", "a beacon");
-  assert.equal(wlan(0xd4, 0), "frame.not-ipv4", "an acknowledgement");
-  assert.equal(wlan(0x48, ...rest), "frame.not-ipv4", "a null frame");
-  assert.equal(wlan(...WLAN(0x08, 0x41, [AP, MAC, GROUP_MAC], ...SNAP)), "frame.encrypted");
-  assert.equal(wlan(...WLAN(0x08, 0x05, [AP, MAC, GROUP_MAC], ...SNAP)), "frame.fragment");
-  assert.equal(wlan(...WLAN(0x88, 0x01, [AP, MAC, GROUP_MAC], 0x80, 0, ...SNAP)), "frame.aggregated");
-  assert.equal(wlan(...WLAN(0x08, 0x01, [AP, MAC, GROUP_MAC], 0x42, 0x42, 3, 0, 0, 0, 8, 0)), "frame.not-ipv4");
-  assert.equal(wlan(...TO_AP.slice(0, 30)), "frame.truncated");
-  assert.equal(wlan(...TO_AP.slice(0, 20)), "frame.truncated");
-  const tap = (...octets: number[]) => ipv4Of(captured(LINK_TYPES.radiotap, ...octets));
-  assert.equal(tap(...RADIOTAP(2, 0x40), ...TO_AP), "frame.check-sequence");
-  assert.equal(tap(0, 0, 200, 0, 0, 0, 0, 0, ...TO_AP), "frame.truncated");
-  assert.equal(tap(0, 0, 7, 0, 0, 0, 0, 0, ...TO_AP), "frame.truncated");
-});
-
 function checkPacketOf(packet: CapturedPacket): void {
   assert.ok(Number.isFinite(packet.at) && packet.bytes.length <= Math.min(MAX_PACKET, packet.length));
   const inner = ipv4Of(packet);
@@ -458,7 +318,7 @@ fuzz(MUTATED, { seed: 20021117, rounds: 20_000 }, ({ below, rounds }) => {
       enhanced(0, 5, ipv4, false),
       simple(ipv4, false),
     ),
-    ...LINKS.map(([, packet]) => writePcap(packet.linkType, [packet, packet])),
+    ...linksAround(ipv4).map(([, packet]) => writePcap(packet.linkType, [packet, packet])),
   ];
   for (let round = 0; round < rounds; round++) {
     const whole = (good[below(good.length)] ?? kernel).slice();

@@ -103,6 +103,7 @@ function withoutPadding(bytes: Uint8Array, from: number): Uint8Array {
   const body = bodyOf(bytes.subarray(from));
   if (typeof body === "string" || body % 4 === 0) return bytes;
   const padding = 4 - (body % 4);
+  if (from + body + padding > bytes.length) return bytes;
   const without = new Uint8Array(bytes.length - padding);
   without.set(bytes.subarray(0, from + body));
   without.set(bytes.subarray(from + body + padding), from + body);

@@ -39,6 +39,8 @@ export class WatchedNetwork {
   readonly machine: RouterInterface;
   /** Packets of IP protocol 2, the broken ones included. */
   igmp = 0;
+  /** When time brings something next. */
+  next: Instant | undefined;
   #hosts = 0;
   readonly #groups = new Set<Ipv4>();
 
@@ -53,14 +55,14 @@ export class WatchedNetwork {
   }
 
   receive(now: Instant, event: Parameters<RouterInterface["receive"]>[1]): readonly RouterInterfaceEffect[] {
-    return this.#counted(this.machine.receive(now, event));
+    return this.#done(this.machine.receive(now, event));
   }
 
   poll(now: Instant): readonly RouterInterfaceEffect[] {
-    return this.#counted(this.machine.poll(now));
+    return this.#done(this.machine.poll(now));
   }
 
-  #counted(effects: readonly RouterInterfaceEffect[]): readonly RouterInterfaceEffect[] {
+  #done(effects: readonly RouterInterfaceEffect[]): readonly RouterInterfaceEffect[] {
     for (const effect of effects) {
       if (effect.kind === "host-joined") this.#hosts++;
       else if (effect.kind === "host-left") this.#hosts--;
@@ -68,6 +70,7 @@ export class WatchedNetwork {
       else if (wantsNothing(effect.filter)) this.#groups.delete(effect.group);
       else this.#groups.add(effect.group);
     }
+    this.next = this.machine.nextDeadline();
     return effects;
   }
 }

@@ -142,7 +142,7 @@ export class Replay {
     const before = network.size;
     const effects = network.receive(now, event);
     this.#size += network.size - before;
-    this.#next = earliest([this.#next, network.machine.nextDeadline()]);
+    this.#next = earliest([this.#next, network.next]);
     this.#note(now, network, effects, typeof checked === "string" ? undefined : checked);
   }
 
@@ -164,11 +164,14 @@ export class Replay {
 
   #poll(due: Instant): void {
     for (const network of this.#networks.values()) {
+      if (network.next === undefined || network.next > due) continue;
       const before = network.size;
       this.#note(due, network, network.poll(due), undefined);
       this.#size += network.size - before;
     }
-    this.#next = earliest([...this.#networks.values()].map(({ machine }) => machine.nextDeadline()));
+    this.#next = undefined;
+    for (const { next } of this.#networks.values())
+      if (next !== undefined && (this.#next === undefined || next < this.#next)) this.#next = next;
   }
 
   #note(

@@ -142,6 +142,8 @@ class Command {
     const replayed = replay.result();
     if (failure !== undefined && replayed.packets === 0) return complain(explain(failure), exitCodeOf(failure));
     await this.#report(replayed);
+    // `| head`: nothing more is wanted, and nothing went wrong.
+    if (this.#printer.isGone) return EXIT.ok;
     if (failure !== undefined) return complain(explain(failure), exitCodeOf(failure));
     return whole ? this.#verdict(replayed) : complain(`${this.#path}: ended before its end`, EXIT.data);
   }

@@ -6,6 +6,10 @@ export class Printer {
   #waiting: string[] = [];
   #gone = false;
 
+  get isGone(): boolean {
+    return this.#gone;
+  }
+
   line(text: string): void {
     if (!this.#gone) this.#waiting.push(text);
   }

@@ -280,6 +280,15 @@ test("interrupted as it plays in real time it says what it has, and that this is
   assert.match(out.join(""), /host-joined {2}239(.|\n)*^1 packets, 1 IGMP$/m);
 });
 
+test("a reader that has seen enough ends it, and nothing is wrong", () => {
+  const report = writeV1V2Message(new Uint8Array(V1_V2_LENGTH), address("10.0.0.1"), "v2Report", address("239.1.1.1"));
+  const packets = Array.from({ length: 20_000 }, (_, i) => ({ at: unixTime(300_000 * i), bytes: report }));
+  const script = `"${process.execPath}" dist/replay.cjs igmp ${file("long.pcap", writePcap(101, packets))} | head -n 1; echo "\${PIPESTATUS[0]}"`;
+  const { stdout, stderr } = spawnSync("bash", ["-c", script], { encoding: "utf8" });
+  assert.match(stdout, /^ +1 {2}.*host-joined.*\n0\n$/);
+  assert.equal(stderr, "");
+});
+
 test("check-config names each fault of the timers", () => {
   const { code, err } = replay(["check-config", "--set", "igmp.times.queryInterval=5"]);
   assert.equal(code, 78);
