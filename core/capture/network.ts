@@ -1,4 +1,5 @@
 // One network of a capture: what tells it from the others, and the router's own machine for it.
+import type { Scheduled } from "../base/deadline-heap.ts";
 import { formatMac } from "../base/ethernet.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Instant } from "../base/time.ts";
@@ -34,13 +35,14 @@ function markWords(mark: LinkMark): string {
 }
 
 /** The router interface that watches one network, and how much it keeps. */
-export class WatchedNetwork {
+export class WatchedNetwork implements Scheduled {
   readonly name: string;
   readonly machine: RouterInterface;
   /** Packets of IP protocol 2, the broken ones included. */
   igmp = 0;
-  /** When time brings something next. */
-  next: Instant | undefined;
+  /** Of the heap of deadlines. */
+  due: Instant | undefined;
+  place = -1;
   #hosts = 0;
   readonly #groups = new Set<Ipv4>();
 
@@ -49,20 +51,13 @@ export class WatchedNetwork {
     this.machine = new RouterInterface(options);
   }
 
-  /** Members and groups in its tables. */
+  /** Members and groups in its tables, as `count` was told. */
   get size(): number {
     return this.#hosts + this.#groups.size;
   }
 
-  receive(now: Instant, event: Parameters<RouterInterface["receive"]>[1]): readonly RouterInterfaceEffect[] {
-    return this.#done(this.machine.receive(now, event));
-  }
-
-  poll(now: Instant): readonly RouterInterfaceEffect[] {
-    return this.#done(this.machine.poll(now));
-  }
-
-  #done(effects: readonly RouterInterfaceEffect[]): readonly RouterInterfaceEffect[] {
+  /** Takes note of what the machine's effects say of its tables. */
+  count(effects: readonly RouterInterfaceEffect[]): void {
     for (const effect of effects) {
       if (effect.kind === "host-joined") this.#hosts++;
       else if (effect.kind === "host-left") this.#hosts--;
@@ -70,7 +65,5 @@ export class WatchedNetwork {
       else if (wantsNothing(effect.filter)) this.#groups.delete(effect.group);
       else this.#groups.add(effect.group);
     }
-    this.next = this.machine.nextDeadline();
-    return effects;
   }
 }

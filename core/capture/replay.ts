@@ -1,9 +1,10 @@
 // A capture through a RouterInterface per network on the capture's own clock: what happened when, the tables at its end, what was dropped.
 
 import { Counters } from "../base/counters.ts";
+import { DeadlineHeap } from "../base/deadline-heap.ts";
 import { formatMac } from "../base/ethernet.ts";
 import { ANY, type Ipv4 } from "../base/ipv4.ts";
-import { after, earliest, type Instant, instant, seconds, type UnixTime, unixTime } from "../base/time.ts";
+import { after, type Instant, instant, seconds, type UnixTime, unixTime } from "../base/time.ts";
 import type { InterfaceDrop, RouterInterfaceEffect, RouterInterfaceOptions } from "../igmp/interface-events.ts";
 import { checkPacket, type IgmpDrop, type IgmpPacket, MESSAGE_KINDS, type MessageKind } from "../igmp/packet.ts";
 import { readQuery } from "../igmp/query.ts";
@@ -57,6 +58,12 @@ const MAX_UNREAD = 16;
 /** A gap longer than this is a change of the capturing clock, or a joint of two captures: deadlines are not stepped through one by one. */
 export const LONGEST_GAP = seconds(86_400);
 
+/** A capture shows what was said, and refuses nobody. */
+const NO_SHARES: RouterInterfaceOptions = {
+  maxGroupsPerHost: Number.POSITIVE_INFINITY,
+  joinsPerSecond: Number.POSITIVE_INFINITY,
+};
+
 /** 275760-09-13, the last moment ECMA-262 knows: beyond it, milliseconds no longer add up in a float64. */
 const LATEST = 8.64e15;
 
@@ -75,13 +82,12 @@ export class Replay {
   #frame: number | undefined;
   #fault: CaptureFault | undefined;
   #now: Instant | undefined;
-  /** Never later than the first deadline of any network. */
-  #next: Instant | undefined;
+  readonly #due = new DeadlineHeap<WatchedNetwork>();
   #size = 0;
 
   /** `tell` hears of each event at once, in the order of time. */
   constructor({ address, ...options }: ReplayOptions, tell: (entry: TimelineEntry) => void) {
-    this.#options = { ...options, mayQuery: address !== undefined };
+    this.#options = { ...NO_SHARES, ...options, mayQuery: address !== undefined };
     this.#address = address ?? ANY;
     this.#tell = tell;
   }
@@ -127,7 +133,8 @@ export class Replay {
     if (this.#networks.size >= MAX_NETWORKS) return undefined;
     const network = new WatchedNetwork(name, this.#options);
     this.#networks.set(name, network);
-    const effects = network.receive(now, { kind: "up", address: this.#address });
+    const up = { kind: "up", address: this.#address } as const;
+    const effects = this.#observe(network, () => network.machine.receive(now, up));
     this.#note(now, network, effects, undefined);
     return network;
   }
@@ -139,16 +146,23 @@ export class Replay {
       return;
     }
     const event = { kind: "packet", bytes: packet, ...(mac === undefined ? {} : { mac: formatMac(mac, 0) }) } as const;
-    const before = network.size;
-    const effects = network.receive(now, event);
-    this.#size += network.size - before;
-    this.#next = earliest([this.#next, network.next]);
+    const effects = this.#observe(network, () => network.machine.receive(now, event));
     this.#note(now, network, effects, typeof checked === "string" ? undefined : checked);
+  }
+
+  /** Runs what may change a network's tables and deadlines, and takes note of both. */
+  #observe(network: WatchedNetwork, change: () => readonly RouterInterfaceEffect[]): readonly RouterInterfaceEffect[] {
+    const before = network.size;
+    const effects = change();
+    network.count(effects);
+    this.#size += network.size - before;
+    this.#due.schedule(network, network.machine.nextDeadline());
+    return effects;
   }
 
   /** When time brings something next; undefined while only a packet can. */
   nextDeadline(): Instant | undefined {
-    return this.#next;
+    return this.#due.next();
   }
 
   /** Moves the clock, which never goes back, and lets the machines do what is due in between; gives what the clock shows now. */
@@ -157,21 +171,19 @@ export class Replay {
     const now = instant(Math.max(sane, this.#now ?? sane));
     const stepped = Math.min(now, after(this.#now ?? now, LONGEST_GAP));
     this.#now = now;
-    while (this.#next !== undefined && this.#next <= stepped) this.#poll(this.#next);
-    if (stepped < now) this.#poll(now);
+    for (let due = this.#due.next(); due !== undefined && due <= stepped; due = this.#due.next()) this.#poll(due);
+    if (stepped < now) for (const network of this.#networks.values()) this.#pollOne(now, network);
     return now;
   }
 
   #poll(due: Instant): void {
-    for (const network of this.#networks.values()) {
-      if (network.next === undefined || network.next > due) continue;
-      const before = network.size;
-      this.#note(due, network, network.poll(due), undefined);
-      this.#size += network.size - before;
-    }
-    this.#next = undefined;
-    for (const { next } of this.#networks.values())
-      if (next !== undefined && (this.#next === undefined || next < this.#next)) this.#next = next;
+    for (let network = this.#due.takeDue(due); network !== undefined; network = this.#due.takeDue(due))
+      this.#pollOne(due, network);
+  }
+
+  #pollOne(now: Instant, network: WatchedNetwork): void {
+    const effects = this.#observe(network, () => network.machine.poll(now));
+    this.#note(now, network, effects, undefined);
   }
 
   #note(
