@@ -154,7 +154,7 @@ class Command {
     let passes = 0;
     try {
       for (; !player.isStopped && (passes === 0 || loop === true || passes < (loop ?? 1)); passes++)
-        await player.play(batchesOf(this.#path), passes === 0);
+        await player.play(batchesOf(this.#path, player.stopped), passes === 0);
     } catch (error) {
       if (!(error instanceof HalError)) throw error;
       return { whole: false, failure: error };

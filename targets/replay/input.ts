@@ -12,23 +12,29 @@ export const STANDARD_INPUT = "-";
 /** Packets of one part of the file; a fault comes last. To be used up before the next batch is asked for. */
 export type Batch = Iterable<CapturedPacket | CaptureFault>;
 
-/** Rejects with HalError "capture.unreadable" when the file cannot be opened or read. */
-export async function* batchesOf(path: string): AsyncGenerator<Batch, void> {
+/** Rejects with HalError "capture.unreadable" when the file cannot be opened or read. `stopped` ends it, whatever it waits for. */
+export async function* batchesOf(path: string, stopped: AbortSignal): AsyncGenerator<Batch, void> {
   const reader = new CaptureReader();
-  for await (const octets of decompressed(octetsOf(path))) {
+  for await (const octets of decompressed(octetsOf(path, stopped))) {
     if (typeof octets === "string") return yield [octets];
     yield reader.read(octets);
   }
   yield reader.end();
 }
 
-async function* octetsOf(path: string): AsyncGenerator<Uint8Array, void> {
+async function* octetsOf(path: string, stopped: AbortSignal): AsyncGenerator<Uint8Array, void> {
+  if (stopped.aborted) return;
   const stream: Readable = path === STANDARD_INPUT ? process.stdin : createReadStream(path);
+  const stop = (): void => void stream.destroy();
+  stopped.addEventListener("abort", stop);
   try {
     for await (const part of stream) yield part;
   } catch (cause) {
+    if (stopped.aborted) return;
     const because = cause instanceof Error ? cause.message : String(cause);
     throw new HalError("capture.unreadable", `cannot read ${path}: ${because}`, { cause });
+  } finally {
+    stopped.removeEventListener("abort", stop);
   }
 }
 

@@ -19,7 +19,7 @@ export interface PlayerOptions {
 export class Player {
   readonly #options: PlayerOptions;
   #last: number | undefined;
-  #stopped = false;
+  readonly #stopping = new AbortController();
 
   constructor(options: PlayerOptions) {
     this.#options = options;
@@ -27,12 +27,17 @@ export class Player {
 
   /** Whatever is playing ends, and nothing is played any more. */
   stop(): void {
-    this.#stopped = true;
+    this.#stopping.abort();
     this.#options.pace?.stop();
   }
 
   get isStopped(): boolean {
-    return this.#stopped;
+    return this.stopped.aborted;
+  }
+
+  /** For whoever reads the capture: nothing more of it is wanted. */
+  get stopped(): AbortSignal {
+    return this.#stopping.signal;
   }
 
   /**
@@ -42,7 +47,7 @@ export class Player {
   async play(batches: AsyncIterable<Batch>, watched: boolean): Promise<void> {
     for await (const batch of batches) {
       for (const item of batch) {
-        if (this.#stopped) return;
+        if (this.isStopped) return;
         if (typeof item !== "string") await this.#packet(item, watched);
         else if (watched) this.#options.replay.fault(item);
       }
@@ -57,7 +62,7 @@ export class Player {
       if (watched) await this.#passTime(pace, packet.at);
       await pace.until(packet.at);
     }
-    if (this.#stopped) return;
+    if (this.isStopped) return;
     if (watched) replay.packet(packet);
     if (pace !== undefined) await this.#tell();
     await transmission?.packet(packet);
@@ -71,7 +76,7 @@ export class Player {
     if (gap > LONGEST_GAP) return;
     for (let due = replay.nextDeadline(); due !== undefined && due < until; due = replay.nextDeadline()) {
       await pace.until(due);
-      if (this.#stopped) return;
+      if (this.isStopped) return;
       replay.advance(due);
       await this.#tell();
     }

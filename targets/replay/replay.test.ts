@@ -260,25 +260,35 @@ test("memory does not grow with the capture: 200,000 packets of 1400 octets on s
 const residentOf = (pid: number | undefined): number =>
   Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
 
-test("interrupted as it plays in real time it says what it has, and that this is not all", async () => {
+/** One report, and when `more` another one an hour later. */
+function reports(more: boolean): Uint8Array {
   const report = writeV1V2Message(new Uint8Array(V1_V2_LENGTH), address("10.0.0.1"), "v2Report", address("239.1.1.1"));
-  const slow = writePcap(
+  return writePcap(
     101,
-    [0, 3_600_000].map((at) => ({ at: unixTime(1e12 + at), bytes: report })),
+    (more ? [0, 3_600_000] : [0]).map((at) => ({ at: unixTime(1e12 + at), bytes: report })),
   );
-  const child = spawn(process.execPath, ["dist/replay.cjs", "igmp", file("slow.pcap", slow), "--speed", "1"]);
+}
+
+/** Interrupted as soon as the first report was told, which is as soon as it was played. */
+async function interrupted(args: readonly string[], input?: Uint8Array): Promise<void> {
+  const child = spawn(process.execPath, ["dist/replay.cjs", "igmp", ...args]);
   const out: string[] = [];
   const said: string[] = [];
   child.stdout.on("data", (text) => out.push(String(text)));
   child.stderr.on("data", (text) => said.push(String(text)));
-  // It is told as soon as it was played, long before the second packet.
+  if (input !== undefined) child.stdin.write(input);
   await once(child.stdout, "data");
   child.kill("SIGINT");
   const [code] = await once(child, "close");
   assert.equal(code, 65, said.join(""));
   assert.match(said.join(""), /ended before its end/);
   assert.match(out.join(""), /host-joined {2}239(.|\n)*^1 packets, 1 IGMP$/m);
-});
+}
+
+test("interrupted as it plays in real time it says what it has, and that this is not all", () =>
+  interrupted([file("slow.pcap", reports(true)), "--speed", "1"]));
+
+test("interrupted as it waits for more of standard input it does the same", () => interrupted(["-"], reports(false)));
 
 test("a reader that has seen enough ends it, and nothing is wrong", () => {
   const report = writeV1V2Message(new Uint8Array(V1_V2_LENGTH), address("10.0.0.1"), "v2Report", address("239.1.1.1"));
