@@ -1,9 +1,11 @@
 // sealcast-settop: joins, asks for keys, decrypts, hands on, and says when it stops (claims 8 and 9).
+import type { IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
 import { nobleCiphers } from "../../hal/cipher/noble.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
 import { FollowingDatagrams } from "../../hal/datagram/following.ts";
 import { NodeDatagrams } from "../../hal/datagram/node.ts";
+import { RawIgmpSockets } from "../../hal/igmp/raw.ts";
 import { FileJournal } from "../../hal/journal/file.ts";
 import { linuxLinks } from "../../hal/links/linux.ts";
 import { openOutput } from "../../hal/output/open.ts";
@@ -15,6 +17,7 @@ import { ownAddresses } from "../shared/own-addresses.ts";
 import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Frame, type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
 import { addressesOf, outputOf, type SettopConfig, settopConfig } from "./config.ts";
+import { RefreshedDatagrams } from "./membership-refresh.ts";
 import { systemdNotifier } from "./notify.ts";
 import { SettopService } from "./service.ts";
 import { statusText } from "./status-text.ts";
@@ -53,7 +56,9 @@ async function start(config: SettopConfig, runtime: Runtime): Promise<Service<Se
   const addresses = ownAddresses(addressesOf(config), linuxLinks, log, (waiting) =>
     notifier.status(waiting ?? "running"),
   );
-  const datagrams = new FollowingDatagrams(new NodeDatagrams(), addresses, { joinAway: "fail", clock, entropy });
+  const following = new FollowingDatagrams(new NodeDatagrams(), addresses, { joinAway: "fail", clock, entropy });
+  const igmp = (): Promise<IgmpSockets> => RawIgmpSockets.load();
+  const datagrams = new RefreshedDatagrams(following, config.refresh, { clock, entropy, links: linuxLinks, log, igmp });
   const service = await SettopService.start(config, {
     clock,
     entropy,
@@ -72,7 +77,7 @@ async function start(config: SettopConfig, runtime: Runtime): Promise<Service<Se
   });
   notifier.ready();
   return {
-    status: () => service.status(),
+    status: () => ({ ...service.status(), refresh: datagrams.status() }),
     waiting: () => addresses.waiting,
     commands: commandsOf(service),
     reload: (changed) => addresses.followFor(addressesOf(changed), () => service.reload(changed)),
