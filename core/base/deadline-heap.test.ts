@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DeadlineHeap, type Scheduled, unscheduled } from "./deadline-heap.ts";
+import { DeadlineHeap, type Scheduled } from "./deadline-heap.ts";
 import { fuzz } from "./fuzz.testkit.ts";
 import { type Instant, instant } from "./time.ts";
 
@@ -8,7 +8,7 @@ interface Named extends Scheduled {
   readonly name: number;
 }
 
-const named = (name: number): Named => ({ ...unscheduled(), name });
+const named = (name: number): Named => ({ due: undefined, place: -1, name });
 
 /** The slow obvious model: what is scheduled, in order of deadlines. */
 class SortedList {

@@ -1,15 +1,13 @@
 // Deadlines of many things that start, move and end all the time: the next is known at once, and a change costs no walk over the rest.
 import type { Instant } from "./time.ts";
 
-/** What a thing must carry to be in a heap, so that it is found there without a look-up. Written by the heap alone; see `unscheduled`. */
+/** What a thing must carry to be in a heap, so that it is found there without a look-up. Written by the heap alone. */
 export interface Scheduled {
+  /** undefined while it is in no heap. */
   due: Instant | undefined;
-  /** Its index in the heap. */
+  /** Its index in the heap; -1 while it is in none. */
   place: number;
 }
-
-/** The fields of a thing that is in no heap. */
-export const unscheduled = (): Scheduled => ({ due: undefined, place: -1 });
 
 /** A binary heap (Williams 1964) whose members know their place. A thing is in one heap at a time. */
 export class DeadlineHeap<Item extends Scheduled> {

@@ -1,9 +1,9 @@
 // All groups of one interface: reports go through the compatibility modes (RFC 3376 7.3.2) into the records, and changes come out.
-import { DeadlineHeap, type Scheduled, unscheduled } from "../base/deadline-heap.ts";
+import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
 import { ALL_SYSTEMS, type Ipv4, isMulticast, isSourceSpecific } from "../base/ipv4.ts";
 import { after, earliest, type Instant, milliseconds } from "../base/time.ts";
 import { NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
-import { GroupRecord } from "./group-record.ts";
+import { GroupRecord, type QueryAction } from "./group-record.ts";
 import { LastMemberQueries, type SpecificQuery } from "./last-member.ts";
 import type { IgmpVersion, Query } from "./query.ts";
 import { isExclude, type RecordType, type ReportRecord } from "./report.ts";
@@ -57,7 +57,8 @@ export interface GroupView {
 interface Entry extends Scheduled {
   readonly group: Ipv4;
   readonly record: GroupRecord;
-  readonly asking: LastMemberQueries;
+  /** Made with the first question: most groups are never asked about. */
+  asking: LastMemberQueries | undefined;
   /** The last filter reported. */
   reported: SourceFilter;
   v1Until: Instant | undefined;
@@ -94,6 +95,16 @@ export class GroupTable {
     if (version === 1) entry.v1Until = until;
     else entry.v2Until = until;
     return this.#apply(now, entry, "is-ex", [], context);
+  }
+
+  /** Places for groups that are not there yet. */
+  get free(): number {
+    return Math.max(0, this.#limits.groups - this.#groups.size);
+  }
+
+  /** Whether a statement would take one of them. */
+  wouldAdd({ type, group, sources }: ReportRecord): boolean {
+    return !this.#groups.has(group) && wouldJoin(type, sources);
   }
 
   /** Leave Group: TO_IN({}) (7.3.2), heeded by the querier only and only for a group with members (RFC 2236 section 3). */
@@ -136,8 +147,13 @@ export class GroupTable {
     const outcome = entry.record.apply(now, type, sources, context.times.groupMembershipInterval);
     const refused = Array.from({ length: outcome.refused }, () => drop("igmp.too-many-sources"));
     const actions = outcome.actions.filter(({ kind }) => mayAsk(kind, context));
-    const queries = entry.asking.ask(now, actions, entry.record, context.times);
+    const queries = actions.length === 0 ? [] : this.#ask(now, entry, actions, context.times);
     return [...refused, ...queries.map((query) => asQuery(entry, query)), ...this.#report(now, entry)];
+  }
+
+  #ask(now: Instant, entry: Entry, actions: readonly QueryAction[], times: IgmpTimes): readonly SpecificQuery[] {
+    entry.asking ??= new LastMemberQueries();
+    return entry.asking.ask(now, actions, entry.record, times);
   }
 
   /** A specific query of another router lowers our timers, unless its S flag says not to (6.6.1). */
@@ -167,7 +183,7 @@ export class GroupTable {
 
   /** Another router is the querier now. */
   stopAsking(): void {
-    for (const { asking } of this.#groups.values()) asking.cancel();
+    for (const { asking } of this.#groups.values()) asking?.cancel();
     this.#asking.clear();
   }
 
@@ -188,7 +204,7 @@ export class GroupTable {
   #repeat(now: Instant, entry: Entry, times: IgmpTimes): GroupChange[] {
     // Late: nobody has answered and the time is over, so there is nothing to ask about.
     if (wantsNothing(entry.record.filter(now))) return [];
-    return entry.asking.poll(now, entry.record, times).map((query) => asQuery(entry, query));
+    return (entry.asking?.poll(now, entry.record, times) ?? []).map((query) => asQuery(entry, query));
   }
 
   nextDeadline(): Instant | undefined {
@@ -206,8 +222,8 @@ export class GroupTable {
   }
 
   #schedule(entry: Entry): void {
-    this.#deadlines.schedule(entry, earliest([entry.record.nextDeadline(), entry.asking.nextDeadline()]));
-    if (entry.asking.pending) this.#asking.add(entry);
+    this.#deadlines.schedule(entry, earliest([entry.record.nextDeadline(), entry.asking?.nextDeadline()]));
+    if (entry.asking?.pending) this.#asking.add(entry);
     else this.#asking.delete(entry);
   }
 
@@ -221,10 +237,11 @@ export class GroupTable {
     const known = this.#groups.get(group);
     if (known !== undefined || this.#groups.size >= this.#limits.groups) return known;
     const entry: Entry = {
-      ...unscheduled(),
+      due: undefined,
+      place: -1,
       group,
       record: new GroupRecord(this.#limits.sourcesPerGroup),
-      asking: new LastMemberQueries(),
+      asking: undefined,
       reported: NO_SOURCE,
       v1Until: undefined,
       v2Until: undefined,
@@ -276,7 +293,7 @@ function modeOf(now: Instant, entry: Entry, version: IgmpVersion): IgmpVersion {
 
 const isAfter = (until: Instant | undefined, now: Instant): boolean => until !== undefined && until > now;
 
-const isDue = (now: Instant, { asking }: Entry): boolean => (asking.nextDeadline() ?? Number.POSITIVE_INFINITY) <= now;
+const isDue = (now: Instant, { asking }: Entry): boolean => (asking?.nextDeadline() ?? Number.POSITIVE_INFINITY) <= now;
 
 /** INCLUDE({}) stays what it is, and needs no record, unless something joins. */
 const wouldJoin = (type: RecordType, sources: readonly Ipv4[]): boolean =>

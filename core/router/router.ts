@@ -218,7 +218,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "heard":
         return [{ kind: "heard", name, message: effect.message }];
       case "drop":
-        return [drop(name, effect.reason)];
+        return [{ ...effect, name }];
     }
   }
 

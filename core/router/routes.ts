@@ -1,5 +1,5 @@
 // The multicast routes that are installed: what leaves where, and when a route was last of use.
-import { DeadlineHeap, type Scheduled, unscheduled } from "../base/deadline-heap.ts";
+import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, type Instant, seconds } from "../base/time.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
@@ -70,7 +70,7 @@ export class MulticastRoutes {
     if (known !== undefined && sameRoute(known.route, route)) return [];
     const before = known?.route.outbound ?? [];
     if (known !== undefined) this.#discount(known.route);
-    const one = known ?? { packets: 0, wrong: 0, lastUsed: now, route, wanted, ...unscheduled() };
+    const one = known ?? { packets: 0, wrong: 0, lastUsed: now, route, wanted, due: undefined, place: -1 };
     one.route = route;
     one.wanted = wanted;
     this.#keep(one);

@@ -22,6 +22,11 @@ export interface DownstreamConfig {
   readonly sources?: readonly Subnet[] | undefined;
   readonly maxGroups: number;
   readonly maxSources: number;
+  readonly maxHostMemberships: number;
+  readonly maxGroupsPerHost: number;
+  /** undefined: no limit but the interface's. */
+  readonly maxGroupsPerPort?: number | undefined;
+  readonly joinsPerSecond: number;
   readonly requireRouterAlert: boolean;
 }
 
@@ -109,6 +114,13 @@ const downstream = v.pipe(
     sources: senders,
     maxGroups: v.optional(whole(1, 65_536), 1024),
     maxSources: v.optional(whole(64, 4096), 256),
+    /** (Host, group) pairs that are tracked. */
+    maxHostMemberships: v.optional(whole(1, 1_000_000), 100_000),
+    /** A host is a MAC on a port, or an address where no MAC is known. */
+    maxGroupsPerHost: v.optional(whole(1, 65_536), 64),
+    maxGroupsPerPort: v.optional(whole(1, 1_000_000)),
+    /** New memberships of one host, on average. */
+    joinsPerSecond: v.optional(whole(1, 10_000), 100),
     requireRouterAlert: v.optional(v.boolean(), false),
   }),
   v.rawTransform(({ dataset, addIssue, NEVER }): DownstreamConfig => {

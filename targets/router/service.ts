@@ -2,8 +2,9 @@
 import { Counters } from "../../core/base/counters.ts";
 import { formatIpv4, type Ipv4, isLinkLocalMulticast, isMulticast } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
-import { after, type Duration, milliseconds, wholeUnixTime } from "../../core/base/time.ts";
+import { after, type Duration, type Instant, milliseconds, wholeUnixTime } from "../../core/base/time.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
+import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
@@ -12,6 +13,7 @@ import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts
 import type { Link } from "../../core/ports/links.ts";
 import type { Intruder } from "../../core/router/intruders.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router/options.ts";
+import { type Refusal, Refusals } from "../../core/router/refusals.ts";
 import { Router } from "../../core/router/router.ts";
 import type { Upstream } from "../../core/router/upstream.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
@@ -49,6 +51,7 @@ export class RouterService {
   readonly #messages = new Counters<string>();
   readonly #heard = new Counters<string>();
   readonly #drops = new Counters<string>();
+  readonly #refusals = new Refusals();
   /** Bridges whose own querier may not be turned off, of which the log has told. */
   readonly #unsilenced = new Set<string>();
 
@@ -135,6 +138,7 @@ export class RouterService {
       intruders: this.#router.intruders().map((intruder) => this.#intruder(intruder)),
       heard: this.#heard.snapshot(),
       drops: this.#drops.snapshot(),
+      refusals: this.#refusals.recent().map((refusal) => this.#refusal(refusal)),
       control: this.#platform.membershipReports?.status(),
     };
   }
@@ -178,14 +182,24 @@ export class RouterService {
     return { mac, port: known?.port === "" ? undefined : known?.port };
   }
 
-  #host(name: string, { host, group, since }: HostMembership): object {
+  #host(name: string, { host, group, since, exact }: HostMembership): object {
+    return { ...this.#who(name, host), group: formatIpv4(group), seconds: this.#secondsSince(since), exact };
+  }
+
+  #refusal({ name, reason, host, times, last }: Refusal): object {
+    return { interface: name, ...this.#who(name, host), reason, times, seconds: this.#secondsSince(last) };
+  }
+
+  #who(name: string, host: TrackedHost): object {
     return {
       host: formatIpv4(host.address),
       mac: this.#mac(name, host),
       port: host.port === "" ? undefined : host.port,
-      group: formatIpv4(group),
-      seconds: Math.round((this.#platform.clock.now() - since) / 1000),
     };
+  }
+
+  #secondsSince(moment: Instant): number {
+    return Math.round((this.#platform.clock.now() - moment) / 1000);
   }
 
   #openTable(): ForwardingTable | undefined {
@@ -271,6 +285,8 @@ export class RouterService {
         break;
       case "drop":
         this.#drops.count(effect.reason);
+        if (effect.host !== undefined)
+          this.#refusals.note(this.#platform.clock.now(), { ...effect, host: effect.host });
         break;
       default:
         effect satisfies never;
@@ -293,6 +309,7 @@ export class RouterService {
         mac: change.mac,
         group: formatIpv4(membership.group),
         change: change.change,
+        exact: membership.exact,
       },
       HOST_CHANGES[change.change],
     );
@@ -313,7 +330,7 @@ export class RouterService {
     };
   }
 
-  #mac(name: string, { mac, address }: HostMembership["host"]): string | undefined {
+  #mac(name: string, { mac, address }: TrackedHost): string | undefined {
     return mac === "" ? this.#platform.links.neighbour(name, address) : mac;
   }
 
@@ -390,6 +407,10 @@ function routerOptions(config: RouterConfig): RouterOptions {
         immediateLeave: one.immediateLeave,
         maxGroups: one.maxGroups,
         maxSourcesPerGroup: one.maxSources,
+        maxHostMemberships: one.maxHostMemberships,
+        maxGroupsPerHost: one.maxGroupsPerHost,
+        ...(one.maxGroupsPerPort === undefined ? {} : { maxGroupsPerPort: one.maxGroupsPerPort }),
+        joinsPerSecond: one.joinsPerSecond,
         requireRouterAlert: one.requireRouterAlert,
       },
     })),
