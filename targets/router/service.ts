@@ -20,7 +20,7 @@ import type { Upstream } from "../../core/router/upstream.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
 import { explain } from "../shared/exit.ts";
-import { type RouterConfig, type UpstreamConfig, upstreamsOf } from "./config.ts";
+import { given, type RouterConfig, type UpstreamConfig, upstreamsOf } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
@@ -429,11 +429,9 @@ function routerOptions(config: RouterConfig): RouterOptions {
         requireRouterAlert: one.requireRouterAlert,
       },
     })),
-    upstreams: upstreamsOf(config).map(({ interface: name, sources, changesPerSecond, ...rest }) => ({
-      name,
-      ...rest,
-      ...(sources === undefined ? {} : { sources }),
-      ...(changesPerSecond === undefined ? {} : { changesPerSecond }),
+    upstreams: upstreamsOf(config).map(({ interface: name, version, refresh, groups, allow, linger, ...rest }) => ({
+      ...{ name, version, refresh, groups, allow, linger },
+      ...given(rest),
     })),
     idle: config.idle,
     maxRoutes: config.maxRoutes,

@@ -14,7 +14,7 @@ import { SimulatedForwarding } from "../../hal/forwarding/simulated.ts";
 import { SimulatedIgmpSockets } from "../../hal/igmp/simulated.ts";
 import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { simulatedLinks } from "../../hal/links/simulated.ts";
-import { simulatedSenders } from "../../hal/links/simulated-senders.ts";
+import { simulatedSenders } from "../../hal/senders/simulated.ts";
 import { attachKernelHost } from "../../hal/simulation/kernel-host.ts";
 import { SimulatedNetwork } from "../../hal/simulation/network.ts";
 import type { SimulatedNode } from "../../hal/simulation/node.ts";
