@@ -560,3 +560,15 @@ test("a spray of streams for which there is no room leaves no question open: the
   );
   assert.equal(bench.pass(10).filter((text) => text.startsWith("unroute")).length, 255, "and the others after 10 s");
 });
+
+test("a stream that was refused and finds room when the kernel asks again keeps its route", () => {
+  const bench = new Bench({ maxRoutes: 1 });
+  bench.stream("lan", GROUP, A);
+  bench.stream("up", PUBLIC);
+  bench.link("lan", undefined);
+  assert.deepEqual(bench.stream("up", PUBLIC), ["route 239.1.1.1 up > -"]);
+  assert.deepEqual(
+    bench.pass(11).filter((text) => text.startsWith("unroute")),
+    [],
+  );
+});
