@@ -71,6 +71,8 @@ export class RouterInterface implements Machine<Event, Effect> {
         return this.#down();
       case "configure":
         return this.#configure(now, event.options);
+      case "assume":
+        return this.#assume(now, event);
       case "packet":
         return this.#packet(now, event.bytes, { port: event.port ?? "", mac: event.mac ?? "" });
       case "frame":
@@ -109,6 +111,11 @@ export class RouterInterface implements Machine<Event, Effect> {
     this.#times = times;
     this.#querier.start(now, times);
     return this.#generalQuery(now);
+  }
+
+  #assume(now: Instant, { group, filter, span }: Extract<Event, { kind: "assume" }>): Effect[] {
+    if (this.#address === undefined) return [dropped("igmp.down")];
+    return this.#tell(this.#groups.assume(now, group, filter, span));
   }
 
   #packet(now: Instant, bytes: Uint8Array, where: Where): Effect[] {
