@@ -91,6 +91,16 @@ export type RouterEffect =
       readonly membership: HostMembership;
       readonly cause: LeaveCause;
     }
+  /** Policy or a limit did not honour a join; for the evidence. It is counted as a drop as well. */
+  | {
+      readonly kind: "refused";
+      readonly name: string;
+      readonly host: TrackedHost;
+      /** undefined: not told. */
+      readonly group: Ipv4 | undefined;
+      /** As drops are named; "policy.rule-3" and the like. */
+      readonly reason: string;
+    }
   /** What the link as a whole wants now. */
   | { readonly kind: "membership"; readonly name: string; readonly group: Ipv4; readonly filter: SourceFilter }
   | { readonly kind: "heard"; readonly name: string; readonly message: MessageKind }

@@ -2,6 +2,7 @@
 import { HalError } from "../../core/ports/errors.ts";
 import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
+import { FileEvidenceLog } from "../../hal/evidence/file.ts";
 import { LinuxForwarding } from "../../hal/forwarding/linux.ts";
 import { RawIgmpSockets } from "../../hal/igmp/raw.ts";
 import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
@@ -20,17 +21,19 @@ import { RouterService } from "./service.ts";
 const primitives = new NodePrimitives();
 
 function openMembershipReports(
-  { id, broker, identity, reception }: RouterConfig,
+  { id, broker, identity, reception, evidence }: RouterConfig,
   runtime: Runtime,
 ): MembershipReports | undefined {
   if (broker === undefined || identity === undefined || reception === undefined) return undefined;
   const { clock, entropy, log } = runtime;
   const own = readOwnIdentity("router", id, identity, primitives);
   const buses = new MqttBuses(mqttOptions(broker, own.password), clock, entropy);
+  const file = evidence.file ?? `/var/lib/sealcast/router-${id}.evidence`;
   return new MembershipReports(
     id,
     { role: "reception", ...reception },
     { clock, entropy, primitives, buses, keys: own.x25519, log },
+    { limit: evidence.limit, evidenceLog: file === "" ? undefined : new FileEvidenceLog(file) },
   );
 }
 
