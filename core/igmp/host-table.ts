@@ -8,10 +8,10 @@ import { type HostMessage, type HostStatement, versionOf } from "./host-statemen
 import { isExclude } from "./report.ts";
 
 /**
- * full: no room for another (host, group), so what this host does leaves no evidence. too-many-sources: the list was cut. Else the host
- * has what it may have.
+ * full: no room for another (host, group), so what this host does leaves no evidence. too-many-sources: the list was cut. refused: a
+ * frame of a host that has what it may have (delivery is refused by its packet). Else the same by packets.
  */
-export type HostDrop = "tracking.full" | "tracking.too-many-sources" | ShareDrop;
+export type HostDrop = "tracking.full" | "tracking.too-many-sources" | "tracking.refused" | ShareDrop;
 
 /**
  * left: it said so. expired: not heard for a group membership interval, or the group ended. moved: heard on another port.

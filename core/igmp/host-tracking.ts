@@ -6,14 +6,6 @@ import type { HostStatement } from "./host-statement.ts";
 import { type HostChange, type HostLimits, type HostMembership, HostTable } from "./host-table.ts";
 import type { TrackingSource } from "./interface-events.ts";
 
-/** refused: a frame of a host that has what it may have; delivery is refused by its packet. */
-export type TrackingDrop = "tracking.refused";
-
-/** As the table tells it, and what is refused by frames under a name of its own. */
-export type TrackingChange =
-  | HostChange
-  | { readonly kind: "drop"; readonly reason: TrackingDrop; readonly host: TrackedHost };
-
 /** Every call returns the changes of the source in use, and of the other none but refusals of packets, which end delivery. */
 export class HostTracking {
   /** Who sent the packets that made the groups, and who was heard by a tap. */
@@ -53,7 +45,7 @@ export class HostTracking {
     host: TrackedHost,
     statement: HostStatement,
     lifetime: Duration,
-  ): readonly TrackingChange[] {
+  ): readonly HostChange[] {
     const changes = this.#tables[from].hear(now, host, statement, lifetime);
     // Who is refused is delivered nothing, so that nothing is lost with it.
     if (changes.some((change) => change.kind === "drop" && !isRefusal(change))) this.start(now, lifetime);
@@ -110,11 +102,11 @@ export class HostTracking {
 }
 
 /** Whether it says that a host, by the packets it sent, gets no further membership. */
-export const isRefusal = (change: TrackingChange): change is HostChange & { readonly kind: "drop" } =>
+export const isRefusal = (change: HostChange): change is HostChange & { readonly kind: "drop" } =>
   change.kind === "drop" && change.reason.startsWith("igmp.");
 
 /** What a frame of a host comes to that may have no more. */
-export const refusedFrame = (host: TrackedHost): TrackingChange => ({
+export const refusedFrame = (host: TrackedHost): HostChange => ({
   kind: "drop",
   reason: "tracking.refused",
   host,

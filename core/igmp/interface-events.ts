@@ -6,7 +6,6 @@ import type { SourceFilter } from "./filter.ts";
 import type { GroupDrop } from "./group-table.ts";
 import type { TrackedHost } from "./host-shares.ts";
 import type { HostDrop, HostMembership, LeaveCause } from "./host-table.ts";
-import type { TrackingDrop } from "./host-tracking.ts";
 import type { IgmpDrop, MessageKind } from "./packet.ts";
 import type { IgmpVersion } from "./query.ts";
 import type { TimesConfig } from "./times.ts";
@@ -66,7 +65,6 @@ export type InterfaceDrop =
   | FrameDrop
   | GroupDrop
   | HostDrop
-  | TrackingDrop
   | "igmp.down"
   | "igmp.own"
   | "igmp.no-router-alert"

@@ -15,8 +15,8 @@ import {
 } from "./group-table.ts";
 import { hasRoom, type TrackedHost } from "./host-shares.ts";
 import { type HostStatement, isLeaving, statementsIn, versionOf } from "./host-statement.ts";
-import type { HostLimits, HostMembership } from "./host-table.ts";
-import { HostTracking, isRefusal, refusedFrame, type TrackingChange } from "./host-tracking.ts";
+import type { HostChange, HostLimits, HostMembership } from "./host-table.ts";
+import { HostTracking, isRefusal, refusedFrame } from "./host-tracking.ts";
 import type {
   RouterInterfaceEffect as Effect,
   RouterInterfaceEvent as Event,
@@ -178,7 +178,7 @@ export class RouterInterface implements Machine<Event, Effect> {
     return hasRoom(this.#tracking.heldBy(now, host), free) ? undefined : "igmp.host-share";
   }
 
-  #track(from: TrackingSource, now: Instant, host: TrackedHost, statement: HostStatement): readonly TrackingChange[] {
+  #track(from: TrackingSource, now: Instant, host: TrackedHost, statement: HostStatement): readonly HostChange[] {
     if (refusal(statement, versionOf(statement)) !== undefined) return [];
     return this.#tracking.hear(from, now, host, statement, this.#times.groupMembershipInterval);
   }
@@ -203,7 +203,7 @@ export class RouterInterface implements Machine<Event, Effect> {
       : statementsIn(packet).flatMap((statement) => this.#trackFrame(now, host, statement));
   }
 
-  #trackFrame(now: Instant, host: TrackedHost, statement: HostStatement): readonly TrackingChange[] {
+  #trackFrame(now: Instant, host: TrackedHost, statement: HostStatement): readonly HostChange[] {
     const lacking = this.#lacksRoom(now, host, statement) !== undefined;
     return lacking ? [refusedFrame(host)] : this.#track("frames", now, host, statement);
   }

@@ -9,7 +9,7 @@ const GROUPS = 0xefc00000;
 const HOSTS = 0x0a000002;
 
 /** The interface, up since 0, without limits that matter here. */
-export function emptyInterface() {
+function emptyInterface() {
   const machine = new RouterInterface({ maxGroups: 65_536, maxHostMemberships: 1_000_000, joinsPerSecond: 10_000 });
   machine.receive(instant(0), { kind: "up", address: ipv4(0x0a000001) });
   return machine;
