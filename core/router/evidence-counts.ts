@@ -7,7 +7,15 @@ export type Counted = Pick<MembershipCount, "interface" | "port" | "host" | "mac
 const NOTHING = { joined: 0, left: 0, expired: 0, refused: 0 } as const;
 
 /** One change in numbers. */
-export const countOf = ({ change, interface: name, port, host, mac, group, at }: MembershipChange): MembershipCount => ({
+export const countOf = ({
+  change,
+  interface: name,
+  port,
+  host,
+  mac,
+  group,
+  at,
+}: MembershipChange): MembershipCount => ({
   interface: name,
   ...(port === undefined ? {} : { port }),
   host,

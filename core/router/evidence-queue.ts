@@ -277,7 +277,10 @@ function withinOctets<T extends object>(all: readonly T[], octets: number): read
 
 /** Never less than the CBOR (RFC 8949) of maps of texts, numbers and lists of addresses. */
 const octetsOf = (rows: readonly object[]): number =>
-  rows.reduce((sum, row) => sum + Object.entries(row).reduce((all, [key, value]) => all + key.length + 1 + valueOctets(value), 2), 0);
+  rows.reduce(
+    (sum, row) => sum + Object.entries(row).reduce((all, [key, value]) => all + key.length + 1 + valueOctets(value), 2),
+    0,
+  );
 
 function valueOctets(value: unknown): number {
   if (typeof value === "string") return 3 + value.length * 3;

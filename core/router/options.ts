@@ -108,5 +108,11 @@ export type RouterEffect =
   | { readonly kind: "older-querier"; readonly name: string; readonly version: IgmpVersion; readonly address: Ipv4 }
   /** The upstream's querier makes our host part speak this version (RFC 3376 7.2.1). */
   | { readonly kind: "upstream-mode"; readonly version: IgmpVersion }
-  /** `host`: who is refused, where it is one host's doing. */
-  | { readonly kind: "drop"; readonly name: string; readonly reason: RouterDrop; readonly host?: TrackedHost };
+  /** `host`: who is refused, where it is one host's doing; `group`: what. */
+  | {
+      readonly kind: "drop";
+      readonly name: string;
+      readonly reason: RouterDrop;
+      readonly host?: TrackedHost;
+      readonly group?: Ipv4;
+    };

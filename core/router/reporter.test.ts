@@ -67,19 +67,23 @@ test("a report holds 128 changes at most; the rest follows at once after the ack
   );
 });
 
-test("while nobody takes reports the queue is bounded: the oldest go, counted in the next report", () => {
-  const reporter = new MembershipReporter(SERVER, entropy);
+test("while nobody takes reports the queue is bounded: what is given up is a number, and the next report says so", () => {
+  const reporter = new MembershipReporter(SERVER, entropy, { limit: 256 });
   reporter.receive(instant(0), { kind: "change", change: change(0) });
   const [first] = reports(reporter.poll(instant(500)));
   assert.ok(first !== undefined);
-  let dropped = 0;
-  for (let n = 1; n <= 8192 + 5; n++)
+  let givenUp = 0;
+  // Joins without an end: a visit that is over would be counted by host and group.
+  for (let n = 1; n <= 300; n++)
     for (const effect of reporter.receive(instant(501), { kind: "change", change: change(n) }))
-      if (effect.kind === "drop" && effect.reason === "report.queue-full") dropped++;
-  assert.equal(dropped, 5);
-  assert.equal(reporter.waiting, 8192);
+      if (effect.kind === "drop" && effect.reason === "report.queue-full") givenUp += effect.times;
+  assert.ok(givenUp > 44 && reporter.waiting <= 256);
   const [next] = reports(acknowledge(reporter, 502, first));
-  assert.deepEqual([next?.dropped, times(next)[0]], [5, 6]);
+  assert.deepEqual([next?.dropped, times(next)[0]], [givenUp, givenUp + 1]);
+  assert.deepEqual(
+    next?.counts?.map(({ joined, since, until }) => [joined, since, until]),
+    [[givenUp, 1, givenUp]],
+  );
 });
 
 test("an answer that nobody waits for is dropped by name", () => {
@@ -121,4 +125,86 @@ test("when the process ends, what waits goes at once", () => {
   const [last] = reports(reporter.receive(instant(100), { kind: "flush" }));
   assert.deepEqual(times(last), [1]);
   assert.deepEqual(reporter.receive(instant(101), { kind: "flush" }), []);
+});
+
+const refusal = (at: number, group = "239.255.77.1") => ({
+  interface: "lan",
+  host: address("10.2.0.11"),
+  group: address(group),
+  reason: "igmp.host-groups",
+  at,
+});
+
+test("refusals are told once a minute, by host, group and reason; a flood of invented groups is told by reason", () => {
+  const reporter = new MembershipReporter(SERVER, entropy);
+  for (const n of [1, 2, 3]) reporter.receive(instant(n), { kind: "refused", refusal: refusal(n) });
+  for (let n = 1; n <= 500; n++)
+    reporter.receive(instant(4), { kind: "refused", refusal: refusal(4, `239.1.${n >> 8}.${n & 255}`) });
+  assert.equal(reporter.nextDeadline(), 60_001);
+  const [first = assert.fail()] = reports(reporter.poll(instant(60_001)));
+  const [second = assert.fail()] = reports(acknowledge(reporter, 60_002, first));
+  const told = [...(first.counts ?? []), ...(second.counts ?? [])];
+  assert.deepEqual([told[0]?.refused, told[0]?.since, told[0]?.until], [3, 1, 3]);
+  assert.deepEqual([told.length, told.at(-1)?.host, told.at(-1)?.reason], [33, undefined, "igmp.host-groups"]);
+  assert.equal(
+    told.reduce((sum, { refused }) => sum + refused, 0),
+    503,
+  );
+});
+
+const writes = (effects: readonly ReporterEffect[]) =>
+  effects.flatMap((effect) => (effect.kind === "write" ? [effect] : []));
+
+test("with a log nothing is sent before it is written, and one write is under way at a time", () => {
+  const reporter = new MembershipReporter(SERVER, entropy, { restored: { lines: [], damaged: 0 } });
+  reporter.receive(instant(0), { kind: "change", change: change(1) });
+  const first = reporter.poll(instant(500));
+  assert.deepEqual([writes(first).map(({ how }) => how), reports(first)], [["replace"], []]);
+  assert.equal(reporter.nextDeadline(), undefined);
+  reporter.receive(instant(510), { kind: "change", change: change(2) });
+  assert.deepEqual(reporter.poll(instant(2000)), []);
+  const [report] = reports(reporter.receive(instant(2001), { kind: "written", isKept: true }));
+  assert.deepEqual(times(report), [1]);
+});
+
+test("while a report is not answered, what is new is written and waits; with the answer it goes", () => {
+  const reporter = new MembershipReporter(SERVER, entropy, { restored: { lines: [], damaged: 0 } });
+  reporter.receive(instant(0), { kind: "change", change: change(1) });
+  reporter.poll(instant(500));
+  const [report = assert.fail()] = reports(reporter.receive(instant(501), { kind: "written", isKept: true }));
+  reporter.receive(instant(502), { kind: "change", change: change(2) });
+  assert.deepEqual(
+    writes(reporter.poll(instant(1002))).map(({ how, lines }) => [how, lines.length]),
+    [["append", 1]],
+  );
+  assert.deepEqual(reports(reporter.receive(instant(1003), { kind: "written", isKept: true })), []);
+  assert.deepEqual(
+    writes(acknowledge(reporter, 1004, report)).map(({ how, lines }) => [how, lines.length]),
+    [["append", 2]],
+  );
+  const [next] = reports(reporter.receive(instant(1005), { kind: "written", isKept: true }));
+  assert.deepEqual([next?.sequence, times(next)], [2, [2]]);
+});
+
+test("when the disk fails reports go all the same, and after half a minute all that waits is written anew", () => {
+  const reporter = new MembershipReporter(SERVER, entropy, { restored: { lines: [], damaged: 0 } });
+  reporter.receive(instant(0), { kind: "change", change: change(1) });
+  reporter.poll(instant(500));
+  const [report = assert.fail()] = reports(reporter.receive(instant(501), { kind: "written", isKept: false }));
+  assert.deepEqual(times(report), [1]);
+  reporter.receive(instant(502), { kind: "change", change: change(2) });
+  const [second = assert.fail()] = reports(acknowledge(reporter, 1003, report));
+  assert.deepEqual(times(second), [2]);
+  reporter.receive(instant(1004), { kind: "change", change: change(3) });
+  const again = writes(reporter.poll(instant(30_501)));
+  assert.deepEqual(
+    again.map(({ how }) => how),
+    ["replace"],
+  );
+  const successor = new MembershipReporter(SERVER, entropy, { restored: { lines: again[0]?.lines ?? [], damaged: 0 } });
+  successor.receive(instant(0), { kind: "up" });
+  successor.poll(instant(500));
+  const [repeated] = reports(successor.receive(instant(501), { kind: "written", isKept: true }));
+  assert.deepEqual({ ...repeated, id: 0 }, { ...second, id: 0 });
+  assert.equal(successor.waiting, 1);
 });

@@ -117,11 +117,16 @@ function soundLines(text: string): { readonly lines: readonly string[]; readonly
 const errnoOf = (cause: unknown): string | undefined => (cause as NodeJS.ErrnoException | undefined)?.code;
 
 function failure(path: string, cause: unknown): HalError {
-  const alternative = "evidence is kept in memory meanwhile, and lost when the router's process ends before control is back";
+  const alternative =
+    "evidence is kept in memory meanwhile, and lost when the router's process ends before control is back";
   switch (errnoOf(cause)) {
     case "ENOSPC":
     case "EDQUOT":
-      return new HalError("evidence.disk-full", `no room for ${path}`, { cause, needs: "some megabytes free", alternative });
+      return new HalError("evidence.disk-full", `no room for ${path}`, {
+        cause,
+        needs: "some megabytes free",
+        alternative,
+      });
     case "EACCES":
     case "EPERM":
     case "EROFS":
