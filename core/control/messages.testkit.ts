@@ -86,6 +86,7 @@ export const EXAMPLES: { readonly [T in MessageType]: MessageOf<T> } = {
     type: "membership.report",
     id,
     process: 0x1234_5678,
+    started: 1_767_225_500_000,
     sequence: 12,
     dropped: 0,
     changes: [

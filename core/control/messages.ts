@@ -307,6 +307,8 @@ const membershipReport = v.strictObject({
   id: requestId,
   /** Random, chosen at each start of the router's process: another one knows nothing of what the one before it had told. */
   process: v.optional(uint32),
+  /** In the first report of a process: when it began, by the router's calendar. Whoever was a member before it has been one until then. */
+  started: v.optional(unixMs),
   sequence: whole(0, Number.MAX_SAFE_INTEGER),
   /** Changes since the last report of which the router can give no more than a number, because it could not keep them. */
   dropped: uint32,

@@ -9,7 +9,9 @@ const LINE = v.union([
   v.strictObject({ change: MEMBERSHIP_CHANGE }),
   v.strictObject({ count: MEMBERSHIP_COUNT }),
   /** A process begins, or is summed up; what follows until the next such line is of this process. */
-  v.strictObject({ process: v.strictObject({ id: whole, sequence: whole, dropped: whole }) }),
+  v.strictObject({
+    process: v.strictObject({ id: whole, started: v.optional(whole), sequence: whole, dropped: whole }),
+  }),
   /** So many of the oldest changes and counts of a process are its report number `sequence`. */
   v.strictObject({ report: v.strictObject({ process: whole, sequence: whole, changes: whole, counts: whole }) }),
   /** The report under way has been acknowledged. */

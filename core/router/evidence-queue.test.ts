@@ -43,7 +43,7 @@ function drain(queue: EvidenceQueue, server: Server): void {
 }
 
 test("visits that are over are summed up by host and group, oldest first; what opens or closes a row stays as it is", () => {
-  const queue = new EvidenceQueue(1, 16);
+  const queue = new EvidenceQueue({ process: 1 }, 16);
   queue.add(change(0, "expired", 7));
   for (let n = 1; n <= 8; n++) queue.add(change(n, n % 2 === 1 ? "joined" : "left"));
   queue.add(change(9, "joined", 2));
@@ -63,7 +63,7 @@ test("visits that are over are summed up by host and group, oldest first; what o
 });
 
 test("a report is never larger than a message may be, however long its lists and names", () => {
-  const queue = new EvidenceQueue(1, 1024);
+  const queue = new EvidenceQueue({ process: 1 }, 1024);
   const long = "x".repeat(64);
   const sources = Array.from({ length: 64 }, (_, n) => 0xffff_0000 + n);
   const mac = "02:00:00:00:00:01";
@@ -92,24 +92,45 @@ test("a report is never larger than a message may be, however long its lists and
   assert.equal(told, 364);
 });
 
-test("where lines are missing what is left is told as ours, and how many are missing", () => {
-  const before = new EvidenceQueue(1, 256);
+test("where lines are missing all others are told once more, under new numbers, and how many are missing", () => {
+  const before = new EvidenceQueue({ process: 7, started: 5 }, 256);
   for (let n = 0; n < 5; n++) before.add(change(n, "joined", n));
   before.cut();
   for (let n = 5; n < 9; n++) before.add(change(n, "joined", n));
   const lines = linesOf(before).filter((line) => !line.includes('"at":3') && !line.includes('"report"'));
-  const queue = new EvidenceQueue(2, 256, { lines: [...lines, "what is this"], damaged: 2 });
+  const queue = new EvidenceQueue({ process: 2 }, 256, { lines: [...lines, "what is this"], damaged: 2 });
   const report = queue.cut();
   assert.deepEqual(
-    [report?.process, report?.sequence, report?.dropped, report?.changes.map(({ at }) => at)],
-    [2, 1, 3, [0, 1, 2, 4, 5, 6, 7, 8]],
+    [report?.process, (report?.sequence ?? 0) > 1, report?.started, report?.changes.map(({ at }) => at)],
+    [7, true, undefined, [0, 1, 2, 4, 5, 6, 7, 8]],
   );
+  queue.acknowledge();
+  const own = queue.cut();
+  assert.deepEqual([own?.process, own?.sequence, own?.dropped, own?.changes], [2, 1, 3, []]);
 });
 
-test("a line that fits nothing is counted as missing, and nothing else happens", () => {
-  const odd = ['{"acknowledged":true}', '{"report":{"process":9,"sequence":1,"changes":4,"counts":0}}'];
-  const queue = new EvidenceQueue(2, 256, { lines: [formatLine({ change: change(1, "joined") }), ...odd], damaged: 0 });
-  assert.deepEqual([queue.cut()?.dropped, queue.waiting], [3, 0]);
+test("lines that do not fit each other are taken as if some were missing", () => {
+  const { lines, odd } = {
+    lines: [formatLine({ change: change(1, "joined") })],
+    odd: ['{"acknowledged":true}', '{"report":{"process":9,"sequence":1,"changes":4,"counts":0}}'],
+  };
+  for (const one of odd) {
+    const queue = new EvidenceQueue({ process: 2 }, 256, { lines: [...lines, one], damaged: 0 });
+    const report = queue.cut();
+    assert.deepEqual([report?.process, report?.changes.length], [3, 1]);
+    queue.acknowledge();
+    assert.equal(queue.cut()?.dropped, 1);
+  }
+});
+
+test("the first report of a process says when it began, over a restart too", () => {
+  const before = new EvidenceQueue({ process: 7, started: 5 }, 256);
+  before.add(change(6, "joined"));
+  const first = before.cut();
+  const queue = new EvidenceQueue({ process: 8, started: 9 }, 256, { lines: linesOf(before), damaged: 0 });
+  assert.deepEqual([first?.started, queue.underWay], [5, first]);
+  queue.acknowledge();
+  assert.deepEqual([queue.cut()?.started, queue.isDue], [9, false]);
 });
 
 /** A router whose processes die at any moment, on a disk that keeps what was written, and a server whose answers may be lost. */
@@ -127,7 +148,7 @@ class Play {
   constructor(below: (limit: number) => number) {
     this.#below = below;
     this.#limit = below(2) === 0 ? 16 : 1024;
-    this.#queue = new EvidenceQueue(0, this.#limit);
+    this.#queue = new EvidenceQueue({ process: 0 }, this.#limit);
   }
 
   step(): void {
@@ -165,7 +186,7 @@ class Play {
       if (!isLost) this.#disk.push(...lines.map(formatLine));
     }
     this.crashes++;
-    this.#queue = new EvidenceQueue(this.crashes, this.#limit, { lines: this.#disk, damaged: 0 });
+    this.#queue = new EvidenceQueue({ process: this.crashes }, this.#limit, { lines: this.#disk, damaged: 0 });
   }
 
   #refuse(): void {

@@ -9,9 +9,16 @@ export const REPORT_CHANGES = 128;
 /** Octets of the changes and counts of one report, so that the message stays within core/control/codec.ts's MESSAGE_LIMIT. */
 const REPORT_OCTETS = 15 * 1024;
 
-/** What a "membership.report" carries. */
-export interface Report {
+/** A process of the router. */
+export interface RouterProcess {
+  /** Random, 32 bits. */
   readonly process: number;
+  /** In Unix ms. */
+  readonly started?: number;
+}
+
+/** What a "membership.report" carries; `started` in the first of a process only. */
+export interface Report extends RouterProcess {
   readonly sequence: number;
   readonly dropped: number;
   readonly changes: readonly MembershipChange[];
@@ -19,8 +26,7 @@ export interface Report {
 }
 
 /** What one process saw. */
-interface Run {
-  readonly process: number;
+interface Run extends RouterProcess {
   /** Of its last report. */
   sequence: number;
   /** Changes of which no more than their number is left, since its last report. */
@@ -49,18 +55,15 @@ export class EvidenceQueue {
   #lines: EvidenceLine[] = [];
   #isSummarised = true;
 
-  /** `process` is the number of ours; at most `limit` changes and counts are kept besides the report that is under way. */
-  constructor(process: number, limit: number, restored: Restored = NOTHING_RESTORED) {
+  /** At most `limit` changes and counts are kept besides the report that is under way. */
+  constructor(own: RouterProcess, limit: number, restored: Restored = NOTHING_RESTORED) {
     this.#limit = limit;
-    this.#own = { process, sequence: 0, dropped: 0, counts: [], changes: [] };
+    this.#own = { ...own, sequence: 0, dropped: 0, counts: [], changes: [] };
     this.#runs = [];
-    let { damaged } = restored;
-    for (const text of restored.lines) {
-      const line = parseLine(text);
-      if (line === undefined || !this.#replay(line)) damaged++;
-    }
+    const lines = restored.lines.flatMap((text) => parseLine(text) ?? []);
+    const missing = restored.damaged + restored.lines.length - lines.length;
+    if (missing > 0 || !lines.every((line) => this.#replay(line))) this.#salvage(lines, Math.max(1, missing));
     this.#runs.push(this.#own);
-    if (damaged > 0) this.#startOver(damaged);
     this.#forgetEmpty();
     this.#size = this.#counted();
     this.#makeRoom();
@@ -149,13 +152,13 @@ export class EvidenceQueue {
   }
 
   /** A process that is summed up begins where its last report ended: what is under way was written before. */
-  #replayProcess({ id, sequence, dropped }: ProcessLine): boolean {
+  #replayProcess(line: ProcessLine): boolean {
     const known = this.#runs.at(-1);
-    if (known?.process === id && known.changes.length + known.counts.length === 0) {
-      known.dropped = dropped;
-      return known.sequence === sequence;
+    if (known?.process === line.id && known.changes.length + known.counts.length === 0) {
+      known.dropped = line.dropped;
+      return known.sequence === line.sequence;
     }
-    this.#runs.push({ process: id, sequence, dropped, counts: [], changes: [] });
+    this.#runs.push(runOf(line));
     return true;
   }
 
@@ -168,8 +171,10 @@ export class EvidenceQueue {
   }
 
   #take(run: Run, { process, sequence, changes, counts }: ReportLine): Report {
+    const { started } = run;
     const report = {
       process,
+      ...(sequence === 1 && started !== undefined ? { started } : {}),
       sequence,
       dropped: run.dropped,
       changes: run.changes.splice(0, changes),
@@ -182,16 +187,22 @@ export class EvidenceQueue {
   }
 
   /**
-   * Where lines are missing nobody knows what was told already: what is left is told once more, as ours. The server passes over joins and
-   * ends that it knows.
+   * Where lines are missing nobody knows which of the others were told already: all are told once more, under numbers that were not used
+   * yet. The server passes over joins and ends that it knows.
    */
-  #startOver(damaged: number): void {
-    const all = [...(this.#underWay === undefined ? [] : [this.#underWay]), ...this.#runs];
-    this.#own.changes = all.flatMap(({ changes }) => changes);
-    this.#own.counts = all.flatMap(({ counts }) => counts);
-    this.#own.dropped = all.reduce((lost, { dropped }) => lost + dropped, damaged);
+  #salvage(lines: readonly EvidenceLine[], missing: number): void {
+    // Whose they are, if the line that said so is missing: somebody who is neither us nor known.
+    const runs = [runOf({ id: (this.#own.process ^ 1) >>> 0, sequence: 0, dropped: 0 })];
+    for (const line of lines) {
+      const last = runs.at(-1);
+      if ("process" in line && line.process.id !== last?.process) runs.push(runOf(line.process));
+      if ("change" in line) last?.changes.push(line.change);
+      if ("count" in line) last?.counts.push(line.count);
+    }
+    for (const run of runs.slice(1)) run.sequence += UNUSED;
+    this.#runs = runs;
     this.#underWay = undefined;
-    this.#runs = [this.#own];
+    this.#own.dropped = missing;
   }
 
   /** A process that has ended and has nothing left to tell. */
@@ -244,23 +255,36 @@ export class EvidenceQueue {
   }
 }
 
+/** More reports than a process makes before its log is written anew. */
+const UNUSED = 1_000_000;
+
 type ProcessLine = Extract<EvidenceLine, { process: unknown }>["process"];
 type ReportLine = Extract<EvidenceLine, { report: unknown }>["report"];
+
+const runOf = ({ id, started, sequence, dropped }: ProcessLine): Run => ({
+  process: id,
+  ...(started === undefined ? {} : { started }),
+  ...{ sequence, dropped, counts: [], changes: [] },
+});
 
 const hasContent = ({ changes, counts, dropped }: Run): boolean => changes.length + counts.length + dropped > 0;
 
 /** The first report of a process ends what the one before it had told. */
 const isDue = (run: Run): boolean => run.sequence === 0 || hasContent(run);
 
-const linesOfReport = ({ process, sequence, dropped, changes, counts }: Report): readonly EvidenceLine[] => [
-  { process: { id: process, sequence: sequence - 1, dropped } },
+const processLine = ({ process, ...run }: Omit<Run, "changes" | "counts">): EvidenceLine => ({
+  process: { id: process, ...run },
+});
+
+const linesOfReport = ({ sequence, changes, counts, ...report }: Report): readonly EvidenceLine[] => [
+  processLine({ ...report, sequence: sequence - 1 }),
   ...counts.map((count) => ({ count })),
   ...changes.map((change) => ({ change })),
-  { report: { process, sequence, changes: changes.length, counts: counts.length } },
+  { report: { process: report.process, sequence, changes: changes.length, counts: counts.length } },
 ];
 
-const linesOfRun = ({ process, sequence, dropped, changes, counts }: Run): readonly EvidenceLine[] => [
-  { process: { id: process, sequence, dropped } },
+const linesOfRun = ({ changes, counts, ...run }: Run): readonly EvidenceLine[] => [
+  processLine(run),
   ...counts.map((count) => ({ count })),
   ...changes.map((change) => ({ change })),
 ];

@@ -21,6 +21,8 @@ const KEY = "membership";
 export interface ReporterOptions {
   /** Changes and counts kept while nobody takes them; beyond, the oldest become numbers. Default 16384. */
   readonly limit?: number;
+  /** When this process began, in Unix ms. */
+  readonly started?: number;
   /** What the process before left in the log; absent where there is no log: then nothing is written. */
   readonly restored?: Restored;
 }
@@ -57,12 +59,14 @@ export class MembershipReporter implements Machine<ReporterEvent, ReporterEffect
   #refusalsAt: Instant | undefined;
   #sendAt: Instant | undefined;
 
-  constructor(server: Peer, entropy: Entropy, { limit = 16_384, restored }: ReporterOptions = {}) {
+  constructor(server: Peer, entropy: Entropy, options: ReporterOptions = {}) {
+    const { limit = 16_384, started, restored } = options;
     this.#server = server;
     this.#entropy = entropy;
     this.#requester = new Requester(entropy);
     // Tells this process from the one before it, whose memberships nobody will end.
-    this.#queue = new EvidenceQueue(readUint32(entropy.bytes(4), 0), limit, restored);
+    const own = { process: readUint32(entropy.bytes(4), 0), ...(started === undefined ? {} : { started }) };
+    this.#queue = new EvidenceQueue(own, limit, restored);
     this.#mirror = restored === undefined ? undefined : new EvidenceMirror(this.#queue);
   }
 

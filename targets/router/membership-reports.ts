@@ -1,6 +1,7 @@
 // What one router saw of its hosts, on its way to the reception server over the broker.
 
 import { Counters } from "../../core/base/counters.ts";
+import { wholeUnixTime } from "../../core/base/time.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
 import type { Peer } from "../../core/control/participant.ts";
 import type { LeaveCause } from "../../core/igmp/host-table.ts";
@@ -37,8 +38,10 @@ export class MembershipReports {
     this.#evidenceLog = evidenceLog;
     const found = evidenceLog?.load();
     if (found?.fault !== undefined) this.#complain(found.fault);
-    const options = { limit, ...(found === undefined ? {} : { restored: found }) };
-    this.#reporter = new MembershipReporter(server, platform.entropy, options);
+    const { clock, entropy } = platform;
+    const started = wholeUnixTime(clock.unix(clock.now()));
+    const options = { limit, started, ...(found === undefined ? {} : { restored: found }) };
+    this.#reporter = new MembershipReporter(server, entropy, options);
     const participant = { role: "router", id, keys: platform.keys, peers: [server] } as const;
     this.#onBus = new MachineOnBus(participant, platform, this.#reporter, heard, (effect) => this.#apply(effect));
   }
