@@ -15,10 +15,6 @@ export interface RefusedJoin extends Counted {
 export class RefusedJoins {
   #table = new CountTable();
 
-  get isEmpty(): boolean {
-    return this.#table.size === 0;
-  }
-
   add({ at, ...who }: RefusedJoin): void {
     const count = refusalCount(who, at);
     this.#table.add(this.#table.size < MOST || this.#table.has(who) ? count : withoutPlace(count));

@@ -6,7 +6,7 @@ import type { LiveReceptionRow, MembershipRow } from "../../core/ports/tables.ts
 import { isoTime, type Listed, plain, rowsOf } from "./listing.ts";
 
 /** What the servers know of channels, devices and receptions, to hold memberships against. Registered devices are held in memory. */
-export class Keyed {
+class Keyed {
   readonly #channels = new Map<number, string>();
   readonly #byMac = new Map<string, string>();
   readonly #withMac = new Set<string>();

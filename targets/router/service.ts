@@ -32,7 +32,7 @@ import { changeWord, type MembershipReports } from "./membership-reports.ts";
 export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   /** undefined: querier and evidence only. */
   readonly forwarding: Forwarding | undefined;
-  readonly membershipReports: MembershipReports | undefined;
+  readonly membershipReports: Pick<MembershipReports, "add" | "refused" | "status" | "close"> | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
 }
 
