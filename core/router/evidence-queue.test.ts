@@ -62,6 +62,23 @@ test("visits that are over are summed up by host and group, oldest first; what o
   assert.equal(server.dropped, 0);
 });
 
+test("lines that nobody takes are not kept: the whole is written instead", () => {
+  const queue = new EvidenceQueue({ process: 1 }, 256);
+  assert.equal(queue.takeLines(), undefined);
+  for (let n = 0; n < 170; n++) {
+    queue.add(change(n, "joined", n));
+    queue.cut();
+    queue.acknowledge();
+  }
+  assert.equal(queue.takeLines()?.length, 510);
+  for (let n = 0; n < 171; n++) {
+    queue.add(change(n, "joined", n));
+    queue.cut();
+    queue.acknowledge();
+  }
+  assert.equal(queue.takeLines(), undefined);
+});
+
 test("a report is never larger than a message may be, however long its lists and names", () => {
   const queue = new EvidenceQueue({ process: 1 }, 1024);
   const long = "x".repeat(64);

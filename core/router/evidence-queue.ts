@@ -53,7 +53,8 @@ export class EvidenceQueue {
   #underWay: Report | undefined;
   #size = 0;
   #lines: EvidenceLine[] = [];
-  #isSummarised = true;
+  /** The lines since the last `takeLines` do not tell all that has happened. */
+  #mustBeWhole = true;
 
   /** At most `limit` changes and counts are kept besides the report that is under way. */
   constructor(own: RouterProcess, limit: number, restored: Restored = NOTHING_RESTORED) {
@@ -87,7 +88,7 @@ export class EvidenceQueue {
   /** How many changes were given up for room: only their number, without place, is left of them. */
   add(change: MembershipChange): number {
     this.#own.changes.push(change);
-    this.#lines.push({ change });
+    this.#note({ change });
     this.#size++;
     return this.#makeRoom();
   }
@@ -95,7 +96,7 @@ export class EvidenceQueue {
   /** As `add`. */
   addCount(count: MembershipCount): number {
     this.#own.counts.push(count);
-    this.#lines.push({ count });
+    this.#note({ count });
     this.#size++;
     return this.#makeRoom();
   }
@@ -108,7 +109,7 @@ export class EvidenceQueue {
     const changes = withinOctets(run.changes.slice(0, REPORT_CHANGES), REPORT_OCTETS - octetsOf(counts));
     const { process, sequence } = run;
     const report = { process, sequence: sequence + 1, changes: changes.length, counts: counts.length };
-    this.#lines.push({ report });
+    this.#note({ report });
     this.#size -= changes.length + counts.length;
     return this.#take(run, report);
   }
@@ -116,16 +117,25 @@ export class EvidenceQueue {
   /** The report under way is on the server's disk. */
   acknowledge(): void {
     this.#underWay = undefined;
-    this.#lines.push({ acknowledged: true });
+    this.#note({ acknowledged: true });
     this.#forgetEmpty();
   }
 
   /** What has happened since the last call, as lines; undefined when the whole must be written anew (`snapshot`). */
   takeLines(): readonly EvidenceLine[] | undefined {
-    const lines = this.#isSummarised ? undefined : this.#lines;
+    const lines = this.#mustBeWhole ? undefined : this.#lines;
     this.#lines = [];
-    this.#isSummarised = false;
+    this.#mustBeWhole = false;
     return lines;
+  }
+
+  /** Lines that nobody takes, as there is no disk or it has failed, are not kept: then the whole is written anew. */
+  #note(line: EvidenceLine): void {
+    if (this.#mustBeWhole) return;
+    this.#lines.push(line);
+    if (this.#lines.length <= 2 * this.#limit) return;
+    this.#lines = [];
+    this.#mustBeWhole = true;
   }
 
   /** Everything, as lines. */
@@ -227,7 +237,7 @@ export class EvidenceQueue {
       if (this.#size <= goal) break;
       givenUp += this.#giveUp(run, this.#size - goal);
     }
-    this.#isSummarised = true;
+    this.#mustBeWhole = true;
     return givenUp;
   }
 

@@ -1,6 +1,9 @@
 // The evidence over a broker that comes and goes: nothing lost, nothing twice, in order.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { pino } from "pino";
 import { address } from "../../core/base/ipv4.ts";
@@ -12,6 +15,7 @@ import type { EvidenceLog } from "../../core/ports/evidence-log.ts";
 import { SimulatedBroker } from "../../hal/bus/simulated.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
+import { FileEvidenceLog } from "../../hal/evidence/file.ts";
 import { fullDisk, MemoryEvidenceLog } from "../../hal/evidence/memory.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { changeWord, MembershipReports } from "./membership-reports.ts";
@@ -155,6 +159,33 @@ test("a disk that fails is named once, stops nothing, and is used again when it 
   membershipReports.add(change(100));
   await pass(clock, 31);
   assert.equal(evidence(), "on disk");
+});
+
+test("a damaged file is named once, kept aside, and what can be read of it arrives", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "sealcast-evidence-"));
+  after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "router.evidence");
+  const before = new FileEvidenceLog(file);
+  const lines = [1, 2, 3].map((n) => JSON.stringify({ change: change(n) }));
+  await before.replace([JSON.stringify({ process: { id: 7, sequence: 4, dropped: 0 } }), ...lines]);
+  await before.close();
+  writeFileSync(file, readFileSync(file, "utf8").replace('"at":2', '"at":8'));
+  const { clock, reports, logged, membershipReports } = bench(new FileEvidenceLog(file));
+  const status = () => membershipReports.status() as { evidence: string };
+  assert.equal(status().evidence, "evidence.damaged");
+  // The disk is a real one, and takes its own time.
+  while (distinct(reports).length < 2 || status().evidence !== "on disk") await pass(clock, 1);
+  assert.deepEqual(
+    distinct(reports).map(({ process, dropped, changes }) => [process === 7, dropped, changes.map(({ at }) => at)]),
+    [
+      [true, 0, [1, 3]],
+      [false, 1, []],
+    ],
+  );
+  assert.deepEqual(
+    [logged, readdirSync(folder).sort()],
+    [["evidence.damaged"], ["router.evidence", "router.evidence.damaged"]],
+  );
 });
 
 test("what waits when the process ends is on the disk when `close` returns", async () => {
