@@ -15,7 +15,7 @@ export interface EvidenceContent {
 }
 
 /**
- * One write at a time. Both kinds reject with HalError "evidence.disk-full", "evidence.permission" or "evidence.failed".
+ * One write at a time. All kinds reject with HalError "evidence.disk-full", "evidence.permission" or "evidence.failed".
  * Drivers: file, memory.
  */
 export interface EvidenceLog {
@@ -24,8 +24,13 @@ export interface EvidenceLog {
    * taken out, and would be told again at every start. Never throws.
    */
   load(): EvidenceContent;
-  /** Adds lines (no line break in them), on the disk when it resolves. When it rejects some may be there: only `replace` may follow. */
-  append(lines: readonly string[]): Promise<void>;
-  /** Puts these in the place of all that was there: after a power cut there are the old or the new lines. */
+  /**
+   * Adds lines (no line break in them), which outlive the process when it resolves, but not yet a power cut. When this or `commit` rejects
+   * some may be there: only `replace` may follow.
+   */
+  write(lines: readonly string[]): Promise<void>;
+  /** Adds lines: these and all before are on the disk when it resolves. */
+  commit(lines: readonly string[]): Promise<void>;
+  /** Puts these in the place of all that was there, on the disk when it resolves: after a power cut there are the old or the new lines. */
   replace(lines: readonly string[]): Promise<void>;
 }

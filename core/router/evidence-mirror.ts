@@ -11,7 +11,8 @@ const LEAST_ADDED = 1024;
 
 /** One write. */
 export interface EvidenceWrite {
-  readonly how: "append" | "replace";
+  /** As `EvidenceLog` has them. */
+  readonly how: "write" | "commit" | "replace";
   readonly lines: readonly string[];
 }
 
@@ -20,6 +21,8 @@ export class EvidenceMirror {
   readonly #queue: EvidenceQueue;
   #state: "at rest" | "writing" | { readonly failedUntil: Instant } = "at rest";
   #mustReplace = true;
+  /** What was written may be lost in a power cut. */
+  #isLoose = false;
   #added = 0;
 
   constructor(queue: EvidenceQueue) {
@@ -40,20 +43,22 @@ export class EvidenceMirror {
     return typeof this.#state === "object" ? this.#state.failedUntil : undefined;
   }
 
-  /** The next write; undefined when there is none, or one is under way. */
-  next(): EvidenceWrite | undefined {
-    if (this.isWriting) return undefined;
+  /** The next write; undefined when there is none. `how`: whether a power cut may take it. Not while one is under way. */
+  next(how: "write" | "commit"): EvidenceWrite | undefined {
     const lines = this.#queue.takeLines();
-    if (lines?.length === 0 && !this.#mustReplace) return undefined;
+    const isDone = lines?.length === 0 && !(how === "commit" && this.#isLoose);
+    if (isDone && !this.#mustReplace) return undefined;
     this.#state = "writing";
     const isLong = this.#added > Math.max(LEAST_ADDED, 2 * this.#queue.waiting);
     if (lines === undefined || this.#mustReplace || isLong) return this.#replace();
     this.#added += lines.length;
-    return { how: "append", lines: lines.map(formatLine) };
+    this.#isLoose = how === "write";
+    return { how, lines: lines.map(formatLine) };
   }
 
   #replace(): EvidenceWrite {
     this.#mustReplace = false;
+    this.#isLoose = false;
     this.#added = 0;
     return { how: "replace", lines: this.#queue.snapshot().map(formatLine) };
   }

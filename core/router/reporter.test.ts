@@ -153,50 +153,57 @@ test("refusals are told once a minute, by host, group and reason; a flood of inv
 });
 
 const writes = (effects: readonly ReporterEffect[]) =>
-  effects.flatMap((effect) => (effect.kind === "write" ? [effect] : []));
+  effects.flatMap((effect) => (effect.kind === "write" ? [`${effect.how} ${effect.lines.length}`] : []));
 
-test("with a log nothing is sent before it is written, and one write is under way at a time", () => {
+/** One over an empty log, with the last lines that it asked to be written anew. */
+function logged() {
   const reporter = new MembershipReporter(SERVER, entropy, { restored: { lines: [], damaged: 0 } });
-  reporter.receive(instant(0), { kind: "change", change: change(1) });
-  const first = reporter.poll(instant(500));
-  assert.deepEqual([writes(first).map(({ how }) => how), reports(first)], [["replace"], []]);
+  const written = (ms: number, isKept = true) => reporter.receive(instant(ms), { kind: "written", isKept });
+  const add = (ms: number, n: number) => writes(reporter.receive(instant(ms), { kind: "change", change: change(n) }));
+  return { reporter, written, add };
+}
+
+test("with a log each change is written at once, and none is sent before it is on the disk", () => {
+  const { reporter, written, add } = logged();
+  assert.deepEqual(add(0, 1), ["replace 2"]);
+  assert.deepEqual(add(1, 2), [], "one write at a time");
+  assert.deepEqual(writes(written(2)), ["write 1"]);
+  assert.deepEqual(reporter.poll(instant(600)), [], "one write at a time");
+  assert.deepEqual(writes(written(601)), ["commit 1"]);
   assert.equal(reporter.nextDeadline(), undefined);
-  reporter.receive(instant(510), { kind: "change", change: change(2) });
-  assert.deepEqual(reporter.poll(instant(2000)), []);
-  const [report] = reports(reporter.receive(instant(2001), { kind: "written", isKept: true }));
-  assert.deepEqual(times(report), [1]);
+  const [report] = reports(written(602));
+  assert.deepEqual(times(report), [1, 2]);
 });
 
 test("while a report is not answered, what is new is written and waits; with the answer it goes", () => {
-  const reporter = new MembershipReporter(SERVER, entropy, { restored: { lines: [], damaged: 0 } });
-  reporter.receive(instant(0), { kind: "change", change: change(1) });
+  const { reporter, written, add } = logged();
+  add(0, 1);
+  written(1);
   reporter.poll(instant(500));
-  const [report = assert.fail()] = reports(reporter.receive(instant(501), { kind: "written", isKept: true }));
-  reporter.receive(instant(502), { kind: "change", change: change(2) });
-  assert.deepEqual(
-    writes(reporter.poll(instant(1002))).map(({ how, lines }) => [how, lines.length]),
-    [["append", 1]],
-  );
-  assert.deepEqual(reports(reporter.receive(instant(1003), { kind: "written", isKept: true })), []);
-  assert.deepEqual(
-    writes(acknowledge(reporter, 1004, report)).map(({ how, lines }) => [how, lines.length]),
-    [["append", 2]],
-  );
-  const [next] = reports(reporter.receive(instant(1005), { kind: "written", isKept: true }));
+  const [report = assert.fail()] = reports(written(501));
+  assert.deepEqual(add(502, 2), ["write 1"]);
+  assert.deepEqual(reports(written(503)), []);
+  assert.deepEqual(writes(reporter.poll(instant(1002))), ["commit 0"]);
+  assert.deepEqual(reports(written(1003)), []);
+  assert.equal(writes(reporter.poll(instant(1004))).length, 0, "nothing is written twice");
+  assert.deepEqual(writes(acknowledge(reporter, 1005, report)), ["commit 2"]);
+  const [next] = reports(written(1006));
   assert.deepEqual([next?.sequence, times(next)], [2, [2]]);
 });
 
 test("when the disk fails reports go all the same, and after half a minute all that waits is written anew", () => {
-  const reporter = new MembershipReporter(SERVER, entropy, { restored: { lines: [], damaged: 0 } });
-  reporter.receive(instant(0), { kind: "change", change: change(1) });
-  reporter.poll(instant(500));
-  const [report = assert.fail()] = reports(reporter.receive(instant(501), { kind: "written", isKept: false }));
+  const { reporter, written, add } = logged();
+  add(0, 1);
+  written(1, false);
+  const [report = assert.fail()] = reports(reporter.poll(instant(500)));
   assert.deepEqual(times(report), [1]);
-  reporter.receive(instant(502), { kind: "change", change: change(2) });
+  assert.deepEqual(add(502, 2), []);
   const [second = assert.fail()] = reports(acknowledge(reporter, 1003, report));
   assert.deepEqual(times(second), [2]);
-  reporter.receive(instant(1004), { kind: "change", change: change(3) });
-  const again = writes(reporter.poll(instant(30_501)));
+  // A change just before the next try does not put it off.
+  assert.deepEqual(add(30_000, 3), []);
+  assert.equal(reporter.nextDeadline(), 30_001);
+  const again = reporter.poll(instant(30_001)).flatMap((effect) => (effect.kind === "write" ? [effect] : []));
   assert.deepEqual(
     again.map(({ how }) => how),
     ["replace"],

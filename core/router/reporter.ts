@@ -1,5 +1,6 @@
 // What host tracking saw, on its way to the reception server: who joined, left and was refused, in batches, in order, nothing twice. With a
-// log (core/ports/evidence-log.ts) nothing is sent before it is on the disk, so that what a process did not bring home its successor does.
+// log (core/ports/evidence-log.ts) each change is written at once, so that a killed process loses none, and nothing is sent before it is on
+// the disk, so that what a process did not bring home its successor does.
 import { readUint32 } from "../base/bytes.ts";
 import type { Machine } from "../base/machine.ts";
 import { after, type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
@@ -11,7 +12,7 @@ import { EvidenceMirror, type EvidenceWrite } from "./evidence-mirror.ts";
 import { EvidenceQueue, REPORT_CHANGES, type Report, type Restored } from "./evidence-queue.ts";
 import { type RefusedJoin, RefusedJoins } from "./refused-joins.ts";
 
-/** A change waits so long for others to travel with, and to be written with. */
+/** A change waits so long for others to travel with, and to be on the disk with. */
 const GATHER: Duration = milliseconds(500);
 /** Refusals are gathered so long: a host that is refused asks again and again. */
 const GATHER_REFUSALS: Duration = seconds(60);
@@ -81,7 +82,7 @@ export class MembershipReporter implements Machine<ReporterEvent, ReporterEffect
 
   poll(now: Instant): readonly ReporterEffect[] {
     const retryAt = this.#mirror?.retryAt;
-    if (retryAt !== undefined && retryAt <= now) this.#sendAt ??= now;
+    if (retryAt !== undefined && retryAt <= now) this.#sendAt = now;
     const repeated = this.#sends(this.#requester.poll(now));
     const refused = this.#refusalsAt !== undefined && this.#refusalsAt <= now ? this.#tellRefusals(now) : [];
     const isDue = this.#sendAt !== undefined && this.#sendAt <= now;
@@ -99,7 +100,7 @@ export class MembershipReporter implements Machine<ReporterEvent, ReporterEffect
     switch (event.kind) {
       case "change":
         this.#sendAt ??= after(now, GATHER);
-        return givenUp(this.#queue.add(event.change));
+        return [...givenUp(this.#queue.add(event.change)), ...this.#write("write", now)];
       case "refused":
         this.#refused.add(event.refusal);
         this.#refusalsAt ??= after(now, GATHER_REFUSALS);
@@ -112,7 +113,7 @@ export class MembershipReporter implements Machine<ReporterEvent, ReporterEffect
         return [];
       case "written":
         this.#mirror?.ended(now, event.isKept);
-        return this.#ask(now);
+        return [...this.#ask(now), ...this.#write("write", now)];
       case "flush": {
         const effects = this.#tellRefusals(now);
         if (this.#queue.waiting > 0) this.#sendAt = now;
@@ -141,7 +142,7 @@ export class MembershipReporter implements Machine<ReporterEvent, ReporterEffect
     return this.#requester.isAsking(KEY);
   }
 
-  /** Cuts a report if none is under way, and writes; without a disk it asks at once. */
+  /** Cuts a report if none is under way, and commits; without a disk it asks at once. */
   #advance(now: Instant): readonly ReporterEffect[] {
     if (this.#mirror?.isWriting === true) return [];
     const isMirrored = this.#mirror !== undefined && !this.#mirror.isAway(now);
@@ -149,8 +150,15 @@ export class MembershipReporter implements Machine<ReporterEvent, ReporterEffect
     if (!isMirrored && this.#isAsking) return [];
     this.#sendAt = undefined;
     if (this.#queue.isDue) this.#queue.cut();
-    const write = isMirrored ? this.#mirror?.next() : undefined;
-    return write === undefined ? this.#ask(now) : [{ kind: "write", ...write }];
+    const write = this.#write("commit", now);
+    return write.length > 0 ? write : this.#ask(now);
+  }
+
+  /** While one write is under way, what is new waits for the next. */
+  #write(how: "write" | "commit", now: Instant): readonly ReporterEffect[] {
+    if (this.#mirror === undefined || this.#mirror.isWriting || this.#mirror.isAway(now)) return [];
+    const write = this.#mirror.next(how);
+    return write === undefined ? [] : [{ kind: "write", ...write }];
   }
 
   #ask(now: Instant): readonly ReporterEffect[] {

@@ -17,20 +17,21 @@ export function evidenceLogContract(name: string, make: () => EvidenceLogUnderTe
   test(`${name}: lines that were added are there for the next process, in order, whatever they say`, async () => {
     const { log, reopen } = make();
     await log.replace([]);
-    await log.append(["one", '{"two":"zwei – 二"}']);
-    await log.append(["", "three"]);
+    await log.write(["one", '{"two":"zwei – 二"}']);
+    await log.commit(["", "three"]);
+    await log.commit([]);
     assert.deepEqual(reopen().load(), { lines: ["one", '{"two":"zwei – 二"}', "", "three"], damaged: 0 });
   });
 
   test(`${name}: what is replaced is gone, and more can be added`, async () => {
     const { log, reopen } = make();
     await log.replace(["old", "older"]);
-    await log.append(["new"]);
+    await log.commit(["new"]);
     await log.replace(["all"]);
-    await log.append(["more"]);
+    await log.write(["more"]);
     const next = reopen();
     assert.deepEqual(next.load().lines, ["all", "more"]);
-    await next.append(["and more"]);
+    await next.commit(["and more"]);
     assert.deepEqual(reopen().load().lines, ["all", "more", "and more"]);
   });
 }

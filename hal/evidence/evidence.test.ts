@@ -49,7 +49,7 @@ test("the checksum is the one of RFC 1952", () => {
 
 test("the log is for its owner only, and nothing else is left in its folder", async () => {
   const file = await written("one");
-  await new FileEvidenceLog(file).append(["two"]);
+  await new FileEvidenceLog(file).commit(["two"]);
   assert.equal(statSync(file).mode & 0o777, 0o600);
   assert.deepEqual(readdirSync(dirname(file)), ["router.evidence"]);
 });
@@ -91,7 +91,7 @@ test("a device that is full is evidence.disk-full, and the old log stays", async
   const full = path();
   mkdirSync(dirname(full));
   symlinkSync("/dev/full", full);
-  await assert.rejects(new FileEvidenceLog(full).append(["one"]), code("evidence.disk-full"));
+  await assert.rejects(new FileEvidenceLog(full).commit(["one"]), code("evidence.disk-full"));
 });
 
 /** Root may write everywhere: for a moment it is nobody. */
@@ -114,7 +114,7 @@ test("what may not be written is evidence.permission, and is not read either", a
     const { lines, fault } = new FileEvidenceLog(file).load();
     assert.deepEqual([lines, fault?.code], [[], "evidence.permission"]);
     await assert.rejects(new FileEvidenceLog(file).replace(["two"]), code("evidence.permission"));
-    await assert.rejects(new FileEvidenceLog(file).append(["two"]), code("evidence.permission"));
+    await assert.rejects(new FileEvidenceLog(file).write(["two"]), code("evidence.permission"));
   });
   assert.deepEqual(new FileEvidenceLog(file).load().lines, ["one"]);
 });

@@ -33,14 +33,26 @@ export class FileEvidenceLog implements EvidenceLog {
     }
   }
 
-  async append(lines: readonly string[]): Promise<void> {
+  async write(lines: readonly string[]): Promise<void> {
     try {
-      this.#file ??= await open(this.#path, "a", OWNER_ONLY);
-      await this.#file.appendFile(format(lines));
-      await this.#file.datasync();
+      await this.#append(lines);
     } catch (cause) {
       throw failure(this.#path, cause);
     }
+  }
+
+  async commit(lines: readonly string[]): Promise<void> {
+    try {
+      await (await this.#append(lines)).datasync();
+    } catch (cause) {
+      throw failure(this.#path, cause);
+    }
+  }
+
+  async #append(lines: readonly string[]): Promise<FileHandle> {
+    this.#file ??= await open(this.#path, "a", OWNER_ONLY);
+    await this.#file.appendFile(format(lines));
+    return this.#file;
   }
 
   async replace(lines: readonly string[]): Promise<void> {

@@ -12,9 +12,13 @@ export class MemoryEvidenceLog implements EvidenceLog {
     return { lines: this.#lines, damaged: 0 };
   }
 
-  async append(lines: readonly string[]): Promise<void> {
+  async write(lines: readonly string[]): Promise<void> {
     this.#mayWrite();
     this.#lines = [...this.#lines, ...lines];
+  }
+
+  commit(lines: readonly string[]): Promise<void> {
+    return this.write(lines);
   }
 
   async replace(lines: readonly string[]): Promise<void> {
