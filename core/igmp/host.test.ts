@@ -358,6 +358,9 @@ test("the refresh rests while the link is down, and can be off", () => {
   bench.want(GROUP, ANY_SOURCE);
   bench.host.receive(at(0), { kind: "down" });
   assert.deepEqual(bench.until(100), []);
+  bench.want(GROUP, NO_SOURCE);
+  bench.want(OTHER, ANY_SOURCE);
+  assert.equal(bench.host.nextDeadline(), undefined, "nor does a join begin it");
   const off = new Bench({ refresh: "off" });
   off.want(GROUP, ANY_SOURCE);
   off.until(5);

@@ -56,6 +56,6 @@ export class RefreshTimer {
 
   #next(now: Instant): Instant | undefined {
     if (this.interval === undefined) return undefined;
-    return after(now, milliseconds(this.interval - this.#entropy.below(Math.ceil(this.interval * JITTER))));
+    return after(now, milliseconds(this.interval - this.#entropy.below(this.interval * JITTER)));
   }
 }

@@ -42,7 +42,8 @@ export function openPacketSocket(native: SocketsModule, room: ReceiveRoom, optio
     socket.setFilter(filter);
     socket.setReceiveBuffer(queue);
     socket.setOption(SOL_PACKET, PACKET_AUXDATA, flag());
-    socket.setOption(SOL_PACKET, PACKET_IGNORE_OUTGOING, flag());
+    // Linux 4.20; without it the filter keeps out what leaves.
+    native.setOption(socket.descriptor, SOL_PACKET, PACKET_IGNORE_OUTGOING, flag());
     socket.setOption(SOL_PACKET, PACKET_ADD_MEMBERSHIP, allMulticast(index));
     socket.bind(linkAddress(index, hears === "packets" ? ETH_P_IP : ETH_P_ALL));
     return socket;

@@ -38,11 +38,20 @@ export interface UpstreamConfig {
   readonly linger: Duration;
   readonly changesPerSecond?: number | undefined;
   readonly allow: readonly GroupPrefix[];
-  readonly deny: readonly GroupPrefix[];
-  readonly scope: readonly GroupPrefix[];
+  /** Without these two, as core/router/upstream.ts has them. */
+  readonly deny?: readonly GroupPrefix[] | undefined;
+  readonly scope?: readonly GroupPrefix[] | undefined;
   readonly sources?: readonly Subnet[] | undefined;
   /** Empty: all groups that no other upstream names more exactly. */
   readonly groups: readonly GroupPrefix[];
+}
+
+/** Which driver serves a port; "auto" takes the first that loads, in the order in which they stand here. */
+export interface DriverConfig {
+  readonly igmp: "auto" | "packet" | "raw-socket";
+  readonly forwarding: "auto" | "native" | "raw-socket";
+  readonly tap: "auto" | "packet" | "cap";
+  readonly links: "auto" | "netlink" | "ip-monitor";
 }
 
 /** A whole router. */
@@ -54,12 +63,15 @@ export interface RouterConfig extends CommonConfig {
   readonly forwarding: "kernel" | "none";
   readonly takeover: Duration;
   readonly taps: boolean;
+  readonly hal: DriverConfig;
   readonly idle: Duration;
   readonly maxRoutes: number;
   readonly maxRoutesPerSource: number;
   readonly broker?: v.InferOutput<typeof brokerEntries.broker> | undefined;
   readonly identity?: string | undefined;
   readonly reception?: { readonly id: string; readonly publicKey: Uint8Array } | undefined;
+  /** Where evidence waits for its acknowledgement; without a file in /var/lib/sealcast, with "" in memory only. */
+  readonly evidence: { readonly file?: string | undefined; readonly limit: number };
 }
 
 /** As the kernel names interfaces: IFNAMSIZ is 16 with the final zero. */
@@ -75,6 +87,9 @@ function parsePrefix(text: string): GroupPrefix | undefined {
   if (group === undefined || more.length > 0 || !isMulticast(group) || bits < 4 || bits > 32) return undefined;
   return { group: ipv4(group), length: bits };
 }
+
+/** Changes and counts that wait: with 20 viewers who zap once a minute, the last seven hours one by one. */
+const EVIDENCE_LIMIT = 16_384;
 
 /** "239.255.0.0/16", or one group without a length. */
 const groupPrefix = v.pipe(
@@ -143,7 +158,7 @@ const downstream = v.pipe(
 type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 
 /** Without the entries that are undefined. */
-const given = <T extends object>(entries: T): Given<T> =>
+export const given = <T extends object>(entries: T): Given<T> =>
   Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined)) as Given<T>;
 
 const upstream = v.strictObject({
@@ -154,8 +169,8 @@ const upstream = v.strictObject({
   linger: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(600), v.transform(seconds)), 0),
   changesPerSecond: v.optional(whole(1, 1000)),
   allow: v.optional(groupPrefixes, []),
-  deny: v.optional(groupPrefixes, ["239.255.255.0/24"]),
-  scope: v.optional(groupPrefixes, ["239.255.0.0/16"]),
+  deny: v.optional(groupPrefixes),
+  scope: v.optional(groupPrefixes),
   sources: senders,
   groups: v.optional(groupPrefixes, []),
 });
@@ -174,6 +189,16 @@ const fields = v.strictObject({
   takeover: v.optional(v.pipe(whole(0, 300), v.transform(seconds)), 10),
   /** Listen on the ports of a bridge, so that a host's port and MAC are known. */
   taps: v.optional(v.boolean(), true),
+  /** Other drivers than those that would be chosen. */
+  hal: v.optional(
+    v.strictObject({
+      igmp: v.optional(v.picklist(["auto", "packet", "raw-socket"]), "auto"),
+      forwarding: v.optional(v.picklist(["auto", "native", "raw-socket"]), "auto"),
+      tap: v.optional(v.picklist(["auto", "packet", "cap"]), "auto"),
+      links: v.optional(v.picklist(["auto", "netlink", "ip-monitor"]), "auto"),
+    }),
+    {},
+  ),
   /** Seconds without a packet after which a route is taken out. */
   idle: v.optional(v.pipe(v.number(), v.minValue(30), v.maxValue(86_400), v.transform(seconds)), 180),
   maxRoutes: v.optional(whole(1, 65_536), 1024),
@@ -182,6 +207,10 @@ const fields = v.strictObject({
   broker: v.optional(brokerEntries.broker),
   identity: v.optional(v.pipe(v.string(), v.minLength(1))),
   reception: v.optional(v.strictObject({ id: identifier, publicKey: x25519PublicKey })),
+  evidence: v.optional(
+    v.strictObject({ file: v.optional(v.string()), limit: v.optional(whole(256, 131_072), EVIDENCE_LIMIT) }),
+    { limit: EVIDENCE_LIMIT },
+  ),
 });
 
 /** Towards the sources, whichever way they are configured. */

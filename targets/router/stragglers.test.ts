@@ -98,7 +98,7 @@ function bench() {
     taps: {
       open(interfaceName, listener) {
         taps.set(interfaceName, listener);
-        return { interfaceName, close: () => void taps.delete(interfaceName) };
+        return { interfaceName, dropped: () => 0, close: () => void taps.delete(interfaceName) };
       },
     },
     membershipReports: undefined,
