@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { address, formatIpv4, type Ipv4 } from "../base/ipv4.ts";
 import { after, type Instant, instant, seconds } from "../base/time.ts";
-import { type ReportRecord, reportLength, writeReport } from "../igmp/report.ts";
+import { query } from "../igmp/igmp.testkit.ts";
+import { checkPacket } from "../igmp/packet.ts";
+import { type ReportRecord, recordsOf, reportLength, writeReport } from "../igmp/report.ts";
 import { timesOf } from "../igmp/times.ts";
 import type { MulticastRoute } from "../ports/forwarding.ts";
 import { assumedFilter, assumedSpan } from "./inheritance.ts";
@@ -81,6 +83,14 @@ function line(effect: RouterEffect): string[] {
   }
 }
 
+/** The records of what is sent upstream. */
+function reportedUpstream(effect: RouterEffect): string[] {
+  if (effect.kind !== "send" || effect.name !== "up") return [];
+  const packet = checkPacket(effect.packet);
+  if (typeof packet === "string" || packet.kind !== "v3Report") return [];
+  return Array.from(recordsOf(packet), ({ type, group }) => `${type} ${formatIpv4(group)}`);
+}
+
 const wanted = ({ router }: Successor): readonly string[] =>
   [...router.upstreams()].flatMap((upstream) =>
     router
@@ -103,6 +113,20 @@ test("nobody reports: the deliveries end when the startup queries have been answ
   assert.deepEqual(successor.pass(9.9), []);
   assert.deepEqual(successor.pass(0.2), ["route 239.1.1.1 > -", "82 lan"]);
   assert.deepEqual(wanted(successor), []);
+});
+
+test("while it is assumed a membership is answered for upstream, so that nothing is pruned there", () => {
+  const successor = new Successor();
+  successor.inherit(route(GROUP, ["lan"]));
+  successor.feed({ kind: "packet", name: "up", bytes: query("10.1.0.254", { maxResponse: seconds(4) }) });
+  const answers: string[] = [];
+  for (
+    let due = successor.router.nextDeadline();
+    due !== undefined && due <= SPAN / 2;
+    due = successor.router.nextDeadline()
+  )
+    answers.push(...successor.router.poll(due).flatMap(reportedUpstream));
+  assert.ok(answers.includes("is-ex 239.1.1.1"), answers.join());
 });
 
 test("a viewer who reports keeps the stream for a membership interval, without a touch", () => {
