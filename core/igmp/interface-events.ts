@@ -2,8 +2,10 @@
 
 import type { FrameDrop } from "../base/ethernet.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
+import type { Duration } from "../base/time.ts";
 import type { SourceFilter } from "./filter.ts";
 import type { GroupDrop } from "./group-table.ts";
+import type { TrackedHost } from "./host-shares.ts";
 import type { HostDrop, HostMembership, LeaveCause } from "./host-table.ts";
 import type { IgmpDrop, MessageKind } from "./packet.ts";
 import type { IgmpVersion } from "./query.ts";
@@ -32,12 +34,18 @@ export interface RouterInterfaceOptions {
   readonly immediateLeave?: ImmediateLeave;
   /** Until an "up" says otherwise; default "packets". */
   readonly trackingSource?: TrackingSource;
-  /** Default 1024. */
+  /** Default 1024. The last room is kept for hosts that have little (core/igmp/host-shares.ts). */
   readonly maxGroups?: number;
   /** Default 256, at least 64 (RFC 3376 section 5 asks hosts for as many). */
   readonly maxSourcesPerGroup?: number;
-  /** Tracked (host, group) pairs; default 4096. */
+  /** Tracked (host, group) pairs; default 100,000, which take some 60 MB. What finds no room is delivered, but leaves no evidence. */
   readonly maxHostMemberships?: number;
+  /** Groups of one host, which is a MAC on a port, or an address where no MAC is known; default 64. */
+  readonly maxGroupsPerHost?: number;
+  /** (Host, group) pairs behind one bridge port; default no limit but the interface's. */
+  readonly maxGroupsPerPort?: number;
+  /** New memberships of one host a second, on average; default 100. As many as in `maxGroupsPerHost` may come at once. */
+  readonly joinsPerSecond?: number;
 }
 
 /** What happens on the interface. */
@@ -47,6 +55,11 @@ export type RouterInterfaceEvent =
   | { readonly kind: "down" }
   /** Other options, from now on; members stay. A source limit holds for groups that are new. */
   | { readonly kind: "configure"; readonly options: RouterInterfaceOptions }
+  /**
+   * Somebody here is taken to want this, for `span` or until a host says so itself: what was forwarded before we came. No host is
+   * tracked for it, and no timer that is longer becomes shorter.
+   */
+  | { readonly kind: "assume"; readonly group: Ipv4; readonly filter: SourceFilter; readonly span: Duration }
   /** A whole IPv4 packet from the interface's IGMP socket; port and MAC when the caller knows them. */
   | { readonly kind: "packet"; readonly bytes: Uint8Array; readonly port?: string; readonly mac?: string }
   /** An Ethernet frame that came in through a bridge port; for host tracking only, the protocol runs on packets. */
@@ -78,4 +91,5 @@ export type RouterInterfaceEffect =
   | { readonly kind: "querier"; readonly ours: boolean; readonly address: Ipv4 | undefined }
   /** 7.3.1: a router of an older version asks here, to be fixed by an administrator. Told at most once per query interval. */
   | { readonly kind: "older-querier"; readonly version: IgmpVersion; readonly address: Ipv4 }
-  | { readonly kind: "drop"; readonly reason: InterfaceDrop };
+  /** `host`: who is refused, where it is one host's doing; `group`: what. */
+  | { readonly kind: "drop"; readonly reason: InterfaceDrop; readonly host?: TrackedHost; readonly group?: Ipv4 };

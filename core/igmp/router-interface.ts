@@ -13,9 +13,10 @@ import {
   type TableContext,
   type TableLimits,
 } from "./group-table.ts";
+import { hasRoom, type TrackedHost } from "./host-shares.ts";
 import { type HostStatement, isLeaving, statementsIn, versionOf } from "./host-statement.ts";
-import type { HostLimits, HostMembership, TrackedHost } from "./host-table.ts";
-import { HostTracking } from "./host-tracking.ts";
+import type { HostChange, HostLimits, HostMembership } from "./host-table.ts";
+import { HostTracking, isRefusal, refusedFrame } from "./host-tracking.ts";
 import type {
   RouterInterfaceEffect as Effect,
   RouterInterfaceEvent as Event,
@@ -70,6 +71,8 @@ export class RouterInterface implements Machine<Event, Effect> {
         return this.#down();
       case "configure":
         return this.#configure(now, event.options);
+      case "assume":
+        return this.#assume(now, event);
       case "packet":
         return this.#packet(now, event.bytes, { port: event.port ?? "", mac: event.mac ?? "" });
       case "frame":
@@ -110,12 +113,17 @@ export class RouterInterface implements Machine<Event, Effect> {
     return this.#generalQuery(now);
   }
 
+  #assume(now: Instant, { group, filter, span }: Extract<Event, { kind: "assume" }>): Effect[] {
+    if (this.#address === undefined) return [dropped("igmp.down")];
+    return this.#tell(this.#groups.assume(now, group, filter, span));
+  }
+
   #packet(now: Instant, bytes: Uint8Array, where: Where): Effect[] {
     const packet = this.#admit(bytes);
     if (typeof packet === "string") return [dropped(packet)];
     const from = senderOf(packet);
     const heard: Effect = { kind: "heard", message: packet.kind, from, group: headGroup(packet) };
-    const host = { address: from, ...where };
+    const host = this.#tracking.locate({ address: from, ...where });
     switch (packet.kind) {
       case "v1Query":
       case "v2Query":
@@ -143,8 +151,11 @@ export class RouterInterface implements Machine<Event, Effect> {
   }
 
   #statement(now: Instant, host: TrackedHost, statement: HostStatement): Effect[] {
+    const lacking = this.#lacksRoom(now, host, statement);
+    if (lacking !== undefined) return [{ kind: "drop", reason: lacking, host, group: statement.group }];
     const immediate = this.#isProvenLast(now, host, statement);
     const tracked = this.#track("packets", now, host, statement);
+    if (tracked.some(isRefusal)) return [...tracked];
     const changes = immediate ? this.#groups.end(statement.group) : this.#change(now, statement);
     return [...tracked, ...this.#tell(changes)];
   }
@@ -162,7 +173,19 @@ export class RouterInterface implements Machine<Event, Effect> {
     }
   }
 
-  #track(from: TrackingSource, now: Instant, host: TrackedHost, statement: HostStatement): readonly Effect[] {
+  /** Why there is no room for a group that is new: none at all, or none for a host that has so many already. */
+  #lacksRoom(
+    now: Instant,
+    host: TrackedHost,
+    statement: HostStatement,
+  ): "igmp.too-many-groups" | "igmp.host-share" | undefined {
+    if (!this.#groups.wouldAdd(statement) || refusal(statement, versionOf(statement)) !== undefined) return undefined;
+    const { free } = this.#groups;
+    if (free === 0) return "igmp.too-many-groups";
+    return hasRoom(this.#tracking.heldBy(now, host), free) ? undefined : "igmp.host-share";
+  }
+
+  #track(from: TrackingSource, now: Instant, host: TrackedHost, statement: HostStatement): readonly HostChange[] {
     if (refusal(statement, versionOf(statement)) !== undefined) return [];
     return this.#tracking.hear(from, now, host, statement, this.#times.groupMembershipInterval);
   }
@@ -184,7 +207,12 @@ export class RouterInterface implements Machine<Event, Effect> {
     const host = { port, address: senderOf(packet), mac: frame.mac };
     return this.#tracking.source === "packets"
       ? []
-      : statementsIn(packet).flatMap((statement) => this.#track("frames", now, host, statement));
+      : statementsIn(packet).flatMap((statement) => this.#trackFrame(now, host, statement));
+  }
+
+  #trackFrame(now: Instant, host: TrackedHost, statement: HostStatement): readonly HostChange[] {
+    const lacking = this.#lacksRoom(now, host, statement) !== undefined;
+    return lacking ? [refusedFrame(host, statement.group)] : this.#track("frames", now, host, statement);
   }
 
   #query(now: Instant, from: Ipv4, query: Query): Effect[] {
@@ -300,8 +328,11 @@ const groupLimits = (options: RouterInterfaceOptions): TableLimits => ({
 });
 
 const hostLimits = (options: RouterInterfaceOptions): HostLimits => ({
-  memberships: options.maxHostMemberships ?? 4096,
+  memberships: options.maxHostMemberships ?? 100_000,
   sources: sourceLimit(options),
+  groupsPerHost: options.maxGroupsPerHost ?? 64,
+  groupsPerPort: options.maxGroupsPerPort ?? Number.POSITIVE_INFINITY,
+  joinsPerSecond: options.joinsPerSecond ?? 100,
 });
 
 const querierAddress = (state: QuerierState): Ipv4 | undefined =>

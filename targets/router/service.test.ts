@@ -30,26 +30,42 @@ const config = v.parse(routerConfig, {
   downstreams: [{ interface: "br-lan", queryInterval: 20, queryResponseInterval: 5 }],
 });
 
+interface StatusHost {
+  readonly host: string;
+  readonly port?: string;
+  readonly mac?: string;
+  readonly exact: boolean;
+}
+
 interface Status {
+  readonly routes: readonly { readonly outbound: readonly string[] }[];
   readonly messages: Record<string, number>;
-  readonly interfaces: readonly { readonly hosts: readonly { host: string; port?: string; mac?: string }[] }[];
+  readonly interfaces: readonly { readonly hosts: readonly StatusHost[] }[];
+  readonly refusals: readonly { interface: string; host: string; port?: string; reason: string }[];
   readonly upstream: { readonly groups: readonly string[] };
 }
 
 /** Sender - wan - router - br-lan with host a on port lan1 and host b on port lan2; 50 datagrams a second. */
-async function bench(seed: number, faults: Partial<Faults> = {}, platform: Partial<RouterPlatform> = {}) {
+async function bench(
+  seed: number,
+  faults: Partial<Faults> = {},
+  platform: Partial<RouterPlatform> = {},
+  before: (forwarding: SimulatedForwarding) => void = () => {},
+) {
   const clock = new SimulatedClock();
   const network = new SimulatedNetwork(clock, new SeededEntropy(seed));
   const [wan, lan1, lan2] = [network.lan("wan", faults), network.lan("lan1", faults), network.lan("lan2", faults)];
   const router = network.node("router");
   router.attach("wan", { address: address("10.1.0.1"), lan: wan });
   const bridge = router.attach("br-lan", { address: address("10.2.0.1"), lan: { lan1, lan2 } });
+  const forwarding = new SimulatedForwarding(router);
+  before(forwarding);
   const service = new RouterService(config, {
     clock,
     entropy: network.entropy,
     links: simulatedLinks(router),
     igmp: new SimulatedIgmpSockets(router),
-    forwarding: new SimulatedForwarding(router),
+    forwarding,
     taps: new SimulatedTaps(router),
     membershipReports: undefined,
     bridgeQueriers: new BridgeQueriers("/nonexistent"),
@@ -67,7 +83,11 @@ async function bench(seed: number, faults: Partial<Faults> = {}, platform: Parti
       { datagram: (payload) => heard.push((payload[0] ?? 0) * 256 + (payload[1] ?? 0)), failed() {} },
     );
     const membership = { group: GROUP, interfaceAddress: ANY };
-    return { heard, join: () => socket.join(membership), leave: () => socket.leave(membership) };
+    return {
+      heard,
+      join: (group = GROUP) => socket.join({ ...membership, group }),
+      leave: () => socket.leave(membership),
+    };
   };
   const [a, b] = [await host("a", "10.2.0.11", lan1), await host("b", "10.2.0.12", lan2)];
   const source = network.node("sender");
@@ -104,6 +124,53 @@ test("join, delivery, leave, end of delivery: 71, 72, 81, 82, and the upstream f
   assert.deepEqual(status().messages, { "71": 1, "72": 1, "81": 1, "82": 1 });
   assert.deepEqual(status().upstream.groups, []);
   void service;
+});
+
+test("a host that asks for more than it may have is refused, and status says who and what", async () => {
+  const { a, b, run, status, service } = await bench(1);
+  const downstreams = config.downstreams.map((one) => ({ ...one, maxGroupsPerHost: 1 }));
+  service.reload({ ...config, downstreams });
+  a.join();
+  run(1);
+  a.join(address("239.255.77.2"));
+  b.join();
+  run(1);
+  assert.deepEqual(status().upstream.groups, ["239.255.77.1"]);
+  assert.deepEqual(
+    status().interfaces[0]?.hosts.map(({ host, exact }) => [host, exact]),
+    [
+      ["10.2.0.11", true],
+      ["10.2.0.12", true],
+    ],
+  );
+  const refusals = status().refusals.map((one) => [one.interface, one.host, one.port, one.reason]);
+  assert.deepEqual(refusals.sort(), [
+    ["br-lan", "10.2.0.11", undefined, "igmp.host-groups"],
+    ["br-lan", "10.2.0.11", "lan1", "tracking.refused"],
+  ]);
+});
+
+test("joins with their certainty, leaves and refusals become evidence, a refusal once for each packet", async () => {
+  const told: string[] = [];
+  const membershipReports: RouterPlatform["membershipReports"] = {
+    add: ({ host, group, change, certainty }) => void told.push([host, group, change, certainty].join(" ")),
+    refused: ({ host, group, reason }) => void told.push([host, group, reason].join(" ")),
+    status: () => ({}),
+    close: async () => {},
+  };
+  const { a, run, service } = await bench(1, {}, { membershipReports });
+  service.reload({ ...config, downstreams: config.downstreams.map((one) => ({ ...one, maxGroupsPerHost: 1 })) });
+  a.join();
+  run(1);
+  a.join(address("239.255.77.2"));
+  run(0.5);
+  a.leave();
+  run(1);
+  const [host, one, two] = [address("10.2.0.11"), GROUP, address("239.255.77.2")];
+  assert.deepEqual(
+    [...new Set(told)],
+    [`${host} ${one} joined exact`, `${host} ${two} igmp.host-groups`, `${host} ${one} left exact`],
+  );
 });
 
 test("B keeps its stream when A leaves, on links that lose one packet in ten", async () => {
@@ -172,6 +239,24 @@ test("the same seed gives the same log of the whole network", async () => {
   const [one, again, other] = [await log(5), await log(5), await log(6)];
   assert.equal(one, again);
   assert.notEqual(one, other);
+});
+
+test("what a router that died forwarded goes on, and ends when the startup queries bring nobody", async () => {
+  const died = (forwarding: SimulatedForwarding): void => {
+    const table = forwarding.open({ noRoute() {}, wrongInterface() {}, igmp() {}, failed() {} });
+    for (const name of ["wan", "br-lan"]) table.addInterface(name);
+    table.set({ source: address("10.1.0.2"), group: GROUP, inbound: "wan", outbound: ["br-lan"] });
+    forwarding.kill();
+  };
+  const { run, status } = await bench(1, {}, {}, died);
+  const delivered = () => ({ outbound: status().routes.map(({ outbound }) => outbound), ...status().messages });
+  // A quarter of 20 s between the two startup queries, and 5 s for the answers to the second.
+  run(9.9);
+  assert.deepEqual(delivered(), { outbound: [["br-lan"]] });
+  assert.deepEqual(status().upstream.groups, ["239.255.77.1"]);
+  run(0.2);
+  assert.deepEqual(delivered(), { outbound: [[]], "82": 1 });
+  assert.deepEqual(status().upstream.groups, []);
 });
 
 test("a bridge whose own querier may not be turned off is warned of once, and we ask all the same", async (context) => {
