@@ -27,7 +27,7 @@ export type TimelineEvent =
   | { readonly kind: "host-joined"; readonly membership: HostMembership }
   | { readonly kind: "host-left"; readonly membership: HostMembership; readonly cause: LeaveCause }
   | { readonly kind: "membership"; readonly group: Ipv4; readonly filter: SourceFilter }
-  | { readonly kind: "querier"; readonly ours: boolean; readonly address: Ipv4 | undefined }
+  | Extract<RouterInterfaceEffect, { kind: "querier" }>
   | { readonly kind: "older-querier"; readonly version: IgmpVersion; readonly address: Ipv4 }
   /** With an address of its own: the router would have sent a query here. */
   | { readonly kind: "query" }
@@ -141,6 +141,7 @@ class Replay {
   #noteOne(at: UnixTime, effect: RouterInterfaceEffect): void {
     switch (effect.kind) {
       case "heard":
+      case "query-refused":
         break;
       case "send":
         this.#tell({ at, kind: "query" });

@@ -116,7 +116,6 @@ fuzz(
       maxGroups: 20,
       maxSourcesPerGroup: 8,
       maxHostMemberships: 30,
-      immediateLeave: "v3",
     });
     let now = at(0);
     machine.receive(now, { kind: "up", address: address("10.0.0.1") });

@@ -138,6 +138,13 @@ export class HostTable {
     return changes;
   }
 
+  /** Nobody was heard for a while: every membership has `span` from now. */
+  confirm(now: Instant, span: Duration): void {
+    const expires = after(now, span);
+    for (const [, tracked] of this.#entries()) tracked.expires = expires;
+    if (this.#size > 0) this.#next = expires;
+  }
+
   nextDeadline(): Instant | undefined {
     return this.#next;
   }
@@ -184,7 +191,7 @@ export class HostTable {
  * What a host wants after a statement. IS_IN may answer about some sources only (5.2) or be one of several (4.2.16), so it adds
  * and never takes away.
  */
-function afterStatement(filter: SourceFilter, { type, sources }: HostStatement): SourceFilter {
+export function afterStatement(filter: SourceFilter, { type, sources }: HostStatement): SourceFilter {
   const named = new Set(sources);
   const without = filter.sources.filter((source) => !named.has(source));
   switch (type) {

@@ -2,10 +2,9 @@
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Instant } from "../base/time.ts";
 import type { GroupRecord, QueryAction } from "./group-record.ts";
-import { MAX_QUERY_SOURCES } from "./query.ts";
 import type { IgmpTimes } from "./times.ts";
 
-/** A group-specific query, or with sources a group-and-source-specific one. */
+/** A group-specific query, or with sources a group-and-source-specific one: of any length, its sender splits it. */
 export interface SpecificQuery {
   readonly sources: readonly Ipv4[];
   /** The S flag. */
@@ -87,13 +86,8 @@ export class LastMemberQueries {
     const asked = sources.filter((source) => record.sourceTimer(source) !== undefined);
     const isPulledBack = (source: Ipv4): boolean => isLonger(now, record.sourceTimer(source), times);
     const longer = withGroup ? [] : asked.filter(isPulledBack);
-    return [
-      ...chunks(longer, true),
-      ...chunks(
-        asked.filter((source) => !isPulledBack(source)),
-        false,
-      ),
-    ];
+    const shorter = asked.filter((source) => !isPulledBack(source));
+    return [...queryAbout(longer, true), ...queryAbout(shorter, false)];
   }
 
   #countDown(source: Ipv4): void {
@@ -122,10 +116,5 @@ export class LastMemberQueries {
 const isLonger = (now: Instant, timer: Instant | undefined, times: IgmpTimes): boolean =>
   timer !== undefined && timer > after(now, times.lastMemberQueryTime);
 
-function chunks(sources: readonly Ipv4[], suppress: boolean): SpecificQuery[] {
-  const count = Math.ceil(sources.length / MAX_QUERY_SOURCES);
-  return Array.from({ length: count }, (_, i) => ({
-    sources: sources.slice(i * MAX_QUERY_SOURCES, (i + 1) * MAX_QUERY_SOURCES),
-    suppress,
-  }));
-}
+const queryAbout = (sources: readonly Ipv4[], suppress: boolean): SpecificQuery[] =>
+  sources.length === 0 ? [] : [{ sources, suppress }];

@@ -4,7 +4,13 @@ import type { Duration } from "../base/time.ts";
 import type { SourceFilter } from "../igmp/filter.ts";
 import type { MulticastHostDrop } from "../igmp/host.ts";
 import type { HostMembership, LeaveCause } from "../igmp/host-table.ts";
-import type { InterfaceDrop, RouterInterfaceOptions, TrackingSource } from "../igmp/interface-events.ts";
+import type {
+  InterfaceDrop,
+  LinkFacts,
+  RouterInterfaceEffect,
+  RouterInterfaceOptions,
+  TrackingSource,
+} from "../igmp/interface-events.ts";
 import type { MessageKind } from "../igmp/packet.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
@@ -14,6 +20,11 @@ import type { GroupPrefix } from "./group-access.ts";
 export interface DownstreamOptions {
   readonly name: string;
   readonly igmp?: RouterInterfaceOptions;
+  /**
+   * "always": who is subscribed here is served, whoever asks the questions. "elected": only while we ask, as RFC 4605 section 3 has it
+   * for a link with several proxies. Default "always".
+   */
+  readonly forwarder?: "always" | "elected";
   /** Groups that may be received here; empty or absent: all. */
   readonly allow?: readonly GroupPrefix[];
   /** Groups that may not, whatever `allow` says. */
@@ -34,13 +45,15 @@ export interface RouterOptions {
 /** What happens to a router: links, packets, frames, upcalls of the kernel, counters. */
 export type RouterEvent =
   /** The link is there with this address; undefined while it is down, gone or without address. */
-  | {
+  | ({
       readonly kind: "link";
       readonly name: string;
       readonly address: Ipv4 | undefined;
       /** Where host tracking listens from now on; absent: where it did. */
       readonly trackingSource?: TrackingSource;
-    }
+    } & LinkFacts)
+  /** The router ends: no member is kept for the return of its link. */
+  | { readonly kind: "stop" }
   /** Other options of the downstreams; an interface that is not among ours is passed over. Members and routes stay. */
   | { readonly kind: "configure"; readonly downstreams: readonly DownstreamOptions[] }
   /** A whole IPv4 packet from the interface's IGMP socket. */
@@ -92,8 +105,8 @@ export type RouterEffect =
     }
   /** What the link as a whole wants now. */
   | { readonly kind: "membership"; readonly name: string; readonly group: Ipv4; readonly filter: SourceFilter }
-  | { readonly kind: "heard"; readonly name: string; readonly message: MessageKind }
-  | { readonly kind: "querier"; readonly name: string; readonly ours: boolean; readonly address: Ipv4 | undefined }
+  | { readonly kind: "heard"; readonly name: string; readonly message: MessageKind; readonly unfilled: boolean }
+  | ({ readonly name: string } & Extract<RouterInterfaceEffect, { kind: "querier" | "query-refused" }>)
   | { readonly kind: "older-querier"; readonly name: string; readonly version: IgmpVersion; readonly address: Ipv4 }
   /** The upstream's querier makes our host part speak this version (RFC 3376 7.2.1). */
   | { readonly kind: "upstream-mode"; readonly version: IgmpVersion }

@@ -59,6 +59,10 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     switch (event.kind) {
       case "link":
         return this.#link(now, event);
+      case "stop":
+        return [...this.#downstreams].flatMap(([name, { machine }]) =>
+          this.#downstream(now, name, machine.receive(now, event)),
+        );
       case "configure":
         return event.downstreams.flatMap((options) => this.#configure(now, options));
       case "packet":
@@ -107,9 +111,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return this.#routes.all();
   }
 
-  #link(now: Instant, { name, address, trackingSource }: RouterEvent & { kind: "link" }): readonly RouterEffect[] {
-    const source = trackingSource === undefined ? {} : { trackingSource };
-    const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address, ...source } as const);
+  #link(now: Instant, { kind: _, name, address, ...facts }: RouterEvent & { kind: "link" }): readonly RouterEffect[] {
+    const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address, ...facts } as const);
     const downstream = this.#downstreams.get(name);
     if (downstream !== undefined) {
       const effects = this.#downstream(now, name, downstream.machine.receive(now, event));
@@ -166,9 +169,10 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
         return [{ ...effect, name }, ...this.#reroute(now)];
       case "send":
       case "older-querier":
+      case "query-refused":
         return [{ ...effect, name }];
       case "heard":
-        return [{ kind: "heard", name, message: effect.message }];
+        return [{ kind: "heard", name, message: effect.message, unfilled: effect.unfilled }];
       case "drop":
         return [drop(name, effect.reason)];
     }
@@ -217,13 +221,13 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return isWanted(route) ? this.#routes.removeIdlest((other) => !isWanted(other)) : [];
   }
 
-  /** RFC 4605 4.2: never back; upstream whatever comes from below; down where it is subscribed and we are the querier. */
+  /** RFC 4605 4.2: never back; upstream whatever comes from below; down where it is subscribed and we are the forwarder. */
   #outbound(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly string[] {
     if (isLinkLocalMulticast(group)) return [];
     const down = [...this.#downstreams].filter(
-      ([name, { machine }]) =>
+      ([name, { machine, options }]) =>
         name !== inbound &&
-        machine.querier.kind === "querier" &&
+        (options.forwarder !== "elected" || machine.querier.kind === "querier") &&
         this.#allowed(name, group) &&
         machine.forwards(now, group, source),
     );

@@ -62,7 +62,7 @@ function membershipsJson(replayed: Replayed) {
 function querierJson({ machine }: Replayed) {
   const { querier } = machine;
   return querier.kind === "non-querier"
-    ? { kind: querier.kind, ...addressJson(querier.address) }
+    ? { kind: querier.kind, ...addressJson(querier.winner.address) }
     : { kind: querier.kind };
 }
 

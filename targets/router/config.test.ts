@@ -14,8 +14,8 @@ test("one downstream is enough; the rest has defaults", () => {
   const config = v.parse(routerConfig, least);
   const [lan] = config.downstreams;
   assert.deepEqual(
-    [lan?.version, lan?.immediateLeave, config.forwarding, config.taps, config.idle],
-    [3, "off", "kernel", true, 180_000],
+    [lan?.version, lan?.leave, lan?.forwarder, lan?.maxQueryInterval, config.forwarding, config.taps, config.idle],
+    [3, "mac-based", "always", 300_000, "kernel", true, 180_000],
   );
 });
 

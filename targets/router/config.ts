@@ -1,10 +1,12 @@
 // The router's configuration: interfaces, their IGMP parameters, and the optional way to the reception server.
 import * as v from "valibot";
 import { ipv4, isMulticast, parseIpv4 } from "../../core/base/ipv4.ts";
+import type { Subnet } from "../../core/base/subnet.ts";
 import { type Duration, seconds } from "../../core/base/time.ts";
-import type { ImmediateLeave } from "../../core/igmp/interface-events.ts";
+import type { LeaveMode } from "../../core/igmp/interface-events.ts";
+import type { ChecksumMode } from "../../core/igmp/ip-header.ts";
 import type { IgmpVersion } from "../../core/igmp/query.ts";
-import { checkTimes, type TimesConfig } from "../../core/igmp/times.ts";
+import { checkTimes, MAX_QUERY_INTERVAL, type TimesConfig } from "../../core/igmp/times.ts";
 import type { GroupPrefix } from "../../core/router/group-access.ts";
 import { brokerEntries, commonEntries, identifier, x25519PublicKey } from "../shared/config.ts";
 import type { CommonConfig } from "../shared/target.ts";
@@ -14,12 +16,21 @@ export interface DownstreamConfig {
   readonly interface: string;
   readonly version: IgmpVersion;
   readonly times: TimesConfig;
-  readonly immediateLeave: ImmediateLeave;
+  readonly forwarder: "always" | "elected";
+  readonly leave: LeaveMode;
+  readonly isolated: boolean;
+  readonly queriers?: readonly Subnet[] | undefined;
+  readonly querierPorts?: readonly string[] | undefined;
+  readonly maxQueryInterval: Duration;
+  readonly flapGrace?: Duration | undefined;
   readonly allow: readonly GroupPrefix[];
   readonly deny: readonly GroupPrefix[];
   readonly maxGroups: number;
   readonly maxSources: number;
   readonly requireRouterAlert: boolean;
+  readonly verifySourceSubnet: boolean;
+  readonly checksum: ChecksumMode;
+  readonly sourceSpecific?: readonly Subnet[] | undefined;
 }
 
 /** A whole router. */
@@ -57,6 +68,27 @@ const groupPrefix = v.pipe(
   v.transform((text) => parsePrefix(text) as GroupPrefix),
 );
 
+function parseSubnet(text: string): Subnet | undefined {
+  const [written = "", length = "32", ...more] = text.split("/");
+  const address = parseIpv4(written);
+  const prefixLength = /^\d{1,2}$/.test(length) ? Number(length) : -1;
+  if (address === undefined || more.length > 0 || prefixLength < 0 || prefixLength > 32) return undefined;
+  return { address, prefixLength };
+}
+
+/** "10.2.0.0/24", or one address without a length. */
+const subnet = v.pipe(
+  v.string(),
+  v.check((text) => parseSubnet(text) !== undefined, "must be an address or a prefix such as 10.2.0.0/24"),
+  v.transform((text) => parseSubnet(text) as Subnet),
+);
+
+/** Groups as a Subnet: both ends of what "239.232.0.0/16" says are the same. */
+const groupRange = v.pipe(
+  groupPrefix,
+  v.transform(({ group, length }): Subnet => ({ address: group, prefixLength: length })),
+);
+
 const downstream = v.pipe(
   v.strictObject({
     interface: interfaceName,
@@ -67,22 +99,46 @@ const downstream = v.pipe(
     queryResponseInterval: v.optional(wholeSeconds),
     lastMemberQueryInterval: v.optional(wholeSeconds),
     lastMemberQueryCount: v.optional(whole(1, 255)),
-    immediateLeave: v.optional(v.picklist(["off", "v3", "isolated"]), "off"),
+    /** Seconds. */
+    startupResponse: v.optional(wholeSeconds),
+    forwarder: v.optional(v.picklist(["always", "elected"]), "always"),
+    leave: v.optional(v.picklist(["mac-based", "standard", "immediate"]), "mac-based"),
+    isolated: v.optional(v.boolean(), false),
+    queriers: v.optional(v.pipe(v.array(subnet), v.maxLength(256))),
+    querierPorts: v.optional(v.pipe(v.array(interfaceName), v.maxLength(256))),
+    /** Seconds. */
+    maxQueryInterval: v.optional(
+      v.pipe(v.number(), v.minValue(1), v.maxValue(31_744), v.transform(seconds)),
+      MAX_QUERY_INTERVAL / 1000,
+    ),
+    /** Seconds. */
+    flapGrace: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(86_400), v.transform(seconds))),
     allow: v.optional(v.pipe(v.array(groupPrefix), v.maxLength(256)), []),
     deny: v.optional(v.pipe(v.array(groupPrefix), v.maxLength(256)), []),
     maxGroups: v.optional(whole(1, 65_536), 1024),
     maxSources: v.optional(whole(64, 4096), 256),
     requireRouterAlert: v.optional(v.boolean(), false),
+    verifySourceSubnet: v.optional(v.boolean(), false),
+    checksum: v.optional(v.picklist(["verify", "link"]), "verify"),
+    sourceSpecific: v.optional(v.pipe(v.array(groupRange), v.maxLength(256))),
   }),
   v.rawTransform(({ dataset, addIssue, NEVER }): DownstreamConfig => {
-    const { robustness, queryInterval, queryResponseInterval, lastMemberQueryInterval, lastMemberQueryCount, ...rest } =
-      dataset.value;
+    const {
+      robustness,
+      queryInterval,
+      queryResponseInterval,
+      lastMemberQueryInterval,
+      lastMemberQueryCount,
+      startupResponse,
+      ...rest
+    } = dataset.value;
     const times = given({
       robustness,
       queryInterval,
       queryResponseInterval,
       lastMemberQueryInterval,
       lastMemberQueryCount,
+      startupResponse,
     });
     const faults = checkTimes(times);
     for (const fault of faults) addIssue({ message: fault });
@@ -93,7 +149,7 @@ const downstream = v.pipe(
 type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 
 /** Without the entries that are undefined. */
-const given = <T extends object>(entries: T): Given<T> =>
+export const given = <T extends object>(entries: T): Given<T> =>
   Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined)) as Given<T>;
 
 const fields = v.strictObject({

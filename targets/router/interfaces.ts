@@ -34,7 +34,7 @@ interface Tap {
 }
 
 interface Open {
-  readonly link: Link;
+  link: Link;
   readonly socket: IgmpSocket;
   readonly taps: Map<string, Tap>;
 }
@@ -86,7 +86,7 @@ export class Interfaces {
     this.#open.get(name)?.socket.send(packet);
   }
 
-  /** The link as it was when the interface was opened; undefined while it is not. */
+  /** The link of an open interface as it was last seen; undefined while it is not. */
   link(name: string): Link | undefined {
     return this.#open.get(name)?.link;
   }
@@ -109,6 +109,10 @@ export class Interfaces {
       this.#isTapped(name, open.link) === this.#isTapped(name, link);
     if (isServed) {
       this.#tapPorts(name, open, link);
+      const isNews = JSON.stringify(open.link) !== JSON.stringify(link);
+      open.link = link;
+      // A second address, another prefix or MTU: nothing has to be opened anew for it.
+      if (isNews) this.#tell(name, link);
       return;
     }
     if (open !== undefined) this.#lose(name);
@@ -116,8 +120,6 @@ export class Interfaces {
   }
 
   #gain(name: string, link: Link): void {
-    const [first] = link.addresses;
-    if (first === undefined) return;
     try {
       this.#platform.table?.addInterface(name);
       const socket = this.#platform.igmp.open(name, {
@@ -135,8 +137,20 @@ export class Interfaces {
       return;
     }
     this.#platform.log.info({ interface: name }, "interface is in use");
+    this.#tell(name, link);
+  }
+
+  #tell(name: string, link: Link): void {
+    const { addresses, mtu } = link;
     const trackingSource = this.#isTapped(name, link) ? "frames" : "packets";
-    this.#feed({ kind: "link", name, address: first.address, trackingSource });
+    this.#feed({
+      kind: "link",
+      name,
+      address: addresses[0]?.address,
+      addresses,
+      ...(mtu === undefined ? {} : { mtu }),
+      trackingSource,
+    });
   }
 
   #lose(name: string): void {

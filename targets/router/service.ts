@@ -2,11 +2,13 @@
 import { Counters } from "../../core/base/counters.ts";
 import { formatIpv4, type Ipv4, isLinkLocalMulticast, isMulticast } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
-import { after, type Duration, milliseconds, wholeUnixTime } from "../../core/base/time.ts";
+import { inSubnet } from "../../core/base/subnet.ts";
+import { after, type Duration, type Instant, milliseconds, wholeUnixTime } from "../../core/base/time.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
+import type { RouterInterface } from "../../core/igmp/router-interface.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { Link } from "../../core/ports/links.ts";
@@ -15,7 +17,7 @@ import { Router } from "../../core/router/router.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
 import { explain } from "../shared/exit.ts";
-import type { RouterConfig } from "./config.ts";
+import { given, type RouterConfig } from "./config.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
 
@@ -90,6 +92,7 @@ export class RouterService {
 
   /** Leaves the groups upstream, gives back routing and the bridges. */
   async stop(): Promise<void> {
+    this.#runner.feed({ kind: "stop" });
     for (const name of this.#names) this.#runner.feed({ kind: "link", name, address: undefined });
     this.#runner.stop();
     this.#interfaces.close();
@@ -111,7 +114,7 @@ export class RouterService {
       interfaces: [...this.#router.interfaces()].map(([name, machine]) => ({
         name,
         up: this.#interfaces.link(name) !== undefined,
-        querier: machine.querier.kind,
+        querier: this.#querier(name, machine),
         groups: machine.groups(this.#platform.clock.now()).map(({ group, filter, mode }) => ({
           group: formatIpv4(group),
           mode: filter.mode,
@@ -134,6 +137,32 @@ export class RouterService {
     };
   }
 
+  /** Who asks there, since when (seconds), and how many queries of others did not count. */
+  #querier(name: string, { querier, refusedQueries: refused }: RouterInterface): object {
+    switch (querier.kind) {
+      case "silent":
+        return { state: querier.kind, refused };
+      case "querier":
+        return { state: querier.kind, seconds: this.#secondsSince(querier.since), refused };
+      case "non-querier": {
+        const { winner, since } = querier;
+        return { state: querier.kind, ...this.#whereText(name, winner), seconds: this.#secondsSince(since), refused };
+      }
+    }
+  }
+
+  #secondsSince(since: Instant): number {
+    return Math.round((this.#platform.clock.now() - since) / 1000);
+  }
+
+  #whereText(name: string, host: HostMembership["host"]) {
+    return {
+      address: formatIpv4(host.address),
+      mac: this.#mac(name, host),
+      port: host.port === "" ? undefined : host.port,
+    };
+  }
+
   #upstreamStatus(): object | undefined {
     if (this.#upstream === undefined) return undefined;
     const groups = this.#router.wanted().map(({ group }) => formatIpv4(group));
@@ -146,7 +175,7 @@ export class RouterService {
       mac: this.#mac(name, host),
       port: host.port === "" ? undefined : host.port,
       group: formatIpv4(group),
-      seconds: Math.round((this.#platform.clock.now() - since) / 1000),
+      seconds: this.#secondsSince(since),
     };
   }
 
@@ -212,9 +241,16 @@ export class RouterService {
         break;
       case "heard":
         this.#heard.count(effect.message);
+        if (effect.unfilled) this.#heard.count("igmp.checksum-unfilled");
         break;
       case "querier":
         this.#querierChanged(effect);
+        break;
+      case "query-refused":
+        log.warn(
+          { interface: effect.name, reason: effect.reason, ...this.#whereText(effect.name, effect) },
+          "somebody asks who may not be the querier here",
+        );
         break;
       case "older-querier":
         log.warn(
@@ -273,12 +309,15 @@ export class RouterService {
     return mac === "" ? this.#platform.links.neighbour(name, address) : mac;
   }
 
-  #querierChanged({ name, ours, address }: RouterEffect & { kind: "querier" }): void {
+  #querierChanged({ name, ours, address, mac, port }: RouterEffect & { kind: "querier" }): void {
+    const { log } = this.#platform;
     if (ours) this.#silenceBridge(name);
-    this.#platform.log.info(
-      { interface: name, ours, address: address === undefined ? undefined : formatIpv4(address) },
-      ours ? "we are the querier" : "we are not the querier",
-    );
+    if (ours || address === undefined) {
+      const text = address === undefined ? undefined : formatIpv4(address);
+      log.info({ interface: name, ours, address: text }, ours ? "we are the querier" : "nobody asks");
+    } else {
+      log.warn({ interface: name, ours, ...this.#whereText(name, { address, mac, port }) }, "we are not the querier");
+    }
   }
 
   /** What the machine refuses does not keep us from asking: two queriers are a fault to tell, once for each interface. */
@@ -301,9 +340,7 @@ function isQuery(bytes: Uint8Array): boolean {
 }
 
 const reaches = (link: Link | undefined, address: Ipv4): boolean =>
-  link?.addresses.some(
-    (own) => own.prefixLength > 0 && own.address >>> (32 - own.prefixLength) === address >>> (32 - own.prefixLength),
-  ) ?? false;
+  link?.addresses.some((own) => own.prefixLength > 0 && inSubnet(own, address)) ?? false;
 
 const streamText = (source: Ipv4, group: Ipv4) => ({ source: formatIpv4(source), group: formatIpv4(group) });
 
@@ -333,15 +370,26 @@ function routerOptions(config: RouterConfig): RouterOptions {
   return {
     downstreams: config.downstreams.map((one) => ({
       name: one.interface,
+      forwarder: one.forwarder,
       allow: one.allow,
       deny: one.deny,
       igmp: {
         version: one.version,
         times: one.times,
-        immediateLeave: one.immediateLeave,
+        leave: one.leave,
+        isolated: one.isolated,
+        maxQueryInterval: one.maxQueryInterval,
+        ...given({
+          queriers: one.queriers,
+          querierPorts: one.querierPorts,
+          flapGrace: one.flapGrace,
+          sourceSpecific: one.sourceSpecific,
+        }),
         maxGroups: one.maxGroups,
         maxSourcesPerGroup: one.maxSources,
         requireRouterAlert: one.requireRouterAlert,
+        verifySourceSubnet: one.verifySourceSubnet,
+        checksum: one.checksum,
       },
     })),
     ...(config.upstream === undefined
