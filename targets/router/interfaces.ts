@@ -111,7 +111,7 @@ export class Interfaces {
       this.#tapPorts(name, open, link);
       const isNews = JSON.stringify(open.link) !== JSON.stringify(link);
       open.link = link;
-      // A second address, another prefix or MTU: nothing has to be opened anew for it.
+      // Another address, a second one, another prefix or MTU: nothing has to be opened anew for it.
       if (isNews) this.#tell(name, link);
       return;
     }
@@ -214,6 +214,5 @@ export class Interfaces {
   }
 }
 
-/** Whether sockets and virtual interface of the one serve the other. */
-const sameLink = (a: Link, b: Link): boolean =>
-  a.index === b.index && b.up && a.addresses[0]?.address === b.addresses[0]?.address;
+/** Whether sockets and virtual interface of the one serve the other: both are told the interface by its index, not by its address. */
+const sameLink = (a: Link, b: Link): boolean => a.index === b.index && b.up && b.addresses.length > 0;
