@@ -29,7 +29,8 @@ export interface MulticastHostOptions {
 
 /** What happens to a host: its link, its wishes, and what it hears. */
 export type MulticastHostEvent =
-  | { readonly kind: "up"; readonly address: Ipv4 }
+  /** mtu: octets of the largest packet, default 1500. */
+  | { readonly kind: "up"; readonly address: Ipv4; readonly mtu?: number }
   | { readonly kind: "down" }
   /** The interface state of 3.2 for one group; INCLUDE({}) leaves. 224.0.0.1 is never spoken of and is ignored. */
   | { readonly kind: "want"; readonly group: Ipv4; readonly filter: SourceFilter }
@@ -62,6 +63,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   readonly #maxGroups: number;
   readonly #groups = new Map<Ipv4, HostGroup>();
   #address: Ipv4 | undefined;
+  #mtu: number | undefined;
   #robustness: number;
   #queryInterval: Duration;
   #v1Until: Instant | undefined;
@@ -91,6 +93,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   #take(now: Instant, event: MulticastHostEvent): Effect[] {
     switch (event.kind) {
       case "up":
+        this.#mtu = event.mtu;
         return this.#up(now, event.address);
       case "down":
         return this.#down();
@@ -306,7 +309,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   }
 
   #reports(records: readonly ReportRecord[]): Effect[] {
-    return splitReports(records).map((report) => ({
+    return splitReports(records, this.#mtu).map((report) => ({
       kind: "send",
       packet: writeReport(new Uint8Array(reportLength(report)), this.#address ?? ANY, report),
     }));

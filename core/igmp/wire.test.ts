@@ -249,6 +249,15 @@ test("RFC 3376 4.2.16: a long list is spread over reports, an EXCLUDE list is cu
   const exclude = splitReports([{ type: "to-ex", group, sources: many }]);
   assert.equal(exclude.length, 1);
   assert.deepEqual(exclude[0]?.[0]?.sources, many.slice(0, 365));
+  for (const mtu of [1400, 576, 68]) {
+    const small = splitReports([{ type: "allow", group, sources: many }], mtu);
+    assert.deepEqual(
+      small.flat().flatMap((record) => record.sources),
+      many,
+    );
+    assert.ok(small.every((records) => reportLength(records) <= mtu));
+    assert.ok(reportLength(small[0] ?? []) > mtu - 4, "and none is smaller than it must be");
+  }
   assert.deepEqual(splitReports([]), []);
 });
 
