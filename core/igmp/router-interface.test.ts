@@ -183,6 +183,12 @@ test("mac-based leave: tracking that had no room proves nothing for a membership
   assert.ok(bench.hear(leave("10.0.0.9")).includes("v3 query 239.1.1.1"));
 });
 
+test("mac-based leave: of a group that nobody wanted there is nothing to prove, and the drop has its name", () => {
+  const bench = new Bench();
+  bench.until(300);
+  assert.deepEqual(bench.hear(v1v2Message("leave", "10.0.0.9", GROUP)), ["drop igmp.leave-no-group"]);
+});
+
 test("mac-based leave of a source-specific group: the last BLOCK ends it", () => {
   const bench = new Bench({ leave: "mac-based" });
   bench.until(300);

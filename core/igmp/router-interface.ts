@@ -236,6 +236,7 @@ export class RouterInterface implements Machine<Event, Effect> {
   #isProvenLast(now: Instant, host: TrackedHost, statement: HostStatement): boolean {
     const { leave = "mac-based", isolated = false } = this.#options;
     if (leave === "standard" || !isLeaving(statement)) return false;
+    if (wantsNothing(this.#groups.filter(now, statement.group))) return false;
     const mode = this.#groups.mode(now, statement.group, this.#version);
     if (leave === "immediate") return mode >= 2 && this.#leavesNothing(now, statement);
     return mode >= (isolated ? 2 : 3) && this.#tracking.provesLast(now, host.address, statement);
