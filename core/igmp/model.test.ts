@@ -227,6 +227,7 @@ const SAID: readonly Uint8Array[] = [
     report("10.0.0.9", [type, "239.1.1.1", ...sources(1, 2, 3)], [type, "239.1.1.2", ...sources(3)]),
   ),
   query("10.0.0.9", { group: address("239.1.1.1"), sources: sources(1, 2) }),
+  query("10.0.0.9", { group: address("239.1.1.1") }),
 ];
 /** Nobody is below us, so that what a mutated query tells of its sender's times changes none of ours. */
 const LOWEST = address("0.0.0.1");

@@ -1,5 +1,5 @@
 // What the fuzz tests of this folder do to good packets and frames.
-import { writeUint16 } from "../base/bytes.ts";
+import { readUint16, writeUint16 } from "../base/bytes.ts";
 import type { Below } from "../base/chance.testkit.ts";
 import { internetChecksum } from "../base/checksum.ts";
 
@@ -18,10 +18,11 @@ export function mutate(good: Uint8Array, below: Below): Uint8Array {
   return bytes;
 }
 
-/** Makes both checksums right, so that what lies behind them is tested too. */
+/** Makes the length of what was cut, and both checksums, right, so that what lies behind them is tested too. */
 export function repair(bytes: Uint8Array): void {
   if (bytes.length < 20) return;
   if (bytes[9] !== 2) bytes[9] = 2;
+  if (readUint16(bytes, 2) > bytes.length) writeUint16(bytes, 2, bytes.length);
   const header = Math.min(((bytes[0] ?? 0) & 15) * 4, bytes.length);
   writeUint16(bytes, 10, 0);
   writeUint16(bytes, 10, internetChecksum(bytes, 0, header));
