@@ -59,6 +59,12 @@ const MAX_TIMELINE = 100_000;
 /** A gap longer than this is a change of the capturing clock, or a joint of two captures: deadlines are not stepped through one by one. */
 const LONGEST_GAP = seconds(86_400);
 
+/** A capture shows what was said, and refuses nobody. */
+const NO_SHARES: RouterInterfaceOptions = {
+  maxGroupsPerHost: Number.POSITIVE_INFINITY,
+  joinsPerSecond: Number.POSITIVE_INFINITY,
+};
+
 /** 275760-09-13, the last moment ECMA-262 knows: beyond it, milliseconds no longer add up in a float64. */
 const LATEST = 8.64e15;
 
@@ -95,7 +101,7 @@ class Replay {
 
   constructor(options: ReplayOptions) {
     this.#address = options.address ?? ANY;
-    this.#machine = new RouterInterface({ ...options, mayQuery: options.address !== undefined });
+    this.#machine = new RouterInterface({ ...NO_SHARES, ...options, mayQuery: options.address !== undefined });
   }
 
   packet(captured: CapturedPacket): void {

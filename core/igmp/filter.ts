@@ -15,9 +15,11 @@ export const NO_SOURCE: SourceFilter = { mode: "include", sources: [] };
 /** EXCLUDE({}): a member as in v1 and v2, any source. */
 export const ANY_SOURCE: SourceFilter = { mode: "exclude", sources: [] };
 
-/** The filter with these sources, in order and each once. */
+/** The filter with these sources, in order and each once. Without any it is always the same object: most name none, and there are many. */
 export function filterOf(mode: FilterMode, sources: Iterable<Ipv4>): SourceFilter {
-  return { mode, sources: [...new Set(sources)].sort((a, b) => a - b) };
+  const named = new Set(sources);
+  if (named.size === 0) return mode === "include" ? NO_SOURCE : ANY_SOURCE;
+  return { mode, sources: [...named].sort((a, b) => a - b) };
 }
 
 /** INCLUDE({}), which is no membership. */
@@ -29,6 +31,7 @@ export const admits = (filter: SourceFilter, source: Ipv4): boolean =>
 
 /** Same mode and same sources. */
 export function sameFilter(a: SourceFilter, b: SourceFilter): boolean {
+  if (a === b) return true;
   return (
     a.mode === b.mode &&
     a.sources.length === b.sources.length &&

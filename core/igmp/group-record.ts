@@ -1,7 +1,7 @@
 // One group on one interface as the router keeps it: deadlines, from which the filter mode follows (RFC 3376 6.2 to 6.5).
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, earliest, type Instant, instant } from "../base/time.ts";
-import { filterOf, type SourceFilter } from "./filter.ts";
+import { ANY_SOURCE, filterOf, NO_SOURCE, type SourceFilter } from "./filter.ts";
 import type { RecordType } from "./report.ts";
 
 /** "Send Q(G)" and "Send Q(G,X)" of the table in 6.4. */
@@ -183,6 +183,7 @@ export class GroupRecord {
   /** 6.3, and what RFC 4605 4.1 merges: INCLUDE with the sources wanted, EXCLUDE with those whose timer is zero. */
   filter(now: Instant): SourceFilter {
     this.settle(now);
+    if (this.#sources.size === 0) return this.#excludeUntil === undefined ? NO_SOURCE : ANY_SOURCE;
     return this.#excludeUntil === undefined
       ? filterOf("include", this.#sources.keys())
       : filterOf("exclude", this.#stopped());

@@ -1,9 +1,10 @@
 // All groups of one interface: reports go through the compatibility modes (RFC 3376 7.3.2) into the records, and changes come out.
+import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
 import { ALL_SYSTEMS, type Ipv4, isMulticast } from "../base/ipv4.ts";
 import { inSubnet, type Subnet } from "../base/subnet.ts";
 import { after, type Duration, earliest, type Instant, milliseconds } from "../base/time.ts";
 import { NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
-import { GroupRecord } from "./group-record.ts";
+import { GroupRecord, type QueryAction } from "./group-record.ts";
 import { LastMemberQueries, type SpecificQuery } from "./last-member.ts";
 import type { IgmpVersion, Query } from "./query.ts";
 import { isExclude, type RecordType, type ReportRecord } from "./report.ts";
@@ -56,10 +57,11 @@ export interface GroupView {
   readonly groupTimer: Instant | undefined;
 }
 
-interface Entry {
+interface Entry extends Scheduled {
   readonly group: Ipv4;
   readonly record: GroupRecord;
-  readonly asking: LastMemberQueries;
+  /** Made with the first question: most groups are never asked about. */
+  asking: LastMemberQueries | undefined;
   /** The last filter reported. */
   reported: SourceFilter;
   v1Until: Instant | undefined;
@@ -72,8 +74,10 @@ const drop = (reason: GroupDrop): GroupChange => ({ kind: "drop", reason });
 export class GroupTable {
   #limits: TableLimits;
   readonly #groups = new Map<Ipv4, Entry>();
-  /** Never later than the first deadline of any group. */
-  #next: Instant | undefined;
+  /** Each group under its first deadline, or an earlier one where that has moved away. */
+  readonly #deadlines = new DeadlineHeap<Entry>();
+  /** With last-member queries under way. */
+  readonly #asking = new Set<Entry>();
 
   constructor(limits: TableLimits) {
     this.#limits = limits;
@@ -94,6 +98,16 @@ export class GroupTable {
     if (version === 1) entry.v1Until = until;
     else entry.v2Until = until;
     return this.#apply(now, entry, "is-ex", [], context);
+  }
+
+  /** Places for groups that are not there yet. */
+  get free(): number {
+    return Math.max(0, this.#limits.groups - this.#groups.size);
+  }
+
+  /** Whether a statement would take one of them. */
+  wouldAdd({ type, group, sources }: ReportRecord): boolean {
+    return !this.#groups.has(group) && wouldJoin(type, sources);
   }
 
   /** Leave Group: TO_IN({}) (7.3.2), heeded by the querier only and only for a group with members (RFC 2236 section 3). */
@@ -151,8 +165,13 @@ export class GroupTable {
     const outcome = entry.record.apply(now, type, sources, context.times.groupMembershipInterval);
     const refused = Array.from({ length: outcome.refused }, () => drop("igmp.too-many-sources"));
     const actions = outcome.actions.filter(({ kind }) => mayAsk(kind, context));
-    const queries = entry.asking.ask(now, actions, entry.record, context.times);
+    const queries = actions.length === 0 ? [] : this.#ask(now, entry, actions, context.times);
     return [...refused, ...queries.map((query) => asQuery(entry, query)), ...this.#report(now, entry)];
+  }
+
+  #ask(now: Instant, entry: Entry, actions: readonly QueryAction[], times: IgmpTimes): readonly SpecificQuery[] {
+    entry.asking ??= new LastMemberQueries();
+    return entry.asking.ask(now, actions, entry.record, times);
   }
 
   /** A specific query of another router lowers our timers, unless its S flag says not to (6.6.1). */
@@ -167,11 +186,10 @@ export class GroupTable {
 
   /** Nobody was heard for a while: every membership has `span` from now, whatever was left of it. No question is under way. */
   confirm(now: Instant, span: Duration): void {
-    this.#next = undefined;
-    for (const { record, asking } of this.#groups.values()) {
-      asking.cancel();
-      record.confirm(now, span);
-      this.#next = earliest([this.#next, record.nextDeadline()]);
+    for (const entry of this.#groups.values()) {
+      entry.asking?.cancel();
+      entry.record.confirm(now, span);
+      this.#schedule(entry);
     }
   }
 
@@ -179,44 +197,43 @@ export class GroupTable {
   end(group: Ipv4): readonly GroupChange[] {
     const entry = this.#groups.get(group);
     if (entry === undefined) return [];
-    this.#groups.delete(group);
+    this.#forget(entry);
     return wantsNothing(entry.reported) ? [] : [{ kind: "membership", group, filter: NO_SOURCE }];
   }
 
   /** Ends everything: the interface is down. */
   clear(): readonly GroupChange[] {
-    this.#next = undefined;
     return [...this.#groups.keys()].flatMap((group) => this.end(group));
   }
 
   /** Another router is the querier now. */
   stopAsking(): void {
-    for (const { asking } of this.#groups.values()) asking.cancel();
+    for (const { asking } of this.#groups.values()) asking?.cancel();
+    this.#asking.clear();
   }
 
   /** Whether last-member queries are under way. */
   get asking(): boolean {
-    for (const { asking } of this.#groups.values()) if (asking.pending) return true;
-    return false;
+    return this.#asking.size > 0;
   }
 
   poll(now: Instant, { times }: TableContext): readonly GroupChange[] {
-    if (this.#next === undefined || this.#next > now) return [];
-    this.#next = undefined;
-    return [...this.#groups.values()].flatMap((entry) => {
-      const queries = isDue(now, entry) ? this.#repeat(now, entry, times) : [];
-      return [...queries, ...this.#report(now, entry)];
-    });
+    const changes: GroupChange[] = [];
+    for (let entry = this.#deadlines.takeDue(now); entry !== undefined; entry = this.#deadlines.takeDue(now)) {
+      if (isDue(now, entry)) changes.push(...this.#repeat(now, entry, times));
+      changes.push(...this.#report(now, entry));
+    }
+    return changes;
   }
 
   #repeat(now: Instant, entry: Entry, times: IgmpTimes): GroupChange[] {
     // Late: nobody has answered and the time is over, so there is nothing to ask about.
     if (wantsNothing(entry.record.filter(now))) return [];
-    return entry.asking.poll(now, entry.record, times).map((query) => asQuery(entry, query));
+    return (entry.asking?.poll(now, entry.record, times) ?? []).map((query) => asQuery(entry, query));
   }
 
   nextDeadline(): Instant | undefined {
-    return this.#next;
+    return this.#deadlines.next();
   }
 
   /** Tells a filter that changed, forgets a group that nobody wants, and notes the next deadline. */
@@ -224,18 +241,32 @@ export class GroupTable {
     const filter = entry.record.filter(now);
     const changed = !sameFilter(filter, entry.reported);
     entry.reported = filter;
-    if (wantsNothing(filter)) this.#groups.delete(entry.group);
-    else this.#next = earliest([this.#next, entry.record.nextDeadline(), entry.asking.nextDeadline()]);
+    if (wantsNothing(filter)) this.#forget(entry);
+    else this.#schedule(entry);
     return changed ? [{ kind: "membership", group: entry.group, filter }] : [];
+  }
+
+  #schedule(entry: Entry): void {
+    this.#deadlines.schedule(entry, earliest([entry.record.nextDeadline(), entry.asking?.nextDeadline()]));
+    if (entry.asking?.pending) this.#asking.add(entry);
+    else this.#asking.delete(entry);
+  }
+
+  #forget(entry: Entry): void {
+    this.#groups.delete(entry.group);
+    this.#deadlines.schedule(entry, undefined);
+    this.#asking.delete(entry);
   }
 
   #entry(group: Ipv4): Entry | undefined {
     const known = this.#groups.get(group);
     if (known !== undefined || this.#groups.size >= this.#limits.groups) return known;
     const entry: Entry = {
+      due: undefined,
+      place: -1,
       group,
       record: new GroupRecord(this.#limits.sourcesPerGroup),
-      asking: new LastMemberQueries(),
+      asking: undefined,
       reported: NO_SOURCE,
       v1Until: undefined,
       v2Until: undefined,
@@ -297,7 +328,7 @@ function modeOf(now: Instant, entry: Entry, version: IgmpVersion): IgmpVersion {
 
 const isAfter = (until: Instant | undefined, now: Instant): boolean => until !== undefined && until > now;
 
-const isDue = (now: Instant, { asking }: Entry): boolean => (asking.nextDeadline() ?? Number.POSITIVE_INFINITY) <= now;
+const isDue = (now: Instant, { asking }: Entry): boolean => (asking?.nextDeadline() ?? Number.POSITIVE_INFINITY) <= now;
 
 /** INCLUDE({}) stays what it is, and needs no record, unless something joins. */
 const wouldJoin = (type: RecordType, sources: readonly Ipv4[]): boolean =>

@@ -34,5 +34,5 @@ export function statementsIn(packet: IgmpPacket): readonly HostStatement[] {
 export const isLeaving = ({ type }: HostStatement): boolean => type === "to-in" || type === "block";
 
 /** The IGMP version of the host's message. */
-export const versionOf = ({ message }: HostStatement): IgmpVersion =>
+export const versionOf = ({ message }: Pick<HostStatement, "message">): IgmpVersion =>
   message === "v3Report" ? 3 : message === "v1Report" ? 1 : 2;

@@ -1,15 +1,23 @@
 // Host tracking: what each statement makes of a host, who is told, when silence counts as leaving.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { address } from "../base/ipv4.ts";
-import { seconds } from "../base/time.ts";
-import { type HostChange, HostTable, type TrackedHost } from "./host-table.ts";
+import { fuzz } from "../base/fuzz.testkit.ts";
+import { address, type Ipv4 } from "../base/ipv4.ts";
+import { after, earliest, type Instant, seconds } from "../base/time.ts";
+import type { TrackedHost } from "./host-shares.ts";
+import { type HostChange, type HostLimits, HostTable } from "./host-table.ts";
 import { at, lastOctets, sources } from "./igmp.testkit.ts";
 import type { RecordType } from "./report.ts";
 
 const GROUP = address("239.1.1.1");
 const GMI = seconds(260);
-const LIMITS = { memberships: 10, sources: 64 };
+const LIMITS: HostLimits = {
+  memberships: 10,
+  sources: 64,
+  groupsPerHost: 10,
+  groupsPerPort: Number.POSITIVE_INFINITY,
+  joinsPerSecond: 10,
+};
 const host = (n: number, mac = "02:00:00:00:00:01", port = "lan1"): TrackedHost => ({
   port,
   address: address(`10.0.0.${n}`),
@@ -72,7 +80,7 @@ test("a host that moves to another port ends on the old one and begins on the ne
 });
 
 test("tracking.too-many-sources: one host's list of sources is bounded, however often it adds some", () => {
-  const table = new HostTable({ memberships: 10, sources: 3 });
+  const table = new HostTable({ ...LIMITS, sources: 3 });
   assert.deepEqual(say(table, 0, host(9), "allow", 1, 2), ["host-joined"]);
   assert.deepEqual(say(table, 0, host(9), "allow", 3, 4), ["tracking.too-many-sources"]);
   assert.deepEqual(say(table, 0, host(9), "allow", 5), ["tracking.too-many-sources"]);
@@ -105,6 +113,108 @@ test("a lost TO_IN heals: IS_IN does not renew a host that is known to exclude",
   say(table, 0, host(9), "to-ex");
   say(table, 200, host(9), "is-in", 1);
   assert.deepEqual(table.poll(at(260)).map(text), ["host-left expired"]);
+});
+
+test("a v3 host is exact, a v2 host may be one of several, as its last message shows", () => {
+  const table = new HostTable(LIMITS);
+  say(table, 0, host(9), "to-ex");
+  assert.deepEqual(
+    table.memberships().map(({ exact }) => exact),
+    [true],
+  );
+  table.hear(at(5), host(9), { type: "is-ex", group: GROUP, sources: [], message: "v2Report" }, GMI);
+  assert.deepEqual(
+    table.memberships().map(({ exact }) => exact),
+    [false],
+  );
+});
+
+test("a host that joins and leaves as strangers takes no room for good: it is forgotten with its last join", () => {
+  const table = new HostTable({ ...LIMITS, memberships: 2 });
+  for (const n of [1, 2, 3, 4]) {
+    const who = host(n, `02:00:00:00:00:0${n}`);
+    const joined = say(table, 0, who, "to-ex");
+    assert.deepEqual(joined, n < 3 ? ["host-joined"] : ["tracking.full"]);
+    say(table, 0, who, "to-in");
+  }
+  assert.equal(table.heldBy(at(0), host(5, "")), LIMITS.groupsPerHost, "uncounted, so taken for one that has its part");
+  assert.equal(table.heldBy(at(1), host(5, "")), 0);
+  assert.deepEqual(say(table, 1, host(4, "02:00:00:00:00:04"), "to-ex"), ["host-joined"]);
+});
+
+/** The slow obvious model: a list of memberships, walked for everything. */
+class Model {
+  members: { who: TrackedHost; group: Ipv4; expires: Instant }[] = [];
+
+  #without(isGone: (one: { who: TrackedHost; group: Ipv4; expires: Instant }) => boolean): number {
+    const before = this.members.length;
+    this.members = this.members.filter((one) => !isGone(one));
+    return before - this.members.length;
+  }
+
+  join(now: Instant, who: TrackedHost, group: Ipv4): string {
+    const expires = after(now, GMI);
+    const known = this.members.find((one) => one.group === group && sameHost(one.who, who));
+    if (known !== undefined) {
+      known.expires = expires;
+      return "";
+    }
+    const moved = this.#without(
+      (one) => who.mac !== "" && one.group === group && sameHost({ ...one.who, port: who.port }, who),
+    );
+    this.members.push({ who, group, expires });
+    return moved > 0 ? "host-left moved host-joined" : "host-joined";
+  }
+
+  leave(who: TrackedHost, group: Ipv4): string {
+    return this.#without((one) => one.group === group && sameHost(one.who, who)) > 0 ? "host-left left" : "";
+  }
+
+  poll(now: Instant): number {
+    return this.#without(({ expires }) => expires <= now);
+  }
+
+  endGroup(group: Ipv4): number {
+    return this.#without((one) => one.group === group);
+  }
+}
+
+const sameHost = (a: TrackedHost, b: TrackedHost): boolean =>
+  a.port === b.port && a.mac === b.mac && a.address === b.address;
+
+const nameOf = (who: TrackedHost, group: Ipv4): string => `${who.port} ${who.mac} ${who.address} ${group}`;
+
+fuzz("the table agrees with a list of memberships", { seed: 3376, rounds: 20_000 }, ({ below, rounds }) => {
+  const unlimited = { memberships: 1e6, groupsPerHost: 1e6, joinsPerSecond: 1e9 };
+  const table = new HostTable({ ...LIMITS, ...unlimited });
+  const model = new Model();
+  let s = 0;
+  for (let round = 0; round < rounds; round++) {
+    s += below(20);
+    assert.deepEqual(table.poll(at(s)).map(text), Array(model.poll(at(s))).fill("host-left expired"));
+    const who = host(
+      1 + below(4),
+      ["", "02:00:00:00:00:01", "02:00:00:00:00:02"][below(3)],
+      ["", "lan1", "lan2"][below(3)],
+    );
+    const group = address(`239.1.1.${1 + below(4)}`);
+    const told = (type: RecordType): string =>
+      table.hear(at(s), who, { type, group, sources: [], message: "v3Report" }, GMI).map(text).join(" ");
+    const deed = below(100);
+    if (deed < 60) assert.equal(told("is-ex"), model.join(at(s), who, group));
+    else if (deed < 95) assert.equal(told("to-in"), model.leave(who, group));
+    else assert.equal(table.endGroup(group).length, model.endGroup(group));
+    assert.deepEqual(
+      table
+        .memberships()
+        .map((one) => nameOf(one.host, one.group))
+        .sort(),
+      model.members.map((one) => nameOf(one.who, one.group)).sort(),
+    );
+    assert.equal(table.nextDeadline(), earliest(model.members.map(({ expires }) => expires)));
+  }
+  assert.equal(table.clear().length, model.members.length);
+  assert.deepEqual([table.memberships(), table.nextDeadline()], [[], undefined]);
 });
 
 test("who leaves without having joined is no event", () => {

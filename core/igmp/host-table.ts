@@ -1,25 +1,23 @@
 // Explicit host tracking (RFC 3376 A.2): who on this interface is a member of what, since when, and which message showed it.
+import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
 import { ANY, type Ipv4 } from "../base/ipv4.ts";
-import { after, type Duration, earliest, type Instant } from "../base/time.ts";
+import { after, type Duration, type Instant } from "../base/time.ts";
 import { filterOf, NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
-import type { HostMessage, HostStatement } from "./host-statement.ts";
+import { type HostShare, HostShares, type ShareDrop, type ShareLimits, type TrackedHost } from "./host-shares.ts";
+import { type HostMessage, type HostStatement, versionOf } from "./host-statement.ts";
 import { isExclude } from "./report.ts";
 
-/** full: no room for another (host, group). too-many-sources: the list was cut. */
-export type HostDrop = "tracking.full" | "tracking.too-many-sources";
+/**
+ * full: no room for another (host, group), so what this host does leaves no evidence. too-many-sources: the list was cut. refused: a
+ * frame of a host that has what it may have (delivery is refused by its packet). Else the same by packets.
+ */
+export type HostDrop = "tracking.full" | "tracking.too-many-sources" | "tracking.refused" | ShareDrop;
 
 /**
  * left: it said so. expired: not heard for a group membership interval, or the group ended. moved: heard on another port.
  * down: the interface went.
  */
 export type LeaveCause = "left" | "expired" | "moved" | "down";
-
-/** Who: the interface is the table's own. Empty port or MAC where they are not known (packets show neither). */
-export interface TrackedHost {
-  readonly port: string;
-  readonly address: Ipv4;
-  readonly mac: string;
-}
 
 /** One host in one group. */
 export interface HostMembership {
@@ -30,68 +28,146 @@ export interface HostMembership {
   readonly lastSeen: Instant;
   /** The message that showed it last. */
   readonly message: HostMessage;
+  /**
+   * A v3 host speaks for itself. A v1 or v2 host is silent when it hears another report the group, and may be one of several
+   * (RFC 2236 section 3).
+   */
+  readonly exact: boolean;
 }
 
 /** What a statement, or silence, changes. */
 export type HostChange =
   | { readonly kind: "host-joined"; readonly membership: HostMembership }
   | { readonly kind: "host-left"; readonly membership: HostMembership; readonly cause: LeaveCause }
-  | { readonly kind: "drop"; readonly reason: HostDrop };
+  | { readonly kind: "drop"; readonly reason: HostDrop; readonly host: TrackedHost };
 
-interface Tracked {
-  membership: HostMembership;
-  expires: Instant;
+/** A host with its memberships' number. With a MAC it is in one place at a time, so `who` is where it was heard last. */
+interface Station {
+  readonly key: string | Ipv4;
+  who: TrackedHost;
+  held: number;
+}
+
+/** A HostMembership as it is kept: there may be a hundred thousand. `due` is when it expires. */
+interface Tracked extends Scheduled {
+  readonly station: Station;
+  readonly who: TrackedHost;
+  readonly share: HostShare;
+  readonly group: Ipv4;
+  filter: SourceFilter;
+  readonly since: Instant;
+  lastSeen: Instant;
+  message: HostMessage;
 }
 
 /** How much is kept of one interface. */
-export interface HostLimits {
+export interface HostLimits extends ShareLimits {
   /** (host, group) pairs. */
   readonly memberships: number;
   /** Sources kept of one host for one group. */
   readonly sources: number;
 }
 
-/** The hosts of one interface. */
+/** The hosts of one interface. No call looks at more than what it changes. */
 export class HostTable {
   #limits: HostLimits;
-  readonly #groups = new Map<Ipv4, Map<string, Tracked>>();
-  #size = 0;
-  /** Never later than the first expiry. */
-  #next: Instant | undefined;
+  readonly #groups = new Map<Ipv4, Map<Station, Tracked>>();
+  readonly #stations = new Map<string | Ipv4, Station>();
+  readonly #shares: HostShares;
+  readonly #expiries = new DeadlineHeap<Tracked>();
 
   constructor(limits: HostLimits) {
     this.#limits = limits;
+    this.#shares = new HostShares(limits);
   }
 
   /** New limits; nothing that is kept goes. */
   limit(limits: HostLimits): void {
     this.#limits = limits;
+    this.#shares.limit(limits);
   }
 
   /** Takes one statement of a host; `lifetime` is the group membership interval. */
   hear(now: Instant, host: TrackedHost, statement: HostStatement, lifetime: Duration): readonly HostChange[] {
-    const key = `${host.port}|${host.address}|${host.mac}`;
-    const known = this.#groups.get(statement.group)?.get(key);
-    const wanted = afterStatement(known?.membership.filter ?? NO_SOURCE, statement);
-    if (wantsNothing(wanted)) return known === undefined ? [] : [this.#leave(now, known, key, statement)];
-    const filter = { ...wanted, sources: wanted.sources.slice(0, this.#limits.sources) };
-    const cut: HostChange[] =
-      filter.sources.length < wanted.sources.length ? [{ kind: "drop", reason: "tracking.too-many-sources" }] : [];
-    if (known !== undefined) return [...cut, ...this.#refresh(now, known, filter, statement, lifetime)];
-    const moved = this.#moved(host, statement.group);
-    if (this.#size >= this.#limits.memberships) return [...cut, ...moved, { kind: "drop", reason: "tracking.full" }];
-    const membership = { host, group: statement.group, filter, since: now, lastSeen: now, message: statement.message };
-    this.#add(key, { membership, expires: after(now, lifetime) });
-    return [...cut, ...moved, { kind: "host-joined", membership }];
+    const here = this.#find(host, statement.group);
+    const known = here?.who.port === host.port ? here : undefined;
+    const wanted = afterStatement(known?.filter ?? NO_SOURCE, statement);
+    if (wantsNothing(wanted)) return known === undefined ? [] : [this.#leave(now, known, statement)];
+    const filter = cutTo(this.#limits.sources, wanted);
+    const cut: HostChange[] = filter === wanted ? [] : [{ kind: "drop", reason: "tracking.too-many-sources", host }];
+    if (known === undefined) return [...cut, ...this.#join(now, host, here, filter, statement, lifetime)];
+    this.#refresh(now, known, filter, statement, lifetime);
+    return cut;
   }
 
-  /** The same address and MAC on another port is the same host, re-plugged or roaming: it is in one place only. */
-  #moved(host: TrackedHost, group: Ipv4): HostChange[] {
-    if (host.mac === "") return [];
-    const elsewhere = [...(this.#groups.get(group) ?? [])].filter(
-      ([, { membership }]) => membership.host.mac === host.mac && membership.host.address === host.address,
-    );
-    return elsewhere.map(([key, tracked]) => this.#remove(tracked, key, "moved"));
+  #find(host: TrackedHost, group: Ipv4): Tracked | undefined {
+    const station = this.#stations.get(stationKey(host));
+    return station === undefined ? undefined : this.#groups.get(group)?.get(station);
+  }
+
+  /** `elsewhere`: the same address and MAC on another port is the same host, re-plugged or roaming. */
+  #join(
+    now: Instant,
+    host: TrackedHost,
+    elsewhere: Tracked | undefined,
+    filter: SourceFilter,
+    statement: HostStatement,
+    lifetime: Duration,
+  ): HostChange[] {
+    const moved = elsewhere === undefined ? [] : [this.#remove(elsewhere, "moved")];
+    const reason = this.#refuse(now, host);
+    if (reason !== undefined) return [...moved, { kind: "drop", reason, host }];
+    const membership = membershipOf(this.#add(now, host, filter, statement, lifetime));
+    return [...moved, { kind: "host-joined", membership }];
+  }
+
+  #refuse(now: Instant, host: TrackedHost): HostDrop | undefined {
+    const free = this.#free(now);
+    return this.#shares.refuse(now, host, free) ?? (free > 0 ? undefined : "tracking.full");
+  }
+
+  /** Hosts that hold nothing, but have joined and left just now, take room too. */
+  #free(now: Instant): number {
+    this.#shares.forgetIdle(now);
+    return this.#limits.memberships - Math.max(this.#expiries.size, this.#shares.size);
+  }
+
+  #add(
+    now: Instant,
+    host: TrackedHost,
+    filter: SourceFilter,
+    { group, message }: HostStatement,
+    lifetime: Duration,
+  ): Tracked {
+    const station = this.#station(host);
+    const share = this.#shares.take(now, host);
+    const { who } = station;
+    // Fields by name and no spread, which would give each object a shape of its own, of several hundred octets.
+    const tracked: Tracked = {
+      due: undefined,
+      place: -1,
+      station,
+      who,
+      share,
+      group,
+      filter,
+      since: now,
+      lastSeen: now,
+      message,
+    };
+    const members = this.#groups.get(group) ?? new Map<Station, Tracked>();
+    this.#groups.set(group, members.set(station, tracked));
+    this.#expiries.schedule(tracked, after(now, lifetime));
+    station.held++;
+    return tracked;
+  }
+
+  #station(host: TrackedHost): Station {
+    const key = stationKey(host);
+    const station = this.#stations.get(key) ?? { key, who: host, held: 0 };
+    if (station.who.port !== host.port) station.who = host;
+    this.#stations.set(key, station);
+    return station;
   }
 
   // 6.4: IS_IN and source changes of an EXCLUDE host do not renew it, so that a lost TO_IN heals at expiry.
@@ -99,67 +175,61 @@ export class HostTable {
     now: Instant,
     known: Tracked,
     filter: SourceFilter,
-    statement: HostStatement,
+    { type, message }: HostStatement,
     lifetime: Duration,
-  ): HostChange[] {
-    const renews = filter.mode === "include" || isExclude(statement.type);
-    const kept = sameFilter(filter, known.membership.filter) ? known.membership.filter : filter;
-    known.membership = { ...known.membership, filter: kept, lastSeen: now, message: statement.message };
-    if (renews) known.expires = after(now, lifetime);
-    return [];
+  ): void {
+    if (!sameFilter(filter, known.filter)) known.filter = filter;
+    known.lastSeen = now;
+    known.message = message;
+    if (filter.mode === "include" || isExclude(type)) this.#expiries.schedule(known, after(now, lifetime));
   }
 
-  #add(key: string, tracked: Tracked): void {
-    const group = tracked.membership.group;
-    const hosts = this.#groups.get(group) ?? new Map<string, Tracked>();
-    this.#groups.set(group, hosts.set(key, tracked));
-    this.#size++;
-    this.#next = earliest([this.#next, tracked.expires]);
+  #leave(now: Instant, tracked: Tracked, { message }: HostStatement): HostChange {
+    tracked.lastSeen = now;
+    tracked.message = message;
+    return this.#remove(tracked, "left");
   }
 
-  #leave(now: Instant, tracked: Tracked, key: string, { message }: HostStatement): HostChange {
-    tracked.membership = { ...tracked.membership, lastSeen: now, message };
-    return this.#remove(tracked, key, "left");
-  }
-
-  #remove({ membership }: Tracked, key: string, cause: LeaveCause): HostChange {
-    const hosts = this.#groups.get(membership.group);
-    if (hosts?.delete(key)) this.#size--;
-    if (hosts?.size === 0) this.#groups.delete(membership.group);
-    return { kind: "host-left", membership, cause };
+  #remove(tracked: Tracked, cause: LeaveCause): HostChange {
+    const { station, group, share } = tracked;
+    const members = this.#groups.get(group);
+    members?.delete(station);
+    if (members?.size === 0) this.#groups.delete(group);
+    this.#expiries.schedule(tracked, undefined);
+    this.#shares.giveBack(share);
+    station.held--;
+    if (station.held === 0) this.#stations.delete(station.key);
+    return { kind: "host-left", membership: membershipOf(tracked), cause };
   }
 
   /** Ends what has not been heard for its lifetime. */
   poll(now: Instant): readonly HostChange[] {
-    if (this.#next === undefined || this.#next > now) return [];
-    const gone = [...this.#entries()].filter(([, tracked]) => tracked.expires <= now);
-    const changes = gone.map(([key, tracked]) => this.#remove(tracked, key, "expired"));
-    this.#next = earliest(this.#expiries());
+    const changes: HostChange[] = [];
+    for (let gone = this.#expiries.takeDue(now); gone !== undefined; gone = this.#expiries.takeDue(now)) {
+      changes.push(this.#remove(gone, "expired"));
+    }
     return changes;
   }
 
   /** Nobody was heard for a while: every membership has `span` from now. */
   confirm(now: Instant, span: Duration): void {
     const expires = after(now, span);
-    for (const [, tracked] of this.#entries()) tracked.expires = expires;
-    if (this.#size > 0) this.#next = expires;
+    for (const tracked of this.#all()) this.#expiries.schedule(tracked, expires);
   }
 
   nextDeadline(): Instant | undefined {
-    return this.#next;
+    return this.#expiries.next();
   }
 
   /** Ends every membership of a group: the link as a whole no longer wants it. */
   endGroup(group: Ipv4): readonly HostChange[] {
-    const hosts = [...(this.#groups.get(group) ?? [])];
-    return hosts.map(([key, tracked]) => this.#remove(tracked, key, "expired"));
+    const members = [...(this.#groups.get(group)?.values() ?? [])];
+    return members.map((tracked) => this.#remove(tracked, "expired"));
   }
 
   /** Ends everything: the interface is down. */
   clear(): readonly HostChange[] {
-    const all = [...this.#entries()];
-    this.#next = undefined;
-    return all.map(([key, tracked]) => this.#remove(tracked, key, "down"));
+    return [...this.#all()].map((tracked) => this.#remove(tracked, "down"));
   }
 
   /**
@@ -168,32 +238,56 @@ export class HostTable {
    */
   wouldBeLast(address: Ipv4, statement: HostStatement): boolean {
     if (address === ANY) return false;
-    const members = [...(this.#groups.get(statement.group)?.values() ?? [])].map(({ membership }) => membership);
-    if (members.length > 1 || members.some(({ host }) => host.address !== address)) return false;
-    return wantsNothing(afterStatement(members[0]?.filter ?? NO_SOURCE, statement));
+    const members = this.#groups.get(statement.group);
+    if (members !== undefined && members.size > 1) return false;
+    const [member] = members?.values() ?? [];
+    if (member !== undefined && member.who.address !== address) return false;
+    return wantsNothing(afterStatement(member?.filter ?? NO_SOURCE, statement));
+  }
+
+  /** How many memberships count for the host when room is given: without room to count more, as many as a host may have. */
+  heldBy(now: Instant, host: TrackedHost): number {
+    const held = this.#shares.held(host);
+    return this.#free(now) > 0 ? held : Math.max(held, this.#limits.groupsPerHost);
+  }
+
+  /** The port on which the host with this MAC and address was heard last; undefined for one that is not a member of anything. */
+  portOf(host: TrackedHost): string | undefined {
+    return this.#stations.get(stationKey(host))?.who.port;
   }
 
   /** In the order of joining within each group. */
   memberships(): readonly HostMembership[] {
-    return [...this.#entries()].map(([, tracked]) => tracked.membership);
+    return Array.from(this.#all(), membershipOf);
   }
 
-  *#entries(): Generator<[string, Tracked]> {
-    for (const hosts of this.#groups.values()) yield* hosts;
-  }
-
-  *#expiries(): Generator<Instant> {
-    for (const [, tracked] of this.#entries()) yield tracked.expires;
+  *#all(): Generator<Tracked> {
+    for (const members of this.#groups.values()) yield* members.values();
   }
 }
+
+const membershipOf = ({ who, group, filter, since, lastSeen, message }: Tracked): HostMembership => ({
+  host: who,
+  group,
+  filter,
+  since,
+  lastSeen,
+  message,
+  exact: versionOf({ message }) === 3,
+});
+
+/** Without the port where a MAC is known: it is one host wherever it is heard. */
+const stationKey = ({ port, address, mac }: TrackedHost): string | Ipv4 =>
+  mac !== "" ? `${mac}|${address}` : port !== "" ? `${port}|${address}` : address;
+
+const cutTo = (most: number, filter: SourceFilter): SourceFilter =>
+  filter.sources.length > most ? { ...filter, sources: filter.sources.slice(0, most) } : filter;
 
 /**
  * What a host wants after a statement. IS_IN may answer about some sources only (5.2) or be one of several (4.2.16), so it adds
  * and never takes away.
  */
 export function afterStatement(filter: SourceFilter, { type, sources }: HostStatement): SourceFilter {
-  const named = new Set(sources);
-  const without = filter.sources.filter((source) => !named.has(source));
   switch (type) {
     case "is-ex":
     case "to-ex":
@@ -204,10 +298,15 @@ export function afterStatement(filter: SourceFilter, { type, sources }: HostStat
     case "allow":
       return filter.mode === "include"
         ? filterOf("include", [...filter.sources, ...sources])
-        : filterOf("exclude", without);
+        : filterOf("exclude", without(filter, sources));
     case "block":
       return filter.mode === "include"
-        ? filterOf("include", without)
+        ? filterOf("include", without(filter, sources))
         : filterOf("exclude", [...filter.sources, ...sources]);
   }
+}
+
+function without(filter: SourceFilter, sources: readonly Ipv4[]): readonly Ipv4[] {
+  const named = new Set(sources);
+  return filter.sources.filter((source) => !named.has(source));
 }

@@ -1,11 +1,12 @@
 // The host tracking of one interface from both its sources: one of them is reported, proof that nobody is left needs both.
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, earliest, type Instant } from "../base/time.ts";
+import type { TrackedHost } from "./host-shares.ts";
 import type { HostStatement } from "./host-statement.ts";
-import { type HostChange, type HostLimits, type HostMembership, HostTable, type TrackedHost } from "./host-table.ts";
+import { type HostChange, type HostLimits, type HostMembership, HostTable } from "./host-table.ts";
 import type { TrackingSource } from "./interface-events.ts";
 
-/** Every call returns the changes of the source in use, and none of the other. */
+/** Every call returns the changes of the source in use, and of the other none but refusals of packets, which end delivery. */
 export class HostTracking {
   /** Who sent the packets that made the groups, and who was heard by a tap. */
   readonly #tables: Readonly<Record<TrackingSource, HostTable>>;
@@ -46,9 +47,23 @@ export class HostTracking {
     lifetime: Duration,
   ): readonly HostChange[] {
     const changes = this.#tables[from].hear(now, host, statement, lifetime);
-    const lost = changes.some(({ kind }) => kind === "drop");
-    if (lost) this.start(now, lifetime);
-    return from === this.#source ? changes : [];
+    // Who is refused is delivered nothing, so that nothing is lost with it.
+    if (changes.some((change) => change.kind === "drop" && !isRefusal(change))) this.start(now, lifetime);
+    if (from !== this.#source) return changes.filter(isRefusal);
+    return from === "packets"
+      ? changes
+      : changes.map((change) => (isRefusal(change) ? refusedFrame(change.host) : change));
+  }
+
+  /** How many memberships count for the host when it wants one more (see HostTable). */
+  heldBy(now: Instant, host: TrackedHost): number {
+    return this.#tables.packets.heldBy(now, host);
+  }
+
+  /** The host of a packet with the port that its frames came in through, where taps have heard them. */
+  locate(host: TrackedHost): TrackedHost {
+    if (host.port !== "" || host.mac === "" || this.#source === "packets") return host;
+    return { ...host, port: this.#tables.frames.portOf(host) ?? "" };
   }
 
   /** Whether `statement` certainly leaves nobody. A frame may come later than its packet, so the packets must prove it too. */
@@ -91,3 +106,14 @@ export class HostTracking {
     return changes[this.#source];
   }
 }
+
+/** Whether it says that a host, by the packets it sent, gets no further membership. */
+export const isRefusal = (change: HostChange): change is HostChange & { readonly kind: "drop" } =>
+  change.kind === "drop" && change.reason.startsWith("igmp.");
+
+/** What a frame of a host comes to that may have no more. */
+export const refusedFrame = (host: TrackedHost): HostChange => ({
+  kind: "drop",
+  reason: "tracking.refused",
+  host,
+});

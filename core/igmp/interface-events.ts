@@ -6,7 +6,8 @@ import type { Subnet } from "../base/subnet.ts";
 import type { Duration } from "../base/time.ts";
 import type { SourceFilter } from "./filter.ts";
 import type { GroupDrop } from "./group-table.ts";
-import type { HostDrop, HostMembership, LeaveCause, TrackedHost } from "./host-table.ts";
+import type { TrackedHost } from "./host-shares.ts";
+import type { HostDrop, HostMembership, LeaveCause } from "./host-table.ts";
 import type { ChecksumMode } from "./ip-header.ts";
 import type { IgmpDrop, MessageKind } from "./packet.ts";
 import type { IgmpVersion } from "./query.ts";
@@ -54,12 +55,18 @@ export interface RouterInterfaceOptions {
   readonly sourceSpecific?: readonly Subnet[];
   /** Until an "up" says otherwise; default "packets". */
   readonly trackingSource?: TrackingSource;
-  /** Default 1024. */
+  /** Default 1024. The last room is kept for hosts that have little (core/igmp/host-shares.ts). */
   readonly maxGroups?: number;
   /** Default 256, at least 64 (RFC 3376 section 5 asks hosts for as many). */
   readonly maxSourcesPerGroup?: number;
-  /** Tracked (host, group) pairs; default 4096. */
+  /** Tracked (host, group) pairs; default 100,000, which take some 60 MB. What finds no room is delivered, but leaves no evidence. */
   readonly maxHostMemberships?: number;
+  /** Groups of one host, which is a MAC on a port, or an address where no MAC is known; default 64. */
+  readonly maxGroupsPerHost?: number;
+  /** (Host, group) pairs behind one bridge port; default no limit but the interface's. */
+  readonly maxGroupsPerPort?: number;
+  /** New memberships of one host a second, on average; default 100. As many as in `maxGroupsPerHost` may come at once. */
+  readonly joinsPerSecond?: number;
 }
 
 /** What is known of a link that is up, beside the address that we ask from. */
@@ -143,4 +150,5 @@ export type RouterInterfaceEffect =
   | ({ readonly kind: "query-refused"; readonly reason: QueryRefusal; readonly address: Ipv4 } & Whereabouts)
   /** 7.3.1: a router of an older version asks here, to be fixed by an administrator. Told at most once per query interval. */
   | { readonly kind: "older-querier"; readonly version: IgmpVersion; readonly address: Ipv4 }
-  | { readonly kind: "drop"; readonly reason: InterfaceDrop };
+  /** `host`: who is refused, where it is one host's doing. */
+  | { readonly kind: "drop"; readonly reason: InterfaceDrop; readonly host?: TrackedHost };

@@ -1,7 +1,7 @@
 // Who asks the questions on a link (RFC 3376 6.6.2, RFC 2236 section 3): start-up, general queries, election, other querier present.
 import { ANY, type Ipv4 } from "../base/ipv4.ts";
 import { after, type Instant } from "../base/time.ts";
-import type { TrackedHost } from "./host-table.ts";
+import type { TrackedHost } from "./host-shares.ts";
 import type { IgmpTimes } from "./times.ts";
 
 /** Each state carries its own deadline, and since when it holds. */

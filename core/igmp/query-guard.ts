@@ -1,7 +1,7 @@
 // Whose queries count on an interface: only then may they win the election or lower a timer (RFC 3376 6.6.1, 6.6.2).
 import { type Ipv4, isMulticast } from "../base/ipv4.ts";
 import { inSubnet, type Subnet } from "../base/subnet.ts";
-import type { TrackedHost } from "./host-table.ts";
+import type { TrackedHost } from "./host-shares.ts";
 import { destinationAddress, timeToLive } from "./ip-header.ts";
 
 /**

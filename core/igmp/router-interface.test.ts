@@ -6,13 +6,14 @@ import { writeUint16 } from "../base/bytes.ts";
 import { internetChecksum } from "../base/checksum.ts";
 import { address, formatIpv4, writeIpv4 } from "../base/ipv4.ts";
 import type { Subnet } from "../base/subnet.ts";
-import { type Instant, milliseconds, seconds } from "../base/time.ts";
+import { type Instant, instant, milliseconds, seconds } from "../base/time.ts";
 import { ANY_SOURCE, filterOf, type SourceFilter } from "./filter.ts";
 import { at, ethernet, query, report, source, sources, v1v2Message, vectorFile } from "./igmp.testkit.ts";
 import type { InterfaceDrop, LinkFacts, RouterInterfaceEffect, RouterInterfaceOptions } from "./interface-events.ts";
 import { checkPacket } from "./packet.ts";
 import { readQuery } from "./query.ts";
 import type { QueryRefusal } from "./query-guard.ts";
+import type { RecordType } from "./report.ts";
 import { RouterInterface } from "./router-interface.ts";
 
 const OURS = "10.0.0.5";
@@ -631,11 +632,101 @@ test("the limits have names: groups, sources, tracked hosts", () => {
     "drop tracking.too-many-sources",
     "drop igmp.too-many-sources",
   ]);
-  assert.deepEqual(bench.hear(join("10.0.0.9", "239.1.1.2")), [
-    "10.0.0.9 joined 239.1.1.2",
-    "drop igmp.too-many-groups",
+  assert.deepEqual(bench.hear(join("10.0.0.9", "239.1.1.2")), ["drop igmp.too-many-groups"], "nor is it evidence");
+  assert.deepEqual(bench.hear(report("10.0.0.8", ["allow", SSM, source(1)])), ["10.0.0.8 joined 232.1.1.1"]);
+  assert.deepEqual(bench.hear(report("10.0.0.7", ["allow", SSM, source(1)])), ["drop tracking.full"]);
+});
+
+/** Twelve frames of a hundred records each, all groups different, and others for another `net`. */
+const greedyFrames = (from: string, net: number): Uint8Array[] =>
+  Array.from({ length: 12 }, (_, frame) =>
+    report(from, ...Array.from({ length: 100 }, (_, i): [RecordType, string] => ["to-ex", `239.${net}.${frame}.${i}`])),
+  );
+
+const groupsOf = (bench: Bench): number => bench.machine.groups(bench.now).length;
+
+for (const [options, kept, reason] of [
+  [{}, 64, "igmp.host-groups"],
+  [{ maxGroupsPerHost: 2000 }, 512, "igmp.host-share"],
+  [{ maxGroupsPerHost: 2000, maxGroups: 2000, maxHostMemberships: 100 }, 50, "igmp.host-share"],
+] as const) {
+  test(`twelve frames of 100 records from one host get ${kept} groups, then ${reason}; the viewer who comes next is served`, () => {
+    const bench = new Bench(options);
+    const lines = greedyFrames("10.0.0.66", 9).flatMap((frame) => bench.hear(frame, "02:00:00:00:00:66"));
+    assert.equal(groupsOf(bench), kept);
+    assert.equal(lines.filter((text) => text === `drop ${reason}`).length, 1200 - kept);
+    assert.deepEqual(bench.hear(join()), ["10.0.0.9 joined 239.1.1.1", "239.1.1.1 exclude {}"]);
+  });
+}
+
+test("hosts that are greedy one after the other leave room too: each new one finds its first groups", () => {
+  const bench = new Bench({ maxGroupsPerHost: 2000, maxGroups: 200 });
+  const lines = [1, 2, 3, 4].flatMap((n) => greedyFrames(`10.0.1.${n}`, 10 + n).flatMap((frame) => bench.hear(frame)));
+  assert.ok(lines.includes("drop igmp.host-share") && !lines.includes("drop igmp.too-many-groups"));
+  const wanted = Array.from({ length: 8 }, (_, i): [RecordType, string] => ["to-ex", `239.8.1.${i}`]);
+  for (const from of ["10.0.0.9", "10.0.0.10"]) {
+    const served = bench.hear(report(from, ...wanted)).filter((text) => text.includes("joined"));
+    assert.equal(served.length, 8);
+  }
+});
+
+test("a refusal says who, so that it can be shown", () => {
+  const bench = new Bench({ maxGroupsPerHost: 1 });
+  bench.hear(join(), "02:00:00:00:00:09");
+  const bytes = join("10.0.0.9", "239.1.1.2");
+  const effects = bench.machine.receive(bench.now, { kind: "packet", bytes, mac: "02:00:00:00:00:09", port: "" });
+  const host = { address: address("10.0.0.9"), mac: "02:00:00:00:00:09", port: "" };
+  assert.deepEqual(effects.at(-1), { kind: "drop", reason: "igmp.host-groups", host });
+});
+
+test("a host at its limit keeps what it has, and gets another group for one that it leaves", () => {
+  const bench = new Bench({ maxGroupsPerHost: 2 });
+  bench.hear(report("10.0.0.9", ["to-ex", GROUP], ["to-ex", "239.1.1.2"]));
+  assert.deepEqual(bench.hear(join("10.0.0.9", "239.1.1.3")), ["drop igmp.host-groups"]);
+  assert.deepEqual(bench.hear(report("10.0.0.9", ["is-ex", GROUP], ["is-ex", "239.1.1.2"])), []);
+  bench.hear(leave("10.0.0.9", "239.1.1.2"));
+  assert.deepEqual(bench.hear(join("10.0.0.9", "239.1.1.3")), ["10.0.0.9 joined 239.1.1.3", "239.1.1.3 exclude {}"]);
+});
+
+test("limits of a port hold for all MACs behind it, by the port that its frames show", () => {
+  const bench = new Bench({ maxGroupsPerPort: 2, trackingSource: "frames" });
+  const speak = (n: number, port: string, group: string): string[] => {
+    const mac = `02:00:00:00:00:0${n}`;
+    const packet = join(`10.0.0.${n}`, group);
+    return [...bench.frame(ethernet(mac, packet), port), ...bench.hear(packet, mac)];
+  };
+  speak(1, "lan1", GROUP);
+  speak(2, "lan1", "239.1.1.2");
+  assert.deepEqual(speak(3, "lan1", "239.1.1.3"), ["drop tracking.refused", "239.1.1.3 exclude {}"], "port not known");
+  assert.deepEqual(speak(1, "lan1", "239.1.1.4"), ["drop tracking.refused", "drop igmp.port-groups"]);
+  assert.deepEqual(speak(4, "lan2", "239.1.1.5"), [
+    "10.0.0.4/02:00:00:00:00:04/lan2 joined 239.1.1.5",
+    "239.1.1.5 exclude {}",
   ]);
-  assert.deepEqual(bench.hear(report("10.0.0.8", ["allow", SSM, source(1)])), ["drop tracking.full"]);
+});
+
+test("6,000 hosts of one group are 6,000 members, and evidence", () => {
+  const bench = new Bench();
+  const from = (i: number): string => `10.0.${1 + (i >> 8)}.${i & 255}`;
+  const lines = Array.from({ length: 6000 }, (_, i) => bench.hear(join(from(i)))).flat();
+  assert.equal(lines.filter((text) => text.includes("joined")).length, 6000);
+  assert.equal(bench.machine.hosts().length, 6000);
+});
+
+test("a deadline costs no walk over the other groups: 20,000 leaves of 20,000 groups end in seconds", () => {
+  const bench = new Bench({ maxGroups: 20_000, maxGroupsPerHost: 20_000, joinsPerSecond: 20_000 });
+  const groups = Array.from({ length: 20_000 }, (_, i) => `239.${1 + (i >> 14)}.${(i >> 7) & 127}.${i & 127}`);
+  const begin = process.hrtime.bigint();
+  groups.forEach((group, i) => {
+    // Each a millisecond after the other, so that each has deadlines of its own.
+    bench.now = instant(i);
+    bench.hear(join(`10.1.${i & 127}.9`, group));
+    bench.hear(leave(`10.1.${i & 127}.9`, group));
+  });
+  bench.until(23);
+  assert.equal(groupsOf(bench), 0);
+  // With a walk it is minutes.
+  assert.ok(process.hrtime.bigint() - begin < 20_000_000_000n);
 });
 
 test("Router Alert is asked for only when so configured", () => {
@@ -850,10 +941,7 @@ test("other options take effect without a break: the new times are asked for at 
   assert.deepEqual(effects, ["v3 query 0.0.0.0"]);
   assert.deepEqual(bench.until(66), ["45 v3 query 0.0.0.0", "65 v3 query 0.0.0.0"]);
   assert.equal(bench.machine.groups(bench.now).length, 1);
-  assert.deepEqual(bench.hear(join("10.0.0.9", "239.1.1.2")), [
-    "10.0.0.9 joined 239.1.1.2",
-    "drop igmp.too-many-groups",
-  ]);
+  assert.deepEqual(bench.hear(join("10.0.0.9", "239.1.1.2")), ["drop igmp.too-many-groups"]);
 });
 
 test("an unsolicited change of address starts the election again and keeps the groups", () => {

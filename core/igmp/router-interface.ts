@@ -8,15 +8,17 @@ import { after, type Duration, earliest, type Instant } from "../base/time.ts";
 import { admits, wantsNothing } from "./filter.ts";
 import {
   type GroupChange,
+  type GroupDrop,
   GroupTable,
   type GroupView,
   refusal,
   type TableContext,
   type TableLimits,
 } from "./group-table.ts";
+import { hasRoom, type TrackedHost } from "./host-shares.ts";
 import { type HostStatement, isLeaving, statementsIn, versionOf } from "./host-statement.ts";
-import { afterStatement, type HostLimits, type HostMembership, type TrackedHost } from "./host-table.ts";
-import { HostTracking } from "./host-tracking.ts";
+import { afterStatement, type HostChange, type HostLimits, type HostMembership } from "./host-table.ts";
+import { HostTracking, isRefusal, refusedFrame } from "./host-tracking.ts";
 import type {
   RouterInterfaceEffect as Effect,
   RouterInterfaceEvent as Event,
@@ -173,7 +175,7 @@ export class RouterInterface implements Machine<Event, Effect> {
     const from = senderOf(packet);
     const { unfilled } = packet;
     const heard: Effect = { kind: "heard", message: packet.kind, from, group: headGroup(packet), unfilled };
-    const host = { address: from, port: event.port ?? "", mac: event.mac ?? "" };
+    const host = this.#tracking.locate({ address: from, port: event.port ?? "", mac: event.mac ?? "" });
     switch (packet.kind) {
       case "v1Query":
       case "v2Query":
@@ -208,8 +210,11 @@ export class RouterInterface implements Machine<Event, Effect> {
   }
 
   #statement(now: Instant, host: TrackedHost, statement: HostStatement): Effect[] {
+    const lacking = this.#lacksRoom(now, host, statement);
+    if (lacking !== undefined) return [{ kind: "drop", reason: lacking, host }];
     const immediate = this.#isProvenLast(now, host, statement);
     const tracked = this.#track("packets", now, host, statement);
+    if (tracked.some(isRefusal)) return [...tracked];
     const changes = immediate ? this.#groups.end(statement.group) : this.#change(now, statement);
     return [...tracked, ...this.#tell(changes)];
   }
@@ -227,9 +232,25 @@ export class RouterInterface implements Machine<Event, Effect> {
     }
   }
 
-  #track(from: TrackingSource, now: Instant, host: TrackedHost, statement: HostStatement): readonly Effect[] {
-    if (refusal(statement, versionOf(statement), this.#context().sourceSpecific) !== undefined) return [];
+  /** Why there is no room for a group that is new: none at all, or none for a host that has so many already. */
+  #lacksRoom(
+    now: Instant,
+    host: TrackedHost,
+    statement: HostStatement,
+  ): "igmp.too-many-groups" | "igmp.host-share" | undefined {
+    if (!this.#groups.wouldAdd(statement) || this.#refusal(statement) !== undefined) return undefined;
+    const { free } = this.#groups;
+    if (free === 0) return "igmp.too-many-groups";
+    return hasRoom(this.#tracking.heldBy(now, host), free) ? undefined : "igmp.host-share";
+  }
+
+  #track(from: TrackingSource, now: Instant, host: TrackedHost, statement: HostStatement): readonly HostChange[] {
+    if (this.#refusal(statement) !== undefined) return [];
     return this.#tracking.hear(from, now, host, statement, this.times.groupMembershipInterval);
+  }
+
+  #refusal(statement: HostStatement): GroupDrop | undefined {
+    return refusal(statement, versionOf(statement), this.#options.sourceSpecific ?? SOURCE_SPECIFIC);
   }
 
   // Without proof that nobody is left, the last-member queries decide: viewer B must not freeze because viewer A leaves.
@@ -256,7 +277,12 @@ export class RouterInterface implements Machine<Event, Effect> {
     if (isQuery(packet)) return this.#asksByFrame ? this.#query(now, host, packet) : this.#locate(host);
     return this.#tracking.source === "packets"
       ? []
-      : statementsIn(packet).flatMap((statement) => this.#track("frames", now, host, statement));
+      : statementsIn(packet).flatMap((statement) => this.#trackFrame(now, host, statement));
+  }
+
+  #trackFrame(now: Instant, host: TrackedHost, statement: HostStatement): readonly HostChange[] {
+    const lacking = this.#lacksRoom(now, host, statement) !== undefined;
+    return lacking ? [refusedFrame(host)] : this.#track("frames", now, host, statement);
   }
 
   /** Where a port decides who may ask, only the frame tells it: the packet is passed over. */
@@ -440,8 +466,11 @@ const groupLimits = (options: RouterInterfaceOptions): TableLimits => ({
 });
 
 const hostLimits = (options: RouterInterfaceOptions): HostLimits => ({
-  memberships: options.maxHostMemberships ?? 4096,
+  memberships: options.maxHostMemberships ?? 100_000,
   sources: sourceLimit(options),
+  groupsPerHost: options.maxGroupsPerHost ?? 64,
+  groupsPerPort: options.maxGroupsPerPort ?? Number.POSITIVE_INFINITY,
+  joinsPerSecond: options.joinsPerSecond ?? 100,
 });
 
 const winnerOf = (state: QuerierState): OtherQuerier | undefined =>

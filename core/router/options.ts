@@ -3,6 +3,7 @@ import type { Ipv4 } from "../base/ipv4.ts";
 import type { Duration } from "../base/time.ts";
 import type { SourceFilter } from "../igmp/filter.ts";
 import type { MulticastHostDrop } from "../igmp/host.ts";
+import type { TrackedHost } from "../igmp/host-shares.ts";
 import type { HostMembership, LeaveCause } from "../igmp/host-table.ts";
 import type {
   InterfaceDrop,
@@ -110,4 +111,5 @@ export type RouterEffect =
   | { readonly kind: "older-querier"; readonly name: string; readonly version: IgmpVersion; readonly address: Ipv4 }
   /** The upstream's querier makes our host part speak this version (RFC 3376 7.2.1). */
   | { readonly kind: "upstream-mode"; readonly version: IgmpVersion }
-  | { readonly kind: "drop"; readonly name: string; readonly reason: RouterDrop };
+  /** `host`: who is refused, where it is one host's doing. */
+  | { readonly kind: "drop"; readonly name: string; readonly reason: RouterDrop; readonly host?: TrackedHost };

@@ -174,7 +174,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "heard":
         return [{ kind: "heard", name, message: effect.message, unfilled: effect.unfilled }];
       case "drop":
-        return [drop(name, effect.reason)];
+        return [{ ...effect, name }];
     }
   }
 

@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { peakMemory } from "./support/measure.mjs";
 
 test("the control and bundle figures are measured and written with their ratios", () => {
   const folder = mkdtempSync(join(tmpdir(), "sealcast-bench-"));
@@ -22,4 +23,9 @@ test("the control and bundle figures are measured and written with their ratios"
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test("100,000 tracked memberships of 25,000 hosts in 20,000 groups take less than 150 MB, node included", async () => {
+  const peak = await peakMemory([`${import.meta.dirname}/support/memberships.mjs`, "100000"]);
+  assert.ok(peak > 50 && peak < 150, `${peak} MiB`);
 });

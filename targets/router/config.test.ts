@@ -19,6 +19,19 @@ test("one downstream is enough; the rest has defaults", () => {
   );
 });
 
+test("limits have defaults, a range, and none per port unless asked for", () => {
+  const [lan] = v.parse(routerConfig, least).downstreams;
+  assert.deepEqual(
+    [lan?.maxHostMemberships, lan?.maxGroupsPerHost, lan?.maxGroupsPerPort, lan?.joinsPerSecond],
+    [100_000, 64, undefined, 100],
+  );
+  const none = { maxHostMemberships: 0, maxGroupsPerHost: 0, maxGroupsPerPort: 0, joinsPerSecond: 0 };
+  assert.deepEqual(
+    faults({ downstreams: [{ interface: "br-lan", ...none }] }).map((fault) => fault.split(":")[0]),
+    Object.keys(none).map((name) => `downstreams.0.${name}`),
+  );
+});
+
 test("a prefix becomes group and length", () => {
   const config = v.parse(routerConfig, { id: "r", downstreams: [{ interface: "br-lan", allow: ["239.255.0.0/16"] }] });
   assert.deepEqual(config.downstreams[0]?.allow, [{ group: address("239.255.0.0"), length: 16 }]);

@@ -27,6 +27,11 @@ export interface DownstreamConfig {
   readonly deny: readonly GroupPrefix[];
   readonly maxGroups: number;
   readonly maxSources: number;
+  readonly maxHostMemberships: number;
+  readonly maxGroupsPerHost: number;
+  /** undefined: no limit but the interface's. */
+  readonly maxGroupsPerPort?: number | undefined;
+  readonly joinsPerSecond: number;
   readonly requireRouterAlert: boolean;
   readonly verifySourceSubnet: boolean;
   readonly checksum: ChecksumMode;
@@ -117,6 +122,13 @@ const downstream = v.pipe(
     deny: v.optional(v.pipe(v.array(groupPrefix), v.maxLength(256)), []),
     maxGroups: v.optional(whole(1, 65_536), 1024),
     maxSources: v.optional(whole(64, 4096), 256),
+    /** (Host, group) pairs that are tracked. */
+    maxHostMemberships: v.optional(whole(1, 1_000_000), 100_000),
+    /** A host is a MAC on a port, or an address where no MAC is known. */
+    maxGroupsPerHost: v.optional(whole(1, 65_536), 64),
+    maxGroupsPerPort: v.optional(whole(1, 1_000_000)),
+    /** New memberships of one host, on average. */
+    joinsPerSecond: v.optional(whole(1, 10_000), 100),
     requireRouterAlert: v.optional(v.boolean(), false),
     verifySourceSubnet: v.optional(v.boolean(), false),
     checksum: v.optional(v.picklist(["verify", "link"]), "verify"),

@@ -31,12 +31,20 @@ const config = v.parse(routerConfig, {
   downstreams: [{ interface: "br-lan", queryInterval: 20, queryResponseInterval: 5 }],
 });
 
+interface StatusHost {
+  readonly host: string;
+  readonly port?: string;
+  readonly mac?: string;
+  readonly exact: boolean;
+}
+
 interface Status {
   readonly messages: Record<string, number>;
   readonly interfaces: readonly {
-    readonly hosts: readonly { host: string; port?: string; mac?: string }[];
+    readonly hosts: readonly StatusHost[];
     readonly querier: { readonly state: string; readonly mac?: string };
   }[];
+  readonly refusals: readonly { interface: string; host: string; port?: string; reason: string }[];
   readonly upstream: { readonly groups: readonly string[] };
 }
 
@@ -71,7 +79,11 @@ async function bench(seed: number, faults: Partial<Faults> = {}, platform: Parti
       { datagram: (payload) => heard.push((payload[0] ?? 0) * 256 + (payload[1] ?? 0)), failed() {} },
     );
     const membership = { group: GROUP, interfaceAddress: ANY };
-    return { heard, join: () => socket.join(membership), leave: () => socket.leave(membership) };
+    return {
+      heard,
+      join: (group = GROUP) => socket.join({ ...membership, group }),
+      leave: () => socket.leave(membership),
+    };
   };
   const [a, b] = [await host("a", "10.2.0.11", lan1), await host("b", "10.2.0.12", lan2)];
   const source = network.node("sender");
@@ -111,6 +123,30 @@ test("join, delivery, leave, end of delivery: 71, 72, 81, 82, and the upstream f
   assert.deepEqual(status().messages, { "71": 1, "72": 1, "81": 1, "82": 1 });
   assert.deepEqual(status().upstream.groups, []);
   void service;
+});
+
+test("a host that asks for more than it may have is refused, and status says who and what", async () => {
+  const { a, b, run, status, service } = await bench(1);
+  const downstreams = config.downstreams.map((one) => ({ ...one, maxGroupsPerHost: 1 }));
+  service.reload({ ...config, downstreams });
+  a.join();
+  run(1);
+  a.join(address("239.255.77.2"));
+  b.join();
+  run(1);
+  assert.deepEqual(status().upstream.groups, ["239.255.77.1"]);
+  assert.deepEqual(
+    status().interfaces[0]?.hosts.map(({ host, exact }) => [host, exact]),
+    [
+      ["10.2.0.11", true],
+      ["10.2.0.12", true],
+    ],
+  );
+  const refusals = status().refusals.map((one) => [one.interface, one.host, one.port, one.reason]);
+  assert.deepEqual(refusals.sort(), [
+    ["br-lan", "10.2.0.11", undefined, "igmp.host-groups"],
+    ["br-lan", "10.2.0.11", "lan1", "tracking.refused"],
+  ]);
 });
 
 test("B keeps its stream when A leaves, on links that lose one packet in ten", async () => {

@@ -5,6 +5,7 @@ import { Runner } from "../../core/base/runner.ts";
 import { inSubnet } from "../../core/base/subnet.ts";
 import { after, type Duration, type Instant, milliseconds, wholeUnixTime } from "../../core/base/time.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
+import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
@@ -13,6 +14,7 @@ import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { Link } from "../../core/ports/links.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router/options.ts";
+import { type Refusal, Refusals } from "../../core/router/refusals.ts";
 import { Router } from "../../core/router/router.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
@@ -49,6 +51,7 @@ export class RouterService {
   readonly #messages = new Counters<string>();
   readonly #heard = new Counters<string>();
   readonly #drops = new Counters<string>();
+  readonly #refusals = new Refusals();
   /** Bridges whose own querier may not be turned off, of which the log has told. */
   readonly #unsilenced = new Set<string>();
 
@@ -133,6 +136,7 @@ export class RouterService {
       })),
       heard: this.#heard.snapshot(),
       drops: this.#drops.snapshot(),
+      refusals: this.#refusals.recent().map((refusal) => this.#refusal(refusal)),
       control: this.#platform.membershipReports?.status(),
     };
   }
@@ -151,10 +155,6 @@ export class RouterService {
     }
   }
 
-  #secondsSince(since: Instant): number {
-    return Math.round((this.#platform.clock.now() - since) / 1000);
-  }
-
   #whereText(name: string, host: HostMembership["host"]) {
     return {
       address: formatIpv4(host.address),
@@ -169,14 +169,24 @@ export class RouterService {
     return { name: this.#upstream, up: this.#interfaces.link(this.#upstream) !== undefined, groups };
   }
 
-  #host(name: string, { host, group, since }: HostMembership): object {
+  #host(name: string, { host, group, since, exact }: HostMembership): object {
+    return { ...this.#who(name, host), group: formatIpv4(group), seconds: this.#secondsSince(since), exact };
+  }
+
+  #refusal({ name, reason, host, times, last }: Refusal): object {
+    return { interface: name, ...this.#who(name, host), reason, times, seconds: this.#secondsSince(last) };
+  }
+
+  #who(name: string, host: TrackedHost): object {
     return {
       host: formatIpv4(host.address),
       mac: this.#mac(name, host),
       port: host.port === "" ? undefined : host.port,
-      group: formatIpv4(group),
-      seconds: this.#secondsSince(since),
     };
+  }
+
+  #secondsSince(moment: Instant): number {
+    return Math.round((this.#platform.clock.now() - moment) / 1000);
   }
 
   #openTable(): ForwardingTable | undefined {
@@ -263,6 +273,8 @@ export class RouterService {
         break;
       case "drop":
         this.#drops.count(effect.reason);
+        if (effect.host !== undefined)
+          this.#refusals.note(this.#platform.clock.now(), { ...effect, host: effect.host });
         break;
       default:
         effect satisfies never;
@@ -285,6 +297,7 @@ export class RouterService {
         mac: change.mac,
         group: formatIpv4(membership.group),
         change: change.change,
+        exact: membership.exact,
       },
       HOST_CHANGES[change.change],
     );
@@ -305,7 +318,7 @@ export class RouterService {
     };
   }
 
-  #mac(name: string, { mac, address }: HostMembership["host"]): string | undefined {
+  #mac(name: string, { mac, address }: TrackedHost): string | undefined {
     return mac === "" ? this.#platform.links.neighbour(name, address) : mac;
   }
 
@@ -387,6 +400,10 @@ function routerOptions(config: RouterConfig): RouterOptions {
         }),
         maxGroups: one.maxGroups,
         maxSourcesPerGroup: one.maxSources,
+        maxHostMemberships: one.maxHostMemberships,
+        maxGroupsPerHost: one.maxGroupsPerHost,
+        ...(one.maxGroupsPerPort === undefined ? {} : { maxGroupsPerPort: one.maxGroupsPerPort }),
+        joinsPerSecond: one.joinsPerSecond,
         requireRouterAlert: one.requireRouterAlert,
         verifySourceSubnet: one.verifySourceSubnet,
         checksum: one.checksum,

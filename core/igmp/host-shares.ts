@@ -1,0 +1,150 @@
+// What each host holds of an interface's room, and whether it may have more. Nobody is put out for another: a picture that plays plays on.
+// Instead the last room is kept back, because a host beyond its first few may never hold more than what is left for all others
+// (dynamic thresholds, Choudhury and Hahne 1998): of n greedy hosts each gets at most one part in n + 1, and one part stays free.
+import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
+import { ANY, type Ipv4 } from "../base/ipv4.ts";
+import { after, between, type Instant, seconds } from "../base/time.ts";
+
+/** Who: the interface is the table's own. Empty port or MAC where they are not known (packets show neither). */
+export interface TrackedHost {
+  readonly port: string;
+  readonly address: Ipv4;
+  readonly mac: string;
+}
+
+/**
+ * Why a host gets no further membership. host-groups, port-groups: it, or all behind its port, have as many as they may. host-rate: it
+ * joins too quickly. host-share: the room that is left is for hosts that have less.
+ */
+export type ShareDrop = "igmp.host-groups" | "igmp.port-groups" | "igmp.host-rate" | "igmp.host-share";
+
+/** What one host and one port may have; Infinity for no limit. */
+export interface ShareLimits {
+  readonly groupsPerHost: number;
+  readonly groupsPerPort: number;
+  /** New memberships of one host, on average; at once it may have a second's worth, or `groupsPerHost` if that is more. */
+  readonly joinsPerSecond: number;
+}
+
+/** What one host holds. A host is a MAC on a port, or an address where no MAC is known. */
+export interface HostShare extends Scheduled {
+  readonly key: string | Ipv4;
+  readonly port: string;
+  held: number;
+  /** Joins that it may do now, as counted at `countedAt`. */
+  joins: number;
+  countedAt: Instant;
+}
+
+/** Every host may hold so many while there is any room at all: two pictures, and what machines join by themselves (mDNS, SSDP, LLMNR). */
+export const FIRST_GROUPS = 8;
+
+/** Whether a host that holds `held` may have one of the `free` places. */
+export const hasRoom = (held: number, free: number): boolean => free > 0 && !isGreedy(held, free);
+
+const isGreedy = (held: number, free: number): boolean => held >= FIRST_GROUPS && held >= free;
+
+/** The shares of one interface. What is kept is bounded by the memberships held, and by the joins of the last seconds. */
+export class HostShares {
+  #limits: ShareLimits;
+  readonly #shares = new Map<string | Ipv4, HostShare>();
+  readonly #ports = new Map<string, number>();
+  /** Hosts that hold nothing, until their joins are forgotten. */
+  readonly #idle = new DeadlineHeap<HostShare>();
+
+  constructor(limits: ShareLimits) {
+    this.#limits = limits;
+  }
+
+  /** New limits for what is new. */
+  limit(limits: ShareLimits): void {
+    this.#limits = limits;
+  }
+
+  /** Hosts of which something is known. */
+  get size(): number {
+    return this.#shares.size;
+  }
+
+  /** Forgets hosts that hold nothing and may join as freely as any other. */
+  forgetIdle(now: Instant): void {
+    for (let idle = this.#idle.takeDue(now); idle !== undefined; idle = this.#idle.takeDue(now)) {
+      this.#shares.delete(idle.key);
+    }
+  }
+
+  /** Memberships of the host. */
+  held(host: TrackedHost): number {
+    return this.#shares.get(shareKey(host))?.held ?? 0;
+  }
+
+  /** Why the host may not have one of the `free` places; undefined when it may, or when there is none for anybody. */
+  refuse(now: Instant, host: TrackedHost, free: number): ShareDrop | undefined {
+    const share = this.#shares.get(shareKey(host));
+    const held = share?.held ?? 0;
+    const { groupsPerHost, groupsPerPort } = this.#limits;
+    if (isOne(host) && held >= groupsPerHost) return "igmp.host-groups";
+    if ((this.#ports.get(host.port) ?? 0) >= groupsPerPort) return "igmp.port-groups";
+    if (isOne(host) && share !== undefined && this.#joins(now, share) < 1) return "igmp.host-rate";
+    return isGreedy(held, free) ? "igmp.host-share" : undefined;
+  }
+
+  /** One membership more. */
+  take(now: Instant, host: TrackedHost): HostShare {
+    const share = this.#shares.get(shareKey(host)) ?? this.#add(now, host);
+    this.#idle.schedule(share, undefined);
+    share.joins = Math.max(0, this.#joins(now, share) - 1);
+    share.countedAt = now;
+    share.held++;
+    // Of a packet whose port is not known nothing can be counted by port.
+    if (share.port !== "") this.#ports.set(share.port, (this.#ports.get(share.port) ?? 0) + 1);
+    return share;
+  }
+
+  /** One membership less. */
+  giveBack(share: HostShare): void {
+    share.held--;
+    if (share.held === 0) this.#idle.schedule(share, this.#forgottenAt(share));
+    const left = (this.#ports.get(share.port) ?? 0) - 1;
+    if (left > 0) this.#ports.set(share.port, left);
+    else this.#ports.delete(share.port);
+  }
+
+  #add(now: Instant, host: TrackedHost): HostShare {
+    const key = shareKey(host);
+    const share: HostShare = {
+      due: undefined,
+      place: -1,
+      key,
+      port: host.port,
+      held: 0,
+      joins: this.#burst(),
+      countedAt: now,
+    };
+    this.#shares.set(key, share);
+    return share;
+  }
+
+  #burst(): number {
+    return Math.max(1, this.#limits.joinsPerSecond, this.#limits.groupsPerHost);
+  }
+
+  #joins(now: Instant, share: HostShare): number {
+    const { joinsPerSecond } = this.#limits;
+    if (joinsPerSecond === Number.POSITIVE_INFINITY) return joinsPerSecond;
+    return Math.min(this.#burst(), share.joins + (joinsPerSecond * between(share.countedAt, now)) / 1000);
+  }
+
+  /** When it may join as freely as one that nobody knows. */
+  #forgottenAt(share: HostShare): Instant {
+    const { joinsPerSecond } = this.#limits;
+    const missing = joinsPerSecond === Number.POSITIVE_INFINITY ? 0 : this.#burst() - share.joins;
+    return after(share.countedAt, seconds(Math.max(0, missing / joinsPerSecond)));
+  }
+}
+
+/** 0.0.0.0 without a MAC may be any number of hosts: only the room that is left bounds it. */
+const isOne = ({ address, mac }: TrackedHost): boolean => mac !== "" || address !== ANY;
+
+const shareKey = ({ port, address, mac }: TrackedHost): string | Ipv4 =>
+  mac !== "" ? `${port}|${mac}` : port !== "" ? `${port}|${address}` : address;

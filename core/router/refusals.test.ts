@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ipv4 } from "../base/ipv4.ts";
+import { instant } from "../base/time.ts";
+import { Refusals } from "./refusals.ts";
+
+const refused = (address: number, mac = "", port = "") => ({
+  name: "lan",
+  reason: "igmp.host-groups" as const,
+  host: { address: ipv4(address), mac, port },
+});
+
+test("a host is its MAC on its port, with all its addresses; the last refusal is first", () => {
+  const refusals = new Refusals();
+  refusals.note(instant(1), refused(1, "02:00:00:00:00:01", "lan1"));
+  refusals.note(instant(2), refused(9));
+  refusals.note(instant(3), refused(2, "02:00:00:00:00:01", "lan1"));
+  refusals.note(instant(4), refused(8));
+  assert.deepEqual(
+    refusals.recent().map(({ host, times, last }) => [host.address, times, last]),
+    [
+      [8, 1, 4],
+      [2, 2, 3],
+      [9, 1, 2],
+    ],
+  );
+});
+
+test("a flood of invented hosts leaves the most recent only, and the one that goes on is among them", () => {
+  const refusals = new Refusals();
+  for (let i = 0; i < 10_000; i++) {
+    refusals.note(instant(i), refused(1000 + i));
+    refusals.note(instant(i), refused(1));
+  }
+  const recent = refusals.recent();
+  assert.equal(recent.length, 64);
+  assert.deepEqual(recent[0], { ...refused(1), times: 10_000, last: 9999 });
+});

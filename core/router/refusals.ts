@@ -1,0 +1,37 @@
+// Which hosts were refused what, how often and when last: the most recent only, as anybody may invent hosts.
+import type { Instant } from "../base/time.ts";
+import type { TrackedHost } from "../igmp/host-shares.ts";
+import type { RouterDrop } from "./options.ts";
+
+/** One host that was refused one thing on one interface. */
+export interface Refusal {
+  readonly name: string;
+  readonly reason: RouterDrop;
+  /** As it was the last time; with a MAC, all its addresses are one host. */
+  readonly host: TrackedHost;
+  readonly times: number;
+  readonly last: Instant;
+}
+
+/** How many are remembered. */
+const MOST = 64;
+
+/** The refusals of one router, for status. */
+export class Refusals {
+  /** The one that happened longest ago is first. */
+  readonly #refusals = new Map<string, Refusal>();
+
+  /** Notes one more. */
+  note(now: Instant, { name, reason, host }: Pick<Refusal, "name" | "reason" | "host">): void {
+    const key = `${name}|${reason}|${host.port}|${host.mac === "" ? host.address : host.mac}`;
+    const times = (this.#refusals.get(key)?.times ?? 0) + 1;
+    this.#refusals.delete(key);
+    this.#refusals.set(key, { name, reason, host, times, last: now });
+    if (this.#refusals.size > MOST) this.#refusals.delete(this.#refusals.keys().next().value ?? "");
+  }
+
+  /** The most recent first. */
+  recent(): readonly Refusal[] {
+    return [...this.#refusals.values()].reverse();
+  }
+}
