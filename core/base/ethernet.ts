@@ -41,7 +41,11 @@ export function checkFrame(frame: Uint8Array): Ipv4Frame | FrameDrop {
   return { mac: formatMac(frame, MAC_LENGTH), vlans, packet: frame.subarray(at + 2) };
 }
 
+const HEX = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, "0"));
+
 /** Six octets as "aa:bb:cc:dd:ee:ff". */
 export function formatMac(bytes: Uint8Array, at: number): string {
-  return Array.from(bytes.subarray(at, at + MAC_LENGTH), (octet) => octet.toString(16).padStart(2, "0")).join(":");
+  let text = HEX[bytes[at] ?? 0] ?? "";
+  for (let i = at + 1; i < at + MAC_LENGTH; i++) text += `:${HEX[bytes[i] ?? 0]}`;
+  return text;
 }

@@ -104,7 +104,7 @@ export type RouterInterfaceEvent =
       readonly vouched?: boolean;
     }
   /** An Ethernet frame that came in through a bridge port; for host tracking only, the protocol runs on packets. */
-  | { readonly kind: "frame"; readonly bytes: Uint8Array; readonly port: string };
+  | { readonly kind: "frame"; readonly bytes: Uint8Array; readonly port: string; readonly vouched?: boolean };
 
 /** down: no link. own: our own message came back. no-router-alert: required, and not there. Else as the gate and the tables say. */
 export type InterfaceDrop =

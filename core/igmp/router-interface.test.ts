@@ -71,8 +71,8 @@ class Bench {
     return this.machine.receive(this.now, { kind: "packet", bytes, mac }).flatMap(line);
   }
 
-  frame(bytes: Uint8Array, port: string): string[] {
-    return this.machine.receive(this.now, { kind: "frame", bytes, port }).flatMap(line);
+  frame(bytes: Uint8Array, port: string, vouched = false): string[] {
+    return this.machine.receive(this.now, { kind: "frame", bytes, port, vouched }).flatMap(line);
   }
 
   /** Runs to `s` seconds; each line with its time. */
@@ -772,6 +772,11 @@ test("a checksum that the sender's card was to fill in: named, and accepted wher
   for (const bytes of [unfilled, headless]) {
     assert.deepEqual(hear(new Bench({ checksum: "link" }), bytes, true).length, 2);
   }
+  const tapped = ethernet("02:00:00:00:00:09", unfilled);
+  const frame = (checksum: "verify" | "link"): string[] =>
+    new Bench({ trackingSource: "frames", checksum }).frame(tapped, "lan1", true);
+  assert.deepEqual(frame("verify"), ["drop igmp.checksum-unfilled"]);
+  assert.deepEqual(frame("link"), ["10.0.0.9/02:00:00:00:00:09/lan1 joined 239.1.1.1"]);
   const broken = join();
   writeUint16(broken, 10, 0x1234);
   assert.deepEqual(hear(new Bench({ checksum: "link" }), broken, true), ["drop ip.checksum"]);

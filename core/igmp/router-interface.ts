@@ -103,7 +103,7 @@ export class RouterInterface implements Machine<Event, Effect> {
       case "packet":
         return this.#packet(now, event);
       case "frame":
-        return this.#frame(now, event.bytes, event.port);
+        return this.#frame(now, event);
     }
   }
 
@@ -268,10 +268,10 @@ export class RouterInterface implements Machine<Event, Effect> {
     return wantsNothing(afterStatement(this.#groups.filter(now, statement.group), statement));
   }
 
-  #frame(now: Instant, bytes: Uint8Array, port: string): Effect[] {
+  #frame(now: Instant, { bytes, port, vouched }: Extract<Event, { kind: "frame" }>): Effect[] {
     const frame = checkFrame(bytes);
     if (typeof frame === "string") return [dropped(frame)];
-    const packet = this.#admit(frame.packet);
+    const packet = this.#admit(frame.packet, vouched);
     if (typeof packet === "string") return [dropped(packet)];
     const host = { port, address: senderOf(packet), mac: frame.mac };
     if (isQuery(packet)) return this.#asksByFrame ? this.#query(now, host, packet) : this.#locate(host);

@@ -15,6 +15,7 @@ import type {
 import type { MessageKind } from "../igmp/packet.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
+import type { Arrival } from "../ports/igmp-socket.ts";
 import type { GroupPrefix } from "./group-access.ts";
 
 /** One interface with receivers behind it. */
@@ -57,10 +58,13 @@ export type RouterEvent =
   | { readonly kind: "stop" }
   /** Other options of the downstreams; an interface that is not among ours is passed over. Members and routes stay. */
   | { readonly kind: "configure"; readonly downstreams: readonly DownstreamOptions[] }
-  /** A whole IPv4 packet from the interface's IGMP socket. */
-  | { readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array }
+  /** A whole IPv4 packet from the interface's IGMP socket, and what that knows of it. */
+  | ({ readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array } & Arrival)
   /** A frame from a tap on `port` of the bridge `name`. */
-  | { readonly kind: "frame"; readonly name: string; readonly port: string; readonly bytes: Uint8Array }
+  | ({ readonly kind: "frame"; readonly name: string; readonly port: string; readonly bytes: Uint8Array } & Pick<
+      Arrival,
+      "vouched"
+    >)
   | { readonly kind: "no-route"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }
   | { readonly kind: "wrong-interface"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }
   /** The counters that a "count-routes" effect asked for. */

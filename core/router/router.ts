@@ -66,9 +66,9 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "configure":
         return event.downstreams.flatMap((options) => this.#configure(now, options));
       case "packet":
-        return this.#packet(now, event.name, event.bytes);
+        return this.#packet(now, event);
       case "frame":
-        return this.#frame(now, event.name, event.port, event.bytes);
+        return this.#frame(now, event);
       case "no-route":
         return this.#noRoute(now, event.source, event.group, event.inbound);
       case "wrong-interface":
@@ -138,19 +138,17 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     ];
   }
 
-  #packet(now: Instant, name: string, bytes: Uint8Array): readonly RouterEffect[] {
+  #packet(now: Instant, { name, ...packet }: RouterEvent & { kind: "packet" }): readonly RouterEffect[] {
     const downstream = this.#downstreams.get(name);
-    if (downstream !== undefined)
-      return this.#downstream(now, name, downstream.machine.receive(now, { kind: "packet", bytes }));
-    if (this.#upstream?.name === name)
-      return this.#fromHost(this.#upstream.machine.receive(now, { kind: "packet", bytes }));
+    if (downstream !== undefined) return this.#downstream(now, name, downstream.machine.receive(now, packet));
+    if (this.#upstream?.name === name) return this.#fromHost(this.#upstream.machine.receive(now, packet));
     return [drop(name, "router.unknown-interface")];
   }
 
-  #frame(now: Instant, name: string, port: string, bytes: Uint8Array): readonly RouterEffect[] {
+  #frame(now: Instant, { name, ...frame }: RouterEvent & { kind: "frame" }): readonly RouterEffect[] {
     const downstream = this.#downstreams.get(name);
     if (downstream === undefined) return [drop(name, "router.unknown-interface")];
-    return this.#downstream(now, name, downstream.machine.receive(now, { kind: "frame", port, bytes }));
+    return this.#downstream(now, name, downstream.machine.receive(now, frame));
   }
 
   #downstream(now: Instant, name: string, effects: readonly RouterInterfaceEffect[]): RouterEffect[] {
