@@ -150,5 +150,5 @@ export type RouterInterfaceEffect =
   | ({ readonly kind: "query-refused"; readonly reason: QueryRefusal; readonly address: Ipv4 } & Whereabouts)
   /** 7.3.1: a router of an older version asks here, to be fixed by an administrator. Told at most once per query interval. */
   | { readonly kind: "older-querier"; readonly version: IgmpVersion; readonly address: Ipv4 }
-  /** `host`: who is refused, where it is one host's doing. */
-  | { readonly kind: "drop"; readonly reason: InterfaceDrop; readonly host?: TrackedHost };
+  /** `host`: who is refused, where it is one host's doing; `group`: what. */
+  | { readonly kind: "drop"; readonly reason: InterfaceDrop; readonly host?: TrackedHost; readonly group?: Ipv4 };

@@ -1,5 +1,6 @@
 // How a router process is set up, and what goes into and comes out of its machine.
 import type { Ipv4 } from "../base/ipv4.ts";
+import type { Subnet } from "../base/subnet.ts";
 import type { Duration } from "../base/time.ts";
 import type { SourceFilter } from "../igmp/filter.ts";
 import type { MulticastHostDrop } from "../igmp/host.ts";
@@ -14,9 +15,12 @@ import type {
 } from "../igmp/interface-events.ts";
 import type { MessageKind } from "../igmp/packet.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
+import type { RefreshPolicy } from "../igmp/refresh.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import type { Arrival } from "../ports/igmp-socket.ts";
 import type { GroupPrefix } from "./group-access.ts";
+import type { Intruder } from "./intruders.ts";
+import type { PaceOptions } from "./upstream-pace.ts";
 
 /** One interface with receivers behind it. */
 export interface DownstreamOptions {
@@ -31,17 +35,40 @@ export interface DownstreamOptions {
   readonly allow?: readonly GroupPrefix[];
   /** Groups that may not, whatever `allow` says. */
   readonly deny?: readonly GroupPrefix[];
+  /** Whose traffic may come from here; absent: that of the interface's own subnets. */
+  readonly sources?: readonly Subnet[];
+}
+
+/** An interface towards the source. */
+export interface UpstreamOptions extends PaceOptions {
+  readonly name: string;
+  /** The newest version to speak; default 3. */
+  readonly version?: IgmpVersion;
+  /** Repeats of our reports where nobody asks; default "auto". */
+  readonly refresh?: RefreshPolicy;
+  /** The groups that come from here; empty or absent: all that no other upstream names more exactly. */
+  readonly groups?: readonly GroupPrefix[];
+  /** Groups that may be asked for, delivered from and sent to here; empty or absent: all. */
+  readonly allow?: readonly GroupPrefix[];
+  /** Groups that may not, whatever `allow` says; default 239.255.255.0/24, services of the LAN such as SSDP. */
+  readonly deny?: readonly GroupPrefix[];
+  /** Groups of which nothing is sent up, though they may be asked for; default 239.255.0.0/16. 224.0.0.0/24 never is. */
+  readonly scope?: readonly GroupPrefix[];
+  /** Whose traffic may come from here; absent: anybody's. */
+  readonly sources?: readonly Subnet[];
 }
 
 /** A whole router. */
 export interface RouterOptions {
   readonly downstreams: readonly DownstreamOptions[];
-  /** The one interface towards the source (RFC 4605 section 2); without it we route between the downstreams only. */
-  readonly upstream?: { readonly name: string; readonly version?: IgmpVersion };
+  /** Towards the sources (RFC 4605 section 2): one, or several by group; without any we route between the downstreams only. */
+  readonly upstreams?: readonly UpstreamOptions[];
   /** A route over which nothing came for so long is taken out; default 180 s. */
   readonly idle?: Duration;
   /** Default 1024. */
   readonly maxRoutes?: number;
+  /** Routes of one sender behind a downstream; default 64. */
+  readonly maxRoutesPerSource?: number;
 }
 
 /** What happens to a router: links, packets, frames, upcalls of the kernel, counters. */
@@ -54,10 +81,15 @@ export type RouterEvent =
       /** Where host tracking listens from now on; absent: where it did. */
       readonly trackingSource?: TrackingSource;
     } & LinkFacts)
-  /** The router ends: no member is kept for the return of its link. */
-  | { readonly kind: "stop" }
   /** Other options of the downstreams; an interface that is not among ours is passed over. Members and routes stay. */
-  | { readonly kind: "configure"; readonly downstreams: readonly DownstreamOptions[] }
+  | {
+      readonly kind: "configure";
+      readonly downstreams: readonly DownstreamOptions[];
+      /** Absent: as they were. Version and refresh of an upstream stay. */
+      readonly upstreams?: readonly UpstreamOptions[] | undefined;
+    }
+  /** The process ends: no member is kept for the return of its link, and everything is left upstream now, whatever lingers or waits. */
+  | { readonly kind: "stop" }
   /** A whole IPv4 packet from the interface's IGMP socket, and what that knows of it. */
   | ({ readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array } & Arrival)
   /** A frame from a tap on `port` of the bridge `name`. */
@@ -79,6 +111,10 @@ export type RouterDrop =
   /** A membership for a group that this interface may not receive. */
   | "router.group-denied"
   | "router.too-many-routes"
+  /** One sender behind a downstream has all the routes that one sender may have. */
+  | "router.too-many-routes-of-source"
+  /** A source that may not send from the interface where its packet came in; see the effect "intruder". */
+  | "router.foreign-source"
   /** Traffic came in where it goes out: a second path to the source, or a loop. */
   | "router.wrong-interface";
 
@@ -108,12 +144,30 @@ export type RouterEffect =
       readonly membership: HostMembership;
       readonly cause: LeaveCause;
     }
+  /** Policy or a limit did not honour a join; for the evidence. It is counted as a drop as well. */
+  | {
+      readonly kind: "refused";
+      readonly name: string;
+      readonly host: TrackedHost;
+      /** undefined: not told. */
+      readonly group: Ipv4 | undefined;
+      /** As drops are named; "policy.rule-3" and the like. */
+      readonly reason: string;
+    }
   /** What the link as a whole wants now. */
   | { readonly kind: "membership"; readonly name: string; readonly group: Ipv4; readonly filter: SourceFilter }
   | { readonly kind: "heard"; readonly name: string; readonly message: MessageKind; readonly unfilled: boolean }
   | ({ readonly name: string } & Extract<RouterInterfaceEffect, { kind: "querier" | "query-refused" }>)
   | { readonly kind: "older-querier"; readonly name: string; readonly version: IgmpVersion; readonly address: Ipv4 }
   /** The upstream's querier makes our host part speak this version (RFC 3376 7.2.1). */
-  | { readonly kind: "upstream-mode"; readonly version: IgmpVersion }
-  /** `host`: who is refused, where it is one host's doing. */
-  | { readonly kind: "drop"; readonly name: string; readonly reason: RouterDrop; readonly host?: TrackedHost };
+  | { readonly kind: "upstream-mode"; readonly name: string; readonly version: IgmpVersion }
+  /** Somebody sends under an address that is not of its link: told once, and every ten minutes while it goes on. */
+  | { readonly kind: "intruder"; readonly intruder: Intruder }
+  /** `host`: who is refused, where it is one host's doing; `group`: what. */
+  | {
+      readonly kind: "drop";
+      readonly name: string;
+      readonly reason: RouterDrop;
+      readonly host?: TrackedHost;
+      readonly group?: Ipv4;
+    };

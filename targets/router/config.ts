@@ -6,9 +6,10 @@ import { type Duration, seconds } from "../../core/base/time.ts";
 import type { LeaveMode } from "../../core/igmp/interface-events.ts";
 import type { ChecksumMode } from "../../core/igmp/ip-header.ts";
 import type { IgmpVersion } from "../../core/igmp/query.ts";
+import type { RefreshPolicy } from "../../core/igmp/refresh.ts";
 import { checkTimes, MAX_QUERY_INTERVAL, type TimesConfig } from "../../core/igmp/times.ts";
 import type { GroupPrefix } from "../../core/router/group-access.ts";
-import { brokerEntries, commonEntries, identifier, x25519PublicKey } from "../shared/config.ts";
+import { brokerEntries, commonEntries, identifier, refreshPolicy, x25519PublicKey } from "../shared/config.ts";
 import type { CommonConfig } from "../shared/target.ts";
 
 /** One interface with receivers behind it. */
@@ -25,6 +26,7 @@ export interface DownstreamConfig {
   readonly flapGrace?: Duration | undefined;
   readonly allow: readonly GroupPrefix[];
   readonly deny: readonly GroupPrefix[];
+  readonly sources?: readonly Subnet[] | undefined;
   readonly maxGroups: number;
   readonly maxSources: number;
   readonly maxHostMemberships: number;
@@ -38,6 +40,22 @@ export interface DownstreamConfig {
   readonly sourceSpecific?: readonly Subnet[] | undefined;
 }
 
+/** The interface towards the source. */
+export interface UpstreamConfig {
+  readonly interface: string;
+  readonly version: IgmpVersion;
+  readonly refresh: RefreshPolicy;
+  readonly linger: Duration;
+  readonly changesPerSecond?: number | undefined;
+  readonly allow: readonly GroupPrefix[];
+  /** Without these two, as core/router/upstream.ts has them. */
+  readonly deny?: readonly GroupPrefix[] | undefined;
+  readonly scope?: readonly GroupPrefix[] | undefined;
+  readonly sources?: readonly Subnet[] | undefined;
+  /** Empty: all groups that no other upstream names more exactly. */
+  readonly groups: readonly GroupPrefix[];
+}
+
 /** Which driver serves a port; "auto" takes the first that loads, in the order in which they stand here. */
 export interface DriverConfig {
   readonly igmp: "auto" | "packet" | "raw-socket";
@@ -49,16 +67,20 @@ export interface DriverConfig {
 /** A whole router. */
 export interface RouterConfig extends CommonConfig {
   readonly id: string;
-  readonly upstream?: { readonly interface: string; readonly version: IgmpVersion } | undefined;
+  readonly upstream?: UpstreamConfig | undefined;
+  readonly upstreams: readonly UpstreamConfig[];
   readonly downstreams: readonly DownstreamConfig[];
   readonly forwarding: "kernel" | "none";
   readonly taps: boolean;
   readonly hal: DriverConfig;
   readonly idle: Duration;
   readonly maxRoutes: number;
+  readonly maxRoutesPerSource: number;
   readonly broker?: v.InferOutput<typeof brokerEntries.broker> | undefined;
   readonly identity?: string | undefined;
   readonly reception?: { readonly id: string; readonly publicKey: Uint8Array } | undefined;
+  /** Where evidence waits for its acknowledgement; without a file in /var/lib/sealcast, with "" in memory only. */
+  readonly evidence: { readonly file?: string | undefined; readonly limit: number };
 }
 
 /** As the kernel names interfaces: IFNAMSIZ is 16 with the final zero. */
@@ -75,6 +97,9 @@ function parsePrefix(text: string): GroupPrefix | undefined {
   return { group: ipv4(group), length: bits };
 }
 
+/** Changes and counts that wait: with 20 viewers who zap once a minute, the last seven hours one by one. */
+const EVIDENCE_LIMIT = 16_384;
+
 /** "239.255.0.0/16", or one group without a length. */
 const groupPrefix = v.pipe(
   v.string(),
@@ -82,26 +107,27 @@ const groupPrefix = v.pipe(
   v.transform((text) => parsePrefix(text) as GroupPrefix),
 );
 
+const groupPrefixes = v.pipe(v.array(groupPrefix), v.maxLength(256));
+
 function parseSubnet(text: string): Subnet | undefined {
-  const [written = "", length = "32", ...more] = text.split("/");
-  const address = parseIpv4(written);
-  const prefixLength = /^\d{1,2}$/.test(length) ? Number(length) : -1;
-  if (address === undefined || more.length > 0 || prefixLength < 0 || prefixLength > 32) return undefined;
-  return { address, prefixLength };
+  const [, before = "", length = "32"] = /^([\d.]+)(?:\/(\d{1,2}))?$/.exec(text) ?? [];
+  const address = parseIpv4(before);
+  return address === undefined || Number(length) > 32 ? undefined : { address, prefixLength: Number(length) };
 }
 
-/** "10.2.0.0/24", or one address without a length. */
+/** "10.2.0.0/24", or one address without a length; "0.0.0.0/0" for everybody. */
 const subnet = v.pipe(
   v.string(),
   v.check((text) => parseSubnet(text) !== undefined, "must be an address or a prefix such as 10.2.0.0/24"),
   v.transform((text) => parseSubnet(text) as Subnet),
 );
-
 /** Groups as a Subnet: both ends of what "239.232.0.0/16" says are the same. */
 const groupRange = v.pipe(
   groupPrefix,
   v.transform(({ group, length }): Subnet => ({ address: group, prefixLength: length })),
 );
+
+const senders = v.optional(v.pipe(v.array(subnet), v.minLength(1), v.maxLength(256)));
 
 const downstream = v.pipe(
   v.strictObject({
@@ -127,8 +153,9 @@ const downstream = v.pipe(
     ),
     /** Seconds. */
     flapGrace: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(86_400), v.transform(seconds))),
-    allow: v.optional(v.pipe(v.array(groupPrefix), v.maxLength(256)), []),
-    deny: v.optional(v.pipe(v.array(groupPrefix), v.maxLength(256)), []),
+    allow: v.optional(groupPrefixes, []),
+    deny: v.optional(groupPrefixes, []),
+    sources: senders,
     maxGroups: v.optional(whole(1, 65_536), 1024),
     maxSources: v.optional(whole(64, 4096), 256),
     /** (Host, group) pairs that are tracked. */
@@ -173,11 +200,27 @@ type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 export const given = <T extends object>(entries: T): Given<T> =>
   Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined)) as Given<T>;
 
+const upstream = v.strictObject({
+  interface: interfaceName,
+  version: v.optional(v.picklist([1, 2, 3]), 3),
+  refresh: refreshPolicy,
+  /** Seconds between the end of the last membership and the leave upstream. */
+  linger: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(600), v.transform(seconds)), 0),
+  changesPerSecond: v.optional(whole(1, 1000)),
+  allow: v.optional(groupPrefixes, []),
+  deny: v.optional(groupPrefixes),
+  scope: v.optional(groupPrefixes),
+  sources: senders,
+  groups: v.optional(groupPrefixes, []),
+});
+
 const fields = v.strictObject({
   ...commonEntries,
   id: identifier,
   /** Towards the source. Without it the router connects its downstreams only. */
-  upstream: v.optional(v.strictObject({ interface: interfaceName, version: v.optional(v.picklist([1, 2, 3]), 3) })),
+  upstream: v.optional(upstream),
+  /** Several, by the groups that come from each. */
+  upstreams: v.optional(v.pipe(v.array(upstream), v.maxLength(16)), []),
   downstreams: v.pipe(v.array(downstream), v.minLength(1), v.maxLength(31)),
   /** "none": querier and evidence only, for a machine that bridges. */
   forwarding: v.optional(v.picklist(["kernel", "none"]), "kernel"),
@@ -196,14 +239,31 @@ const fields = v.strictObject({
   /** Seconds without a packet after which a route is taken out. */
   idle: v.optional(v.pipe(v.number(), v.minValue(30), v.maxValue(86_400), v.transform(seconds)), 180),
   maxRoutes: v.optional(whole(1, 65_536), 1024),
+  maxRoutesPerSource: v.optional(whole(1, 65_536), 64),
   /** The way to the reception server: all three or none. */
   broker: v.optional(brokerEntries.broker),
   identity: v.optional(v.pipe(v.string(), v.minLength(1))),
   reception: v.optional(v.strictObject({ id: identifier, publicKey: x25519PublicKey })),
+  evidence: v.optional(
+    v.strictObject({ file: v.optional(v.string()), limit: v.optional(whole(256, 131_072), EVIDENCE_LIMIT) }),
+    { limit: EVIDENCE_LIMIT },
+  ),
 });
 
+/** Towards the sources, whichever way they are configured. */
+export const upstreamsOf = ({ upstream, upstreams }: RouterConfig): readonly UpstreamConfig[] =>
+  upstream === undefined ? upstreams : [upstream];
+
+const ranges = (config: RouterConfig): readonly string[] =>
+  config.upstreams.flatMap(({ groups }) =>
+    groups.length === 0 ? ["all"] : groups.map(({ group, length }) => `${group >>> (32 - length)}/${length}`),
+  );
+
+/** The kernel's MAXVIFS. */
+const MOST_INTERFACES = 32;
+
 const names = (config: RouterConfig): readonly string[] => [
-  ...(config.upstream === undefined ? [] : [config.upstream.interface]),
+  ...upstreamsOf(config).map((one) => one.interface),
   ...config.downstreams.map((one) => one.interface),
 ];
 
@@ -211,6 +271,18 @@ const names = (config: RouterConfig): readonly string[] => [
 export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
   fields,
   v.check((config) => new Set(names(config)).size === names(config).length, "an interface is named twice"),
+  v.check(
+    ({ upstream, upstreams }) => upstream === undefined || upstreams.length === 0,
+    "`upstream` is the short form of `upstreams` with one: give one of the two",
+  ),
+  v.check(
+    (config) => new Set(ranges(config)).size === ranges(config).length,
+    "two of `upstreams` name the same `groups`, or none",
+  ),
+  v.check(
+    (config) => names(config).length <= MOST_INTERFACES,
+    `multicast routing takes ${MOST_INTERFACES} interfaces at most`,
+  ),
   v.check(
     ({ broker, identity, reception }) =>
       [broker, identity, reception].every((one) => one === undefined) ||

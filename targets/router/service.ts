@@ -3,7 +3,14 @@ import { Counters } from "../../core/base/counters.ts";
 import { formatIpv4, type Ipv4, isLinkLocalMulticast, isMulticast } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
 import { inSubnet } from "../../core/base/subnet.ts";
-import { after, type Duration, type Instant, milliseconds, wholeUnixTime } from "../../core/base/time.ts";
+import {
+  after,
+  type Duration,
+  type Instant,
+  milliseconds,
+  type UnixTime,
+  wholeUnixTime,
+} from "../../core/base/time.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
 import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
@@ -13,22 +20,28 @@ import type { RouterInterface } from "../../core/igmp/router-interface.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { Link } from "../../core/ports/links.ts";
+import type { Sender, Senders } from "../../core/ports/senders.ts";
+import type { Intruder } from "../../core/router/intruders.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router/options.ts";
 import { type Refusal, Refusals } from "../../core/router/refusals.ts";
 import { Router } from "../../core/router/router.ts";
+import type { Upstream } from "../../core/router/upstream.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
 import { explain } from "../shared/exit.ts";
-import { given, type RouterConfig } from "./config.ts";
+import { given, type RouterConfig, type UpstreamConfig, upstreamsOf } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
+import { Offenders } from "./offenders.ts";
 
 /** What a router stands on. */
 export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   /** undefined: querier and evidence only. */
   readonly forwarding: Forwarding | undefined;
-  readonly membershipReports: MembershipReports | undefined;
+  /** Without, an intruder is named by the address that it chose. */
+  readonly senders?: Senders | undefined;
+  readonly membershipReports: Pick<MembershipReports, "add" | "refused" | "status" | "close"> | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
   /** For status: which driver serves a port. */
   readonly drivers?: Readonly<Record<string, DriverChoice>>;
@@ -46,8 +59,9 @@ export class RouterService {
   readonly #runner: Runner<RouterEvent, RouterEffect>;
   readonly #table: ForwardingTable | undefined;
   readonly #interfaces: Interfaces;
+  readonly #offenders: Offenders;
   readonly #downstreams: readonly string[];
-  readonly #upstream: string | undefined;
+  readonly #upstreams: ReadonlySet<string>;
   readonly #names: readonly string[];
   readonly #config: RouterConfig;
   /** 71, 72, 81 and 82, as the patent numbers them. */
@@ -62,12 +76,13 @@ export class RouterService {
   constructor(config: RouterConfig, platform: RouterPlatform) {
     this.#platform = platform;
     this.#config = config;
+    this.#offenders = new Offenders(platform);
     this.#downstreams = config.downstreams.map((one) => one.interface);
-    this.#upstream = config.upstream?.interface;
+    this.#upstreams = new Set(upstreamsOf(config).map((one) => one.interface));
     this.#router = new Router(routerOptions(config), platform.entropy);
     this.#runner = new Runner(platform.clock, this.#router, (effect) => this.#apply(effect));
     this.#table = this.#openTable();
-    this.#names = [...this.#downstreams, ...(this.#upstream === undefined ? [] : [this.#upstream])];
+    this.#names = [...this.#downstreams, ...this.#upstreams];
     const tappable = new Set(this.#downstreams);
     this.#interfaces = new Interfaces({ ...platform, table: this.#table }, this.#names, tappable, (event) =>
       this.#runner.feed(event),
@@ -93,7 +108,8 @@ export class RouterService {
   reload(config: RouterConfig): void {
     const entries = needingRestart(this.#config, config);
     if (entries.length > 0) this.#platform.log.warn({ entries }, "these entries take effect at the next start");
-    this.#runner.feed({ kind: "configure", downstreams: routerOptions(config).downstreams });
+    const { downstreams, upstreams } = routerOptions(config);
+    this.#runner.feed({ kind: "configure", downstreams, upstreams });
   }
 
   /** Leaves the groups upstream, gives back routing and the bridges. */
@@ -102,6 +118,7 @@ export class RouterService {
     for (const name of this.#names) this.#runner.feed({ kind: "link", name, address: undefined });
     this.#runner.stop();
     this.#interfaces.close();
+    this.#offenders.close();
     this.#table?.close();
     this.#platform.bridgeQueriers.restore((bridge, error) =>
       this.#platform.log.warn({ interface: bridge, code: error.code }, explain(error)),
@@ -131,13 +148,14 @@ export class RouterService {
         taps: this.#interfaces.taps(name),
         lost: this.#interfaces.lost(name),
       })),
-      upstream: this.#upstreamStatus(),
+      ...this.#upstreamsStatus(),
       routes: this.#router.routes().map(({ source, group, inbound, outbound }) => ({
         source: formatIpv4(source),
         group: formatIpv4(group),
         inbound,
         outbound,
       })),
+      intruders: this.#router.intruders().map((intruder) => this.#intruder(intruder)),
       heard: this.#heard.snapshot(),
       drops: this.#drops.snapshot(),
       refusals: this.#refusals.recent().map((refusal) => this.#refusal(refusal)),
@@ -169,15 +187,42 @@ export class RouterService {
     };
   }
 
-  #upstreamStatus(): object | undefined {
-    if (this.#upstream === undefined) return undefined;
-    const groups = this.#router.wanted().map(({ group }) => formatIpv4(group));
+  /** In the form of the configuration: one, or a list. */
+  #upstreamsStatus(): object {
+    const all = Array.from(this.#router.upstreams(), (upstream) => this.#upstreamStatus(upstream));
+    return this.#config.upstreams.length > 0 ? { upstreams: all } : { upstream: all[0] };
+  }
+
+  #upstreamStatus(upstream: Upstream): object {
+    const { name, up, host, pace } = upstream;
     return {
-      name: this.#upstream,
-      up: this.#interfaces.link(this.#upstream) !== undefined,
-      groups,
-      lost: this.#interfaces.lost(this.#upstream),
+      name,
+      up,
+      version: host.mode,
+      asks: host.isAsked(this.#platform.clock.now()),
+      refreshes: host.refreshes,
+      counts: pace.counts.snapshot(),
+      lost: this.#interfaces.lost(name),
+      groups: this.#router.wanted(upstream).map(({ group }) => formatIpv4(group)),
     };
+  }
+
+  #intruder({ name, source, group, expected, times }: Intruder): object {
+    const address = formatIpv4(source);
+    return {
+      interface: name,
+      source: address,
+      ...this.#senderOf(name, source),
+      group: formatIpv4(group),
+      expected,
+      times,
+    };
+  }
+
+  /** Which card, and behind which bridge port: of a forged address neither tracking nor the neighbour table knows. */
+  #senderOf(name: string, address: Ipv4): Partial<Sender> {
+    const mac = this.#platform.links.neighbour(name, address);
+    return this.#offenders.senderOf(name, address) ?? (mac === undefined ? {} : { mac });
   }
 
   #host(name: string, { host, group, since, exact }: HostMembership): object {
@@ -226,7 +271,7 @@ export class RouterService {
     const [name, another] = this.#names.filter((one) => reaches(this.#interfaces.link(one), source));
     if (name === undefined) this.#drops.count("router.off-subnet");
     else if (another !== undefined) this.#drops.count("router.two-subnets");
-    else if (name !== this.#upstream && isQuery(packet)) this.#drops.count("router.query-from-nowhere");
+    else if (!this.#upstreams.has(name) && isQuery(packet)) this.#drops.count("router.query-from-nowhere");
     else this.#runner.feed({ kind: "packet", name, bytes: packet.slice() });
   }
 
@@ -282,7 +327,17 @@ export class RouterService {
         );
         break;
       case "upstream-mode":
-        log.info({ version: effect.version }, "IGMP version upstream");
+        log.info({ interface: effect.name, version: effect.version }, "IGMP version upstream");
+        break;
+      case "intruder":
+        log.warn(
+          this.#intruder(effect.intruder),
+          "a sender under an address that is not of this interface is not routed",
+        );
+        this.#offenders.lookFor(effect.intruder);
+        break;
+      case "refused":
+        this.#refused(effect);
         break;
       case "drop":
         this.#drops.count(effect.reason);
@@ -316,19 +371,31 @@ export class RouterService {
     );
   }
 
-  #change(name: string, { host, group, filter }: HostMembership, change: MembershipChange["change"]): MembershipChange {
-    const mac = this.#mac(name, host);
-    const { clock } = this.#platform;
+  /** There may be a flood of these: a MAC that is not known is not looked up. */
+  #refused({ name, host, group, reason }: RouterEffect & { kind: "refused" }): void {
+    if (group !== undefined && isLinkLocalMulticast(group)) return;
+    const what = group === undefined ? {} : { group };
+    this.#platform.membershipReports?.refused({ ...placeOf(name, host), ...what, reason, at: this.#calendar() });
+  }
+
+  #change(
+    name: string,
+    { host, group, filter, exact }: HostMembership,
+    change: MembershipChange["change"],
+  ): MembershipChange {
     return {
       change,
-      interface: name,
-      ...(host.port === "" ? {} : { port: host.port }),
-      host: host.address,
-      ...(mac === undefined ? {} : { mac }),
+      ...placeOf(name, { ...host, mac: this.#mac(name, host) ?? "" }),
       group,
       sources: filter.mode === "include" ? filter.sources.slice(0, REPORTED_SOURCES) : [],
-      at: wholeUnixTime(clock.unix(clock.now())),
+      at: this.#calendar(),
+      certainty: exact ? "exact" : "shared",
     };
+  }
+
+  #calendar(): UnixTime {
+    const { clock } = this.#platform;
+    return wholeUnixTime(clock.unix(clock.now()));
   }
 
   #mac(name: string, { mac, address }: TrackedHost): string | undefined {
@@ -368,6 +435,13 @@ function isQuery(bytes: Uint8Array): boolean {
 const reaches = (link: Link | undefined, address: Ipv4): boolean =>
   link?.addresses.some((own) => own.prefixLength > 0 && inSubnet(own, address)) ?? false;
 
+const placeOf = (name: string, { port, address, mac }: TrackedHost) => ({
+  interface: name,
+  ...(port === "" ? {} : { port }),
+  host: address,
+  ...(mac === "" ? {} : { mac }),
+});
+
 const streamText = (source: Ipv4, group: Ipv4) => ({ source: formatIpv4(source), group: formatIpv4(group) });
 
 const HOST_CHANGES: Readonly<Record<MembershipChange["change"], string>> = {
@@ -381,16 +455,20 @@ const filterText = ({ filter }: RouterEffect & { kind: "membership" }) => ({
   sources: filter.sources.map(formatIpv4),
 });
 
-/** Entries outside `downstreams` that differ, and `downstreams` itself when its interfaces do. */
+/** Entries that differ and do not take effect at once: of the interfaces their names, and how we speak upstream. */
 function needingRestart(old: RouterConfig, config: RouterConfig): readonly string[] {
   const fixed = (one: RouterConfig): Readonly<Record<string, unknown>> => ({
     ...one,
     downstreams: one.downstreams.map((downstream) => downstream.interface).sort(),
+    upstream: one.upstream && fixedUpstream(one.upstream),
+    upstreams: one.upstreams.map(fixedUpstream),
   });
   const [was, is] = [fixed(old), fixed(config)];
   const names = [...new Set([...Object.keys(was), ...Object.keys(is)])];
   return names.filter((name) => JSON.stringify(was[name]) !== JSON.stringify(is[name]));
 }
+
+const fixedUpstream = ({ interface: name, version, refresh }: UpstreamConfig): object => ({ name, version, refresh });
 
 function routerOptions(config: RouterConfig): RouterOptions {
   return {
@@ -399,6 +477,7 @@ function routerOptions(config: RouterConfig): RouterOptions {
       forwarder: one.forwarder,
       allow: one.allow,
       deny: one.deny,
+      ...(one.sources === undefined ? {} : { sources: one.sources }),
       igmp: {
         version: one.version,
         times: one.times,
@@ -422,10 +501,12 @@ function routerOptions(config: RouterConfig): RouterOptions {
         checksum: one.checksum,
       },
     })),
-    ...(config.upstream === undefined
-      ? {}
-      : { upstream: { name: config.upstream.interface, version: config.upstream.version } }),
+    upstreams: upstreamsOf(config).map(({ interface: name, version, refresh, groups, allow, linger, ...rest }) => ({
+      ...{ name, version, refresh, groups, allow, linger },
+      ...given(rest),
+    })),
     idle: config.idle,
     maxRoutes: config.maxRoutes,
+    maxRoutesPerSource: config.maxRoutesPerSource,
   };
 }
