@@ -89,7 +89,8 @@ export type RouterInterfaceEvent =
   | { readonly kind: "configure"; readonly options: RouterInterfaceOptions }
   /**
    * Somebody here is taken to want this, for `span` or until a host says so itself: what was forwarded before we came. No host is
-   * tracked for it, and no timer that is longer becomes shorter.
+   * tracked for it, and no timer that is longer becomes shorter. While another router asks, it is for a group membership interval at
+   * least.
    */
   | { readonly kind: "assume"; readonly group: Ipv4; readonly filter: SourceFilter; readonly span: Duration }
   /**

@@ -4,7 +4,7 @@ import { checkFrame } from "../base/ethernet.ts";
 import { ANY, type Ipv4, ipv4 } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
 import { inSubnet, type Subnet } from "../base/subnet.ts";
-import { after, type Duration, earliest, type Instant } from "../base/time.ts";
+import { after, type Duration, earliest, type Instant, milliseconds } from "../base/time.ts";
 import { admits, wantsNothing } from "./filter.ts";
 import {
   type GroupChange,
@@ -38,7 +38,7 @@ import { adoptTimes, type IgmpTimes, timesOf } from "./times.ts";
 interface LinkUp extends LinkFacts {
   readonly kind: "up";
   readonly address: Ipv4;
-  /** Until then, members of before a flap may still have to confirm themselves. */
+  /** Until then, members of before a flap, or assumed ones, may still have to confirm themselves. */
   readonly confirming: Instant | undefined;
 }
 
@@ -166,7 +166,11 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   #assume(now: Instant, assumed: Extract<Event, { kind: "assume" }>): Effect[] {
     if (this.#link.kind !== "up") return [dropped("igmp.down")];
-    return this.#tell(this.#groups.assume(now, assumed, this.#context()));
+    // Where another router asks, it does so in its own time.
+    const least = this.#querier.ours ? 0 : this.times.groupMembershipInterval;
+    const span = milliseconds(Math.max(assumed.span, least));
+    this.#link = { ...this.#link, confirming: latest(this.#link.confirming, after(now, span)) };
+    return this.#tell(this.#groups.assume(now, { ...assumed, span }, this.#context()));
   }
 
   #packet(now: Instant, event: Extract<Event, { kind: "packet" }>): Effect[] {
@@ -349,7 +353,7 @@ export class RouterInterface implements Machine<Event, Effect> {
     return [this.#electionEffect(), ...effects];
   }
 
-  /** The one who asks now does so in its own time: until then it is not known who is there, and members of before a flap have that long. */
+  /** The one who asks now does so in its own time: until then it is not known who is there, and who has yet to confirm itself has that long. */
   #yielded(now: Instant): void {
     if (this.#link.kind !== "up") return;
     const { groupMembershipInterval } = this.times;
@@ -472,6 +476,8 @@ const hostLimits = (options: RouterInterfaceOptions): HostLimits => ({
   groupsPerPort: options.maxGroupsPerPort ?? Number.POSITIVE_INFINITY,
   joinsPerSecond: options.joinsPerSecond ?? 100,
 });
+
+const latest = (a: Instant | undefined, b: Instant): Instant => (a !== undefined && a > b ? a : b);
 
 const winnerOf = (state: QuerierState): OtherQuerier | undefined =>
   state.kind === "non-querier" ? state.winner : undefined;

@@ -90,6 +90,11 @@ export type RouterEvent =
     }
   /** The process ends: no member is kept for the return of its link, and everything is left upstream now, whatever lingers or waits. */
   | { readonly kind: "stop" }
+  /**
+   * What a predecessor left in the kernel, where it goes on: each once, and only for interfaces that are up by now. Whoever gets
+   * something by these routes is taken for a member until the startup queries are answered.
+   */
+  | { readonly kind: "inherited"; readonly routes: readonly MulticastRoute[] }
   /** A whole IPv4 packet from the interface's IGMP socket, and what that knows of it. */
   | ({ readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array } & Arrival)
   /** A frame from a tap on `port` of the bridge `name`. */

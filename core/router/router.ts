@@ -3,7 +3,7 @@ import { type Ipv4, isLinkLocalMulticast } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
 import type { Subnet } from "../base/subnet.ts";
 import { after, type Duration, earliest, type Instant, seconds } from "../base/time.ts";
-import { NO_SOURCE } from "../igmp/filter.ts";
+import { NO_SOURCE, wantsNothing } from "../igmp/filter.ts";
 import type { MulticastHostEffect } from "../igmp/host.ts";
 import { isRefused } from "../igmp/host-tracking.ts";
 import type { RouterInterfaceEffect } from "../igmp/interface-events.ts";
@@ -13,6 +13,7 @@ import type { Entropy } from "../ports/entropy.ts";
 import type { MulticastRoute } from "../ports/forwarding.ts";
 import { mayReceive } from "./group-access.ts";
 import { ingressOf, mayEnter, type Side } from "./ingress.ts";
+import { assumedFilter, assumedSpan } from "./inheritance.ts";
 import { type Intruder, Intruders } from "./intruders.ts";
 import type { DownstreamOptions, RouterDrop, RouterEffect, RouterEvent, RouterOptions } from "./options.ts";
 import { RefusedRoutes, type RefusedStream } from "./refused-routes.ts";
@@ -68,6 +69,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
         return this.#configure(now, event);
       case "stop":
         return this.#stop(now);
+      case "inherited":
+        return this.#inherit(now, event.routes);
       case "packet":
         return this.#packet(now, event);
       case "frame":
@@ -194,6 +197,42 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       ...this.#downstream(now, name, effects),
       ...groups.flatMap(({ group, filter }) => this.#membership(now, name, { kind: "membership", group, filter })),
     ];
+  }
+
+  #inherit(now: Instant, routes: readonly MulticastRoute[]): readonly RouterEffect[] {
+    const wantedFirst = [...routes].sort((a, b) => Number(this.#isWanted(b)) - Number(this.#isWanted(a)));
+    const refused = wantedFirst.flatMap((route) => this.#adopt(now, route));
+    if (this.#routes.size > 0) this.#countAt ??= after(now, COUNT_EVERY);
+    // Every interface before any route: one that is not known to be wanted yet would be taken out of a route for a moment.
+    const heard = [...this.#downstreams]
+      .filter(([, { up }]) => up)
+      .map(([name, { machine }]) => [name, this.#assume(now, name, machine)] as const);
+    return [
+      ...refused,
+      ...heard.flatMap(([name, effects]) => this.#downstream(now, name, effects)),
+      ...this.#reroute(now),
+    ];
+  }
+
+  /** Without a word when it may stay; the kernel asks again about one that may not. */
+  #adopt(now: Instant, route: MulticastRoute): readonly RouterEffect[] {
+    const { source, group, inbound } = route;
+    if (this.#mayEnter(route) && !this.#routes.full) {
+      this.#routes.adopt(now, route, this.#isWanted(route));
+      return [];
+    }
+    const tooMany: RouterEffect[] = this.#routes.full ? [drop(inbound, "router.too-many-routes")] : [];
+    return [{ kind: "unroute", source, group }, ...tooMany];
+  }
+
+  #assume(now: Instant, name: string, machine: RouterInterface): readonly RouterInterfaceEffect[] {
+    const span = assumedSpan(machine.times);
+    return this.#routes.groups().flatMap((group) => {
+      const filter = assumedFilter(name, group, this.#routes.of(group));
+      return wantsNothing(filter) || !this.#allowed(name, group)
+        ? []
+        : machine.receive(now, { kind: "assume", group, filter, span });
+    });
   }
 
   #packet(now: Instant, { name, ...packet }: RouterEvent & { kind: "packet" }): readonly RouterEffect[] {

@@ -38,6 +38,12 @@ test("evidence waits in a bounded file, unless in memory is asked for", () => {
   for (const limit of [255, 131_073]) assert.equal(faults({ evidence: { limit } }).length, 1);
 });
 
+test("a killed router leaves its routes for 10 s, for up to 300, or not at all", () => {
+  assert.equal(v.parse(routerConfig, least).takeover, 10_000);
+  for (const takeover of [0, 300]) assert.deepEqual(faults({ takeover }), []);
+  for (const takeover of [-1, 0.5, 301]) assert.equal(faults({ takeover }).length, 1);
+});
+
 test("a prefix becomes group and length", () => {
   const config = v.parse(routerConfig, { id: "r", downstreams: [{ interface: "br-lan", allow: ["239.255.0.0/16"] }] });
   assert.deepEqual(config.downstreams[0]?.allow, [{ group: address("239.255.0.0"), length: 16 }]);

@@ -71,6 +71,7 @@ export interface RouterConfig extends CommonConfig {
   readonly upstreams: readonly UpstreamConfig[];
   readonly downstreams: readonly DownstreamConfig[];
   readonly forwarding: "kernel" | "none";
+  readonly takeover: Duration;
   readonly taps: boolean;
   readonly hal: DriverConfig;
   readonly idle: Duration;
@@ -224,6 +225,8 @@ const fields = v.strictObject({
   downstreams: v.pipe(v.array(downstream), v.minLength(1), v.maxLength(31)),
   /** "none": querier and evidence only, for a machine that bridges. */
   forwarding: v.optional(v.picklist(["kernel", "none"]), "kernel"),
+  /** Seconds for which the kernel forwards on after this process was killed, for the next one to take over; 0: not at all. */
+  takeover: v.optional(v.pipe(whole(0, 300), v.transform(seconds)), 10),
   /** Listen on the ports of a bridge, so that a host's port and MAC are known. */
   taps: v.optional(v.boolean(), true),
   /** Other drivers than those that would be chosen. */
@@ -262,7 +265,8 @@ const ranges = (config: RouterConfig): readonly string[] =>
 /** The kernel's MAXVIFS. */
 const MOST_INTERFACES = 32;
 
-const names = (config: RouterConfig): readonly string[] => [
+/** Every interface that is named. */
+export const interfacesOf = (config: RouterConfig): readonly string[] => [
   ...upstreamsOf(config).map((one) => one.interface),
   ...config.downstreams.map((one) => one.interface),
 ];
@@ -270,7 +274,10 @@ const names = (config: RouterConfig): readonly string[] => [
 /** Checked before anything opens; docs/configuration.md has every entry. */
 export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
   fields,
-  v.check((config) => new Set(names(config)).size === names(config).length, "an interface is named twice"),
+  v.check(
+    (config) => new Set(interfacesOf(config)).size === interfacesOf(config).length,
+    "an interface is named twice",
+  ),
   v.check(
     ({ upstream, upstreams }) => upstream === undefined || upstreams.length === 0,
     "`upstream` is the short form of `upstreams` with one: give one of the two",
@@ -280,7 +287,7 @@ export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
     "two of `upstreams` name the same `groups`, or none",
   ),
   v.check(
-    (config) => names(config).length <= MOST_INTERFACES,
+    (config) => interfacesOf(config).length <= MOST_INTERFACES,
     `multicast routing takes ${MOST_INTERFACES} interfaces at most`,
   ),
   v.check(

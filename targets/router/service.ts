@@ -88,6 +88,7 @@ export class RouterService {
       this.#runner.feed(event),
     );
     this.#interfaces.start();
+    this.#takeOver();
     for (const name of this.#waiting()) {
       const lack = lackOf(name, platform.links);
       if (lack !== undefined) platform.log.warn({ interface: name }, `${lack}: waiting for it`);
@@ -255,6 +256,14 @@ export class RouterService {
       },
       failed: (error) => this.#platform.fatal(error),
     });
+  }
+
+  /** After the links: who receives by these routes is asked on interfaces that are up. */
+  #takeOver(): void {
+    const routes = this.#table?.inherited() ?? [];
+    if (routes.length === 0) return;
+    this.#platform.log.info({ routes: routes.length }, "took over the routes of a router that ended without a stop");
+    this.#runner.feed({ kind: "inherited", routes });
   }
 
   /**

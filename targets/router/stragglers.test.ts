@@ -88,6 +88,7 @@ function bench() {
           removeInterface: nothing,
           set: nothing,
           remove: nothing,
+          inherited: () => [],
           use: () => [],
           dropped: () => 0,
           close: nothing,
