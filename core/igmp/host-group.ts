@@ -1,4 +1,5 @@
 // One group of a host: the filter it wants, and what it still has to report of it (RFC 3376 5.1 and 5.2).
+import type { Scheduled } from "../base/deadline-heap.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { earliest, type Instant } from "../base/time.ts";
 import { type FilterMode, NO_SOURCE, type SourceFilter, wantsNothing } from "./filter.ts";
@@ -18,8 +19,10 @@ interface Pending {
 }
 
 /** Created with INCLUDE({}): nothing wanted, nothing to report. */
-export class HostGroup {
+export class HostGroup implements Scheduled {
   readonly group: Ipv4;
+  due: Instant | undefined;
+  place = -1;
   filter: SourceFilter = NO_SOURCE;
   /** 5.1: how often the filter mode change, and each source change, is still to be sent. */
   #modeLeft = 0;

@@ -98,8 +98,8 @@ test("RFC 3376 5.1: changes that follow each other are merged in the repeats", (
   bench.want(OTHER, ANY_SOURCE);
   bench.want(GROUP, include(1, 2));
   assert.deepEqual(bench.until(20), [
-    "10.5 allow 239.1.1.1 {2}, to-ex 239.1.1.2 {}",
-    "11 allow 239.1.1.1 {2}, to-ex 239.1.1.2 {}",
+    "10.5 to-ex 239.1.1.2 {}, allow 239.1.1.1 {2}",
+    "11 to-ex 239.1.1.2 {}, allow 239.1.1.1 {2}",
   ]);
 });
 
@@ -303,4 +303,74 @@ test("sources that flip without end stay bounded: one whole statement takes thei
   assert.ok(repeated < 1024 + 400, `${repeated} words`);
   bench.until(10);
   assert.deepEqual(bench.until(20), []);
+});
+
+// Delays are the middle of their range: a repeat is due 5 % before the interval is over.
+const REPEATS = [19, 38, 57].map((s) => `${s} is-ex 239.1.1.1 {}`);
+
+test("nobody asks: everything is reported again every 20 s, as it is, without a leave", () => {
+  const bench = new Bench({ refresh: "auto" });
+  bench.want(GROUP, ANY_SOURCE);
+  assert.deepEqual(bench.until(60).slice(1), REPEATS);
+  bench.want(GROUP, NO_SOURCE);
+  bench.until(70);
+  assert.deepEqual(bench.until(300), [], "nothing wanted, nothing to repeat");
+  bench.want(SSM, include(1, 2));
+  assert.deepEqual(bench.until(320).slice(1), ["319 is-in 232.1.1.1 {1 2}"]);
+  assert.equal(bench.host.refreshes, 4);
+});
+
+test("a querier is trusted for robustness query intervals: then its silence counts, before any membership is over (8.4)", () => {
+  const bench = new Bench({ refresh: "auto" });
+  bench.want(GROUP, ANY_SOURCE);
+  bench.until(10);
+  bench.hear(query("10.0.0.1"));
+  assert.deepEqual(
+    bench.until(290),
+    ["15", "260", "279"].map((s) => `${s} is-ex 239.1.1.1 {}`),
+  );
+  bench.hear(query("10.0.0.1", { robustness: 7, queryInterval: seconds(31744) }));
+  assert.deepEqual(
+    bench.until(600),
+    ["295", "590"].map((s) => `${s} is-ex 239.1.1.1 {}`),
+    "but for 5 minutes at most",
+  );
+});
+
+test("a specific query is no question about everything, and does not keep the refresh back", () => {
+  const bench = new Bench({ refresh: seconds(30) });
+  bench.want(GROUP, ANY_SOURCE);
+  bench.until(10);
+  bench.hear(query("10.0.0.1", { group: address(OTHER) }));
+  assert.deepEqual(bench.until(30), ["28.5 is-ex 239.1.1.1 {}"]);
+});
+
+test("in the version in force: a v2 host repeats a report for each group, spread over time", () => {
+  const bench = new Bench({ refresh: seconds(60), version: 2 });
+  bench.want(GROUP, ANY_SOURCE);
+  bench.want(OTHER, ANY_SOURCE);
+  bench.until(20);
+  assert.deepEqual(bench.until(70), ["62 v2Report 239.1.1.1", "62 v2Report 239.1.1.2"]);
+});
+
+test("the refresh rests while the link is down, and can be off", () => {
+  const bench = new Bench({ refresh: "auto" });
+  bench.want(GROUP, ANY_SOURCE);
+  bench.host.receive(at(0), { kind: "down" });
+  assert.deepEqual(bench.until(100), []);
+  const off = new Bench({ refresh: "off" });
+  off.want(GROUP, ANY_SOURCE);
+  off.until(5);
+  assert.deepEqual(off.until(1000), []);
+});
+
+test("where the kernel speaks for the host, only the refresh is ours: no change, no answer", () => {
+  const bench = new Bench({ refresh: "auto", kernelReports: true });
+  assert.deepEqual(bench.want(GROUP, ANY_SOURCE), []);
+  assert.deepEqual(bench.until(40), REPEATS.slice(0, 2));
+  bench.hear(query("10.0.0.1"));
+  assert.deepEqual(bench.until(280), []);
+  assert.deepEqual(bench.until(300), ["290 is-ex 239.1.1.1 {}"]);
+  assert.deepEqual(bench.want(GROUP, NO_SOURCE), []);
+  assert.equal(bench.host.nextDeadline(), undefined);
 });

@@ -1,4 +1,5 @@
 // The host side of IGMP on one interface (RFC 3376 section 5, RFC 2236): a set-top's kernel, or the upstream of a proxy (RFC 4605).
+import { DeadlineHeap } from "../base/deadline-heap.ts";
 import { ALL_SYSTEMS, ANY, type Ipv4, isSourceSpecific } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
 import { after, type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
@@ -8,6 +9,7 @@ import { HostGroup } from "./host-group.ts";
 import { destinationAddress, hasRouterAlert } from "./ip-header.ts";
 import { checkPacket, groupOf, type IgmpDrop, senderOf } from "./packet.ts";
 import { type IgmpVersion, type Query, readQuery } from "./query.ts";
+import { type RefreshPolicy, RefreshTimer } from "./refresh.ts";
 import { type ReportRecord, reportLength, splitReports, writeReport } from "./report.ts";
 import { V1_V2_LENGTH, type V1V2Kind, writeV1V2Message } from "./v1-v2-message.ts";
 
@@ -25,6 +27,10 @@ export interface MulticastHostOptions {
   readonly requireRouterAlert?: boolean;
   /** Default 1024. */
   readonly maxGroups?: number;
+  /** Repeats of all reports where no query is heard for robustness query intervals; default "off", as the RFC has none. */
+  readonly refresh?: RefreshPolicy;
+  /** The kernel speaks for this host: it tells the changes and answers the queries; only the refresh is ours. Default false. */
+  readonly kernelReports?: boolean;
 }
 
 /** What happens to a host: its link, its wishes, and what it hears. */
@@ -53,6 +59,9 @@ export type MulticastHostEffect =
 
 type Effect = MulticastHostEffect;
 
+/** However rarely a querier says that it asks (QQIC and QRV may say 2.6 days), it is taken for gone after so long. */
+const LONGEST_TRUST: Duration = seconds(300);
+
 /** Reports what is wanted, answers queries, speaks the version of the querier (RFC 3376 5 and 7.2.1). */
 export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostEffect> {
   readonly #entropy: Entropy;
@@ -61,6 +70,9 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   readonly #requireRouterAlert: boolean;
   readonly #maxGroups: number;
   readonly #groups = new Map<Ipv4, HostGroup>();
+  /** Those of the groups that have a change to tell, and those that have a question to answer. */
+  readonly #changing = new Set<HostGroup>();
+  readonly #asked = new DeadlineHeap<HostGroup>();
   #address: Ipv4 | undefined;
   #robustness: number;
   #queryInterval: Duration;
@@ -72,6 +84,11 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   #changeAt: Instant | undefined;
   /** 5.2 rule 2: the interface timer for General Queries. */
   #generalAt: Instant | undefined;
+  readonly #refresh: RefreshTimer;
+  readonly #kernelReports: boolean;
+  #refreshes = 0;
+  /** Until then the querier is taken to be there. */
+  #askedUntil: Instant | undefined;
 
   constructor(entropy: Entropy, options: MulticastHostOptions = {}) {
     this.#entropy = entropy;
@@ -82,6 +99,8 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     this.#queryInterval = options.queryInterval ?? seconds(125);
     this.#requireRouterAlert = options.requireRouterAlert ?? false;
     this.#maxGroups = options.maxGroups ?? 1024;
+    this.#refresh = new RefreshTimer(options.refresh ?? "off", entropy);
+    this.#kernelReports = options.kernelReports ?? false;
   }
 
   receive(now: Instant, event: MulticastHostEvent): readonly Effect[] {
@@ -104,6 +123,8 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   #up(now: Instant, address: Ipv4): Effect[] {
     if (this.#address === address) return [];
     this.#address = address;
+    this.#refresh.said(now);
+    if (this.#kernelReports) return [];
     for (const member of this.#groups.values()) member.announce(this.#robustness);
     return this.#tellChanges(now, [...this.#groups.values()]);
   }
@@ -112,6 +133,8 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     this.#address = undefined;
     this.#v1Until = undefined;
     this.#v2Until = undefined;
+    this.#askedUntil = undefined;
+    this.#refresh.stop();
     this.#cancelAll();
     if (this.#mode === this.#version) return [];
     this.#mode = this.#version;
@@ -123,12 +146,14 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     const known = this.#groups.get(group);
     if (known === undefined && wantsNothing(filter)) return [];
     if (known === undefined && this.#groups.size >= this.#maxGroups) return [dropped("host.too-many-groups")];
+    // The join itself is the first report of all there is.
+    if (this.#groups.size === 0) this.#refresh.said(now);
     const member = known ?? new HostGroup(group);
     this.#groups.set(group, member);
     if (sameFilter(member.filter, filter)) return [];
     const before = member.filter;
     member.change(filter, this.#robustness);
-    if (this.#address === undefined) return this.#forgetQuietly(member);
+    if (this.#address === undefined || this.#kernelReports) return this.#forgetQuietly(member);
     // RFC 4605 4.1: to an older querier only the creation and the end of a membership are told.
     if (this.#mode < 3 && !wantsNothing(before) && !wantsNothing(filter)) member.cancelChange();
     return this.#tellChanges(now, [member]);
@@ -136,8 +161,18 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
 
   #forgetQuietly(member: HostGroup): Effect[] {
     member.cancel();
-    if (member.isOver) this.#groups.delete(member.group);
+    this.#tidy([member]);
     return [];
+  }
+
+  /** Brings the sets in line with what these groups have still to say. */
+  #tidy(members: Iterable<HostGroup>): void {
+    for (const member of members) {
+      if (member.changePending) this.#changing.add(member);
+      else this.#changing.delete(member);
+      this.#asked.schedule(member, member.responseAt);
+      if (member.isOver) this.#groups.delete(member.group);
+    }
   }
 
   #packet(now: Instant, bytes: Uint8Array): Effect[] {
@@ -160,8 +195,9 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
 
   // RFC 2236 section 3: another member has said it, so we need not. v3 has no suppression.
   #suppress(group: Ipv4): Effect[] {
-    if (this.#mode < 3) this.#groups.get(group)?.cancel();
-    return [];
+    const member = this.#groups.get(group);
+    if (this.#mode === 3 || member === undefined) return [];
+    return this.#forgetQuietly(member);
   }
 
   #query(now: Instant, query: Query, bytes: Uint8Array): Effect[] {
@@ -169,7 +205,8 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     if (refused !== undefined) return [dropped(refused)];
     const mode = query.group === ANY ? this.#heardVersion(now, query) : [];
     this.#adopt(query);
-    this.#schedule(now, query);
+    if (query.group === ANY) this.#wasAsked(now);
+    if (!this.#kernelReports) this.#schedule(now, query);
     return mode;
   }
 
@@ -178,6 +215,13 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     if (query.group === ANY && destinationAddress(bytes) !== ALL_SYSTEMS) return "host.query-destination";
     if (this.#requireRouterAlert && query.version > 1 && !hasRouterAlert(bytes)) return "host.no-router-alert";
     return undefined;
+  }
+
+  // As long as one question in `robustness` gets through, the querier knows everything: no need to say it unasked.
+  #wasAsked(now: Instant): void {
+    const span = milliseconds(Math.min(this.#robustness * this.#queryInterval, LONGEST_TRUST));
+    this.#askedUntil = after(now, span);
+    this.#refresh.asked(now, span);
   }
 
   // 7.2.1 and 8.12: an older General Query sets the compatibility mode for robustness intervals and a response.
@@ -202,10 +246,8 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   #cancelAll(): void {
     this.#changeAt = undefined;
     this.#generalAt = undefined;
-    for (const member of this.#groups.values()) {
-      member.cancel();
-      if (member.isOver) this.#groups.delete(member.group);
-    }
+    for (const member of this.#groups.values()) member.cancel();
+    this.#tidy(this.#groups.values());
   }
 
   // 4.1.6, 4.1.7: the querier's robustness and interval are everybody's.
@@ -219,12 +261,22 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     const at = after(now, this.#within(query.maxResponse));
     if (query.group !== ANY) {
       const member = this.#groups.get(query.group);
-      if (member !== undefined && !this.#generalBefore(at)) member.ask(at, query.sources);
+      if (member !== undefined && !this.#generalBefore(at)) this.#ask(member, at, query.sources);
     } else if (this.#mode === 3) {
       this.#generalAt = earliest([this.#generalAt, at]);
     } else {
-      for (const member of this.#groups.values()) member.ask(after(now, this.#within(query.maxResponse)), []);
+      this.#askAll(now, query.maxResponse);
     }
+  }
+
+  /** v1 and v2: an answer for each group, spread over `span`. */
+  #askAll(now: Instant, span: Duration): void {
+    for (const member of this.#groups.values()) this.#ask(member, after(now, this.#within(span)), []);
+  }
+
+  #ask(member: HostGroup, at: Instant, sources: readonly Ipv4[]): void {
+    member.ask(at, sources);
+    this.#asked.schedule(member, member.responseAt);
   }
 
   // 5.2 rule 1: the pending answer to a General Query says it all, and sooner.
@@ -241,36 +293,56 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     const due = this.nextDeadline();
     if (due === undefined || due > now) return [];
     const mode = this.#updateMode(now);
-    return [...mode, ...this.#answerGeneral(now), ...this.#answerSpecific(now), ...this.#repeatChanges(now)];
+    return [
+      ...mode,
+      ...this.#answerGeneral(now),
+      ...this.#refreshAll(now),
+      ...this.#answerSpecific(now),
+      ...this.#repeatChanges(now),
+    ];
   }
 
   nextDeadline(): Instant | undefined {
-    const responses = Array.from(this.#groups.values(), (member) => member.responseAt);
-    return earliest([this.#v1Until, this.#v2Until, this.#changeAt, this.#generalAt, ...responses]);
+    const refresh = this.#groups.size > 0 ? this.#refresh.at : undefined;
+    return earliest([this.#v1Until, this.#v2Until, this.#changeAt, this.#generalAt, refresh, this.#asked.next()]);
   }
 
   #answerGeneral(now: Instant): Effect[] {
     if (this.#generalAt === undefined || this.#generalAt > now) return [];
     this.#generalAt = undefined;
-    return this.#reports([...this.#groups.values()].flatMap((member) => member.currentRecords()));
+    return this.#reports(this.#currentRecords());
+  }
+
+  // Never a leave and a join: what flows must not stop for it.
+  #refreshAll(now: Instant): Effect[] {
+    if (this.#groups.size === 0 || this.#address === undefined || !this.#refresh.poll(now)) return [];
+    this.#refreshes++;
+    if (this.#mode === 3) return this.#reports(this.#currentRecords());
+    this.#askAll(now, milliseconds(Math.min(this.#repeatWithin(), (this.#refresh.interval ?? 0) / 2)));
+    return [];
+  }
+
+  #currentRecords(): ReportRecord[] {
+    return [...this.#groups.values()].flatMap((member) => member.currentRecords());
   }
 
   #answerSpecific(now: Instant): Effect[] {
-    const due = [...this.#groups.values()].filter(
-      (member) => member.responseAt !== undefined && member.responseAt <= now,
-    );
+    const due = this.#takeAsked(now);
     const records = due.flatMap((member) => member.responseRecords());
     if (this.#mode === 3) return this.#reports(records);
     return due.flatMap((member) => (wantsNothing(member.filter) ? [] : this.#v1v2(member.group, false)));
   }
 
+  #takeAsked(now: Instant): readonly HostGroup[] {
+    const due: HostGroup[] = [];
+    for (let one = this.#asked.takeDue(now); one !== undefined; one = this.#asked.takeDue(now)) due.push(one);
+    return due;
+  }
+
   #repeatChanges(now: Instant): Effect[] {
     if (this.#changeAt === undefined || this.#changeAt > now) return [];
     this.#changeAt = undefined;
-    return this.#tellChanges(
-      now,
-      [...this.#groups.values()].filter((member) => member.changePending),
-    );
+    return this.#tellChanges(now, [...this.#changing]);
   }
 
   /** One transmission of what changed in these groups; arms the timer for the next. */
@@ -278,10 +350,8 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     const pending = changed.filter((member) => member.changePending);
     const records = pending.flatMap((member) => member.changeRecords());
     const effects = this.#mode === 3 ? this.#reports(records) : pending.flatMap((member) => this.#v1v2Change(member));
-    for (const member of changed) if (member.isOver) this.#groups.delete(member.group);
-    if ([...this.#groups.values()].some((member) => member.changePending)) {
-      this.#changeAt ??= after(now, this.#within(this.#repeatWithin()));
-    }
+    this.#tidy(changed);
+    if (this.#changing.size > 0) this.#changeAt ??= after(now, this.#within(this.#repeatWithin()));
     return effects;
   }
 
@@ -315,6 +385,16 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   /** The Host Compatibility Mode (7.2.1). */
   get mode(): IgmpVersion {
     return this.#mode;
+  }
+
+  /** Whether somebody asks here: a General Query was heard, and the next is not overdue. */
+  isAsked(now: Instant): boolean {
+    return this.#askedUntil !== undefined && now < this.#askedUntil;
+  }
+
+  /** How often everything was repeated because nobody asked. */
+  get refreshes(): number {
+    return this.#refreshes;
   }
 }
 

@@ -8,7 +8,8 @@ export interface GroupPrefix {
   readonly length: number;
 }
 
-const covers = ({ group, length }: GroupPrefix, address: Ipv4): boolean =>
+/** Whether the prefix holds the group. */
+export const covers = ({ group, length }: GroupPrefix, address: Ipv4): boolean =>
   length === 0 || group >>> (32 - length) === address >>> (32 - length);
 
 /** A denied prefix wins; an empty list of allowed ones allows everything. */

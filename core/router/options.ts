@@ -1,5 +1,6 @@
 // How a router process is set up, and what goes into and comes out of its machine.
 import type { Ipv4 } from "../base/ipv4.ts";
+import type { Subnet } from "../base/subnet.ts";
 import type { Duration } from "../base/time.ts";
 import type { SourceFilter } from "../igmp/filter.ts";
 import type { MulticastHostDrop } from "../igmp/host.ts";
@@ -8,8 +9,11 @@ import type { HostMembership, LeaveCause } from "../igmp/host-table.ts";
 import type { InterfaceDrop, RouterInterfaceOptions, TrackingSource } from "../igmp/interface-events.ts";
 import type { MessageKind } from "../igmp/packet.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
+import type { RefreshPolicy } from "../igmp/refresh.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import type { GroupPrefix } from "./group-access.ts";
+import type { Intruder } from "./intruders.ts";
+import type { PaceOptions } from "./upstream-pace.ts";
 
 /** One interface with receivers behind it. */
 export interface DownstreamOptions {
@@ -19,17 +23,40 @@ export interface DownstreamOptions {
   readonly allow?: readonly GroupPrefix[];
   /** Groups that may not, whatever `allow` says. */
   readonly deny?: readonly GroupPrefix[];
+  /** Whose traffic may come from here; absent: that of the interface's own subnets. */
+  readonly sources?: readonly Subnet[];
+}
+
+/** An interface towards the source. */
+export interface UpstreamOptions extends PaceOptions {
+  readonly name: string;
+  /** The newest version to speak; default 3. */
+  readonly version?: IgmpVersion;
+  /** Repeats of our reports where nobody asks; default "auto". */
+  readonly refresh?: RefreshPolicy;
+  /** The groups that come from here; empty or absent: all that no other upstream names more exactly. */
+  readonly groups?: readonly GroupPrefix[];
+  /** Groups that may be asked for, delivered from and sent to here; empty or absent: all. */
+  readonly allow?: readonly GroupPrefix[];
+  /** Groups that may not, whatever `allow` says; default 239.255.255.0/24, services of the LAN such as SSDP. */
+  readonly deny?: readonly GroupPrefix[];
+  /** Groups of which nothing is sent up, though they may be asked for; default 239.255.0.0/16. 224.0.0.0/24 never is. */
+  readonly scope?: readonly GroupPrefix[];
+  /** Whose traffic may come from here; absent: anybody's. */
+  readonly sources?: readonly Subnet[];
 }
 
 /** A whole router. */
 export interface RouterOptions {
   readonly downstreams: readonly DownstreamOptions[];
-  /** The one interface towards the source (RFC 4605 section 2); without it we route between the downstreams only. */
-  readonly upstream?: { readonly name: string; readonly version?: IgmpVersion };
+  /** Towards the sources (RFC 4605 section 2): one, or several by group; without any we route between the downstreams only. */
+  readonly upstreams?: readonly UpstreamOptions[];
   /** A route over which nothing came for so long is taken out; default 180 s. */
   readonly idle?: Duration;
   /** Default 1024. */
   readonly maxRoutes?: number;
+  /** Routes of one sender behind a downstream; default 64. */
+  readonly maxRoutesPerSource?: number;
 }
 
 /** What happens to a router: links, packets, frames, upcalls of the kernel, counters. */
@@ -39,11 +66,20 @@ export type RouterEvent =
       readonly kind: "link";
       readonly name: string;
       readonly address: Ipv4 | undefined;
+      /** All its addresses with their prefixes; absent: not known, and then every source is taken for one of this link. */
+      readonly addresses?: readonly Subnet[];
       /** Where host tracking listens from now on; absent: where it did. */
       readonly trackingSource?: TrackingSource;
     }
   /** Other options of the downstreams; an interface that is not among ours is passed over. Members and routes stay. */
-  | { readonly kind: "configure"; readonly downstreams: readonly DownstreamOptions[] }
+  | {
+      readonly kind: "configure";
+      readonly downstreams: readonly DownstreamOptions[];
+      /** Absent: as they were. Version and refresh of an upstream stay. */
+      readonly upstreams?: readonly UpstreamOptions[] | undefined;
+    }
+  /** The process ends: everything is left upstream now, whatever lingers or waits for its turn. */
+  | { readonly kind: "stop" }
   /** A whole IPv4 packet from the interface's IGMP socket. */
   | { readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array }
   /** A frame from a tap on `port` of the bridge `name`. */
@@ -62,6 +98,10 @@ export type RouterDrop =
   /** A membership for a group that this interface may not receive. */
   | "router.group-denied"
   | "router.too-many-routes"
+  /** One sender behind a downstream has all the routes that one sender may have. */
+  | "router.too-many-routes-of-source"
+  /** A source that may not send from the interface where its packet came in; see the effect "intruder". */
+  | "router.foreign-source"
   /** Traffic came in where it goes out: a second path to the source, or a loop. */
   | "router.wrong-interface";
 
@@ -97,6 +137,8 @@ export type RouterEffect =
   | { readonly kind: "querier"; readonly name: string; readonly ours: boolean; readonly address: Ipv4 | undefined }
   | { readonly kind: "older-querier"; readonly name: string; readonly version: IgmpVersion; readonly address: Ipv4 }
   /** The upstream's querier makes our host part speak this version (RFC 3376 7.2.1). */
-  | { readonly kind: "upstream-mode"; readonly version: IgmpVersion }
+  | { readonly kind: "upstream-mode"; readonly name: string; readonly version: IgmpVersion }
+  /** Somebody sends under an address that is not of its link: told once, and every ten minutes while it goes on. */
+  | { readonly kind: "intruder"; readonly intruder: Intruder }
   /** `host`: who is refused, where it is one host's doing. */
   | { readonly kind: "drop"; readonly name: string; readonly reason: RouterDrop; readonly host?: TrackedHost };

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { address, formatIpv4, type Ipv4 } from "../base/ipv4.ts";
+import { ANY, address, formatIpv4, type Ipv4, ipv4 } from "../base/ipv4.ts";
 import { after, type Instant, instant, seconds } from "../base/time.ts";
-import { query } from "../igmp/igmp.testkit.ts";
+import { query, report } from "../igmp/igmp.testkit.ts";
 import { checkPacket } from "../igmp/packet.ts";
 import { type ReportRecord, recordsOf, reportLength, writeReport } from "../igmp/report.ts";
 import { V1_V2_LENGTH, writeV1V2Message } from "../igmp/v1-v2-message.ts";
@@ -11,6 +11,8 @@ import { Router } from "./router.ts";
 
 const SOURCE = address("10.1.0.2");
 const GROUP = address("239.255.77.1");
+/** Beyond the local scope: what is sent to it from below may go up. */
+const PUBLIC = address("239.1.1.1");
 const [A, B] = [address("10.2.0.11"), address("10.2.0.12")];
 const entropy = { bytes: (n: number) => new Uint8Array(n), below: (limit: number) => limit / 2 };
 
@@ -22,7 +24,7 @@ class Bench {
 
   constructor(options: Partial<RouterOptions> = {}) {
     this.router = new Router(
-      { upstream: { name: "up" }, downstreams: [{ name: "lan" }, { name: "wifi" }], ...options },
+      { upstreams: [{ name: "up" }], downstreams: [{ name: "lan" }, { name: "wifi" }], ...options },
       entropy,
     );
     this.link("up", "10.1.0.1");
@@ -35,7 +37,9 @@ class Bench {
   }
 
   link(name: string, text: string | undefined): readonly string[] {
-    return this.feed({ kind: "link", name, address: text === undefined ? undefined : address(text) });
+    if (text === undefined) return this.feed({ kind: "link", name, address: undefined });
+    const own = address(text);
+    return this.feed({ kind: "link", name, address: own, addresses: [{ address: own, prefixLength: 24 }] });
   }
 
   /** Lets time pass, doing what falls due. */
@@ -97,6 +101,10 @@ function line(effect: RouterEffect): string[] {
       return [`drop ${effect.name} ${effect.reason}`];
     case "count-routes":
       return ["count"];
+    case "intruder": {
+      const { name, source, expected } = effect.intruder;
+      return [`intruder ${name} ${formatIpv4(source)} expected ${expected ?? "nowhere"}`];
+    }
     default:
       return [];
   }
@@ -113,10 +121,7 @@ function upstreamReport(bytes: Uint8Array): string[] {
 
 test("71 asks upstream; the stream that comes is delivered (72) where it was asked for", () => {
   const bench = new Bench();
-  assert.deepEqual(
-    bench.join("lan", A),
-    ["71 lan 10.2.0.11", "up to-ex 239.255.77.1"].sort((a, b) => a.localeCompare(b)),
-  );
+  assert.deepEqual(bench.join("lan", A), ["up to-ex 239.255.77.1", "71 lan 10.2.0.11"]);
   assert.deepEqual(bench.stream(), ["route 239.255.77.1 up > lan", "72 lan"]);
 });
 
@@ -177,9 +182,9 @@ test("a source-specific member gets its source only, and a second source is aske
 
 test("RFC 4605 4.2: what comes from below goes upstream, to the other side when asked for, never back", () => {
   const bench = new Bench();
-  bench.join("lan", A);
-  bench.join("wifi", B);
-  assert.deepEqual(bench.stream("lan", GROUP, A), ["route 239.255.77.1 lan > up wifi", "72 up", "72 wifi"]);
+  bench.join("lan", A, PUBLIC);
+  bench.join("wifi", B, PUBLIC);
+  assert.deepEqual(bench.stream("lan", PUBLIC, A), ["route 239.1.1.1 lan > up wifi", "72 up", "72 wifi"]);
 });
 
 test("RFC 4605 4.2: nothing is forwarded downstream where another router is the querier", () => {
@@ -240,10 +245,10 @@ test("other options take effect without a break: members stay, a group that is d
   const igmp = { times: { lastMemberQueryCount: 1 } };
   const lines = bench.feed({ kind: "configure", downstreams: [{ name: "lan", deny, igmp }, { name: "gone" }] });
   assert.deepEqual(lines, [
-    "drop lan router.group-denied",
-    "up to-in 239.255.88.1",
     "route 239.255.88.1 up > -",
+    "up to-in 239.255.88.1",
     "82 lan",
+    "drop lan router.group-denied",
   ]);
   assert.equal([...bench.router.interfaces()][0]?.[1].hosts().length, 2);
   bench.leave("lan", A);
@@ -311,16 +316,16 @@ test("a table full of streams that nobody wants makes room for one that is wante
 test("a source that moves to another interface is asked for anew when the old one is silent, within two counts", () => {
   const bench = new Bench();
   bench.join("wifi", A);
-  bench.stream("up");
+  bench.stream("up", GROUP, A);
   const use = (packets: number, wrong: number) =>
-    bench.feed({ kind: "use", uses: [{ source: SOURCE, group: GROUP, packets, bytes: 0, wrong }] });
+    bench.feed({ kind: "use", uses: [{ source: A, group: GROUP, packets, bytes: 0, wrong }] });
   bench.pass(30);
   assert.deepEqual(use(10, 0), []);
   bench.pass(30);
   assert.deepEqual(use(20, 5), [], "some stray packets do not move a stream that goes on");
   bench.pass(30);
   assert.deepEqual(use(20, 900), ["unroute 239.255.77.1", "82 wifi"]);
-  assert.deepEqual(bench.stream("lan"), ["route 239.255.77.1 lan > up wifi", "72 up", "72 wifi"]);
+  assert.deepEqual(bench.stream("lan", GROUP, A), ["route 239.255.77.1 lan > wifi", "72 wifi"]);
 });
 
 test("what comes from an interface that is not configured is dropped by name", () => {
@@ -332,8 +337,8 @@ test("what comes from an interface that is not configured is dropped by name", (
 test("traffic that comes in where it goes out is dropped by name and changes no route", () => {
   const bench = new Bench();
   bench.join("lan", A);
-  bench.stream();
-  const lines = bench.feed({ kind: "wrong-interface", source: SOURCE, group: GROUP, inbound: "lan" });
+  bench.stream("up", GROUP, A);
+  const lines = bench.feed({ kind: "wrong-interface", source: A, group: GROUP, inbound: "lan" });
   assert.deepEqual(lines, ["drop lan router.wrong-interface"]);
   assert.ok(bench.pass(1).includes("count"), "but whether the source has moved is looked at soon");
 });
@@ -347,4 +352,188 @@ test("a v2 host joins and leaves, and the upstream hears v3", () => {
   bench.pass(5);
   assert.ok(v1v2("leave").includes("81 lan 10.2.0.11"));
   assert.ok(bench.pass(3).includes("82 lan"));
+});
+
+const FORGED = "intruder lan 10.1.0.2 expected up";
+
+test("a LAN host that sends under the headend's address before anybody watches does not become the ingress", () => {
+  const bench = new Bench();
+  assert.deepEqual(bench.stream("lan"), ["route 239.255.77.1 up > -", FORGED, "drop lan router.foreign-source"]);
+  const joined = bench.join("lan", B);
+  assert.deepEqual(joined.slice(0, 2), ["route 239.255.77.1 up > lan", "up to-ex 239.255.77.1"]);
+  assert.deepEqual(bench.router.routes(), [{ source: SOURCE, group: GROUP, inbound: "up", outbound: ["lan"] }]);
+});
+
+test("an intruder is told of once, then every ten minutes, and status keeps the last 64", () => {
+  const bench = new Bench();
+  const wrong = (source = SOURCE) => bench.feed({ kind: "wrong-interface", source, group: GROUP, inbound: "lan" });
+  bench.join("lan", A);
+  bench.stream();
+  assert.ok(wrong().includes(FORGED));
+  bench.now = after(bench.now, seconds(599));
+  assert.deepEqual(wrong().slice(-2), ["drop lan router.wrong-interface", "drop lan router.foreign-source"]);
+  bench.now = after(bench.now, seconds(1));
+  assert.ok(wrong().includes(FORGED));
+  assert.deepEqual(
+    bench.router.intruders().map(({ times }) => times),
+    [3],
+  );
+  for (let n = 0; n < 100; n++) bench.stream("lan", GROUP, ipv4(address("10.7.0.0") + n));
+  assert.equal(bench.router.intruders().length, 64);
+  assert.equal(bench.router.intruders().at(-1)?.source, address("10.7.0.99"));
+});
+
+test("where both hear it, the upstream wins: the route moves as soon as the kernel tells of the other arrival", () => {
+  const bench = new Bench();
+  bench.join("wifi", B, PUBLIC);
+  bench.stream("lan", PUBLIC, A);
+  const lines = bench.feed({ kind: "wrong-interface", source: A, group: PUBLIC, inbound: "up" });
+  assert.deepEqual(lines.slice(0, 2), ["route 239.1.1.1 up > wifi", "82 up"]);
+  assert.ok(lines.includes("intruder lan 10.2.0.11 expected up"));
+});
+
+test("a source of one LAN heard on the other is routed from its own", () => {
+  const bench = new Bench();
+  bench.join("wifi", B);
+  const lines = bench.stream("wifi", GROUP, A);
+  assert.deepEqual(lines.slice(0, 2), ["route 239.255.77.1 lan > wifi", "intruder wifi 10.2.0.11 expected lan"]);
+});
+
+test("with no place for a source there is a route to nowhere, which goes when a place comes", () => {
+  const bench = new Bench();
+  bench.link("up", undefined);
+  bench.join("wifi", B);
+  const [route, told] = bench.stream("lan");
+  assert.deepEqual([route, told], ["route 239.255.77.1 lan > -", "intruder lan 10.1.0.2 expected nowhere"]);
+  assert.equal(
+    bench.join("wifi", A).some((line) => line.startsWith("route")),
+    false,
+    "a viewer changes nothing",
+  );
+  assert.ok(bench.link("up", "10.1.0.1").includes("unroute 239.255.77.1"));
+  assert.deepEqual(bench.stream("lan").slice(0, 1), ["route 239.255.77.1 up > wifi"]);
+});
+
+test("`sources` says who may send from an interface: a network behind another router, the headend alone from upstream", () => {
+  const everybody = [{ address: ANY, prefixLength: 0 }];
+  const behind = new Bench({ downstreams: [{ name: "lan", sources: everybody }, { name: "wifi" }] });
+  assert.deepEqual(behind.stream("lan"), ["route 239.255.77.1 lan > -"]);
+  const headend = [{ address: SOURCE, prefixLength: 32 }];
+  const strict = new Bench({ upstreams: [{ name: "up", sources: headend }] });
+  assert.deepEqual(strict.stream("up", GROUP, address("10.1.0.66")), [
+    "route 239.255.77.1 up > -",
+    "intruder up 10.1.0.66 expected nowhere",
+    "drop up router.foreign-source",
+  ]);
+  assert.deepEqual(strict.stream(), ["route 239.255.77.1 up > -"]);
+});
+
+test("one sender behind a downstream gets so many routes, others go on", () => {
+  const bench = new Bench({ maxRoutesPerSource: 2 });
+  const groups = [1, 2, 3].map((n) => ipv4(PUBLIC + n));
+  const lines = groups.map((group) => bench.stream("lan", group, A).at(0));
+  assert.equal(lines[2], "drop lan router.too-many-routes-of-source");
+  assert.ok(bench.stream("lan", groups[2], B).includes("route 239.1.1.4 lan > up"));
+  assert.ok(
+    groups.every((group) => bench.stream("up", group)[0]?.startsWith("route")),
+    "the headend has no such limit",
+  );
+});
+
+test("SSDP of the LAN does not leave by the uplink and is not asked for there; the local scope stays, the rest goes up", () => {
+  const bench = new Bench();
+  const ssdp = address("239.255.255.250");
+  bench.join("wifi", B, ssdp);
+  assert.deepEqual(bench.stream("lan", ssdp, A), ["route 239.255.255.250 lan > wifi", "72 wifi"]);
+  assert.deepEqual(bench.stream("up", ssdp), ["route 239.255.255.250 up > -"], "nor does the outer SSDP come in");
+  assert.deepEqual(bench.stream("lan", GROUP, A), ["route 239.255.77.1 lan > -"]);
+  assert.deepEqual(bench.stream("lan", PUBLIC, A), ["route 239.1.1.1 lan > up", "72 up"]);
+  assert.equal(
+    bench.log.some((line) => line.startsWith("up ")),
+    false,
+    bench.log.join("; "),
+  );
+});
+
+test("allow and deny of an upstream hold for joins and for what goes up; scope can be opened", () => {
+  const allow = [{ group: address("239.1.0.0"), length: 16 }];
+  const bench = new Bench({ upstreams: [{ name: "up", allow, deny: [], scope: [] }] });
+  assert.deepEqual(bench.join("lan", A), ["71 lan 10.2.0.11"]);
+  assert.ok(bench.join("lan", A, PUBLIC).includes("up to-ex 239.1.1.1"));
+  assert.deepEqual(bench.stream("lan", GROUP, A), ["route 239.255.77.1 lan > -"]);
+  const open = new Bench({ upstreams: [{ name: "up", deny: [], scope: [] }] });
+  assert.deepEqual(open.stream("lan", GROUP, A), ["route 239.255.77.1 lan > up", "72 up"]);
+});
+
+const TWO = [
+  { name: "iptv", groups: [{ group: address("239.1.0.0"), length: 16 }] },
+  { name: "up" },
+  { name: "radio", groups: [{ group: address("239.1.7.0"), length: 24 }] },
+];
+
+test("several upstreams: the most exact prefix asks and delivers, the one without groups takes the rest", () => {
+  const bench = new Bench({ upstreams: TWO });
+  for (const [name, text] of [
+    ["iptv", "10.4.0.1"],
+    ["radio", "10.5.0.1"],
+  ] as const)
+    bench.link(name, text);
+  const radio = address("239.1.7.7");
+  assert.equal(bench.join("lan", A).includes("up to-ex 239.255.77.1"), true);
+  bench.join("lan", A, PUBLIC);
+  bench.join("lan", A, radio);
+  assert.deepEqual(
+    Array.from(bench.router.upstreams(), (one) => [one.name, bench.router.wanted(one).map(({ group }) => group)]),
+    [
+      ["iptv", [PUBLIC]],
+      ["up", [GROUP]],
+      ["radio", [radio]],
+    ],
+  );
+  const other = address("10.4.0.9");
+  assert.deepEqual(bench.stream("iptv", PUBLIC, other), ["route 239.1.1.1 iptv > lan", "72 lan"]);
+  assert.deepEqual(bench.stream("up", radio, other).slice(0, 2), [
+    "route 239.1.7.7 radio > lan",
+    "intruder up 10.4.0.9 expected radio",
+  ]);
+  assert.deepEqual(bench.stream("lan", ipv4(PUBLIC + 1), A), ["route 239.1.1.2 lan > iptv", "72 iptv"]);
+});
+
+test("a reload moves groups between upstreams: left there, joined here, routed from here", () => {
+  const bench = new Bench({ upstreams: [{ name: "up" }, { name: "iptv", groups: [{ group: PUBLIC, length: 32 }] }] });
+  bench.link("iptv", "10.4.0.1");
+  bench.join("lan", A);
+  bench.stream();
+  const upstreams = [{ name: "up" }, { name: "iptv", groups: [{ group: GROUP, length: 32 }] }];
+  const lines = bench.feed({ kind: "configure", downstreams: [], upstreams });
+  assert.deepEqual(lines, ["unroute 239.255.77.1", "up to-in 239.255.77.1", "82 lan"]);
+  assert.deepEqual(bench.stream("iptv"), ["route 239.255.77.1 iptv > lan", "72 lan"]);
+});
+
+test("linger: zapping through channels leaves none of them upstream until it has been unwanted for so long", () => {
+  const bench = new Bench({ upstreams: [{ name: "up", linger: seconds(10) }] });
+  bench.join("lan", A);
+  bench.leave("lan", A);
+  assert.deepEqual(
+    bench.pass(8).filter((line) => line.includes("to-in")),
+    [],
+  );
+  bench.join("lan", A);
+  bench.leave("lan", A);
+  const left = bench.pass(13).filter((line) => line.includes("to-in"));
+  assert.ok(left.length > 0, "2 s of last-member queries, then 10 s");
+});
+
+test("a route effect stands before packets, and packets before names and evidence", () => {
+  const bench = new Bench();
+  bench.stream();
+  const kinds = bench.router
+    .receive(bench.now, {
+      kind: "packet",
+      name: "lan",
+      bytes: report("10.2.0.11", ["to-ex", "239.255.77.1"]),
+    })
+    .map(({ kind }) => kind);
+  assert.deepEqual(kinds.slice(0, 2), ["route", "send"]);
+  assert.ok(kinds.indexOf("joined") > 1);
 });

@@ -1,17 +1,21 @@
 // One router process (patent 12, 22, 32, 42): IGMP end point downstream, host upstream (RFC 4605), and the routes between them.
 import { type Ipv4, isLinkLocalMulticast } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
+import type { Subnet } from "../base/subnet.ts";
 import { after, type Duration, earliest, type Instant, seconds } from "../base/time.ts";
 import { NO_SOURCE } from "../igmp/filter.ts";
-import { MulticastHost, type MulticastHostEffect } from "../igmp/host.ts";
+import type { MulticastHostEffect } from "../igmp/host.ts";
 import type { RouterInterfaceEffect } from "../igmp/interface-events.ts";
 import { MembershipDatabase, type UpstreamChange } from "../igmp/proxy.ts";
 import { RouterInterface } from "../igmp/router-interface.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import type { MulticastRoute } from "../ports/forwarding.ts";
 import { mayReceive } from "./group-access.ts";
+import { ingressOf, mayEnter, type Side } from "./ingress.ts";
+import { type Intruder, Intruders } from "./intruders.ts";
 import type { DownstreamOptions, RouterDrop, RouterEffect, RouterEvent, RouterOptions } from "./options.ts";
 import { MulticastRoutes } from "./routes.ts";
+import { Upstream, upstreamOf } from "./upstream.ts";
 
 /** Between two looks at the route counters, while there are routes. */
 const COUNT_EVERY: Duration = seconds(30);
@@ -22,37 +26,35 @@ const LOOK_AFTER: Duration = seconds(1);
 interface Downstream {
   options: DownstreamOptions;
   readonly machine: RouterInterface;
-}
-
-interface Upstream {
-  readonly name: string;
-  readonly machine: MulticastHost;
   up: boolean;
+  subnets: readonly Subnet[] | undefined;
 }
 
 /** Events of every interface in, effects for sockets, kernel and reports out. */
 export class Router implements Machine<RouterEvent, RouterEffect> {
   readonly #downstreams: ReadonlyMap<string, Downstream>;
-  readonly #upstream: Upstream | undefined;
+  readonly #upstreams: ReadonlyMap<string, Upstream>;
   readonly #wanted = new MembershipDatabase();
   readonly #routes: MulticastRoutes;
+  readonly #intruders = new Intruders();
+  readonly #maxRoutesPerSource: number;
   #countAt: Instant | undefined;
 
   /** Throws RangeError for IGMP options that `checkTimes` faults. */
   constructor(options: RouterOptions, entropy: Entropy) {
     this.#downstreams = new Map(
-      options.downstreams.map((one) => [one.name, { options: one, machine: new RouterInterface(one.igmp) }]),
+      options.downstreams.map((one) => [
+        one.name,
+        { options: one, machine: new RouterInterface(one.igmp), up: false, subnets: undefined },
+      ]),
     );
-    this.#upstream = options.upstream && {
-      name: options.upstream.name,
-      machine: new MulticastHost(entropy, { version: options.upstream.version ?? 3 }),
-      up: false,
-    };
+    this.#upstreams = new Map((options.upstreams ?? []).map((one) => [one.name, new Upstream(one, entropy)]));
+    this.#maxRoutesPerSource = options.maxRoutesPerSource ?? 64;
     this.#routes = new MulticastRoutes(options.idle ?? seconds(180), options.maxRoutes ?? 1024);
   }
 
   receive(now: Instant, event: RouterEvent): readonly RouterEffect[] {
-    return [...this.poll(now), ...this.#take(now, event)];
+    return routesFirst([...this.#due(now), ...this.#take(now, event)]);
   }
 
   #take(now: Instant, event: RouterEvent): readonly RouterEffect[] {
@@ -60,7 +62,9 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "link":
         return this.#link(now, event);
       case "configure":
-        return event.downstreams.flatMap((options) => this.#configure(now, options));
+        return this.#configure(now, event);
+      case "stop":
+        return [...this.#upstreams.values()].flatMap((upstream) => fromHost(upstream, upstream.leaveAll(now)));
       case "packet":
         return this.#packet(now, event.name, event.bytes);
       case "frame":
@@ -68,18 +72,21 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "no-route":
         return this.#noRoute(now, event.source, event.group, event.inbound);
       case "wrong-interface":
-        this.#countAt = earliest([this.#countAt, after(now, LOOK_AFTER)]);
-        return [drop(event.inbound, "router.wrong-interface")];
+        return this.#wrongInterface(now, event.source, event.group, event.inbound);
       case "use":
         return this.#routes.use(now, event.uses);
     }
   }
 
   poll(now: Instant): readonly RouterEffect[] {
+    return routesFirst(this.#due(now));
+  }
+
+  #due(now: Instant): RouterEffect[] {
     const effects: RouterEffect[] = [];
     for (const [name, { machine }] of this.#downstreams)
       effects.push(...this.#downstream(now, name, machine.poll(now)));
-    if (this.#upstream !== undefined) effects.push(...this.#fromHost(this.#upstream.machine.poll(now)));
+    for (const upstream of this.#upstreams.values()) effects.push(...fromHost(upstream, upstream.poll(now)));
     if (this.#countAt !== undefined && this.#countAt <= now) {
       this.#countAt = after(now, COUNT_EVERY);
       if (this.#routes.size > 0) effects.push({ kind: "count-routes" });
@@ -88,9 +95,10 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 
   nextDeadline(): Instant | undefined {
-    const machines = [...this.#downstreams.values()].map(({ machine }) => machine.nextDeadline());
+    const machines = Array.from(this.#downstreams.values(), ({ machine }) => machine.nextDeadline());
+    const upstreams = Array.from(this.#upstreams.values(), (upstream) => upstream.nextDeadline());
     const counting = this.#routes.size > 0 ? this.#countAt : undefined;
-    return earliest([...machines, this.#upstream?.machine.nextDeadline(), counting]);
+    return earliest([...machines, ...upstreams, counting]);
   }
 
   /** The downstream interfaces with their state, for status. */
@@ -98,30 +106,70 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     for (const [name, { machine }] of this.#downstreams) yield [name, machine];
   }
 
-  /** What is asked for upstream, for status. */
-  wanted(): readonly UpstreamChange[] {
-    return this.#wanted.groups();
+  /** The interfaces towards the sources, for status. */
+  upstreams(): Iterable<Upstream> {
+    return this.#upstreams.values();
+  }
+
+  /** What the downstreams want of the groups of `upstream`, for status. */
+  wanted(upstream: Upstream): readonly UpstreamChange[] {
+    return this.#wanted.groups().filter(({ group }) => this.#upstreamOf(group) === upstream && upstream.mayJoin(group));
+  }
+
+  /** Who sent from where it may not, for status. */
+  intruders(): ReturnType<Intruders["all"]> {
+    return this.#intruders.all();
   }
 
   routes(): ReturnType<MulticastRoutes["all"]> {
     return this.#routes.all();
   }
 
-  #link(now: Instant, { name, address, trackingSource }: RouterEvent & { kind: "link" }): readonly RouterEffect[] {
+  #link(now: Instant, event: RouterEvent & { kind: "link" }): readonly RouterEffect[] {
+    const { name } = event;
+    const [downstream, upstream] = [this.#downstreams.get(name), this.#upstreams.get(name)];
+    if (downstream !== undefined) return this.#downstreamLink(now, downstream, event);
+    if (upstream !== undefined) return this.#upstreamLink(now, upstream, event);
+    return [drop(name, "router.unknown-interface")];
+  }
+
+  #downstreamLink(
+    now: Instant,
+    downstream: Downstream,
+    { name, address, addresses, trackingSource }: RouterEvent & { kind: "link" },
+  ): readonly RouterEffect[] {
     const source = trackingSource === undefined ? {} : { trackingSource };
     const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address, ...source } as const);
-    const downstream = this.#downstreams.get(name);
-    if (downstream !== undefined) {
-      const effects = this.#downstream(now, name, downstream.machine.receive(now, event));
-      return [...effects, ...(address === undefined ? this.#withoutInbound(name) : []), ...this.#reroute(now)];
-    }
-    if (this.#upstream?.name !== name) return [drop(name, "router.unknown-interface")];
-    this.#upstream.up = address !== undefined;
-    const effects = this.#fromHost(this.#upstream.machine.receive(now, event));
+    downstream.up = address !== undefined;
+    downstream.subnets = addresses;
+    const effects = this.#downstream(now, name, downstream.machine.receive(now, event));
     return [...effects, ...(address === undefined ? this.#withoutInbound(name) : []), ...this.#reroute(now)];
   }
 
-  #configure(now: Instant, options: DownstreamOptions): readonly RouterEffect[] {
+  #upstreamLink(
+    now: Instant,
+    upstream: Upstream,
+    { name, address }: RouterEvent & { kind: "link" },
+  ): readonly RouterEffect[] {
+    upstream.up = address !== undefined;
+    const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address } as const);
+    const effects = fromHost(upstream, upstream.receive(now, event));
+    return [...effects, ...(address === undefined ? this.#withoutInbound(name) : []), ...this.#reroute(now)];
+  }
+
+  #configure(
+    now: Instant,
+    { downstreams, upstreams = [] }: RouterEvent & { kind: "configure" },
+  ): readonly RouterEffect[] {
+    for (const options of upstreams) this.#upstreams.get(options.name)?.configure(options);
+    return [
+      ...(upstreams.length === 0 ? [] : this.#wanted.groups().flatMap((change) => this.#want(now, change))),
+      ...downstreams.flatMap((options) => this.#configureDownstream(now, options)),
+      ...this.#reroute(now),
+    ];
+  }
+
+  #configureDownstream(now: Instant, options: DownstreamOptions): readonly RouterEffect[] {
     const { name } = options;
     const known = this.#downstreams.get(name);
     if (known === undefined) return [];
@@ -139,8 +187,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const downstream = this.#downstreams.get(name);
     if (downstream !== undefined)
       return this.#downstream(now, name, downstream.machine.receive(now, { kind: "packet", bytes }));
-    if (this.#upstream?.name === name)
-      return this.#fromHost(this.#upstream.machine.receive(now, { kind: "packet", bytes }));
+    const upstream = this.#upstreams.get(name);
+    if (upstream !== undefined) return fromHost(upstream, upstream.receive(now, { kind: "packet", bytes }));
     return [drop(name, "router.unknown-interface")];
   }
 
@@ -182,44 +230,119 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const allowed = this.#allowed(name, group);
     const change = this.#wanted.set(name, group, allowed ? filter : NO_SOURCE);
     return [
-      allowed ? { kind: "membership", name, group, filter } : drop(name, "router.group-denied"),
-      ...this.#want(now, change),
       ...this.#reroute(now, group),
+      allowed ? { kind: "membership", name, group, filter } : drop(name, "router.group-denied"),
+      ...(change === undefined ? [] : this.#want(now, change)),
     ];
   }
 
-  /** RFC 4605 4.1: the merged state is what our host part upstream wants. */
-  #want(now: Instant, change: UpstreamChange | undefined): readonly RouterEffect[] {
-    if (change === undefined || this.#upstream === undefined) return [];
-    return this.#fromHost(this.#upstream.machine.receive(now, { kind: "want", ...change }));
+  /** RFC 4605 4.1: the merged state is what our host part upstream wants; of a group that comes from elsewhere, nothing. */
+  #want(now: Instant, change: UpstreamChange): readonly RouterEffect[] {
+    const chosen = this.#upstreamOf(change.group);
+    return [...this.#upstreams.values()].flatMap((upstream) =>
+      fromHost(upstream, upstream.want(now, upstream === chosen ? change : { ...change, filter: NO_SOURCE })),
+    );
   }
 
-  #fromHost(effects: readonly MulticastHostEffect[]): RouterEffect[] {
-    const name = this.#upstream?.name ?? "";
-    return effects.map((effect) => upstreamEffect(name, effect));
+  #upstreamOf(group: Ipv4): Upstream | undefined {
+    return upstreamOf(group, this.#upstreams.values());
+  }
+
+  /** Every interface from which the group may come. */
+  #sides(group: Ipv4): readonly Side[] {
+    const upstream = this.#upstreamOf(group);
+    const names = [...this.#downstreams.keys(), ...(upstream === undefined ? [] : [upstream.name])];
+    return names.flatMap((name) => this.#side(name, group) ?? []);
+  }
+
+  /** The interface, if what is sent to the group may come from there at all. */
+  #side(name: string, group: Ipv4): Side | undefined {
+    const downstream = this.#downstreams.get(name);
+    if (downstream !== undefined) {
+      const { up, subnets, options } = downstream;
+      return { name, up, isUpstream: false, subnets, allowed: options.sources };
+    }
+    const upstream = this.#upstreamOf(group);
+    if (upstream?.name !== name) return undefined;
+    return { name, up: upstream.up, isUpstream: true, subnets: undefined, allowed: upstream.sources };
+  }
+
+  #mayEnter({ source, group, inbound }: MulticastRoute): boolean {
+    const side = this.#side(inbound, group);
+    return side?.up === true && mayEnter(source, side);
   }
 
   #noRoute(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly RouterEffect[] {
-    if (!this.#downstreams.has(inbound) && this.#upstream?.name !== inbound)
+    if (!this.#downstreams.has(inbound) && !this.#upstreams.has(inbound))
       return [drop(inbound, "router.unknown-interface")];
     if (this.#routes.size === 0) this.#countAt = after(now, COUNT_EVERY);
     // The kernel asks because it has no entry: one that we remember is gone there.
     const forgotten = this.#routes.remove(source, group).filter(({ kind }) => kind === "delivery");
-    const route = { source, group, inbound, outbound: this.#outbound(now, source, group, inbound) };
+    const ingress = ingressOf(source, inbound, this.#sides(group))?.name;
+    const foreign = ingress === inbound ? [] : this.#foreign(now, { name: inbound, source, group, expected: ingress });
+    return [...forgotten, ...foreign, ...this.#install(now, source, group, ingress, inbound)];
+  }
+
+  /**
+   * A packet that may not come in where it did gets the route of those that may: the kernel drops what comes in elsewhere, and the
+   * true stream needs no upcall to flow. With no place for it, a route to nowhere keeps the kernel from asking again.
+   */
+  #install(
+    now: Instant,
+    source: Ipv4,
+    group: Ipv4,
+    ingress: string | undefined,
+    heard: string,
+  ): readonly RouterEffect[] {
+    if (this.#downstreams.has(heard) && this.#routes.countOf(source, heard) >= this.#maxRoutesPerSource)
+      return [drop(heard, "router.too-many-routes-of-source")];
+    const outbound = ingress === undefined ? [] : this.#outbound(now, source, group, ingress);
+    const route = { source, group, inbound: ingress ?? heard, outbound };
     const room = this.#routes.full ? this.#makeRoom(route) : [];
-    if (this.#routes.full) return [...forgotten, drop(inbound, "router.too-many-routes")];
-    return [...forgotten, ...room, ...this.#routes.set(now, route)];
+    if (this.#routes.full) return [drop(heard, "router.too-many-routes")];
+    return [...room, ...this.#set(now, route)];
+  }
+
+  #foreign(now: Instant, seen: Omit<Intruder, "times">): readonly RouterEffect[] {
+    const intruder = this.#intruders.note(now, seen);
+    const told: RouterEffect[] = intruder === undefined ? [] : [{ kind: "intruder", intruder }];
+    return [...told, drop(seen.name, "router.foreign-source")];
+  }
+
+  #wrongInterface(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly RouterEffect[] {
+    const dropped = drop(inbound, "router.wrong-interface");
+    const route = this.#routes.get(source, group);
+    const side = this.#side(inbound, group);
+    if (route === undefined || side?.up !== true) return [dropped];
+    if (!mayEnter(source, side))
+      return [dropped, ...this.#foreign(now, { name: inbound, source, group, expected: route.inbound })];
+    // Where both hear it, the upstream wins: what a LAN host sends under the headend's address must not keep out the headend.
+    if (side.isUpstream && this.#downstreams.has(route.inbound)) {
+      const outbound = this.#outbound(now, source, group, inbound);
+      const usurper = this.#foreign(now, { name: route.inbound, source, group, expected: inbound });
+      return [...this.#set(now, { source, group, inbound, outbound }), ...usurper];
+    }
+    this.#countAt = earliest([this.#countAt, after(now, LOOK_AFTER)]);
+    return [dropped];
   }
 
   /** Streams that nobody here wants, as anybody may send them, do not keep out one that is wanted. */
   #makeRoom(route: MulticastRoute): readonly RouterEffect[] {
-    const isWanted = ({ outbound }: MulticastRoute): boolean => outbound.some((name) => this.#downstreams.has(name));
-    return isWanted(route) ? this.#routes.removeIdlest((other) => !isWanted(other)) : [];
+    return this.#isWanted(route) ? this.#routes.removeIdlest() : [];
   }
 
-  /** RFC 4605 4.2: never back; upstream whatever comes from below; down where it is subscribed and we are the querier. */
+  #isWanted({ outbound }: MulticastRoute): boolean {
+    return outbound.some((name) => this.#downstreams.has(name));
+  }
+
+  #set(now: Instant, route: MulticastRoute): readonly RouterEffect[] {
+    return this.#routes.set(now, route, this.#isWanted(route));
+  }
+
+  /** RFC 4605 4.2: never back; upstream what comes from below; down where it is subscribed and we are the querier. */
   #outbound(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly string[] {
-    if (isLinkLocalMulticast(group)) return [];
+    const origin = this.#upstreams.get(inbound);
+    if (isLinkLocalMulticast(group) || origin?.mayJoin(group) === false) return [];
     const down = [...this.#downstreams].filter(
       ([name, { machine }]) =>
         name !== inbound &&
@@ -227,19 +350,25 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
         this.#allowed(name, group) &&
         machine.forwards(now, group, source),
     );
-    const up = this.#upstream?.up === true && this.#upstream.name !== inbound ? [this.#upstream.name] : [];
+    const upstream = origin === undefined ? this.#upstreamOf(group) : undefined;
+    const up = upstream?.up === true && upstream.maySend(group) ? [upstream.name] : [];
     return [...up, ...down.map(([name]) => name)];
   }
 
-  /** Brings the installed routes (of one group, or all) in line with what is wanted now. */
+  /** Brings the installed routes (of one group, or all) in line with what is wanted, and may be, now. */
   #reroute(now: Instant, group?: Ipv4): readonly RouterEffect[] {
-    return this.#routes.all().flatMap((route) => {
-      if (group !== undefined && route.group !== group) return [];
-      return this.#routes.set(now, {
-        ...route,
-        outbound: this.#outbound(now, route.source, route.group, route.inbound),
-      });
-    });
+    if (group === undefined) return this.#routes.all().flatMap((route) => this.#review(now, route));
+    return this.#routes.of(group).flatMap((route) => (this.#mayEnter(route) ? this.#lead(now, route) : []));
+  }
+
+  /** A source may have become one of another interface: then the kernel asks anew. */
+  #review(now: Instant, route: MulticastRoute): readonly RouterEffect[] {
+    return this.#mayEnter(route) ? this.#lead(now, route) : this.#routes.remove(route.source, route.group);
+  }
+
+  #lead(now: Instant, route: MulticastRoute): readonly RouterEffect[] {
+    const { source, group, inbound } = route;
+    return this.#set(now, { ...route, outbound: this.#outbound(now, source, group, inbound) });
   }
 
   #withoutInbound(name: string): readonly RouterEffect[] {
@@ -255,13 +384,29 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
 
 const drop = (name: string, reason: RouterDrop): RouterEffect => ({ kind: "drop", name, reason });
 
+const fromHost = ({ name }: Upstream, effects: readonly MulticastHostEffect[]): RouterEffect[] =>
+  effects.map((effect) => upstreamEffect(name, effect));
+
 function upstreamEffect(name: string, effect: MulticastHostEffect): RouterEffect {
   switch (effect.kind) {
     case "send":
       return { ...effect, name };
     case "mode":
-      return { kind: "upstream-mode", version: effect.version };
+      return { kind: "upstream-mode", name, version: effect.version };
     case "drop":
       return drop(name, effect.reason);
   }
+}
+
+/** A packet waits for the kernel's routes, and a querier for packets; names, logs and evidence can wait. */
+function routesFirst(effects: readonly RouterEffect[]): readonly RouterEffect[] {
+  if (effects.length < 2) return effects;
+  const ranked: [RouterEffect[], RouterEffect[], RouterEffect[]] = [[], [], []];
+  for (const effect of effects) ranked[urgency(effect)].push(effect);
+  return ranked.flat();
+}
+
+function urgency({ kind }: RouterEffect): 0 | 1 | 2 {
+  if (kind === "route" || kind === "unroute") return 0;
+  return kind === "send" ? 1 : 2;
 }

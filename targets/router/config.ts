@@ -1,12 +1,14 @@
 // The router's configuration: interfaces, their IGMP parameters, and the optional way to the reception server.
 import * as v from "valibot";
 import { ipv4, isMulticast, parseIpv4 } from "../../core/base/ipv4.ts";
+import type { Subnet } from "../../core/base/subnet.ts";
 import { type Duration, seconds } from "../../core/base/time.ts";
 import type { ImmediateLeave } from "../../core/igmp/interface-events.ts";
 import type { IgmpVersion } from "../../core/igmp/query.ts";
+import type { RefreshPolicy } from "../../core/igmp/refresh.ts";
 import { checkTimes, type TimesConfig } from "../../core/igmp/times.ts";
 import type { GroupPrefix } from "../../core/router/group-access.ts";
-import { brokerEntries, commonEntries, identifier, x25519PublicKey } from "../shared/config.ts";
+import { brokerEntries, commonEntries, identifier, refreshPolicy, x25519PublicKey } from "../shared/config.ts";
 import type { CommonConfig } from "../shared/target.ts";
 
 /** One interface with receivers behind it. */
@@ -17,6 +19,7 @@ export interface DownstreamConfig {
   readonly immediateLeave: ImmediateLeave;
   readonly allow: readonly GroupPrefix[];
   readonly deny: readonly GroupPrefix[];
+  readonly sources?: readonly Subnet[] | undefined;
   readonly maxGroups: number;
   readonly maxSources: number;
   readonly maxHostMemberships: number;
@@ -27,15 +30,32 @@ export interface DownstreamConfig {
   readonly requireRouterAlert: boolean;
 }
 
+/** The interface towards the source. */
+export interface UpstreamConfig {
+  readonly interface: string;
+  readonly version: IgmpVersion;
+  readonly refresh: RefreshPolicy;
+  readonly linger: Duration;
+  readonly changesPerSecond?: number | undefined;
+  readonly allow: readonly GroupPrefix[];
+  readonly deny: readonly GroupPrefix[];
+  readonly scope: readonly GroupPrefix[];
+  readonly sources?: readonly Subnet[] | undefined;
+  /** Empty: all groups that no other upstream names more exactly. */
+  readonly groups: readonly GroupPrefix[];
+}
+
 /** A whole router. */
 export interface RouterConfig extends CommonConfig {
   readonly id: string;
-  readonly upstream?: { readonly interface: string; readonly version: IgmpVersion } | undefined;
+  readonly upstream?: UpstreamConfig | undefined;
+  readonly upstreams: readonly UpstreamConfig[];
   readonly downstreams: readonly DownstreamConfig[];
   readonly forwarding: "kernel" | "none";
   readonly taps: boolean;
   readonly idle: Duration;
   readonly maxRoutes: number;
+  readonly maxRoutesPerSource: number;
   readonly broker?: v.InferOutput<typeof brokerEntries.broker> | undefined;
   readonly identity?: string | undefined;
   readonly reception?: { readonly id: string; readonly publicKey: Uint8Array } | undefined;
@@ -62,6 +82,22 @@ const groupPrefix = v.pipe(
   v.transform((text) => parsePrefix(text) as GroupPrefix),
 );
 
+const groupPrefixes = v.pipe(v.array(groupPrefix), v.maxLength(256));
+
+function parseSubnet(text: string): Subnet | undefined {
+  const [, before = "", length = "32"] = /^([\d.]+)(?:\/(\d{1,2}))?$/.exec(text) ?? [];
+  const address = parseIpv4(before);
+  return address === undefined || Number(length) > 32 ? undefined : { address, prefixLength: Number(length) };
+}
+
+/** "10.2.0.0/24", or one address without a length; "0.0.0.0/0" for everybody. */
+const subnet = v.pipe(
+  v.string(),
+  v.check((text) => parseSubnet(text) !== undefined, "must be an address or a prefix such as 10.2.0.0/24"),
+  v.transform((text) => parseSubnet(text) as Subnet),
+);
+const senders = v.optional(v.pipe(v.array(subnet), v.minLength(1), v.maxLength(256)));
+
 const downstream = v.pipe(
   v.strictObject({
     interface: interfaceName,
@@ -73,8 +109,9 @@ const downstream = v.pipe(
     lastMemberQueryInterval: v.optional(wholeSeconds),
     lastMemberQueryCount: v.optional(whole(1, 255)),
     immediateLeave: v.optional(v.picklist(["off", "v3", "isolated"]), "off"),
-    allow: v.optional(v.pipe(v.array(groupPrefix), v.maxLength(256)), []),
-    deny: v.optional(v.pipe(v.array(groupPrefix), v.maxLength(256)), []),
+    allow: v.optional(groupPrefixes, []),
+    deny: v.optional(groupPrefixes, []),
+    sources: senders,
     maxGroups: v.optional(whole(1, 65_536), 1024),
     maxSources: v.optional(whole(64, 4096), 256),
     /** (Host, group) pairs that are tracked. */
@@ -108,11 +145,27 @@ type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 const given = <T extends object>(entries: T): Given<T> =>
   Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined)) as Given<T>;
 
+const upstream = v.strictObject({
+  interface: interfaceName,
+  version: v.optional(v.picklist([1, 2, 3]), 3),
+  refresh: refreshPolicy,
+  /** Seconds between the end of the last membership and the leave upstream. */
+  linger: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(600), v.transform(seconds)), 0),
+  changesPerSecond: v.optional(whole(1, 1000)),
+  allow: v.optional(groupPrefixes, []),
+  deny: v.optional(groupPrefixes, ["239.255.255.0/24"]),
+  scope: v.optional(groupPrefixes, ["239.255.0.0/16"]),
+  sources: senders,
+  groups: v.optional(groupPrefixes, []),
+});
+
 const fields = v.strictObject({
   ...commonEntries,
   id: identifier,
   /** Towards the source. Without it the router connects its downstreams only. */
-  upstream: v.optional(v.strictObject({ interface: interfaceName, version: v.optional(v.picklist([1, 2, 3]), 3) })),
+  upstream: v.optional(upstream),
+  /** Several, by the groups that come from each. */
+  upstreams: v.optional(v.pipe(v.array(upstream), v.maxLength(16)), []),
   downstreams: v.pipe(v.array(downstream), v.minLength(1), v.maxLength(31)),
   /** "none": querier and evidence only, for a machine that bridges. */
   forwarding: v.optional(v.picklist(["kernel", "none"]), "kernel"),
@@ -121,14 +174,27 @@ const fields = v.strictObject({
   /** Seconds without a packet after which a route is taken out. */
   idle: v.optional(v.pipe(v.number(), v.minValue(30), v.maxValue(86_400), v.transform(seconds)), 180),
   maxRoutes: v.optional(whole(1, 65_536), 1024),
+  maxRoutesPerSource: v.optional(whole(1, 65_536), 64),
   /** The way to the reception server: all three or none. */
   broker: v.optional(brokerEntries.broker),
   identity: v.optional(v.pipe(v.string(), v.minLength(1))),
   reception: v.optional(v.strictObject({ id: identifier, publicKey: x25519PublicKey })),
 });
 
+/** Towards the sources, whichever way they are configured. */
+export const upstreamsOf = ({ upstream, upstreams }: RouterConfig): readonly UpstreamConfig[] =>
+  upstream === undefined ? upstreams : [upstream];
+
+const ranges = (config: RouterConfig): readonly string[] =>
+  config.upstreams.flatMap(({ groups }) =>
+    groups.length === 0 ? ["all"] : groups.map(({ group, length }) => `${group >>> (32 - length)}/${length}`),
+  );
+
+/** The kernel's MAXVIFS. */
+const MOST_INTERFACES = 32;
+
 const names = (config: RouterConfig): readonly string[] => [
-  ...(config.upstream === undefined ? [] : [config.upstream.interface]),
+  ...upstreamsOf(config).map((one) => one.interface),
   ...config.downstreams.map((one) => one.interface),
 ];
 
@@ -136,6 +202,18 @@ const names = (config: RouterConfig): readonly string[] => [
 export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
   fields,
   v.check((config) => new Set(names(config)).size === names(config).length, "an interface is named twice"),
+  v.check(
+    ({ upstream, upstreams }) => upstream === undefined || upstreams.length === 0,
+    "`upstream` is the short form of `upstreams` with one: give one of the two",
+  ),
+  v.check(
+    (config) => new Set(ranges(config)).size === ranges(config).length,
+    "two of `upstreams` name the same `groups`, or none",
+  ),
+  v.check(
+    (config) => names(config).length <= MOST_INTERFACES,
+    `multicast routing takes ${MOST_INTERFACES} interfaces at most`,
+  ),
   v.check(
     ({ broker, identity, reception }) =>
       [broker, identity, reception].every((one) => one === undefined) ||

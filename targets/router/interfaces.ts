@@ -136,7 +136,7 @@ export class Interfaces {
     }
     this.#platform.log.info({ interface: name }, "interface is in use");
     const trackingSource = this.#isTapped(name, link) ? "frames" : "packets";
-    this.#feed({ kind: "link", name, address: first.address, trackingSource });
+    this.#feed({ kind: "link", name, address: first.address, addresses: link.addresses, trackingSource });
   }
 
   #lose(name: string): void {

@@ -11,13 +11,15 @@ import { checkPacket } from "../../core/igmp/packet.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { Link } from "../../core/ports/links.ts";
+import type { Intruder } from "../../core/router/intruders.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router/options.ts";
 import { type Refusal, Refusals } from "../../core/router/refusals.ts";
 import { Router } from "../../core/router/router.ts";
+import type { Upstream } from "../../core/router/upstream.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
 import { explain } from "../shared/exit.ts";
-import type { RouterConfig } from "./config.ts";
+import { type RouterConfig, type UpstreamConfig, upstreamsOf } from "./config.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
 
@@ -42,7 +44,7 @@ export class RouterService {
   readonly #table: ForwardingTable | undefined;
   readonly #interfaces: Interfaces;
   readonly #downstreams: readonly string[];
-  readonly #upstream: string | undefined;
+  readonly #upstreams: ReadonlySet<string>;
   readonly #names: readonly string[];
   readonly #config: RouterConfig;
   /** 71, 72, 81 and 82, as the patent numbers them. */
@@ -58,11 +60,11 @@ export class RouterService {
     this.#platform = platform;
     this.#config = config;
     this.#downstreams = config.downstreams.map((one) => one.interface);
-    this.#upstream = config.upstream?.interface;
+    this.#upstreams = new Set(upstreamsOf(config).map((one) => one.interface));
     this.#router = new Router(routerOptions(config), platform.entropy);
     this.#runner = new Runner(platform.clock, this.#router, (effect) => this.#apply(effect));
     this.#table = this.#openTable();
-    this.#names = [...this.#downstreams, ...(this.#upstream === undefined ? [] : [this.#upstream])];
+    this.#names = [...this.#downstreams, ...this.#upstreams];
     const tappable = new Set(this.#downstreams);
     this.#interfaces = new Interfaces({ ...platform, table: this.#table }, this.#names, tappable, (event) =>
       this.#runner.feed(event),
@@ -88,11 +90,13 @@ export class RouterService {
   reload(config: RouterConfig): void {
     const entries = needingRestart(this.#config, config);
     if (entries.length > 0) this.#platform.log.warn({ entries }, "these entries take effect at the next start");
-    this.#runner.feed({ kind: "configure", downstreams: routerOptions(config).downstreams });
+    const { downstreams, upstreams } = routerOptions(config);
+    this.#runner.feed({ kind: "configure", downstreams, upstreams });
   }
 
   /** Leaves the groups upstream, gives back routing and the bridges. */
   async stop(): Promise<void> {
+    this.#runner.feed({ kind: "stop" });
     for (const name of this.#names) this.#runner.feed({ kind: "link", name, address: undefined });
     this.#runner.stop();
     this.#interfaces.close();
@@ -124,13 +128,14 @@ export class RouterService {
         hosts: machine.hosts().map((membership) => this.#host(name, membership)),
         taps: this.#interfaces.taps(name),
       })),
-      upstream: this.#upstreamStatus(),
+      ...this.#upstreamsStatus(),
       routes: this.#router.routes().map(({ source, group, inbound, outbound }) => ({
         source: formatIpv4(source),
         group: formatIpv4(group),
         inbound,
         outbound,
       })),
+      intruders: this.#router.intruders().map((intruder) => this.#intruder(intruder)),
       heard: this.#heard.snapshot(),
       drops: this.#drops.snapshot(),
       refusals: this.#refusals.recent().map((refusal) => this.#refusal(refusal)),
@@ -138,10 +143,43 @@ export class RouterService {
     };
   }
 
-  #upstreamStatus(): object | undefined {
-    if (this.#upstream === undefined) return undefined;
-    const groups = this.#router.wanted().map(({ group }) => formatIpv4(group));
-    return { name: this.#upstream, up: this.#interfaces.link(this.#upstream) !== undefined, groups };
+  /** In the form of the configuration: one, or a list. */
+  #upstreamsStatus(): object {
+    const all = Array.from(this.#router.upstreams(), (upstream) => this.#upstreamStatus(upstream));
+    return this.#config.upstreams.length > 0 ? { upstreams: all } : { upstream: all[0] };
+  }
+
+  #upstreamStatus(upstream: Upstream): object {
+    const { name, up, host, pace } = upstream;
+    return {
+      name,
+      up,
+      version: host.mode,
+      asks: host.isAsked(this.#platform.clock.now()),
+      refreshes: host.refreshes,
+      counts: pace.counts.snapshot(),
+      groups: this.#router.wanted(upstream).map(({ group }) => formatIpv4(group)),
+    };
+  }
+
+  #intruder({ name, source, group, expected, times }: Intruder): object {
+    const address = formatIpv4(source);
+    return {
+      interface: name,
+      source: address,
+      ...this.#neighbour(name, source),
+      group: formatIpv4(group),
+      expected,
+      times,
+    };
+  }
+
+  /** Which card, and behind which bridge port, an address was last seen: of a forged one nobody knows. */
+  #neighbour(name: string, address: Ipv4): { readonly mac?: string | undefined; readonly port?: string | undefined } {
+    const hosts = [...this.#router.interfaces()].find(([one]) => one === name)?.[1].hosts() ?? [];
+    const known = hosts.find(({ host }) => host.address === address)?.host;
+    const mac = known === undefined ? this.#platform.links.neighbour(name, address) : this.#mac(name, known);
+    return { mac, port: known?.port === "" ? undefined : known?.port };
   }
 
   #host(name: string, { host, group, since, exact }: HostMembership): object {
@@ -188,7 +226,7 @@ export class RouterService {
     const [name, another] = this.#names.filter((one) => reaches(this.#interfaces.link(one), source));
     if (name === undefined) this.#drops.count("router.off-subnet");
     else if (another !== undefined) this.#drops.count("router.two-subnets");
-    else if (name !== this.#upstream && isQuery(packet)) this.#drops.count("router.query-from-nowhere");
+    else if (!this.#upstreams.has(name) && isQuery(packet)) this.#drops.count("router.query-from-nowhere");
     else this.#runner.feed({ kind: "packet", name, bytes: packet.slice() });
   }
 
@@ -237,7 +275,13 @@ export class RouterService {
         );
         break;
       case "upstream-mode":
-        log.info({ version: effect.version }, "IGMP version upstream");
+        log.info({ interface: effect.name, version: effect.version }, "IGMP version upstream");
+        break;
+      case "intruder":
+        log.warn(
+          this.#intruder(effect.intruder),
+          "a sender under an address that is not of this interface is not routed",
+        );
         break;
       case "drop":
         this.#drops.count(effect.reason);
@@ -335,16 +379,20 @@ const filterText = ({ filter }: RouterEffect & { kind: "membership" }) => ({
   sources: filter.sources.map(formatIpv4),
 });
 
-/** Entries outside `downstreams` that differ, and `downstreams` itself when its interfaces do. */
+/** Entries that differ and do not take effect at once: of the interfaces their names, and how we speak upstream. */
 function needingRestart(old: RouterConfig, config: RouterConfig): readonly string[] {
   const fixed = (one: RouterConfig): Readonly<Record<string, unknown>> => ({
     ...one,
     downstreams: one.downstreams.map((downstream) => downstream.interface).sort(),
+    upstream: one.upstream && fixedUpstream(one.upstream),
+    upstreams: one.upstreams.map(fixedUpstream),
   });
   const [was, is] = [fixed(old), fixed(config)];
   const names = [...new Set([...Object.keys(was), ...Object.keys(is)])];
   return names.filter((name) => JSON.stringify(was[name]) !== JSON.stringify(is[name]));
 }
+
+const fixedUpstream = ({ interface: name, version, refresh }: UpstreamConfig): object => ({ name, version, refresh });
 
 function routerOptions(config: RouterConfig): RouterOptions {
   return {
@@ -352,6 +400,7 @@ function routerOptions(config: RouterConfig): RouterOptions {
       name: one.interface,
       allow: one.allow,
       deny: one.deny,
+      ...(one.sources === undefined ? {} : { sources: one.sources }),
       igmp: {
         version: one.version,
         times: one.times,
@@ -365,10 +414,14 @@ function routerOptions(config: RouterConfig): RouterOptions {
         requireRouterAlert: one.requireRouterAlert,
       },
     })),
-    ...(config.upstream === undefined
-      ? {}
-      : { upstream: { name: config.upstream.interface, version: config.upstream.version } }),
+    upstreams: upstreamsOf(config).map(({ interface: name, sources, changesPerSecond, ...rest }) => ({
+      name,
+      ...rest,
+      ...(sources === undefined ? {} : { sources }),
+      ...(changesPerSecond === undefined ? {} : { changesPerSecond }),
+    })),
     idle: config.idle,
     maxRoutes: config.maxRoutes,
+    maxRoutesPerSource: config.maxRoutesPerSource,
   };
 }

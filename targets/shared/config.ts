@@ -2,6 +2,7 @@
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import * as v from "valibot";
 import { parseIpv4 } from "../../core/base/ipv4.ts";
+import { seconds } from "../../core/base/time.ts";
 import { Identifier } from "../../core/control/messages.ts";
 import { isSmallOrder } from "../../core/control/small-order.ts";
 import { LEVELS } from "./log.ts";
@@ -52,6 +53,12 @@ export const hexOctets = (octets: number) =>
 export const x25519PublicKey = v.pipe(
   hexOctets(32),
   v.check((key) => !isSmallOrder(key), "is not a public key: nobody can have it"),
+);
+
+/** Repeats of IGMP reports where nobody asks: "auto", "off", or seconds, 1 to 3600. */
+export const refreshPolicy = v.optional(
+  v.union([v.picklist(["auto", "off"]), v.pipe(v.number(), v.minValue(1), v.maxValue(3600), v.transform(seconds))]),
+  "auto",
 );
 
 /** What every target's configuration has; spread into its schema. */
