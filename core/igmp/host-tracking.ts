@@ -76,6 +76,16 @@ export class HostTracking {
     return this.#both((table) => table.poll(now));
   }
 
+  /** Whether anybody was heard to be a member, by packets or by frames. */
+  hasMembers(group: Ipv4): boolean {
+    return Object.values(this.#tables).some((table) => table.hasMembers(group));
+  }
+
+  /** The host is no member any more, whatever it says. */
+  revoke(host: TrackedHost, group: Ipv4): readonly HostChange[] {
+    return this.#both((table) => table.revoke(host, group));
+  }
+
   /** The link as a whole no longer wants the group. */
   endGroup(group: Ipv4): readonly HostChange[] {
     return this.#both((table) => table.endGroup(group));
@@ -88,6 +98,11 @@ export class HostTracking {
 
   memberships(): readonly HostMembership[] {
     return this.#tables[this.#source].memberships();
+  }
+
+  /** The memberships of both sources. */
+  everybody(): readonly HostMembership[] {
+    return Object.values(this.#tables).flatMap((table) => table.memberships());
   }
 
   nextDeadline(): Instant | undefined {

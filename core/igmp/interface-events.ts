@@ -2,6 +2,7 @@
 
 import type { FrameDrop } from "../base/ethernet.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
+import type { AdmissionDrop, RuleName } from "./admission.ts";
 import type { SourceFilter } from "./filter.ts";
 import type { GroupDrop } from "./group-table.ts";
 import type { TrackedHost } from "./host-shares.ts";
@@ -54,6 +55,10 @@ export type RouterInterfaceEvent =
   | { readonly kind: "down" }
   /** Other options, from now on; members stay. A source limit holds for groups that are new. */
   | { readonly kind: "configure"; readonly options: RouterInterfaceOptions }
+  /** What the host may have of the group from now on, whatever it said: these sources, or with none nothing. */
+  | { readonly kind: "restrict"; readonly host: TrackedHost; readonly group: Ipv4; readonly sources: readonly Ipv4[] }
+  /** A group that was refused may be had now: those who want it are to say so. */
+  | { readonly kind: "ask"; readonly group: Ipv4 }
   /** A whole IPv4 packet from the interface's IGMP socket; port and MAC when the caller knows them. */
   | { readonly kind: "packet"; readonly bytes: Uint8Array; readonly port?: string; readonly mac?: string }
   /** An Ethernet frame that came in through a bridge port; for host tracking only, the protocol runs on packets. */
@@ -65,6 +70,7 @@ export type InterfaceDrop =
   | FrameDrop
   | GroupDrop
   | HostDrop
+  | AdmissionDrop
   | "igmp.down"
   | "igmp.own"
   | "igmp.no-router-alert"
@@ -85,5 +91,11 @@ export type RouterInterfaceEffect =
   | { readonly kind: "querier"; readonly ours: boolean; readonly address: Ipv4 | undefined }
   /** 7.3.1: a router of an older version asks here, to be fixed by an administrator. Told at most once per query interval. */
   | { readonly kind: "older-querier"; readonly version: IgmpVersion; readonly address: Ipv4 }
-  /** `host`: who is refused, where it is one host's doing. */
-  | { readonly kind: "drop"; readonly reason: InterfaceDrop; readonly host?: TrackedHost };
+  | ({ readonly kind: "drop"; readonly reason: InterfaceDrop } & RefusedWhom);
+
+/** Who is refused, where it is one host's doing; of what, and by which rule, where the policy did it. */
+export interface RefusedWhom {
+  readonly host?: TrackedHost;
+  readonly group?: Ipv4;
+  readonly rule?: RuleName;
+}

@@ -4,6 +4,7 @@ import { checkFrame } from "../base/ethernet.ts";
 import { ANY, type Ipv4 } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
 import { after, earliest, type Instant } from "../base/time.ts";
+import type { Admission, Admitted } from "./admission.ts";
 import { admits, wantsNothing } from "./filter.ts";
 import {
   type GroupChange,
@@ -37,6 +38,7 @@ type Where = { readonly port: string; readonly mac: string };
 /** Throws RangeError for options that `checkTimes` faults. */
 export class RouterInterface implements Machine<Event, Effect> {
   #options: RouterInterfaceOptions;
+  readonly #admission: Admission | undefined;
   readonly #groups: GroupTable;
   readonly #tracking: HostTracking;
   /** undefined while the link is down. */
@@ -45,8 +47,10 @@ export class RouterInterface implements Machine<Event, Effect> {
   #times: IgmpTimes;
   #mayWarnFrom: Instant | undefined;
 
-  constructor(options: RouterInterfaceOptions = {}) {
+  /** `admission`: who may receive; absent: everybody. */
+  constructor(options: RouterInterfaceOptions = {}, admission: Admission | undefined = undefined) {
     this.#options = options;
+    this.#admission = admission;
     this.#times = timesOf(options.times);
     this.#groups = new GroupTable(groupLimits(options));
     this.#tracking = new HostTracking(options.trackingSource ?? "packets", hostLimits(options));
@@ -71,6 +75,11 @@ export class RouterInterface implements Machine<Event, Effect> {
         return this.#down();
       case "configure":
         return this.#configure(now, event.options);
+      case "restrict":
+        return this.#restrict(now, event.host, event.group, event.sources);
+      case "ask":
+        // The S flag: no router is to lower its timers for it (6.6.1).
+        return this.#querier.ours ? [this.#send(event.group, { sources: [], suppress: true })] : [];
       case "packet":
         return this.#packet(now, event.bytes, { port: event.port ?? "", mac: event.mac ?? "" });
       case "frame":
@@ -143,14 +152,43 @@ export class RouterInterface implements Machine<Event, Effect> {
     return packet;
   }
 
-  #statement(now: Instant, host: TrackedHost, statement: HostStatement): Effect[] {
+  #statement(now: Instant, host: TrackedHost, said: HostStatement): Effect[] {
+    const { statement, refusal } = this.#judge(now, host, said);
+    const refused: Effect[] = refusal === undefined ? [] : [{ kind: "drop", ...refusal, host, group: said.group }];
+    return statement === undefined ? refused : [...refused, ...this.#admitted(now, host, statement)];
+  }
+
+  #judge(now: Instant, host: TrackedHost, statement: HostStatement): Admitted {
+    return this.#admission?.judge(now, host, statement) ?? { statement };
+  }
+
+  #admitted(now: Instant, host: TrackedHost, statement: HostStatement): Effect[] {
     const lacking = this.#lacksRoom(now, host, statement);
     if (lacking !== undefined) return [{ kind: "drop", reason: lacking, host }];
     const immediate = this.#isProvenLast(now, host, statement);
     const tracked = this.#track("packets", now, host, statement);
     if (tracked.some(isRefusal)) return [...tracked];
+    this.#admission?.tookEffect(now, host, statement);
     const changes = immediate ? this.#groups.end(statement.group) : this.#change(now, statement);
     return [...tracked, ...this.#tell(changes)];
+  }
+
+  /** As if the host had said that it wants no more than this; it may be one that tracking had no room for. */
+  #restrict(now: Instant, host: TrackedHost, group: Ipv4, sources: readonly Ipv4[]): Effect[] {
+    const statement: HostStatement = { type: "to-in", group, sources, message: "v3Report" };
+    if (sources.length > 0) return this.#admitted(now, host, statement);
+    const left = this.#tracking.revoke(host, group);
+    const changes = this.#endsUnasked(now, host, statement)
+      ? this.#groups.end(group)
+      : this.#groups.record(now, statement, this.#context());
+    return [...left, ...this.#tell(changes)];
+  }
+
+  /** Others answer the questions that a leave brings; where none would be asked (7.3.2, 6.4.2), only tracking can tell. */
+  #endsUnasked(now: Instant, host: TrackedHost, statement: HostStatement): boolean {
+    if (this.#isProvenLast(now, host, statement)) return true;
+    const asks = this.#querier.ours && this.#groups.mode(now, statement.group, this.#version) > 1;
+    return !asks && !this.#tracking.hasMembers(statement.group);
   }
 
   #change(now: Instant, statement: HostStatement): readonly GroupChange[] {
@@ -203,8 +241,9 @@ export class RouterInterface implements Machine<Event, Effect> {
       : statementsIn(packet).flatMap((statement) => this.#trackFrame(now, host, statement));
   }
 
-  #trackFrame(now: Instant, host: TrackedHost, statement: HostStatement): readonly HostChange[] {
-    const lacking = this.#lacksRoom(now, host, statement) !== undefined;
+  #trackFrame(now: Instant, host: TrackedHost, said: HostStatement): readonly HostChange[] {
+    const { statement } = this.#judge(now, host, said);
+    const lacking = statement === undefined || this.#lacksRoom(now, host, statement) !== undefined;
     return lacking ? [refusedFrame(host)] : this.#track("frames", now, host, statement);
   }
 
@@ -305,6 +344,11 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   groups(now: Instant): readonly GroupView[] {
     return this.#groups.view(now, this.#version);
+  }
+
+  /** Everybody who was heard to be a member, by packets and by frames: one host twice where both were heard. */
+  members(): readonly HostMembership[] {
+    return this.#tracking.everybody();
   }
 
   /** Who is a member of what, since when. */

@@ -4,25 +4,33 @@ import type { Subnet } from "../base/subnet.ts";
 import type { Duration } from "../base/time.ts";
 import type { SourceFilter } from "../igmp/filter.ts";
 import type { MulticastHostDrop } from "../igmp/host.ts";
-import type { TrackedHost } from "../igmp/host-shares.ts";
 import type { HostMembership, LeaveCause } from "../igmp/host-table.ts";
-import type { InterfaceDrop, RouterInterfaceOptions, TrackingSource } from "../igmp/interface-events.ts";
+import type { InterfaceDrop, RefusedWhom, RouterInterfaceOptions, TrackingSource } from "../igmp/interface-events.ts";
 import type { MessageKind } from "../igmp/packet.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
 import type { RefreshPolicy } from "../igmp/refresh.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import type { GroupPrefix } from "./group-access.ts";
 import type { Intruder } from "./intruders.ts";
+import type { PolicyOptions } from "./policy/policy.ts";
+import type { StaticGroup } from "./static-groups.ts";
 import type { PaceOptions } from "./upstream-pace.ts";
 
 /** One interface with receivers behind it. */
 export interface DownstreamOptions {
   readonly name: string;
   readonly igmp?: RouterInterfaceOptions;
-  /** Groups that may be received here; empty or absent: all. */
+  /** Groups that may be received here where no rule says otherwise; empty or absent: all. */
   readonly allow?: readonly GroupPrefix[];
   /** Groups that may not, whatever `allow` says. */
   readonly deny?: readonly GroupPrefix[];
+  /** The VLAN that the interface is, for rules that name one. */
+  readonly vlan?: number;
+  /** kbit/s of channels at once to all behind the interface, and behind one of its ports; absent: as many as come. */
+  readonly bandwidth?: number;
+  readonly portBandwidth?: number;
+  /** What is always asked for and delivered, whoever is there and whatever the rules say. */
+  readonly staticGroups?: readonly StaticGroup[];
   /** Whose traffic may come from here; absent: that of the interface's own subnets. */
   readonly sources?: readonly Subnet[];
 }
@@ -44,10 +52,12 @@ export interface UpstreamOptions extends PaceOptions {
   readonly scope?: readonly GroupPrefix[];
   /** Whose traffic may come from here; absent: anybody's. */
   readonly sources?: readonly Subnet[];
+  /** kbit/s of channels at once; absent: as many as are asked for. */
+  readonly bandwidth?: number;
 }
 
 /** A whole router. */
-export interface RouterOptions {
+export interface RouterOptions extends PolicyOptions {
   readonly downstreams: readonly DownstreamOptions[];
   /** Towards the sources (RFC 4605 section 2): one, or several by group; without any we route between the downstreams only. */
   readonly upstreams?: readonly UpstreamOptions[];
@@ -72,12 +82,12 @@ export type RouterEvent =
       readonly trackingSource?: TrackingSource;
     }
   /** Other options of the downstreams; an interface that is not among ours is passed over. Members and routes stay. */
-  | {
+  | ({
       readonly kind: "configure";
       readonly downstreams: readonly DownstreamOptions[];
       /** Absent: as they were. Version and refresh of an upstream stay. */
       readonly upstreams?: readonly UpstreamOptions[] | undefined;
-    }
+    } & PolicyOptions)
   /** The process ends: everything is left upstream now, whatever lingers or waits for its turn. */
   | { readonly kind: "stop" }
   /** A whole IPv4 packet from the interface's IGMP socket. */
@@ -95,7 +105,7 @@ export type RouterDrop =
   | MulticastHostDrop
   /** A packet of an interface that is not configured. */
   | "router.unknown-interface"
-  /** A membership for a group that this interface may not receive. */
+  /** A membership, of nobody that is known, for a group that this interface may not receive. */
   | "router.group-denied"
   | "router.too-many-routes"
   /** One sender behind a downstream has all the routes that one sender may have. */
@@ -140,5 +150,4 @@ export type RouterEffect =
   | { readonly kind: "upstream-mode"; readonly name: string; readonly version: IgmpVersion }
   /** Somebody sends under an address that is not of its link: told once, and every ten minutes while it goes on. */
   | { readonly kind: "intruder"; readonly intruder: Intruder }
-  /** `host`: who is refused, where it is one host's doing. */
-  | { readonly kind: "drop"; readonly name: string; readonly reason: RouterDrop; readonly host?: TrackedHost };
+  | ({ readonly kind: "drop"; readonly name: string; readonly reason: RouterDrop } & RefusedWhom);

@@ -36,6 +36,11 @@ export class Upstream {
     return this.#options.name;
   }
 
+  /** As they are in force. */
+  get options(): UpstreamOptions {
+    return this.#options;
+  }
+
   /** Version and refresh stay as they were. */
   configure(options: UpstreamOptions): void {
     this.#options = options;
