@@ -1,13 +1,16 @@
 // The router's configuration: interfaces, their IGMP parameters, and the optional way to the reception server.
 import * as v from "valibot";
-import { ipv4, isMulticast, parseIpv4 } from "../../core/base/ipv4.ts";
+import { ipv4, isMulticast, isSourceSpecific, parseIpv4 } from "../../core/base/ipv4.ts";
 import type { Subnet } from "../../core/base/subnet.ts";
 import { type Duration, seconds } from "../../core/base/time.ts";
 import type { ImmediateLeave } from "../../core/igmp/interface-events.ts";
 import type { IgmpVersion } from "../../core/igmp/query.ts";
 import type { RefreshPolicy } from "../../core/igmp/refresh.ts";
 import { checkTimes, type TimesConfig } from "../../core/igmp/times.ts";
-import type { GroupPrefix } from "../../core/router/group-access.ts";
+import type { BandwidthOptions } from "../../core/router/policy/bandwidth.ts";
+import type { GroupPrefix } from "../../core/router/policy/group-access.ts";
+import type { HostPattern, Rule } from "../../core/router/policy/rules.ts";
+import type { StaticGroup } from "../../core/router/static-groups.ts";
 import { brokerEntries, commonEntries, identifier, refreshPolicy, x25519PublicKey } from "../shared/config.ts";
 import type { CommonConfig } from "../shared/target.ts";
 
@@ -28,6 +31,12 @@ export interface DownstreamConfig {
   readonly maxGroupsPerPort?: number | undefined;
   readonly joinsPerSecond: number;
   readonly requireRouterAlert: boolean;
+  /** undefined: what the interface's name says, as "eth0.10". */
+  readonly vlan?: number | undefined;
+  /** kbit/s. */
+  readonly bandwidth?: number | undefined;
+  readonly portBandwidth?: number | undefined;
+  readonly staticGroups: readonly StaticGroup[];
 }
 
 /** The interface towards the source. */
@@ -43,6 +52,8 @@ export interface UpstreamConfig {
   readonly sources?: readonly Subnet[] | undefined;
   /** Empty: all groups that no other upstream names more exactly. */
   readonly groups: readonly GroupPrefix[];
+  /** kbit/s. */
+  readonly bandwidth?: number | undefined;
 }
 
 /** A whole router. */
@@ -51,6 +62,8 @@ export interface RouterConfig extends CommonConfig {
   readonly upstream?: UpstreamConfig | undefined;
   readonly upstreams: readonly UpstreamConfig[];
   readonly downstreams: readonly DownstreamConfig[];
+  readonly rules: readonly Rule[];
+  readonly bandwidth: BandwidthOptions;
   readonly forwarding: "kernel" | "none";
   readonly taps: boolean;
   readonly idle: Duration;
@@ -98,6 +111,102 @@ const subnet = v.pipe(
 );
 const senders = v.optional(v.pipe(v.array(subnet), v.minLength(1), v.maxLength(256)));
 
+/** What carriers and channels are measured in. */
+const kbitPerSecond = whole(1, 1_000_000_000);
+const vlanId = whole(1, 4094);
+
+/** One multicast group. */
+const oneGroup = v.pipe(
+  v.string(),
+  v.check((text) => parsePrefix(text)?.length === 32, "must be a multicast group such as 239.1.1.1"),
+  v.transform((text) => ipv4(parseIpv4(text) ?? 0)),
+);
+const oneAddress = v.pipe(
+  v.string(),
+  v.check((text) => parseIpv4(text) !== undefined, "must be an IPv4 address"),
+  v.transform((text) => ipv4(parseIpv4(text) ?? 0)),
+);
+
+const staticGroups = v.pipe(
+  v.array(
+    v.pipe(
+      v.strictObject({
+        group: oneGroup,
+        /** Absent: from everybody. */
+        sources: v.optional(v.pipe(v.array(oneAddress), v.minLength(1), v.maxLength(64))),
+      }),
+      v.check(
+        ({ group, sources }) => !isSourceSpecific(group) || sources !== undefined,
+        "a group of 232.0.0.0/8 needs `sources`",
+      ),
+      v.transform(({ group, sources }): StaticGroup => (sources === undefined ? { group } : { group, sources })),
+    ),
+  ),
+  v.maxLength(1024),
+  v.check((groups) => new Set(groups.map(({ group }) => group)).size === groups.length, "a group is named twice"),
+);
+
+const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){2,5}$/;
+
+function parseHost(text: string): HostPattern | undefined {
+  const mac = text.toLowerCase();
+  if (MAC.test(mac)) return { kind: "mac", mac };
+  const one = parseSubnet(text);
+  return one === undefined ? undefined : { kind: "subnet", subnet: one };
+}
+
+/** "10.2.0.0/24", an address, a MAC, or its first three to five octets. */
+const hostPattern = v.pipe(
+  v.string(),
+  v.check(
+    (text) => parseHost(text) !== undefined,
+    "must be an address, a prefix such as 10.2.0.0/24, or a MAC or its first octets such as 02:00:00",
+  ),
+  v.transform((text) => parseHost(text) as HostPattern),
+);
+
+const ruleScope = {
+  interface: v.optional(interfaceName),
+  vlan: v.optional(vlanId),
+  port: v.optional(interfaceName),
+  host: v.optional(hostPattern),
+  groups: v.optional(v.pipe(groupPrefixes, v.minLength(1))),
+  sources: senders,
+};
+
+const rule = v.pipe(
+  v.variant("action", [
+    v.strictObject({ action: v.picklist(["allow", "deny"]), ...ruleScope }),
+    v.strictObject({
+      action: v.literal("preview"),
+      ...ruleScope,
+      preview: v.strictObject({
+        /** Seconds. */
+        seconds: v.pipe(v.number(), v.minValue(1), v.maxValue(86_400)),
+        perDay: v.optional(whole(1, 1000), 1),
+        /** Seconds. */
+        pause: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(86_400), v.transform(seconds)), 0),
+      }),
+    }),
+  ]),
+  v.transform((one): Rule => {
+    if (one.action !== "preview") return given(one) as Rule;
+    const { seconds: watch, perDay, pause } = one.preview;
+    return { ...given(one), preview: { watch: seconds(watch), perDay, pause } } as Rule;
+  }),
+);
+
+const bandwidth = v.strictObject({
+  channels: v.optional(
+    v.pipe(
+      v.array(v.strictObject({ groups: v.pipe(groupPrefixes, v.minLength(1)), kbitPerSecond })),
+      v.maxLength(1024),
+    ),
+    [],
+  ),
+  otherChannels: v.optional(whole(0, 1_000_000_000), 0),
+});
+
 const downstream = v.pipe(
   v.strictObject({
     interface: interfaceName,
@@ -122,6 +231,10 @@ const downstream = v.pipe(
     /** New memberships of one host, on average. */
     joinsPerSecond: v.optional(whole(1, 10_000), 100),
     requireRouterAlert: v.optional(v.boolean(), false),
+    vlan: v.optional(vlanId),
+    bandwidth: v.optional(kbitPerSecond),
+    portBandwidth: v.optional(kbitPerSecond),
+    staticGroups: v.optional(staticGroups, []),
   }),
   v.rawTransform(({ dataset, addIssue, NEVER }): DownstreamConfig => {
     const { robustness, queryInterval, queryResponseInterval, lastMemberQueryInterval, lastMemberQueryCount, ...rest } =
@@ -142,7 +255,7 @@ const downstream = v.pipe(
 type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 
 /** Without the entries that are undefined. */
-const given = <T extends object>(entries: T): Given<T> =>
+export const given = <T extends object>(entries: T): Given<T> =>
   Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined)) as Given<T>;
 
 const upstream = v.strictObject({
@@ -157,6 +270,7 @@ const upstream = v.strictObject({
   scope: v.optional(groupPrefixes, ["239.255.0.0/16"]),
   sources: senders,
   groups: v.optional(groupPrefixes, []),
+  bandwidth: v.optional(kbitPerSecond),
 });
 
 const fields = v.strictObject({
@@ -167,6 +281,10 @@ const fields = v.strictObject({
   /** Several, by the groups that come from each. */
   upstreams: v.optional(v.pipe(v.array(upstream), v.maxLength(16)), []),
   downstreams: v.pipe(v.array(downstream), v.minLength(1), v.maxLength(31)),
+  /** In order; the first that matches decides. */
+  rules: v.optional(v.pipe(v.array(rule), v.maxLength(1024)), []),
+  /** What channels need. */
+  bandwidth: v.optional(bandwidth, {}),
   /** "none": querier and evidence only, for a machine that bridges. */
   forwarding: v.optional(v.picklist(["kernel", "none"]), "kernel"),
   /** Listen on the ports of a bridge, so that a host's port and MAC are known. */
@@ -198,9 +316,22 @@ const names = (config: RouterConfig): readonly string[] => [
   ...config.downstreams.map((one) => one.interface),
 ];
 
+const limitsBandwidth = (config: RouterConfig): boolean =>
+  upstreamsOf(config).some((one) => one.bandwidth !== undefined) ||
+  config.downstreams.some((one) => one.bandwidth !== undefined || one.portBandwidth !== undefined);
+
 /** Checked before anything opens; docs/configuration.md has every entry. */
 export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
   fields,
+  v.check(
+    ({ rules, downstreams }) =>
+      rules.every((one) => one.interface === undefined || downstreams.some((lan) => lan.interface === one.interface)),
+    "one of `rules` names an interface that is not among `downstreams`",
+  ),
+  v.check(
+    (config) => config.bandwidth.channels.length + config.bandwidth.otherChannels > 0 || !limitsBandwidth(config),
+    "`bandwidth` has to say what channels need where an interface, port or uplink has one",
+  ),
   v.check((config) => new Set(names(config)).size === names(config).length, "an interface is named twice"),
   v.check(
     ({ upstream, upstreams }) => upstream === undefined || upstreams.length === 0,

@@ -19,7 +19,7 @@ import type { Upstream } from "../../core/router/upstream.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
 import { explain } from "../shared/exit.ts";
-import { type RouterConfig, type UpstreamConfig, upstreamsOf } from "./config.ts";
+import { given, type RouterConfig, type UpstreamConfig, upstreamsOf } from "./config.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
 
@@ -90,8 +90,7 @@ export class RouterService {
   reload(config: RouterConfig): void {
     const entries = needingRestart(this.#config, config);
     if (entries.length > 0) this.#platform.log.warn({ entries }, "these entries take effect at the next start");
-    const { downstreams, upstreams } = routerOptions(config);
-    this.#runner.feed({ kind: "configure", downstreams, upstreams });
+    this.#runner.feed({ kind: "configure", ...routerOptions(config) });
   }
 
   /** Leaves the groups upstream, gives back routing and the bridges. */
@@ -138,6 +137,13 @@ export class RouterService {
       intruders: this.#router.intruders().map((intruder) => this.#intruder(intruder)),
       heard: this.#heard.snapshot(),
       drops: this.#drops.snapshot(),
+      bandwidth: this.#router.loads().map(({ carrier: { kind, ...where }, capacity, load }) => ({
+        of: kind,
+        interface: where.name,
+        port: "port" in where ? where.port : undefined,
+        kbitPerSecond: load,
+        capacity,
+      })),
       refusals: this.#refusals.recent().map((refusal) => this.#refusal(refusal)),
       control: this.#platform.membershipReports?.status(),
     };
@@ -186,8 +192,16 @@ export class RouterService {
     return { ...this.#who(name, host), group: formatIpv4(group), seconds: this.#secondsSince(since), exact };
   }
 
-  #refusal({ name, reason, host, times, last }: Refusal): object {
-    return { interface: name, ...this.#who(name, host), reason, times, seconds: this.#secondsSince(last) };
+  #refusal({ name, reason, host, group, rule, times, last }: Refusal): object {
+    return {
+      interface: name,
+      ...this.#who(name, host),
+      group: group === undefined ? undefined : formatIpv4(group),
+      reason,
+      rule,
+      times,
+      seconds: this.#secondsSince(last),
+    };
   }
 
   #who(name: string, host: TrackedHost): object {
@@ -286,7 +300,13 @@ export class RouterService {
       case "drop":
         this.#drops.count(effect.reason);
         if (effect.host !== undefined)
-          this.#refusals.note(this.#platform.clock.now(), { ...effect, host: effect.host });
+          this.#refusals.note(this.#platform.clock.now(), {
+            name: effect.name,
+            reason: effect.reason,
+            host: effect.host,
+            group: effect.group,
+            rule: effect.rule,
+          });
         break;
       default:
         effect satisfies never;
@@ -384,6 +404,8 @@ function needingRestart(old: RouterConfig, config: RouterConfig): readonly strin
   const fixed = (one: RouterConfig): Readonly<Record<string, unknown>> => ({
     ...one,
     downstreams: one.downstreams.map((downstream) => downstream.interface).sort(),
+    rules: undefined,
+    bandwidth: undefined,
     upstream: one.upstream && fixedUpstream(one.upstream),
     upstreams: one.upstreams.map(fixedUpstream),
   });
@@ -400,7 +422,13 @@ function routerOptions(config: RouterConfig): RouterOptions {
       name: one.interface,
       allow: one.allow,
       deny: one.deny,
-      ...(one.sources === undefined ? {} : { sources: one.sources }),
+      ...given({
+        sources: one.sources,
+        vlan: one.vlan ?? vlanOf(one.interface),
+        bandwidth: one.bandwidth,
+        portBandwidth: one.portBandwidth,
+      }),
+      staticGroups: one.staticGroups,
       igmp: {
         version: one.version,
         times: one.times,
@@ -414,14 +442,21 @@ function routerOptions(config: RouterConfig): RouterOptions {
         requireRouterAlert: one.requireRouterAlert,
       },
     })),
-    upstreams: upstreamsOf(config).map(({ interface: name, sources, changesPerSecond, ...rest }) => ({
+    upstreams: upstreamsOf(config).map(({ interface: name, sources, changesPerSecond, bandwidth, ...rest }) => ({
       name,
       ...rest,
-      ...(sources === undefined ? {} : { sources }),
-      ...(changesPerSecond === undefined ? {} : { changesPerSecond }),
+      ...given({ sources, changesPerSecond, bandwidth }),
     })),
+    rules: config.rules,
+    bandwidth: config.bandwidth,
     idle: config.idle,
     maxRoutes: config.maxRoutes,
     maxRoutesPerSource: config.maxRoutesPerSource,
   };
 }
+
+/** As the kernel names a VLAN of an interface: "eth0.10", "br-lan.10". */
+const vlanOf = (name: string): number | undefined => {
+  const [, id = ""] = /\.(\d{1,4})$/.exec(name) ?? [];
+  return id === "" ? undefined : Number(id);
+};

@@ -1,7 +1,7 @@
 // What interfaces, ports and uplinks carry by what their channels need, and whether one more fits in.
 // Nobody is put out for another: a picture that plays plays on.
 import type { Ipv4 } from "../../base/ipv4.ts";
-import { covers, type GroupPrefix } from "../group-access.ts";
+import { covers, type GroupPrefix } from "./group-access.ts";
 
 /** What a channel of these groups needs. */
 export interface ChannelRate {

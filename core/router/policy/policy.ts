@@ -7,10 +7,9 @@ import type { TrackedHost } from "../../igmp/host-shares.ts";
 import { type HostStatement, joins } from "../../igmp/host-statement.ts";
 import type { HostMembership } from "../../igmp/host-table.ts";
 import { isExclude } from "../../igmp/report.ts";
-import type { DownstreamOptions, UpstreamOptions } from "../options.ts";
 import { Bandwidth, type BandwidthOptions, type Carrier, type CarrierLoad } from "./bandwidth.ts";
 import { type PreviewEnd, Previews, type PreviewWish } from "./previews.ts";
-import { InterfaceRules, type NamedRule, type Rule } from "./rules.ts";
+import { InterfaceRules, type NamedRule, type Rule, type RuledInterface } from "./rules.ts";
 
 /** What an operator decides about receivers. */
 export interface PolicyOptions {
@@ -19,10 +18,16 @@ export interface PolicyOptions {
   readonly bandwidth?: BandwidthOptions;
 }
 
-/** The interfaces that it holds for. */
+/** A downstream as the policy sees it; in kbit/s what may be carried to all behind it, and to one of its ports. */
+export interface PolicyInterface extends RuledInterface {
+  readonly bandwidth?: number | undefined;
+  readonly portBandwidth?: number | undefined;
+}
+
+/** The interfaces that it holds for; of the uplinks in kbit/s what may come from there. */
 export interface PolicyScope {
-  readonly downstreams: readonly DownstreamOptions[];
-  readonly upstreams: readonly UpstreamOptions[];
+  readonly downstreams: readonly PolicyInterface[];
+  readonly upstreams: readonly { readonly name: string; readonly bandwidth?: number | undefined }[];
 }
 
 /** A group that was refused for want of bandwidth and may have it now. */

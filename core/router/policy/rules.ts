@@ -5,7 +5,7 @@ import { inSubnet, type Subnet } from "../../base/subnet.ts";
 import type { Duration } from "../../base/time.ts";
 import type { RuleName } from "../../igmp/admission.ts";
 import type { TrackedHost } from "../../igmp/host-shares.ts";
-import { covers, type GroupPrefix } from "../group-access.ts";
+import { covers, type GroupPrefix } from "./group-access.ts";
 
 /** A host by its address, or by its card: "02:00:00:00:00:01", or the first octets of it, such as a maker's three. */
 export type HostPattern =
