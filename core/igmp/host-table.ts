@@ -215,6 +215,11 @@ export class HostTable {
     return this.#expiries.next();
   }
 
+  /** Whether the host is in the group, on whatever port. */
+  isMember(host: TrackedHost, group: Ipv4): boolean {
+    return this.#find(host, group) !== undefined;
+  }
+
   /** Whether there is anybody in the group. */
   hasMembers(group: Ipv4): boolean {
     return this.#groups.has(group);

@@ -81,6 +81,12 @@ export class HostTracking {
     return Object.values(this.#tables).some((table) => table.hasMembers(group));
   }
 
+  /** The host of a frame as its packets show it, if by them it is a member. */
+  memberByPackets(host: TrackedHost, group: Ipv4): TrackedHost | undefined {
+    const bare = { port: "", mac: "", address: host.address };
+    return [host, bare].find((one) => this.#tables.packets.isMember(one, group));
+  }
+
   /** The host is no member any more, whatever it says. */
   revoke(host: TrackedHost, group: Ipv4): readonly HostChange[] {
     return this.#both((table) => table.revoke(host, group));

@@ -31,6 +31,7 @@ import { checkPacket, groupOf, type IgmpPacket, senderOf } from "./packet.ts";
 import { Querier, type QuerierState } from "./querier.ts";
 import { type IgmpVersion, type Query, queryLength, readQuery, writeQuery } from "./query.ts";
 import { undefinedRecords } from "./report.ts";
+import { Sightings, Unlocated } from "./sightings.ts";
 import { adoptTimes, type IgmpTimes, timesOf } from "./times.ts";
 
 type Where = { readonly port: string; readonly mac: string };
@@ -41,6 +42,8 @@ export class RouterInterface implements Machine<Event, Effect> {
   readonly #admission: Admission | undefined;
   readonly #groups: GroupTable;
   readonly #tracking: HostTracking;
+  readonly #sightings = new Sightings();
+  readonly #unlocated = new Unlocated();
   /** undefined while the link is down. */
   #address: Ipv4 | undefined;
   #querier = new Querier(undefined);
@@ -70,6 +73,7 @@ export class RouterInterface implements Machine<Event, Effect> {
     switch (event.kind) {
       case "up":
         if (event.trackingSource !== undefined) this.#tracking.useSource(event.trackingSource);
+        if (event.trackingSource === "packets") this.#sightings.clear();
         return this.#up(now, event.address);
       case "down":
         return this.#down();
@@ -78,8 +82,7 @@ export class RouterInterface implements Machine<Event, Effect> {
       case "restrict":
         return this.#restrict(now, event.host, event.group, event.sources);
       case "ask":
-        // The S flag: no router is to lower its timers for it (6.6.1).
-        return this.#querier.ours ? [this.#send(event.group, { sources: [], suppress: true })] : [];
+        return this.#ask(event.group);
       case "packet":
         return this.#packet(now, event.bytes, { port: event.port ?? "", mac: event.mac ?? "" });
       case "frame":
@@ -153,7 +156,8 @@ export class RouterInterface implements Machine<Event, Effect> {
   }
 
   #statement(now: Instant, host: TrackedHost, said: HostStatement): Effect[] {
-    const { statement, refusal } = this.#judge(now, host, said);
+    const { statement, refusal } = this.#judge(now, this.#sightings.complete(host), said);
+    if (refusal !== undefined && host.port === "") this.#unlocated.note(host, said.group);
     const refused: Effect[] = refusal === undefined ? [] : [{ kind: "drop", ...refusal, host, group: said.group }];
     return statement === undefined ? refused : [...refused, ...this.#admitted(now, host, statement)];
   }
@@ -171,6 +175,11 @@ export class RouterInterface implements Machine<Event, Effect> {
     this.#admission?.tookEffect(now, host, statement);
     const changes = immediate ? this.#groups.end(statement.group) : this.#change(now, statement);
     return [...tracked, ...this.#tell(changes)];
+  }
+
+  /** Whoever wants the group is to say so. With the S flag, for which no router lowers its timers (6.6.1). */
+  #ask(group: Ipv4): Effect[] {
+    return this.#querier.ours ? [this.#send(group, { sources: [], suppress: true })] : [];
   }
 
   /** As if the host had said that it wants no more than this; it may be one that tracking had no room for. */
@@ -236,15 +245,21 @@ export class RouterInterface implements Machine<Event, Effect> {
     const packet = this.#admit(frame.packet);
     if (typeof packet === "string") return [dropped(packet)];
     const host = { port, address: senderOf(packet), mac: frame.mac };
+    this.#sightings.note(host);
     return this.#tracking.source === "packets"
       ? []
       : statementsIn(packet).flatMap((statement) => this.#trackFrame(now, host, statement));
   }
 
-  #trackFrame(now: Instant, host: TrackedHost, said: HostStatement): readonly HostChange[] {
-    const { statement } = this.#judge(now, host, said);
+  #trackFrame(now: Instant, host: TrackedHost, said: HostStatement): readonly Effect[] {
+    const { statement, refusal } = this.#judge(now, host, said);
+    // The packet came first, and did not show on which port, or from which card.
+    const member = refusal === undefined ? undefined : this.#tracking.memberByPackets(host, said.group);
+    const ended = member === undefined ? [] : this.#restrict(now, member, said.group, statement?.sources ?? []);
+    const asked = refusal === undefined && this.#unlocated.take(host, said.group) ? this.#ask(said.group) : [];
     const lacking = statement === undefined || this.#lacksRoom(now, host, statement) !== undefined;
-    return lacking ? [refusedFrame(host)] : this.#track("frames", now, host, statement);
+    const tracked = lacking ? [refusedFrame(host)] : this.#track("frames", now, host, statement);
+    return [...ended, ...asked, ...tracked];
   }
 
   #query(now: Instant, from: Ipv4, query: Query): Effect[] {

@@ -40,7 +40,14 @@ interface StatusHost {
 interface Status {
   readonly messages: Record<string, number>;
   readonly interfaces: readonly { readonly hosts: readonly StatusHost[] }[];
-  readonly refusals: readonly { interface: string; host: string; port?: string; reason: string }[];
+  readonly refusals: readonly {
+    interface: string;
+    host: string;
+    port?: string;
+    reason: string;
+    group?: string;
+    rule?: number;
+  }[];
   readonly upstream: { readonly groups: readonly string[] };
 }
 
@@ -140,6 +147,42 @@ test("a host that asks for more than it may have is refused, and status says who
     ["br-lan", "10.2.0.11", undefined, "igmp.host-groups"],
     ["br-lan", "10.2.0.11", "lan1", "tracking.refused"],
   ]);
+});
+
+test("a rule for a bridge port lets in one host and not its neighbour, and status names rule, port and group", async () => {
+  const { a, b, run, status, service } = await bench(1);
+  const rules = [{ action: "allow", port: "lan1" }, { action: "deny" }];
+  const changed = { id: "simulated", upstream: { interface: "wan" }, downstreams: [{ interface: "br-lan" }], rules };
+  service.reload(v.parse(routerConfig, changed));
+  a.join();
+  b.join();
+  run(3);
+  assert.ok(a.heard.length > 50, `${a.heard.length}`);
+  assert.deepEqual(
+    status().interfaces[0]?.hosts.map(({ host }) => host),
+    ["10.2.0.11"],
+  );
+  const denied = status().refusals.find(({ host, reason }) => host === "10.2.0.12" && reason === "policy.denied");
+  assert.deepEqual([denied?.group, denied?.rule], ["239.255.77.1", 2]);
+  a.leave();
+  run(5);
+  const before = a.heard.length;
+  run(2);
+  assert.equal(a.heard.length, before, "what the neighbour says keeps nothing alive");
+});
+
+test("a rule that denies a bridge port ends what a packet began, whose port was not known yet", async () => {
+  const { a, b, run, status, service } = await bench(1);
+  const rules = [{ action: "deny", port: "lan2" }];
+  const changed = { id: "simulated", upstream: { interface: "wan" }, downstreams: [{ interface: "br-lan" }], rules };
+  service.reload(v.parse(routerConfig, changed));
+  b.join();
+  run(4);
+  assert.deepEqual(status().upstream.groups, []);
+  assert.deepEqual(status().interfaces[0]?.hosts, []);
+  a.join();
+  run(2);
+  assert.deepEqual(status().upstream.groups, ["239.255.77.1"]);
 });
 
 test("B keeps its stream when A leaves, on links that lose one packet in ten", async () => {
