@@ -12,6 +12,8 @@ export type AdmissionDrop =
   | "policy.denied"
   | "policy.preview-over"
   | "policy.previews-full"
+  | "policy.unpermitted"
+  | "policy.no-word"
   | "policy.interface-bandwidth"
   | "policy.port-bandwidth"
   | "policy.uplink-bandwidth";

@@ -89,7 +89,8 @@ export class HostTracking {
 
   /** The host is no member any more, whatever it says. */
   revoke(host: TrackedHost, group: Ipv4): readonly HostChange[] {
-    return this.#both((table) => table.revoke(host, group));
+    const byPackets = this.memberByPackets(host, group) ?? host;
+    return this.#both((table) => table.revoke(table === this.#tables.packets ? byPackets : host, group));
   }
 
   /** The link as a whole no longer wants the group. */

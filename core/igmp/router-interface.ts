@@ -156,9 +156,11 @@ export class RouterInterface implements Machine<Event, Effect> {
   }
 
   #statement(now: Instant, host: TrackedHost, said: HostStatement): Effect[] {
-    const { statement, refusal } = this.#judge(now, this.#sightings.complete(host), said);
+    const known = this.#sightings.complete(host);
+    const { statement, refusal } = this.#judge(now, known, said);
     if (refusal !== undefined && host.port === "") this.#unlocated.note(host, said.group);
-    const refused: Effect[] = refusal === undefined ? [] : [{ kind: "drop", ...refusal, host, group: said.group }];
+    const refused: Effect[] =
+      refusal === undefined ? [] : [{ kind: "drop", ...refusal, host: known, group: said.group }];
     return statement === undefined ? refused : [...refused, ...this.#admitted(now, host, statement)];
   }
 
@@ -172,7 +174,7 @@ export class RouterInterface implements Machine<Event, Effect> {
     const immediate = this.#isProvenLast(now, host, statement);
     const tracked = this.#track("packets", now, host, statement);
     if (tracked.some(isRefusal)) return [...tracked];
-    this.#admission?.tookEffect(now, host, statement);
+    this.#admission?.tookEffect(now, this.#sightings.complete(host), statement);
     const changes = immediate ? this.#groups.end(statement.group) : this.#change(now, statement);
     return [...tracked, ...this.#tell(changes)];
   }
@@ -361,9 +363,9 @@ export class RouterInterface implements Machine<Event, Effect> {
     return this.#groups.view(now, this.#version);
   }
 
-  /** Everybody who was heard to be a member, by packets and by frames: one host twice where both were heard. */
+  /** Everybody who was heard to be a member, with port and MAC where they are known; one host twice where packets and frames were heard. */
   members(): readonly HostMembership[] {
-    return this.#tracking.everybody();
+    return this.#tracking.everybody().map((one) => ({ ...one, host: this.#sightings.complete(one.host) }));
   }
 
   /** Who is a member of what, since when. */

@@ -9,9 +9,11 @@ import type { InterfaceDrop, RefusedWhom, RouterInterfaceOptions, TrackingSource
 import type { MessageKind } from "../igmp/packet.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
 import type { RefreshPolicy } from "../igmp/refresh.ts";
+import type { Pass } from "../ports/enforcement.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import type { Intruder } from "./intruders.ts";
 import type { GroupPrefix } from "./policy/group-access.ts";
+import type { Permit, PermitEffect } from "./policy/permits.ts";
 import type { PolicyOptions } from "./policy/policy.ts";
 import type { StaticGroup } from "./static-groups.ts";
 import type { PaceOptions } from "./upstream-pace.ts";
@@ -88,6 +90,10 @@ export type RouterEvent =
       /** Absent: as they were. Version and refresh of an upstream stay. */
       readonly upstreams?: readonly UpstreamOptions[] | undefined;
     } & PolicyOptions)
+  /** Control says what cards may receive. */
+  | { readonly kind: "permits"; readonly permits: readonly Permit[] }
+  /** The guard of the bridge ports is open, with what a predecessor let pass. */
+  | { readonly kind: "guarded"; readonly passes: readonly Pass[] }
   /** The process ends: everything is left upstream now, whatever lingers or waits for its turn. */
   | { readonly kind: "stop" }
   /** A whole IPv4 packet from the interface's IGMP socket. */
@@ -148,6 +154,7 @@ export type RouterEffect =
   | { readonly kind: "older-querier"; readonly name: string; readonly version: IgmpVersion; readonly address: Ipv4 }
   /** The upstream's querier makes our host part speak this version (RFC 3376 7.2.1). */
   | { readonly kind: "upstream-mode"; readonly name: string; readonly version: IgmpVersion }
+  | PermitEffect
   /** Somebody sends under an address that is not of its link: told once, and every ten minutes while it goes on. */
   | { readonly kind: "intruder"; readonly intruder: Intruder }
   | ({ readonly kind: "drop"; readonly name: string; readonly reason: RouterDrop } & RefusedWhom);

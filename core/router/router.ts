@@ -6,6 +6,7 @@ import { after, type Duration, earliest, type Instant, seconds } from "../base/t
 import type { AdmissionRefusal } from "../igmp/admission.ts";
 import { admits, NO_SOURCE, type SourceFilter, wantsNothing } from "../igmp/filter.ts";
 import type { MulticastHostEffect } from "../igmp/host.ts";
+import type { HostMembership } from "../igmp/host-table.ts";
 import type { RefusedWhom, RouterInterfaceEffect } from "../igmp/interface-events.ts";
 import { MembershipDatabase, type UpstreamChange } from "../igmp/proxy.ts";
 import { RouterInterface } from "../igmp/router-interface.ts";
@@ -14,6 +15,7 @@ import type { MulticastRoute } from "../ports/forwarding.ts";
 import { ingressOf, mayEnter, type Side } from "./ingress.ts";
 import { type Intruder, Intruders } from "./intruders.ts";
 import type { DownstreamOptions, RouterDrop, RouterEffect, RouterEvent, RouterOptions } from "./options.ts";
+import type { Permit } from "./policy/permits.ts";
 import { Policy } from "./policy/policy.ts";
 import { MulticastRoutes } from "./routes.ts";
 import { groupsOf, type StaticGroup, staticFilter } from "./static-groups.ts";
@@ -76,6 +78,11 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
         return this.#link(now, event);
       case "configure":
         return this.#configure(now, event);
+      case "permits":
+        return this.#permitted(now, event.permits);
+      case "guarded":
+        this.#policy.adopt(now, event.passes);
+        return [];
       case "stop":
         return [...this.#upstreams.values()].flatMap((upstream) => fromHost(upstream, upstream.leaveAll(now)));
       case "packet":
@@ -100,6 +107,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     for (const [name, { machine }] of this.#downstreams)
       effects.push(...this.#downstream(now, name, machine.poll(now)));
     for (const upstream of this.#upstreams.values()) effects.push(...fromHost(upstream, upstream.poll(now)));
+    if (this.#policy.wordHasEnded(now)) effects.push(...this.#reviewAll(now));
     for (const { name, ...end } of this.#policy.poll(now))
       effects.push(...this.#restrict(now, name, { ...end, reason: "policy.preview-over", sources: [] }));
     if (this.#countAt !== undefined && this.#countAt <= now) {
@@ -139,6 +147,11 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   /** What is carried of what may be, for status. */
   loads(): ReturnType<Policy["loads"]> {
     return this.#policy.loads();
+  }
+
+  /** Of control's word, for status; undefined where it is not asked. */
+  permits(now: Instant): ReturnType<Policy["permitSummary"]> {
+    return this.#policy.permitSummary(now);
   }
 
   routes(): ReturnType<MulticastRoutes["all"]> {
@@ -215,9 +228,24 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return Array.from(this.#downstreams, ([name, { options }]) => changed.find((one) => one.name === name) ?? options);
   }
 
+  #permitted(now: Instant, permits: readonly Permit[]): readonly RouterEffect[] {
+    const changed = this.#policy.told(now, permits);
+    return changed.size === 0 ? [] : this.#reviewAll(now, ({ host }) => changed.has(host.mac));
+  }
+
+  #reviewAll(now: Instant, isMeant?: (membership: HostMembership) => boolean): readonly RouterEffect[] {
+    return [...this.#downstreams].flatMap(([name, one]) => this.#endDenied(now, name, one, isMeant));
+  }
+
   /** Ends what the policy does not allow any more. */
-  #endDenied(now: Instant, name: string, { machine }: Downstream): readonly RouterEffect[] {
+  #endDenied(
+    now: Instant,
+    name: string,
+    { machine }: Downstream,
+    isMeant: (membership: HostMembership) => boolean = () => true,
+  ): readonly RouterEffect[] {
     return machine.members().flatMap((membership) => {
+      if (!isMeant(membership)) return [];
       const verdict = this.#policy.review(now, name, membership);
       const { host, group } = membership;
       if (verdict === undefined) return [];
@@ -231,12 +259,13 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return [{ kind: "drop", name, ...refused }, ...this.#downstream(now, name, effects)];
   }
 
-  /** Bandwidth has become free: whoever was refused is asked again, and need not wait for the next general query. */
+  /** Bandwidth has become free, or a right has come: whoever was refused is asked again, and need not wait for the next general query. */
   #offer(now: Instant): readonly RouterEffect[] {
-    return this.#policy.chances().flatMap(({ name, group }) => {
+    const asked = this.#policy.chances().flatMap(({ name, group }) => {
       const machine = this.#downstreams.get(name)?.machine;
       return machine === undefined ? [] : this.#downstream(now, name, machine.receive(now, { kind: "ask", group }));
     });
+    return [...asked, ...this.#policy.permitEffects()];
   }
 
   /** Wants the static groups of an interface that is up; `before`: those that were. */
@@ -285,7 +314,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "heard":
         return [{ kind: "heard", name, message: effect.message }];
       case "drop":
-        if (effect.group !== undefined) this.#policy.refused(name, effect.group, effect.reason);
+        if (effect.group !== undefined && effect.host !== undefined)
+          this.#policy.refused(now, name, effect.host, effect.group, effect.reason);
         return [{ ...effect, name }];
     }
   }
@@ -494,6 +524,6 @@ function routesFirst(effects: readonly RouterEffect[]): readonly RouterEffect[] 
 }
 
 function urgency({ kind }: RouterEffect): 0 | 1 | 2 {
-  if (kind === "route" || kind === "unroute") return 0;
+  if (kind === "route" || kind === "unroute" || kind === "passes") return 0;
   return kind === "send" ? 1 : 2;
 }

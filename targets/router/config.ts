@@ -9,6 +9,7 @@ import type { RefreshPolicy } from "../../core/igmp/refresh.ts";
 import { checkTimes, type TimesConfig } from "../../core/igmp/times.ts";
 import type { BandwidthOptions } from "../../core/router/policy/bandwidth.ts";
 import type { GroupPrefix } from "../../core/router/policy/group-access.ts";
+import type { EnforceOptions } from "../../core/router/policy/permits.ts";
 import type { HostPattern, Rule } from "../../core/router/policy/rules.ts";
 import type { StaticGroup } from "../../core/router/static-groups.ts";
 import { brokerEntries, commonEntries, identifier, refreshPolicy, x25519PublicKey } from "../shared/config.ts";
@@ -56,6 +57,12 @@ export interface UpstreamConfig {
   readonly bandwidth?: number | undefined;
 }
 
+/** Only what control permits. */
+export interface EnforceConfig extends EnforceOptions {
+  /** Guard the ports of bridges too. */
+  readonly ports: boolean;
+}
+
 /** A whole router. */
 export interface RouterConfig extends CommonConfig {
   readonly id: string;
@@ -64,6 +71,7 @@ export interface RouterConfig extends CommonConfig {
   readonly downstreams: readonly DownstreamConfig[];
   readonly rules: readonly Rule[];
   readonly bandwidth: BandwidthOptions;
+  readonly enforce?: EnforceConfig | undefined;
   readonly forwarding: "kernel" | "none";
   readonly taps: boolean;
   readonly idle: Duration;
@@ -207,6 +215,19 @@ const bandwidth = v.strictObject({
   otherChannels: v.optional(whole(0, 1_000_000_000), 0),
 });
 
+const enforce = v.pipe(
+  v.strictObject({
+    groups: v.pipe(groupPrefixes, v.minLength(1)),
+    /** Seconds. */
+    stands: v.optional(v.pipe(v.number(), v.minValue(10), v.maxValue(604_800), v.transform(seconds)), 3600),
+    afterwards: v.picklist(["open", "closed"]),
+    /** Seconds. */
+    refresh: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(86_400), v.transform(seconds)), 60),
+    ports: v.optional(v.boolean(), true),
+  }),
+  v.check(({ stands, refresh }) => refresh * 2 <= stands, "`refresh` must be at most half of `stands`"),
+);
+
 const downstream = v.pipe(
   v.strictObject({
     interface: interfaceName,
@@ -285,6 +306,7 @@ const fields = v.strictObject({
   rules: v.optional(v.pipe(v.array(rule), v.maxLength(1024)), []),
   /** What channels need. */
   bandwidth: v.optional(bandwidth, {}),
+  enforce: v.optional(enforce),
   /** "none": querier and evidence only, for a machine that bridges. */
   forwarding: v.optional(v.picklist(["kernel", "none"]), "kernel"),
   /** Listen on the ports of a bridge, so that a host's port and MAC are known. */
@@ -350,5 +372,9 @@ export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
       [broker, identity, reception].every((one) => one === undefined) ||
       [broker, identity, reception].every((one) => one !== undefined),
     "`broker`, `identity` and `reception` come together or not at all",
+  ),
+  v.check(
+    ({ enforce: enforced, reception }) => enforced === undefined || reception !== undefined,
+    "`enforce` needs `broker`, `identity` and `reception`: the word of control is enforced",
   ),
 );

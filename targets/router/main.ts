@@ -2,6 +2,7 @@
 import { HalError } from "../../core/ports/errors.ts";
 import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
+import { NftEnforcement } from "../../hal/enforcement/nft.ts";
 import { LinuxForwarding } from "../../hal/forwarding/linux.ts";
 import { RawIgmpSockets } from "../../hal/igmp/raw.ts";
 import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
@@ -58,6 +59,7 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
     forwarding: config.forwarding === "kernel" ? await LinuxForwarding.load() : undefined,
     taps: await openTaps(config, runtime),
     membershipReports: openMembershipReports(config, runtime),
+    enforcement: config.enforce?.ports === true ? new NftEnforcement() : undefined,
     bridgeQueriers: new BridgeQueriers(),
     fatal: (error) => runtime.fatal(error),
   });

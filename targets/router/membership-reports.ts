@@ -1,27 +1,39 @@
 // What one router saw of its hosts, on its way to the reception server over the broker.
 
 import { Counters } from "../../core/base/counters.ts";
+import { ipv4 } from "../../core/base/ipv4.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
 import type { Peer } from "../../core/control/participant.ts";
 import type { LeaveCause } from "../../core/igmp/host-table.ts";
-import { MembershipReporter, type ReporterEffect, type ReporterEvent } from "../../core/router/reporter.ts";
+import { RouterClient, type RouterClientEffect, type RouterClientEvent } from "../../core/router/client.ts";
+import { PermitInquiry } from "../../core/router/permit-inquiry.ts";
+import type { Permit } from "../../core/router/policy/permits.ts";
+import { MembershipReporter } from "../../core/router/reporter.ts";
 import { brokerStatus } from "../shared/broker-words.ts";
 import { type BusEvent, type ClientPlatform, MachineOnBus } from "../shared/machine-on-bus.ts";
 
 /** Reports until `close`; while the broker is away changes wait, bounded. */
 export class MembershipReports {
   readonly #reporter: MembershipReporter;
-  readonly #onBus: MachineOnBus<ReporterEvent, ReporterEffect>;
+  readonly #onBus: MachineOnBus<RouterClientEvent, RouterClientEffect>;
   readonly #drops = new Counters<string>();
+  #told: (permits: readonly Permit[]) => void = () => {};
 
   constructor(id: string, server: Peer, platform: ClientPlatform) {
     this.#reporter = new MembershipReporter(server, platform.entropy);
     const participant = { role: "router", id, keys: platform.keys, peers: [server] } as const;
-    this.#onBus = new MachineOnBus(participant, platform, this.#reporter, heard, (effect) => this.#apply(effect));
+    const client = new RouterClient(this.#reporter, new PermitInquiry(server, platform.entropy));
+    this.#onBus = new MachineOnBus(participant, platform, client, heard, (effect) => this.#apply(effect));
   }
 
   add(change: MembershipChange): void {
     this.#onBus.feed({ kind: "change", change });
+  }
+
+  /** Asks what the cards may receive until it is known; `told` hears each word of control from now on. */
+  inquire(macs: readonly string[], told: (permits: readonly Permit[]) => void): void {
+    this.#told = told;
+    this.#onBus.feed({ kind: "inquire", macs });
   }
 
   status(): object {
@@ -40,10 +52,13 @@ export class MembershipReports {
     await this.#onBus.stop();
   }
 
-  #apply(effect: ReporterEffect): void {
+  #apply(effect: RouterClientEffect): void {
     switch (effect.kind) {
       case "send":
         this.#onBus.bus.say(effect);
+        return;
+      case "permits":
+        this.#told(effect.permits.map(({ mac, groups }) => ({ mac, groups: groups.map(ipv4) })));
         return;
       case "drop":
         this.#drops.count(effect.reason);
@@ -55,7 +70,7 @@ export class MembershipReports {
 }
 
 /** What waits goes on waiting while the broker is away. */
-function heard(event: BusEvent): ReporterEvent | undefined {
+function heard(event: BusEvent): RouterClientEvent | undefined {
   switch (event.kind) {
     case "message":
       return { kind: "answer", from: event.received.from, message: event.received.message };

@@ -8,6 +8,7 @@ import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
+import type { Enforcement, GuardedPorts } from "../../core/ports/enforcement.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { Link } from "../../core/ports/links.ts";
@@ -28,6 +29,8 @@ export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   /** undefined: querier and evidence only. */
   readonly forwarding: Forwarding | undefined;
   readonly membershipReports: MembershipReports | undefined;
+  /** Keeps a bridge's ports to what control permits; undefined: hosts are refused, but not kept from what their neighbours have. */
+  readonly enforcement?: Enforcement | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
 }
 
@@ -43,6 +46,8 @@ export class RouterService {
   readonly #runner: Runner<RouterEvent, RouterEffect>;
   readonly #table: ForwardingTable | undefined;
   readonly #interfaces: Interfaces;
+  readonly #guard: GuardedPorts | undefined;
+  readonly #unwatch: () => void;
   readonly #downstreams: readonly string[];
   readonly #upstreams: ReadonlySet<string>;
   readonly #names: readonly string[];
@@ -69,6 +74,8 @@ export class RouterService {
     this.#interfaces = new Interfaces({ ...platform, table: this.#table }, this.#names, tappable, (event) =>
       this.#runner.feed(event),
     );
+    this.#guard = this.#openGuard();
+    this.#unwatch = this.#guardPorts();
     this.#interfaces.start();
     for (const name of this.#waiting()) {
       const lack = lackOf(name, platform.links);
@@ -103,7 +110,8 @@ export class RouterService {
     this.#platform.bridgeQueriers.restore((bridge, error) =>
       this.#platform.log.warn({ interface: bridge, code: error.code }, explain(error)),
     );
-    await Promise.all([this.#platform.membershipReports?.close(), this.#wait(FAREWELL)]);
+    this.#unwatch();
+    await Promise.all([this.#platform.membershipReports?.close(), this.#guard?.close(), this.#wait(FAREWELL)]);
   }
 
   #wait(span: Duration): Promise<void> {
@@ -144,9 +152,15 @@ export class RouterService {
         kbitPerSecond: load,
         capacity,
       })),
+      enforce: this.#enforceStatus(),
       refusals: this.#refusals.recent().map((refusal) => this.#refusal(refusal)),
       control: this.#platform.membershipReports?.status(),
     };
+  }
+
+  #enforceStatus(): object | undefined {
+    const summary = this.#router.permits(this.#platform.clock.now());
+    return summary && { ...summary, ports: this.#guard === undefined ? "not guarded" : "guarded" };
   }
 
   /** In the form of the configuration: one, or a list. */
@@ -214,6 +228,30 @@ export class RouterService {
 
   #secondsSince(moment: Instant): number {
     return Math.round((this.#platform.clock.now() - moment) / 1000);
+  }
+
+  #openGuard(): GuardedPorts | undefined {
+    const { enforce } = this.#config;
+    if (enforce === undefined) return undefined;
+    const groups = enforce.groups.map(({ group, length }) => ({ address: group, prefixLength: length }));
+    const { log, enforcement } = this.#platform;
+    const guard = enforcement?.open({ groups, afterwards: enforce.afterwards }, ({ code, message, needs }) =>
+      log.error({ code, needs }, message),
+    );
+    if (guard !== undefined) this.#runner.feed({ kind: "guarded", passes: guard.inherited() });
+    return guard;
+  }
+
+  /** Every port of a downstream that is a bridge, also one that comes later. */
+  #guardPorts(): () => void {
+    const guard = this.#guard;
+    if (guard === undefined) return () => {};
+    const { links } = this.#platform;
+    const follow = (link: Link | undefined): void => {
+      for (const port of link?.ports ?? []) guard.guard(port, true);
+    };
+    for (const name of this.#downstreams) follow(links.get(name));
+    return links.watch(this.#downstreams, (_name, link) => follow(link));
   }
 
   #openTable(): ForwardingTable | undefined {
@@ -296,6 +334,17 @@ export class RouterService {
           this.#intruder(effect.intruder),
           "a sender under an address that is not of this interface is not routed",
         );
+        break;
+      case "inquire":
+        this.#platform.membershipReports?.inquire(effect.macs, (permits) =>
+          this.#runner.feed({ kind: "permits", permits }),
+        );
+        break;
+      case "passes":
+        this.#guard?.change(effect.added, effect.removed);
+        break;
+      case "stand":
+        this.#guard?.stand(effect.span);
         break;
       case "drop":
         this.#drops.count(effect.reason);
@@ -406,6 +455,11 @@ function needingRestart(old: RouterConfig, config: RouterConfig): readonly strin
     downstreams: one.downstreams.map((downstream) => downstream.interface).sort(),
     rules: undefined,
     bandwidth: undefined,
+    enforce: one.enforce && {
+      groups: one.enforce.groups,
+      afterwards: one.enforce.afterwards,
+      ports: one.enforce.ports,
+    },
     upstream: one.upstream && fixedUpstream(one.upstream),
     upstreams: one.upstreams.map(fixedUpstream),
   });
@@ -449,6 +503,7 @@ function routerOptions(config: RouterConfig): RouterOptions {
     })),
     rules: config.rules,
     bandwidth: config.bandwidth,
+    ...given({ enforce: config.enforce }),
     idle: config.idle,
     maxRoutes: config.maxRoutes,
     maxRoutesPerSource: config.maxRoutesPerSource,

@@ -54,6 +54,13 @@ class Bench {
     return this.feed({ kind: "packet", name: "lan", bytes });
   }
 
+  /** The same from a card. */
+  frame(port: string, mac: string, host: Ipv4, group: Ipv4): readonly string[] {
+    const records = [{ type: "to-ex", group, sources: [] }] as const;
+    const packet = writeReport(new Uint8Array(reportLength(records)), host, records);
+    return this.feed({ kind: "frame", name: "lan", port, bytes: ethernetFrame(mac, packet) });
+  }
+
   stream(group: Ipv4, source = SOURCE): readonly string[] {
     return this.feed({ kind: "no-route", source, group, inbound: "up" });
   }
@@ -82,6 +89,14 @@ function line(effect: RouterEffect): string[] {
       return [`${effect.cause} ${formatIpv4(effect.membership.host.address)} ${formatIpv4(effect.membership.group)}`];
     case "send":
       return asked(effect.name, effect.packet);
+    case "inquire":
+      return [`inquire ${effect.macs.join(" ")}`];
+    case "passes": {
+      const text = (passes: typeof effect.added) => passes.map(({ port, group }) => `${port} ${formatIpv4(group)}`);
+      return [`passes +${text(effect.added).join()} -${text(effect.removed).join()}`];
+    }
+    case "stand":
+      return ["stand"];
     case "drop": {
       const { reason, rule = "", group = ANY, host } = effect;
       return [
@@ -99,6 +114,11 @@ function asked(name: string, bytes: Uint8Array): string[] {
   if (packet.kind === "v3Report")
     return Array.from(recordsOf(packet), ({ type, group }) => `up ${type} ${formatIpv4(group)}`);
   return groupOf(packet) === ANY ? [`${name} asks all`] : [`${name} asks ${formatIpv4(groupOf(packet))}`];
+}
+
+function ethernetFrame(mac: string, packet: Uint8Array): Uint8Array {
+  const head = [...[1, 0, 0x5e, 0, 0, 22], ...mac.split(":").map((octet) => Number.parseInt(octet, 16)), 8, 0];
+  return Uint8Array.from([...head, ...packet]);
 }
 
 const lan = (more: Partial<DownstreamOptions>): Partial<RouterOptions> => ({
@@ -278,3 +298,63 @@ test("a viewer who leaves a static group does not end it; a reload does, and lea
   assert.ok(lines.includes("route 239.1.9.1 > -"), lines.join());
   assert.deepEqual(bench.wanted, ["239.1.0.1"]);
 });
+
+const ENFORCE = {
+  groups: [{ group: address("239.1.0.0"), length: 16 }],
+  stands: seconds(600),
+  afterwards: "closed",
+  refresh: seconds(60),
+} as const;
+const CARD = "02:00:00:00:00:11";
+
+/** Bridge ports are tapped; A joins FILM from lan1 and control permits it. */
+function enforced(options: Partial<typeof ENFORCE> | { afterwards: "open" } = {}): Bench {
+  const bench = new Bench({ enforce: { ...ENFORCE, ...options } });
+  bench.feed({ kind: "link", name: "lan", address: address("10.2.0.1"), trackingSource: "frames" });
+  bench.frame("lan1", CARD, A, FILM);
+  bench.says(A, "to-ex", FILM);
+  bench.stream(FILM);
+  bench.feed({ kind: "permits", permits: [{ mac: CARD, groups: [FILM] }] });
+  return bench;
+}
+
+test("enforce: a host is refused until control permits its card, then asked, and gets route and pass", () => {
+  const bench = new Bench({ enforce: ENFORCE });
+  bench.feed({ kind: "link", name: "lan", address: address("10.2.0.1"), trackingSource: "frames" });
+  bench.frame("lan1", CARD, A, FILM);
+  assert.deepEqual(bench.says(A, "to-ex", FILM), ["policy.no-word 10.2.0.11 239.1.9.1", `inquire ${CARD}`]);
+  bench.stream(FILM);
+  assert.deepEqual(bench.feed({ kind: "permits", permits: [{ mac: CARD, groups: [FILM] }] }), [
+    "passes +lan1 239.1.9.1 -",
+    "lan asks 239.1.9.1",
+    "stand",
+  ]);
+  assert.deepEqual(bench.says(A, "is-ex", FILM), ["route 239.1.9.1 > lan", "up to-ex 239.1.9.1"]);
+  assert.deepEqual(bench.says(A, "to-ex", NEWS), ["policy.unpermitted 10.2.0.11 239.1.0.1"]);
+});
+
+test("enforce: a right that control takes back ends the membership and the pass", () => {
+  const bench = enforced();
+  bench.says(A, "is-ex", FILM);
+  const lines = [...bench.feed({ kind: "permits", permits: [{ mac: CARD, groups: [] }] }), ...bench.pass(3)];
+  for (const one of ["policy.unpermitted 10.2.0.11 239.1.9.1", "passes + -lan1 239.1.9.1", "route 239.1.9.1 > -"])
+    assert.ok(lines.includes(one), `${one} in ${lines.join()}`);
+});
+
+for (const afterwards of ["open", "closed"] as const) {
+  test(`enforce: control away for longer than its word stands: ${afterwards}`, () => {
+    const bench = enforced({ afterwards } as { afterwards: "open" });
+    for (let n = 0; n < 6; n++) {
+      bench.says(A, "is-ex", FILM);
+      assert.ok(!bench.pass(99).includes("route 239.1.9.1 > -"), `${n}`);
+    }
+    bench.says(A, "is-ex", FILM);
+    bench.pass(20);
+    const [, outcome] = [bench.says(A, "is-ex", FILM), bench.says(B, "to-ex", NEWS)];
+    assert.equal(outcome.includes("policy.no-word 10.2.0.12 239.1.0.1"), afterwards === "closed", outcome.join());
+    assert.deepEqual(
+      bench.router.routes().map(({ outbound }) => outbound),
+      [afterwards === "open" ? ["lan"] : []],
+    );
+  });
+}

@@ -1,13 +1,15 @@
 // Who may receive what, and whether it fits in: rules, previews and bandwidth of one router as the gates of its interfaces.
 import { type Ipv4, isLinkLocalMulticast } from "../../base/ipv4.ts";
-import type { Instant } from "../../base/time.ts";
+import { earliest, type Instant } from "../../base/time.ts";
 import type { Admission, AdmissionDrop, AdmissionRefusal, Admitted } from "../../igmp/admission.ts";
 import type { SourceFilter } from "../../igmp/filter.ts";
 import type { TrackedHost } from "../../igmp/host-shares.ts";
 import { type HostStatement, joins } from "../../igmp/host-statement.ts";
 import type { HostMembership } from "../../igmp/host-table.ts";
 import { isExclude } from "../../igmp/report.ts";
+import type { Pass } from "../../ports/enforcement.ts";
 import { Bandwidth, type BandwidthOptions, type Carrier, type CarrierLoad } from "./bandwidth.ts";
+import { type EnforceOptions, type Permit, type PermitEffect, Permits } from "./permits.ts";
 import { type PreviewEnd, Previews, type PreviewWish } from "./previews.ts";
 import { InterfaceRules, type NamedRule, type Rule, type RuledInterface } from "./rules.ts";
 
@@ -16,6 +18,8 @@ export interface PolicyOptions {
   readonly rules?: readonly Rule[];
   /** Absent: no group needs any. */
   readonly bandwidth?: BandwidthOptions;
+  /** Absent: control is not asked. */
+  readonly enforce?: EnforceOptions;
 }
 
 /** A downstream as the policy sees it; in kbit/s what may be carried to all behind it, and to one of its ports. */
@@ -45,6 +49,7 @@ const MOST_WAITING = 64;
 export class Policy {
   #rules: ReadonlyMap<string, InterfaceRules> = new Map();
   readonly #previews = new Previews();
+  #permits: Permits | undefined;
   readonly #bandwidth: Bandwidth;
   readonly #uplinkOf: (group: Ipv4) => string | undefined;
   /** By interface. */
@@ -65,6 +70,7 @@ export class Policy {
     const { rules = [] } = options;
     this.#rules = new Map(scope.downstreams.map((one) => [one.name, new InterfaceRules(rules, one)]));
     this.#bandwidth.configure(ratesOf(options), capacities(scope));
+    this.#enforce(options.enforce);
     this.#hasMoreRoom = true;
   }
 
@@ -91,7 +97,7 @@ export class Policy {
     if (isLinkLocalMulticast(group)) return undefined;
     // What it has watched so far is counted; other terms hold for the rest.
     this.#previews.stop(now, host, group);
-    const { statement: kept, refusal } = this.#byRules(now, name, host, statement);
+    const { statement: kept, refusal } = this.#byRight(now, name, host, statement);
     if (kept !== undefined) this.#tookEffect(now, name, host, kept);
     if (refusal === undefined) return undefined;
     return { sources: kept?.sources ?? [], refusal };
@@ -127,8 +133,9 @@ export class Policy {
   }
 
   /** A refusal went out. */
-  refused(name: string, group: Ipv4, reason: string): void {
-    if (!BANDWIDTH_DROPS.has(reason)) return;
+  refused(now: Instant, name: string, host: TrackedHost, group: Ipv4, reason: string): void {
+    this.#permits?.heard(now, host);
+    if (!MAY_CHANGE.has(reason)) return;
     const groups = this.#waiting.get(name) ?? new Set<Ipv4>();
     if (groups.size < MOST_WAITING) this.#waiting.set(name, groups.add(group));
   }
@@ -144,13 +151,42 @@ export class Policy {
     });
   }
 
+  /** Control has spoken; the cards of whose rights it said something else than before, to be reviewed. */
+  told(now: Instant, permits: readonly Permit[]): ReadonlySet<string> {
+    const changed = this.#permits?.told(now, permits) ?? new Set<string>();
+    this.#hasMoreRoom ||= changed.size > 0;
+    return changed;
+  }
+
+  /** What a predecessor let pass. */
+  adopt(now: Instant, passes: readonly Pass[]): void {
+    this.#permits?.adopt(now, passes);
+  }
+
+  /** Whether everybody is to be reviewed: the word of control has just ceased to stand. */
+  wordHasEnded(now: Instant): boolean {
+    const hasEnded = this.#permits?.poll(now) === true;
+    this.#hasMoreRoom ||= hasEnded;
+    return hasEnded;
+  }
+
+  /** What is to be asked of control, and said to the guard of the ports. */
+  permitEffects(): readonly PermitEffect[] {
+    return this.#permits?.effects() ?? [];
+  }
+
+  /** For status; undefined where control is not asked. */
+  permitSummary(now: Instant): ReturnType<Permits["summary"]> | undefined {
+    return this.#permits?.summary(now);
+  }
+
   /** Previews that are over now: their hosts are to be ended. */
   poll(now: Instant): readonly PreviewEnd[] {
     return this.#previews.poll(now);
   }
 
   nextDeadline(): Instant | undefined {
-    return this.#previews.nextDeadline();
+    return earliest([this.#previews.nextDeadline(), this.#permits?.nextDeadline()]);
   }
 
   /** What is carried of what may be, in kbit/s, for status. */
@@ -158,12 +194,24 @@ export class Policy {
     return this.#bandwidth.loads();
   }
 
+  #enforce(options: EnforceOptions | undefined): void {
+    if (options === undefined) this.#permits = undefined;
+    else if (this.#permits === undefined) this.#permits = new Permits(options);
+    else this.#permits.configure(options);
+  }
+
   #judge(now: Instant, name: string, host: TrackedHost, statement: HostStatement): Admitted {
     if (!joins(statement) || isLinkLocalMulticast(statement.group)) return { statement };
-    const admitted = this.#byRules(now, name, host, statement);
+    const admitted = this.#byRight(now, name, host, statement);
     if (admitted.statement === undefined || !joins(admitted.statement)) return admitted;
     const reason = this.#lacks(name, statement.group, host);
     return reason === undefined ? admitted : refuse(statement, { reason });
+  }
+
+  /** By the rules, and by what control permits. */
+  #byRight(now: Instant, name: string, host: TrackedHost, statement: HostStatement): Admitted {
+    const reason = this.#permits?.refuse(now, host, statement.group);
+    return reason === undefined ? this.#byRules(now, name, host, statement) : refuse(statement, { reason });
   }
 
   #byRules(now: Instant, name: string, host: TrackedHost, statement: HostStatement): Admitted {
@@ -198,6 +246,7 @@ export class Policy {
   }
 
   #tookEffect(now: Instant, name: string, host: TrackedHost, statement: HostStatement): void {
+    this.#permits?.heard(now, host);
     const rules = this.#rules.get(name);
     if (rules?.decide !== true || !joins(statement) || isLinkLocalMulticast(statement.group)) return;
     const { group } = statement;
@@ -229,7 +278,10 @@ export class Policy {
   }
 }
 
-const BANDWIDTH_DROPS: ReadonlySet<string> = new Set([
+/** Refusals that may be over soon, without a word of the host. */
+const MAY_CHANGE: ReadonlySet<string> = new Set([
+  "policy.unpermitted",
+  "policy.no-word",
   "policy.interface-bandwidth",
   "policy.port-bandwidth",
   "policy.uplink-bandwidth",
