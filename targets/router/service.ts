@@ -24,11 +24,14 @@ import { given, type RouterConfig, type UpstreamConfig, upstreamsOf } from "./co
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
 
+/** What a router says to control, and asks it. */
+export type Control = Pick<MembershipReports, "add" | "inquire" | "status" | "close">;
+
 /** What a router stands on. */
 export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   /** undefined: querier and evidence only. */
   readonly forwarding: Forwarding | undefined;
-  readonly membershipReports: MembershipReports | undefined;
+  readonly membershipReports: Control | undefined;
   /** Keeps a bridge's ports to what control permits; undefined: hosts are refused, but not kept from what their neighbours have. */
   readonly enforcement?: Enforcement | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
