@@ -122,3 +122,21 @@ test("static groups: one group each, once, and of the source-specific range with
   assert.match(of({ group: "232.1.1.1" })[0] ?? "", /needs `sources`/);
   assert.match(of({ group: "239.1.1.1" }, { group: "239.1.1.1" })[0] ?? "", /named twice/);
 });
+
+test("enforce needs the way to control, groups, and what to do without its word; it asks twice while a word stands", () => {
+  const control = {
+    broker: { url: "mqtt://broker" },
+    identity: "/etc/sealcast/router.identity",
+    reception: { id: "reception-server", publicKey: "09".padEnd(64, "0") },
+  };
+  const enforce = { groups: ["239.1.0.0/16"], afterwards: "open" };
+  const { enforce: given } = v.parse(routerConfig, { ...least, ...control, enforce });
+  assert.deepEqual([given?.stands, given?.refresh, given?.afterwards, given?.ports], [3_600_000, 60_000, "open", true]);
+  assert.match(faults({ enforce })[0] ?? "", /`enforce` needs/);
+  const paths = (more: object) => faults({ ...control, enforce: { ...enforce, ...more } });
+  assert.match(paths({ stands: 100 })[0] ?? "", /at most half of `stands`/);
+  assert.match(paths({ groups: [] })[0] ?? "", /^enforce.groups/);
+  assert.match(paths({ afterwards: "maybe" })[0] ?? "", /^enforce.afterwards/);
+  assert.match(paths({ stands: 9 })[0] ?? "", /^enforce.stands/);
+  assert.match(paths({ refresh: 0 })[0] ?? "", /^enforce.refresh/);
+});

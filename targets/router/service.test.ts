@@ -171,6 +171,22 @@ test("a rule for a bridge port lets in one host and not its neighbour, and statu
   assert.equal(a.heard.length, before, "what the neighbour says keeps nothing alive");
 });
 
+test("a reload judges members by the port and card that their frames showed: who may watch watches on", async () => {
+  const { a, run, status, service } = await bench(1);
+  const rules = [{ action: "allow", port: "lan1" }, { action: "deny" }];
+  const changed = { id: "simulated", upstream: { interface: "wan" }, downstreams: [{ interface: "br-lan" }], rules };
+  service.reload(v.parse(routerConfig, changed));
+  a.join();
+  run(3);
+  const before = a.heard.length;
+  service.reload(v.parse(routerConfig, { ...changed, rules: [...rules, { action: "allow" }] }));
+  run(4);
+  assert.equal(a.heard.length - before, 200);
+  service.reload(v.parse(routerConfig, { ...changed, rules: [{ action: "deny", port: "lan1" }] }));
+  run(4);
+  assert.deepEqual([status().upstream.groups, status().interfaces[0]?.hosts], [[], []]);
+});
+
 test("a rule that denies a bridge port ends what a packet began, whose port was not known yet", async () => {
   const { a, b, run, status, service } = await bench(1);
   const rules = [{ action: "deny", port: "lan2" }];
