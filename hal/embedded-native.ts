@@ -12,7 +12,7 @@ import { makeFolder } from "./folder.ts";
 export interface EmbeddedAddon {
   /** "raw-socket/build/Release/raw.node": the package's own path, as a copy on NODE_PATH has it. */
   readonly id: string;
-  /** process.platform, process.arch and the ABI (process.versions.modules) it was compiled for. */
+  /** process.platform, process.arch and the ABI it was compiled for: process.versions.modules, or "napi8" for every Node with N-API 8. */
   readonly platform: string;
   readonly arch: string;
   readonly abi: string;
@@ -74,8 +74,14 @@ function fromBeside(addon: EmbeddedAddon, tried: string[]): unknown {
   return undefined;
 }
 
+/** This Node's, in the terms of the addon's. */
+const ownAbi = ({ abi }: EmbeddedAddon): string =>
+  abi.startsWith("napi") && Number(process.versions.napi) >= Number(abi.slice("napi".length))
+    ? abi
+    : process.versions.modules;
+
 function fromBundle(addon: EmbeddedAddon, tried: string[]): unknown {
-  const mine = `${process.platform}-${process.arch}-abi${process.versions.modules}`;
+  const mine = `${process.platform}-${process.arch}-abi${ownAbi(addon)}`;
   const its = `${addon.platform}-${addon.arch}-abi${addon.abi}`;
   if (addon.packed === "" || mine !== its) {
     tried.push(

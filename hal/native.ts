@@ -2,6 +2,7 @@
 import type * as Capture from "cap";
 import type * as Raw from "raw-socket";
 import { HalError } from "../core/ports/errors.ts";
+import type { SocketsModule } from "./native/sockets.ts";
 
 /** What we use of raw-socket. */
 export type RawSocketModule = Pick<typeof Raw, "createSocket">;
@@ -21,6 +22,14 @@ export const loadCapture = (port: string): Promise<CaptureModule> =>
   load(port, () => import("cap"), {
     needs: "the native package cap and libpcap",
     alternative: "run without taps (`taps: false`): hosts are then known by IP and neighbour table, not by bridge port",
+  });
+
+/** Our own socket addon, for the driver of `port` ("igmp", "mroute", "links"); rejects with HalError "<port>.native-missing". */
+export const loadSockets = (port: string): Promise<SocketsModule> =>
+  load(port, () => import("./native/addon.cts") as Promise<{ default: SocketsModule }>, {
+    needs: "sealcast_sockets.node, inside the bundle, in SEALCAST_NATIVE_PATH or on NODE_PATH",
+    alternative:
+      "in a checkout compile it with `node scripts/native/build.mjs`; elsewhere the drivers of raw-socket and cap do",
   });
 
 interface Advice {

@@ -121,6 +121,32 @@ export class GroupRecord {
     return [...this.#sources].filter(([, until]) => until === STOPPED).map(([source]) => source);
   }
 
+  /**
+   * Wants what it wanted and this filter too (3.2), for at least `span`; answers how many sources found no room. No row of 6.4: those
+   * rows replace what one host said by what it says now, and here nobody has said anything.
+   */
+  assume(now: Instant, { mode, sources }: SourceFilter, span: Duration): number {
+    this.settle(now);
+    this.#refused = 0;
+    const until = after(now, span);
+    if (mode === "include") this.#raise(sources, until);
+    else this.#assumeAllBut(sources, until);
+    return this.#refused;
+  }
+
+  #raise(sources: readonly Ipv4[], until: Instant): void {
+    this.#start(
+      sources.filter((source) => (this.#sources.get(source) ?? STOPPED) < until),
+      until,
+    );
+  }
+
+  #assumeAllBut(blocked: readonly Ipv4[], until: Instant): void {
+    if (this.#excludeUntil === undefined) this.#start(minus(blocked, [...this.#sources.keys()]), STOPPED);
+    else for (const source of minus(this.#stopped(), blocked)) this.#sources.delete(source);
+    this.#excludeUntil = instant(Math.max(this.#excludeUntil ?? until, until));
+  }
+
   /** Lowers the group timer, never raises it (6.6.1, 6.6.3.1). */
   lowerGroup(now: Instant, wait: Duration): void {
     this.settle(now);

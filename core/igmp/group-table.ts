@@ -1,7 +1,7 @@
 // All groups of one interface: reports go through the compatibility modes (RFC 3376 7.3.2) into the records, and changes come out.
 import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
 import { ALL_SYSTEMS, type Ipv4, isMulticast, isSourceSpecific } from "../base/ipv4.ts";
-import { after, earliest, type Instant, milliseconds } from "../base/time.ts";
+import { after, type Duration, earliest, type Instant, milliseconds } from "../base/time.ts";
 import { NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
 import { GroupRecord, type QueryAction } from "./group-record.ts";
 import { joins } from "./host-statement.ts";
@@ -129,6 +129,17 @@ export class GroupTable {
     const entry = known ?? this.#entry(group);
     if (entry === undefined) return [drop("igmp.too-many-groups")];
     return this.#inMode(now, entry, type, sources, context);
+  }
+
+  /** A membership that no host has reported: it dies after `span` unless one does. */
+  assume(now: Instant, group: Ipv4, filter: SourceFilter, span: Duration): readonly GroupChange[] {
+    const refused = refusal({ type: filter.mode === "exclude" ? "is-ex" : "is-in", group }, 3);
+    if (refused !== undefined) return [drop(refused)];
+    if (wantsNothing(filter)) return [];
+    const entry = this.#entry(group);
+    if (entry === undefined) return [drop("igmp.too-many-groups")];
+    const cut = entry.record.assume(now, filter, span);
+    return [...Array.from({ length: cut }, () => drop("igmp.too-many-sources")), ...this.#report(now, entry)];
   }
 
   // 7.3.2: what a group in v2 or v1 mode ignores of v3 reports.

@@ -147,7 +147,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     if (known === undefined && wantsNothing(filter)) return [];
     if (known === undefined && this.#groups.size >= this.#maxGroups) return [dropped("host.too-many-groups")];
     // The join itself is the first report of all there is.
-    if (this.#groups.size === 0) this.#refresh.said(now);
+    if (this.#groups.size === 0 && this.#address !== undefined) this.#refresh.said(now);
     const member = known ?? new HostGroup(group);
     this.#groups.set(group, member);
     if (sameFilter(member.filter, filter)) return [];
@@ -315,7 +315,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
 
   // Never a leave and a join: what flows must not stop for it.
   #refreshAll(now: Instant): Effect[] {
-    if (this.#groups.size === 0 || this.#address === undefined || !this.#refresh.poll(now)) return [];
+    if (this.#groups.size === 0 || !this.#refresh.poll(now)) return [];
     this.#refreshes++;
     if (this.#mode === 3) return this.#reports(this.#currentRecords());
     this.#askAll(now, milliseconds(Math.min(this.#repeatWithin(), (this.#refresh.interval ?? 0) / 2)));

@@ -2,6 +2,7 @@
 
 import type { FrameDrop } from "../base/ethernet.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
+import type { Duration } from "../base/time.ts";
 import type { AdmissionDrop, RuleName } from "./admission.ts";
 import type { SourceFilter } from "./filter.ts";
 import type { GroupDrop } from "./group-table.ts";
@@ -59,6 +60,11 @@ export type RouterInterfaceEvent =
   | { readonly kind: "restrict"; readonly host: TrackedHost; readonly group: Ipv4; readonly sources: readonly Ipv4[] }
   /** A group that was refused may be had now: those who want it are to say so. */
   | { readonly kind: "ask"; readonly group: Ipv4 }
+  /**
+   * Somebody here is taken to want this, for `span` or until a host says so itself: what was forwarded before we came. No host is
+   * tracked for it, and no timer that is longer becomes shorter.
+   */
+  | { readonly kind: "assume"; readonly group: Ipv4; readonly filter: SourceFilter; readonly span: Duration }
   /** A whole IPv4 packet from the interface's IGMP socket; port and MAC when the caller knows them. */
   | { readonly kind: "packet"; readonly bytes: Uint8Array; readonly port?: string; readonly mac?: string }
   /** An Ethernet frame that came in through a bridge port; for host tracking only, the protocol runs on packets. */

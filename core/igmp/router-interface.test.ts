@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { hex } from "../base/bytes.testkit.ts";
 import { address, formatIpv4 } from "../base/ipv4.ts";
 import { type Instant, instant, seconds } from "../base/time.ts";
+import { ANY_SOURCE, filterOf, type SourceFilter } from "./filter.ts";
 import { at, ethernet, query, report, source, sources, v1v2Message, vectorFile } from "./igmp.testkit.ts";
 import type { InterfaceDrop, RouterInterfaceEffect, RouterInterfaceOptions } from "./interface-events.ts";
 import { checkPacket } from "./packet.ts";
@@ -464,7 +465,7 @@ test("a refusal says who, so that it can be shown", () => {
   const bytes = join("10.0.0.9", "239.1.1.2");
   const effects = bench.machine.receive(bench.now, { kind: "packet", bytes, mac: "02:00:00:00:00:09", port: "" });
   const host = { address: address("10.0.0.9"), mac: "02:00:00:00:00:09", port: "" };
-  assert.deepEqual(effects.at(-1), { kind: "drop", reason: "igmp.host-groups", host });
+  assert.deepEqual(effects.at(-1), { kind: "drop", reason: "igmp.host-groups", host, group: address("239.1.1.2") });
 });
 
 test("a host at its limit keeps what it has, and gets another group for one that it leaves", () => {
@@ -603,4 +604,37 @@ test("a late alarm loses nothing: one poll does all that is due", () => {
   bench.hear(join());
   bench.hear(leave());
   assert.deepEqual(bench.machine.poll(at(1000)).flatMap(line).sort(), ["239.1.1.1 include {}", "v3 query 0.0.0.0"]);
+});
+
+const assume = (bench: Bench, text: string, filter: SourceFilter, span: number): string[] =>
+  bench.machine.receive(bench.now, { kind: "assume", group: address(text), filter, span: seconds(span) }).flatMap(line);
+
+test("what was forwarded before we came is wanted until its time is over, and no host is known for it", () => {
+  const bench = new Bench();
+  assert.deepEqual(assume(bench, GROUP, ANY_SOURCE, 12), ["239.1.1.1 exclude {}"]);
+  assert.deepEqual(assume(bench, SSM, filterOf("include", sources(1)), 12), ["232.1.1.1 include {1}"]);
+  assert.deepEqual(bench.machine.hosts(), []);
+  bench.until(5);
+  assert.deepEqual(bench.hear(join()), ["10.0.0.9 joined 239.1.1.1"], "a real member confirms it");
+  assert.deepEqual(bench.until(31), ["12 232.1.1.1 include {}"]);
+  assert.ok(bench.machine.forwards(bench.now, address(GROUP), source(1)));
+});
+
+test("an assumption shortens nothing, takes nothing away, and is bound by the rules and limits of a report", () => {
+  const bench = new Bench({ maxGroups: 2, mayQuery: false, version: 3 });
+  bench.hear(join());
+  bench.hear(report("10.0.0.9", ["allow", "239.1.1.2", source(1)]));
+  assert.deepEqual(assume(bench, GROUP, filterOf("exclude", sources(4)), 12), []);
+  assert.deepEqual(assume(bench, "239.1.1.2", ANY_SOURCE, 12), ["239.1.1.2 exclude {}"]);
+  assert.deepEqual(assume(bench, SSM, ANY_SOURCE, 12), ["drop igmp.ssm-exclude"]);
+  assert.deepEqual(assume(bench, "239.1.1.3", ANY_SOURCE, 12), ["drop igmp.too-many-groups"]);
+  assert.deepEqual(bench.until(260), [
+    "12 239.1.1.2 include {1}",
+    "260 239.1.1.1 include {}",
+    "260 10.0.0.9 expired 239.1.1.1",
+    "260 239.1.1.2 include {}",
+    "260 10.0.0.9 expired 239.1.1.2",
+  ]);
+  bench.machine.receive(bench.now, { kind: "down" });
+  assert.deepEqual(assume(bench, GROUP, ANY_SOURCE, 12), ["drop igmp.down"]);
 });

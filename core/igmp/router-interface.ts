@@ -83,6 +83,8 @@ export class RouterInterface implements Machine<Event, Effect> {
         return this.#restrict(now, event.host, event.group, event.sources);
       case "ask":
         return this.#ask(event.group);
+      case "assume":
+        return this.#assume(now, event);
       case "packet":
         return this.#packet(now, event.bytes, { port: event.port ?? "", mac: event.mac ?? "" });
       case "frame":
@@ -121,6 +123,11 @@ export class RouterInterface implements Machine<Event, Effect> {
     this.#times = times;
     this.#querier.start(now, times);
     return this.#generalQuery(now);
+  }
+
+  #assume(now: Instant, { group, filter, span }: Extract<Event, { kind: "assume" }>): Effect[] {
+    if (this.#address === undefined) return [dropped("igmp.down")];
+    return this.#tell(this.#groups.assume(now, group, filter, span));
   }
 
   #packet(now: Instant, bytes: Uint8Array, where: Where): Effect[] {
@@ -170,7 +177,7 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   #admitted(now: Instant, host: TrackedHost, statement: HostStatement): Effect[] {
     const lacking = this.#lacksRoom(now, host, statement);
-    if (lacking !== undefined) return [{ kind: "drop", reason: lacking, host }];
+    if (lacking !== undefined) return [{ kind: "drop", reason: lacking, host, group: statement.group }];
     const immediate = this.#isProvenLast(now, host, statement);
     const tracked = this.#track("packets", now, host, statement);
     if (tracked.some(isRefusal)) return [...tracked];
@@ -260,7 +267,7 @@ export class RouterInterface implements Machine<Event, Effect> {
     const ended = member === undefined ? [] : this.#restrict(now, member, said.group, statement?.sources ?? []);
     const asked = refusal === undefined && this.#unlocated.take(host, said.group) ? this.#ask(said.group) : [];
     const lacking = statement === undefined || this.#lacksRoom(now, host, statement) !== undefined;
-    const tracked = lacking ? [refusedFrame(host)] : this.#track("frames", now, host, statement);
+    const tracked = lacking ? [refusedFrame(host, said.group)] : this.#track("frames", now, host, statement);
     return [...ended, ...asked, ...tracked];
   }
 

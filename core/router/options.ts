@@ -4,6 +4,7 @@ import type { Subnet } from "../base/subnet.ts";
 import type { Duration } from "../base/time.ts";
 import type { SourceFilter } from "../igmp/filter.ts";
 import type { MulticastHostDrop } from "../igmp/host.ts";
+import type { TrackedHost } from "../igmp/host-shares.ts";
 import type { HostMembership, LeaveCause } from "../igmp/host-table.ts";
 import type { InterfaceDrop, RefusedWhom, RouterInterfaceOptions, TrackingSource } from "../igmp/interface-events.ts";
 import type { MessageKind } from "../igmp/packet.ts";
@@ -11,6 +12,7 @@ import type { IgmpVersion } from "../igmp/query.ts";
 import type { RefreshPolicy } from "../igmp/refresh.ts";
 import type { Pass } from "../ports/enforcement.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
+import type { Arrival } from "../ports/igmp-socket.ts";
 import type { Intruder } from "./intruders.ts";
 import type { GroupPrefix } from "./policy/group-access.ts";
 import type { Permit, PermitEffect } from "./policy/permits.ts";
@@ -96,8 +98,13 @@ export type RouterEvent =
   | { readonly kind: "guarded"; readonly passes: readonly Pass[] }
   /** The process ends: everything is left upstream now, whatever lingers or waits for its turn. */
   | { readonly kind: "stop" }
-  /** A whole IPv4 packet from the interface's IGMP socket. */
-  | { readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array }
+  /**
+   * What a predecessor left in the kernel, where it goes on: each once, and only for interfaces that are up by now. Whoever gets
+   * something by these routes is taken for a member until the startup queries are answered.
+   */
+  | { readonly kind: "inherited"; readonly routes: readonly MulticastRoute[] }
+  /** A whole IPv4 packet from the interface's IGMP socket, and what that knows of it. */
+  | ({ readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array } & Arrival)
   /** A frame from a tap on `port` of the bridge `name`. */
   | { readonly kind: "frame"; readonly name: string; readonly port: string; readonly bytes: Uint8Array }
   | { readonly kind: "no-route"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }
@@ -146,6 +153,16 @@ export type RouterEffect =
       readonly name: string;
       readonly membership: HostMembership;
       readonly cause: LeaveCause;
+    }
+  /** Policy or a limit did not honour a join; for the evidence. It is counted as a drop as well. */
+  | {
+      readonly kind: "refused";
+      readonly name: string;
+      readonly host: TrackedHost;
+      /** undefined: not told. */
+      readonly group: Ipv4 | undefined;
+      /** As drops are named; "policy.rule-3" and the like. */
+      readonly reason: string;
     }
   /** What the link as a whole wants now. */
   | { readonly kind: "membership"; readonly name: string; readonly group: Ipv4; readonly filter: SourceFilter }

@@ -7,16 +7,19 @@ import type { AdmissionRefusal } from "../igmp/admission.ts";
 import { admits, NO_SOURCE, type SourceFilter, wantsNothing } from "../igmp/filter.ts";
 import type { MulticastHostEffect } from "../igmp/host.ts";
 import type { HostMembership } from "../igmp/host-table.ts";
+import { isRefused } from "../igmp/host-tracking.ts";
 import type { RefusedWhom, RouterInterfaceEffect } from "../igmp/interface-events.ts";
 import { MembershipDatabase, type UpstreamChange } from "../igmp/proxy.ts";
 import { RouterInterface } from "../igmp/router-interface.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import type { MulticastRoute } from "../ports/forwarding.ts";
 import { ingressOf, mayEnter, type Side } from "./ingress.ts";
+import { assumedFilter, assumedSpan } from "./inheritance.ts";
 import { type Intruder, Intruders } from "./intruders.ts";
 import type { DownstreamOptions, RouterDrop, RouterEffect, RouterEvent, RouterOptions } from "./options.ts";
 import type { Permit } from "./policy/permits.ts";
 import { Policy } from "./policy/policy.ts";
+import { RefusedRoutes, type RefusedStream } from "./refused-routes.ts";
 import { MulticastRoutes } from "./routes.ts";
 import { groupsOf, type StaticGroup, staticFilter } from "./static-groups.ts";
 import { Upstream, upstreamOf } from "./upstream.ts";
@@ -48,6 +51,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   readonly #upstreams: ReadonlyMap<string, Upstream>;
   readonly #wanted = new MembershipDatabase();
   readonly #routes: MulticastRoutes;
+  readonly #refused = new RefusedRoutes();
   readonly #intruders = new Intruders();
   readonly #maxRoutesPerSource: number;
   readonly #policy: Policy;
@@ -85,8 +89,10 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
         return [];
       case "stop":
         return [...this.#upstreams.values()].flatMap((upstream) => fromHost(upstream, upstream.leaveAll(now)));
+      case "inherited":
+        return this.#inherit(now, event.routes);
       case "packet":
-        return this.#packet(now, event.name, event.bytes);
+        return this.#packet(now, event);
       case "frame":
         return this.#frame(now, event.name, event.port, event.bytes);
       case "no-route":
@@ -110,6 +116,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     if (this.#policy.wordHasEnded(now)) effects.push(...this.#reviewAll(now));
     for (const { name, ...end } of this.#policy.poll(now))
       effects.push(...this.#restrict(now, name, { ...end, reason: "policy.preview-over", sources: [] }));
+    effects.push(...this.#refused.poll(now).map(unroute));
     if (this.#countAt !== undefined && this.#countAt <= now) {
       this.#countAt = after(now, COUNT_EVERY);
       if (this.#routes.size > 0) effects.push({ kind: "count-routes" });
@@ -121,7 +128,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const machines = Array.from(this.#downstreams.values(), ({ machine }) => machine.nextDeadline());
     const upstreams = Array.from(this.#upstreams.values(), (upstream) => upstream.nextDeadline());
     const counting = this.#routes.size > 0 ? this.#countAt : undefined;
-    return earliest([...machines, ...upstreams, counting, this.#policy.nextDeadline()]);
+    return earliest([...machines, ...upstreams, this.#refused.nextDeadline(), counting, this.#policy.nextDeadline()]);
   }
 
   /** The downstream interfaces with their state, for status. */
@@ -256,7 +263,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   #restrict(now: Instant, name: string, { sources, ...refused }: Restriction): readonly RouterEffect[] {
     const { host, group } = refused;
     const effects = this.#downstreams.get(name)?.machine.receive(now, { kind: "restrict", host, group, sources }) ?? [];
-    return [{ kind: "drop", name, ...refused }, ...this.#downstream(now, name, effects)];
+    const dropped = { kind: "drop", ...refused } as const;
+    return [{ ...dropped, name }, ...refusal(name, dropped), ...this.#downstream(now, name, effects)];
   }
 
   /** Bandwidth has become free, or a right has come: whoever was refused is asked again, and need not wait for the next general query. */
@@ -277,12 +285,47 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     );
   }
 
-  #packet(now: Instant, name: string, bytes: Uint8Array): readonly RouterEffect[] {
+  #inherit(now: Instant, routes: readonly MulticastRoute[]): readonly RouterEffect[] {
+    const wantedFirst = [...routes].sort((a, b) => Number(this.#isWanted(b)) - Number(this.#isWanted(a)));
+    const refused = wantedFirst.flatMap((route) => this.#adopt(now, route));
+    if (this.#routes.size > 0) this.#countAt ??= after(now, COUNT_EVERY);
+    // Every interface before any route: one that is not known to be wanted yet would be taken out of a route for a moment.
+    const heard = [...this.#downstreams]
+      .filter(([, { up }]) => up)
+      .map(([name, { machine }]) => [name, this.#assume(now, name, machine)] as const);
+    return [
+      ...refused,
+      ...heard.flatMap(([name, effects]) => this.#downstream(now, name, effects)),
+      ...this.#reroute(now),
+    ];
+  }
+
+  /** Without a word when it may stay; the kernel asks again about one that may not. */
+  #adopt(now: Instant, route: MulticastRoute): readonly RouterEffect[] {
+    const { source, group, inbound } = route;
+    if (this.#mayEnter(route) && !this.#routes.full) {
+      this.#routes.adopt(now, route, this.#isWanted(route));
+      return [];
+    }
+    const tooMany: RouterEffect[] = this.#routes.full ? [drop(inbound, "router.too-many-routes")] : [];
+    return [{ kind: "unroute", source, group }, ...tooMany];
+  }
+
+  #assume(now: Instant, name: string, machine: RouterInterface): readonly RouterInterfaceEffect[] {
+    const span = assumedSpan(machine.times);
+    return this.#routes.groups().flatMap((group) => {
+      const filter = assumedFilter(name, group, this.#routes.of(group));
+      return wantsNothing(filter) || !this.#policy.mayDeliver(name, group, undefined)
+        ? []
+        : machine.receive(now, { kind: "assume", group, filter, span });
+    });
+  }
+
+  #packet(now: Instant, { name, ...packet }: RouterEvent & { kind: "packet" }): readonly RouterEffect[] {
     const downstream = this.#downstreams.get(name);
-    if (downstream !== undefined)
-      return this.#downstream(now, name, downstream.machine.receive(now, { kind: "packet", bytes }));
+    if (downstream !== undefined) return this.#downstream(now, name, downstream.machine.receive(now, packet));
     const upstream = this.#upstreams.get(name);
-    if (upstream !== undefined) return fromHost(upstream, upstream.receive(now, { kind: "packet", bytes }));
+    if (upstream !== undefined) return fromHost(upstream, upstream.receive(now, packet));
     return [drop(name, "router.unknown-interface")];
   }
 
@@ -316,7 +359,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "drop":
         if (effect.group !== undefined && effect.host !== undefined)
           this.#policy.refused(now, name, effect.host, effect.group, effect.reason);
-        return [{ ...effect, name }];
+        return [{ ...effect, name }, ...refusal(name, effect)];
     }
   }
 
@@ -327,6 +370,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   ): readonly RouterEffect[] {
     const allowed = this.#policy.mayDeliver(name, group, undefined);
     return [
+      ...this.#refused.release(group).map(unroute),
       allowed ? { kind: "membership", name, group, filter } : drop(name, "router.group-denied"),
       ...this.#wants(now, name, "", group, allowed ? filter : NO_SOURCE),
     ];
@@ -411,13 +455,19 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     ingress: string | undefined,
     heard: string,
   ): readonly RouterEffect[] {
+    this.#refused.forget({ source, group });
     if (this.#downstreams.has(heard) && this.#routes.countOf(source, heard) >= this.#maxRoutesPerSource)
-      return [drop(heard, "router.too-many-routes-of-source")];
+      return this.#refuse(now, { source, group, inbound: heard }, "router.too-many-routes-of-source");
     const outbound = ingress === undefined ? [] : this.#outbound(now, source, group, ingress);
     const route = { source, group, inbound: ingress ?? heard, outbound };
     const room = this.#routes.full ? this.#makeRoom(route) : [];
-    if (this.#routes.full) return [drop(heard, "router.too-many-routes")];
+    if (this.#routes.full) return this.#refuse(now, { source, group, inbound: heard }, "router.too-many-routes");
     return [...room, ...this.#set(now, route)];
+  }
+
+  #refuse(now: Instant, stream: RefusedStream, reason: RouterDrop): readonly RouterEffect[] {
+    const nowhere: RouterEffect = { kind: "route", route: { ...stream, outbound: [] } };
+    return [nowhere, ...this.#refused.add(now, stream).map(unroute), drop(stream.inbound, reason)];
   }
 
   #foreign(now: Instant, seen: Omit<Intruder, "times">): readonly RouterEffect[] {
@@ -499,7 +549,16 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 }
 
+/** What of a drop is evidence: a join that was not honoured. */
+function refusal(name: string, drop: RouterInterfaceEffect & { kind: "drop" }): readonly RouterEffect[] {
+  const { reason, host, group, rule } = drop;
+  if (host === undefined || !isRefused(reason)) return [];
+  return [{ kind: "refused", name, host, group, reason: typeof rule === "number" ? `policy.rule-${rule}` : reason }];
+}
+
 const drop = (name: string, reason: RouterDrop): RouterEffect => ({ kind: "drop", name, reason });
+
+const unroute = ({ source, group }: RefusedStream): RouterEffect => ({ kind: "unroute", source, group });
 
 const fromHost = ({ name }: Upstream, effects: readonly MulticastHostEffect[]): RouterEffect[] =>
   effects.map((effect) => upstreamEffect(name, effect));

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
+import { buildSockets, SOCKETS_ADDON } from "../native/build.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
 const PACKED = join(root, "build/packed");
@@ -46,6 +47,15 @@ function pack(bytes, hash) {
   return packed;
 }
 
+/** Ours is compiled once for every Node that has N-API 8; the others for one. @param {string} file */
+const identity = (file) =>
+  file === SOCKETS_ADDON
+    ? { id: "sealcast-sockets/sealcast_sockets.node", abi: "napi8" }
+    : {
+        id: relative(join(root, "node_modules"), file).split("\\").join("/"),
+        abi: process.versions.modules,
+      };
+
 /**
  * @param {string} file
  * @param {boolean} inside
@@ -54,14 +64,22 @@ function pack(bytes, hash) {
 function embedded(file, inside) {
   const bytes = inside && existsSync(file) ? readFileSync(file) : undefined;
   const hash = bytes === undefined ? "" : sha256(bytes);
+  const { id, abi } = identity(file);
   return {
-    id: relative(join(root, "node_modules"), file).split("\\").join("/"),
+    id,
     platform: process.platform,
     arch: process.arch,
-    abi: process.versions.modules,
+    abi,
     sha256: hash,
     packed: bytes === undefined ? "" : pack(bytes, hash).toString("base64"),
   };
+}
+
+/** Where ours is; a bundle without it falls back on the others, so that it is no reason to build none. */
+function ownAddon() {
+  const why = buildSockets();
+  if (why !== undefined) process.stderr.write(`the bundle is built without the socket addon: ${why}\n`);
+  return SOCKETS_ADDON;
 }
 
 const BETTER_SQLITE = join(root, "node_modules/better-sqlite3/build/Release/better_sqlite3.node");
@@ -83,6 +101,7 @@ export function nativeAddons({ inside }) {
   return {
     name: "native-addons",
     setup(builder) {
+      builder.onResolve({ filter: /\/sealcast_sockets\.node$/ }, () => ({ path: ownAddon(), namespace: "addon" }));
       builder.onResolve({ filter: /\.node$/ }, (from) => ({
         path: resolve(from.resolveDir, from.path),
         namespace: "addon",

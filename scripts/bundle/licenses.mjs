@@ -26,6 +26,9 @@ const TEXTS = {
 /** What is compiled into a package's addon besides its own source: packages by name, and SQLite. @type {Record<string, string[]>} */
 const COMPILED_IN = { "raw-socket": ["nan"], cap: ["nan"], "better-sqlite3": ["sqlite"] };
 
+/** Our own, of our own source alone. */
+const OWN_ADDON = "/hal/native/sealcast_sockets.node";
+
 /** The package's folder, of an input of the bundler ("node_modules/a/b.js", "addon:/.../node_modules/c/d.node"); undefined for our own. */
 export function packageFolder(/** @type {string} */ input) {
   const at = input.lastIndexOf(FOLDER);
@@ -90,7 +93,9 @@ export function worksIn(inputs, root) {
   const folders = new Set(inputs.map(packageFolder).filter((folder) => folder !== undefined));
   const own = [...folders].map((folder) => workOf(join(root, folder)));
   const addons = new Set(
-    inputs.filter((input) => input.endsWith(".node")).flatMap((input) => COMPILED_IN[nameOf(input)] ?? fail(input)),
+    inputs
+      .filter((input) => input.endsWith(".node") && !input.endsWith(OWN_ADDON))
+      .flatMap((input) => COMPILED_IN[nameOf(input)] ?? fail(input)),
   );
   const all = [...own, ...[...addons].map((name) => compiledIn(name, modules))];
   return all.sort((a, b) => a.name.localeCompare(b.name, "en") || a.version.localeCompare(b.version, "en"));

@@ -28,6 +28,7 @@ const code = step("code", process.execPath, ["scripts/checks/code/main.mjs"]);
 // Always: what was built before is not what would be judged.
 const built =
   step("types", "node_modules/.bin/tsc", ["-b"]) &&
+  step("socket addon", process.execPath, ["scripts/native/build.mjs"]) &&
   (kinds.every((kind) => kind === "unit") || step("bundles", process.execPath, ["esbuild.config.mjs"]));
 if (!built) end(["types or bundles failed (see above): no test was run, it would judge what was built before"]);
 

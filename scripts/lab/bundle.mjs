@@ -1,7 +1,7 @@
 // The bundles under test, run as their users run them.
 import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { command } from "./command.mjs";
+import { commandMeanwhile } from "./command.mjs";
 import { given } from "./given.mjs";
 import { askSocket } from "./status.mjs";
 import { ask } from "./waiting.mjs";
@@ -16,10 +16,10 @@ export const bundle = (target) => join(DIST, `${target}.cjs`);
  * @param {string} target
  * @param {string} id
  * @param {string} file
- * @returns {{ id: string, x25519: string, ed25519?: string }}
+ * @returns {Promise<{ id: string, x25519: string, ed25519?: string }>}
  */
-export const keygen = (target, id, file) =>
-  JSON.parse(command(process.execPath, [bundle(target), "keygen", id, file, "--json"]));
+export const keygen = async (target, id, file) =>
+  JSON.parse(await commandMeanwhile(process.execPath, [bundle(target), "keygen", id, file, "--json"]));
 
 /** A target as a running process of the lab, with its configuration and its local socket. */
 export class TargetProcess {

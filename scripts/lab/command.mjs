@@ -1,5 +1,6 @@
 // Programs that run to their end before we go on.
-import { spawnSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
+import { promisify } from "node:util";
 
 /**
  * Runs a program; its standard output. Throws with the program's own words when it fails.
@@ -17,6 +18,24 @@ export function command(program, args, options = {}) {
     );
   }
   return done.stdout;
+}
+
+const run = promisify(execFile);
+
+/**
+ * The same while everything else goes on: for what takes longer than an answer that somebody else waits for, as the start of a bundle
+ * on a busy machine does.
+ * @param {string} program
+ * @param {string[]} args
+ * @returns {Promise<string>}
+ */
+export async function commandMeanwhile(program, args) {
+  try {
+    return (await run(program, args, { encoding: "utf8", maxBuffer: 64 << 20 })).stdout;
+  } catch (cause) {
+    const { code, signal, stderr = "", message } = /** @type {any} */ (cause);
+    throw new Error(`${program} ${args.join(" ")}: exit ${code ?? signal}: ${stderr.trim() || message}`, { cause });
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 // Key server 51 and reception server 52: in one process with its own broker (`control`), or apart with Mosquitto between them.
 import { Mosquitto } from "./broker.mjs";
 import { bundle, keygen, TargetProcess } from "./bundle.mjs";
-import { command } from "./command.mjs";
+import { commandMeanwhile } from "./command.mjs";
 import * as configuration from "./configuration.mjs";
 import { Operator } from "./operator.mjs";
 
@@ -14,17 +14,17 @@ import { Operator } from "./operator.mjs";
  * @property {import("./layout.mjs").Layout["places"]} places
  * @property {import("./layout.mjs").Layout} layout
  * @property {string} url the broker's
- * @property {PublicIdentity} headendKeys
  * @property {{ id: string }[]} channels
  * @property {{ apart: boolean }} options
  */
 
 /**
  * @param {Site} site
+ * @param {PublicIdentity} headend
  * @returns {Promise<Servers>}
  */
-export async function startServers(site) {
-  const servers = site.options.apart ? await startApart(site) : await startControl(site);
+export async function startServers(site, headend) {
+  const servers = site.options.apart ? await startApart(site, headend) : await startControl(site);
   await servers.operator.open(site.channels);
   return servers;
 }
@@ -41,7 +41,9 @@ async function startControl({ run, places, layout }) {
     place: places.control,
     config,
   }).start();
-  const told = JSON.parse(command(process.execPath, [bundle("control"), "--config", control.file, "peers"]));
+  const told = JSON.parse(
+    await commandMeanwhile(process.execPath, [bundle("control"), "--config", control.file, "peers"]),
+  );
   return {
     keyServer: { id: told.keyServer.id, x25519: told.keyServer.publicKey, ed25519: told.keyServer.noticeKey },
     reception: { id: told.reception.id, x25519: told.reception.publicKey },
@@ -50,13 +52,16 @@ async function startControl({ run, places, layout }) {
   };
 }
 
-/** @param {Site} site */
-async function startApart({ run, places, layout, url, headendKeys }) {
+/**
+ * @param {Site} site
+ * @param {PublicIdentity} headend
+ */
+async function startApart({ run, places, layout, url }, headend) {
   const where = { address: layout.brokerAddress, port: layout.brokerPort };
   const broker = await new Mosquitto(run, places.control, where).start();
   const identity = (/** @type {string} */ name) => run.path("keys", `${name}.json`);
-  const keyServer = keygen("keyserver", "key-server", identity("key-server"));
-  const reception = keygen("reception", "reception-server", identity("reception-server"));
+  const keyServer = await keygen("keyserver", "key-server", identity("key-server"));
+  const reception = await keygen("reception", "reception-server", identity("reception-server"));
   const common = { url, folder: run.path("apart") };
   const registrar = new TargetProcess(run, {
     target: "reception",
@@ -68,7 +73,7 @@ async function startApart({ run, places, layout, url, headendKeys }) {
     target: "keyserver",
     id: "key-server",
     place: places.control,
-    config: configuration.keyserver({ ...common, identity: identity("key-server"), reception, headend: headendKeys }),
+    config: configuration.keyserver({ ...common, identity: identity("key-server"), reception, headend }),
   });
   await Promise.all([registrar.start(), keys.start()]);
   return { keyServer, reception, services: [keys, registrar], operator: new Operator(registrar), broker };

@@ -69,8 +69,6 @@ export class System {
     this.group = this.channels[0]?.group ?? "";
     /** What the generator has sent, exactly. */
     this.input = run.path("input.ts");
-    // The key server is told of the headend before either of them runs.
-    this.headendKeys = keygen("headend", "headend", this.#identity("headend"));
   }
 
   get headend() {
@@ -94,8 +92,11 @@ export class System {
   }
 
   async #start() {
-    this.#servers = await startServers(this);
-    await Promise.all([...this.layout.routers.map((name) => this.#startRouter(name)), this.#startHeadend()]);
+    // The key server is told of the headend before either of them runs.
+    const headendKeys = await keygen("headend", "headend", this.#identity("headend"));
+    this.#servers = await startServers(this, headendKeys);
+    const { routers } = this.layout;
+    await Promise.all([...routers.map((name) => this.#startRouter(name)), this.#startHeadend(headendKeys)]);
     if (this.options.loop === undefined) await this.#startGenerator();
     await this.headend.until("a first key", (status) => status.channels[0]?.epoch !== undefined, 20_000);
   }
@@ -117,7 +118,7 @@ export class System {
 
   /** @param {RouterName} name */
   async #startRouter(name) {
-    const membership = await this.#join(keygen("router", name, this.#identity(name)), (keys) =>
+    const membership = await this.#join(await keygen("router", name, this.#identity(name)), (keys) =>
       this.servers.operator.addService("router", keys),
     );
     const config = configuration.router(name, membership, ROUTERS[name]);
@@ -129,9 +130,10 @@ export class System {
       await router.process.line(new RegExp(`"port":"${port}","msg":"tap is listening"`));
   }
 
-  async #startHeadend() {
+  /** @param {import("./configuration.mjs").PublicIdentity} made */
+  async #startHeadend(made) {
     const { keys, interval, loop } = this.options;
-    const membership = await this.#join(this.headendKeys, (own) => this.servers.operator.addService("headend", own));
+    const membership = await this.#join(made, (own) => this.servers.operator.addService("headend", own));
     const input =
       loop === undefined
         ? (/** @type {number} */ index) => ({ kind: "udp", address: "127.0.0.1", port: this.layout.inputPort + index })
@@ -164,7 +166,7 @@ export class System {
    * @param {{ at?: string, entitled?: boolean, tune?: string[], stdout?: (chunk: Buffer) => void }} [what] `at`: whose place it takes
    */
   async settop(id, { at = id, entitled = true, tune = ["one"], stdout } = {}) {
-    const membership = await this.#join(keygen("settop", id, this.#identity(id)), (keys) =>
+    const membership = await this.#join(await keygen("settop", id, this.#identity(id)), (keys) =>
       this.servers.operator.addDevice(keys, { entitled, mac: this.#macOf(at) }),
     );
     const output = this.run.path("output", `${id}.ts`);

@@ -32,6 +32,18 @@ test("limits have defaults, a range, and none per port unless asked for", () => 
   );
 });
 
+test("evidence waits in a bounded file, unless in memory is asked for", () => {
+  assert.deepEqual(v.parse(routerConfig, least).evidence, { limit: 16_384 });
+  assert.deepEqual(v.parse(routerConfig, { ...least, evidence: { file: "" } }).evidence, { file: "", limit: 16_384 });
+  for (const limit of [255, 131_073]) assert.equal(faults({ evidence: { limit } }).length, 1);
+});
+
+test("a killed router leaves its routes for 10 s, for up to 300, or not at all", () => {
+  assert.equal(v.parse(routerConfig, least).takeover, 10_000);
+  for (const takeover of [0, 300]) assert.deepEqual(faults({ takeover }), []);
+  for (const takeover of [-1, 0.5, 301]) assert.equal(faults({ takeover }).length, 1);
+});
+
 test("a prefix becomes group and length", () => {
   const config = v.parse(routerConfig, { id: "r", downstreams: [{ interface: "br-lan", allow: ["239.255.0.0/16"] }] });
   assert.deepEqual(config.downstreams[0]?.allow, [{ group: address("239.255.0.0"), length: 16 }]);

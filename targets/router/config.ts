@@ -48,8 +48,9 @@ export interface UpstreamConfig {
   readonly linger: Duration;
   readonly changesPerSecond?: number | undefined;
   readonly allow: readonly GroupPrefix[];
-  readonly deny: readonly GroupPrefix[];
-  readonly scope: readonly GroupPrefix[];
+  /** Without these two, as core/router/upstream.ts has them. */
+  readonly deny?: readonly GroupPrefix[] | undefined;
+  readonly scope?: readonly GroupPrefix[] | undefined;
   readonly sources?: readonly Subnet[] | undefined;
   /** Empty: all groups that no other upstream names more exactly. */
   readonly groups: readonly GroupPrefix[];
@@ -63,6 +64,14 @@ export interface EnforceConfig extends EnforceOptions {
   readonly ports: boolean;
 }
 
+/** Which driver serves a port; "auto" takes the first that loads, in the order in which they stand here. */
+export interface DriverConfig {
+  readonly igmp: "auto" | "packet" | "raw-socket";
+  readonly forwarding: "auto" | "native" | "raw-socket";
+  readonly tap: "auto" | "packet" | "cap";
+  readonly links: "auto" | "netlink" | "ip-monitor";
+}
+
 /** A whole router. */
 export interface RouterConfig extends CommonConfig {
   readonly id: string;
@@ -73,13 +82,17 @@ export interface RouterConfig extends CommonConfig {
   readonly bandwidth: BandwidthOptions;
   readonly enforce?: EnforceConfig | undefined;
   readonly forwarding: "kernel" | "none";
+  readonly takeover: Duration;
   readonly taps: boolean;
+  readonly hal: DriverConfig;
   readonly idle: Duration;
   readonly maxRoutes: number;
   readonly maxRoutesPerSource: number;
   readonly broker?: v.InferOutput<typeof brokerEntries.broker> | undefined;
   readonly identity?: string | undefined;
   readonly reception?: { readonly id: string; readonly publicKey: Uint8Array } | undefined;
+  /** Where evidence waits for its acknowledgement; without a file in /var/lib/sealcast, with "" in memory only. */
+  readonly evidence: { readonly file?: string | undefined; readonly limit: number };
 }
 
 /** As the kernel names interfaces: IFNAMSIZ is 16 with the final zero. */
@@ -95,6 +108,9 @@ function parsePrefix(text: string): GroupPrefix | undefined {
   if (group === undefined || more.length > 0 || !isMulticast(group) || bits < 4 || bits > 32) return undefined;
   return { group: ipv4(group), length: bits };
 }
+
+/** Changes and counts that wait: with 20 viewers who zap once a minute, the last seven hours one by one. */
+const EVIDENCE_LIMIT = 16_384;
 
 /** "239.255.0.0/16", or one group without a length. */
 const groupPrefix = v.pipe(
@@ -287,8 +303,8 @@ const upstream = v.strictObject({
   linger: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(600), v.transform(seconds)), 0),
   changesPerSecond: v.optional(whole(1, 1000)),
   allow: v.optional(groupPrefixes, []),
-  deny: v.optional(groupPrefixes, ["239.255.255.0/24"]),
-  scope: v.optional(groupPrefixes, ["239.255.0.0/16"]),
+  deny: v.optional(groupPrefixes),
+  scope: v.optional(groupPrefixes),
   sources: senders,
   groups: v.optional(groupPrefixes, []),
   bandwidth: v.optional(kbitPerSecond),
@@ -309,8 +325,20 @@ const fields = v.strictObject({
   enforce: v.optional(enforce),
   /** "none": querier and evidence only, for a machine that bridges. */
   forwarding: v.optional(v.picklist(["kernel", "none"]), "kernel"),
+  /** Seconds for which the kernel forwards on after this process was killed, for the next one to take over; 0: not at all. */
+  takeover: v.optional(v.pipe(whole(0, 300), v.transform(seconds)), 10),
   /** Listen on the ports of a bridge, so that a host's port and MAC are known. */
   taps: v.optional(v.boolean(), true),
+  /** Other drivers than those that would be chosen. */
+  hal: v.optional(
+    v.strictObject({
+      igmp: v.optional(v.picklist(["auto", "packet", "raw-socket"]), "auto"),
+      forwarding: v.optional(v.picklist(["auto", "native", "raw-socket"]), "auto"),
+      tap: v.optional(v.picklist(["auto", "packet", "cap"]), "auto"),
+      links: v.optional(v.picklist(["auto", "netlink", "ip-monitor"]), "auto"),
+    }),
+    {},
+  ),
   /** Seconds without a packet after which a route is taken out. */
   idle: v.optional(v.pipe(v.number(), v.minValue(30), v.maxValue(86_400), v.transform(seconds)), 180),
   maxRoutes: v.optional(whole(1, 65_536), 1024),
@@ -319,6 +347,10 @@ const fields = v.strictObject({
   broker: v.optional(brokerEntries.broker),
   identity: v.optional(v.pipe(v.string(), v.minLength(1))),
   reception: v.optional(v.strictObject({ id: identifier, publicKey: x25519PublicKey })),
+  evidence: v.optional(
+    v.strictObject({ file: v.optional(v.string()), limit: v.optional(whole(256, 131_072), EVIDENCE_LIMIT) }),
+    { limit: EVIDENCE_LIMIT },
+  ),
 });
 
 /** Towards the sources, whichever way they are configured. */
@@ -333,7 +365,8 @@ const ranges = (config: RouterConfig): readonly string[] =>
 /** The kernel's MAXVIFS. */
 const MOST_INTERFACES = 32;
 
-const names = (config: RouterConfig): readonly string[] => [
+/** Every interface that is named. */
+export const interfacesOf = (config: RouterConfig): readonly string[] => [
   ...upstreamsOf(config).map((one) => one.interface),
   ...config.downstreams.map((one) => one.interface),
 ];
@@ -354,7 +387,10 @@ export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
     (config) => config.bandwidth.channels.length + config.bandwidth.otherChannels > 0 || !limitsBandwidth(config),
     "`bandwidth` has to say what channels need where an interface, port or uplink has one",
   ),
-  v.check((config) => new Set(names(config)).size === names(config).length, "an interface is named twice"),
+  v.check(
+    (config) => new Set(interfacesOf(config)).size === interfacesOf(config).length,
+    "an interface is named twice",
+  ),
   v.check(
     ({ upstream, upstreams }) => upstream === undefined || upstreams.length === 0,
     "`upstream` is the short form of `upstreams` with one: give one of the two",
@@ -364,7 +400,7 @@ export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
     "two of `upstreams` name the same `groups`, or none",
   ),
   v.check(
-    (config) => names(config).length <= MOST_INTERFACES,
+    (config) => interfacesOf(config).length <= MOST_INTERFACES,
     `multicast routing takes ${MOST_INTERFACES} interfaces at most`,
   ),
   v.check(

@@ -47,6 +47,7 @@ class Word implements Control {
   }
 
   add(): void {}
+  refused(): void {}
   status = (): object => ({});
   async close(): Promise<void> {}
 }

@@ -45,7 +45,7 @@ function bench() {
   const buses = broker.connector("router");
   const client = { clock, entropy, primitives, buses, keys: routerKeys, log };
   const heard: Permit[] = [];
-  const reports = new MembershipReports(router.id, server, client);
+  const reports = new MembershipReports(router.id, server, client, { limit: 256, evidenceLog: undefined });
   return { clock, broker, heard, ask: () => reports.inquire([MAC], (permits) => heard.push(...permits)) };
 }
 

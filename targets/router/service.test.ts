@@ -38,6 +38,7 @@ interface StatusHost {
 }
 
 interface Status {
+  readonly routes: readonly { readonly outbound: readonly string[] }[];
   readonly messages: Record<string, number>;
   readonly interfaces: readonly { readonly hosts: readonly StatusHost[] }[];
   readonly refusals: readonly {
@@ -52,19 +53,26 @@ interface Status {
 }
 
 /** Sender - wan - router - br-lan with host a on port lan1 and host b on port lan2; 50 datagrams a second. */
-async function bench(seed: number, faults: Partial<Faults> = {}, platform: Partial<RouterPlatform> = {}) {
+async function bench(
+  seed: number,
+  faults: Partial<Faults> = {},
+  platform: Partial<RouterPlatform> = {},
+  before: (forwarding: SimulatedForwarding) => void = () => {},
+) {
   const clock = new SimulatedClock();
   const network = new SimulatedNetwork(clock, new SeededEntropy(seed));
   const [wan, lan1, lan2] = [network.lan("wan", faults), network.lan("lan1", faults), network.lan("lan2", faults)];
   const router = network.node("router");
   router.attach("wan", { address: address("10.1.0.1"), lan: wan });
   const bridge = router.attach("br-lan", { address: address("10.2.0.1"), lan: { lan1, lan2 } });
+  const forwarding = new SimulatedForwarding(router);
+  before(forwarding);
   const service = new RouterService(config, {
     clock,
     entropy: network.entropy,
     links: simulatedLinks(router),
     igmp: new SimulatedIgmpSockets(router),
-    forwarding: new SimulatedForwarding(router),
+    forwarding,
     taps: new SimulatedTaps(router),
     membershipReports: undefined,
     bridgeQueriers: new BridgeQueriers("/nonexistent"),
@@ -201,6 +209,30 @@ test("a rule that denies a bridge port ends what a packet began, whose port was 
   assert.deepEqual(status().upstream.groups, ["239.255.77.1"]);
 });
 
+test("joins with their certainty, leaves and refusals become evidence, a refusal once for each packet", async () => {
+  const told: string[] = [];
+  const membershipReports: RouterPlatform["membershipReports"] = {
+    add: ({ host, group, change, certainty }) => void told.push([host, group, change, certainty].join(" ")),
+    refused: ({ host, group, reason }) => void told.push([host, group, reason].join(" ")),
+    inquire() {},
+    status: () => ({}),
+    close: async () => {},
+  };
+  const { a, run, service } = await bench(1, {}, { membershipReports });
+  service.reload({ ...config, downstreams: config.downstreams.map((one) => ({ ...one, maxGroupsPerHost: 1 })) });
+  a.join();
+  run(1);
+  a.join(address("239.255.77.2"));
+  run(0.5);
+  a.leave();
+  run(1);
+  const [host, one, two] = [address("10.2.0.11"), GROUP, address("239.255.77.2")];
+  assert.deepEqual(
+    [...new Set(told)],
+    [`${host} ${one} joined exact`, `${host} ${two} igmp.host-groups`, `${host} ${one} left exact`],
+  );
+});
+
 test("B keeps its stream when A leaves, on links that lose one packet in ten", async () => {
   const { a, b, run, status } = await bench(3, { loss: 0.1 });
   a.join();
@@ -267,6 +299,24 @@ test("the same seed gives the same log of the whole network", async () => {
   const [one, again, other] = [await log(5), await log(5), await log(6)];
   assert.equal(one, again);
   assert.notEqual(one, other);
+});
+
+test("what a router that died forwarded goes on, and ends when the startup queries bring nobody", async () => {
+  const died = (forwarding: SimulatedForwarding): void => {
+    const table = forwarding.open({ noRoute() {}, wrongInterface() {}, igmp() {}, failed() {} });
+    for (const name of ["wan", "br-lan"]) table.addInterface(name);
+    table.set({ source: address("10.1.0.2"), group: GROUP, inbound: "wan", outbound: ["br-lan"] });
+    forwarding.kill();
+  };
+  const { run, status } = await bench(1, {}, {}, died);
+  const delivered = () => ({ outbound: status().routes.map(({ outbound }) => outbound), ...status().messages });
+  // A quarter of 20 s between the two startup queries, and 5 s for the answers to the second.
+  run(9.9);
+  assert.deepEqual(delivered(), { outbound: [["br-lan"]] });
+  assert.deepEqual(status().upstream.groups, ["239.255.77.1"]);
+  run(0.2);
+  assert.deepEqual(delivered(), { outbound: [[]], "82": 1 });
+  assert.deepEqual(status().upstream.groups, []);
 });
 
 test("a bridge whose own querier may not be turned off is warned of once, and we ask all the same", async (context) => {

@@ -2,7 +2,14 @@
 import { Counters } from "../../core/base/counters.ts";
 import { formatIpv4, type Ipv4, isLinkLocalMulticast, isMulticast } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
-import { after, type Duration, type Instant, milliseconds, wholeUnixTime } from "../../core/base/time.ts";
+import {
+  after,
+  type Duration,
+  type Instant,
+  milliseconds,
+  type UnixTime,
+  wholeUnixTime,
+} from "../../core/base/time.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
 import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
@@ -12,6 +19,7 @@ import type { Enforcement, GuardedPorts } from "../../core/ports/enforcement.ts"
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { Link } from "../../core/ports/links.ts";
+import type { Sender, Senders } from "../../core/ports/senders.ts";
 import type { Intruder } from "../../core/router/intruders.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router/options.ts";
 import { type Refusal, Refusals } from "../../core/router/refusals.ts";
@@ -21,20 +29,26 @@ import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
 import { explain } from "../shared/exit.ts";
 import { given, type RouterConfig, type UpstreamConfig, upstreamsOf } from "./config.ts";
+import type { DriverChoice } from "./drivers.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
+import { Offenders } from "./offenders.ts";
 
 /** What a router says to control, and asks it. */
-export type Control = Pick<MembershipReports, "add" | "inquire" | "status" | "close">;
+export type Control = Pick<MembershipReports, "add" | "refused" | "inquire" | "status" | "close">;
 
 /** What a router stands on. */
 export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   /** undefined: querier and evidence only. */
   readonly forwarding: Forwarding | undefined;
+  /** Without, an intruder is named by the address that it chose. */
+  readonly senders?: Senders | undefined;
   readonly membershipReports: Control | undefined;
   /** Keeps a bridge's ports to what control permits; undefined: hosts are refused, but not kept from what their neighbours have. */
   readonly enforcement?: Enforcement | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
+  /** For status: which driver serves a port. */
+  readonly drivers?: Readonly<Record<string, DriverChoice>>;
 }
 
 /** How long the sockets have to send the leaves of the upstream. */
@@ -51,6 +65,7 @@ export class RouterService {
   readonly #interfaces: Interfaces;
   readonly #guard: GuardedPorts | undefined;
   readonly #unwatch: () => void;
+  readonly #offenders: Offenders;
   readonly #downstreams: readonly string[];
   readonly #upstreams: ReadonlySet<string>;
   readonly #names: readonly string[];
@@ -67,6 +82,7 @@ export class RouterService {
   constructor(config: RouterConfig, platform: RouterPlatform) {
     this.#platform = platform;
     this.#config = config;
+    this.#offenders = new Offenders(platform);
     this.#downstreams = config.downstreams.map((one) => one.interface);
     this.#upstreams = new Set(upstreamsOf(config).map((one) => one.interface));
     this.#router = new Router(routerOptions(config), platform.entropy);
@@ -80,6 +96,7 @@ export class RouterService {
     this.#guard = this.#openGuard();
     this.#unwatch = this.#guardPorts();
     this.#interfaces.start();
+    this.#takeOver();
     for (const name of this.#waiting()) {
       const lack = lackOf(name, platform.links);
       if (lack !== undefined) platform.log.warn({ interface: name }, `${lack}: waiting for it`);
@@ -109,6 +126,7 @@ export class RouterService {
     for (const name of this.#names) this.#runner.feed({ kind: "link", name, address: undefined });
     this.#runner.stop();
     this.#interfaces.close();
+    this.#offenders.close();
     this.#table?.close();
     this.#platform.bridgeQueriers.restore((bridge, error) =>
       this.#platform.log.warn({ interface: bridge, code: error.code }, explain(error)),
@@ -137,6 +155,7 @@ export class RouterService {
         })),
         hosts: machine.hosts().map((membership) => this.#host(name, membership)),
         taps: this.#interfaces.taps(name),
+        lost: this.#interfaces.lost(name),
       })),
       ...this.#upstreamsStatus(),
       routes: this.#router.routes().map(({ source, group, inbound, outbound }) => ({
@@ -157,6 +176,8 @@ export class RouterService {
       })),
       enforce: this.#enforceStatus(),
       refusals: this.#refusals.recent().map((refusal) => this.#refusal(refusal)),
+      lostUpcalls: this.#table?.dropped(),
+      drivers: this.#platform.drivers,
       control: this.#platform.membershipReports?.status(),
     };
   }
@@ -181,6 +202,7 @@ export class RouterService {
       asks: host.isAsked(this.#platform.clock.now()),
       refreshes: host.refreshes,
       counts: pace.counts.snapshot(),
+      lost: this.#interfaces.lost(name),
       groups: this.#router.wanted(upstream).map(({ group }) => formatIpv4(group)),
     };
   }
@@ -190,19 +212,17 @@ export class RouterService {
     return {
       interface: name,
       source: address,
-      ...this.#neighbour(name, source),
+      ...this.#senderOf(name, source),
       group: formatIpv4(group),
       expected,
       times,
     };
   }
 
-  /** Which card, and behind which bridge port, an address was last seen: of a forged one nobody knows. */
-  #neighbour(name: string, address: Ipv4): { readonly mac?: string | undefined; readonly port?: string | undefined } {
-    const hosts = [...this.#router.interfaces()].find(([one]) => one === name)?.[1].hosts() ?? [];
-    const known = hosts.find(({ host }) => host.address === address)?.host;
-    const mac = known === undefined ? this.#platform.links.neighbour(name, address) : this.#mac(name, known);
-    return { mac, port: known?.port === "" ? undefined : known?.port };
+  /** Which card, and behind which bridge port: of a forged address neither tracking nor the neighbour table knows. */
+  #senderOf(name: string, address: Ipv4): Partial<Sender> {
+    const mac = this.#platform.links.neighbour(name, address);
+    return this.#offenders.senderOf(name, address) ?? (mac === undefined ? {} : { mac });
   }
 
   #host(name: string, { host, group, since, exact }: HostMembership): object {
@@ -262,9 +282,19 @@ export class RouterService {
       noRoute: (source, group, inbound) => this.#runner.feed({ kind: "no-route", source, group, inbound }),
       wrongInterface: (source, group, inbound) =>
         this.#runner.feed({ kind: "wrong-interface", source, group, inbound }),
-      igmp: (packet) => this.#straggler(packet),
+      igmp: (packet) => {
+        if (!this.#platform.igmp.hearsUnjoined) this.#straggler(packet);
+      },
       failed: (error) => this.#platform.fatal(error),
     });
+  }
+
+  /** After the links: who receives by these routes is asked on interfaces that are up. */
+  #takeOver(): void {
+    const routes = this.#table?.inherited() ?? [];
+    if (routes.length === 0) return;
+    this.#platform.log.info({ routes: routes.length }, "took over the routes of a router that ended without a stop");
+    this.#runner.feed({ kind: "inherited", routes });
   }
 
   /**
@@ -337,6 +367,10 @@ export class RouterService {
           this.#intruder(effect.intruder),
           "a sender under an address that is not of this interface is not routed",
         );
+        this.#offenders.lookFor(effect.intruder);
+        break;
+      case "refused":
+        this.#refused(effect);
         break;
       case "inquire":
         this.#platform.membershipReports?.inquire(effect.macs, (permits) =>
@@ -387,19 +421,31 @@ export class RouterService {
     );
   }
 
-  #change(name: string, { host, group, filter }: HostMembership, change: MembershipChange["change"]): MembershipChange {
-    const mac = this.#mac(name, host);
-    const { clock } = this.#platform;
+  /** There may be a flood of these: a MAC that is not known is not looked up. */
+  #refused({ name, host, group, reason }: RouterEffect & { kind: "refused" }): void {
+    if (group !== undefined && isLinkLocalMulticast(group)) return;
+    const what = group === undefined ? {} : { group };
+    this.#platform.membershipReports?.refused({ ...placeOf(name, host), ...what, reason, at: this.#calendar() });
+  }
+
+  #change(
+    name: string,
+    { host, group, filter, exact }: HostMembership,
+    change: MembershipChange["change"],
+  ): MembershipChange {
     return {
       change,
-      interface: name,
-      ...(host.port === "" ? {} : { port: host.port }),
-      host: host.address,
-      ...(mac === undefined ? {} : { mac }),
+      ...placeOf(name, { ...host, mac: this.#mac(name, host) ?? "" }),
       group,
       sources: filter.mode === "include" ? filter.sources.slice(0, REPORTED_SOURCES) : [],
-      at: wholeUnixTime(clock.unix(clock.now())),
+      at: this.#calendar(),
+      certainty: exact ? "exact" : "shared",
     };
+  }
+
+  #calendar(): UnixTime {
+    const { clock } = this.#platform;
+    return wholeUnixTime(clock.unix(clock.now()));
   }
 
   #mac(name: string, { mac, address }: TrackedHost): string | undefined {
@@ -437,6 +483,13 @@ const reaches = (link: Link | undefined, address: Ipv4): boolean =>
   link?.addresses.some(
     (own) => own.prefixLength > 0 && own.address >>> (32 - own.prefixLength) === address >>> (32 - own.prefixLength),
   ) ?? false;
+
+const placeOf = (name: string, { port, address, mac }: TrackedHost) => ({
+  interface: name,
+  ...(port === "" ? {} : { port }),
+  host: address,
+  ...(mac === "" ? {} : { mac }),
+});
 
 const streamText = (source: Ipv4, group: Ipv4) => ({ source: formatIpv4(source), group: formatIpv4(group) });
 
@@ -499,10 +552,9 @@ function routerOptions(config: RouterConfig): RouterOptions {
         requireRouterAlert: one.requireRouterAlert,
       },
     })),
-    upstreams: upstreamsOf(config).map(({ interface: name, sources, changesPerSecond, bandwidth, ...rest }) => ({
-      name,
-      ...rest,
-      ...given({ sources, changesPerSecond, bandwidth }),
+    upstreams: upstreamsOf(config).map(({ interface: name, version, refresh, groups, allow, linger, ...rest }) => ({
+      ...{ name, version, refresh, groups, allow, linger },
+      ...given(rest),
     })),
     rules: config.rules,
     bandwidth: config.bandwidth,

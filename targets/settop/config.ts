@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { formatIpv4, type Ipv4, isSourceSpecific } from "../../core/base/ipv4.ts";
 import { type Duration, milliseconds, seconds } from "../../core/base/time.ts";
+import type { RefreshPolicy } from "../../core/igmp/refresh.ts";
 import type { OutputChoice } from "../../hal/output/open.ts";
 import {
   brokerEntries,
@@ -11,6 +12,7 @@ import {
   identifier,
   ipv4Text,
   portNumber,
+  refreshPolicy,
   x25519PublicKey,
 } from "../shared/config.ts";
 import type { BrokerConfig } from "../shared/participant.ts";
@@ -45,6 +47,7 @@ export interface SettopConfig extends CommonConfig {
   readonly most: number;
   readonly overlap: Duration;
   readonly linger: Duration;
+  readonly refresh: RefreshPolicy;
 }
 
 const output = v.variant("form", [
@@ -116,6 +119,7 @@ const fields = v.strictObject({
   most: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64)), 8),
   /** Seconds for which the old key is kept after a switch. */
   overlap: v.optional(v.pipe(span(2, 600), v.transform(seconds)), 2),
+  refresh: refreshPolicy,
   /** Seconds between a denial and the leave of the group. */
   linger: v.optional(v.pipe(span(0, 600), v.transform(seconds)), 2),
 });

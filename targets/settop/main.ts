@@ -1,9 +1,13 @@
 // sealcast-settop: joins, asks for keys, decrypts, hands on, and says when it stops (claims 8 and 9).
+import { HalError } from "../../core/ports/errors.ts";
+import type { IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
 import { nobleCiphers } from "../../hal/cipher/noble.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
 import { FollowingDatagrams } from "../../hal/datagram/following.ts";
 import { NodeDatagrams } from "../../hal/datagram/node.ts";
+import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
+import { RawIgmpSockets } from "../../hal/igmp/raw.ts";
 import { FileJournal } from "../../hal/journal/file.ts";
 import { linuxLinks } from "../../hal/links/linux.ts";
 import { openOutput } from "../../hal/output/open.ts";
@@ -15,6 +19,7 @@ import { ownAddresses } from "../shared/own-addresses.ts";
 import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Frame, type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
 import { addressesOf, outputOf, type SettopConfig, settopConfig } from "./config.ts";
+import { RefreshedDatagrams } from "./membership-refresh.ts";
 import { systemdNotifier } from "./notify.ts";
 import { SettopService } from "./service.ts";
 import { statusText } from "./status-text.ts";
@@ -45,6 +50,16 @@ const commandsOf = (service: SettopService): Commands => ({
   stop: (input) => done(service.stopViewing(field(input, "channel"))),
 });
 
+/** Our addon's where it loads: they join nothing, and know of no other interface. */
+async function openIgmp(): Promise<IgmpSockets> {
+  try {
+    return await PacketIgmpSockets.load();
+  } catch (error) {
+    if (!(error instanceof HalError)) throw error;
+    return await RawIgmpSockets.load();
+  }
+}
+
 async function start(config: SettopConfig, runtime: Runtime): Promise<Service<SettopConfig>> {
   const { log, clock, entropy } = runtime;
   const identity = readOwnIdentity("settop", config.id, config.identity, primitives);
@@ -53,7 +68,9 @@ async function start(config: SettopConfig, runtime: Runtime): Promise<Service<Se
   const addresses = ownAddresses(addressesOf(config), linuxLinks, log, (waiting) =>
     notifier.status(waiting ?? "running"),
   );
-  const datagrams = new FollowingDatagrams(new NodeDatagrams(), addresses, { joinAway: "fail", clock, entropy });
+  const following = new FollowingDatagrams(new NodeDatagrams(), addresses, { joinAway: "fail", clock, entropy });
+  const refreshing = { clock, entropy, links: linuxLinks, log, igmp: openIgmp };
+  const datagrams = new RefreshedDatagrams(following, config.refresh, refreshing);
   const service = await SettopService.start(config, {
     clock,
     entropy,
@@ -72,7 +89,7 @@ async function start(config: SettopConfig, runtime: Runtime): Promise<Service<Se
   });
   notifier.ready();
   return {
-    status: () => service.status(),
+    status: () => ({ ...service.status(), refresh: datagrams.status() }),
     waiting: () => addresses.waiting,
     commands: commandsOf(service),
     reload: (changed) => addresses.followFor(addressesOf(changed), () => service.reload(changed)),

@@ -95,6 +95,7 @@ export class World {
       reorder: { depth: 32, patience: milliseconds(50) },
       most: 4,
       overlap: seconds(2),
+      refresh: "off",
       linger: seconds(2),
       ...more,
     };

@@ -15,6 +15,7 @@ interface Shown {
     readonly zapMs?: number;
     readonly dark?: { readonly reason: string; readonly text: string };
   }[];
+  readonly refresh?: Readonly<Record<string, { readonly state?: string; readonly why?: string }>>;
   readonly pendingStops?: readonly { readonly channel?: string; readonly attempts?: number }[];
 }
 
@@ -22,7 +23,7 @@ const word = (value: unknown): string => (value === undefined ? "-" : String(val
 
 /** `status` is what the process answered; fields that are missing show as "-". */
 export function statusText(status: unknown): string {
-  const { state, broker, brokerFault, journal, channels = [], pendingStops = [] } = status as Shown;
+  const { state, broker, brokerFault, journal, channels = [], pendingStops = [], refresh = {} } = status as Shown;
   const lines = [
     `broker ${word(broker)}${brokerFault === undefined ? "" : ` (${brokerFault})`}, journal ${word(journal)}`,
   ];
@@ -35,6 +36,8 @@ export function statusText(status: unknown): string {
       `${word(channel)}: ${picture}; epoch ${word(lastEpoch)}, first picture after ${word(zapMs)} ms, ${counts}`,
     );
   }
+  for (const [address, { state, why }] of Object.entries(refresh))
+    if (state === "cannot") lines.push(`memberships on ${address} are not refreshed where nobody asks: ${word(why)}`);
   for (const { channel, attempts } of pendingStops)
     lines.push(`stop of ${word(channel)} is not acknowledged yet (sent ${word(attempts)} times)`);
   return lines.join("\n");

@@ -321,8 +321,9 @@ function enforced(options: Partial<typeof ENFORCE> | { afterwards: "open" } = {}
 test("enforce: a host is refused until control permits its card, then asked, and gets route and pass", () => {
   const bench = new Bench({ enforce: ENFORCE });
   bench.feed({ kind: "link", name: "lan", address: address("10.2.0.1"), trackingSource: "frames" });
-  bench.frame("lan1", CARD, A, FILM);
-  assert.deepEqual(bench.says(A, "to-ex", FILM), ["policy.no-word 10.2.0.11 239.1.9.1", `inquire ${CARD}`]);
+  const seen = bench.frame("lan1", CARD, A, FILM);
+  assert.deepEqual(seen, ["tracking.refused 10.2.0.11 239.1.9.1", `inquire ${CARD}`]);
+  assert.deepEqual(bench.says(A, "to-ex", FILM), ["policy.no-word 10.2.0.11 239.1.9.1"]);
   bench.stream(FILM);
   assert.deepEqual(bench.feed({ kind: "permits", permits: [{ mac: CARD, groups: [FILM] }] }), [
     "passes +lan1 239.1.9.1 -",

@@ -1,0 +1,454 @@
+// The system calls on sockets that Node does not have, as they are: numbers and octets in, a number out, a negative errno when the
+// kernel refuses. Everything clever is in TypeScript beside this file. N-API, so that one binary serves every Node.
+//
+// Promises: every descriptor is close-on-exec and does not block; no call reads or writes beyond the arrays it was given; a callback may
+// close its own socket; an environment that ends (a worker, the process) leaves no poll handle behind.
+// What is no descriptor, no number in range or no Uint8Array is the caller's mistake and throws TypeError.
+
+#define _GNU_SOURCE
+#define NAPI_VERSION 8
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/filter.h>
+#include <linux/if_packet.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <node_api.h>
+#include <uv.h>
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
+
+// Packets of one `receive`, numbers of each in `rows`, and octets of each sender's address: sockets.ts has the same.
+#define BATCH 64
+#define ROW 8
+#define ADDRESS 32
+// PACKET_AUXDATA and IP_PKTINFO, with room.
+#define CONTROL 128
+// More instructions than this the kernel refuses (BPF_MAXINSNS).
+#define PROGRAM 4096
+
+typedef struct watch {
+  uv_poll_t poll;
+  struct instance *owner;
+  napi_ref readable;
+  int fd;
+  struct watch *next;
+} watch;
+
+// One for each environment that loads the addon.
+typedef struct instance {
+  napi_env env;
+  uv_loop_t *loop;
+  napi_async_context context;
+  watch *watches;
+  // Handles that libuv has still to give back.
+  unsigned closing;
+  // Set once the environment ends.
+  napi_async_cleanup_hook_handle ending;
+} instance;
+
+// Arguments
+
+static bool fail(napi_env env, const char *message) {
+  bool thrown = false;
+  napi_is_exception_pending(env, &thrown);
+  if (!thrown) napi_throw_type_error(env, NULL, message);
+  return false;
+}
+
+static bool arguments(napi_env env, napi_callback_info info, size_t count, napi_value *into) {
+  size_t given = count;
+  if (napi_get_cb_info(env, info, &given, into, NULL, NULL) != napi_ok) return fail(env, "arguments cannot be read");
+  return given >= count || fail(env, "an argument is missing");
+}
+
+static bool integer(napi_env env, napi_value value, int least, int *into) {
+  double number;
+  if (napi_get_value_double(env, value, &number) != napi_ok) return fail(env, "not a number");
+  // Written so that NaN fails.
+  if (!(number >= least && number <= INT_MAX)) return fail(env, "a number out of range");
+  *into = (int)number;
+  return (double)*into == number || fail(env, "not a whole number");
+}
+
+typedef struct {
+  uint8_t *at;
+  size_t length;
+} octets;
+
+static bool typed(napi_env env, napi_value value, napi_typedarray_type wanted, octets *into) {
+  bool is_typed = false;
+  napi_typedarray_type type;
+  void *data = NULL;
+  if (napi_is_typedarray(env, value, &is_typed) != napi_ok || !is_typed) return fail(env, "not a typed array");
+  if (napi_get_typedarray_info(env, value, &type, &into->length, &data, NULL, NULL) != napi_ok)
+    return fail(env, "not a typed array");
+  if (type != wanted) return fail(env, "a typed array of another kind");
+  into->at = data;
+  return true;
+}
+
+static bool uint8s(napi_env env, napi_value value, octets *into) { return typed(env, value, napi_uint8_array, into); }
+
+static bool address(napi_env env, napi_value value, struct sockaddr_storage *into, socklen_t *length) {
+  octets given;
+  if (!uint8s(env, value, &given)) return false;
+  if (given.length < sizeof(sa_family_t) || given.length > sizeof *into) return fail(env, "no socket address");
+  memset(into, 0, sizeof *into);
+  memcpy(into, given.at, given.length);
+  *length = (socklen_t)given.length;
+  return true;
+}
+
+static napi_value number(napi_env env, int value) {
+  napi_value result = NULL;
+  napi_create_int32(env, value, &result);
+  return result;
+}
+
+// `result` of a system call, or what it was refused with.
+static napi_value outcome(napi_env env, long result) { return number(env, result < 0 ? -errno : (int)result); }
+
+// Sockets
+
+static napi_value make_socket(napi_env env, napi_callback_info info) {
+  napi_value given[3];
+  int domain, type, protocol;
+  if (!arguments(env, info, 3, given) || !integer(env, given[0], 0, &domain) || !integer(env, given[1], 0, &type) ||
+      !integer(env, given[2], 0, &protocol))
+    return NULL;
+  return outcome(env, socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
+}
+
+static napi_value bind_socket(napi_env env, napi_callback_info info) {
+  napi_value given[2];
+  int fd;
+  struct sockaddr_storage to;
+  socklen_t length;
+  if (!arguments(env, info, 2, given) || !integer(env, given[0], 0, &fd) || !address(env, given[1], &to, &length))
+    return NULL;
+  return outcome(env, bind(fd, (struct sockaddr *)&to, length));
+}
+
+static napi_value set_option(napi_env env, napi_callback_info info) {
+  napi_value given[4];
+  int fd, level, option;
+  octets value;
+  if (!arguments(env, info, 4, given) || !integer(env, given[0], 0, &fd) || !integer(env, given[1], 0, &level) ||
+      !integer(env, given[2], 0, &option) || !uint8s(env, given[3], &value))
+    return NULL;
+  if (level == SOL_SOCKET && (option == SO_ATTACH_FILTER || option == SO_ATTACH_REUSEPORT_CBPF)) {
+    fail(env, "an option whose value holds a pointer");
+    return NULL;
+  }
+  return outcome(env, setsockopt(fd, level, option, value.at, (socklen_t)value.length));
+}
+
+// The number of octets that the kernel wrote.
+static napi_value get_option(napi_env env, napi_callback_info info) {
+  napi_value given[4];
+  int fd, level, option;
+  octets value;
+  if (!arguments(env, info, 4, given) || !integer(env, given[0], 0, &fd) || !integer(env, given[1], 0, &level) ||
+      !integer(env, given[2], 0, &option) || !uint8s(env, given[3], &value))
+    return NULL;
+  socklen_t length = (socklen_t)value.length;
+  int result = getsockopt(fd, level, option, value.at, &length);
+  return outcome(env, result < 0 ? result : (long)length);
+}
+
+// `program`: struct sock_filter, one after the other, in the machine's byte order.
+static napi_value attach_filter(napi_env env, napi_callback_info info) {
+  napi_value given[2];
+  int fd;
+  octets program;
+  if (!arguments(env, info, 2, given) || !integer(env, given[0], 0, &fd) || !uint8s(env, given[1], &program))
+    return NULL;
+  size_t count = program.length / sizeof(struct sock_filter);
+  if (count == 0 || count > PROGRAM || program.length % sizeof(struct sock_filter) != 0) {
+    fail(env, "no whole instructions");
+    return NULL;
+  }
+  // The array's memory need not be aligned for them.
+  struct sock_filter *copy = malloc(program.length);
+  if (copy == NULL) return number(env, -ENOMEM);
+  memcpy(copy, program.at, program.length);
+  struct sock_fprog whole = {.len = (unsigned short)count, .filter = copy};
+  napi_value result = outcome(env, setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &whole, sizeof whole));
+  free(copy);
+  return result;
+}
+
+static napi_value send_packet(napi_env env, napi_callback_info info) {
+  napi_value given[3];
+  int fd;
+  octets packet;
+  struct sockaddr_storage to;
+  socklen_t length;
+  if (!arguments(env, info, 3, given) || !integer(env, given[0], 0, &fd) || !uint8s(env, given[1], &packet) ||
+      !address(env, given[2], &to, &length))
+    return NULL;
+  return outcome(env,
+                 sendto(fd, packet.at, packet.length, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&to, length));
+}
+
+// What the kernel said beside a packet. A row: length, flags, interface index, packet type, VLAN's TCI (-1: none), its TPID,
+// status (TP_STATUS_*), length of the sender's address.
+static void fill_row(int32_t *row, const struct mmsghdr *one) {
+  const struct msghdr *head = &one->msg_hdr;
+  const struct sockaddr_ll *from = head->msg_name;
+  bool is_link = head->msg_namelen >= offsetof(struct sockaddr_ll, sll_addr) && from->sll_family == AF_PACKET;
+  row[0] = (int32_t)one->msg_len;
+  row[1] = head->msg_flags;
+  row[2] = is_link ? from->sll_ifindex : 0;
+  row[3] = is_link ? from->sll_pkttype : -1;
+  row[4] = -1;
+  row[5] = 0;
+  row[6] = 0;
+  row[7] = (int32_t)head->msg_namelen;
+  for (struct cmsghdr *note = CMSG_FIRSTHDR(head); note != NULL; note = CMSG_NXTHDR((struct msghdr *)head, note)) {
+    if (note->cmsg_level == SOL_PACKET && note->cmsg_type == PACKET_AUXDATA &&
+        note->cmsg_len >= CMSG_LEN(sizeof(struct tpacket_auxdata))) {
+      struct tpacket_auxdata told;
+      memcpy(&told, CMSG_DATA(note), sizeof told);
+      row[6] = (int32_t)told.tp_status;
+      if (told.tp_status & TP_STATUS_VLAN_VALID) {
+        row[4] = told.tp_vlan_tci;
+        row[5] = told.tp_status & TP_STATUS_VLAN_TPID_VALID ? told.tp_vlan_tpid : 0x8100;
+      }
+    } else if (note->cmsg_level == IPPROTO_IP && note->cmsg_type == IP_PKTINFO &&
+               note->cmsg_len >= CMSG_LEN(sizeof(struct in_pktinfo))) {
+      struct in_pktinfo told;
+      memcpy(&told, CMSG_DATA(note), sizeof told);
+      row[2] = told.ipi_ifindex;
+    }
+  }
+}
+
+// Up to `BATCH` packets, or as many as the arrays have room for: `slots` is cut into slots of `slot` octets, of `rows` each packet takes
+// ROW numbers, of `senders` ADDRESS octets. A packet longer than its slot is cut, its row has the whole length.
+static napi_value receive(napi_env env, napi_callback_info info) {
+  napi_value given[5];
+  int fd, slot;
+  octets slots, rows, senders;
+  if (!arguments(env, info, 5, given) || !integer(env, given[0], 0, &fd) || !uint8s(env, given[1], &slots) ||
+      !integer(env, given[2], 1, &slot) || !typed(env, given[3], napi_int32_array, &rows) ||
+      !uint8s(env, given[4], &senders))
+    return NULL;
+  size_t most = slots.length / (size_t)slot;
+  if (most > rows.length / ROW) most = rows.length / ROW;
+  if (most > senders.length / ADDRESS) most = senders.length / ADDRESS;
+  if (most > BATCH) most = BATCH;
+  if (most == 0) {
+    fail(env, "no room for a packet");
+    return NULL;
+  }
+  struct mmsghdr packets[BATCH];
+  struct iovec parts[BATCH];
+  struct sockaddr_storage from[BATCH];
+  _Alignas(struct cmsghdr) uint8_t control[BATCH][CONTROL];
+  memset(packets, 0, most * sizeof *packets);
+  for (size_t i = 0; i < most; i++) {
+    parts[i] = (struct iovec){.iov_base = slots.at + i * (size_t)slot, .iov_len = (size_t)slot};
+    packets[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
+                                         .msg_namelen = sizeof from[i],
+                                         .msg_iov = &parts[i],
+                                         .msg_iovlen = 1,
+                                         .msg_control = control[i],
+                                         .msg_controllen = CONTROL};
+  }
+  int count = recvmmsg(fd, packets, (unsigned)most, MSG_DONTWAIT | MSG_TRUNC, NULL);
+  for (int i = 0; i < count; i++) {
+    fill_row((int32_t *)(void *)rows.at + (size_t)i * ROW, &packets[i]);
+    socklen_t length = packets[i].msg_hdr.msg_namelen;
+    memcpy(senders.at + (size_t)i * ADDRESS, &from[i], length < ADDRESS ? length : ADDRESS);
+  }
+  return outcome(env, count);
+}
+
+// A second descriptor of what `fd` is in the process `pid`; needs PTRACE_MODE_ATTACH over it.
+static napi_value take_descriptor(napi_env env, napi_callback_info info) {
+  napi_value given[2];
+  int pid, fd;
+  if (!arguments(env, info, 2, given) || !integer(env, given[0], 1, &pid) || !integer(env, given[1], 0, &fd))
+    return NULL;
+  long process = syscall(SYS_pidfd_open, pid, 0);
+  if (process < 0) return outcome(env, process);
+  // The kernel makes it close-on-exec.
+  napi_value result = outcome(env, syscall(SYS_pidfd_getfd, (int)process, fd, 0));
+  close((int)process);
+  return result;
+}
+
+// Watches
+
+static watch **place_of(instance *own, int fd) {
+  watch **place = &own->watches;
+  while (*place != NULL && (*place)->fd != fd) place = &(*place)->next;
+  return place;
+}
+
+static void end_if_closed(instance *own) {
+  if (own->ending == NULL || own->closing > 0) return;
+  napi_remove_async_cleanup_hook(own->ending);
+  free(own);
+}
+
+static void closed(uv_handle_t *handle) {
+  watch *one = handle->data;
+  instance *own = one->owner;
+  free(one);
+  own->closing--;
+  end_if_closed(own);
+}
+
+// Takes the watch out and has its memory given back once libuv no longer needs it.
+static void end_watch(instance *own, watch **place) {
+  watch *one = *place;
+  *place = one->next;
+  napi_delete_reference(own->env, one->readable);
+  one->readable = NULL;
+  own->closing++;
+  uv_poll_stop(&one->poll);
+  uv_close((uv_handle_t *)&one->poll, closed);
+}
+
+static void become_readable(uv_poll_t *poll, int status, int events);
+
+static void call(instance *own, watch *one) {
+  napi_env env = own->env;
+  napi_handle_scope scope;
+  napi_value function, global, mistake;
+  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
+  if (napi_get_reference_value(env, one->readable, &function) == napi_ok &&
+      napi_get_global(env, &global) == napi_ok &&
+      napi_make_callback(env, own->context, global, function, 0, NULL, NULL) == napi_pending_exception &&
+      napi_get_and_clear_last_exception(env, &mistake) == napi_ok)
+    napi_fatal_exception(env, mistake);
+  napi_close_handle_scope(env, scope);
+}
+
+static void become_readable(uv_poll_t *poll, int status, int events) {
+  (void)events;
+  watch *one = poll->data;
+  call(one->owner, one);
+  // libuv stops polling at POLLERR, which a socket has until its error is read; the callback has read it, or closed the socket.
+  if (status < 0 && one->readable != NULL) uv_poll_start(poll, UV_READABLE, become_readable);
+}
+
+// Calls `readable` whenever there is something to receive, until `unwatch` or `close`. -EEXIST: it is watched already.
+static napi_value start_watch(napi_env env, napi_callback_info info) {
+  napi_value given[2];
+  int fd;
+  instance *own = NULL;
+  napi_valuetype type;
+  if (!arguments(env, info, 2, given) || !integer(env, given[0], 0, &fd)) return NULL;
+  if (napi_typeof(env, given[1], &type) != napi_ok || type != napi_function) {
+    fail(env, "not a function");
+    return NULL;
+  }
+  if (napi_get_instance_data(env, (void **)&own) != napi_ok || own == NULL || own->ending != NULL)
+    return number(env, -ECANCELED);
+  if (*place_of(own, fd) != NULL) return number(env, -EEXIST);
+  watch *one = calloc(1, sizeof *one);
+  if (one == NULL) return number(env, -ENOMEM);
+  one->owner = own;
+  one->fd = fd;
+  int refused = uv_poll_init(own->loop, &one->poll, fd);
+  if (refused != 0) {
+    free(one);
+    return number(env, refused);
+  }
+  one->poll.data = one;
+  one->next = own->watches;
+  own->watches = one;
+  if (napi_create_reference(env, given[1], 1, &one->readable) != napi_ok) refused = -ENOMEM;
+  if (refused == 0) refused = uv_poll_start(&one->poll, UV_READABLE, become_readable);
+  if (refused != 0) end_watch(own, &own->watches);
+  return number(env, refused);
+}
+
+static void unwatch(napi_env env, int fd) {
+  instance *own = NULL;
+  if (napi_get_instance_data(env, (void **)&own) != napi_ok || own == NULL) return;
+  watch **place = place_of(own, fd);
+  if (*place != NULL) end_watch(own, place);
+}
+
+static napi_value stop_watch(napi_env env, napi_callback_info info) {
+  napi_value given[1];
+  int fd;
+  if (!arguments(env, info, 1, given) || !integer(env, given[0], 0, &fd)) return NULL;
+  unwatch(env, fd);
+  return number(env, 0);
+}
+
+static napi_value close_socket(napi_env env, napi_callback_info info) {
+  napi_value given[1];
+  int fd;
+  if (!arguments(env, info, 1, given) || !integer(env, given[0], 0, &fd)) return NULL;
+  unwatch(env, fd);
+  return outcome(env, close(fd));
+}
+
+// Beginning and end
+
+static void end_instance(napi_async_cleanup_hook_handle handle, void *data) {
+  instance *own = data;
+  own->ending = handle;
+  while (own->watches != NULL) end_watch(own, &own->watches);
+  napi_async_destroy(own->env, own->context);
+  end_if_closed(own);
+}
+
+static bool start_instance(napi_env env) {
+  instance *own = calloc(1, sizeof *own);
+  napi_value name;
+  if (own == NULL) return false;
+  own->env = env;
+  if (napi_get_uv_event_loop(env, &own->loop) == napi_ok &&
+      napi_create_string_utf8(env, "sealcast.sockets", NAPI_AUTO_LENGTH, &name) == napi_ok &&
+      napi_async_init(env, NULL, name, &own->context) == napi_ok) {
+    // No finalizer: the end of the environment frees it, after the last handle.
+    if (napi_set_instance_data(env, own, NULL, NULL) == napi_ok &&
+        napi_add_async_cleanup_hook(env, end_instance, own, NULL) == napi_ok)
+      return true;
+    napi_set_instance_data(env, NULL, NULL, NULL);
+    napi_async_destroy(env, own->context);
+  }
+  free(own);
+  return false;
+}
+
+static bool add(napi_env env, napi_value exports, const char *name, napi_callback function) {
+  napi_value value;
+  return napi_create_function(env, name, NAPI_AUTO_LENGTH, function, NULL, &value) == napi_ok &&
+         napi_set_named_property(env, exports, name, value) == napi_ok;
+}
+
+NAPI_MODULE_INIT() {
+  if (start_instance(env) && add(env, exports, "socket", make_socket) && add(env, exports, "bind", bind_socket) &&
+      add(env, exports, "setOption", set_option) && add(env, exports, "getOption", get_option) &&
+      add(env, exports, "filter", attach_filter) && add(env, exports, "send", send_packet) &&
+      add(env, exports, "receive", receive) && add(env, exports, "takeDescriptor", take_descriptor) &&
+      add(env, exports, "watch", start_watch) && add(env, exports, "unwatch", stop_watch) &&
+      add(env, exports, "close", close_socket))
+    return exports;
+  fail(env, "the socket addon cannot start here");
+  return NULL;
+}

@@ -1,0 +1,74 @@
+// Our own addon, sockets.c: system calls on sockets that Node and raw-socket do not give. Here are its types, its errors and the
+// structures of Linux that its octets hold. Whoever uses it is a driver.
+import { getSystemErrorMap } from "node:util";
+
+/**
+ * The addon. Each call returns what the system call does, or a negative errno; what is no descriptor, no number in range or no array of
+ * the kind throws TypeError. Descriptors are close-on-exec and do not block.
+ */
+export interface SocketsModule {
+  /** A new descriptor. It hears nothing that is not bound to it when `protocol` of an AF_PACKET socket is 0. */
+  socket(domain: number, type: number, protocol: number): number;
+  /** `address` is a struct sockaddr of any family. */
+  bind(fd: number, address: Uint8Array): number;
+  setOption(fd: number, level: number, option: number, value: Uint8Array): number;
+  /** Fills `into`; the number of octets that the kernel wrote. */
+  getOption(fd: number, level: number, option: number, into: Uint8Array): number;
+  /** Classic BPF: struct sock_filter, 8 octets an instruction, in the machine's byte order. At most 4096. */
+  filter(fd: number, program: Uint8Array): number;
+  /** The number of octets sent. */
+  send(fd: number, packet: Uint8Array, to: Uint8Array): number;
+  /**
+   * The number of packets taken from the queue, at most 64 and no more than the arrays have room for; -EAGAIN when none waits. `slots` has
+   * one slot of `slotOctets` a packet, `rows` PACKET_ROW numbers, `senders` SENDER_OCTETS octets (struct sockaddr).
+   */
+  receive(fd: number, slots: Uint8Array, slotOctets: number, rows: Int32Array, senders: Uint8Array): number;
+  /**
+   * Calls `readable` whenever something waits, until `unwatch` or `close`. It has to receive: an error that stays unread is told again and
+   * again. -EEXIST when the descriptor is watched already.
+   */
+  watch(fd: number, readable: () => void): number;
+  unwatch(fd: number): number;
+  /** A second descriptor of what `fd` is in another process (pidfd_getfd, Linux 5.6); needs the right to trace it. */
+  takeDescriptor(pid: number, fd: number): number;
+  /** Ends the watch too. */
+  close(fd: number): number;
+}
+
+/** Packets that one `receive` takes at most. */
+export const RECEIVE_BATCH = 64;
+/** Octets of a sender's address. */
+export const SENDER_OCTETS = 32;
+/** Numbers of a packet in `rows`, and what each is. */
+export const PACKET_ROW = {
+  length: 8,
+  /** As it was on the wire; more than a slot holds: it was cut. */
+  octets: 0,
+  /** Index of the interface (AF_PACKET, IP_PKTINFO), else 0. */
+  interface: 2,
+  /** PACKET_HOST ... of AF_PACKET, else -1. */
+  type: 3,
+  /** Of the VLAN tag that the card or the kernel took out (PACKET_AUXDATA); -1 without one. */
+  vlan: 4,
+  vlanProtocol: 5,
+  /** TP_STATUS_* of PACKET_AUXDATA. */
+  status: 6,
+} as const;
+
+/** A system call that the kernel refused. `message` ends in strerror's text, `code` is errno's name ("ENODEV"). */
+export class SystemError extends Error {
+  readonly code: string;
+
+  constructor(call: string, errno: number) {
+    const [code, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, `error ${errno}`];
+    super(`${call}: ${text}`);
+    this.name = "SystemError";
+    this.code = code;
+  }
+}
+
+/** The result of a system call; throws SystemError when it is a negative errno. */
+export function succeeded(call: string, result: number): number {
+  if (result < 0) throw new SystemError(call, -result);
+  return result;
+}
