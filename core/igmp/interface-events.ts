@@ -58,6 +58,8 @@ export type RouterInterfaceEvent =
   | { readonly kind: "configure"; readonly options: RouterInterfaceOptions }
   /** What the host may have of the group from now on, whatever it said: these sources, or with none nothing. */
   | { readonly kind: "restrict"; readonly host: TrackedHost; readonly group: Ipv4; readonly sources: readonly Ipv4[] }
+  /** Nobody here may have the group any more: it ends unasked. */
+  | { readonly kind: "end"; readonly group: Ipv4 }
   /** A group that was refused may be had now: those who want it are to say so. */
   | { readonly kind: "ask"; readonly group: Ipv4 }
   /**

@@ -81,6 +81,8 @@ export class RouterInterface implements Machine<Event, Effect> {
         return this.#configure(now, event.options);
       case "restrict":
         return this.#restrict(now, event.host, event.group, event.sources);
+      case "end":
+        return this.#tell(this.#groups.end(event.group));
       case "ask":
         return this.#ask(event.group);
       case "assume":

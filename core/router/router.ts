@@ -226,7 +226,11 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       ...this.#downstream(now, name, effects),
       ...refused,
       ...this.#setStatic(now, known, before),
-      ...groups.flatMap(({ group, filter }) => this.#membership(now, name, { kind: "membership", group, filter })),
+      ...groups.flatMap(({ group, filter }) =>
+        this.#policy.mayDeliver(name, group, undefined)
+          ? this.#membership(now, name, { kind: "membership", group, filter })
+          : this.#downstream(now, name, known.machine.receive(now, { kind: "end", group })),
+      ),
     ];
   }
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ALL_SYSTEMS, ANY, address, formatIpv4, type Ipv4 } from "../../base/ipv4.ts";
 import { after, type Instant, instant, seconds } from "../../base/time.ts";
+import { ethernet } from "../../igmp/igmp.testkit.ts";
 import { checkPacket, groupOf } from "../../igmp/packet.ts";
 import { type ReportRecord, recordsOf, reportLength, writeReport } from "../../igmp/report.ts";
 import type { DownstreamOptions, RouterEffect, RouterEvent, RouterOptions } from "../options.ts";
@@ -58,7 +59,7 @@ class Bench {
   frame(port: string, mac: string, host: Ipv4, group: Ipv4): readonly string[] {
     const records = [{ type: "to-ex", group, sources: [] }] as const;
     const packet = writeReport(new Uint8Array(reportLength(records)), host, records);
-    return this.feed({ kind: "frame", name: "lan", port, bytes: ethernetFrame(mac, packet) });
+    return this.feed({ kind: "frame", name: "lan", port, bytes: ethernet(mac, packet) });
   }
 
   stream(group: Ipv4, source = SOURCE): readonly string[] {
@@ -114,11 +115,6 @@ function asked(name: string, bytes: Uint8Array): string[] {
   if (packet.kind === "v3Report")
     return Array.from(recordsOf(packet), ({ type, group }) => `up ${type} ${formatIpv4(group)}`);
   return groupOf(packet) === ANY ? [`${name} asks all`] : [`${name} asks ${formatIpv4(groupOf(packet))}`];
-}
-
-function ethernetFrame(mac: string, packet: Uint8Array): Uint8Array {
-  const head = [...[1, 0, 0x5e, 0, 0, 22], ...mac.split(":").map((octet) => Number.parseInt(octet, 16)), 8, 0];
-  return Uint8Array.from([...head, ...packet]);
 }
 
 const lan = (more: Partial<DownstreamOptions>): Partial<RouterOptions> => ({

@@ -83,4 +83,17 @@ test("a group is denied to all only where no rule could let anybody have it", ()
   assert.equal(all({ action: "deny", ...mine }, { action: "deny" }), true);
   assert.equal(all({ action: "deny", ...mine }), false);
   assert.equal(all(), false);
+  const sources = [{ address: address("10.1.0.0"), prefixLength: 24 }];
+  const from = (source: string | undefined, ...rules: Rule[]) =>
+    new InterfaceRules(rules, LAN).deniesAll(FILM, source === undefined ? undefined : address(source));
+  const ofSome: Rule[] = [{ action: "allow", sources }, { action: "deny" }];
+  assert.deepEqual(
+    [from(undefined, ...ofSome), from("10.1.0.2", ...ofSome), from("10.9.0.2", ...ofSome)],
+    [false, false, true],
+  );
+  const notOfSome: Rule = { action: "deny", sources };
+  assert.deepEqual(
+    [from(undefined, notOfSome), from("10.1.0.2", notOfSome), from("10.9.0.2", notOfSome)],
+    [false, true, false],
+  );
 });

@@ -84,10 +84,12 @@ export class InterfaceRules {
     );
   }
 
-  /** Whether nobody here may receive (group, source), whoever it is; source undefined: from anybody. */
+  /** Whether nobody here may receive (group, source), whoever it is; source undefined: whichever the source. */
   deniesAll(group: Ipv4, source: Ipv4 | undefined): boolean {
-    const about = this.#rules.filter(({ rule }) => isOf(rule, group) && isFrom(rule, source));
-    const general = about.findIndex(({ rule }) => rule.port === undefined && rule.host === undefined);
+    const about = this.#rules.filter(({ rule }) => isOf(rule, group) && (source === undefined || isFrom(rule, source)));
+    const isGeneral = ({ port, host, sources }: Rule): boolean =>
+      port === undefined && host === undefined && (source !== undefined || sources === undefined);
+    const general = about.findIndex(({ rule }) => isGeneral(rule));
     const deciding = general < 0 ? about : about.slice(0, general + 1);
     return general >= 0 && deciding.every(({ rule }) => rule.action === "deny");
   }
