@@ -88,13 +88,13 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
         this.#policy.adopt(now, event.passes);
         return [];
       case "stop":
-        return [...this.#upstreams.values()].flatMap((upstream) => fromHost(upstream, upstream.leaveAll(now)));
+        return this.#stop(now);
       case "inherited":
         return this.#inherit(now, event.routes);
       case "packet":
         return this.#packet(now, event);
       case "frame":
-        return this.#frame(now, event.name, event.port, event.bytes);
+        return this.#frame(now, event);
       case "no-route":
         return this.#noRoute(now, event.source, event.group, event.inbound);
       case "wrong-interface":
@@ -165,6 +165,16 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return this.#routes.all();
   }
 
+  #stop(now: Instant): readonly RouterEffect[] {
+    const event = { kind: "stop" } as const;
+    return [
+      ...[...this.#downstreams].flatMap(([name, { machine }]) =>
+        this.#downstream(now, name, machine.receive(now, event)),
+      ),
+      ...[...this.#upstreams.values()].flatMap((upstream) => fromHost(upstream, upstream.leaveAll(now))),
+    ];
+  }
+
   #link(now: Instant, event: RouterEvent & { kind: "link" }): readonly RouterEffect[] {
     const { name } = event;
     const [downstream, upstream] = [this.#downstreams.get(name), this.#upstreams.get(name)];
@@ -176,12 +186,11 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   #downstreamLink(
     now: Instant,
     downstream: Downstream,
-    { name, address, addresses, trackingSource }: RouterEvent & { kind: "link" },
+    { kind: _, name, address, ...facts }: RouterEvent & { kind: "link" },
   ): readonly RouterEffect[] {
-    const source = trackingSource === undefined ? {} : { trackingSource };
-    const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address, ...source } as const);
+    const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address, ...facts } as const);
     downstream.up = address !== undefined;
-    downstream.subnets = addresses;
+    downstream.subnets = facts.addresses;
     const effects = this.#downstream(now, name, downstream.machine.receive(now, event));
     effects.push(...this.#setStatic(now, downstream, downstream.options.staticGroups ?? []));
     return [...effects, ...(address === undefined ? this.#withoutInbound(name) : []), ...this.#reroute(now)];
@@ -190,10 +199,10 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   #upstreamLink(
     now: Instant,
     upstream: Upstream,
-    { name, address }: RouterEvent & { kind: "link" },
+    { name, address, mtu = 1500 }: RouterEvent & { kind: "link" },
   ): readonly RouterEffect[] {
     upstream.up = address !== undefined;
-    const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address } as const);
+    const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address, mtu } as const);
     const effects = fromHost(upstream, upstream.receive(now, event));
     return [...effects, ...(address === undefined ? this.#withoutInbound(name) : []), ...this.#reroute(now)];
   }
@@ -333,10 +342,10 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return [drop(name, "router.unknown-interface")];
   }
 
-  #frame(now: Instant, name: string, port: string, bytes: Uint8Array): readonly RouterEffect[] {
+  #frame(now: Instant, { name, ...frame }: RouterEvent & { kind: "frame" }): readonly RouterEffect[] {
     const downstream = this.#downstreams.get(name);
     if (downstream === undefined) return [drop(name, "router.unknown-interface")];
-    return this.#downstream(now, name, downstream.machine.receive(now, { kind: "frame", port, bytes }));
+    return this.#downstream(now, name, downstream.machine.receive(now, frame));
   }
 
   #downstream(now: Instant, name: string, effects: readonly RouterInterfaceEffect[]): RouterEffect[] {
@@ -357,9 +366,10 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
         return [{ ...effect, name }, ...this.#reroute(now)];
       case "send":
       case "older-querier":
+      case "query-refused":
         return [{ ...effect, name }];
       case "heard":
-        return [{ kind: "heard", name, message: effect.message }];
+        return [{ kind: "heard", name, message: effect.message, unfilled: effect.unfilled }];
       case "drop":
         if (effect.group !== undefined && effect.host !== undefined)
           this.#policy.refused(now, name, effect.host, effect.group, effect.reason);
@@ -510,14 +520,14 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return this.#routes.set(now, route, this.#isWanted(route));
   }
 
-  /** RFC 4605 4.2: never back; upstream what comes from below; down where it is subscribed and we are the querier. */
+  /** RFC 4605 4.2: never back; upstream what comes from below; down where it is subscribed and we are the forwarder. */
   #outbound(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly string[] {
     const origin = this.#upstreams.get(inbound);
     if (isLinkLocalMulticast(group) || origin?.mayJoin(group) === false) return [];
     const down = [...this.#downstreams].filter(
-      ([name, { machine }]) =>
+      ([name, { machine, options }]) =>
         name !== inbound &&
-        machine.querier.kind === "querier" &&
+        (options.forwarder !== "elected" || machine.querier.kind === "querier") &&
         (this.#isStatic(name, group, source) ||
           (this.#policy.mayDeliver(name, group, source) && machine.forwards(now, group, source))),
     );

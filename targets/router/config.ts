@@ -3,10 +3,11 @@ import * as v from "valibot";
 import { ipv4, isMulticast, isSourceSpecific, parseIpv4 } from "../../core/base/ipv4.ts";
 import type { Subnet } from "../../core/base/subnet.ts";
 import { type Duration, seconds } from "../../core/base/time.ts";
-import type { ImmediateLeave } from "../../core/igmp/interface-events.ts";
+import type { LeaveMode } from "../../core/igmp/interface-events.ts";
+import type { ChecksumMode } from "../../core/igmp/ip-header.ts";
 import type { IgmpVersion } from "../../core/igmp/query.ts";
 import type { RefreshPolicy } from "../../core/igmp/refresh.ts";
-import { checkTimes, type TimesConfig } from "../../core/igmp/times.ts";
+import { checkTimes, MAX_QUERY_INTERVAL, type TimesConfig } from "../../core/igmp/times.ts";
 import type { BandwidthOptions } from "../../core/router/policy/bandwidth.ts";
 import type { GroupPrefix } from "../../core/router/policy/group-access.ts";
 import type { EnforceOptions } from "../../core/router/policy/permits.ts";
@@ -20,7 +21,13 @@ export interface DownstreamConfig {
   readonly interface: string;
   readonly version: IgmpVersion;
   readonly times: TimesConfig;
-  readonly immediateLeave: ImmediateLeave;
+  readonly forwarder: "always" | "elected";
+  readonly leave: LeaveMode;
+  readonly isolated: boolean;
+  readonly queriers?: readonly Subnet[] | undefined;
+  readonly querierPorts?: readonly string[] | undefined;
+  readonly maxQueryInterval: Duration;
+  readonly flapGrace?: Duration | undefined;
   readonly allow: readonly GroupPrefix[];
   readonly deny: readonly GroupPrefix[];
   readonly sources?: readonly Subnet[] | undefined;
@@ -32,6 +39,9 @@ export interface DownstreamConfig {
   readonly maxGroupsPerPort?: number | undefined;
   readonly joinsPerSecond: number;
   readonly requireRouterAlert: boolean;
+  readonly verifySourceSubnet: boolean;
+  readonly checksum: ChecksumMode;
+  readonly sourceSpecific?: readonly Subnet[] | undefined;
   /** undefined: what the interface's name says, as "eth0.10". */
   readonly vlan?: number | undefined;
   /** kbit/s. */
@@ -133,6 +143,12 @@ const subnet = v.pipe(
   v.check((text) => parseSubnet(text) !== undefined, "must be an address or a prefix such as 10.2.0.0/24"),
   v.transform((text) => parseSubnet(text) as Subnet),
 );
+/** Groups as a Subnet: both ends of what "239.232.0.0/16" says are the same. */
+const groupRange = v.pipe(
+  groupPrefix,
+  v.transform(({ group, length }): Subnet => ({ address: group, prefixLength: length })),
+);
+
 const senders = v.optional(v.pipe(v.array(subnet), v.minLength(1), v.maxLength(256)));
 
 /** What carriers and channels are measured in. */
@@ -254,7 +270,20 @@ const downstream = v.pipe(
     queryResponseInterval: v.optional(wholeSeconds),
     lastMemberQueryInterval: v.optional(wholeSeconds),
     lastMemberQueryCount: v.optional(whole(1, 255)),
-    immediateLeave: v.optional(v.picklist(["off", "v3", "isolated"]), "off"),
+    /** Seconds. */
+    startupResponse: v.optional(wholeSeconds),
+    forwarder: v.optional(v.picklist(["always", "elected"]), "always"),
+    leave: v.optional(v.picklist(["mac-based", "standard", "immediate"]), "mac-based"),
+    isolated: v.optional(v.boolean(), false),
+    queriers: v.optional(v.pipe(v.array(subnet), v.maxLength(256))),
+    querierPorts: v.optional(v.pipe(v.array(interfaceName), v.maxLength(256))),
+    /** Seconds. */
+    maxQueryInterval: v.optional(
+      v.pipe(v.number(), v.minValue(1), v.maxValue(31_744), v.transform(seconds)),
+      MAX_QUERY_INTERVAL / 1000,
+    ),
+    /** Seconds. */
+    flapGrace: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(86_400), v.transform(seconds))),
     allow: v.optional(groupPrefixes, []),
     deny: v.optional(groupPrefixes, []),
     sources: senders,
@@ -268,20 +297,31 @@ const downstream = v.pipe(
     /** New memberships of one host, on average. */
     joinsPerSecond: v.optional(whole(1, 10_000), 100),
     requireRouterAlert: v.optional(v.boolean(), false),
+    verifySourceSubnet: v.optional(v.boolean(), false),
+    checksum: v.optional(v.picklist(["verify", "link"]), "verify"),
+    sourceSpecific: v.optional(v.pipe(v.array(groupRange), v.maxLength(256))),
     vlan: v.optional(vlanId),
     bandwidth: v.optional(kbitPerSecond),
     portBandwidth: v.optional(kbitPerSecond),
     staticGroups: v.optional(staticGroups, []),
   }),
   v.rawTransform(({ dataset, addIssue, NEVER }): DownstreamConfig => {
-    const { robustness, queryInterval, queryResponseInterval, lastMemberQueryInterval, lastMemberQueryCount, ...rest } =
-      dataset.value;
+    const {
+      robustness,
+      queryInterval,
+      queryResponseInterval,
+      lastMemberQueryInterval,
+      lastMemberQueryCount,
+      startupResponse,
+      ...rest
+    } = dataset.value;
     const times = given({
       robustness,
       queryInterval,
       queryResponseInterval,
       lastMemberQueryInterval,
       lastMemberQueryCount,
+      startupResponse,
     });
     const faults = checkTimes(times);
     for (const fault of faults) addIssue({ message: fault });

@@ -2,6 +2,7 @@
 import { Counters } from "../../core/base/counters.ts";
 import { formatIpv4, type Ipv4, isLinkLocalMulticast, isMulticast } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
+import { inSubnet } from "../../core/base/subnet.ts";
 import {
   after,
   type Duration,
@@ -15,6 +16,7 @@ import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
+import type { RouterInterface } from "../../core/igmp/router-interface.ts";
 import type { Enforcement, GuardedPorts } from "../../core/ports/enforcement.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
@@ -146,7 +148,7 @@ export class RouterService {
       interfaces: [...this.#router.interfaces()].map(([name, machine]) => ({
         name,
         up: this.#interfaces.link(name) !== undefined,
-        querier: machine.querier.kind,
+        querier: this.#querier(name, machine),
         groups: machine.groups(this.#platform.clock.now()).map(({ group, filter, mode }) => ({
           group: formatIpv4(group),
           mode: filter.mode,
@@ -185,6 +187,28 @@ export class RouterService {
   #enforceStatus(): object | undefined {
     const summary = this.#router.permits(this.#platform.clock.now());
     return summary && { ...summary, ports: this.#guard === undefined ? "not guarded" : "guarded" };
+  }
+
+  /** Who asks there, since when (seconds), and how many queries of others did not count. */
+  #querier(name: string, { querier, refusedQueries: refused }: RouterInterface): object {
+    switch (querier.kind) {
+      case "silent":
+        return { state: querier.kind, refused };
+      case "querier":
+        return { state: querier.kind, seconds: this.#secondsSince(querier.since), refused };
+      case "non-querier": {
+        const { winner, since } = querier;
+        return { state: querier.kind, ...this.#whereText(name, winner), seconds: this.#secondsSince(since), refused };
+      }
+    }
+  }
+
+  #whereText(name: string, host: HostMembership["host"]) {
+    return {
+      address: formatIpv4(host.address),
+      mac: this.#mac(name, host),
+      port: host.port === "" ? undefined : host.port,
+    };
   }
 
   /** In the form of the configuration: one, or a list. */
@@ -349,9 +373,16 @@ export class RouterService {
         break;
       case "heard":
         this.#heard.count(effect.message);
+        if (effect.unfilled) this.#heard.count("igmp.checksum-unfilled");
         break;
       case "querier":
         this.#querierChanged(effect);
+        break;
+      case "query-refused":
+        log.warn(
+          { interface: effect.name, reason: effect.reason, ...this.#whereText(effect.name, effect) },
+          "somebody asks who may not be the querier here",
+        );
         break;
       case "older-querier":
         log.warn(
@@ -452,12 +483,15 @@ export class RouterService {
     return mac === "" ? this.#platform.links.neighbour(name, address) : mac;
   }
 
-  #querierChanged({ name, ours, address }: RouterEffect & { kind: "querier" }): void {
+  #querierChanged({ name, ours, address, mac, port }: RouterEffect & { kind: "querier" }): void {
+    const { log } = this.#platform;
     if (ours) this.#silenceBridge(name);
-    this.#platform.log.info(
-      { interface: name, ours, address: address === undefined ? undefined : formatIpv4(address) },
-      ours ? "we are the querier" : "we are not the querier",
-    );
+    if (ours || address === undefined) {
+      const text = address === undefined ? undefined : formatIpv4(address);
+      log.info({ interface: name, ours, address: text }, ours ? "we are the querier" : "nobody asks");
+    } else {
+      log.warn({ interface: name, ours, ...this.#whereText(name, { address, mac, port }) }, "we are not the querier");
+    }
   }
 
   /** What the machine refuses does not keep us from asking: two queriers are a fault to tell, once for each interface. */
@@ -480,9 +514,7 @@ function isQuery(bytes: Uint8Array): boolean {
 }
 
 const reaches = (link: Link | undefined, address: Ipv4): boolean =>
-  link?.addresses.some(
-    (own) => own.prefixLength > 0 && own.address >>> (32 - own.prefixLength) === address >>> (32 - own.prefixLength),
-  ) ?? false;
+  link?.addresses.some((own) => own.prefixLength > 0 && inSubnet(own, address)) ?? false;
 
 const placeOf = (name: string, { port, address, mac }: TrackedHost) => ({
   interface: name,
@@ -530,6 +562,7 @@ function routerOptions(config: RouterConfig): RouterOptions {
   return {
     downstreams: config.downstreams.map((one) => ({
       name: one.interface,
+      forwarder: one.forwarder,
       allow: one.allow,
       deny: one.deny,
       ...given({
@@ -542,7 +575,15 @@ function routerOptions(config: RouterConfig): RouterOptions {
       igmp: {
         version: one.version,
         times: one.times,
-        immediateLeave: one.immediateLeave,
+        leave: one.leave,
+        isolated: one.isolated,
+        maxQueryInterval: one.maxQueryInterval,
+        ...given({
+          queriers: one.queriers,
+          querierPorts: one.querierPorts,
+          flapGrace: one.flapGrace,
+          sourceSpecific: one.sourceSpecific,
+        }),
         maxGroups: one.maxGroups,
         maxSourcesPerGroup: one.maxSources,
         maxHostMemberships: one.maxHostMemberships,
@@ -550,6 +591,8 @@ function routerOptions(config: RouterConfig): RouterOptions {
         ...(one.maxGroupsPerPort === undefined ? {} : { maxGroupsPerPort: one.maxGroupsPerPort }),
         joinsPerSecond: one.joinsPerSecond,
         requireRouterAlert: one.requireRouterAlert,
+        verifySourceSubnet: one.verifySourceSubnet,
+        checksum: one.checksum,
       },
     })),
     upstreams: upstreamsOf(config).map(({ interface: name, version, refresh, groups, allow, linger, ...rest }) => ({
