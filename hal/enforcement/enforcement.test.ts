@@ -8,7 +8,7 @@ import { HalError } from "../../core/ports/errors.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
 import { inNamespace } from "../in-namespace.testkit.ts";
 import { enforcementContract } from "./contract.testkit.ts";
-import { NftEnforcement } from "./nft.ts";
+import { NftEnforcement, removeLeftGuard } from "./nft.ts";
 import { SimulatedEnforcement } from "./simulated.ts";
 
 const clock = new SimulatedClock();
@@ -63,6 +63,16 @@ if (inNamespace(import.meta.url, "nft enforcement", BRIDGE, ["nft"])) {
     } finally {
       process.env.PATH = path;
     }
+  });
+
+  test("what a killed process left is removed by one that guards nothing, and where nothing is left no fault", async () => {
+    const rules = { groups: [{ address: address("239.1.0.0"), prefixLength: 16 }], afterwards: "closed" } as const;
+    new NftEnforcement().open(rules, assert.fail);
+    const tables = () => execFileSync("nft", ["list", "tables"], { encoding: "utf8" });
+    assert.match(tables(), /bridge sealcast/);
+    await removeLeftGuard();
+    await removeLeftGuard();
+    assert.doesNotMatch(tables(), /bridge sealcast/);
   });
 
   test("a table that another version left, of other sets, is replaced", async () => {

@@ -25,6 +25,11 @@ export class NftEnforcement implements Enforcement {
   }
 }
 
+/** Removes what a killed process left, for one that is not to guard anything; resolves in any case, as most machines have nothing there. */
+export async function removeLeftGuard(): Promise<void> {
+  await apply(`delete table ${TABLE}`);
+}
+
 class NftGuardedPorts implements GuardedPorts {
   readonly #inherited: readonly Pass[];
   readonly #failed: (error: HalError) => void;
