@@ -17,6 +17,7 @@ import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
 import type { RouterInterface } from "../../core/igmp/router-interface.ts";
+import type { Enforcement, GuardedPorts } from "../../core/ports/enforcement.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { Link } from "../../core/ports/links.ts";
@@ -35,13 +36,18 @@ import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
 import { Offenders } from "./offenders.ts";
 
+/** What a router says to control, and asks it. */
+export type Control = Pick<MembershipReports, "add" | "refused" | "inquire" | "status" | "close">;
+
 /** What a router stands on. */
 export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   /** undefined: querier and evidence only. */
   readonly forwarding: Forwarding | undefined;
   /** Without, an intruder is named by the address that it chose. */
   readonly senders?: Senders | undefined;
-  readonly membershipReports: Pick<MembershipReports, "add" | "refused" | "status" | "close"> | undefined;
+  readonly membershipReports: Control | undefined;
+  /** Keeps a bridge's ports to what control permits; undefined: hosts are refused, but not kept from what their neighbours have. */
+  readonly enforcement?: Enforcement | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
   /** For status: which driver serves a port. */
   readonly drivers?: Readonly<Record<string, DriverChoice>>;
@@ -59,6 +65,8 @@ export class RouterService {
   readonly #runner: Runner<RouterEvent, RouterEffect>;
   readonly #table: ForwardingTable | undefined;
   readonly #interfaces: Interfaces;
+  readonly #guard: GuardedPorts | undefined;
+  readonly #unwatch: () => void;
   readonly #offenders: Offenders;
   readonly #downstreams: readonly string[];
   readonly #upstreams: ReadonlySet<string>;
@@ -87,6 +95,8 @@ export class RouterService {
     this.#interfaces = new Interfaces({ ...platform, table: this.#table }, this.#names, tappable, (event) =>
       this.#runner.feed(event),
     );
+    this.#guard = this.#openGuard();
+    this.#unwatch = this.#guardPorts();
     this.#interfaces.start();
     this.#takeOver();
     for (const name of this.#waiting()) {
@@ -109,8 +119,7 @@ export class RouterService {
   reload(config: RouterConfig): void {
     const entries = needingRestart(this.#config, config);
     if (entries.length > 0) this.#platform.log.warn({ entries }, "these entries take effect at the next start");
-    const { downstreams, upstreams } = routerOptions(config);
-    this.#runner.feed({ kind: "configure", downstreams, upstreams });
+    this.#runner.feed({ kind: "configure", ...routerOptions(config) });
   }
 
   /** Leaves the groups upstream, gives back routing and the bridges. */
@@ -124,7 +133,8 @@ export class RouterService {
     this.#platform.bridgeQueriers.restore((bridge, error) =>
       this.#platform.log.warn({ interface: bridge, code: error.code }, explain(error)),
     );
-    await Promise.all([this.#platform.membershipReports?.close(), this.#wait(FAREWELL)]);
+    this.#unwatch();
+    await Promise.all([this.#platform.membershipReports?.close(), this.#guard?.close(), this.#wait(FAREWELL)]);
   }
 
   #wait(span: Duration): Promise<void> {
@@ -159,11 +169,24 @@ export class RouterService {
       intruders: this.#router.intruders().map((intruder) => this.#intruder(intruder)),
       heard: this.#heard.snapshot(),
       drops: this.#drops.snapshot(),
+      bandwidth: this.#router.loads().map(({ carrier: { kind, ...where }, capacity, load }) => ({
+        of: kind,
+        interface: where.name,
+        port: "port" in where ? where.port : undefined,
+        kbitPerSecond: load,
+        capacity,
+      })),
+      enforce: this.#enforceStatus(),
       refusals: this.#refusals.recent().map((refusal) => this.#refusal(refusal)),
       lostUpcalls: this.#table?.dropped(),
       drivers: this.#platform.drivers,
       control: this.#platform.membershipReports?.status(),
     };
+  }
+
+  #enforceStatus(): object | undefined {
+    const summary = this.#router.permits(this.#platform.clock.now());
+    return summary && { ...summary, ports: this.#guard === undefined ? "not guarded" : "guarded" };
   }
 
   /** Who asks there, since when (seconds), and how many queries of others did not count. */
@@ -230,8 +253,16 @@ export class RouterService {
     return { ...this.#who(name, host), group: formatIpv4(group), seconds: this.#secondsSince(since), exact };
   }
 
-  #refusal({ name, reason, host, times, last }: Refusal): object {
-    return { interface: name, ...this.#who(name, host), reason, times, seconds: this.#secondsSince(last) };
+  #refusal({ name, reason, host, group, rule, times, last }: Refusal): object {
+    return {
+      interface: name,
+      ...this.#who(name, host),
+      group: group === undefined ? undefined : formatIpv4(group),
+      reason,
+      rule,
+      times,
+      seconds: this.#secondsSince(last),
+    };
   }
 
   #who(name: string, host: TrackedHost): object {
@@ -244,6 +275,30 @@ export class RouterService {
 
   #secondsSince(moment: Instant): number {
     return Math.round((this.#platform.clock.now() - moment) / 1000);
+  }
+
+  #openGuard(): GuardedPorts | undefined {
+    const { enforce } = this.#config;
+    if (enforce === undefined) return undefined;
+    const groups = enforce.groups.map(({ group, length }) => ({ address: group, prefixLength: length }));
+    const { log, enforcement } = this.#platform;
+    const guard = enforcement?.open({ groups, afterwards: enforce.afterwards }, ({ code, message, needs }) =>
+      log.error({ code, needs }, message),
+    );
+    if (guard !== undefined) this.#runner.feed({ kind: "guarded", passes: guard.inherited() });
+    return guard;
+  }
+
+  /** Every port of a downstream that is a bridge, also one that comes later. */
+  #guardPorts(): () => void {
+    const guard = this.#guard;
+    if (guard === undefined) return () => {};
+    const { links } = this.#platform;
+    const follow = (link: Link | undefined): void => {
+      for (const port of link?.ports ?? []) guard.guard(port, true);
+    };
+    for (const name of this.#downstreams) follow(links.get(name));
+    return links.watch(this.#downstreams, (_name, link) => follow(link));
   }
 
   #openTable(): ForwardingTable | undefined {
@@ -348,10 +403,27 @@ export class RouterService {
       case "refused":
         this.#refused(effect);
         break;
+      case "inquire":
+        this.#platform.membershipReports?.inquire(effect.macs, (permits) =>
+          this.#runner.feed({ kind: "permits", permits }),
+        );
+        break;
+      case "passes":
+        this.#guard?.change(effect.added, effect.removed);
+        break;
+      case "stand":
+        this.#guard?.stand(effect.span);
+        break;
       case "drop":
         this.#drops.count(effect.reason);
         if (effect.host !== undefined)
-          this.#refusals.note(this.#platform.clock.now(), { ...effect, host: effect.host });
+          this.#refusals.note(this.#platform.clock.now(), {
+            name: effect.name,
+            reason: effect.reason,
+            host: effect.host,
+            group: effect.group,
+            rule: effect.rule,
+          });
         break;
       default:
         effect satisfies never;
@@ -469,6 +541,13 @@ function needingRestart(old: RouterConfig, config: RouterConfig): readonly strin
   const fixed = (one: RouterConfig): Readonly<Record<string, unknown>> => ({
     ...one,
     downstreams: one.downstreams.map((downstream) => downstream.interface).sort(),
+    rules: undefined,
+    bandwidth: undefined,
+    enforce: one.enforce && {
+      groups: one.enforce.groups,
+      afterwards: one.enforce.afterwards,
+      ports: one.enforce.ports,
+    },
     upstream: one.upstream && fixedUpstream(one.upstream),
     upstreams: one.upstreams.map(fixedUpstream),
   });
@@ -486,7 +565,13 @@ function routerOptions(config: RouterConfig): RouterOptions {
       forwarder: one.forwarder,
       allow: one.allow,
       deny: one.deny,
-      ...(one.sources === undefined ? {} : { sources: one.sources }),
+      ...given({
+        sources: one.sources,
+        vlan: one.vlan ?? vlanOf(one.interface),
+        bandwidth: one.bandwidth,
+        portBandwidth: one.portBandwidth,
+      }),
+      staticGroups: one.staticGroups,
       igmp: {
         version: one.version,
         times: one.times,
@@ -514,8 +599,17 @@ function routerOptions(config: RouterConfig): RouterOptions {
       ...{ name, version, refresh, groups, allow, linger },
       ...given(rest),
     })),
+    rules: config.rules,
+    bandwidth: config.bandwidth,
+    ...given({ enforce: config.enforce }),
     idle: config.idle,
     maxRoutes: config.maxRoutes,
     maxRoutesPerSource: config.maxRoutesPerSource,
   };
 }
+
+/** As the kernel names a VLAN of an interface: "eth0.10", "br-lan.10". */
+const vlanOf = (name: string): number | undefined => {
+  const [, id = ""] = /\.(\d{1,4})$/.exec(name) ?? [];
+  return id === "" ? undefined : Number(id);
+};
