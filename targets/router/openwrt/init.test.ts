@@ -43,6 +43,7 @@ list up scope none
 list up source 0.0.0.0/0
 list up group 239.255.0.0/16
 list up group 239.1.0.0/16
+option up bandwidth 100000
 section upstream second
 option second device eth3
 section downstream lan
@@ -75,8 +76,42 @@ option lan require_router_alert on
 option lan verify_source_subnet yes
 option lan checksum link
 list lan source_specific 239.232.0.0/16
+option lan vlan 7
+option lan bandwidth 50000
+option lan port_bandwidth 20000
+list lan static_group 239.255.1.1
+list lan static_group 232.1.1.1 10.1.0.2 10.1.0.3
 section downstream tv
 option tv device eth1.7
+section rule trial
+option trial action preview
+option trial network lan
+option trial vlan 7
+option trial port lan3
+option trial host 02:00:5e
+list trial group 239.1.9.0/24
+list trial source 10.1.0.0/16
+option trial preview_seconds 120
+option trial preview_per_day 2
+option trial preview_pause 3600
+section rule rest
+option rest action deny
+list rest group 239.1.9.0/24
+section channel sd
+list sd group 239.1.0.0/16
+option sd kbit_per_second 4000
+section channel hd
+list hd group 239.1.2.0/24
+list hd group 239.1.3.0/24
+option hd kbit_per_second 9000
+section bandwidth others
+option others other_channels 12000
+section enforce rights
+list rights group 239.1.0.0/16
+option rights afterwards closed
+option rights ports 0
+option rights stands 600
+option rights refresh 30
 section control control
 option control broker mqtts://control.example:8883
 option control mqtt_version 5
@@ -115,7 +150,7 @@ test("UCI can say everything that a router's configuration has", () => {
   const { command, file } = golden();
   const said = new Set([...argumentPaths(command), ...leavesOf(file, "")]);
   // `upstream` is the short form of `upstreams` with one.
-  const all = pathsOf(routerConfig as Parts).filter((path) => !path.startsWith("upstream."));
+  const all = new Set(pathsOf(routerConfig as Parts).filter((path) => !path.startsWith("upstream.")));
   assert.deepEqual([...said].sort(), [...all].sort());
 });
 
@@ -127,6 +162,7 @@ const KINDS: Readonly<Record<string, string>> = {
   add_switch: "0, 1",
   add_list: "list",
   add_list_or_none: "list, `none`",
+  add_static_groups: "list: group, and sources",
 };
 
 /** Of every line of the script that takes an option: section, option, kind and entry. */
@@ -134,7 +170,7 @@ function mapping(): readonly string[] {
   const script = readFileSync(INIT, "utf8");
   return [...script.matchAll(/^add_(\w+)\(\) \{ # section\n([\s\S]*?)^\}/gm)].flatMap(([, section = "", body = ""]) =>
     [...body.matchAll(/^\t(add_\w+) "\$1" (\w+) "?([\w$.]+)/gm)].map(([, how = "", option, path = ""]) =>
-      [section, option, KINDS[how], path.replace("$at", `${section}s`)].join(" | "),
+      [section === "preview" ? "rule" : section, option, KINDS[how], path.replace("$at", `${section}s`)].join(" | "),
     ),
   );
 }

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { makeIdentity } from "../../failures/bundles.testkit.ts";
 import { type Actor, act, makeNamespaces, removeNamespaces } from "../namespaces.testkit.ts";
 import type { Instance } from "./init.testkit.ts";
 
@@ -16,10 +17,12 @@ const LIMIT = 20_000;
 const { command, file } = JSON.parse(readFileSync("targets/router/openwrt/instance.golden.json", "utf8")) as Instance;
 const scratch = mkdtempSync(join(tmpdir(), "sealcast-reload-"));
 const path = join(scratch, "router.json");
-/** Without the way to the server. */
-const settings = command.filter(
-  (word, i) => command[i - 1] === "--set" && !/^(broker|identity|reception|evidence|hal)\b/.test(word),
-);
+const identity = join(scratch, "identity");
+/** With keys of this machine, and a server that is away. */
+const settings = [
+  ...command.filter((word, i) => command[i - 1] === "--set" && !/^(broker|identity|taps|hal)\b/.test(word)),
+  ...["taps=true", "broker.url=mqtt://127.0.0.1:1", `identity=${identity}`],
+];
 
 const write = (content: object): void => writeFileSync(path, JSON.stringify(content));
 /** Two upstreams have to differ in something. */
@@ -40,7 +43,8 @@ async function reload(router: Actor): Promise<readonly string[]> {
 
 test("a reload of everything that is in the file leaves nothing for the next start", { skip }, async () => {
   write(LITTLE);
-  const words = [...settings, "taps=true"].flatMap((setting) => ["--set", setting]);
+  makeIdentity("router", "box-1", identity);
+  const words = settings.flatMap((setting) => ["--set", setting]);
   const router = act(NAMESPACE, process.execPath, "dist/router.cjs", "--config", path, ...words);
   await router.saw(/"msg":"running/, LIMIT);
   write(file);
