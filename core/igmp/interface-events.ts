@@ -82,7 +82,15 @@ export type RouterInterfaceEffect =
   /** A whole IPv4 packet for this interface. */
   | { readonly kind: "send"; readonly packet: Uint8Array }
   /** A message that passed the gate; for the statistics of RFC 8652. */
-  | { readonly kind: "heard"; readonly message: MessageKind; readonly from: Ipv4; readonly group: Ipv4 }
+  | {
+      readonly kind: "heard";
+      readonly message: MessageKind;
+      readonly from: Ipv4;
+      /** 0.0.0.0 in a General Query and a v3 report. */
+      readonly group: Ipv4;
+      /** Of a frame: the bridge port. The same message is heard as a packet too. */
+      readonly port?: string;
+    }
   /** What the link as a whole wants of a group is now this (INCLUDE({}) when nobody does). */
   | { readonly kind: "membership"; readonly group: Ipv4; readonly filter: SourceFilter }
   | { readonly kind: "host-joined"; readonly membership: HostMembership }
@@ -91,5 +99,13 @@ export type RouterInterfaceEffect =
   | { readonly kind: "querier"; readonly ours: boolean; readonly address: Ipv4 | undefined }
   /** 7.3.1: a router of an older version asks here, to be fixed by an administrator. Told at most once per query interval. */
   | { readonly kind: "older-querier"; readonly version: IgmpVersion; readonly address: Ipv4 }
-  /** `host`: who is refused, where it is one host's doing; `group`: what. */
-  | { readonly kind: "drop"; readonly reason: InterfaceDrop; readonly host?: TrackedHost; readonly group?: Ipv4 };
+  /**
+   * `host`: who is refused, where it is one host's doing; `group`: what; `port`: of a frame that is none to us, the bridge port.
+   */
+  | {
+      readonly kind: "drop";
+      readonly reason: InterfaceDrop;
+      readonly host?: TrackedHost;
+      readonly group?: Ipv4;
+      readonly port?: string;
+    };

@@ -26,7 +26,7 @@ import type {
 } from "./interface-events.ts";
 import { hasRouterAlert } from "./ip-header.ts";
 import type { SpecificQuery } from "./last-member.ts";
-import { checkPacket, groupOf, type IgmpPacket, senderOf } from "./packet.ts";
+import { checkPacket, headGroup, type IgmpPacket, senderOf } from "./packet.ts";
 import { Querier, type QuerierState } from "./querier.ts";
 import { type IgmpVersion, type Query, queryLength, readQuery, writeQuery } from "./query.ts";
 import { undefinedRecords } from "./report.ts";
@@ -201,13 +201,13 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   #frame(now: Instant, bytes: Uint8Array, port: string): Effect[] {
     const frame = checkFrame(bytes);
-    if (typeof frame === "string") return [dropped(frame)];
+    if (typeof frame === "string") return [{ kind: "drop", reason: frame, port }];
     const packet = this.#admit(frame.packet);
-    if (typeof packet === "string") return [dropped(packet)];
+    if (typeof packet === "string") return [{ kind: "drop", reason: packet, port }];
     const host = { port, address: senderOf(packet), mac: frame.mac };
-    return this.#tracking.source === "packets"
-      ? []
-      : statementsIn(packet).flatMap((statement) => this.#trackFrame(now, host, statement));
+    const heard: Effect = { kind: "heard", message: packet.kind, from: host.address, group: headGroup(packet), port };
+    if (this.#tracking.source === "packets") return [heard];
+    return [heard, ...statementsIn(packet).flatMap((statement) => this.#trackFrame(now, host, statement))];
   }
 
   #trackFrame(now: Instant, host: TrackedHost, statement: HostStatement): readonly HostChange[] {
@@ -314,6 +314,11 @@ export class RouterInterface implements Machine<Event, Effect> {
     return this.#groups.view(now, this.#version);
   }
 
+  /** How many hosts are members of each group. */
+  viewers(): Iterable<readonly [group: Ipv4, hosts: number]> {
+    return this.#tracking.viewers();
+  }
+
   /** Who is a member of what, since when. */
   hosts(): readonly HostMembership[] {
     return this.#tracking.memberships();
@@ -337,8 +342,6 @@ const hostLimits = (options: RouterInterfaceOptions): HostLimits => ({
 
 const querierAddress = (state: QuerierState): Ipv4 | undefined =>
   state.kind === "non-querier" ? state.address : undefined;
-
-const headGroup = (packet: IgmpPacket): Ipv4 => (packet.kind === "v3Report" ? ANY : groupOf(packet));
 
 const undefinedIn = (packet: IgmpPacket): Effect[] =>
   packet.kind === "v3Report" ? Array.from({ length: undefinedRecords(packet) }, () => dropped("igmp.record-type")) : [];

@@ -144,18 +144,26 @@ export type RouterEffect =
     }
   /** What the link as a whole wants now. */
   | { readonly kind: "membership"; readonly name: string; readonly group: Ipv4; readonly filter: SourceFilter }
-  | { readonly kind: "heard"; readonly name: string; readonly message: MessageKind }
+  /** A message that passed the gate; `group` and `port` as in the effect of the interface. */
+  | {
+      readonly kind: "heard";
+      readonly name: string;
+      readonly message: MessageKind;
+      readonly group: Ipv4;
+      readonly port?: string;
+    }
   | { readonly kind: "querier"; readonly name: string; readonly ours: boolean; readonly address: Ipv4 | undefined }
   | { readonly kind: "older-querier"; readonly name: string; readonly version: IgmpVersion; readonly address: Ipv4 }
   /** The upstream's querier makes our host part speak this version (RFC 3376 7.2.1). */
   | { readonly kind: "upstream-mode"; readonly name: string; readonly version: IgmpVersion }
   /** Somebody sends under an address that is not of its link: told once, and every ten minutes while it goes on. */
   | { readonly kind: "intruder"; readonly intruder: Intruder }
-  /** `host`: who is refused, where it is one host's doing; `group`: what. */
+  /** `host`: who is refused, where it is one host's doing; `group`: what; `port`: of a frame that is none to us, the bridge port. */
   | {
       readonly kind: "drop";
       readonly name: string;
       readonly reason: RouterDrop;
       readonly host?: TrackedHost;
       readonly group?: Ipv4;
+      readonly port?: string;
     };

@@ -34,5 +34,5 @@ test("a flood of invented hosts leaves the most recent only, and the one that go
   }
   const recent = refusals.recent();
   assert.equal(recent.length, 64);
-  assert.deepEqual(recent[0], { ...refused(1), times: 10_000, last: 9999 });
+  assert.deepEqual(recent[0], { ...refused(1), group: undefined, times: 10_000, last: 9999 });
 });

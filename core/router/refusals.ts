@@ -1,4 +1,5 @@
 // Which hosts were refused what, how often and when last: the most recent only, as anybody may invent hosts.
+import type { Ipv4 } from "../base/ipv4.ts";
 import type { Instant } from "../base/time.ts";
 import type { TrackedHost } from "../igmp/host-shares.ts";
 import type { RouterDrop } from "./options.ts";
@@ -9,6 +10,8 @@ export interface Refusal {
   readonly reason: RouterDrop;
   /** As it was the last time; with a MAC, all its addresses are one host. */
   readonly host: TrackedHost;
+  /** The group that was refused last; undefined where it is not told. */
+  readonly group?: Ipv4 | undefined;
   readonly times: number;
   readonly last: Instant;
 }
@@ -22,11 +25,11 @@ export class Refusals {
   readonly #refusals = new Map<string, Refusal>();
 
   /** Notes one more. */
-  note(now: Instant, { name, reason, host }: Pick<Refusal, "name" | "reason" | "host">): void {
+  note(now: Instant, { name, reason, host, group }: Omit<Refusal, "times" | "last">): void {
     const key = `${name}|${reason}|${host.port}|${host.mac === "" ? host.address : host.mac}`;
     const times = (this.#refusals.get(key)?.times ?? 0) + 1;
     this.#refusals.delete(key);
-    this.#refusals.set(key, { name, reason, host, times, last: now });
+    this.#refusals.set(key, { name, reason, host, group, times, last: now });
     if (this.#refusals.size > MOST) this.#refusals.delete(this.#refusals.keys().next().value ?? "");
   }
 

@@ -7,10 +7,12 @@ import { NO_SOURCE } from "../igmp/filter.ts";
 import type { MulticastHostEffect } from "../igmp/host.ts";
 import { isRefused } from "../igmp/host-tracking.ts";
 import type { RouterInterfaceEffect } from "../igmp/interface-events.ts";
+import { checkPacket, headGroup } from "../igmp/packet.ts";
 import { MembershipDatabase, type UpstreamChange } from "../igmp/proxy.ts";
 import { RouterInterface } from "../igmp/router-interface.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import type { MulticastRoute } from "../ports/forwarding.ts";
+import type { DeliveryPath, PathLack } from "./delivery-path.ts";
 import { mayReceive } from "./group-access.ts";
 import { ingressOf, mayEnter, type Side } from "./ingress.ts";
 import { type Intruder, Intruders } from "./intruders.ts";
@@ -191,8 +193,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const downstream = this.#downstreams.get(name);
     if (downstream !== undefined) return this.#downstream(now, name, downstream.machine.receive(now, packet));
     const upstream = this.#upstreams.get(name);
-    if (upstream !== undefined) return fromHost(upstream, upstream.receive(now, packet));
-    return [drop(name, "router.unknown-interface")];
+    if (upstream === undefined) return [drop(name, "router.unknown-interface")];
+    return [...heardUpstream(name, packet.bytes), ...fromHost(upstream, upstream.receive(now, packet))];
   }
 
   #frame(now: Instant, name: string, port: string, bytes: Uint8Array): readonly RouterEffect[] {
@@ -218,8 +220,10 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "send":
       case "older-querier":
         return [{ ...effect, name }];
-      case "heard":
-        return [{ kind: "heard", name, message: effect.message }];
+      case "heard": {
+        const { message, group, port } = effect;
+        return [{ kind: "heard", name, message, group, ...(port === undefined ? {} : { port }) }];
+      }
       case "drop":
         return [{ ...effect, name }, ...refusal(name, effect)];
     }
@@ -353,16 +357,48 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   #outbound(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly string[] {
     const origin = this.#upstreams.get(inbound);
     if (isLinkLocalMulticast(group) || origin?.mayJoin(group) === false) return [];
-    const down = [...this.#downstreams].filter(
-      ([name, { machine }]) =>
-        name !== inbound &&
-        machine.querier.kind === "querier" &&
-        this.#allowed(name, group) &&
-        machine.forwards(now, group, source),
-    );
+    const stream = { source, group, inbound };
+    const down = [...this.#downstreams].filter(([name, one]) => this.#lack(now, name, one, stream) === undefined);
     const upstream = origin === undefined ? this.#upstreamOf(group) : undefined;
     const up = upstream?.up === true && upstream.maySend(group) ? [upstream.name] : [];
     return [...up, ...down.map(([name]) => name)];
+  }
+
+  #lack(
+    now: Instant,
+    name: string,
+    { machine }: Downstream,
+    { source, group, inbound }: Omit<MulticastRoute, "outbound">,
+  ): PathLack | undefined {
+    if (name === inbound) return "inbound";
+    if (machine.querier.kind !== "querier") return "not-forwarder";
+    if (!this.#allowed(name, group)) return "denied";
+    return machine.forwards(now, group, source) ? undefined : "not-wanted";
+  }
+
+  /** What decides whether a group reaches a downstream, as it is now; undefined for an interface that is none. For `--why`. */
+  path(now: Instant, name: string, group: Ipv4): DeliveryPath | undefined {
+    const downstream = this.#downstreams.get(name);
+    if (downstream === undefined) return undefined;
+    const upstream = this.#upstreamOf(group);
+    return {
+      isUp: downstream.up,
+      querier: downstream.machine.querier,
+      isDenied: !this.#allowed(name, group),
+      upstream: upstream && {
+        name: upstream.name,
+        isUp: upstream.up,
+        mayJoin: upstream.mayJoin(group),
+        standing: upstream.pace.standing(group),
+        isAsked: upstream.host.isAsked(now),
+      },
+      streams: this.#routes.of(group).map((route) => ({ route, lack: this.#routeLack(now, name, downstream, route) })),
+    };
+  }
+
+  #routeLack(now: Instant, name: string, downstream: Downstream, route: MulticastRoute): PathLack | undefined {
+    const isStopped = this.#upstreams.get(route.inbound)?.mayJoin(route.group) === false;
+    return isStopped ? "boundary" : this.#lack(now, name, downstream, route);
   }
 
   /** Brings the installed routes (of one group, or all) in line with what is wanted, and may be, now. */
@@ -401,6 +437,13 @@ function refusal(name: string, drop: RouterInterfaceEffect & { kind: "drop" }): 
 const drop = (name: string, reason: RouterDrop): RouterEffect => ({ kind: "drop", name, reason });
 
 const unroute = ({ source, group }: RefusedStream): RouterEffect => ({ kind: "unroute", source, group });
+
+/** The same statistics as downstream: what passed the gate, whether our host part heeds it or not. */
+function heardUpstream(name: string, bytes: Uint8Array): readonly RouterEffect[] {
+  const packet = checkPacket(bytes);
+  if (typeof packet === "string") return [];
+  return [{ kind: "heard", name, message: packet.kind, group: headGroup(packet) }];
+}
 
 const fromHost = ({ name }: Upstream, effects: readonly MulticastHostEffect[]): RouterEffect[] =>
   effects.map((effect) => upstreamEffect(name, effect));

@@ -1,15 +1,7 @@
 // The running router: applies the machine's effects to sockets, the kernel's multicast routing and the evidence.
-import { Counters } from "../../core/base/counters.ts";
 import { formatIpv4, type Ipv4, isLinkLocalMulticast, isMulticast } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
-import {
-  after,
-  type Duration,
-  type Instant,
-  milliseconds,
-  type UnixTime,
-  wholeUnixTime,
-} from "../../core/base/time.ts";
+import { after, type Duration, milliseconds, type UnixTime, wholeUnixTime } from "../../core/base/time.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
 import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
@@ -18,12 +10,9 @@ import { checkPacket } from "../../core/igmp/packet.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { Link } from "../../core/ports/links.ts";
-import type { Sender, Senders } from "../../core/ports/senders.ts";
-import type { Intruder } from "../../core/router/intruders.ts";
+import type { Senders } from "../../core/ports/senders.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router/options.ts";
-import { type Refusal, Refusals } from "../../core/router/refusals.ts";
 import { Router } from "../../core/router/router.ts";
-import type { Upstream } from "../../core/router/upstream.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
 import { explain } from "../shared/exit.ts";
@@ -32,6 +21,9 @@ import type { DriverChoice } from "./drivers.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
 import { Offenders } from "./offenders.ts";
+import { Statistics } from "./statistics.ts";
+import type { RouterStatus } from "./status.ts";
+import { intruderStatus, routerStatus, type StatusParts } from "./status-of.ts";
 
 /** What a router stands on. */
 export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
@@ -62,11 +54,7 @@ export class RouterService {
   readonly #upstreams: ReadonlySet<string>;
   readonly #names: readonly string[];
   readonly #config: RouterConfig;
-  /** 71, 72, 81 and 82, as the patent numbers them. */
-  readonly #messages = new Counters<string>();
-  readonly #heard = new Counters<string>();
-  readonly #drops = new Counters<string>();
-  readonly #refusals = new Refusals();
+  readonly #statistics: Statistics;
   /** Bridges whose own querier may not be turned off, of which the log has told. */
   readonly #unsilenced = new Set<string>();
 
@@ -77,10 +65,11 @@ export class RouterService {
     this.#offenders = new Offenders(platform);
     this.#downstreams = config.downstreams.map((one) => one.interface);
     this.#upstreams = new Set(upstreamsOf(config).map((one) => one.interface));
+    this.#names = [...this.#downstreams, ...this.#upstreams];
+    this.#statistics = new Statistics(this.#names, platform.clock);
     this.#router = new Router(routerOptions(config), platform.entropy);
     this.#runner = new Runner(platform.clock, this.#router, (effect) => this.#apply(effect));
     this.#table = this.#openTable();
-    this.#names = [...this.#downstreams, ...this.#upstreams];
     const tappable = new Set(this.#downstreams);
     this.#interfaces = new Interfaces({ ...platform, table: this.#table }, this.#names, tappable, (event) =>
       this.#runner.feed(event),
@@ -129,96 +118,25 @@ export class RouterService {
     return new Promise((resolve) => void clock.alarm(after(clock.now(), span), resolve));
   }
 
-  status(): object {
+  /** What `status --json` says. */
+  status(): RouterStatus {
+    return routerStatus(this.#parts());
+  }
+
+  #parts(): StatusParts {
+    const { clock, links, drivers, membershipReports } = this.#platform;
     return {
-      messages: this.#messages.snapshot(),
-      interfaces: [...this.#router.interfaces()].map(([name, machine]) => ({
-        name,
-        up: this.#interfaces.link(name) !== undefined,
-        querier: machine.querier.kind,
-        groups: machine.groups(this.#platform.clock.now()).map(({ group, filter, mode }) => ({
-          group: formatIpv4(group),
-          mode: filter.mode,
-          sources: filter.sources.map(formatIpv4),
-          version: mode,
-        })),
-        hosts: machine.hosts().map((membership) => this.#host(name, membership)),
-        taps: this.#interfaces.taps(name),
-        lost: this.#interfaces.lost(name),
-      })),
-      ...this.#upstreamsStatus(),
-      routes: this.#router.routes().map(({ source, group, inbound, outbound }) => ({
-        source: formatIpv4(source),
-        group: formatIpv4(group),
-        inbound,
-        outbound,
-      })),
-      intruders: this.#router.intruders().map((intruder) => this.#intruder(intruder)),
-      heard: this.#heard.snapshot(),
-      drops: this.#drops.snapshot(),
-      refusals: this.#refusals.recent().map((refusal) => this.#refusal(refusal)),
-      lostUpcalls: this.#table?.dropped(),
-      drivers: this.#platform.drivers,
-      control: this.#platform.membershipReports?.status(),
+      config: this.#config,
+      router: this.#router,
+      interfaces: this.#interfaces,
+      statistics: this.#statistics,
+      table: this.#table,
+      clock,
+      links,
+      drivers,
+      control: membershipReports?.status(),
+      senderOf: (name, source) => this.#offenders.senderOf(name, source),
     };
-  }
-
-  /** In the form of the configuration: one, or a list. */
-  #upstreamsStatus(): object {
-    const all = Array.from(this.#router.upstreams(), (upstream) => this.#upstreamStatus(upstream));
-    return this.#config.upstreams.length > 0 ? { upstreams: all } : { upstream: all[0] };
-  }
-
-  #upstreamStatus(upstream: Upstream): object {
-    const { name, up, host, pace } = upstream;
-    return {
-      name,
-      up,
-      version: host.mode,
-      asks: host.isAsked(this.#platform.clock.now()),
-      refreshes: host.refreshes,
-      counts: pace.counts.snapshot(),
-      lost: this.#interfaces.lost(name),
-      groups: this.#router.wanted(upstream).map(({ group }) => formatIpv4(group)),
-    };
-  }
-
-  #intruder({ name, source, group, expected, times }: Intruder): object {
-    const address = formatIpv4(source);
-    return {
-      interface: name,
-      source: address,
-      ...this.#senderOf(name, source),
-      group: formatIpv4(group),
-      expected,
-      times,
-    };
-  }
-
-  /** Which card, and behind which bridge port: of a forged address neither tracking nor the neighbour table knows. */
-  #senderOf(name: string, address: Ipv4): Partial<Sender> {
-    const mac = this.#platform.links.neighbour(name, address);
-    return this.#offenders.senderOf(name, address) ?? (mac === undefined ? {} : { mac });
-  }
-
-  #host(name: string, { host, group, since, exact }: HostMembership): object {
-    return { ...this.#who(name, host), group: formatIpv4(group), seconds: this.#secondsSince(since), exact };
-  }
-
-  #refusal({ name, reason, host, times, last }: Refusal): object {
-    return { interface: name, ...this.#who(name, host), reason, times, seconds: this.#secondsSince(last) };
-  }
-
-  #who(name: string, host: TrackedHost): object {
-    return {
-      host: formatIpv4(host.address),
-      mac: this.#mac(name, host),
-      port: host.port === "" ? undefined : host.port,
-    };
-  }
-
-  #secondsSince(moment: Instant): number {
-    return Math.round((this.#platform.clock.now() - moment) / 1000);
   }
 
   #openTable(): ForwardingTable | undefined {
@@ -245,14 +163,16 @@ export class RouterService {
     if (!isMulticast(destination) || isLinkLocalMulticast(destination)) return;
     const source = sourceAddress(packet);
     const [name, another] = this.#names.filter((one) => reaches(this.#interfaces.link(one), source));
-    if (name === undefined) this.#drops.count("router.off-subnet");
-    else if (another !== undefined) this.#drops.count("router.two-subnets");
-    else if (!this.#upstreams.has(name) && isQuery(packet)) this.#drops.count("router.query-from-nowhere");
+    const { drops } = this.#statistics;
+    if (name === undefined) drops.count("router.off-subnet");
+    else if (another !== undefined) drops.count("router.two-subnets");
+    else if (!this.#upstreams.has(name) && isQuery(packet)) drops.count("router.query-from-nowhere");
     else this.#runner.feed({ kind: "packet", name, bytes: packet.slice() });
   }
 
   #apply(effect: RouterEffect): void {
     const { log } = this.#platform;
+    this.#statistics.take(effect);
     switch (effect.kind) {
       case "send":
         this.#interfaces.send(effect.name, effect.packet);
@@ -267,7 +187,6 @@ export class RouterService {
         this.#runner.feed({ kind: "use", uses: this.#table?.use() ?? [] });
         break;
       case "delivery":
-        this.#messages.count(String(effect.number));
         log.info(
           { number: effect.number, interface: effect.name, ...streamText(effect.source, effect.group) },
           effect.number === 72 ? "delivery begins" : "delivery ends",
@@ -284,7 +203,7 @@ export class RouterService {
         );
         break;
       case "heard":
-        this.#heard.count(effect.message);
+      case "drop":
         break;
       case "querier":
         this.#querierChanged(effect);
@@ -300,18 +219,13 @@ export class RouterService {
         break;
       case "intruder":
         log.warn(
-          this.#intruder(effect.intruder),
+          intruderStatus(this.#parts(), effect.intruder),
           "a sender under an address that is not of this interface is not routed",
         );
         this.#offenders.lookFor(effect.intruder);
         break;
       case "refused":
         this.#refused(effect);
-        break;
-      case "drop":
-        this.#drops.count(effect.reason);
-        if (effect.host !== undefined)
-          this.#refusals.note(this.#platform.clock.now(), { ...effect, host: effect.host });
         break;
       default:
         effect satisfies never;
@@ -322,7 +236,6 @@ export class RouterService {
     const { membership, name, number } = effect;
     // Every machine joins some of 224.0.0.0/24, which no router delivers: neither 71 nor evidence.
     if (isLinkLocalMulticast(membership.group)) return;
-    if (number !== undefined) this.#messages.count(String(number));
     const change = this.#change(name, membership, effect.kind === "joined" ? "joined" : changeWord(effect.cause));
     this.#platform.membershipReports?.add(change);
     this.#platform.log.info(

@@ -32,7 +32,7 @@ const config = v.parse(routerConfig, {
 
 interface Status {
   readonly interfaces: readonly {
-    readonly querier: string;
+    readonly querier: { readonly state: string };
     readonly hosts: readonly { host: string; port?: string }[];
     readonly groups: readonly { group: string }[];
     readonly taps: Readonly<Record<string, string>>;
@@ -171,7 +171,7 @@ test("a question that only the routing socket hears does not decide who asks on 
   const { appear, routingHears, status } = bench();
   appear(link("br-lan", "10.2.0.9"));
   routingHears(withoutAlert(questionFrom("10.2.0.1")));
-  assert.equal(status().interfaces[0]?.querier, "querier");
+  assert.equal(status().interfaces[0]?.querier.state, "querier");
   assert.equal(status().drops["router.query-from-nowhere"], 1);
 });
 
