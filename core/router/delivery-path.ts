@@ -14,6 +14,8 @@ export interface DeliveryPath {
   /** Whether the downstream is there. */
   readonly isUp: boolean;
   readonly querier: QuerierState;
+  /** Whether we forward to it, whoever asks there. */
+  readonly isForwarder: boolean;
   /** By the downstream's `allow` and `deny`. */
   readonly isDenied: boolean;
   /** The interface from which the group is expected; undefined: from the downstreams only. */

@@ -367,13 +367,13 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   #lack(
     now: Instant,
     name: string,
-    { machine }: Downstream,
+    downstream: Downstream,
     { source, group, inbound }: Omit<MulticastRoute, "outbound">,
   ): PathLack | undefined {
     if (name === inbound) return "inbound";
-    if (machine.querier.kind !== "querier") return "not-forwarder";
+    if (!isForwarder(downstream)) return "not-forwarder";
     if (!this.#allowed(name, group)) return "denied";
-    return machine.forwards(now, group, source) ? undefined : "not-wanted";
+    return downstream.machine.forwards(now, group, source) ? undefined : "not-wanted";
   }
 
   /** What decides whether a group reaches a downstream, as it is now; undefined for an interface that is none. For `--why`. */
@@ -384,6 +384,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return {
       isUp: downstream.up,
       querier: downstream.machine.querier,
+      isForwarder: isForwarder(downstream),
       isDenied: !this.#allowed(name, group),
       upstream: upstream && {
         name: upstream.name,
@@ -427,6 +428,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return mayReceive(group, options?.allow ?? [], options?.deny ?? []);
   }
 }
+
+const isForwarder = ({ machine }: Downstream): boolean => machine.querier.kind === "querier";
 
 /** What of a drop is evidence: a join that was not honoured. */
 function refusal(name: string, drop: RouterInterfaceEffect & { kind: "drop" }): readonly RouterEffect[] {
