@@ -213,6 +213,12 @@ export class HostTable {
     return changes;
   }
 
+  /** Nobody was heard for a while: every membership has `span` from now. */
+  confirm(now: Instant, span: Duration): void {
+    const expires = after(now, span);
+    for (const tracked of this.#all()) this.#expiries.schedule(tracked, expires);
+  }
+
   nextDeadline(): Instant | undefined {
     return this.#expiries.next();
   }
@@ -288,7 +294,7 @@ const cutTo = (most: number, filter: SourceFilter): SourceFilter =>
  * What a host wants after a statement. IS_IN may answer about some sources only (5.2) or be one of several (4.2.16), so it adds
  * and never takes away.
  */
-function afterStatement(filter: SourceFilter, { type, sources }: HostStatement): SourceFilter {
+export function afterStatement(filter: SourceFilter, { type, sources }: HostStatement): SourceFilter {
   switch (type) {
     case "is-ex":
     case "to-ex":

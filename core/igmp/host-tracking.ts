@@ -11,7 +11,7 @@ export class HostTracking {
   /** Who sent the packets that made the groups, and who was heard by a tap. */
   readonly #tables: Readonly<Record<TrackingSource, HostTable>>;
   #source: TrackingSource;
-  /** Tracking knows everybody once a membership interval has passed without a loss; undefined before the first start. */
+  /** Tracking knows everybody once all have been asked, and nothing was lost since; undefined before the first start. */
   #completeFrom: Instant | undefined;
 
   constructor(source: TrackingSource, limits: HostLimits) {
@@ -34,9 +34,9 @@ export class HostTracking {
     for (const table of Object.values(this.#tables)) table.limit(limits);
   }
 
-  /** From now on it takes a membership interval, `lifetime`, until everybody has been heard. */
-  start(now: Instant, lifetime: Duration): void {
-    this.#completeFrom = after(now, lifetime);
+  /** From now on it takes `span` until everybody has been heard. */
+  start(now: Instant, span: Duration): void {
+    this.#completeFrom = after(now, span);
   }
 
   hear(
@@ -70,6 +70,12 @@ export class HostTracking {
   provesLast(now: Instant, address: Ipv4, statement: HostStatement): boolean {
     if (this.#completeFrom === undefined || now < this.#completeFrom) return false;
     return Object.values(this.#tables).every((table) => table.wouldBeLast(address, statement));
+  }
+
+  /** Nobody was heard for a while: every membership has `span` from now, and until then it is not known who is there. */
+  confirm(now: Instant, span: Duration): void {
+    for (const table of Object.values(this.#tables)) table.confirm(now, span);
+    this.start(now, span);
   }
 
   poll(now: Instant): readonly HostChange[] {

@@ -35,7 +35,8 @@ export interface MulticastHostOptions {
 
 /** What happens to a host: its link, its wishes, and what it hears. */
 export type MulticastHostEvent =
-  | { readonly kind: "up"; readonly address: Ipv4 }
+  /** mtu: octets of the largest packet, default 1500. */
+  | { readonly kind: "up"; readonly address: Ipv4; readonly mtu?: number }
   | { readonly kind: "down" }
   /** The interface state of 3.2 for one group; INCLUDE({}) leaves. 224.0.0.1 is never spoken of and is ignored. */
   | { readonly kind: "want"; readonly group: Ipv4; readonly filter: SourceFilter }
@@ -74,6 +75,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   readonly #changing = new Set<HostGroup>();
   readonly #asked = new DeadlineHeap<HostGroup>();
   #address: Ipv4 | undefined;
+  #mtu: number | undefined;
   #robustness: number;
   #queryInterval: Duration;
   #v1Until: Instant | undefined;
@@ -110,6 +112,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   #take(now: Instant, event: MulticastHostEvent): Effect[] {
     switch (event.kind) {
       case "up":
+        this.#mtu = event.mtu;
         return this.#up(now, event.address);
       case "down":
         return this.#down();
@@ -376,7 +379,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   }
 
   #reports(records: readonly ReportRecord[]): Effect[] {
-    return splitReports(records).map((report) => ({
+    return splitReports(records, this.#mtu).map((report) => ({
       kind: "send",
       packet: writeReport(new Uint8Array(reportLength(report)), this.#address ?? ANY, report),
     }));

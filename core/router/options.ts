@@ -6,7 +6,13 @@ import type { SourceFilter } from "../igmp/filter.ts";
 import type { MulticastHostDrop } from "../igmp/host.ts";
 import type { TrackedHost } from "../igmp/host-shares.ts";
 import type { HostMembership, LeaveCause } from "../igmp/host-table.ts";
-import type { InterfaceDrop, RouterInterfaceOptions, TrackingSource } from "../igmp/interface-events.ts";
+import type {
+  InterfaceDrop,
+  LinkFacts,
+  RouterInterfaceEffect,
+  RouterInterfaceOptions,
+  TrackingSource,
+} from "../igmp/interface-events.ts";
 import type { MessageKind } from "../igmp/packet.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
 import type { RefreshPolicy } from "../igmp/refresh.ts";
@@ -20,6 +26,11 @@ import type { PaceOptions } from "./upstream-pace.ts";
 export interface DownstreamOptions {
   readonly name: string;
   readonly igmp?: RouterInterfaceOptions;
+  /**
+   * "always": who is subscribed here is served, whoever asks the questions. "elected": only while we ask, as RFC 4605 section 3 has it
+   * for a link with several proxies. Default "always".
+   */
+  readonly forwarder?: "always" | "elected";
   /** Groups that may be received here; empty or absent: all. */
   readonly allow?: readonly GroupPrefix[];
   /** Groups that may not, whatever `allow` says. */
@@ -63,15 +74,13 @@ export interface RouterOptions {
 /** What happens to a router: links, packets, frames, upcalls of the kernel, counters. */
 export type RouterEvent =
   /** The link is there with this address; undefined while it is down, gone or without address. */
-  | {
+  | ({
       readonly kind: "link";
       readonly name: string;
       readonly address: Ipv4 | undefined;
-      /** All its addresses with their prefixes; absent: not known, and then every source is taken for one of this link. */
-      readonly addresses?: readonly Subnet[];
       /** Where host tracking listens from now on; absent: where it did. */
       readonly trackingSource?: TrackingSource;
-    }
+    } & LinkFacts)
   /** Other options of the downstreams; an interface that is not among ours is passed over. Members and routes stay. */
   | {
       readonly kind: "configure";
@@ -79,12 +88,20 @@ export type RouterEvent =
       /** Absent: as they were. Version and refresh of an upstream stay. */
       readonly upstreams?: readonly UpstreamOptions[] | undefined;
     }
-  /** The process ends: everything is left upstream now, whatever lingers or waits for its turn. */
+  /** The process ends: no member is kept for the return of its link, and everything is left upstream now, whatever lingers or waits. */
   | { readonly kind: "stop" }
+  /**
+   * What a predecessor left in the kernel, where it goes on: each once, and only for interfaces that are up by now. Whoever gets
+   * something by these routes is taken for a member until the startup queries are answered.
+   */
+  | { readonly kind: "inherited"; readonly routes: readonly MulticastRoute[] }
   /** A whole IPv4 packet from the interface's IGMP socket, and what that knows of it. */
   | ({ readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array } & Arrival)
   /** A frame from a tap on `port` of the bridge `name`. */
-  | { readonly kind: "frame"; readonly name: string; readonly port: string; readonly bytes: Uint8Array }
+  | ({ readonly kind: "frame"; readonly name: string; readonly port: string; readonly bytes: Uint8Array } & Pick<
+      Arrival,
+      "vouched"
+    >)
   | { readonly kind: "no-route"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }
   | { readonly kind: "wrong-interface"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }
   /** The counters that a "count-routes" effect asked for. */
@@ -144,15 +161,16 @@ export type RouterEffect =
     }
   /** What the link as a whole wants now. */
   | { readonly kind: "membership"; readonly name: string; readonly group: Ipv4; readonly filter: SourceFilter }
-  /** A message that passed the gate; `group` and `port` as in the effect of the interface. */
+  /** A message that passed the gate; `group`, `port` and `unfilled` as in the effect of the interface. */
   | {
       readonly kind: "heard";
       readonly name: string;
       readonly message: MessageKind;
       readonly group: Ipv4;
       readonly port?: string;
+      readonly unfilled: boolean;
     }
-  | { readonly kind: "querier"; readonly name: string; readonly ours: boolean; readonly address: Ipv4 | undefined }
+  | ({ readonly name: string } & Extract<RouterInterfaceEffect, { kind: "querier" | "query-refused" }>)
   | { readonly kind: "older-querier"; readonly name: string; readonly version: IgmpVersion; readonly address: Ipv4 }
   /** The upstream's querier makes our host part speak this version (RFC 3376 7.2.1). */
   | { readonly kind: "upstream-mode"; readonly name: string; readonly version: IgmpVersion }

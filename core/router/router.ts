@@ -3,7 +3,7 @@ import { type Ipv4, isLinkLocalMulticast } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
 import type { Subnet } from "../base/subnet.ts";
 import { after, type Duration, earliest, type Instant, seconds } from "../base/time.ts";
-import { NO_SOURCE } from "../igmp/filter.ts";
+import { NO_SOURCE, wantsNothing } from "../igmp/filter.ts";
 import type { MulticastHostEffect } from "../igmp/host.ts";
 import { isRefused } from "../igmp/host-tracking.ts";
 import type { RouterInterfaceEffect } from "../igmp/interface-events.ts";
@@ -15,6 +15,7 @@ import type { MulticastRoute } from "../ports/forwarding.ts";
 import type { DeliveryPath, PathLack } from "./delivery-path.ts";
 import { mayReceive } from "./group-access.ts";
 import { ingressOf, mayEnter, type Side } from "./ingress.ts";
+import { assumedFilter, assumedSpan } from "./inheritance.ts";
 import { type Intruder, Intruders } from "./intruders.ts";
 import type { DownstreamOptions, RouterDrop, RouterEffect, RouterEvent, RouterOptions } from "./options.ts";
 import { RefusedRoutes, type RefusedStream } from "./refused-routes.ts";
@@ -69,11 +70,13 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "configure":
         return this.#configure(now, event);
       case "stop":
-        return [...this.#upstreams.values()].flatMap((upstream) => fromHost(upstream, upstream.leaveAll(now)));
+        return this.#stop(now);
+      case "inherited":
+        return this.#inherit(now, event.routes);
       case "packet":
         return this.#packet(now, event);
       case "frame":
-        return this.#frame(now, event.name, event.port, event.bytes);
+        return this.#frame(now, event);
       case "no-route":
         return this.#noRoute(now, event.source, event.group, event.inbound);
       case "wrong-interface":
@@ -131,6 +134,16 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return this.#routes.all();
   }
 
+  #stop(now: Instant): readonly RouterEffect[] {
+    const event = { kind: "stop" } as const;
+    return [
+      ...[...this.#downstreams].flatMap(([name, { machine }]) =>
+        this.#downstream(now, name, machine.receive(now, event)),
+      ),
+      ...[...this.#upstreams.values()].flatMap((upstream) => fromHost(upstream, upstream.leaveAll(now))),
+    ];
+  }
+
   #link(now: Instant, event: RouterEvent & { kind: "link" }): readonly RouterEffect[] {
     const { name } = event;
     const [downstream, upstream] = [this.#downstreams.get(name), this.#upstreams.get(name)];
@@ -142,12 +155,11 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   #downstreamLink(
     now: Instant,
     downstream: Downstream,
-    { name, address, addresses, trackingSource }: RouterEvent & { kind: "link" },
+    { kind: _, name, address, ...facts }: RouterEvent & { kind: "link" },
   ): readonly RouterEffect[] {
-    const source = trackingSource === undefined ? {} : { trackingSource };
-    const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address, ...source } as const);
+    const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address, ...facts } as const);
     downstream.up = address !== undefined;
-    downstream.subnets = addresses;
+    downstream.subnets = facts.addresses;
     const effects = this.#downstream(now, name, downstream.machine.receive(now, event));
     return [...effects, ...(address === undefined ? this.#withoutInbound(name) : []), ...this.#reroute(now)];
   }
@@ -155,10 +167,10 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   #upstreamLink(
     now: Instant,
     upstream: Upstream,
-    { name, address }: RouterEvent & { kind: "link" },
+    { name, address, mtu = 1500 }: RouterEvent & { kind: "link" },
   ): readonly RouterEffect[] {
     upstream.up = address !== undefined;
-    const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address } as const);
+    const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address, mtu } as const);
     const effects = fromHost(upstream, upstream.receive(now, event));
     return [...effects, ...(address === undefined ? this.#withoutInbound(name) : []), ...this.#reroute(now)];
   }
@@ -189,6 +201,42 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     ];
   }
 
+  #inherit(now: Instant, routes: readonly MulticastRoute[]): readonly RouterEffect[] {
+    const wantedFirst = [...routes].sort((a, b) => Number(this.#isWanted(b)) - Number(this.#isWanted(a)));
+    const refused = wantedFirst.flatMap((route) => this.#adopt(now, route));
+    if (this.#routes.size > 0) this.#countAt ??= after(now, COUNT_EVERY);
+    // Every interface before any route: one that is not known to be wanted yet would be taken out of a route for a moment.
+    const heard = [...this.#downstreams]
+      .filter(([, { up }]) => up)
+      .map(([name, { machine }]) => [name, this.#assume(now, name, machine)] as const);
+    return [
+      ...refused,
+      ...heard.flatMap(([name, effects]) => this.#downstream(now, name, effects)),
+      ...this.#reroute(now),
+    ];
+  }
+
+  /** Without a word when it may stay; the kernel asks again about one that may not. */
+  #adopt(now: Instant, route: MulticastRoute): readonly RouterEffect[] {
+    const { source, group, inbound } = route;
+    if (this.#mayEnter(route) && !this.#routes.full) {
+      this.#routes.adopt(now, route, this.#isWanted(route));
+      return [];
+    }
+    const tooMany: RouterEffect[] = this.#routes.full ? [drop(inbound, "router.too-many-routes")] : [];
+    return [{ kind: "unroute", source, group }, ...tooMany];
+  }
+
+  #assume(now: Instant, name: string, machine: RouterInterface): readonly RouterInterfaceEffect[] {
+    const span = assumedSpan(machine.times);
+    return this.#routes.groups().flatMap((group) => {
+      const filter = assumedFilter(name, group, this.#routes.of(group));
+      return wantsNothing(filter) || !this.#allowed(name, group)
+        ? []
+        : machine.receive(now, { kind: "assume", group, filter, span });
+    });
+  }
+
   #packet(now: Instant, { name, ...packet }: RouterEvent & { kind: "packet" }): readonly RouterEffect[] {
     const downstream = this.#downstreams.get(name);
     if (downstream !== undefined) return this.#downstream(now, name, downstream.machine.receive(now, packet));
@@ -197,10 +245,10 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return [...heardUpstream(name, packet.bytes), ...fromHost(upstream, upstream.receive(now, packet))];
   }
 
-  #frame(now: Instant, name: string, port: string, bytes: Uint8Array): readonly RouterEffect[] {
+  #frame(now: Instant, { name, ...frame }: RouterEvent & { kind: "frame" }): readonly RouterEffect[] {
     const downstream = this.#downstreams.get(name);
     if (downstream === undefined) return [drop(name, "router.unknown-interface")];
-    return this.#downstream(now, name, downstream.machine.receive(now, { kind: "frame", port, bytes }));
+    return this.#downstream(now, name, downstream.machine.receive(now, frame));
   }
 
   #downstream(now: Instant, name: string, effects: readonly RouterInterfaceEffect[]): RouterEffect[] {
@@ -219,10 +267,11 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
         return [{ ...effect, name }, ...this.#reroute(now)];
       case "send":
       case "older-querier":
+      case "query-refused":
         return [{ ...effect, name }];
       case "heard": {
-        const { message, group, port } = effect;
-        return [{ kind: "heard", name, message, group, ...(port === undefined ? {} : { port }) }];
+        const { message, group, port, unfilled } = effect;
+        return [{ kind: "heard", name, message, group, unfilled, ...(port === undefined ? {} : { port }) }];
       }
       case "drop":
         return [{ ...effect, name }, ...refusal(name, effect)];
@@ -353,7 +402,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return this.#routes.set(now, route, this.#isWanted(route));
   }
 
-  /** RFC 4605 4.2: never back; upstream what comes from below; down where it is subscribed and we are the querier. */
+  /** RFC 4605 4.2: never back; upstream what comes from below; down where it is subscribed and we are the forwarder. */
   #outbound(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly string[] {
     const origin = this.#upstreams.get(inbound);
     if (isLinkLocalMulticast(group) || origin?.mayJoin(group) === false) return [];
@@ -429,7 +478,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 }
 
-const isForwarder = ({ machine }: Downstream): boolean => machine.querier.kind === "querier";
+const isForwarder = ({ machine, options }: Downstream): boolean =>
+  options.forwarder !== "elected" || machine.querier.kind === "querier";
 
 /** What of a drop is evidence: a join that was not honoured. */
 function refusal(name: string, drop: RouterInterfaceEffect & { kind: "drop" }): readonly RouterEffect[] {
@@ -445,7 +495,7 @@ const unroute = ({ source, group }: RefusedStream): RouterEffect => ({ kind: "un
 function heardUpstream(name: string, bytes: Uint8Array): readonly RouterEffect[] {
   const packet = checkPacket(bytes);
   if (typeof packet === "string") return [];
-  return [{ kind: "heard", name, message: packet.kind, group: headGroup(packet) }];
+  return [{ kind: "heard", name, message: packet.kind, group: headGroup(packet), unfilled: packet.unfilled }];
 }
 
 const fromHost = ({ name }: Upstream, effects: readonly MulticastHostEffect[]): RouterEffect[] =>

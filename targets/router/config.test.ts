@@ -14,8 +14,8 @@ test("one downstream is enough; the rest has defaults", () => {
   const config = v.parse(routerConfig, least);
   const [lan] = config.downstreams;
   assert.deepEqual(
-    [lan?.version, lan?.immediateLeave, config.forwarding, config.taps, config.idle],
-    [3, "off", "kernel", true, 180_000],
+    [lan?.version, lan?.leave, lan?.forwarder, lan?.maxQueryInterval, config.forwarding, config.taps, config.idle],
+    [3, "mac-based", "always", 300_000, "kernel", true, 180_000],
   );
 });
 
@@ -36,6 +36,12 @@ test("evidence waits in a bounded file, unless in memory is asked for", () => {
   assert.deepEqual(v.parse(routerConfig, least).evidence, { limit: 16_384 });
   assert.deepEqual(v.parse(routerConfig, { ...least, evidence: { file: "" } }).evidence, { file: "", limit: 16_384 });
   for (const limit of [255, 131_073]) assert.equal(faults({ evidence: { limit } }).length, 1);
+});
+
+test("a killed router leaves its routes for 10 s, for up to 300, or not at all", () => {
+  assert.equal(v.parse(routerConfig, least).takeover, 10_000);
+  for (const takeover of [0, 300]) assert.deepEqual(faults({ takeover }), []);
+  for (const takeover of [-1, 0.5, 301]) assert.equal(faults({ takeover }).length, 1);
 });
 
 test("a prefix becomes group and length", () => {
@@ -60,4 +66,37 @@ test("an interface may be named once", () => {
 test("broker, identity and reception come together", () => {
   const [fault] = faults({ identity: "/etc/sealcast/router.identity" });
   assert.match(fault ?? "", /come together or not at all/);
+});
+
+test("who may ask, and which groups are source-specific, are prefixes; what is none is a fault with its path", () => {
+  const lan = { interface: "br-lan", queriers: ["10.2.0.0/24", "10.3.0.1"], sourceSpecific: ["239.232.0.0/16"] };
+  const [one] = v.parse(routerConfig, { id: "r", downstreams: [lan] }).downstreams;
+  assert.deepEqual(one?.queriers, [
+    { address: address("10.2.0.0"), prefixLength: 24 },
+    { address: address("10.3.0.1"), prefixLength: 32 },
+  ]);
+  assert.deepEqual(one?.sourceSpecific, [{ address: address("239.232.0.0"), prefixLength: 16 }]);
+  const wrong = {
+    queriers: ["10.2.0.0/33", "lan", "10.2.0.0/"],
+    querierPorts: ["a/b"],
+    sourceSpecific: ["10.0.0.0/8"],
+  };
+  assert.deepEqual(
+    faults({ downstreams: [{ interface: "br-lan", ...wrong }] }).map((fault) => fault.split(":")[0]),
+    ["queriers.0", "queriers.1", "queriers.2", "querierPorts.0", "sourceSpecific.0"].map((at) => `downstreams.0.${at}`),
+  );
+});
+
+test("how long a link may be away, how soon a start is answered, what another querier may tell: within their ranges", () => {
+  const at = (more: object): string[] => faults({ downstreams: [{ interface: "br-lan", ...more }] });
+  assert.deepEqual(at({ flapGrace: 0, startupResponse: 0.1, maxQueryInterval: 31_744, checksum: "link" }), []);
+  assert.deepEqual(at({ startupResponse: 0 }), ["downstreams.0: times.startup-response"]);
+  for (const wrong of [
+    { flapGrace: -1 },
+    { maxQueryInterval: 0 },
+    { leave: "off" },
+    { forwarder: "never" },
+    { checksum: "no" },
+  ])
+    assert.equal(at(wrong).length, 1, JSON.stringify(wrong));
 });

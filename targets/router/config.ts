@@ -3,10 +3,11 @@ import * as v from "valibot";
 import { ipv4, isMulticast, parseIpv4 } from "../../core/base/ipv4.ts";
 import type { Subnet } from "../../core/base/subnet.ts";
 import { type Duration, seconds } from "../../core/base/time.ts";
-import type { ImmediateLeave } from "../../core/igmp/interface-events.ts";
+import type { LeaveMode } from "../../core/igmp/interface-events.ts";
+import type { ChecksumMode } from "../../core/igmp/ip-header.ts";
 import type { IgmpVersion } from "../../core/igmp/query.ts";
 import type { RefreshPolicy } from "../../core/igmp/refresh.ts";
-import { checkTimes, type TimesConfig } from "../../core/igmp/times.ts";
+import { checkTimes, MAX_QUERY_INTERVAL, type TimesConfig } from "../../core/igmp/times.ts";
 import type { GroupPrefix } from "../../core/router/group-access.ts";
 import { brokerEntries, commonEntries, identifier, refreshPolicy, x25519PublicKey } from "../shared/config.ts";
 import type { CommonConfig } from "../shared/target.ts";
@@ -16,7 +17,13 @@ export interface DownstreamConfig {
   readonly interface: string;
   readonly version: IgmpVersion;
   readonly times: TimesConfig;
-  readonly immediateLeave: ImmediateLeave;
+  readonly forwarder: "always" | "elected";
+  readonly leave: LeaveMode;
+  readonly isolated: boolean;
+  readonly queriers?: readonly Subnet[] | undefined;
+  readonly querierPorts?: readonly string[] | undefined;
+  readonly maxQueryInterval: Duration;
+  readonly flapGrace?: Duration | undefined;
   readonly allow: readonly GroupPrefix[];
   readonly deny: readonly GroupPrefix[];
   readonly sources?: readonly Subnet[] | undefined;
@@ -28,6 +35,9 @@ export interface DownstreamConfig {
   readonly maxGroupsPerPort?: number | undefined;
   readonly joinsPerSecond: number;
   readonly requireRouterAlert: boolean;
+  readonly verifySourceSubnet: boolean;
+  readonly checksum: ChecksumMode;
+  readonly sourceSpecific?: readonly Subnet[] | undefined;
 }
 
 /** The interface towards the source. */
@@ -61,6 +71,7 @@ export interface RouterConfig extends CommonConfig {
   readonly upstreams: readonly UpstreamConfig[];
   readonly downstreams: readonly DownstreamConfig[];
   readonly forwarding: "kernel" | "none";
+  readonly takeover: Duration;
   readonly taps: boolean;
   readonly hal: DriverConfig;
   readonly idle: Duration;
@@ -111,6 +122,12 @@ const subnet = v.pipe(
   v.check((text) => parseSubnet(text) !== undefined, "must be an address or a prefix such as 10.2.0.0/24"),
   v.transform((text) => parseSubnet(text) as Subnet),
 );
+/** Groups as a Subnet: both ends of what "239.232.0.0/16" says are the same. */
+const groupRange = v.pipe(
+  groupPrefix,
+  v.transform(({ group, length }): Subnet => ({ address: group, prefixLength: length })),
+);
+
 const senders = v.optional(v.pipe(v.array(subnet), v.minLength(1), v.maxLength(256)));
 
 const downstream = v.pipe(
@@ -123,7 +140,20 @@ const downstream = v.pipe(
     queryResponseInterval: v.optional(wholeSeconds),
     lastMemberQueryInterval: v.optional(wholeSeconds),
     lastMemberQueryCount: v.optional(whole(1, 255)),
-    immediateLeave: v.optional(v.picklist(["off", "v3", "isolated"]), "off"),
+    /** Seconds. */
+    startupResponse: v.optional(wholeSeconds),
+    forwarder: v.optional(v.picklist(["always", "elected"]), "always"),
+    leave: v.optional(v.picklist(["mac-based", "standard", "immediate"]), "mac-based"),
+    isolated: v.optional(v.boolean(), false),
+    queriers: v.optional(v.pipe(v.array(subnet), v.maxLength(256))),
+    querierPorts: v.optional(v.pipe(v.array(interfaceName), v.maxLength(256))),
+    /** Seconds. */
+    maxQueryInterval: v.optional(
+      v.pipe(v.number(), v.minValue(1), v.maxValue(31_744), v.transform(seconds)),
+      MAX_QUERY_INTERVAL / 1000,
+    ),
+    /** Seconds. */
+    flapGrace: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(86_400), v.transform(seconds))),
     allow: v.optional(groupPrefixes, []),
     deny: v.optional(groupPrefixes, []),
     sources: senders,
@@ -137,16 +167,27 @@ const downstream = v.pipe(
     /** New memberships of one host, on average. */
     joinsPerSecond: v.optional(whole(1, 10_000), 100),
     requireRouterAlert: v.optional(v.boolean(), false),
+    verifySourceSubnet: v.optional(v.boolean(), false),
+    checksum: v.optional(v.picklist(["verify", "link"]), "verify"),
+    sourceSpecific: v.optional(v.pipe(v.array(groupRange), v.maxLength(256))),
   }),
   v.rawTransform(({ dataset, addIssue, NEVER }): DownstreamConfig => {
-    const { robustness, queryInterval, queryResponseInterval, lastMemberQueryInterval, lastMemberQueryCount, ...rest } =
-      dataset.value;
+    const {
+      robustness,
+      queryInterval,
+      queryResponseInterval,
+      lastMemberQueryInterval,
+      lastMemberQueryCount,
+      startupResponse,
+      ...rest
+    } = dataset.value;
     const times = given({
       robustness,
       queryInterval,
       queryResponseInterval,
       lastMemberQueryInterval,
       lastMemberQueryCount,
+      startupResponse,
     });
     const faults = checkTimes(times);
     for (const fault of faults) addIssue({ message: fault });
@@ -184,6 +225,8 @@ const fields = v.strictObject({
   downstreams: v.pipe(v.array(downstream), v.minLength(1), v.maxLength(31)),
   /** "none": querier and evidence only, for a machine that bridges. */
   forwarding: v.optional(v.picklist(["kernel", "none"]), "kernel"),
+  /** Seconds for which the kernel forwards on after this process was killed, for the next one to take over; 0: not at all. */
+  takeover: v.optional(v.pipe(whole(0, 300), v.transform(seconds)), 10),
   /** Listen on the ports of a bridge, so that a host's port and MAC are known. */
   taps: v.optional(v.boolean(), true),
   /** Other drivers than those that would be chosen. */
@@ -222,7 +265,8 @@ const ranges = (config: RouterConfig): readonly string[] =>
 /** The kernel's MAXVIFS. */
 const MOST_INTERFACES = 32;
 
-const names = (config: RouterConfig): readonly string[] => [
+/** Every interface that is named. */
+export const interfacesOf = (config: RouterConfig): readonly string[] => [
   ...upstreamsOf(config).map((one) => one.interface),
   ...config.downstreams.map((one) => one.interface),
 ];
@@ -230,7 +274,10 @@ const names = (config: RouterConfig): readonly string[] => [
 /** Checked before anything opens; docs/configuration.md has every entry. */
 export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
   fields,
-  v.check((config) => new Set(names(config)).size === names(config).length, "an interface is named twice"),
+  v.check(
+    (config) => new Set(interfacesOf(config)).size === interfacesOf(config).length,
+    "an interface is named twice",
+  ),
   v.check(
     ({ upstream, upstreams }) => upstream === undefined || upstreams.length === 0,
     "`upstream` is the short form of `upstreams` with one: give one of the two",
@@ -240,7 +287,7 @@ export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
     "two of `upstreams` name the same `groups`, or none",
   ),
   v.check(
-    (config) => names(config).length <= MOST_INTERFACES,
+    (config) => interfacesOf(config).length <= MOST_INTERFACES,
     `multicast routing takes ${MOST_INTERFACES} interfaces at most`,
   ),
   v.check(

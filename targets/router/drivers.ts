@@ -5,7 +5,7 @@ import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import type { IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import type { Links } from "../../core/ports/links.ts";
 import type { Senders } from "../../core/ports/senders.ts";
-import { LinuxForwarding } from "../../hal/forwarding/linux.ts";
+import { LinuxForwarding, type TakeoverOptions } from "../../hal/forwarding/linux.ts";
 import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
 import { RawIgmpSockets } from "../../hal/igmp/raw.ts";
 import { linksBy } from "../../hal/links/linux.ts";
@@ -15,7 +15,7 @@ import { PacketSenders } from "../../hal/senders/packet.ts";
 import { CapTaps } from "../../hal/tap/cap.ts";
 import { PacketTaps } from "../../hal/tap/packet.ts";
 import type { Runtime } from "../shared/target.ts";
-import type { RouterConfig } from "./config.ts";
+import { interfacesOf, type RouterConfig } from "./config.ts";
 
 /** One way to serve a port. */
 interface Candidate<Port> {
@@ -82,13 +82,14 @@ const igmpDrivers: readonly Candidate<IgmpSockets>[] = [
   },
 ];
 
-const forwardingDrivers: readonly Candidate<Forwarding>[] = [
-  { driver: "native", load: () => LinuxForwarding.loadNative() },
+const forwardingDrivers = (takeover: TakeoverOptions): readonly Candidate<Forwarding>[] => [
+  { driver: "native", load: () => LinuxForwarding.loadNative(takeover) },
   {
     driver: "raw-socket",
     lacks:
-      "hears a copy of every report, what is lost in the kernel's queue is not counted, children inherit the socket",
-    load: () => LinuxForwarding.load(),
+      "hears a copy of every report, what is lost in the kernel's queue is not counted, children inherit the socket, the streams of " +
+      "a router that was killed stop and are not taken over",
+    load: () => LinuxForwarding.load(takeover),
   },
 ];
 
@@ -112,6 +113,12 @@ const tapDrivers = ({ clock, entropy }: Runtime): readonly Candidate<FrameTaps>[
     },
   },
 ];
+
+const takeoverOf = (config: RouterConfig, { log }: Runtime): TakeoverOptions => ({
+  span: config.takeover,
+  interfaces: interfacesOf(config),
+  warn: (text) => log.warn({}, text),
+});
 
 /** Without taps the router still routes and tracks, only not by bridge port. */
 async function openTaps({ taps, hal }: RouterConfig, runtime: Runtime) {
@@ -141,7 +148,10 @@ export async function openDrivers(config: RouterConfig, runtime: Runtime): Promi
   // First: a child that it may start is to inherit no socket.
   const links = await choose(hal.links, linksDrivers);
   const igmp = await choose(hal.igmp, igmpDrivers);
-  const forwarding = config.forwarding === "kernel" ? await choose(hal.forwarding, forwardingDrivers) : undefined;
+  const forwarding =
+    config.forwarding === "kernel"
+      ? await choose(hal.forwarding, forwardingDrivers(takeoverOf(config, runtime)))
+      : undefined;
   const taps = await openTaps(config, runtime);
   const chosen = { igmp, forwarding, tap: taps, links };
   return {

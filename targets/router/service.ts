@@ -1,6 +1,7 @@
 // The running router: applies the machine's effects to sockets, the kernel's multicast routing and the evidence.
 import { formatIpv4, type Ipv4, isLinkLocalMulticast, isMulticast } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
+import { inSubnet } from "../../core/base/subnet.ts";
 import { after, type Duration, milliseconds, type UnixTime, wholeUnixTime } from "../../core/base/time.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
 import type { TrackedHost } from "../../core/igmp/host-shares.ts";
@@ -23,7 +24,7 @@ import { changeWord, type MembershipReports } from "./membership-reports.ts";
 import { Offenders } from "./offenders.ts";
 import { Statistics } from "./statistics.ts";
 import type { RouterStatus } from "./status.ts";
-import { intruderStatus, routerStatus, type StatusParts } from "./status-of.ts";
+import { hostStatus, intruderStatus, routerStatus, type StatusParts } from "./status-of.ts";
 
 /** What a router stands on. */
 export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
@@ -75,6 +76,7 @@ export class RouterService {
       this.#runner.feed(event),
     );
     this.#interfaces.start();
+    this.#takeOver();
     for (const name of this.#waiting()) {
       const lack = lackOf(name, platform.links);
       if (lack !== undefined) platform.log.warn({ interface: name }, `${lack}: waiting for it`);
@@ -139,6 +141,11 @@ export class RouterService {
     };
   }
 
+  #whereText(name: string, host: TrackedHost) {
+    const { host: address, ...where } = hostStatus(this.#platform, name, host);
+    return { address, ...where };
+  }
+
   #openTable(): ForwardingTable | undefined {
     return this.#platform.forwarding?.open({
       noRoute: (source, group, inbound) => this.#runner.feed({ kind: "no-route", source, group, inbound }),
@@ -149,6 +156,14 @@ export class RouterService {
       },
       failed: (error) => this.#platform.fatal(error),
     });
+  }
+
+  /** After the links: who receives by these routes is asked on interfaces that are up. */
+  #takeOver(): void {
+    const routes = this.#table?.inherited() ?? [];
+    if (routes.length === 0) return;
+    this.#platform.log.info({ routes: routes.length }, "took over the routes of a router that ended without a stop");
+    this.#runner.feed({ kind: "inherited", routes });
   }
 
   /**
@@ -207,6 +222,12 @@ export class RouterService {
         break;
       case "querier":
         this.#querierChanged(effect);
+        break;
+      case "query-refused":
+        log.warn(
+          { interface: effect.name, reason: effect.reason, ...this.#whereText(effect.name, effect) },
+          "somebody asks who may not be the querier here",
+        );
         break;
       case "older-querier":
         log.warn(
@@ -284,12 +305,15 @@ export class RouterService {
     return mac === "" ? this.#platform.links.neighbour(name, address) : mac;
   }
 
-  #querierChanged({ name, ours, address }: RouterEffect & { kind: "querier" }): void {
+  #querierChanged({ name, ours, address, mac, port }: RouterEffect & { kind: "querier" }): void {
+    const { log } = this.#platform;
     if (ours) this.#silenceBridge(name);
-    this.#platform.log.info(
-      { interface: name, ours, address: address === undefined ? undefined : formatIpv4(address) },
-      ours ? "we are the querier" : "we are not the querier",
-    );
+    if (ours || address === undefined) {
+      const text = address === undefined ? undefined : formatIpv4(address);
+      log.info({ interface: name, ours, address: text }, ours ? "we are the querier" : "nobody asks");
+    } else {
+      log.warn({ interface: name, ours, ...this.#whereText(name, { address, mac, port }) }, "we are not the querier");
+    }
   }
 
   /** What the machine refuses does not keep us from asking: two queriers are a fault to tell, once for each interface. */
@@ -312,9 +336,7 @@ function isQuery(bytes: Uint8Array): boolean {
 }
 
 const reaches = (link: Link | undefined, address: Ipv4): boolean =>
-  link?.addresses.some(
-    (own) => own.prefixLength > 0 && own.address >>> (32 - own.prefixLength) === address >>> (32 - own.prefixLength),
-  ) ?? false;
+  link?.addresses.some((own) => own.prefixLength > 0 && inSubnet(own, address)) ?? false;
 
 const placeOf = (name: string, { port, address, mac }: TrackedHost) => ({
   interface: name,
@@ -355,13 +377,22 @@ function routerOptions(config: RouterConfig): RouterOptions {
   return {
     downstreams: config.downstreams.map((one) => ({
       name: one.interface,
+      forwarder: one.forwarder,
       allow: one.allow,
       deny: one.deny,
       ...(one.sources === undefined ? {} : { sources: one.sources }),
       igmp: {
         version: one.version,
         times: one.times,
-        immediateLeave: one.immediateLeave,
+        leave: one.leave,
+        isolated: one.isolated,
+        maxQueryInterval: one.maxQueryInterval,
+        ...given({
+          queriers: one.queriers,
+          querierPorts: one.querierPorts,
+          flapGrace: one.flapGrace,
+          sourceSpecific: one.sourceSpecific,
+        }),
         maxGroups: one.maxGroups,
         maxSourcesPerGroup: one.maxSources,
         maxHostMemberships: one.maxHostMemberships,
@@ -369,6 +400,8 @@ function routerOptions(config: RouterConfig): RouterOptions {
         ...(one.maxGroupsPerPort === undefined ? {} : { maxGroupsPerPort: one.maxGroupsPerPort }),
         joinsPerSecond: one.joinsPerSecond,
         requireRouterAlert: one.requireRouterAlert,
+        verifySourceSubnet: one.verifySourceSubnet,
+        checksum: one.checksum,
       },
     })),
     upstreams: upstreamsOf(config).map(({ interface: name, version, refresh, groups, allow, linger, ...rest }) => ({

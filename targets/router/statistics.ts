@@ -145,6 +145,7 @@ export class Statistics {
       case "count-routes":
       case "refused":
       case "querier":
+      case "query-refused":
       case "older-querier":
       case "upstream-mode":
       case "intruder":
@@ -154,13 +155,14 @@ export class Statistics {
     }
   }
 
-  #heardOn({ name, message, group, port }: RouterEffect & { kind: "heard" }): void {
+  #heardOn({ name, message, group, port, unfilled }: RouterEffect & { kind: "heard" }): void {
     const statistics = this.#interfaces.get(name);
     if (port !== undefined) {
       statistics?.port(port).received.count(nameOf(message, group));
       return;
     }
     this.heard.count(message);
+    if (unfilled) this.heard.count("igmp.checksum-unfilled");
     statistics?.received.count(nameOf(message, group));
     if (statistics !== undefined && isQuery(message)) statistics.lastQuery = this.#clock.now();
   }

@@ -3,7 +3,6 @@ import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import type { Instant } from "../../core/base/time.ts";
 import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
-import type { QuerierState } from "../../core/igmp/querier.ts";
 import type { RouterInterface } from "../../core/igmp/router-interface.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { ForwardingTable } from "../../core/ports/forwarding.ts";
@@ -78,7 +77,7 @@ function downstreamStatus(parts: StatusParts, name: string, machine: RouterInter
   return {
     name,
     up: interfaces.link(name) !== undefined,
-    querier: querierStatus(machine.querier),
+    querier: querierStatus(parts, name, machine),
     lastQuery: statistics.lastQuery === undefined ? undefined : secondsSince(clock, statistics.lastQuery),
     groups: machine.groups(clock.now()).map(({ group, filter, mode }) => ({
       group: formatIpv4(group),
@@ -94,10 +93,21 @@ function downstreamStatus(parts: StatusParts, name: string, machine: RouterInter
   };
 }
 
-function querierStatus(querier: QuerierState): QuerierStatus {
-  return querier.kind === "non-querier"
-    ? { state: querier.kind, address: formatIpv4(querier.address) }
-    : { state: querier.kind };
+function querierStatus(
+  parts: StatusParts,
+  name: string,
+  { querier, refusedQueries: refused }: RouterInterface,
+): QuerierStatus {
+  switch (querier.kind) {
+    case "silent":
+      return { state: querier.kind, refused };
+    case "querier":
+      return { state: querier.kind, seconds: secondsSince(parts.clock, querier.since), refused };
+    case "non-querier": {
+      const { host: address, ...where } = hostStatus(parts, name, querier.winner);
+      return { state: querier.kind, address, ...where, seconds: secondsSince(parts.clock, querier.since), refused };
+    }
+  }
 }
 
 const portStatus = ({ received, drops }: PortStatistics): PortStatus => ({

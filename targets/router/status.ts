@@ -33,6 +33,10 @@ export interface GroupStatus {
 /** Who asks the questions on a downstream. */
 export interface QuerierStatus {
   readonly state: QuerierState["kind"];
+  /** Since when. */
+  readonly seconds?: number | undefined;
+  /** Queries of others that did not count. */
+  readonly refused: number;
   /** Of another querier. */
   readonly address?: string | undefined;
   readonly mac?: string | undefined;
