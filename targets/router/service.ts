@@ -16,15 +16,19 @@ import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router
 import { Router } from "../../core/router/router.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
+import type { Commands } from "../shared/admin.ts";
 import { explain } from "../shared/exit.ts";
 import { given, type RouterConfig, type UpstreamConfig, upstreamsOf } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
+import { metricsText, type ProcessUse } from "./metrics.ts";
 import { Offenders } from "./offenders.ts";
+import { sampleOf } from "./sample.ts";
 import { Statistics } from "./statistics.ts";
 import type { RouterStatus } from "./status.ts";
 import { hostStatus, intruderStatus, routerStatus, type StatusParts } from "./status-of.ts";
+import { why } from "./why.ts";
 
 /** What a router stands on. */
 export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
@@ -123,6 +127,20 @@ export class RouterService {
   /** What `status --json` says. */
   status(): RouterStatus {
     return routerStatus(this.#parts());
+  }
+
+  /** For the local socket. */
+  get commands(): Commands {
+    return {
+      why: (input) => why(this.#parts(), input),
+      sample: () => sampleOf(this.#parts(), processUse()),
+      metrics: () => ({ text: this.metrics() }),
+    };
+  }
+
+  /** Prometheus text. */
+  metrics(): string {
+    return metricsText(this.#parts(), processUse());
   }
 
   #parts(): StatusParts {
@@ -328,6 +346,11 @@ export class RouterService {
       log.warn({ interface: name, code: error.code }, explain(error));
     }
   }
+}
+
+function processUse(): ProcessUse {
+  const { user, system } = process.cpuUsage();
+  return { cpuSeconds: (user + system) / 1e6, residentBytes: process.memoryUsage.rss() };
 }
 
 function isQuery(bytes: Uint8Array): boolean {
