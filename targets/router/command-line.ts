@@ -4,12 +4,12 @@ import { printable } from "../../core/base/printable.ts";
 import { wholeNumber } from "../shared/arguments.ts";
 import { EXIT } from "../shared/exit.ts";
 import { writeOut } from "../shared/standard-output.ts";
-import type { Frame, StatusQuestion } from "../shared/target.ts";
+import { type Frame, jsonText, type StatusQuestion } from "../shared/target.ts";
 import type { RouterConfig } from "./config.ts";
 import type { Sample } from "./sample.ts";
 import { wrapped } from "./text-table.ts";
 import { SORTS, type Sort, topLines } from "./top.ts";
-import type { WhyAnswer } from "./why.ts";
+import type { WhyAnswer } from "./why-words.ts";
 
 type RouterFrame = Frame<RouterConfig>;
 
@@ -31,7 +31,7 @@ export const whyQuestion: StatusQuestion<RouterConfig> = {
       return;
     }
     const answer = (await asked(frame, "why", { group, host })) as WhyAnswer;
-    const text = json ? JSON.stringify(answer, undefined, 2) : whyText(answer, screenWidth());
+    const text = json ? jsonText(answer) : whyText(answer, screenWidth());
     await writeOut(`${text}\n`);
     process.exitCode = answer.delivered ? EXIT.ok : EXIT.mismatch;
   },

@@ -18,7 +18,7 @@ import { SimulatedTaps } from "../../hal/tap/simulated.ts";
 import { createLogger } from "../shared/log.ts";
 import { routerConfig } from "./config.ts";
 import { type RouterPlatform, RouterService } from "./service.ts";
-import type { WhyAnswer } from "./why.ts";
+import type { WhyAnswer } from "./why-words.ts";
 
 /** The channel that the sender sends. */
 export const CHANNEL = address("239.255.77.1");

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
 import { CommandRefused } from "../shared/admin.ts";
 import { CHANNEL, DARK, simulatedRouter } from "./simulated.testkit.ts";
-import type { WhyAnswer } from "./why.ts";
+import type { WhyAnswer } from "./why-words.ts";
 
 const [GROUP, UNSENT] = ["239.255.77.1", "239.255.77.9"];
 const A = "10.2.0.11";
@@ -25,7 +25,7 @@ test("delivered, by address, MAC and port, with what the kernel counts now", asy
     says(
       await why(GROUP, who),
       "delivered",
-      /50 packets, 4\d\d kbit in the last second, from 10\.1\.0\.2 by wan/,
+      /now: 50 packets\/s, 400 kbit\/s from 10\.1\.0\.2 by wan/,
       /10\.2\.0\.11 \(02:.*, port lan1\) is a member/,
     );
 });
