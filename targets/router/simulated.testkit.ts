@@ -116,6 +116,8 @@ export async function simulatedRouter({
     run,
     idle,
     sendFromLan: await sender("camera", "10.2.0.13", lan2),
+    /** Under an address of the network upstream. */
+    forgeFromLan: await sender("forger", "10.1.0.66", lan2),
     /** A router on lan2 asks once, as one with this address would. */
     otherQuerier(text: string): void {
       const wire = network.node("other").attach("eth0", { address: address(text), lan: lan2 });
