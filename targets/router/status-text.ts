@@ -126,7 +126,7 @@ const dropSection = ({ drops }: Shown): Section => ({
 });
 
 /** "45 s", "12 min", "3 h 5 min", "2 d 4 h". */
-export function spanText(seconds: number): string {
+function spanText(seconds: number): string {
   const [minutes, hours, days] = [seconds / 60, seconds / 3600, seconds / 86_400].map(Math.floor) as [
     number,
     number,
