@@ -5,6 +5,7 @@ import { inSubnet, type Subnet } from "../base/subnet.ts";
 import { after, type Duration, earliest, type Instant, milliseconds } from "../base/time.ts";
 import { NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
 import { GroupRecord, type QueryAction } from "./group-record.ts";
+import { joins } from "./host-statement.ts";
 import { LastMemberQueries, type SpecificQuery } from "./last-member.ts";
 import type { IgmpVersion, Query } from "./query.ts";
 import { isExclude, type RecordType, type ReportRecord } from "./report.ts";
@@ -106,8 +107,8 @@ export class GroupTable {
   }
 
   /** Whether a statement would take one of them. */
-  wouldAdd({ type, group, sources }: ReportRecord): boolean {
-    return !this.#groups.has(group) && wouldJoin(type, sources);
+  wouldAdd(record: ReportRecord): boolean {
+    return !this.#groups.has(record.group) && joins(record);
   }
 
   /** Leave Group: TO_IN({}) (7.3.2), heeded by the querier only and only for a group with members (RFC 2236 section 3). */
@@ -126,7 +127,8 @@ export class GroupTable {
     const refused = refusal({ type, group }, 3, context.sourceSpecific);
     if (refused !== undefined) return [drop(refused)];
     const known = this.#groups.get(group);
-    if (known === undefined && !wouldJoin(type, sources)) return [];
+    // INCLUDE({}) stays what it is, and needs no record, unless something joins.
+    if (known === undefined && !joins({ type, sources })) return [];
     const entry = known ?? this.#entry(group);
     if (entry === undefined) return [drop("igmp.too-many-groups")];
     return this.#inMode(now, entry, type, sources, context);
@@ -329,10 +331,6 @@ function modeOf(now: Instant, entry: Entry, version: IgmpVersion): IgmpVersion {
 const isAfter = (until: Instant | undefined, now: Instant): boolean => until !== undefined && until > now;
 
 const isDue = (now: Instant, { asking }: Entry): boolean => (asking?.nextDeadline() ?? Number.POSITIVE_INFINITY) <= now;
-
-/** INCLUDE({}) stays what it is, and needs no record, unless something joins. */
-const wouldJoin = (type: RecordType, sources: readonly Ipv4[]): boolean =>
-  isExclude(type) || (type !== "block" && sources.length > 0);
 
 // A v1 querier cannot ask about a group, a v2 querier not about sources (7.3.1).
 const mayAsk = (kind: "group" | "sources", { querier, version }: TableContext): boolean =>

@@ -82,6 +82,23 @@ export class HostTracking {
     return this.#both((table) => table.poll(now));
   }
 
+  /** Whether anybody was heard to be a member, by packets or by frames. */
+  hasMembers(group: Ipv4): boolean {
+    return Object.values(this.#tables).some((table) => table.hasMembers(group));
+  }
+
+  /** The host of a frame as its packets show it, if by them it is a member. */
+  memberByPackets(host: TrackedHost, group: Ipv4): TrackedHost | undefined {
+    const bare = { port: "", mac: "", address: host.address };
+    return [host, bare].find((one) => this.#tables.packets.isMember(one, group));
+  }
+
+  /** The host is no member any more, whatever it says. */
+  revoke(host: TrackedHost, group: Ipv4): readonly HostChange[] {
+    const byPackets = this.memberByPackets(host, group) ?? host;
+    return this.#both((table) => table.revoke(table === this.#tables.packets ? byPackets : host, group));
+  }
+
   /** The link as a whole no longer wants the group. */
   endGroup(group: Ipv4): readonly HostChange[] {
     return this.#both((table) => table.endGroup(group));
@@ -100,6 +117,11 @@ export class HostTracking {
     return this.#tables[this.#source].memberships();
   }
 
+  /** The memberships of both sources. */
+  everybody(): readonly HostMembership[] {
+    return Object.values(this.#tables).flatMap((table) => table.memberships());
+  }
+
   nextDeadline(): Instant | undefined {
     return earliest([this.#tables.packets.nextDeadline(), this.#tables.frames.nextDeadline()]);
   }
@@ -116,7 +138,7 @@ export const isRefusal = (change: HostChange): change is HostChange & { readonly
   change.kind === "drop" && isRefused(change.reason);
 
 /** Whether a drop that names its host means that a join was not honoured, and not only that something is not known. */
-export const isRefused = (reason: string): boolean => reason.startsWith("igmp.");
+export const isRefused = (reason: string): boolean => reason.startsWith("igmp.") || reason.startsWith("policy.");
 
 /** What a frame of a host comes to that may have no more. */
 export const refusedFrame = (host: TrackedHost, group: Ipv4): HostChange => ({

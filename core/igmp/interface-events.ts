@@ -4,6 +4,7 @@ import type { FrameDrop } from "../base/ethernet.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Subnet } from "../base/subnet.ts";
 import type { Duration } from "../base/time.ts";
+import type { AdmissionDrop, RuleName } from "./admission.ts";
 import type { SourceFilter } from "./filter.ts";
 import type { GroupDrop } from "./group-table.ts";
 import type { TrackedHost } from "./host-shares.ts";
@@ -87,6 +88,12 @@ export type RouterInterfaceEvent =
   | { readonly kind: "stop" }
   /** Other options, from now on; members stay. A source limit holds for groups that are new. */
   | { readonly kind: "configure"; readonly options: RouterInterfaceOptions }
+  /** What the host may have of the group from now on, whatever it said: these sources, or with none nothing. */
+  | { readonly kind: "restrict"; readonly host: TrackedHost; readonly group: Ipv4; readonly sources: readonly Ipv4[] }
+  /** Nobody here may have the group any more: it ends unasked. */
+  | { readonly kind: "end"; readonly group: Ipv4 }
+  /** A group that was refused may be had now: those who want it are to say so. */
+  | { readonly kind: "ask"; readonly group: Ipv4 }
   /**
    * Somebody here is taken to want this, for `span` or until a host says so itself: what was forwarded before we came. No host is
    * tracked for it, and no timer that is longer becomes shorter. While another router asks, it is for a group membership interval at
@@ -113,6 +120,7 @@ export type InterfaceDrop =
   | FrameDrop
   | GroupDrop
   | HostDrop
+  | AdmissionDrop
   | QueryRefusal
   | "igmp.down"
   | "igmp.own"
@@ -154,13 +162,11 @@ export type RouterInterfaceEffect =
   | ({ readonly kind: "query-refused"; readonly reason: QueryRefusal; readonly address: Ipv4 } & Whereabouts)
   /** 7.3.1: a router of an older version asks here, to be fixed by an administrator. Told at most once per query interval. */
   | { readonly kind: "older-querier"; readonly version: IgmpVersion; readonly address: Ipv4 }
-  /**
-   * `host`: who is refused, where it is one host's doing; `group`: what; `port`: of a frame that is none to us, the bridge port.
-   */
-  | {
-      readonly kind: "drop";
-      readonly reason: InterfaceDrop;
-      readonly host?: TrackedHost;
-      readonly group?: Ipv4;
-      readonly port?: string;
-    };
+  | ({ readonly kind: "drop"; readonly reason: InterfaceDrop; readonly port?: string } & RefusedWhom);
+
+/** Who is refused, where it is one host's doing; of what, and by which rule, where the policy did it. */
+export interface RefusedWhom {
+  readonly host?: TrackedHost;
+  readonly group?: Ipv4;
+  readonly rule?: RuleName;
+}

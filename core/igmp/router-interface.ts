@@ -5,6 +5,7 @@ import { ANY, type Ipv4, ipv4 } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
 import { inSubnet, type Subnet } from "../base/subnet.ts";
 import { after, type Duration, earliest, type Instant, milliseconds } from "../base/time.ts";
+import type { Admission, Admitted } from "./admission.ts";
 import { admits, wantsNothing } from "./filter.ts";
 import {
   type GroupChange,
@@ -33,6 +34,7 @@ import { type OtherQuerier, Querier, type QuerierState } from "./querier.ts";
 import { type IgmpVersion, type Query, queryLength, readQuery, splitQuery, writeQuery } from "./query.ts";
 import { type QueryGuard, type QueryRefusal, refuseQuery } from "./query-guard.ts";
 import { undefinedRecords } from "./report.ts";
+import { Sightings, Unlocated } from "./sightings.ts";
 import { adoptTimes, type IgmpTimes, timesOf } from "./times.ts";
 
 interface LinkUp extends LinkFacts {
@@ -54,8 +56,11 @@ const SOURCE_SPECIFIC: readonly Subnet[] = [{ address: ipv4(0xe8000000), prefixL
 /** Throws RangeError for options that `checkTimes` faults. */
 export class RouterInterface implements Machine<Event, Effect> {
   #options: RouterInterfaceOptions;
+  readonly #admission: Admission | undefined;
   readonly #groups: GroupTable;
   readonly #tracking: HostTracking;
+  readonly #sightings = new Sightings();
+  readonly #unlocated = new Unlocated();
   #link: LinkState = { kind: "down" };
   #querier = new Querier(undefined);
   #ownTimes: IgmpTimes;
@@ -65,8 +70,10 @@ export class RouterInterface implements Machine<Event, Effect> {
   #mayWarnFrom: Instant | undefined;
   #mayTellRefusedFrom: Instant | undefined;
 
-  constructor(options: RouterInterfaceOptions = {}) {
+  /** `admission`: who may receive; absent: everybody. */
+  constructor(options: RouterInterfaceOptions = {}, admission: Admission | undefined = undefined) {
     this.#options = options;
+    this.#admission = admission;
     this.#ownTimes = timesOf(options.times);
     this.#groups = new GroupTable(groupLimits(options));
     this.#tracking = new HostTracking(options.trackingSource ?? "packets", hostLimits(options));
@@ -91,6 +98,7 @@ export class RouterInterface implements Machine<Event, Effect> {
     switch (event.kind) {
       case "up":
         if (event.trackingSource !== undefined) this.#tracking.useSource(event.trackingSource);
+        if (event.trackingSource === "packets") this.#sightings.clear();
         return this.#up(now, event);
       case "down":
         return this.#down(now);
@@ -98,6 +106,12 @@ export class RouterInterface implements Machine<Event, Effect> {
         return this.#end();
       case "configure":
         return this.#configure(now, event.options);
+      case "restrict":
+        return this.#restrict(now, event.host, event.group, event.sources);
+      case "end":
+        return this.#tell(this.#groups.end(event.group));
+      case "ask":
+        return this.#invite(event.group);
       case "assume":
         return this.#assume(now, event);
       case "packet":
@@ -213,14 +227,51 @@ export class RouterInterface implements Machine<Event, Effect> {
     return !isQuery(packet) && !addresses.some((subnet) => inSubnet(subnet, from));
   }
 
-  #statement(now: Instant, host: TrackedHost, statement: HostStatement): Effect[] {
+  #statement(now: Instant, host: TrackedHost, said: HostStatement): Effect[] {
+    const known = this.#sightings.complete(host);
+    const { statement, refusal } = this.#judge(now, known, said);
+    if (refusal !== undefined && host.port === "") this.#unlocated.note(host, said.group);
+    const refused: Effect[] =
+      refusal === undefined ? [] : [{ kind: "drop", ...refusal, host: known, group: said.group }];
+    return statement === undefined ? refused : [...refused, ...this.#admitted(now, host, statement)];
+  }
+
+  #judge(now: Instant, host: TrackedHost, statement: HostStatement): Admitted {
+    return this.#admission?.judge(now, host, statement) ?? { statement };
+  }
+
+  #admitted(now: Instant, host: TrackedHost, statement: HostStatement): Effect[] {
     const lacking = this.#lacksRoom(now, host, statement);
     if (lacking !== undefined) return [{ kind: "drop", reason: lacking, host, group: statement.group }];
     const immediate = this.#isProvenLast(now, host, statement);
     const tracked = this.#track("packets", now, host, statement);
     if (tracked.some(isRefusal)) return [...tracked];
+    this.#admission?.tookEffect(now, this.#sightings.complete(host), statement);
     const changes = immediate ? this.#groups.end(statement.group) : this.#change(now, statement);
     return [...tracked, ...this.#tell(changes)];
+  }
+
+  /** Whoever wants the group is to say so. With the S flag, for which no router lowers its timers (6.6.1). */
+  #invite(group: Ipv4): Effect[] {
+    return this.#querier.ours ? this.#ask({ kind: "query", group, query: { sources: [], suppress: true } }) : [];
+  }
+
+  /** As if the host had said that it wants no more than this; it may be one that tracking had no room for. */
+  #restrict(now: Instant, host: TrackedHost, group: Ipv4, sources: readonly Ipv4[]): Effect[] {
+    const statement: HostStatement = { type: "to-in", group, sources, message: "v3Report" };
+    if (sources.length > 0) return this.#admitted(now, host, statement);
+    const left = this.#tracking.revoke(host, group);
+    const changes = this.#endsUnasked(now, host, statement)
+      ? this.#groups.end(group)
+      : this.#groups.record(now, statement, this.#context());
+    return [...left, ...this.#tell(changes)];
+  }
+
+  /** Others answer the questions that a leave brings; where none would be asked (7.3.2, 6.4.2), only tracking can tell. */
+  #endsUnasked(now: Instant, host: TrackedHost, statement: HostStatement): boolean {
+    if (this.#tracking.hasMembers(statement.group)) return false;
+    const asks = this.#querier.ours && this.#groups.mode(now, statement.group, this.#version) > 1;
+    return !asks || this.#isProvenLast(now, host, statement);
   }
 
   #change(now: Instant, statement: HostStatement): readonly GroupChange[] {
@@ -278,6 +329,7 @@ export class RouterInterface implements Machine<Event, Effect> {
     const packet = this.#admit(frame.packet, vouched);
     if (typeof packet === "string") return [{ kind: "drop", reason: packet, port }];
     const host = { port, address: senderOf(packet), mac: frame.mac };
+    this.#sightings.note(host);
     const { kind: message, unfilled } = packet;
     const heard: Effect = { kind: "heard", message, from: host.address, group: headGroup(packet), port, unfilled };
     return [heard, ...this.#byFrame(now, host, packet)];
@@ -290,9 +342,15 @@ export class RouterInterface implements Machine<Event, Effect> {
       : statementsIn(packet).flatMap((statement) => this.#trackFrame(now, host, statement));
   }
 
-  #trackFrame(now: Instant, host: TrackedHost, statement: HostStatement): readonly HostChange[] {
-    const lacking = this.#lacksRoom(now, host, statement) !== undefined;
-    return lacking ? [refusedFrame(host, statement.group)] : this.#track("frames", now, host, statement);
+  #trackFrame(now: Instant, host: TrackedHost, said: HostStatement): readonly Effect[] {
+    const { statement, refusal } = this.#judge(now, host, said);
+    // The packet came first, and did not show on which port, or from which card.
+    const member = refusal === undefined ? undefined : this.#tracking.memberByPackets(host, said.group);
+    const ended = member === undefined ? [] : this.#restrict(now, member, said.group, statement?.sources ?? []);
+    const asked = refusal === undefined && this.#unlocated.take(host, said.group) ? this.#invite(said.group) : [];
+    const lacking = statement === undefined || this.#lacksRoom(now, host, statement) !== undefined;
+    const tracked = lacking ? [refusedFrame(host, said.group)] : this.#track("frames", now, host, statement);
+    return [...ended, ...asked, ...tracked];
   }
 
   /** Where a port decides who may ask, only the frame tells it: the packet is passed over. */
@@ -465,6 +523,11 @@ export class RouterInterface implements Machine<Event, Effect> {
   /** How many hosts are members of each group. */
   viewers(): Iterable<readonly [group: Ipv4, hosts: number]> {
     return this.#tracking.viewers();
+  }
+
+  /** Everybody who was heard to be a member, with port and MAC where they are known; one host twice where packets and frames were heard. */
+  members(): readonly HostMembership[] {
+    return this.#tracking.everybody().map((one) => ({ ...one, host: this.#sightings.complete(one.host) }));
   }
 
   /** Who is a member of what, since when. */

@@ -1,13 +1,15 @@
 // What stands between a stream and a downstream, for an operator who asks why somebody sees nothing.
+import type { Ipv4 } from "../base/ipv4.ts";
 import type { QuerierState } from "../igmp/querier.ts";
 import type { MulticastRoute } from "../ports/forwarding.ts";
 import type { PaceStanding } from "./upstream-pace.ts";
 
 /**
- * Why a stream does not leave on a downstream. inbound: it comes in there. not-forwarder: another router serves the link. denied: the
+ * Why a stream does not leave on a downstream. foreign: its source may not send from
+ * where it comes in. inbound: it comes in there. not-forwarder: another router serves the link. denied: the
  * group may not be received there. not-wanted: nobody there asks for this source. boundary: the upstream lets nothing of the group in.
  */
-export type PathLack = "inbound" | "not-forwarder" | "denied" | "not-wanted" | "boundary";
+export type PathLack = "foreign" | "inbound" | "not-forwarder" | "denied" | "not-wanted" | "boundary";
 
 /** Everything that decides whether a group reaches a downstream, as it is at one moment. */
 export interface DeliveryPath {
@@ -16,8 +18,12 @@ export interface DeliveryPath {
   readonly querier: QuerierState;
   /** Whether we forward to it, whoever asks there. */
   readonly isForwarder: boolean;
-  /** By the downstream's `allow` and `deny`. */
+  /** By a rule that holds for everybody there, whatever the source. */
   readonly isDenied: boolean;
+  /** Whether it is always delivered there, whoever asks. */
+  readonly isStatic: boolean;
+  /** Streams of the group that came in and found no room among the routes. */
+  readonly withoutRoom: readonly { readonly source: Ipv4; readonly inbound: string }[];
   /** The interface from which the group is expected; undefined: from the downstreams only. */
   readonly upstream:
     | {

@@ -9,6 +9,7 @@ import type { HostMembership, LeaveCause } from "../igmp/host-table.ts";
 import type {
   InterfaceDrop,
   LinkFacts,
+  RefusedWhom,
   RouterInterfaceEffect,
   RouterInterfaceOptions,
   TrackingSource,
@@ -16,10 +17,14 @@ import type {
 import type { MessageKind } from "../igmp/packet.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
 import type { RefreshPolicy } from "../igmp/refresh.ts";
+import type { Pass } from "../ports/enforcement.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import type { Arrival } from "../ports/igmp-socket.ts";
-import type { GroupPrefix } from "./group-access.ts";
 import type { Intruder } from "./intruders.ts";
+import type { GroupPrefix } from "./policy/group-access.ts";
+import type { Permit, PermitEffect } from "./policy/permits.ts";
+import type { PolicyOptions } from "./policy/policy.ts";
+import type { StaticGroup } from "./static-groups.ts";
 import type { PaceOptions } from "./upstream-pace.ts";
 
 /** One interface with receivers behind it. */
@@ -31,10 +36,17 @@ export interface DownstreamOptions {
    * for a link with several proxies. Default "always".
    */
   readonly forwarder?: "always" | "elected";
-  /** Groups that may be received here; empty or absent: all. */
+  /** Groups that may be received here where no rule says otherwise; empty or absent: all. */
   readonly allow?: readonly GroupPrefix[];
   /** Groups that may not, whatever `allow` says. */
   readonly deny?: readonly GroupPrefix[];
+  /** The VLAN that the interface is, for rules that name one. */
+  readonly vlan?: number;
+  /** kbit/s of channels at once to all behind the interface, and behind one of its ports; absent: as many as come. */
+  readonly bandwidth?: number;
+  readonly portBandwidth?: number;
+  /** What is always asked for and delivered, whoever is there and whatever the rules say. */
+  readonly staticGroups?: readonly StaticGroup[];
   /** Whose traffic may come from here; absent: that of the interface's own subnets. */
   readonly sources?: readonly Subnet[];
 }
@@ -56,10 +68,12 @@ export interface UpstreamOptions extends PaceOptions {
   readonly scope?: readonly GroupPrefix[];
   /** Whose traffic may come from here; absent: anybody's. */
   readonly sources?: readonly Subnet[];
+  /** kbit/s of channels at once; absent: as many as are asked for. */
+  readonly bandwidth?: number;
 }
 
 /** A whole router. */
-export interface RouterOptions {
+export interface RouterOptions extends PolicyOptions {
   readonly downstreams: readonly DownstreamOptions[];
   /** Towards the sources (RFC 4605 section 2): one, or several by group; without any we route between the downstreams only. */
   readonly upstreams?: readonly UpstreamOptions[];
@@ -82,12 +96,16 @@ export type RouterEvent =
       readonly trackingSource?: TrackingSource;
     } & LinkFacts)
   /** Other options of the downstreams; an interface that is not among ours is passed over. Members and routes stay. */
-  | {
+  | ({
       readonly kind: "configure";
       readonly downstreams: readonly DownstreamOptions[];
       /** Absent: as they were. Version and refresh of an upstream stay. */
       readonly upstreams?: readonly UpstreamOptions[] | undefined;
-    }
+    } & PolicyOptions)
+  /** Control says what cards may receive. */
+  | { readonly kind: "permits"; readonly permits: readonly Permit[] }
+  /** The guard of the bridge ports is open, with what a predecessor let pass. */
+  | { readonly kind: "guarded"; readonly passes: readonly Pass[] }
   /** The process ends: no member is kept for the return of its link, and everything is left upstream now, whatever lingers or waits. */
   | { readonly kind: "stop" }
   /**
@@ -113,7 +131,7 @@ export type RouterDrop =
   | MulticastHostDrop
   /** A packet of an interface that is not configured. */
   | "router.unknown-interface"
-  /** A membership for a group that this interface may not receive. */
+  /** A membership, of nobody that is known, for a group that this interface may not receive. */
   | "router.group-denied"
   | "router.too-many-routes"
   /** One sender behind a downstream has all the routes that one sender may have. */
@@ -174,14 +192,13 @@ export type RouterEffect =
   | { readonly kind: "older-querier"; readonly name: string; readonly version: IgmpVersion; readonly address: Ipv4 }
   /** The upstream's querier makes our host part speak this version (RFC 3376 7.2.1). */
   | { readonly kind: "upstream-mode"; readonly name: string; readonly version: IgmpVersion }
+  | PermitEffect
   /** Somebody sends under an address that is not of its link: told once, and every ten minutes while it goes on. */
   | { readonly kind: "intruder"; readonly intruder: Intruder }
-  /** `host`: who is refused, where it is one host's doing; `group`: what; `port`: of a frame that is none to us, the bridge port. */
-  | {
+  /** `port`: of a frame that is none to us, the bridge port. */
+  | ({
       readonly kind: "drop";
       readonly name: string;
       readonly reason: RouterDrop;
-      readonly host?: TrackedHost;
-      readonly group?: Ipv4;
       readonly port?: string;
-    };
+    } & RefusedWhom);

@@ -1,6 +1,7 @@
 // sealcast-router: IGMP end point, multicast routing and evidence of one router (patent 12, 22, 32, 42).
 import { HalError } from "../../core/ports/errors.ts";
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
+import { NftEnforcement, removeLeftGuard } from "../../hal/enforcement/nft.ts";
 import { FileEvidenceLog } from "../../hal/evidence/file.ts";
 import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
@@ -64,10 +65,13 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
     ...drivers,
     drivers: choices,
     membershipReports: openMembershipReports(config, runtime),
+    enforcement: config.enforce?.ports === true ? new NftEnforcement() : undefined,
     bridgeQueriers: new BridgeQueriers(),
     fatal: (error) => runtime.fatal(error),
   });
   const metrics = await openMetrics(config, runtime, service);
+  // Not before routing is ours: another router of this machine may guard its ports.
+  if (config.enforce?.ports !== true) void removeLeftGuard();
   return {
     status: () => service.status(),
     commands: service.commands,

@@ -8,6 +8,7 @@ import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
+import type { Enforcement, GuardedPorts } from "../../core/ports/enforcement.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { Link } from "../../core/ports/links.ts";
@@ -30,13 +31,18 @@ import type { RouterStatus } from "./status.ts";
 import { hostStatus, intruderStatus, routerStatus, type StatusParts } from "./status-of.ts";
 import { why } from "./why.ts";
 
+/** What a router says to control, and asks it. */
+export type Control = Pick<MembershipReports, "add" | "refused" | "inquire" | "status" | "close">;
+
 /** What a router stands on. */
 export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   /** undefined: querier and evidence only. */
   readonly forwarding: Forwarding | undefined;
   /** Without, an intruder is named by the address that it chose. */
   readonly senders?: Senders | undefined;
-  readonly membershipReports: Pick<MembershipReports, "add" | "refused" | "status" | "close"> | undefined;
+  readonly membershipReports: Control | undefined;
+  /** Keeps a bridge's ports to what control permits; undefined: hosts are refused, but not kept from what their neighbours have. */
+  readonly enforcement?: Enforcement | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
   /** For status: which driver serves a port. */
   readonly drivers?: Readonly<Record<string, DriverChoice>>;
@@ -54,6 +60,8 @@ export class RouterService {
   readonly #runner: Runner<RouterEvent, RouterEffect>;
   readonly #table: ForwardingTable | undefined;
   readonly #interfaces: Interfaces;
+  readonly #guard: GuardedPorts | undefined;
+  readonly #unwatch: () => void;
   readonly #offenders: Offenders;
   readonly #downstreams: readonly string[];
   readonly #upstreams: ReadonlySet<string>;
@@ -79,6 +87,8 @@ export class RouterService {
     this.#interfaces = new Interfaces({ ...platform, table: this.#table }, this.#names, tappable, (event) =>
       this.#runner.feed(event),
     );
+    this.#guard = this.#openGuard();
+    this.#unwatch = this.#guardPorts();
     this.#interfaces.start();
     this.#takeOver();
     for (const name of this.#waiting()) {
@@ -101,8 +111,7 @@ export class RouterService {
   reload(config: RouterConfig): void {
     const entries = needingRestart(this.#config, config);
     if (entries.length > 0) this.#platform.log.warn({ entries }, "these entries take effect at the next start");
-    const { downstreams, upstreams } = routerOptions(config);
-    this.#runner.feed({ kind: "configure", downstreams, upstreams });
+    this.#runner.feed({ kind: "configure", ...routerOptions(config) });
   }
 
   /** Leaves the groups upstream, gives back routing and the bridges. */
@@ -116,7 +125,8 @@ export class RouterService {
     this.#platform.bridgeQueriers.restore((bridge, error) =>
       this.#platform.log.warn({ interface: bridge, code: error.code }, explain(error)),
     );
-    await Promise.all([this.#platform.membershipReports?.close(), this.#wait(FAREWELL)]);
+    this.#unwatch();
+    await Promise.all([this.#platform.membershipReports?.close(), this.#guard?.close(), this.#wait(FAREWELL)]);
   }
 
   #wait(span: Duration): Promise<void> {
@@ -155,6 +165,7 @@ export class RouterService {
       links,
       drivers,
       control: membershipReports?.status(),
+      isGuarded: this.#guard !== undefined,
       senderOf: (name, source) => this.#offenders.senderOf(name, source),
     };
   }
@@ -162,6 +173,30 @@ export class RouterService {
   #whereText(name: string, host: TrackedHost) {
     const { host: address, ...where } = hostStatus(this.#platform, name, host);
     return { address, ...where };
+  }
+
+  #openGuard(): GuardedPorts | undefined {
+    const { enforce } = this.#config;
+    if (enforce === undefined) return undefined;
+    const groups = enforce.groups.map(({ group, length }) => ({ address: group, prefixLength: length }));
+    const { log, enforcement } = this.#platform;
+    const guard = enforcement?.open({ groups, afterwards: enforce.afterwards }, ({ code, message, needs }) =>
+      log.error({ code, needs }, message),
+    );
+    if (guard !== undefined) this.#runner.feed({ kind: "guarded", passes: guard.inherited() });
+    return guard;
+  }
+
+  /** Every port of a downstream that is a bridge, also one that comes later. */
+  #guardPorts(): () => void {
+    const guard = this.#guard;
+    if (guard === undefined) return () => {};
+    const { links } = this.#platform;
+    const follow = (link: Link | undefined): void => {
+      for (const port of link?.ports ?? []) guard.guard(port, true);
+    };
+    for (const name of this.#downstreams) follow(links.get(name));
+    return links.watch(this.#downstreams, (_name, link) => follow(link));
   }
 
   #openTable(): ForwardingTable | undefined {
@@ -265,6 +300,17 @@ export class RouterService {
         break;
       case "refused":
         this.#refused(effect);
+        break;
+      case "inquire":
+        this.#platform.membershipReports?.inquire(effect.macs, (permits) =>
+          this.#runner.feed({ kind: "permits", permits }),
+        );
+        break;
+      case "passes":
+        this.#guard?.change(effect.added, effect.removed);
+        break;
+      case "stand":
+        this.#guard?.stand(effect.span);
         break;
       default:
         effect satisfies never;
@@ -386,6 +432,13 @@ function needingRestart(old: RouterConfig, config: RouterConfig): readonly strin
   const fixed = (one: RouterConfig): Readonly<Record<string, unknown>> => ({
     ...one,
     downstreams: one.downstreams.map((downstream) => downstream.interface).sort(),
+    rules: undefined,
+    bandwidth: undefined,
+    enforce: one.enforce && {
+      groups: one.enforce.groups,
+      afterwards: one.enforce.afterwards,
+      ports: one.enforce.ports,
+    },
     upstream: one.upstream && fixedUpstream(one.upstream),
     upstreams: one.upstreams.map(fixedUpstream),
   });
@@ -403,7 +456,13 @@ function routerOptions(config: RouterConfig): RouterOptions {
       forwarder: one.forwarder,
       allow: one.allow,
       deny: one.deny,
-      ...(one.sources === undefined ? {} : { sources: one.sources }),
+      ...given({
+        sources: one.sources,
+        vlan: one.vlan ?? vlanOf(one.interface),
+        bandwidth: one.bandwidth,
+        portBandwidth: one.portBandwidth,
+      }),
+      staticGroups: one.staticGroups,
       igmp: {
         version: one.version,
         times: one.times,
@@ -431,8 +490,17 @@ function routerOptions(config: RouterConfig): RouterOptions {
       ...{ name, version, refresh, groups, allow, linger },
       ...given(rest),
     })),
+    rules: config.rules,
+    bandwidth: config.bandwidth,
+    ...given({ enforce: config.enforce }),
     idle: config.idle,
     maxRoutes: config.maxRoutes,
     maxRoutesPerSource: config.maxRoutesPerSource,
   };
 }
+
+/** As the kernel names a VLAN of an interface: "eth0.10", "br-lan.10". */
+const vlanOf = (name: string): number | undefined => {
+  const [, id = ""] = /\.(\d{1,4})$/.exec(name) ?? [];
+  return id === "" ? undefined : Number(id);
+};

@@ -29,15 +29,17 @@ type Entries = Readonly<Record<string, unknown>>;
 
 /**
  * sender - wan - router - br-lan with host a on port lan1 (10.2.0.11) and b on lan2 (10.2.0.12); the router's own address there is
- * 10.2.0.5. `downstream` and `upstream` are further entries of the configuration.
+ * 10.2.0.5. `downstream`, `upstream` and `entries` are further parts of the configuration.
  */
 export async function simulatedRouter({
   downstream = {},
   upstream = {},
+  entries = {},
   platform = () => ({}),
 }: {
   readonly downstream?: Entries;
   readonly upstream?: Entries;
+  readonly entries?: Entries;
   readonly platform?: (forwarding: SimulatedForwarding) => Partial<RouterPlatform>;
 } = {}) {
   const clock = new SimulatedClock();
@@ -47,12 +49,15 @@ export async function simulatedRouter({
   const uplink = router.attach("wan", { address: address("10.1.0.1"), lan: wan });
   const bridge = router.attach("br-lan", { address: address("10.2.0.5"), lan: { lan1, lan2 } });
   const forwarding = new SimulatedForwarding(router);
-  const config = v.parse(routerConfig, {
-    id: "simulated",
-    upstream: { interface: "wan", ...upstream },
-    downstreams: [{ interface: "br-lan", queryInterval: 20, queryResponseInterval: 5, ...downstream }],
-  });
-  const service = new RouterService(config, {
+  const configured = (more: Entries) =>
+    v.parse(routerConfig, {
+      id: "simulated",
+      upstream: { interface: "wan", ...upstream },
+      downstreams: [{ interface: "br-lan", queryInterval: 20, queryResponseInterval: 5, ...downstream }],
+      ...entries,
+      ...more,
+    });
+  const service = new RouterService(configured({}), {
     clock,
     entropy: network.entropy,
     links: simulatedLinks(router),
@@ -115,6 +120,10 @@ export async function simulatedRouter({
     b,
     run,
     idle,
+    /** Another configuration, as by SIGHUP. */
+    reload: (more: Entries) => service.reload(configured(more)),
+    /** One packet to a group. */
+    send,
     sendFromLan: await sender("camera", "10.2.0.13", lan2),
     /** Under an address of the network upstream. */
     forgeFromLan: await sender("forger", "10.1.0.66", lan2),

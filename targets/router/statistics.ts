@@ -38,8 +38,8 @@ const NAMES: Readonly<Record<MessageKind, readonly [specific: MessageName, gener
 
 const nameOf = (kind: MessageKind, group: Ipv4): MessageName => NAMES[kind][group === ANY ? 1 : 0];
 
-/** What hosts did: joined a group, left it, were not heard of it any more, zapped. */
-export type HostCount = "joins" | "leaves" | "timeouts";
+/** What hosts did: joined a group, left it, were not heard of it any more, may no longer be members. */
+export type HostCount = "joins" | "leaves" | "timeouts" | "revocations";
 
 /** What was heard on a bridge port by its tap (RFC 9166). */
 export class PortStatistics {
@@ -149,6 +149,9 @@ export class Statistics {
       case "older-querier":
       case "upstream-mode":
       case "intruder":
+      case "inquire":
+      case "passes":
+      case "stand":
         break;
       default:
         effect satisfies never;
@@ -175,12 +178,12 @@ export class Statistics {
     if (isQuery(packet.kind)) statistics.lastQuery = this.#clock.now();
   }
 
-  #dropped({ name, reason, host, group, port }: RouterEffect & { kind: "drop" }): void {
+  #dropped({ name, reason, host, group, rule, port }: RouterEffect & { kind: "drop" }): void {
     this.drops.count(reason);
     const statistics = this.#interfaces.get(name);
     if (port === undefined) statistics?.drops.count(reason);
     else statistics?.port(port).drops.count(reason);
-    if (host !== undefined) this.refusals.note(this.#clock.now(), { name, reason, host, group });
+    if (host !== undefined) this.refusals.note(this.#clock.now(), { name, reason, host, group, rule });
   }
 
   #hostChanged(effect: RouterEffect & { kind: "joined" | "left" }): void {
@@ -194,7 +197,8 @@ export class Statistics {
     const change = changeOf(effect);
     if (change === undefined) return;
     statistics.hosts.count(change);
-    if (change !== "timeouts") statistics.zaps.note(now, change === "joins" ? "joined" : "left", membership);
+    if (change === "joins" || change === "leaves")
+      statistics.zaps.note(now, change === "joins" ? "joined" : "left", membership);
   }
 }
 
@@ -206,6 +210,8 @@ function changeOf(effect: RouterEffect & { kind: "joined" | "left" }): HostCount
       return "leaves";
     case "expired":
       return "timeouts";
+    case "revoked":
+      return "revocations";
     case "moved":
     case "down":
       return undefined;

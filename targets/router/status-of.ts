@@ -18,6 +18,7 @@ import type { Interfaces } from "./interfaces.ts";
 import type { InterfaceStatistics, PortStatistics, Statistics } from "./statistics.ts";
 import type {
   DownstreamStatus,
+  EnforceStatus,
   HostCounts,
   HostStatus,
   IntruderStatus,
@@ -43,6 +44,8 @@ export interface StatusParts {
   readonly links: Links;
   readonly drivers: Readonly<Record<string, DriverChoice>> | undefined;
   readonly control: object | undefined;
+  /** Whether the bridge ports let pass only what control permits. */
+  readonly isGuarded: boolean;
   /** The card that was seen to send under an address there. */
   senderOf(name: string, source: Ipv4): Sender | undefined;
 }
@@ -63,12 +66,25 @@ export function routerStatus(parts: StatusParts): RouterStatus {
     intruders: router.intruders().map((intruder) => intruderStatus(parts, intruder)),
     heard: statistics.heard.snapshot(),
     drops: statistics.drops.snapshot(),
+    bandwidth: router.loads().map(({ carrier: { kind, ...where }, capacity, load }) => ({
+      of: kind,
+      interface: where.name,
+      port: "port" in where ? where.port : undefined,
+      kbitPerSecond: load,
+      capacity,
+    })),
+    enforce: enforceStatus(parts),
     refusals: statistics.refusals.recent().map((refusal) => refusalStatus(parts, refusal)),
     lostUpcalls: table?.dropped(),
     drivers,
     control,
   };
   return { warnings: warningsOf(status), ...status };
+}
+
+function enforceStatus({ router, clock, isGuarded }: StatusParts): EnforceStatus | undefined {
+  const summary = router.permits(clock.now());
+  return summary && { ...summary, ports: isGuarded ? "guarded" : "not guarded" };
 }
 
 function downstreamStatus(parts: StatusParts, name: string, machine: RouterInterface): DownstreamStatus {
@@ -119,6 +135,7 @@ const hostCounts = ({ hosts, zaps, groupJoins }: InterfaceStatistics): HostCount
   joins: hosts.of("joins"),
   leaves: hosts.of("leaves"),
   timeouts: hosts.of("timeouts"),
+  revocations: hosts.of("revocations"),
   zaps: zaps.total,
   groupJoins,
 });
@@ -202,12 +219,13 @@ function memberStatus(parts: StatusParts, name: string, { host, group, since, ex
   return { ...hostStatus(parts, name, host), group: formatIpv4(group), seconds, exact };
 }
 
-function refusalStatus(parts: StatusParts, { name, reason, host, group, times, last }: Refusal): RefusalStatus {
+function refusalStatus(parts: StatusParts, { name, reason, host, group, rule, times, last }: Refusal): RefusalStatus {
   return {
     interface: name,
     ...hostStatus(parts, name, host),
     reason,
     group: group === undefined ? undefined : formatIpv4(group),
+    rule,
     times,
     seconds: secondsSince(parts.clock, last),
   };

@@ -31,7 +31,7 @@ test("messages are counted by kind on the interface, and by bridge port where th
   assert.ok((sent["v3-query-general"] ?? 0) >= 6 && (sent["v3-query-specific"] ?? 0) >= 1);
   assert.deepEqual(error, { total: 0, checksum: 0, "too-short": 0 });
   assert.equal(lan.statistics["discontinuity-time"], "2026-01-01T00:00:00.000Z");
-  assert.deepEqual(lan.counts, { joins: 2, leaves: 1, timeouts: 1, zaps: 0, groupJoins: 1 });
+  assert.deepEqual(lan.counts, { joins: 2, leaves: 1, timeouts: 1, revocations: 0, zaps: 0, groupJoins: 1 });
   const ports = Object.entries(lan.ports).map(([port, { received: heard }]) => [port, heard.query, heard.leave]);
   assert.deepEqual(ports, [
     ["lan1", 0, 0],
@@ -149,9 +149,16 @@ const reference = [...readFileSync("docs/status.md", "utf8").matchAll(/^\| (`[^|
   .filter((field) => /^[a-zA-Z]+(\.[a-zA-Z-]+)*$/.test(field));
 
 test("docs/status.md has every field of a router to which much has happened, and no other", async () => {
-  const membershipReports = { add() {}, refused() {}, status: () => "as it says", close: async () => {} };
+  const membershipReports = { add() {}, refused() {}, inquire() {}, status: () => "as it says", close: async () => {} };
   const { a, b, run, otherQuerier, service, forgeFromLan } = await simulatedRouter({
-    downstream: { maxGroupsPerHost: 1 },
+    downstream: { maxGroupsPerHost: 1, bandwidth: 100_000, portBandwidth: 50_000, deny: ["239.255.77.5"] },
+    entries: {
+      bandwidth: { otherChannels: 1000 },
+      enforce: { groups: ["239.9.0.0/16"], afterwards: "open" },
+      broker: { url: "mqtt://127.0.0.1" },
+      identity: "router.identity",
+      reception: { id: "reception", publicKey: "01".repeat(32) },
+    },
     platform: () => ({
       drivers: { igmp: { driver: "x", passedOver: { packet: "y" }, lacks: "z" } },
       senders: {
@@ -167,6 +174,7 @@ test("docs/status.md has every field of a router to which much has happened, and
   b.join();
   run(1);
   a.join(address("239.255.77.2"));
+  a.join(address("239.255.77.5"));
   run(1);
   otherQuerier("10.2.0.2");
   run(1);

@@ -65,6 +65,8 @@ export interface HostCounts {
   readonly joins: number;
   readonly leaves: number;
   readonly timeouts: number;
+  /** Memberships that ended because a rule or control no longer allowed them. */
+  readonly revocations: number;
   /** A leave and a join of one host within five seconds. */
   readonly zaps: number;
   /** How often the link as a whole began to want a group (RFC 5519, mgmdRouterInterfaceJoins). */
@@ -137,11 +139,32 @@ export interface IntruderStatus {
 export interface RefusalStatus extends HostStatus {
   readonly interface: string;
   readonly reason: string;
-  /** The group that was refused last. */
   readonly group?: string | undefined;
+  /** The rule that decided: its number, or the list of the interface. */
+  readonly rule?: number | string | undefined;
   readonly times: number;
   /** Since the last time. */
   readonly seconds: number;
+}
+
+/** What is carried of what may be, where a capacity is configured. */
+export interface BandwidthStatus {
+  readonly of: string;
+  readonly interface: string;
+  readonly port?: string | undefined;
+  readonly kbitPerSecond: number;
+  readonly capacity: number;
+}
+
+/** What control says of who may receive. */
+export interface EnforceStatus {
+  /** Whether its last word stands. */
+  readonly stands: boolean;
+  /** The cards that it was asked about, and those of them that may receive something. */
+  readonly cards: number;
+  readonly permitted: number;
+  /** Of bridges: whether nobody else behind them gets a packet. */
+  readonly ports: "guarded" | "not guarded";
 }
 
 /** A whole router. docs/status.md has every field. */
@@ -157,6 +180,9 @@ export interface RouterStatus {
   readonly intruders: readonly IntruderStatus[];
   readonly heard: Readonly<Record<string, number>>;
   readonly drops: Readonly<Record<string, number>>;
+  readonly bandwidth: readonly BandwidthStatus[];
+  /** What control permits; undefined where it is not asked. */
+  readonly enforce?: EnforceStatus | undefined;
   readonly refusals: readonly RefusalStatus[];
   /** Questions of the kernel that were lost because nobody read them in time. */
   readonly lostUpcalls?: number | undefined;

@@ -1,6 +1,7 @@
 // `status --why` of a host that is no member of the group: what was last known of it.
 import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { after, milliseconds } from "../../core/base/time.ts";
+import type { Refusal } from "../../core/router/refusals.ts";
 import { type StatusParts, secondsSince } from "./status-of.ts";
 import {
   ago,
@@ -35,7 +36,7 @@ export function notJoined(
   if (parts.interfaces.link(name) === undefined) return down(name);
   const others = othersText(parts, name, group);
   if (standing.kind === "elsewhere") {
-    const groups = standing.memberships.slice(0, 5).map((one) => formatIpv4(one.group));
+    const groups = [...new Set(standing.memberships.map((one) => formatIpv4(one.group)))].slice(0, 5);
     return no(
       "not-joined",
       name,
@@ -111,6 +112,14 @@ export function ended(
         watched,
         others,
       );
+    case "revoked":
+      return no(
+        "refused",
+        name,
+        `${who} may no longer receive ${formatIpv4(group)} on ${name}, since ${when}.`,
+        watched,
+        others,
+      );
     case "down":
       return no(
         "interface-down",
@@ -122,15 +131,29 @@ export function ended(
   }
 }
 
-/** What a limit is called in the configuration. */
-export const LIMITS: ReadonlyMap<string, string> = new Map([
-  ["igmp.host-groups", "it has as many groups as one host may have (maxGroupsPerHost)"],
-  ["igmp.port-groups", "the hosts behind its port have as many groups as they may have (maxGroupsPerPort)"],
-  ["igmp.host-rate", "it joins more quickly than one host may (joinsPerSecond)"],
-  ["igmp.host-share", "the room that is left on the interface is kept for hosts that have less (maxGroups)"],
-  ["igmp.too-many-groups", "the interface has as many groups as it may have (maxGroups)"],
-  ["tracking.refused", "a limit of its host or port is reached"],
+/** Limits that refuse whatever their host asks for, as the configuration calls them. */
+const LIMITS: ReadonlyMap<string, string> = new Map([
+  ["igmp.host-groups", "it has as many groups as one host may have (`maxGroupsPerHost`)"],
+  ["igmp.port-groups", "the hosts behind its port have as many groups as they may have (`maxGroupsPerPort`)"],
+  ["igmp.host-rate", "it joins more quickly than one host may (`joinsPerSecond`)"],
+  ["igmp.host-share", "the room that is left on the interface is kept for hosts that have less (`maxGroups`)"],
+  ["igmp.too-many-groups", "the interface has as many groups as it may have (`maxGroups`)"],
 ]);
+
+/** What is said of one group. */
+const POLICY: ReadonlyMap<string, string> = new Map([
+  ["tracking.refused", "a rule or a limit of its host or port did not honour its packet"],
+  ["policy.preview-over", "its preview is over, now or for today"],
+  ["policy.previews-full", "there is no room to count another preview"],
+  ["policy.unpermitted", "control does not permit its device (`enforce`)"],
+  ["policy.no-word", "control has not spoken, and until it does nobody is permitted (`enforce`)"],
+  ["policy.interface-bandwidth", "the group does not fit in beside what the interface carries (`bandwidth`)"],
+  ["policy.port-bandwidth", "the group does not fit in beside what its port carries (`portBandwidth`)"],
+  ["policy.uplink-bandwidth", "the group does not fit in beside what the uplink carries (`upstream.bandwidth`)"],
+]);
+
+/** Whether it is a limit that refuses its host whichever group it asks for. */
+export const isLimit = (reason: string): boolean => LIMITS.has(reason);
 
 /** Of a host whose join was not honoured. */
 export function refused(
@@ -140,19 +163,19 @@ export function refused(
 ): WhyAnswer {
   const { reason, times, last } = refusal;
   const who = whoText(parts, name, refusal.host);
-  const cause = LIMITS.get(reason) ?? ruleText(reason);
+  const cause = [LIMITS.get(reason) ?? POLICY.get(reason), ruleText(refusal.rule)].filter((one) => one !== undefined);
   const asked =
     refusal.group === undefined || refusal.group === group ? "" : `; the last time for ${formatIpv4(refusal.group)}`;
   return no(
     "refused",
     name,
-    `${who} was refused ${formatIpv4(group)} on ${name}: ${cause} (${reason}).`,
+    `${who} was refused ${formatIpv4(group)} on ${name}: ${cause.join("; ")} (${reason}).`,
     `Refused for this ${times} times, last at ${timeText(parts, last)}${asked}.`,
   );
 }
 
-/** "policy.rule-3" and the like. */
-function ruleText(reason: string): string {
-  const [, rule] = /^policy\.rule-(\d+)$/.exec(reason) ?? [];
-  return rule === undefined ? "a rule or limit does not allow it" : `rule ${rule} does not allow it`;
+/** A rule by its number, or the list of the interface. */
+function ruleText(rule: Refusal["rule"]): string | undefined {
+  if (rule === undefined) return undefined;
+  return typeof rule === "number" ? `rule ${rule} of \`rules\` decides` : `the interface's \`${rule}\` decides`;
 }

@@ -4,25 +4,21 @@ import { after, seconds } from "../../core/base/time.ts";
 import type { RouteUse } from "../../core/ports/forwarding.ts";
 import type { DeliveryPath } from "../../core/router/delivery-path.ts";
 import { type StatusParts, secondsSince } from "./status-of.ts";
-import { ago, down, no, type Question, type Standing, type WhyAnswer, whoText } from "./why-words.ts";
+import { down, no, type Question, type WhyAnswer, whoText } from "./why-words.ts";
 
 /** Between the two looks at the kernel's counters. */
 const LOOK = seconds(1);
 
-/** Of a member: what stands between it and the stream. Resolves after a second when the kernel's counters are looked at. */
-export async function path(
-  parts: StatusParts,
-  { group }: Question,
-  { name, membership }: Standing & { readonly kind: "member" },
-): Promise<WhyAnswer> {
-  const now = parts.clock.now();
-  const facts = parts.router.path(now, name, group);
+/**
+ * Of a host that is to get the group, because of what `claim` says: what stands between it and the stream. Resolves after a second when
+ * the kernel's counters are looked at.
+ */
+export async function path(parts: StatusParts, { group }: Question, name: string, claim: string): Promise<WhyAnswer> {
+  const facts = parts.router.path(parts.clock.now(), name, group);
   if (facts === undefined) throw new RangeError(`no downstream ${name}`);
-  const joined = `${whoText(parts, name, membership.host)} is a member of ${formatIpv4(group)} on ${name} for ${secondsSince(parts.clock, membership.since)} s, last heard ${ago(parts, membership.lastSeen)}.`;
   const blocked = blockedAt(parts, name, group, facts) ?? leadsNowhere(name, group, facts);
-  if (blocked !== undefined) return { ...blocked, sentences: [...blocked.sentences, joined] };
-  const counted = await flow(parts, name, group);
-  return { ...counted, sentences: [...counted.sentences, joined] };
+  const answer = blocked ?? (await flow(parts, name, group));
+  return { ...answer, sentences: [...answer.sentences, claim] };
 }
 
 /** What stops every stream of the group on its way to the interface. */
@@ -33,7 +29,7 @@ function blockedAt(parts: StatusParts, name: string, group: Ipv4, facts: Deliver
     return no(
       "denied",
       name,
-      `${formatIpv4(group)} may not be received on ${name}: its \`allow\` and \`deny\` say so.`,
+      `${formatIpv4(group)} may not be received on ${name}: a rule denies it to everybody there.`,
     );
   if (!isForwarder && querier.kind === "non-querier") {
     const winner = whoText(parts, name, querier.winner);
@@ -55,7 +51,16 @@ function blockedAt(parts: StatusParts, name: string, group: Ipv4, facts: Deliver
   return streams.length === 0 ? noStream(parts, name, group, facts) : undefined;
 }
 
-function noStream(parts: StatusParts, name: string, group: Ipv4, { upstream }: DeliveryPath): WhyAnswer {
+function noStream(parts: StatusParts, name: string, group: Ipv4, { upstream, withoutRoom }: DeliveryPath): WhyAnswer {
+  const [refused] = withoutRoom;
+  if (refused !== undefined) {
+    const stream = `${formatIpv4(group)} from ${formatIpv4(refused.source)}`;
+    return no(
+      "no-room",
+      name,
+      `${stream} came in on ${refused.inbound} and found no room among the routes (\`maxRoutes\`, \`maxRoutesPerSource\`).`,
+    );
+  }
   const nothing = `no packet of ${formatIpv4(group)} has come in on any interface of this router`;
   const lost = parts.table?.dropped() ?? 0;
   const doubt =
@@ -90,6 +95,12 @@ function leadsNowhere(name: string, group: Ipv4, { streams }: DeliveryPath): Why
   const { route, lack } = first;
   const stream = `${formatIpv4(group)} from ${formatIpv4(route.source)}`;
   switch (lack) {
+    case "foreign":
+      return no(
+        "foreign-source",
+        name,
+        `${stream} comes in on ${route.inbound}, from where this source may not send (\`sources\`, or the subnets of the interface).`,
+      );
     case "inbound":
       return no(
         "inbound",
@@ -109,7 +120,7 @@ function leadsNowhere(name: string, group: Ipv4, { streams }: DeliveryPath): Why
         `${stream} comes in on ${route.inbound}, but nobody on ${name} asks for this source.`,
       );
     case "denied":
-      return no("denied", name, `${stream} may not be received on ${name}: its \`allow\` and \`deny\` say so.`);
+      return no("denied", name, `${stream} may not be received on ${name}: a rule denies it to everybody there.`);
     case "not-forwarder":
       return no("lost-election", name, `${stream} is led to ${name} by the router that won the election there.`);
     case undefined:

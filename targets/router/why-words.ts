@@ -25,6 +25,8 @@ export type Verdict =
   | "no-upstream-packets"
   | "source-not-wanted"
   | "inbound"
+  | "foreign-source"
+  | "no-room"
   | "entry-missing";
 
 /** The answer: `sentences` for a person, the first of which is the answer itself. */

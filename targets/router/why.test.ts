@@ -111,11 +111,56 @@ test("refused by a limit of its host, whichever group it asked for last", async 
   says(await why(GROUP, A), "refused", /the last time for 239\.255\.77\.2/);
 });
 
-test("denied by the interface's lists", async () => {
-  const { a, run, why } = await simulatedRouter({ downstream: { deny: ["239.255.77.0/24"] } });
+test("refused by a rule, by its number, and by the interface's list", async () => {
+  const rules = [
+    { action: "deny", groups: ["239.1.0.0/16"] },
+    { action: "deny", port: "lan1", groups: ["239.255.77.0/24"] },
+  ];
+  const { a, b, run, why } = await simulatedRouter({ entries: { rules }, downstream: { deny: ["239.255.77.9"] } });
+  a.join();
+  b.join();
+  b.join(DARK);
+  run(3);
+  says(await why(GROUP, A), "refused", /rule 2 of `rules` decides \(policy\.denied\)/);
+  says(await why(GROUP, B), "delivered");
+  says(await why(UNSENT, B), "refused", /the interface's `deny` decides/);
+  says(await why("239.255.77.10", A), "not-joined");
+});
+
+test("refused because the group does not fit in", async () => {
+  const { a, run, why } = await simulatedRouter({
+    downstream: { bandwidth: 8000 },
+    entries: { bandwidth: { otherChannels: 5000 } },
+  });
+  a.join(DARK);
+  run(1);
+  a.join();
+  run(1);
+  says(await why(GROUP, A), "refused", /does not fit in beside what the interface carries/);
+});
+
+test("refused since a reload: who was a member is none any more", async () => {
+  const { a, run, reload, why } = await simulatedRouter();
   a.join();
   run(3);
-  says(await why(GROUP, A), "denied", /its `allow` and `deny` say so/);
+  reload({ rules: [{ action: "deny", host: A }] });
+  run(1);
+  says(await why(GROUP, A), "refused", /rule 1 of `rules` decides|may no longer receive/);
+});
+
+test("denied to everybody there by source, though they are members for other sources", async () => {
+  const rules = [{ action: "deny", sources: ["10.1.0.2"] }];
+  const { a, run, why } = await simulatedRouter({ entries: { rules } });
+  a.join();
+  run(3);
+  says(await why(GROUP, A), "denied", /from 10\.1\.0\.2 may not be received on br-lan/);
+});
+
+test("a static group is delivered to whoever is there, members or not", async () => {
+  const { run, idle, why } = await simulatedRouter({ downstream: { staticGroups: [{ group: GROUP }] } });
+  run(3);
+  says(await why(GROUP, B), "delivered", /static group of br-lan/);
+  says(await why(GROUP, B, idle), "no-upstream-packets");
 });
 
 test("the interface is away", async () => {
@@ -200,6 +245,24 @@ test("the source that sends is none that the host asks for", async () => {
   b.join();
   run(3);
   says(await why(GROUP, B), "delivered");
+});
+
+test("the source may not send from where its stream comes in", async () => {
+  const { a, run, why } = await simulatedRouter({ upstream: { sources: ["10.1.0.99"] } });
+  a.join();
+  run(3);
+  says(await why(GROUP, A), "foreign-source", /from 10\.1\.0\.2 comes in on wan, from where this source may not send/);
+});
+
+test("there is no room for its route", async () => {
+  const { a, run, send, why } = await simulatedRouter({ entries: { maxRoutes: 1 } });
+  a.join();
+  a.join(DARK);
+  run(1);
+  send(DARK);
+  run(1);
+  says(await why(UNSENT, A), "no-room", /from 10\.1\.0\.2 came in on wan and found no room/);
+  says(await why(GROUP, A), "delivered");
 });
 
 test("the stream comes in where the host is", async () => {

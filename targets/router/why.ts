@@ -1,13 +1,13 @@
 // `status --why GROUP HOST`: whether the group reaches the host, and if not, the first thing that stands in its way, with the evidence.
-import { type Ipv4, isLinkLocalMulticast, isMulticast, parseIpv4 } from "../../core/base/ipv4.ts";
+import { formatIpv4, type Ipv4, isLinkLocalMulticast, isMulticast, parseIpv4 } from "../../core/base/ipv4.ts";
 import { inSubnet } from "../../core/base/subnet.ts";
 import type { Instant } from "../../core/base/time.ts";
 import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import { CommandRefused } from "../shared/admin.ts";
-import type { StatusParts } from "./status-of.ts";
-import { ended, LIMITS, notJoined, nowhere, refused } from "./why-host.ts";
+import { type StatusParts, secondsSince } from "./status-of.ts";
+import { ended, isLimit, notJoined, nowhere, refused } from "./why-host.ts";
 import { path } from "./why-path.ts";
-import type { Named, Question, Standing, WhyAnswer } from "./why-words.ts";
+import { ago, type Named, type Question, type Standing, type WhyAnswer, whoText } from "./why-words.ts";
 
 /**
  * Takes a group and a host (IPv4 address, MAC or bridge port) as text. Resolves after a second when the counters are looked at.
@@ -16,9 +16,11 @@ import type { Named, Question, Standing, WhyAnswer } from "./why-words.ts";
 export async function why(parts: StatusParts, input: unknown): Promise<WhyAnswer> {
   const question = questionIn(input);
   const standing = standingOf(parts, question);
+  if (standing.kind !== "member" && standing.kind !== "unknown" && isStatic(parts, standing.name, question.group))
+    return path(parts, question, standing.name, `It is a static group of ${standing.name}: whoever is there gets it.`);
   switch (standing.kind) {
     case "member":
-      return path(parts, question, standing);
+      return path(parts, question, standing.name, memberText(parts, standing));
     case "refused":
       return refused(parts, question, standing);
     case "ended":
@@ -29,6 +31,15 @@ export async function why(parts: StatusParts, input: unknown): Promise<WhyAnswer
     case "unknown":
       return nowhere(parts, question);
   }
+}
+
+const isStatic = ({ router, clock }: StatusParts, name: string, group: Ipv4): boolean =>
+  router.path(clock.now(), name, group)?.isStatic === true;
+
+function memberText(parts: StatusParts, { name, membership }: Standing & { readonly kind: "member" }): string {
+  const { host, group, since, lastSeen } = membership;
+  const span = `for ${secondsSince(parts.clock, since)} s, last heard ${ago(parts, lastSeen)}`;
+  return `${whoText(parts, name, host)} is a member of ${formatIpv4(group)} on ${name} ${span}.`;
 }
 
 function questionIn(input: unknown): Question {
@@ -64,7 +75,8 @@ function standingOf(parts: StatusParts, { group, host }: Question): Standing {
   const machines = [...parts.router.interfaces()];
   const known = machines.map(([name, machine]) => ({
     name,
-    memberships: machine.hosts().filter((one) => isMeant(parts, host, name, one.host)),
+    // Where taps tell who is a member and one of them is away, its hosts are known by their packets alone.
+    memberships: [...machine.hosts(), ...machine.members()].filter((one) => isMeant(parts, host, name, one.host)),
   }));
   for (const { name, memberships } of known) {
     const membership = memberships.find((one) => one.group === group);
@@ -84,13 +96,17 @@ interface Past {
   readonly standing: Standing;
 }
 
-/** A limit refuses whatever its host asks for: the group that was noted is only the last. */
+/** Nothing was delivered for want of these; what they say is that tracking does not know everything. */
+const NO_REFUSALS: ReadonlySet<string> = new Set(["tracking.full", "tracking.too-many-sources"]);
+
+/** A limit refuses whatever its host asks for. The packet's refusal says more than that of its frame. */
 function lastRefusal(parts: StatusParts, group: Ipv4, host: Named): Past | undefined {
-  const refusal = parts.statistics.refusals
+  const all = parts.statistics.refusals
     .recent()
-    .filter(({ reason }) => reason !== "tracking.full" && reason !== "tracking.too-many-sources")
-    .filter((one) => one.group === undefined || one.group === group || LIMITS.has(one.reason))
-    .find(({ name, host: who }) => isMeant(parts, host, name, who));
+    .filter(({ reason }) => !NO_REFUSALS.has(reason))
+    .filter((one) => one.group === undefined || one.group === group || isLimit(one.reason))
+    .filter(({ name, host: who }) => isMeant(parts, host, name, who));
+  const refusal = all.find(({ reason }) => reason !== "tracking.refused") ?? all[0];
   return refusal && { at: refusal.last, standing: { kind: "refused", name: refusal.name, refusal } };
 }
 
