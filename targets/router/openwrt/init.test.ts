@@ -27,6 +27,8 @@ option main taps 0
 option main idle 120
 option main max_routes 256
 option main max_routes_per_source 32
+option main metrics_address 127.0.0.2
+option main metrics_port 9100
 option main igmp_driver packet
 option main forwarding_driver native
 option main tap_driver packet
