@@ -139,10 +139,11 @@ export class RouterService {
         name,
         up: this.#interfaces.link(name) !== undefined,
         querier: this.#querier(name, machine),
-        groups: machine.groups(this.#platform.clock.now()).map(({ group, filter, mode }) => ({
+        groups: machine.groups(this.#platform.clock.now()).map(({ group, filter, requested, mode }) => ({
           group: formatIpv4(group),
           mode: filter.mode,
           sources: filter.sources.map(formatIpv4),
+          requested: requested.map(formatIpv4),
           version: mode,
         })),
         hosts: machine.hosts().map((membership) => this.#host(name, membership)),
