@@ -55,14 +55,18 @@ def older(kind, it):
     return bytes(IGMP(type=kind, mrcode=it.get("code", 0), gaddr=it.get("group", "0.0.0.0"), chksum=0))
 
 
+def asked(it):
+    return "224.0.0.1" if it.get("group", "0.0.0.0") == "0.0.0.0" else it["group"]
+
+
 MESSAGES = {
     "report1": (lambda it: older(0x12, it), lambda it: it["group"]),
     "report2": (lambda it: older(0x16, it), lambda it: it["group"]),
     "leave": (lambda it: older(0x17, it), lambda it: "224.0.0.2"),
     "report3": (report3, lambda it: "224.0.0.22"),
     "query1": (lambda it: older(0x11, it), lambda it: "224.0.0.1"),
-    "query2": (lambda it: older(0x11, {"code": 100, **it}), lambda it: it.get("group", "224.0.0.1")),
-    "query3": (query3, lambda it: it.get("group", "224.0.0.1")),
+    "query2": (lambda it: older(0x11, {"code": 100, **it}), asked),
+    "query3": (query3, asked),
     "raw": (lambda it: bytes.fromhex(it["octets"]), lambda it: it["dst"]),
 }
 
@@ -98,17 +102,17 @@ def igmp(octets):
     kind = octets[0]
     if kind == 0x11 and len(octets) >= 12:
         head = IGMPv3(octets)
-        asked = head[IGMPv3mq]
+        query = head[IGMPv3mq]
         return {
             **seen,
             "kind": "query",
             "version": 3,
             "code": head.mrcode,
-            "group": asked.gaddr,
-            "sources": asked.srcaddrs,
-            "s": asked.s,
-            "qrv": asked.qrv,
-            "qqic": asked.qqic,
+            "group": query.gaddr,
+            "sources": query.srcaddrs,
+            "s": query.s,
+            "qrv": query.qrv,
+            "qqic": query.qqic,
         }
     if kind == 0x22:
         told = IGMPv3mr(octets[4:])

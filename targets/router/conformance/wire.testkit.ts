@@ -21,6 +21,8 @@ export interface Frame {
   readonly src: string;
   readonly dst?: string;
   readonly mac?: string;
+  /** The MAC that it is sent to, else that of its destination's group. */
+  readonly to?: string;
   readonly group?: string;
   readonly records?: readonly WireRecord[];
   /** How many records the head says; else as many as there are. */
