@@ -12,6 +12,7 @@ const LONG = [
   "scripts/lab/faults",
   "scripts/lab/entitlement",
   "targets/router/router.lab",
+  "targets/router/conformance",
   "scripts/lab/routing",
   "targets/settop/sysv/init",
   "scripts/show/demo",
