@@ -13,13 +13,17 @@ const cellsOf = (/** @type {string} */ line) =>
     .slice(1, -1)
     .map((cell) => cell.trim());
 
-/** Rows without heads and rules. @param {string} text */
-const rowsIn = (text) =>
+/** Rows of so many cells, without heads and rules. @param {string} text @param {number} cells */
+const rowsOf = (text, cells) =>
   text
     .split("\n")
     .filter((line) => line.startsWith("|") && !line.startsWith("|---"))
     .map(cellsOf)
-    .filter(([first]) => first !== "section" && first !== "name");
+    .filter((row) => row.length === cells && !["section", "name", "case"].includes(row[0] ?? ""));
+
+const rowsIn = (/** @type {string} */ text) => rowsOf(text, 3);
+/** Each router that is compared, and the case. */
+const COMPARED = 5;
 
 const FILE = /^(?:core|hal|targets|scripts)\/\S+\.test\.(?:ts|mjs)$/;
 const TEST = /^(\w+): `(.+)`$/;
@@ -63,6 +67,12 @@ test("every case of the conformance labs is in the table", () => {
   assert.ok(labs.length > 0);
   const missing = labs.flatMap((lab) => [...namesIn(read(`${LABS}/${lab}`))].filter((name) => !named.has(name)));
   assert.deepEqual(missing, []);
+});
+
+test("the comparison with other routers has every case, and ours holds in each", () => {
+  const rows = rowsOf(read(DOCUMENT), COMPARED).map(([name, ours]) => `${name}: ${ours}`);
+  const cases = [...namesIn(read("scripts/compare/cases.mjs"))].map((name) => `${name}: yes`);
+  assert.deepEqual(rows, cases);
 });
 
 test("a test that is not there, a file without a name and a bare `left out` are found", () => {

@@ -19,6 +19,7 @@ const LONG = [
   "scripts/checks/readme",
   "scripts/bench/bench",
   "scripts/bench/igmp/igmp",
+  "scripts/compare/compare",
   "scripts/checks/built",
   "scripts/checks/rules",
   "targets/settop/service",

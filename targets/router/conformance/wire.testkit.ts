@@ -91,6 +91,11 @@ export class Wire {
     return this.#actor.saw(/"ready"/, LIMIT);
   }
 
+  /** Its process ends, and the memberships of its host with it. */
+  close(): void {
+    this.#actor.process.stdin?.end();
+  }
+
   /** Puts frames on the link of an interface. */
   async put(on: string, ...frames: readonly Frame[]): Promise<void> {
     await this.#do({ put: on, frames });
