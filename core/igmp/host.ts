@@ -4,7 +4,7 @@ import { ALL_SYSTEMS, ANY, type Ipv4, isSourceSpecific } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
 import { after, type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
 import type { Entropy } from "../ports/entropy.ts";
-import { type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
+import { NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
 import { HostGroup } from "./host-group.ts";
 import { destinationAddress, hasRouterAlert } from "./ip-header.ts";
 import { checkPacket, groupOf, type IgmpDrop, senderOf } from "./packet.ts";
@@ -40,6 +40,8 @@ export type MulticastHostEvent =
   | { readonly kind: "down" }
   /** The interface state of 3.2 for one group; INCLUDE({}) leaves. 224.0.0.1 is never spoken of and is ignored. */
   | { readonly kind: "want"; readonly group: Ipv4; readonly filter: SourceFilter }
+  /** Nothing is wanted any more. */
+  | { readonly kind: "leave-all" }
   /** A whole IPv4 packet heard on the interface. */
   | { readonly kind: "packet"; readonly bytes: Uint8Array };
 
@@ -118,6 +120,8 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
         return this.#down();
       case "want":
         return this.#want(now, event.group, event.filter);
+      case "leave-all":
+        return this.#leaveAll(now);
       case "packet":
         return this.#packet(now, event.bytes);
     }
@@ -162,9 +166,17 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     return this.#tellChanges(now, [member]);
   }
 
-  #forgetQuietly(member: HostGroup): Effect[] {
-    member.cancel();
-    this.#tidy([member]);
+  #leaveAll(now: Instant): Effect[] {
+    const members = [...this.#groups.values()];
+    for (const member of members) member.change(NO_SOURCE, this.#robustness);
+    return this.#address === undefined || this.#kernelReports
+      ? this.#forgetQuietly(...members)
+      : this.#tellChanges(now, members);
+  }
+
+  #forgetQuietly(...members: readonly HostGroup[]): Effect[] {
+    for (const member of members) member.cancel();
+    this.#tidy(members);
     return [];
   }
 

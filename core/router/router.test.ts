@@ -242,6 +242,17 @@ test("a router that ends leaves upstream what it asked for", () => {
   assert.ok(lines.includes("82 lan") && lines.includes("up to-in 239.255.77.1"), lines.join());
 });
 
+test("a router that ends with many groups leaves them in as few reports as hold them", () => {
+  const bench = new Bench();
+  const groups = Array.from({ length: 60 }, (_, i) => ipv4(address("239.1.0.0") + i));
+  for (const group of groups) bench.join("lan", A, group);
+  bench.pass(5);
+  const sent = bench.router
+    .receive(bench.now, { kind: "stop" })
+    .filter((effect) => effect.kind === "send" && effect.name === "up");
+  assert.equal(sent.length, 1);
+});
+
 test("an upstream that goes down takes its routes; back with another address it reports everything again", () => {
   const bench = new Bench();
   bench.join("lan", A);

@@ -168,12 +168,12 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 
   #stop(now: Instant): readonly RouterEffect[] {
-    const event = { kind: "stop" } as const;
+    // First upstream, and all at once: by the ends of thousands of groups below it would be a report for each.
     return [
-      ...[...this.#downstreams].flatMap(([name, { machine }]) =>
-        this.#downstream(now, name, machine.receive(now, event)),
-      ),
       ...[...this.#upstreams.values()].flatMap((upstream) => fromHost(upstream, upstream.leaveAll(now))),
+      ...[...this.#downstreams].flatMap(([name, { machine }]) =>
+        this.#downstream(now, name, machine.receive(now, { kind: "stop" })),
+      ),
     ];
   }
 

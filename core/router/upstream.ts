@@ -77,9 +77,10 @@ export class Upstream {
     return this.#tell(now, this.pace.take(now, { group, filter: this.mayJoin(group) ? filter : NO_SOURCE }));
   }
 
-  /** Every group, at once. */
+  /** Every group, without linger or bound, in as few reports as hold them. */
   leaveAll(now: Instant): readonly MulticastHostEffect[] {
-    return this.#tell(now, this.pace.endAll());
+    this.pace.endAll();
+    return this.host.receive(now, { kind: "leave-all" });
   }
 
   poll(now: Instant): readonly MulticastHostEffect[] {
