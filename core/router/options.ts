@@ -22,7 +22,7 @@ import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import type { Arrival } from "../ports/igmp-socket.ts";
 import type { Intruder } from "./intruders.ts";
 import type { GroupPrefix } from "./policy/group-access.ts";
-import type { Permit, PermitEffect } from "./policy/permits.ts";
+import type { KeptPermits, Permit, PermitEffect } from "./policy/permits.ts";
 import type { PolicyOptions } from "./policy/policy.ts";
 import type { StaticGroup } from "./static-groups.ts";
 import type { PaceOptions } from "./upstream-pace.ts";
@@ -106,6 +106,8 @@ export type RouterEvent =
   | { readonly kind: "permits"; readonly permits: readonly Permit[] }
   /** The guard of the bridge ports is open, with what a predecessor let pass. */
   | { readonly kind: "guarded"; readonly passes: readonly Pass[] }
+  /** What control permitted before the process began; after "guarded". */
+  | { readonly kind: "restored"; readonly permits: KeptPermits }
   /** The process ends: no member is kept for the return of its link, and everything is left upstream now, whatever lingers or waits. */
   | { readonly kind: "stop" }
   /**

@@ -3,7 +3,7 @@
 // seconds), and nothing is sent before it is on the disk, so that what a process did not bring home its successor does.
 import { readUint32 } from "../base/bytes.ts";
 import type { Machine } from "../base/machine.ts";
-import { after, type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
+import { after, type Duration, earliest, type Instant, isPast, milliseconds, seconds } from "../base/time.ts";
 import type { MembershipChange, Message } from "../control/messages.ts";
 import type { Peer } from "../control/participant.ts";
 import { type AnswerDrop, newRequestId, Requester } from "../control/requester.ts";
@@ -188,8 +188,6 @@ export class MembershipReporter implements Machine<ReporterEvent, ReporterEffect
 
 const givenUp = (times: number): readonly ReporterEffect[] =>
   times === 0 ? [] : [{ kind: "drop", reason: "report.queue-full", times }];
-
-const isPast = (now: Instant, deadline: Instant | undefined): boolean => deadline !== undefined && deadline <= now;
 
 /** Refusals that were written one after the other are told as one. */
 const messageOf = ({ counts, ...report }: Report, id: Uint8Array): Message => ({

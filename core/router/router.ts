@@ -89,6 +89,9 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "guarded":
         this.#policy.adopt(now, event.passes);
         return [];
+      case "restored":
+        this.#policy.restore(now, event.permits);
+        return [];
       case "stop":
         return this.#stop(now);
       case "inherited":
@@ -161,6 +164,11 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   /** Of control's word, for status; undefined where it is not asked. */
   permits(now: Instant): ReturnType<Policy["permitSummary"]> {
     return this.#policy.permitSummary(now);
+  }
+
+  /** What control permits, for the next process; undefined where it is not asked. */
+  keptPermits(now: Instant): ReturnType<Policy["keptPermits"]> {
+    return this.#policy.keptPermits(now);
   }
 
   routes(): ReturnType<MulticastRoutes["all"]> {
@@ -288,7 +296,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       const machine = this.#downstreams.get(name)?.machine;
       return machine === undefined ? [] : this.#downstream(now, name, machine.receive(now, { kind: "ask", group }));
     });
-    return [...asked, ...this.#policy.permitEffects()];
+    return [...asked, ...this.#policy.permitEffects(now)];
   }
 
   /** Wants the static groups of an interface that is up; `before`: those that were. */

@@ -2,7 +2,7 @@
 import { HalError } from "../../core/ports/errors.ts";
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
 import { NftEnforcement, removeLeftGuard } from "../../hal/enforcement/nft.ts";
-import { FileEvidenceLog } from "../../hal/evidence/file.ts";
+import { FileEvidenceLog, PERMITS } from "../../hal/evidence/file.ts";
 import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { runTapHelper, TAP_ARGUMENT } from "../../hal/tap/helper.ts";
@@ -37,6 +37,11 @@ function openMembershipReports(
   );
 }
 
+function openPermitLog({ id, enforce }: RouterConfig): FileEvidenceLog | undefined {
+  const file = enforce?.file ?? `/var/lib/sealcast/router-${id}.permits`;
+  return enforce === undefined || file === "" ? undefined : new FileEvidenceLog(file, PERMITS);
+}
+
 /** Nobody's stream is to end because nobody can count it: what cannot be opened is told, and the router goes on. */
 async function openMetrics(
   { metrics }: RouterConfig,
@@ -65,6 +70,7 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
     ...drivers,
     drivers: choices,
     membershipReports: openMembershipReports(config, runtime),
+    permitLog: openPermitLog(config),
     enforcement: config.enforce?.ports === true ? new NftEnforcement() : undefined,
     bridgeQueriers: new BridgeQueriers(),
     fatal: (error) => runtime.fatal(error),

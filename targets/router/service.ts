@@ -8,8 +8,9 @@ import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
-import type { Enforcement, GuardedPorts } from "../../core/ports/enforcement.ts";
+import type { Enforcement } from "../../core/ports/enforcement.ts";
 import { HalError } from "../../core/ports/errors.ts";
+import type { EvidenceLog } from "../../core/ports/evidence-log.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { Link } from "../../core/ports/links.ts";
 import type { Senders } from "../../core/ports/senders.ts";
@@ -25,6 +26,8 @@ import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
 import { metricsText, type ProcessUse } from "./metrics.ts";
 import { Offenders } from "./offenders.ts";
+import { PermitFile } from "./permit-file.ts";
+import { PortGuard } from "./port-guard.ts";
 import { sampleOf } from "./sample.ts";
 import { Statistics } from "./statistics.ts";
 import type { RouterStatus } from "./status.ts";
@@ -43,6 +46,8 @@ export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   readonly membershipReports: Control | undefined;
   /** Keeps a bridge's ports to what control permits; undefined: hosts are refused, but not kept from what their neighbours have. */
   readonly enforcement?: Enforcement | undefined;
+  /** Keeps what control permits over the end of the process; undefined: in memory only. */
+  readonly permitLog?: EvidenceLog | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
   /** For status: which driver serves a port. */
   readonly drivers?: Readonly<Record<string, DriverChoice>>;
@@ -60,8 +65,8 @@ export class RouterService {
   readonly #runner: Runner<RouterEvent, RouterEffect>;
   readonly #table: ForwardingTable | undefined;
   readonly #interfaces: Interfaces;
-  readonly #guard: GuardedPorts | undefined;
-  readonly #unwatch: () => void;
+  readonly #guard: PortGuard | undefined;
+  readonly #permitFile: PermitFile | undefined;
   readonly #offenders: Offenders;
   readonly #downstreams: readonly string[];
   readonly #upstreams: ReadonlySet<string>;
@@ -88,7 +93,7 @@ export class RouterService {
       this.#runner.feed(event),
     );
     this.#guard = this.#openGuard();
-    this.#unwatch = this.#guardPorts();
+    this.#permitFile = this.#openPermitFile();
     this.#interfaces.start();
     this.#takeOver();
     for (const name of this.#waiting()) {
@@ -125,8 +130,12 @@ export class RouterService {
     this.#platform.bridgeQueriers.restore((bridge, error) =>
       this.#platform.log.warn({ interface: bridge, code: error.code }, explain(error)),
     );
-    this.#unwatch();
-    await Promise.all([this.#platform.membershipReports?.close(), this.#guard?.close(), this.#wait(FAREWELL)]);
+    await Promise.all([
+      this.#platform.membershipReports?.close(),
+      this.#permitFile?.close(),
+      this.#guard?.close(),
+      this.#wait(FAREWELL),
+    ]);
   }
 
   #wait(span: Duration): Promise<void> {
@@ -165,7 +174,7 @@ export class RouterService {
       links,
       drivers,
       control: membershipReports?.status(),
-      isGuarded: this.#guard !== undefined,
+      guard: this.#guard,
       senderOf: (name, source) => this.#offenders.senderOf(name, source),
     };
   }
@@ -175,28 +184,24 @@ export class RouterService {
     return { address, ...where };
   }
 
-  #openGuard(): GuardedPorts | undefined {
-    const { enforce } = this.#config;
-    if (enforce === undefined) return undefined;
+  #openGuard(): PortGuard | undefined {
+    const [{ enforce }, { enforcement, links, log }] = [this.#config, this.#platform];
+    if (enforce === undefined || enforcement === undefined) return undefined;
     const groups = enforce.groups.map(({ group, length }) => ({ address: group, prefixLength: length }));
-    const { log, enforcement } = this.#platform;
-    const guard = enforcement?.open({ groups, afterwards: enforce.afterwards }, ({ code, message, needs }) =>
-      log.error({ code, needs }, message),
-    );
-    if (guard !== undefined) this.#runner.feed({ kind: "guarded", passes: guard.inherited() });
+    const { afterwards } = enforce;
+    const guard = new PortGuard({ groups, afterwards }, this.#downstreams, { enforcement, links, log });
+    this.#runner.feed({ kind: "guarded", passes: guard.inherited() });
     return guard;
   }
 
-  /** Every port of a downstream that is a bridge, also one that comes later. */
-  #guardPorts(): () => void {
-    const guard = this.#guard;
-    if (guard === undefined) return () => {};
-    const { links } = this.#platform;
-    const follow = (link: Link | undefined): void => {
-      for (const port of link?.ports ?? []) guard.guard(port, true);
-    };
-    for (const name of this.#downstreams) follow(links.get(name));
-    return links.watch(this.#downstreams, (_name, link) => follow(link));
+  /** Where a predecessor left what control permitted, it holds from now on. */
+  #openPermitFile(): PermitFile | undefined {
+    const { permitLog, clock } = this.#platform;
+    if (this.#config.enforce === undefined || permitLog === undefined) return undefined;
+    const file = new PermitFile(permitLog, this.#platform, () => this.#router.keptPermits(clock.now()));
+    const permits = file.load();
+    if (permits !== undefined) this.#runner.feed({ kind: "restored", permits });
+    return file;
   }
 
   #openTable(): ForwardingTable | undefined {
@@ -311,6 +316,9 @@ export class RouterService {
         break;
       case "stand":
         this.#guard?.stand(effect.span);
+        break;
+      case "keep":
+        this.#permitFile?.changed();
         break;
       default:
         effect satisfies never;
@@ -438,6 +446,7 @@ function needingRestart(old: RouterConfig, config: RouterConfig): readonly strin
       groups: one.enforce.groups,
       afterwards: one.enforce.afterwards,
       ports: one.enforce.ports,
+      file: one.enforce.file,
     },
     upstream: one.upstream && fixedUpstream(one.upstream),
     upstreams: one.upstreams.map(fixedUpstream),

@@ -152,6 +152,7 @@ export class Statistics {
       case "inquire":
       case "passes":
       case "stand":
+      case "keep":
         break;
       default:
         effect satisfies never;

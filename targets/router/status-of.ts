@@ -15,6 +15,7 @@ import type { Upstream } from "../../core/router/upstream.ts";
 import type { RouterConfig } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import type { Interfaces } from "./interfaces.ts";
+import type { PortGuard } from "./port-guard.ts";
 import type { InterfaceStatistics, PortStatistics, Statistics } from "./statistics.ts";
 import type {
   DownstreamStatus,
@@ -44,8 +45,8 @@ export interface StatusParts {
   readonly links: Links;
   readonly drivers: Readonly<Record<string, DriverChoice>> | undefined;
   readonly control: object | undefined;
-  /** Whether the bridge ports let pass only what control permits. */
-  readonly isGuarded: boolean;
+  /** Lets the bridge ports pass only what control permits; undefined where nothing does. */
+  readonly guard: Pick<PortGuard, "state" | "unguarded"> | undefined;
   /** The card that was seen to send under an address there. */
   senderOf(name: string, source: Ipv4): Sender | undefined;
 }
@@ -82,9 +83,15 @@ export function routerStatus(parts: StatusParts): RouterStatus {
   return { warnings: warningsOf(status), ...status };
 }
 
-function enforceStatus({ router, clock, isGuarded }: StatusParts): EnforceStatus | undefined {
+function enforceStatus({ router, clock, guard }: StatusParts): EnforceStatus | undefined {
   const summary = router.permits(clock.now());
-  return summary && { ...summary, ports: isGuarded ? "guarded" : "not guarded" };
+  return (
+    summary && {
+      ...summary,
+      ports: guard?.state ?? "not guarded",
+      unguarded: guard?.unguarded ?? [],
+    }
+  );
 }
 
 function downstreamStatus(parts: StatusParts, name: string, machine: RouterInterface): DownstreamStatus {

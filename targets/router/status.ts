@@ -165,8 +165,13 @@ export interface EnforceStatus {
   /** The cards that it was asked about, and those of them that may receive something. */
   readonly cards: number;
   readonly permitted: number;
-  /** Of bridges: whether nobody else behind them gets a packet. */
-  readonly ports: "guarded" | "not guarded";
+  /**
+   * Of bridges: whether nobody else behind them gets a packet. "guarded", "not guarded" (`enforce.ports` is false), "nothing to guard" (no
+   * downstream is a bridge), or the code of what is wrong.
+   */
+  readonly ports: string;
+  /** Downstreams without ports, where they should be guarded. */
+  readonly unguarded: readonly string[];
 }
 
 /** A whole router. docs/status.md has every field. */

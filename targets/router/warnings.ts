@@ -10,6 +10,7 @@ export function warningsOf(status: Told): readonly string[] {
     ...[...upstreams, ...status.interfaces]
       .filter(({ up }) => !up)
       .map(({ name }) => `${name} is not in use: it is waited for`),
+    ...guardsLacking(status),
     ...status.interfaces.flatMap(electionsLost),
     ...status.interfaces.flatMap(refusedQueries),
     ...status.intruders.map(
@@ -27,6 +28,19 @@ export function warningsOf(status: Told): readonly string[] {
 export function whereText({ mac, port }: Pick<HostStatus, "mac" | "port">): string {
   const parts = [mac, port === undefined ? undefined : `port ${port}`].filter((part) => part !== undefined);
   return parts.length === 0 ? "" : ` (${parts.join(", ")})`;
+}
+
+const SOUND: ReadonlySet<string> = new Set(["guarded", "not guarded", "nothing to guard"]);
+
+function guardsLacking({ enforce }: Told): readonly string[] {
+  if (enforce === undefined) return [];
+  const { ports, unguarded } = enforce;
+  return [
+    ...(SOUND.has(ports) ? [] : [`the bridge ports are not guarded as they should be (${ports}): it is tried again`]),
+    ...unguarded.map(
+      (name) => `${name} has no bridge ports that could be guarded: what one host there may have, all may receive`,
+    ),
+  ];
 }
 
 function electionsLost({ name, querier }: DownstreamStatus): readonly string[] {
