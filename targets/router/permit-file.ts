@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import type { Alarm } from "../../core/base/alarm.ts";
 import { formatIpv4, type Ipv4, ipv4, parseIpv4 } from "../../core/base/ipv4.ts";
-import { after, type Duration, milliseconds, seconds, type UnixTime } from "../../core/base/time.ts";
+import { after, type Duration, milliseconds, seconds, type UnixTime, wholeUnixTime } from "../../core/base/time.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { EvidenceLog } from "../../core/ports/evidence-log.ts";
@@ -85,7 +85,7 @@ export class PermitFile {
 
   #calendar(): UnixTime {
     const { clock } = this.#platform;
-    return clock.unix(clock.now());
+    return wholeUnixTime(clock.unix(clock.now()));
   }
 }
 
@@ -115,7 +115,7 @@ function parse(text: string): v.InferOutput<typeof line> | undefined {
 /** As lines; many cards have the same groups, which are written once. */
 export function linesOf({ standsFor, cards }: KeptPermits, now: UnixTime): readonly string[] {
   const sets = new Map<string, number>();
-  const lines: object[] = [{ saved: now, until: now + standsFor }];
+  const lines: object[] = [{ saved: now, until: Math.round(now + standsFor) }];
   for (const { mac, port, groups } of cards) {
     const texts = groups.map(formatIpv4).sort();
     const known = sets.get(texts.join());
