@@ -69,6 +69,9 @@ stop() {
 uci() { # -q show package
 	local kind section name value
 	while read -r kind section name value; do
-		[ "$kind" != option ] || echo "$3.$section.$name='$value'"
+		case "$kind" in
+		section) echo "$3.$name=$section" ;;
+		*) echo "$3.$section.$name='$value'" ;;
+		esac
 	done <"$UCI"
 }
