@@ -17,7 +17,8 @@ export interface ForwardingListener {
   wrongInterface(source: Ipv4, group: Ipv4, inbound: string): void;
   /**
    * IGMP that only the multicast routing socket hears: without Router Alert, to a group outside 224.0.0.0/24 that nobody here
-   * joined. A whole IPv4 packet, of which nobody knows the interface.
+   * joined. A whole IPv4 packet, of which nobody knows the interface. Only the driver on raw-socket tells; see
+   * IgmpSockets.hearsUnjoined.
    */
   igmp(packet: Uint8Array): void;
   failed(error: HalError): void;
@@ -44,11 +45,13 @@ export interface ForwardingTable {
   remove(source: Ipv4, group: Ipv4): void;
   /** Counters of all entries, to expire idle ones. */
   use(): readonly RouteUse[];
+  /** Upcalls that the kernel threw away because nobody read them in time; undefined where the driver cannot tell. */
+  dropped(): number | undefined;
   /** Hands multicast routing back to the kernel; every entry goes. */
   close(): void;
 }
 
-/** Multicast routing. Drivers: linux (MRT_* through raw-socket), simulated. */
+/** Multicast routing. Drivers: linux (MRT_* through our addon or raw-socket), simulated. */
 export interface Forwarding {
   /**
    * Throws HalError "mroute.in-use" (another daemon holds it), "mroute.permission", "mroute.unsupported" (by this kernel),

@@ -13,10 +13,12 @@ export interface TapListener {
 /** A tap that listens until it is closed. */
 export interface FrameTap {
   readonly interfaceName: string;
+  /** Frames that the kernel threw away because nobody read them in time; undefined where the driver cannot tell. */
+  dropped(): number | undefined;
   close(): void;
 }
 
-/** IGMP frames as a port of a bridge (or any interface) hears them: who said it, by MAC. Drivers: cap (child process), simulated. */
+/** IGMP frames as a port of a bridge (or any interface) hears them: who said it, by MAC. Drivers: packet (our addon), cap (child process), simulated. */
 export interface FrameTaps {
   open(interfaceName: string, listener: TapListener): FrameTap;
 }

@@ -11,6 +11,7 @@ import type { MessageKind } from "../igmp/packet.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
 import type { RefreshPolicy } from "../igmp/refresh.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
+import type { Arrival } from "../ports/igmp-socket.ts";
 import type { GroupPrefix } from "./group-access.ts";
 import type { Intruder } from "./intruders.ts";
 import type { PaceOptions } from "./upstream-pace.ts";
@@ -80,8 +81,8 @@ export type RouterEvent =
     }
   /** The process ends: everything is left upstream now, whatever lingers or waits for its turn. */
   | { readonly kind: "stop" }
-  /** A whole IPv4 packet from the interface's IGMP socket. */
-  | { readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array }
+  /** A whole IPv4 packet from the interface's IGMP socket, and what that knows of it. */
+  | ({ readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array } & Arrival)
   /** A frame from a tap on `port` of the bridge `name`. */
   | { readonly kind: "frame"; readonly name: string; readonly port: string; readonly bytes: Uint8Array }
   | { readonly kind: "no-route"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }

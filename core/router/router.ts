@@ -66,7 +66,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "stop":
         return [...this.#upstreams.values()].flatMap((upstream) => fromHost(upstream, upstream.leaveAll(now)));
       case "packet":
-        return this.#packet(now, event.name, event.bytes);
+        return this.#packet(now, event);
       case "frame":
         return this.#frame(now, event.name, event.port, event.bytes);
       case "no-route":
@@ -183,12 +183,11 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     ];
   }
 
-  #packet(now: Instant, name: string, bytes: Uint8Array): readonly RouterEffect[] {
+  #packet(now: Instant, { name, ...packet }: RouterEvent & { kind: "packet" }): readonly RouterEffect[] {
     const downstream = this.#downstreams.get(name);
-    if (downstream !== undefined)
-      return this.#downstream(now, name, downstream.machine.receive(now, { kind: "packet", bytes }));
+    if (downstream !== undefined) return this.#downstream(now, name, downstream.machine.receive(now, packet));
     const upstream = this.#upstreams.get(name);
-    if (upstream !== undefined) return fromHost(upstream, upstream.receive(now, { kind: "packet", bytes }));
+    if (upstream !== undefined) return fromHost(upstream, upstream.receive(now, packet));
     return [drop(name, "router.unknown-interface")];
   }
 

@@ -12,6 +12,7 @@ import { eventually, inNamespace } from "../in-namespace.testkit.ts";
 import { SimulatedNetwork } from "../simulation/network.ts";
 import { type ForwardingBench, forwardingContract } from "./contract.testkit.ts";
 import { LinuxForwarding, parseCache } from "./linux.ts";
+import { rawMrouteSocket } from "./mroute-socket.ts";
 import { SimulatedForwarding } from "./simulated.ts";
 import { withoutAlert } from "./without-alert.testkit.ts";
 
@@ -72,7 +73,7 @@ test("a table that cannot be opened says why, and is the kernel's fault only whe
       throw new Error(fault);
     };
     const message = new RegExp(`: ${fault}$`);
-    assert.throws(() => new LinuxForwarding({ createSocket }).open(nothing), { code, message });
+    assert.throws(() => new LinuxForwarding(rawMrouteSocket({ createSocket })).open(nothing), { code, message });
   }
 });
 
@@ -98,9 +99,11 @@ const nothing = { noRoute() {}, wrongInterface() {}, igmp() {}, failed() {} };
 
 if (inNamespace(import.meta.url, "linux forwarding", CABLES)) {
   const { datagram, linuxBench } = await import("./linux.testkit.ts");
-  const forwarding = await LinuxForwarding.load();
+  const [forwarding, native] = [await LinuxForwarding.load(), await LinuxForwarding.loadNative()];
   const bench = await linuxBench(INTERFACES, SOURCE, GROUP, forwarding, eventually);
+  const nativeBench = await linuxBench(INTERFACES, SOURCE, GROUP, native, eventually);
   forwardingContract("linux forwarding", bench.open);
+  forwardingContract("linux forwarding on our addon", nativeBench.open);
 
   test("linux forwarding: of IGMP the routing socket hears only what no interface's own socket does", async () => {
     const heard: string[] = [];
@@ -114,23 +117,43 @@ if (inNamespace(import.meta.url, "linux forwarding", CABLES)) {
     table.close();
   });
 
-  test("linux forwarding: an upcall of an interface that was taken out is not another's that got its number", async () => {
-    const asked: string[] = [];
-    const table = forwarding.open({
+  test("linux forwarding on our addon: the routing socket hears no IGMP, only the kernel's questions", async () => {
+    const told: string[] = [];
+    const table = native.open({
       ...nothing,
-      noRoute: (_source, group, inbound) => asked.push(`${group} ${inbound}`),
+      igmp: (packet) => told.push(toHex(packet)),
+      noRoute: (_source, _group, inbound) => told.push(inbound),
     });
     table.addInterface("rt0");
-    const other = address("239.255.77.2");
-    await new Promise<void>((resolve) => bench.inject("rt0", datagram(SOURCE, GROUP, "early"), resolve));
-    // The upcall waits. By now every number is rt2's once.
-    table.removeInterface("rt0");
-    for (let times = 0; times < 32; times++) table.addInterface("rt2");
-    bench.inject("rt2", datagram(SOURCE, other, "late"));
-    await eventually(() => asked.length > 0);
-    assert.deepEqual(asked, [`${other} rt2`]);
+    const report = withoutAlert(writeV1V2Message(new Uint8Array(V1_V2_LENGTH), SOURCE, "v2Report", GROUP));
+    bench.inject("rt0", Buffer.from(report));
+    bench.inject("rt0", datagram(SOURCE, GROUP, "asks"));
+    await eventually(() => told.length > 0);
+    assert.deepEqual(told, ["rt0"]);
+    assert.equal(table.dropped(), 0);
     table.close();
   });
 
-  test("close the bench", bench.close);
+  for (const driver of [forwarding, native])
+    test("linux forwarding: an upcall of an interface that was taken out is not another's that got its number", async () => {
+      const asked: string[] = [];
+      const table = driver.open({
+        ...nothing,
+        noRoute: (_source, group, inbound) => asked.push(`${group} ${inbound}`),
+      });
+      table.addInterface("rt0");
+      const other = address("239.255.77.2");
+      await new Promise<void>((resolve) => bench.inject("rt0", datagram(SOURCE, GROUP, "early"), resolve));
+      // The upcall waits. By now every number is rt2's once.
+      table.removeInterface("rt0");
+      for (let times = 0; times < 32; times++) table.addInterface("rt2");
+      bench.inject("rt2", datagram(SOURCE, other, "late"));
+      await eventually(() => asked.length > 0);
+      assert.deepEqual(asked, [`${other} rt2`]);
+      table.close();
+    });
+
+  test("close the benches", () => {
+    for (const { close } of [bench, nativeBench]) close();
+  });
 }

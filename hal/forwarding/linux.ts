@@ -1,6 +1,6 @@
-// The kernel's multicast routing (linux/mroute.h) through raw-socket's option calls. One process a network namespace may hold it.
+// The kernel's multicast routing (linux/mroute.h) through the option calls of raw-socket or of our addon. One process a network
+// namespace may hold it.
 import { readFileSync } from "node:fs";
-import type { Socket } from "raw-socket";
 import { Counters } from "../../core/base/counters.ts";
 import { type Ipv4, readIpv4, writeIpv4 } from "../../core/base/ipv4.ts";
 import { HalError } from "../../core/ports/errors.ts";
@@ -11,22 +11,17 @@ import type {
   MulticastRoute,
   RouteUse,
 } from "../../core/ports/forwarding.ts";
-import { loadRawSocket, type RawSocketModule } from "../native.ts";
-import { drain } from "../raw-queue.ts";
+import { ReceiveRoom } from "../native/socket.ts";
+import { loadRawSocket, loadSockets } from "../native.ts";
 import {
-  IGMP,
-  IPPROTO_IP,
   int32,
   interfaceIndex,
   ipv4FromNativeHex,
-  isEmpty,
   isPermission,
-  pastTheAddon,
-  SO_BINDTODEVICE,
-  SOL_SOCKET,
   writeNative16,
   writeNative32,
 } from "../socket-options.ts";
+import { type MakeMrouteSocket, type MrouteSocket, nativeMrouteSocket, rawMrouteSocket } from "./mroute-socket.ts";
 
 const MRT_INIT = 200;
 const MRT_DONE = 201;
@@ -35,8 +30,6 @@ const MRT_DEL_VIF = 203;
 const MRT_ADD_MFC = 204;
 const MRT_DEL_MFC = 205;
 const MRT_ASSERT = 207;
-
-const LOOPBACK = Buffer.from("lo\0");
 
 const MAXVIFS = 32;
 const VIFF_USE_IFINDEX = 0x8;
@@ -60,7 +53,8 @@ const UPCALL_OCTETS = 20;
 const NOCACHE = 1;
 const WRONGVIF = 2;
 
-const RECEIVE_OCTETS = 65535;
+/** The header of an upcall is that of the packet that it tells of, options included. */
+const LONGEST_UPCALL = 128;
 
 /** Upcalls that make no sense, what was heard too early, and changes that the kernel refused. */
 export type MrouteCount =
@@ -74,27 +68,31 @@ export type MrouteCount =
 /** Needs CONFIG_IP_MROUTE, and root or CAP_NET_ADMIN and CAP_NET_RAW. */
 export class LinuxForwarding implements Forwarding {
   readonly counts = new Counters<MrouteCount>();
-  readonly #native: RawSocketModule;
+  readonly #make: MakeMrouteSocket;
 
-  /** With raw-socket given; `load` finds it. */
-  constructor(native: RawSocketModule) {
-    this.#native = native;
+  /** With a way to make the socket; `load` and `loadNative` have one. */
+  constructor(make: MakeMrouteSocket) {
+    this.#make = make;
   }
 
-  /** Rejects with HalError "mroute.native-missing". */
+  /** On raw-socket. Rejects with HalError "mroute.native-missing". */
   static async load(): Promise<LinuxForwarding> {
-    return new LinuxForwarding(await loadRawSocket("mroute"));
+    return new LinuxForwarding(rawMrouteSocket(await loadRawSocket("mroute")));
+  }
+
+  /** On our addon. Rejects with HalError "mroute.native-missing". */
+  static async loadNative(): Promise<LinuxForwarding> {
+    return new LinuxForwarding(nativeMrouteSocket(await loadSockets("mroute"), new ReceiveRoom(LONGEST_UPCALL)));
   }
 
   open(listener: ForwardingListener): ForwardingTable {
-    let socket: Socket | undefined;
+    let socket: MrouteSocket | undefined;
     try {
-      socket = this.#native.createSocket({ protocol: IGMP, bufferSize: RECEIVE_OCTETS });
-      socket.setOption(SOL_SOCKET, SO_BINDTODEVICE, LOOPBACK, LOOPBACK.length);
-      socket.setOption(IPPROTO_IP, MRT_INIT, int32(1), 4);
-      socket.setOption(IPPROTO_IP, MRT_ASSERT, int32(1), 4);
+      socket = this.#make();
+      socket.setOption(MRT_INIT, int32(1));
+      socket.setOption(MRT_ASSERT, int32(1));
       // Heard before it was bound; there are no virtual interfaces yet, so no upcall is among it.
-      this.counts.count("mroute.before-ready", drain(socket).length);
+      this.counts.count("mroute.before-ready", socket.drain().length);
     } catch (cause) {
       socket?.close();
       throw openError(cause);
@@ -134,7 +132,7 @@ function openError(cause: unknown): HalError {
 const textOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
 
 class LinuxForwardingTable implements ForwardingTable {
-  readonly #socket: Socket;
+  readonly #socket: MrouteSocket;
   readonly #listener: ForwardingListener;
   readonly #counts: Counters<MrouteCount>;
   /** Interface names by virtual interface number. */
@@ -144,15 +142,14 @@ class LinuxForwardingTable implements ForwardingTable {
   readonly #routes = new Map<string, MulticastRoute>();
   #open = true;
 
-  constructor(socket: Socket, listener: ForwardingListener, counts: Counters<MrouteCount>) {
+  constructor(socket: MrouteSocket, listener: ForwardingListener, counts: Counters<MrouteCount>) {
     this.#socket = socket;
     this.#listener = listener;
     this.#counts = counts;
-    socket.on(
-      "message",
-      pastTheAddon((packet) => this.#received(packet)),
+    socket.listen(
+      (packet) => this.#received(packet),
+      (cause) => this.#failed(cause),
     );
-    socket.on("error", (cause) => this.#failed(cause));
   }
 
   addInterface(name: string): void {
@@ -214,6 +211,10 @@ class LinuxForwardingTable implements ForwardingTable {
     );
   }
 
+  dropped(): number | undefined {
+    return this.#socket.dropped();
+  }
+
   close(): void {
     if (!this.#open) return;
     this.#open = false;
@@ -238,7 +239,7 @@ class LinuxForwardingTable implements ForwardingTable {
   }
 
   #option(option: number, value: Buffer): void {
-    this.#socket.setOption(IPPROTO_IP, option, value, value.length);
+    this.#socket.setOption(option, value);
   }
 
   /** Now, while the numbers mean what they meant when the upcalls were queued. */
@@ -248,7 +249,7 @@ class LinuxForwardingTable implements ForwardingTable {
 
   #queued(): readonly Buffer[] {
     try {
-      return drain(this.#socket);
+      return this.#socket.drain();
     } catch (cause) {
       this.#failed(cause as Error);
       return [];
@@ -272,8 +273,7 @@ class LinuxForwardingTable implements ForwardingTable {
   }
 
   #failed(cause: Error): void {
-    // What made the socket readable has been read already.
-    if (!this.#open || isEmpty(cause)) return;
+    if (!this.#open) return;
     this.#open = false;
     this.#socket.close();
     this.#listener.failed(new HalError("mroute.failed", `multicast routing failed: ${cause.message}`, { cause }));

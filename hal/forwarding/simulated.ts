@@ -90,6 +90,10 @@ class SimulatedForwardingTable implements ForwardingTable {
     this.#entries.delete(keyOf(source, group));
   }
 
+  dropped(): number {
+    return 0;
+  }
+
   use(): readonly RouteUse[] {
     return [...this.#entries.values()].map(({ route, packets, bytes, wrong }) => ({
       source: route.source,

@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fromHex, toHex } from "../../core/base/bytes.ts";
+import { address } from "../../core/base/ipv4.ts";
+import { reportLength, writeReport } from "../../core/igmp/report.ts";
+import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/v1-v2-message.ts";
 import type { HalError } from "../../core/ports/errors.ts";
 import type { IgmpSockets } from "../../core/ports/igmp-socket.ts";
 
@@ -35,8 +38,19 @@ class HeardPackets {
   }
 }
 
-/** `vectors` are whole IPv4 packets: a v3 report to 224.0.0.22, a v2 report to its group, a leave to 224.0.0.2. */
-export function igmpContract(name: string, bench: () => IgmpBench, vectors: readonly Vector[]): void {
+/** Who sends the vectors. */
+export const PEER = address("10.9.1.2");
+const GROUP = address("239.255.77.1");
+const v1v2 = (kind: "v2Report" | "leave") => toHex(writeV1V2Message(new Uint8Array(V1_V2_LENGTH), PEER, kind, GROUP));
+const records = [{ type: "to-ex", group: GROUP, sources: [] }] as const;
+/** Whole IPv4 packets: to 224.0.0.22, to the group, to 224.0.0.2. */
+const vectors: readonly Vector[] = [
+  { name: "a v3 report", hex: toHex(writeReport(new Uint8Array(reportLength(records)), PEER, records)) },
+  { name: "a v2 report for a group nobody joined", hex: v1v2("v2Report") },
+  { name: "a v2 leave", hex: v1v2("leave") },
+];
+
+export function igmpContract(name: string, bench: () => IgmpBench): void {
   const packetOf = ({ hex }: Vector): Uint8Array => fromHex(hex) ?? new Uint8Array(0);
 
   for (const vector of vectors)

@@ -20,7 +20,7 @@ import {
   readIpv4,
 } from "../../core/base/ipv4.ts";
 import { HalError } from "../../core/ports/errors.ts";
-import type { IgmpListener, IgmpSocket, IgmpSockets } from "../../core/ports/igmp-socket.ts";
+import type { Arrival, IgmpListener, IgmpSocket, IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import { loadRawSocket, type RawSocketModule } from "../native.ts";
 import { drain } from "../raw-queue.ts";
 import {
@@ -35,13 +35,12 @@ import {
   int32,
   interfaceIndex,
   isEmpty,
-  isNoDevice,
-  isPermission,
   pastTheAddon,
   SO_BINDTODEVICE,
   SOL_SOCKET,
 } from "../socket-options.ts";
 import { HeardByBoth } from "./heard-by-both.ts";
+import { noInterface, openError } from "./open-error.ts";
 
 const LARGEST_PACKET = 65535;
 const SHORTEST_HEADER = 20;
@@ -50,6 +49,9 @@ const DESTINATION = 16;
 const QUEUE_LIMIT = 1024;
 /** How long the witness hears as well, in ms. */
 const WITNESSED = 1000;
+
+/** raw-socket tells nothing of the link. */
+const UNKNOWN: Arrival = {};
 
 /** Packets that did not leave, or were not what a socket may send or hear. */
 export type RawIgmpCount =
@@ -63,6 +65,7 @@ export type RawIgmpCount =
 
 /** All sockets of the process share one set of counts. */
 export class RawIgmpSockets implements IgmpSockets {
+  readonly hearsUnjoined = false;
   readonly counts = new Counters<RawIgmpCount>();
   readonly #native: RawSocketModule;
 
@@ -116,29 +119,6 @@ function configure(socket: Socket, index: number): void {
   ip(IP_MULTICAST_LOOP, int32(0));
   for (const group of [ALL_SYSTEMS, ALL_ROUTERS, ALL_IGMPV3_ROUTERS])
     ip(IP_ADD_MEMBERSHIP, groupOnInterface(group, index));
-}
-
-const noInterface = (name: string, cause?: Error): HalError =>
-  new HalError("igmp.no-interface", `there is no usable interface ${name}${cause ? `: ${cause.message}` : ""}`, {
-    cause,
-    needs: `an interface ${name} that exists`,
-    alternative: "it is opened when the interface appears",
-  });
-
-function openError(name: string, index: number, thrown: unknown): HalError {
-  const cause = thrown instanceof Error ? thrown : new Error(String(thrown));
-  if (isPermission(cause))
-    return new HalError("igmp.permission", `IGMP on ${name} is not permitted: ${cause.message}`, {
-      cause,
-      needs: "root, or CAP_NET_RAW and CAP_NET_ADMIN",
-      alternative: "start it from the init script, or `setcap cap_net_raw,cap_net_admin+ep` on node",
-    });
-  if (isNoDevice(cause) || interfaceIndex(name) !== index) return noInterface(name, cause);
-  return new HalError("igmp.open-failed", `IGMP on ${name} cannot be opened: ${cause.message}`, {
-    cause,
-    needs: "free file descriptors and memory, and a link that is not flooded with IGMP",
-    alternative: "it is tried again",
-  });
 }
 
 interface Parts {
@@ -198,6 +178,10 @@ class RawIgmpSocket implements IgmpSocket {
     }
   }
 
+  dropped(): undefined {
+    return undefined;
+  }
+
   close(): void {
     if (!this.#open) return;
     this.#open = false;
@@ -214,7 +198,7 @@ class RawIgmpSocket implements IgmpSocket {
   }
 
   #tell(packet: Uint8Array): void {
-    if (this.#open) this.#listener.packet(packet);
+    if (this.#open) this.#listener.packet(packet, UNKNOWN);
   }
 
   /**

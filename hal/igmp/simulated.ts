@@ -11,6 +11,7 @@ const DESTINATION = 16;
 
 /** All IGMP sockets of one node. */
 export class SimulatedIgmpSockets implements IgmpSockets {
+  readonly hearsUnjoined = true;
   readonly #node: SimulatedNode;
 
   constructor(node: SimulatedNode) {
@@ -35,7 +36,7 @@ class SimulatedIgmpSocket implements IgmpSocket {
     this.interfaceName = interfaceName;
     this.#index = node.interface(interfaceName)?.index;
     const receiver = (packet: SimulatedPacket, on: { readonly index: number }) => {
-      if (packet.kind === "igmp" && on.index === this.#index) listener.packet(packet.bytes);
+      if (packet.kind === "igmp" && on.index === this.#index) listener.packet(packet.bytes, {});
     };
     const watcher = (name: string, link: { readonly up: boolean } | undefined) => {
       if (name === interfaceName && link?.up !== true) this.#failed(listener);
@@ -51,6 +52,10 @@ class SimulatedIgmpSocket implements IgmpSocket {
     if (!isMulticast(destination)) return;
     const bytes = packet.slice();
     this.#node.interface(this.interfaceName)?.transmit({ kind: "igmp", source, destination, bytes });
+  }
+
+  dropped(): number {
+    return 0;
   }
 
   close(): void {

@@ -7,8 +7,10 @@ import { sourceAddress } from "../../core/igmp/ip-header.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
 import { queryLength, writeQuery } from "../../core/igmp/query.ts";
 import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/v1-v2-message.ts";
+import type { IgmpSocket, IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import { inNamespace } from "../in-namespace.testkit.ts";
 import { flood, linesOf, PROGRAMS, slowly, start, TWO_CABLES } from "../stretched-window.testkit.ts";
+import { PacketIgmpSockets } from "./packet.ts";
 import { RawIgmpSockets } from "./raw.ts";
 
 const HANGS = { timeout: 50_000 };
@@ -27,10 +29,10 @@ const queryFrom = (source: string): Uint8Array =>
 const leave = (source: Ipv4): Uint8Array =>
   writeV1V2Message(new Uint8Array(V1_V2_LENGTH), source, "leave", address("239.255.77.1"));
 
-/** The process under strace: opens rt0, says what it hears, and when the witness has gone. */
-async function listen(): Promise<void> {
-  const sockets = await RawIgmpSockets.load();
-  const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+/** Opens rt0 and says what it hears. */
+function sayWhatIsHeard(sockets: IgmpSockets): IgmpSocket {
   const socket = sockets.open("rt0", {
     packet(bytes) {
       const packet = checkPacket(bytes);
@@ -41,6 +43,19 @@ async function listen(): Promise<void> {
     failed: ({ message }) => say(message),
   });
   say("open");
+  return socket;
+}
+
+/** The process under strace: opens rt0, says what it hears, until its standard input ends. */
+async function listenAtTheLink(): Promise<void> {
+  sayWhatIsHeard(await PacketIgmpSockets.load());
+  process.stdin.resume().on("end", () => process.exit(0));
+}
+
+/** The same, and says when the witness has gone. */
+async function listen(): Promise<void> {
+  const sockets = await RawIgmpSockets.load();
+  const socket = sayWhatIsHeard(sockets);
   const look = setInterval(() => {
     if (!("igmp.unwitnessed" in sockets.counts.snapshot())) return;
     clearInterval(look);
@@ -54,6 +69,7 @@ async function listen(): Promise<void> {
 }
 
 if (process.argv[2] === "listen") await listen();
+else if (process.argv[2] === "listen-at-the-link") await listenAtTheLink();
 else if (inNamespace(import.meta.url, "a socket in the making", TWO_CABLES, PROGRAMS)) {
   const file = new URL(import.meta.url).pathname;
 
@@ -72,6 +88,23 @@ else if (inNamespace(import.meta.url, "a socket in the making", TWO_CABLES, PROG
       assert.equal((await lines.next()).value, "alone, some came before");
       peer.send(leave(address("10.22.0.12")));
       assert.equal((await lines.next()).value, "leave 10.22.0.12");
+    },
+  );
+
+  test(
+    "at the link layer what comes in on its own interface is heard while the socket is made, and nothing else ever",
+    HANGS,
+    async (t) => {
+      await flood(t, "rt3", ["10.0.0.42", "10.22.0.2"].map(queryFrom));
+      const peer = (await RawIgmpSockets.load()).open("rt1", { packet() {}, failed() {} });
+      t.after(() => peer.close());
+      const slow = slowly("socket,setsockopt,bind");
+      const lines = linesOf(start(t, [...slow, process.execPath, file, "listen-at-the-link"]));
+      assert.equal((await lines.next()).value, "open");
+      for (const last of [11, 12, 13]) {
+        peer.send(leave(address(`10.22.0.${last}`)));
+        assert.equal((await lines.next()).value, `leave 10.22.0.${last}`);
+      }
     },
   );
 }

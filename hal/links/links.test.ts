@@ -12,6 +12,7 @@ import { CABLE, eventually, inNamespace } from "../in-namespace.testkit.ts";
 import { SimulatedNetwork } from "../simulation/network.ts";
 import { linksContract } from "./contract.testkit.ts";
 import { findNeighbour, linuxLinks, listLinks, watchLinks } from "./linux.ts";
+import { commandMonitor } from "./monitor.ts";
 import { simulatedLinks } from "./simulated.ts";
 
 const network = new SimulatedNetwork(new SimulatedClock(), new SeededEntropy(1));
@@ -76,7 +77,11 @@ if (inNamespace(import.meta.url, "linux links", [...CABLE, ...BRIDGE])) {
   test("linux links: without a monitor a change is seen within a look or two", async () => {
     const log: string[] = [];
     // No early look helps: what is seen, the look of every second sees.
-    const looking = { monitor: ["rt-no-such-command"], first: seconds(3600), last: seconds(3600) } as const;
+    const looking = {
+      monitor: commandMonitor(["rt-no-such-command"]),
+      first: seconds(3600),
+      last: seconds(3600),
+    } as const;
     const stop = watchLinks(["rt2"], (name, link) => log.push(`${name} ${link === undefined}`), looking);
     ip("link", "del", "rt2");
     assert.ok(await eventually(() => log.length === 1, 5000));
@@ -87,7 +92,7 @@ if (inNamespace(import.meta.url, "linux links", [...CABLE, ...BRIDGE])) {
   test("linux links: what changes before the monitor has begun to listen is seen all the same, soon", async () => {
     const log: string[] = [];
     const stop = watchLinks(["rt4"], (name, link) => log.push(`${name} ${link === undefined}`), {
-      monitor: ["sleep", "60"],
+      monitor: commandMonitor(["sleep", "60"]),
     });
     ip("link", "del", "rt4");
     assert.ok(await eventually(() => log.length === 1, 2500));

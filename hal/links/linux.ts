@@ -1,12 +1,12 @@
-// Interfaces of a Linux machine: /sys/class/net for what is, `ip monitor` (or a look every second) for what changes.
+// Interfaces of a Linux machine: /sys/class/net for what is, a monitor (or a look every second) for what changes.
 // The system lists the addresses of all interfaces or none (getifaddrs): they are asked once for each look, not for each interface.
-import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { doubled } from "../../core/base/backoff.ts";
 import { formatIpv4, type Ipv4, parseIpv4 } from "../../core/base/ipv4.ts";
 import { type Duration, milliseconds, seconds } from "../../core/base/time.ts";
 import type { Link, Links } from "../../core/ports/links.ts";
+import { commandMonitor, type Monitor } from "./monitor.ts";
 
 const FOLDER = "/sys/class/net";
 /** Without a monitor. */
@@ -19,14 +19,14 @@ const ATF_COM = 0x2;
 type Addresses = ReturnType<typeof networkInterfaces>;
 type Changed = (name: string, link: Link | undefined) => void;
 
-/** This machine's. */
-export const linuxLinks: Links = {
+/** This machine's, whose changes `monitor` tells. */
+export const linksBy = (monitor: Monitor): Links => ({
   get: (name) => readLink(name, networkInterfaces()),
   list: () => listLinks(),
-  changes: (changed) => watchAll(changed),
-  watch: (names, changed) => watchLinks(names, changed),
+  changes: (changed) => watchAll(changed, { ...LOOKING, monitor }),
+  watch: (names, changed) => watchLinks(names, changed, { monitor }),
   neighbour: (interfaceName, address) => findNeighbour(read("/proc/net/arp") ?? "", interfaceName, address),
-};
+});
 
 function read(path: string): string | undefined {
   try {
@@ -86,11 +86,8 @@ export function findNeighbour(table: string, interfaceName: string, address: Ipv
 
 /** How changes are seen. */
 export interface Looking {
-  /**
-   * The command whose every line means "look again"; where there is none (BusyBox `ip` has no monitor), or when it ends, we look
-   * every second.
-   */
-  readonly monitor: readonly [string, ...string[]];
+  /** Where there is none, or when it ends, we look every second. */
+  readonly monitor: Monitor;
   /**
    * A monitor hears nothing until it has started, and some changes (a carrier) come a moment before /sys shows them, without a
    * line: we look after `first` in any case, after twice that, and so on, then every `last`.
@@ -100,13 +97,16 @@ export interface Looking {
 }
 
 const LOOKING: Looking = {
-  monitor: ["ip", "-o", "monitor", "link", "address"],
+  monitor: commandMonitor(),
   first: milliseconds(50),
   last: seconds(5),
 };
 
+/** This machine's, with one `ip monitor` a watch. */
+export const linuxLinks: Links = linksBy(LOOKING.monitor);
+
 // Nothing has been seen before the first look: who watches has looked by itself, perhaps at a moment between two changes.
-function watchAll(changed: (links: readonly Link[]) => void): () => void {
+function watchAll(changed: (links: readonly Link[]) => void, looking: Looking): () => void {
   let seen = "";
   return lookAtChanges(() => {
     const links = listLinks();
@@ -114,7 +114,7 @@ function watchAll(changed: (links: readonly Link[]) => void): () => void {
     if (now === seen) return;
     seen = now;
     changed(links);
-  }, LOOKING);
+  }, looking);
 }
 
 /**
@@ -145,19 +145,15 @@ function lookAtChanges(glance: (isStopped: () => boolean) => void, looking: Look
   const look = (): void => {
     if (!stopped) glance(() => stopped);
   };
-  const child = listen(looking.monitor, look, () => {
+  const stop = looking.monitor(look, () => {
     if (!stopped) timer ??= setInterval(look, LOOK_EVERY);
   });
   const settle = lookLessAndLess(look, looking);
-  // However the process ends: a monitor that nobody reads would stay until the next change.
-  const kill = (): void => void child.kill();
-  process.once("exit", kill);
   return () => {
     stopped = true;
-    process.off("exit", kill);
     settle();
     clearInterval(timer);
-    child.kill();
+    stop();
   };
 }
 
@@ -170,12 +166,4 @@ function lookLessAndLess(look: () => void, { first, last }: Looking): () => void
   };
   let timer = setTimeout(again, first);
   return () => clearTimeout(timer);
-}
-
-function listen([command, ...rest]: Looking["monitor"], look: () => void, ended: () => void): ChildProcess {
-  const child = spawn(command, rest, { stdio: ["ignore", "pipe", "ignore"] });
-  child.stdout?.on("data", () => look());
-  child.on("error", ended);
-  child.on("exit", ended);
-  return child;
 }

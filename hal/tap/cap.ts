@@ -1,21 +1,15 @@
 // Frame taps through cap, each in a child process: libpcap's abort() on a vanishing interface must not take the router along.
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Alarm } from "../../core/base/alarm.ts";
-import { Backoff, type Schedule } from "../../core/base/backoff.ts";
-import { after, milliseconds, minutes, seconds } from "../../core/base/time.ts";
+import { Backoff } from "../../core/base/backoff.ts";
+import { after } from "../../core/base/time.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { FrameTap, FrameTaps, TapListener } from "../../core/ports/frame-tap.ts";
+import { AGAIN, noTap, notPermitted, openFailed } from "./again.ts";
 import { TAP_ARGUMENT, TAP_EXIT } from "./helper.ts";
 
-/** A helper that listened for a minute was in order; one that ends sooner is started again ever more seldom. */
-const RESTART: Schedule = {
-  first: milliseconds(250),
-  ceiling: seconds(30),
-  range: (span) => ({ from: milliseconds(span / 2), to: span }),
-  lasting: minutes(1),
-};
 const LENGTH_OCTETS = 2;
 /** Of what a helper says before it ends, how many characters are kept: the last. */
 const MOST_SAID = 300;
@@ -47,7 +41,7 @@ class CapTap implements FrameTap {
   readonly #options: CapTapOptions;
   #child: ChildProcess | undefined;
   #again: Alarm | undefined;
-  readonly #backoff = new Backoff(RESTART);
+  readonly #backoff = new Backoff(AGAIN);
   #open = true;
   #rest = Buffer.alloc(0);
 
@@ -56,6 +50,10 @@ class CapTap implements FrameTap {
     this.#listener = listener;
     this.#options = options;
     this.#start();
+  }
+
+  dropped(): undefined {
+    return undefined;
   }
 
   close(): void {
@@ -125,22 +123,16 @@ function whyEnded(name: string, code: number | null, said: string): HalError {
   const because = said === "" ? "" : `: ${said}`;
   switch (code) {
     case TAP_EXIT.noInterface:
-      return new HalError("tap.no-interface", `${name} is not there, or down`, { needs: `${name} to be up` });
+      return noTap(name);
     case TAP_EXIT.native:
       return new HalError("tap.native-missing", `the tap's native part (cap, libpcap) cannot be loaded${because}`, {
         needs: "the native package cap and libpcap",
         alternative: "run without taps (`taps: false`): hosts are then known by IP and neighbour table",
       });
     case TAP_EXIT.permission:
-      return new HalError("tap.permission", `capturing on ${name} is not permitted${because}`, {
-        needs: "root, or CAP_NET_RAW",
-        alternative: "run without taps (`taps: false`)",
-      });
+      return notPermitted(name, said);
     case TAP_EXIT.open:
-      return new HalError("tap.open-failed", `cannot capture on ${name}${because}`, {
-        needs: "free file descriptors and memory, and a libpcap that can capture there",
-        alternative: "run without taps (`taps: false`)",
-      });
+      return openFailed(name, said);
     default:
       return new HalError("tap.ended", `the tap on ${name} ended (${code ?? "by a signal"})${because}`);
   }

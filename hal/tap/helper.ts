@@ -1,8 +1,9 @@
 // The child process of the cap driver: captures IGMP frames and writes them to standard output. It may die; the parent starts it again.
-import { readFileSync } from "node:fs";
+import { closeSync, readdirSync, readlinkSync } from "node:fs";
 import { HalError } from "../../core/ports/errors.ts";
 import { loadCapture } from "../native.ts";
 import { interfaceIndex } from "../socket-options.ts";
+import { isUp } from "./again.ts";
 
 /** The first argument by which a bundle knows that it is to be this helper: `node bundle.cjs __tap eth1`. */
 export const TAP_ARGUMENT = "__tap";
@@ -20,7 +21,7 @@ const RING_OCTETS = 1 << 20;
 const LARGEST_FRAME = 65535;
 /** Octets waiting in the pipe; what exceeds them is dropped, for a parent that does not read must not make us grow. */
 const PIPE_LIMIT = 1 << 20;
-const IFF_UP = 1;
+const DESCRIPTORS = "/proc/self/fd";
 /** libpcap's words for EPERM and EACCES: since 1.10.2 "... - CAP_NET_RAW may be required", before that strerror's. */
 const NO_PERMISSION = /permission|not permitted|CAP_NET_RAW/i;
 /** How often the helper looks whose the name is, in ms: a silent interface gives it no other cause to. */
@@ -31,7 +32,9 @@ const LOOK = 1000;
  * interface: looked up before a frame is told, and every second. Does not return before.
  */
 export async function runTapHelper(device: string): Promise<void> {
+  closeInheritedSockets();
   const index = interfaceIndex(device);
+  // cap aborts the process on an interface that is down.
   if (index === undefined || !isUp(device)) process.exit(TAP_EXIT.noInterface);
   /** The capture stays with the interface when that is renamed, and the parent has only the name. */
   const leaveIfRenamed = (): void => {
@@ -67,11 +70,19 @@ function fail(error: unknown): never {
   process.exit(TAP_EXIT.native);
 }
 
-/** cap aborts the process on an interface that is down: look first. */
-function isUp(device: string): boolean {
+/**
+ * Those of raw-socket are inherited: kept here, the routing socket of a parent that was killed would keep the next one from starting.
+ * Node has none of its own but its standard streams.
+ */
+function closeInheritedSockets(): void {
+  for (const fd of readdirSync(DESCRIPTORS).map(Number)) if (fd > 2 && isSocket(fd)) closeSync(fd);
+}
+
+function isSocket(fd: number): boolean {
   try {
-    return (Number(readFileSync(`/sys/class/net/${device}/flags`, "latin1")) & IFF_UP) !== 0;
+    return readlinkSync(`${DESCRIPTORS}/${fd}`).startsWith("socket:");
   } catch {
+    // The one by which the folder was read.
     return false;
   }
 }

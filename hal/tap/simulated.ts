@@ -16,6 +16,6 @@ export class SimulatedTaps implements FrameTaps {
     };
     this.#node.tapWatchers.add(watcher);
     listener.resumed();
-    return { interfaceName, close: () => void this.#node.tapWatchers.delete(watcher) };
+    return { interfaceName, dropped: () => 0, close: () => void this.#node.tapWatchers.delete(watcher) };
   }
 }

@@ -64,10 +64,12 @@ const identity = (file) =>
 function embedded(file, inside) {
   const bytes = inside && existsSync(file) ? readFileSync(file) : undefined;
   const hash = bytes === undefined ? "" : sha256(bytes);
+  const { id, abi } = identity(file);
   return {
-    ...identity(file),
+    id,
     platform: process.platform,
     arch: process.arch,
+    abi,
     sha256: hash,
     packed: bytes === undefined ? "" : pack(bytes, hash).toString("base64"),
   };

@@ -70,6 +70,21 @@ test("a router without raw-socket names the driver, the package and the alternat
   assert.match(text, /or: on OpenWrt install/);
 });
 
+test("a router with our own addon alone needs no other, and says which drivers it has", async () => {
+  const own = withEnv({ SEALCAST_NATIVE_PATH: resolve("build/hal/native") });
+  const bundle = router(own, "forwarding=none", `socket=${join(folder, "own.sock")}`, "taps=true");
+  await bundle.line(/interface is in use|permission/);
+  if (isRoot) {
+    const settings = ["id=r", "downstreams.0.interface=lo", `socket=${join(folder, "own.sock")}`];
+    const args = [...settings.flatMap((setting) => ["--set", setting]), "status", "--json"];
+    const { stdout } = spawnSync(process.execPath, [join(bare, "router.cjs"), ...args], { encoding: "utf8" });
+    const { drivers } = JSON.parse(stdout) as { drivers: Readonly<Record<string, { driver: string }>> };
+    const chosen = Object.entries(drivers).map(([port, { driver }]) => `${port} ${driver}`);
+    assert.deepEqual(chosen, ["igmp packet", "tap packet", "links netlink"]);
+  }
+  await bundle.stop();
+});
+
 test("the addon is found on NODE_PATH", () => works(control(withEnv({ NODE_PATH: modules }))));
 
 test("the addon is found in SEALCAST_NATIVE_PATH", () =>

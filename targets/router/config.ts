@@ -45,6 +45,14 @@ export interface UpstreamConfig {
   readonly groups: readonly GroupPrefix[];
 }
 
+/** Which driver serves a port; "auto" takes the first that loads, in the order in which they stand here. */
+export interface DriverConfig {
+  readonly igmp: "auto" | "packet" | "raw-socket";
+  readonly forwarding: "auto" | "native" | "raw-socket";
+  readonly tap: "auto" | "packet" | "cap";
+  readonly links: "auto" | "netlink" | "ip-monitor";
+}
+
 /** A whole router. */
 export interface RouterConfig extends CommonConfig {
   readonly id: string;
@@ -53,6 +61,7 @@ export interface RouterConfig extends CommonConfig {
   readonly downstreams: readonly DownstreamConfig[];
   readonly forwarding: "kernel" | "none";
   readonly taps: boolean;
+  readonly hal: DriverConfig;
   readonly idle: Duration;
   readonly maxRoutes: number;
   readonly maxRoutesPerSource: number;
@@ -171,6 +180,16 @@ const fields = v.strictObject({
   forwarding: v.optional(v.picklist(["kernel", "none"]), "kernel"),
   /** Listen on the ports of a bridge, so that a host's port and MAC are known. */
   taps: v.optional(v.boolean(), true),
+  /** Other drivers than those that would be chosen. */
+  hal: v.optional(
+    v.strictObject({
+      igmp: v.optional(v.picklist(["auto", "packet", "raw-socket"]), "auto"),
+      forwarding: v.optional(v.picklist(["auto", "native", "raw-socket"]), "auto"),
+      tap: v.optional(v.picklist(["auto", "packet", "cap"]), "auto"),
+      links: v.optional(v.picklist(["auto", "netlink", "ip-monitor"]), "auto"),
+    }),
+    {},
+  ),
   /** Seconds without a packet after which a route is taken out. */
   idle: v.optional(v.pipe(v.number(), v.minValue(30), v.maxValue(86_400), v.transform(seconds)), 180),
   maxRoutes: v.optional(whole(1, 65_536), 1024),

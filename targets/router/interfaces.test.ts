@@ -23,10 +23,11 @@ function watched(open: (listener: IgmpListener, clock: SimulatedClock) => void) 
   router.attach("eth0", { address: address("10.2.0.1"), lan: network.lan("lan") });
   const attempts: number[] = [];
   const igmp: IgmpSockets = {
+    hearsUnjoined: false,
     open(interfaceName, listener) {
       attempts.push(Number(clock.now()));
       open(listener, clock);
-      return { interfaceName, send: () => {}, close: () => {} };
+      return { interfaceName, send: () => {}, dropped: () => 0, close: () => {} };
     },
   };
   const log = createLogger({ level: "silent", format: "json", toStderr: true }, "router", "r");

@@ -28,8 +28,15 @@ export interface InterfacesPlatform {
 /** What a tap is doing: an error's code while it is tried again. */
 type TapState = "starting" | "listening" | string;
 
+/** Packets of the interface and frames of its taps; undefined where a driver cannot tell. */
+export interface Lost {
+  readonly packets: number | undefined;
+  readonly frames: number | undefined;
+}
+
 interface Tap {
   state: TapState;
+  readonly dropped: () => number | undefined;
   readonly close: () => void;
 }
 
@@ -55,6 +62,8 @@ export class Interfaces {
   readonly #open = new Map<string, Open>();
   readonly #backoffs: ReadonlyMap<string, Backoff>;
   readonly #retries = new Map<string, Alarm>();
+  /** By sockets that are closed. */
+  readonly #lostBefore = new Map<string, Lost>();
   #unwatch: (() => void) | undefined;
 
   constructor(
@@ -96,6 +105,15 @@ export class Interfaces {
     return Object.fromEntries([...(this.#open.get(name)?.taps ?? [])].map(([port, { state }]) => [port, state]));
   }
 
+  /** What the kernel threw away because nobody read it in time. */
+  lost(name: string): Lost {
+    const open = this.#open.get(name);
+    const before = this.#lostBefore.get(name) ?? { packets: 0, frames: 0 };
+    if (open === undefined) return before;
+    const frames = [...open.taps.values()].map((tap) => tap.dropped());
+    return { packets: sum([before.packets, open.socket.dropped()]), frames: sum([before.frames, ...frames]) };
+  }
+
   #isTapped(name: string, { ports }: Link): boolean {
     return this.#platform.taps !== undefined && this.#tappable.has(name) && ports.length > 0;
   }
@@ -121,7 +139,7 @@ export class Interfaces {
     try {
       this.#platform.table?.addInterface(name);
       const socket = this.#platform.igmp.open(name, {
-        packet: (bytes) => this.#feed({ kind: "packet", name, bytes }),
+        packet: (bytes, from) => this.#feed({ kind: "packet", name, bytes, ...from }),
         failed: (error) => this.#failed(name, error),
       });
       const open = { link, socket, taps: new Map<string, Tap>() };
@@ -147,6 +165,7 @@ export class Interfaces {
 
   #shut(name: string): void {
     const open = this.#open.get(name);
+    this.#lostBefore.set(name, this.lost(name));
     this.#open.delete(name);
     open?.socket.close();
     for (const tap of open?.taps.values() ?? []) tap.close();
@@ -176,6 +195,8 @@ export class Interfaces {
     if (taps === undefined || !this.#isTapped(name, link)) return;
     for (const [port, tap] of open.taps) {
       if (link.ports.includes(port)) continue;
+      const { packets, frames } = this.#lostBefore.get(name) ?? { packets: 0, frames: 0 };
+      this.#lostBefore.set(name, { packets, frames: sum([frames, tap.dropped()]) });
       tap.close();
       open.taps.delete(port);
     }
@@ -184,7 +205,7 @@ export class Interfaces {
 
   #tap(taps: FrameTaps, name: string, port: string): Tap {
     const { log } = this.#platform;
-    const tap: Tap = { state: "starting", close: () => driver.close() };
+    const tap: Tap = { state: "starting", dropped: () => driver.dropped(), close: () => driver.close() };
     const driver = taps.open(port, {
       frame: (bytes) => this.#feed({ kind: "frame", name, port, bytes }),
       interrupted: ({ code, message, needs }) => {
@@ -199,6 +220,9 @@ export class Interfaces {
     return tap;
   }
 }
+
+const sum = (counts: readonly (number | undefined)[]): number | undefined =>
+  counts.reduce((all, one) => (all === undefined || one === undefined ? undefined : all + one), 0);
 
 /** Whether sockets and virtual interface of the one serve the other. */
 const sameLink = (a: Link, b: Link): boolean =>

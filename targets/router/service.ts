@@ -20,6 +20,7 @@ import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
 import { explain } from "../shared/exit.ts";
 import { type RouterConfig, type UpstreamConfig, upstreamsOf } from "./config.ts";
+import type { DriverChoice } from "./drivers.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
 
@@ -29,6 +30,8 @@ export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   readonly forwarding: Forwarding | undefined;
   readonly membershipReports: MembershipReports | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
+  /** For status: which driver serves a port. */
+  readonly drivers?: Readonly<Record<string, DriverChoice>>;
 }
 
 /** How long the sockets have to send the leaves of the upstream. */
@@ -127,6 +130,7 @@ export class RouterService {
         })),
         hosts: machine.hosts().map((membership) => this.#host(name, membership)),
         taps: this.#interfaces.taps(name),
+        lost: this.#interfaces.lost(name),
       })),
       ...this.#upstreamsStatus(),
       routes: this.#router.routes().map(({ source, group, inbound, outbound }) => ({
@@ -139,6 +143,8 @@ export class RouterService {
       heard: this.#heard.snapshot(),
       drops: this.#drops.snapshot(),
       refusals: this.#refusals.recent().map((refusal) => this.#refusal(refusal)),
+      lostUpcalls: this.#table?.dropped(),
+      drivers: this.#platform.drivers,
       control: this.#platform.membershipReports?.status(),
     };
   }
@@ -159,6 +165,7 @@ export class RouterService {
       refreshes: host.refreshes,
       counts: pace.counts.snapshot(),
       groups: this.#router.wanted(upstream).map(({ group }) => formatIpv4(group)),
+      lost: this.#interfaces.lost(name),
     };
   }
 
@@ -207,7 +214,9 @@ export class RouterService {
       noRoute: (source, group, inbound) => this.#runner.feed({ kind: "no-route", source, group, inbound }),
       wrongInterface: (source, group, inbound) =>
         this.#runner.feed({ kind: "wrong-interface", source, group, inbound }),
-      igmp: (packet) => this.#straggler(packet),
+      igmp: (packet) => {
+        if (!this.#platform.igmp.hearsUnjoined) this.#straggler(packet);
+      },
       failed: (error) => this.#platform.fatal(error),
     });
   }

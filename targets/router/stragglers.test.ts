@@ -72,10 +72,11 @@ function bench() {
       neighbour: () => undefined,
     },
     igmp: {
+      hearsUnjoined: false,
       open(interfaceName, listener) {
         sockets.set(interfaceName, listener);
         const send = (packet: Uint8Array) => void sent.push(`${interfaceName} ${kindOf(packet)}`);
-        return { interfaceName, send, close: () => void sockets.delete(interfaceName) };
+        return { interfaceName, send, dropped: () => 0, close: () => void sockets.delete(interfaceName) };
       },
     },
     forwarding: {
@@ -88,6 +89,7 @@ function bench() {
           set: nothing,
           remove: nothing,
           use: () => [],
+          dropped: () => 0,
           close: nothing,
         };
       },
@@ -95,7 +97,7 @@ function bench() {
     taps: {
       open(interfaceName, listener) {
         taps.set(interfaceName, listener);
-        return { interfaceName, close: () => void taps.delete(interfaceName) };
+        return { interfaceName, dropped: () => 0, close: () => void taps.delete(interfaceName) };
       },
     },
     membershipReports: undefined,
@@ -112,7 +114,7 @@ function bench() {
     sent,
     taps,
     appear,
-    hears: (name: string, packet: Uint8Array) => sockets.get(name)?.packet(packet),
+    hears: (name: string, packet: Uint8Array) => sockets.get(name)?.packet(packet, {}),
     routingHears: (packet: Uint8Array) => routing?.igmp(packet),
     status: () => service.status() as unknown as Status,
   };

@@ -113,6 +113,7 @@ test("without the permission the groups are joined all the same, and the status 
   const { clock, datagrams, open, settled, lines, interfaceAddress } = await bench({
     igmp: () =>
       Promise.resolve({
+        hearsUnjoined: true,
         open: () => {
           throw refused;
         },

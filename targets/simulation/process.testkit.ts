@@ -86,7 +86,8 @@ export class SimulatedProcess {
   }
 
   igmp(sockets: IgmpSockets): IgmpSockets {
-    return { open: (name, listener) => this.#closing(sockets.open(name, listener)) };
+    const { hearsUnjoined } = sockets;
+    return { hearsUnjoined, open: (name, listener) => this.#closing(sockets.open(name, listener)) };
   }
 
   taps(taps: FrameTaps): FrameTaps {

@@ -1,0 +1,85 @@
+// Classic BPF (linux/filter.h) for our sockets: what they need not hear never takes room in their queues.
+import { writeNative16, writeNative32 } from "../socket-options.ts";
+import { PACKET_TYPE } from "./packet-socket.ts";
+
+const LOAD_WORD = 0x20;
+const LOAD_HALF = 0x28;
+const LOAD_OCTET = 0x30;
+const IS = 0x15;
+const IS_GREATER = 0x25;
+const RETURN = 0x06;
+
+/** SKF_AD_*: what the kernel knows beside the packet. */
+const BESIDE = 0x1_0000_0000 - 0x1000;
+const INTERFACE = BESIDE + 8;
+const TYPE = BESIDE + 4;
+
+const WHOLE = 0x40000;
+const INSTRUCTION = 8;
+
+const IGMP = 2;
+const IPV4 = 0x0800;
+const IP_PROTOCOL = 9;
+const ETHER_TYPE = 12;
+const ETHERNET = 14;
+const TAG = 4;
+const DOT1Q = 0x8100;
+const DOT1AD = 0x88a8;
+
+/** Code, jump when true, jump when false (instructions to pass over), operand. */
+type Instruction = readonly [code: number, yes: number, no: number, operand: number];
+
+function assemble(program: readonly Instruction[]): Uint8Array {
+  const octets = Buffer.alloc(program.length * INSTRUCTION);
+  for (const [i, [code, yes, no, operand]] of program.entries()) {
+    writeNative16(octets, i * INSTRUCTION, code);
+    octets.set([yes, no], i * INSTRUCTION + 2);
+    writeNative32(octets, i * INSTRUCTION + 4, operand);
+  }
+  return octets;
+}
+
+/** For a socket that is to hear nothing. */
+export const NOTHING = assemble([[RETURN, 0, 0, 0]]);
+
+/** Of a raw socket that routes multicast only the kernel's own messages (struct igmpmsg): where IP has its protocol they have 0. */
+export const UPCALLS = assemble([
+  [LOAD_OCTET, 0, 0, IP_PROTOCOL],
+  [IS, 0, 1, 0],
+  [RETURN, 0, 0, WHOLE],
+  [RETURN, 0, 0, 0],
+]);
+
+/**
+ * IGMP that came in on the interface of this index itself, for an AF_PACKET socket of SOCK_DGRAM. A socket bound to eth0 would hear
+ * what is for the VLAN eth0.10 or a macvlan above it too: the kernel looks where a packet came in first.
+ */
+export const igmpOf = (index: number): Uint8Array =>
+  assemble([
+    [LOAD_WORD, 0, 0, INTERFACE],
+    [IS, 0, 5, index],
+    [LOAD_WORD, 0, 0, TYPE],
+    [IS_GREATER, 3, 0, PACKET_TYPE.multicast],
+    [LOAD_OCTET, 0, 0, IP_PROTOCOL],
+    [IS, 0, 1, IGMP],
+    [RETURN, 0, 0, WHOLE],
+    [RETURN, 0, 0, 0],
+  ]);
+
+/** Frames that carry IGMP inwards, through at most one tag besides the one that the kernel took out; for SOCK_RAW. */
+export const IGMP_FRAMES = assemble([
+  [LOAD_WORD, 0, 0, TYPE],
+  [IS_GREATER, 11, 0, PACKET_TYPE.otherHost],
+  [LOAD_HALF, 0, 0, ETHER_TYPE],
+  [IS, 4, 0, IPV4],
+  [IS, 1, 0, DOT1Q],
+  [IS, 0, 7, DOT1AD],
+  [LOAD_HALF, 0, 0, ETHER_TYPE + TAG],
+  [IS, 2, 5, IPV4],
+  [LOAD_OCTET, 0, 0, ETHERNET + IP_PROTOCOL],
+  [IS, 2, 3, IGMP],
+  [LOAD_OCTET, 0, 0, ETHERNET + TAG + IP_PROTOCOL],
+  [IS, 0, 1, IGMP],
+  [RETURN, 0, 0, WHOLE],
+  [RETURN, 0, 0, 0],
+]);

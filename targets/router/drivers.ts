@@ -1,0 +1,143 @@
+// The drivers of a router: of each port the best that loads here, and for status which it is, why no better one, and what it lacks.
+import { HalError } from "../../core/ports/errors.ts";
+import type { Forwarding } from "../../core/ports/forwarding.ts";
+import type { FrameTaps } from "../../core/ports/frame-tap.ts";
+import type { IgmpSockets } from "../../core/ports/igmp-socket.ts";
+import type { Links } from "../../core/ports/links.ts";
+import { LinuxForwarding } from "../../hal/forwarding/linux.ts";
+import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
+import { RawIgmpSockets } from "../../hal/igmp/raw.ts";
+import { linksBy } from "../../hal/links/linux.ts";
+import { commandMonitor, netlinkMonitor, sharedMonitor } from "../../hal/links/monitor.ts";
+import { loadCapture, loadSockets } from "../../hal/native.ts";
+import { CapTaps } from "../../hal/tap/cap.ts";
+import { PacketTaps } from "../../hal/tap/packet.ts";
+import type { Runtime } from "../shared/target.ts";
+import type { RouterConfig } from "./config.ts";
+
+/** One way to serve a port. */
+interface Candidate<Port> {
+  readonly driver: string;
+  /** What it cannot do that the first can, for a person. */
+  readonly lacks?: string;
+  /** Rejects with HalError "<port>.native-missing". */
+  load(): Promise<Port>;
+}
+
+/** Which driver serves a port, for status. */
+export interface DriverChoice {
+  readonly driver: string;
+  /** Why those that would have been better were not taken, by name. */
+  readonly passedOver?: Readonly<Record<string, string>>;
+  readonly lacks?: string;
+}
+
+/** What the router's process stands on, by port; without what the configuration does not want. */
+export interface RouterDrivers {
+  readonly igmp: IgmpSockets;
+  readonly forwarding: Forwarding | undefined;
+  readonly taps: FrameTaps | undefined;
+  readonly links: Links;
+  readonly choices: Readonly<Record<string, DriverChoice>>;
+}
+
+/**
+ * The first of the candidates that loads, or the one that is wanted ("auto": any). Rejects with the HalError of the last.
+ */
+export async function choose<Port>(
+  wanted: string,
+  candidates: readonly Candidate<Port>[],
+): Promise<{ readonly port: Port; readonly choice: DriverChoice }> {
+  const passedOver: Record<string, string> = {};
+  let last: HalError | undefined;
+  for (const { driver, lacks, load } of candidates) {
+    if (wanted !== "auto" && wanted !== driver) {
+      passedOver[driver] = `the configuration wants ${wanted}`;
+      continue;
+    }
+    try {
+      const port = await load();
+      const why = Object.keys(passedOver).length > 0 ? { passedOver } : {};
+      return { port, choice: { driver, ...why, ...(lacks === undefined ? {} : { lacks }) } };
+    } catch (error) {
+      if (!(error instanceof HalError)) throw error;
+      last = error;
+      passedOver[driver] = `${error.message}: ${error.cause instanceof Error ? error.cause.message : error.code}`;
+    }
+  }
+  throw last ?? new RangeError(`no driver is called ${wanted}`);
+}
+
+const igmpDrivers: readonly Candidate<IgmpSockets>[] = [
+  { driver: "packet", load: () => PacketIgmpSockets.load() },
+  {
+    driver: "raw-socket",
+    lacks:
+      "the interface of a v1 or v2 report without Router Alert is guessed from the sender's subnet, MACs come from the neighbour " +
+      "table, what is lost in the kernel's queue is not counted",
+    load: () => RawIgmpSockets.load(),
+  },
+];
+
+const forwardingDrivers: readonly Candidate<Forwarding>[] = [
+  { driver: "native", load: () => LinuxForwarding.loadNative() },
+  {
+    driver: "raw-socket",
+    lacks:
+      "hears a copy of every report, what is lost in the kernel's queue is not counted, children inherit the socket",
+    load: () => LinuxForwarding.load(),
+  },
+];
+
+const linksDrivers: readonly Candidate<Links>[] = [
+  { driver: "netlink", load: async () => linksBy(netlinkMonitor(await loadSockets("links"))) },
+  {
+    driver: "ip-monitor",
+    lacks: "a child process, and a look every second where `ip` cannot monitor",
+    load: async () => linksBy(sharedMonitor(commandMonitor())),
+  },
+];
+
+const tapDrivers = ({ clock, entropy }: Runtime): readonly Candidate<FrameTaps>[] => [
+  { driver: "packet", load: () => PacketTaps.load({ clock, entropy }) },
+  {
+    driver: "cap",
+    lacks: "a child process a port, whose losses are not counted",
+    load: async () => {
+      await loadCapture("tap");
+      return new CapTaps({ clock, entropy, command: [process.execPath, process.argv[1] ?? ""] });
+    },
+  },
+];
+
+/** Without taps the router still routes and tracks, only not by bridge port. */
+async function openTaps({ taps, hal }: RouterConfig, runtime: Runtime) {
+  if (!taps) return undefined;
+  try {
+    return await choose(hal.tap, tapDrivers(runtime));
+  } catch (error) {
+    if (!(error instanceof HalError)) throw error;
+    runtime.log.warn({ code: error.code, needs: error.needs }, `${error.message}; ${error.alternative}`);
+    return undefined;
+  }
+}
+
+/** Loads them. Rejects with HalError "igmp.native-missing" or "mroute.native-missing"; taps that cannot be are a warning. */
+export async function openDrivers(config: RouterConfig, runtime: Runtime): Promise<RouterDrivers> {
+  const { hal } = config;
+  // First: a child that it may start is to inherit no socket.
+  const links = await choose(hal.links, linksDrivers);
+  const igmp = await choose(hal.igmp, igmpDrivers);
+  const forwarding = config.forwarding === "kernel" ? await choose(hal.forwarding, forwardingDrivers) : undefined;
+  const taps = await openTaps(config, runtime);
+  const chosen = { igmp, forwarding, tap: taps, links };
+  return {
+    igmp: igmp.port,
+    forwarding: forwarding?.port,
+    taps: taps?.port,
+    links: links.port,
+    choices: Object.fromEntries(
+      Object.entries(chosen).flatMap(([port, one]) => (one === undefined ? [] : [[port, one.choice]])),
+    ),
+  };
+}
