@@ -7,6 +7,7 @@ const LOAD_HALF = 0x28;
 const LOAD_OCTET = 0x30;
 const IS = 0x15;
 const IS_GREATER = 0x25;
+const IS_AT_LEAST = 0x35;
 const RETURN = 0x06;
 
 /** SKF_AD_*: what the kernel knows beside the packet. */
@@ -20,6 +21,10 @@ const INSTRUCTION = 8;
 const IGMP = 2;
 const IPV4 = 0x0800;
 const IP_PROTOCOL = 9;
+const IP_DESTINATION = 16;
+/** 224.0.1.0 to 239.255.255.255: what a router forwards. */
+const FIRST_GROUP = 0xe000_0100;
+const LAST_GROUP = 0xefff_ffff;
 const ETHER_TYPE = 12;
 const ETHERNET = 14;
 const TAG = 4;
@@ -62,6 +67,22 @@ export const igmpOf = (index: number): Uint8Array =>
     [IS_GREATER, 3, 0, PACKET_TYPE.multicast],
     [LOAD_OCTET, 0, 0, IP_PROTOCOL],
     [IS, 0, 1, IGMP],
+    [RETURN, 0, 0, WHOLE],
+    [RETURN, 0, 0, 0],
+  ]);
+
+/** Multicast other than IGMP that a router forwards and that came in on the interface of this index itself; for SOCK_DGRAM. */
+export const streamsOf = (index: number): Uint8Array =>
+  assemble([
+    [LOAD_WORD, 0, 0, INTERFACE],
+    [IS, 0, 8, index],
+    [LOAD_WORD, 0, 0, TYPE],
+    [IS, 0, 6, PACKET_TYPE.multicast],
+    [LOAD_OCTET, 0, 0, IP_PROTOCOL],
+    [IS, 4, 0, IGMP],
+    [LOAD_WORD, 0, 0, IP_DESTINATION],
+    [IS_AT_LEAST, 0, 2, FIRST_GROUP],
+    [IS_GREATER, 1, 0, LAST_GROUP],
     [RETURN, 0, 0, WHOLE],
     [RETURN, 0, 0, 0],
   ]);

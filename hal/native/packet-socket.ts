@@ -20,6 +20,8 @@ const PACKET_MREQ_OCTETS = 16;
 export const PACKET_TYPE = { host: 0, broadcast: 1, multicast: 2, otherHost: 3 } as const;
 /** tp_status: the card or the stack has checked the transport checksum, or is still to fill it in. */
 export const CHECKSUM_VOUCHED = 0x80 | 0x08;
+/** It is still to be filled in: the packet comes from a program on this machine, by a cable that is none (veth). */
+export const CHECKSUM_UNFILLED = 0x08;
 
 /** What a socket at the link layer is to hear. */
 export interface PacketSocketOptions {

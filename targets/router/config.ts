@@ -59,7 +59,7 @@ export interface RouterConfig extends CommonConfig {
   readonly upstream?: UpstreamConfig | undefined;
   readonly upstreams: readonly UpstreamConfig[];
   readonly downstreams: readonly DownstreamConfig[];
-  readonly forwarding: "kernel" | "none";
+  readonly forwarding: "kernel" | "relay" | "bridge" | "none";
   readonly taps: boolean;
   readonly hal: DriverConfig;
   readonly idle: Duration;
@@ -176,8 +176,8 @@ const fields = v.strictObject({
   /** Several, by the groups that come from each. */
   upstreams: v.optional(v.pipe(v.array(upstream), v.maxLength(16)), []),
   downstreams: v.pipe(v.array(downstream), v.minLength(1), v.maxLength(31)),
-  /** "none": querier and evidence only, for a machine that bridges. */
-  forwarding: v.optional(v.picklist(["kernel", "none"]), "kernel"),
+  /** "relay": packet by packet in this process. "bridge": by port, on a machine that only bridges. "none": querier and evidence only. */
+  forwarding: v.optional(v.picklist(["kernel", "relay", "bridge", "none"]), "kernel"),
   /** Listen on the ports of a bridge, so that a host's port and MAC are known. */
   taps: v.optional(v.boolean(), true),
   /** Other drivers than those that would be chosen. */

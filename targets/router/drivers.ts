@@ -5,6 +5,7 @@ import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import type { IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import type { Links } from "../../core/ports/links.ts";
 import { LinuxForwarding } from "../../hal/forwarding/linux.ts";
+import { RelayForwarding } from "../../hal/forwarding/relay.ts";
 import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
 import { RawIgmpSockets } from "../../hal/igmp/raw.ts";
 import { linksBy } from "../../hal/links/linux.ts";
@@ -89,6 +90,16 @@ const forwardingDrivers: readonly Candidate<Forwarding>[] = [
   },
 ];
 
+const relayDrivers: readonly Candidate<Forwarding>[] = [
+  {
+    driver: "relay",
+    lacks:
+      "each packet wakes this process (some 10 microseconds of a core each and for each interface it leaves by), what is longer than the " +
+      "outgoing MTU is not fragmented, netfilter's forward hook does not see it, what this machine itself sends is not forwarded",
+    load: () => RelayForwarding.load(),
+  },
+];
+
 const linksDrivers: readonly Candidate<Links>[] = [
   { driver: "netlink", load: async () => linksBy(netlinkMonitor(await loadSockets("links"))) },
   {
@@ -122,13 +133,26 @@ async function openTaps({ taps, hal }: RouterConfig, runtime: Runtime) {
   }
 }
 
+/** undefined: nothing is routed here. */
+async function openForwarding({ forwarding, hal }: RouterConfig) {
+  switch (forwarding) {
+    case "kernel":
+      return choose(hal.forwarding, forwardingDrivers);
+    case "relay":
+      return choose("auto", relayDrivers);
+    case "bridge":
+    case "none":
+      return undefined;
+  }
+}
+
 /** Loads them. Rejects with HalError "igmp.native-missing" or "mroute.native-missing"; taps that cannot be are a warning. */
 export async function openDrivers(config: RouterConfig, runtime: Runtime): Promise<RouterDrivers> {
   const { hal } = config;
   // First: a child that it may start is to inherit no socket.
   const links = await choose(hal.links, linksDrivers);
   const igmp = await choose(hal.igmp, igmpDrivers);
-  const forwarding = config.forwarding === "kernel" ? await choose(hal.forwarding, forwardingDrivers) : undefined;
+  const forwarding = await openForwarding(config);
   const taps = await openTaps(config, runtime);
   const chosen = { igmp, forwarding, tap: taps, links };
   return {

@@ -144,6 +144,7 @@ export class RouterService {
       drops: this.#drops.snapshot(),
       refusals: this.#refusals.recent().map((refusal) => this.#refusal(refusal)),
       lostUpcalls: this.#table?.dropped(),
+      forwarding: this.#table?.counts(),
       drivers: this.#platform.drivers,
       control: this.#platform.membershipReports?.status(),
     };

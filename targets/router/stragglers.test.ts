@@ -90,6 +90,7 @@ function bench() {
           remove: nothing,
           use: () => [],
           dropped: () => 0,
+          counts: () => ({}),
           close: nothing,
         };
       },
