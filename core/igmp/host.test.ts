@@ -337,6 +337,16 @@ test("a querier is trusted for robustness query intervals: then its silence coun
   );
 });
 
+test("a querier that asks every second, and says so, is not interrupted", () => {
+  const bench = new Bench({ refresh: "auto" });
+  bench.want(GROUP, ANY_SOURCE);
+  for (let s = 2; s < 100; s++) {
+    bench.until(s);
+    bench.hear(query("10.0.0.1", { robustness: 1, queryInterval: seconds(1), maxResponse: seconds(0.5) }));
+  }
+  assert.equal(bench.host.refreshes, 0);
+});
+
 test("a specific query is no question about everything, and does not keep the refresh back", () => {
   const bench = new Bench({ refresh: seconds(30) });
   bench.want(GROUP, ANY_SOURCE);

@@ -38,9 +38,9 @@ export class RefreshTimer {
     if (next !== undefined && (this.#at === undefined || this.#at < next)) this.#at = next;
   }
 
-  /** Somebody asked everybody, and the next question is due within `span`: who is asked need not repeat. */
+  /** Somebody asked everybody, and asks again within `span`: who is asked need not repeat. */
   asked(now: Instant, span: Duration): void {
-    if (this.interval !== undefined) this.#at = after(now, span);
+    if (this.interval !== undefined) this.#at = after(now, milliseconds(Math.max(span, this.interval)));
   }
 
   stop(): void {

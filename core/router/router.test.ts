@@ -300,7 +300,8 @@ test("a route without traffic is taken out after the idle time, one with traffic
 test("routes are limited, and the drop is named", () => {
   const bench = new Bench({ maxRoutes: 1 });
   bench.stream();
-  assert.deepEqual(bench.stream("up", address("239.255.77.2")), ["drop up router.too-many-routes"]);
+  const refused = ["route 239.255.77.2 up > -", "drop up router.too-many-routes"];
+  assert.deepEqual(bench.stream("up", address("239.255.77.2")), refused);
 });
 
 test("a table full of streams that nobody wants makes room for one that is wanted, the longest idle first", () => {
@@ -310,7 +311,8 @@ test("a table full of streams that nobody wants makes room for one that is wante
   bench.stream("up", address("239.255.77.9"));
   bench.join("lan", A);
   assert.deepEqual(bench.stream(), ["unroute 239.255.77.8", "route 239.255.77.1 up > lan", "72 lan"]);
-  assert.deepEqual(bench.stream("up", address("239.255.77.8")), ["drop up router.too-many-routes"]);
+  const refused = ["route 239.255.77.8 up > -", "drop up router.too-many-routes"];
+  assert.deepEqual(bench.stream("up", address("239.255.77.8")), refused);
 });
 
 test("a source that moves to another interface is asked for anew when the old one is silent, within two counts", () => {
@@ -431,7 +433,7 @@ test("`sources` says who may send from an interface: a network behind another ro
 test("one sender behind a downstream gets so many routes, others go on", () => {
   const bench = new Bench({ maxRoutesPerSource: 2 });
   const groups = [1, 2, 3].map((n) => ipv4(PUBLIC + n));
-  const lines = groups.map((group) => bench.stream("lan", group, A).at(0));
+  const lines = groups.map((group) => bench.stream("lan", group, A).at(-1));
   assert.equal(lines[2], "drop lan router.too-many-routes-of-source");
   assert.ok(bench.stream("lan", groups[2], B).includes("route 239.1.1.4 lan > up"));
   assert.ok(
@@ -536,4 +538,37 @@ test("a route effect stands before packets, and packets before names and evidenc
     .map(({ kind }) => kind);
   assert.deepEqual(kinds.slice(0, 2), ["route", "send"]);
   assert.ok(kinds.indexOf("joined") > 1);
+});
+
+test("a spray of streams for which there is no room leaves no question open: the kernel keeps only ten", () => {
+  const bench = new Bench({ maxRoutesPerSource: 1 });
+  const kernel = new Set<string>();
+  const answered = (group: Ipv4) => {
+    for (const text of bench.stream("lan", group, A)) {
+      const [word, name = ""] = text.split(" ");
+      if (word === "route") kernel.add(name);
+      if (word === "unroute") kernel.delete(name);
+    }
+    return kernel.has(formatIpv4(group));
+  };
+  for (let n = 0; n < 1000; n++) assert.ok(answered(ipv4(PUBLIC + n)), `${n}`);
+  assert.equal(kernel.size, 257, "one route, and the 256 refused last");
+  assert.equal(bench.router.routes().length, 1);
+  assert.ok(
+    bench.join("wifi", B, ipv4(PUBLIC + 999)).includes("unroute 239.1.4.232"),
+    "wanted: it is asked about anew",
+  );
+  assert.equal(bench.pass(10).filter((text) => text.startsWith("unroute")).length, 255, "and the others after 10 s");
+});
+
+test("a stream that was refused and finds room when the kernel asks again keeps its route", () => {
+  const bench = new Bench({ maxRoutes: 1 });
+  bench.stream("lan", GROUP, A);
+  bench.stream("up", PUBLIC);
+  bench.link("lan", undefined);
+  assert.deepEqual(bench.stream("up", PUBLIC), ["route 239.1.1.1 up > -"]);
+  assert.deepEqual(
+    bench.pass(11).filter((text) => text.startsWith("unroute")),
+    [],
+  );
 });

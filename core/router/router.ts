@@ -14,6 +14,7 @@ import { mayReceive } from "./group-access.ts";
 import { ingressOf, mayEnter, type Side } from "./ingress.ts";
 import { type Intruder, Intruders } from "./intruders.ts";
 import type { DownstreamOptions, RouterDrop, RouterEffect, RouterEvent, RouterOptions } from "./options.ts";
+import { RefusedRoutes, type RefusedStream } from "./refused-routes.ts";
 import { MulticastRoutes } from "./routes.ts";
 import { Upstream, upstreamOf } from "./upstream.ts";
 
@@ -36,6 +37,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   readonly #upstreams: ReadonlyMap<string, Upstream>;
   readonly #wanted = new MembershipDatabase();
   readonly #routes: MulticastRoutes;
+  readonly #refused = new RefusedRoutes();
   readonly #intruders = new Intruders();
   readonly #maxRoutesPerSource: number;
   #countAt: Instant | undefined;
@@ -87,6 +89,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     for (const [name, { machine }] of this.#downstreams)
       effects.push(...this.#downstream(now, name, machine.poll(now)));
     for (const upstream of this.#upstreams.values()) effects.push(...fromHost(upstream, upstream.poll(now)));
+    effects.push(...this.#refused.poll(now).map(unroute));
     if (this.#countAt !== undefined && this.#countAt <= now) {
       this.#countAt = after(now, COUNT_EVERY);
       if (this.#routes.size > 0) effects.push({ kind: "count-routes" });
@@ -98,7 +101,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const machines = Array.from(this.#downstreams.values(), ({ machine }) => machine.nextDeadline());
     const upstreams = Array.from(this.#upstreams.values(), (upstream) => upstream.nextDeadline());
     const counting = this.#routes.size > 0 ? this.#countAt : undefined;
-    return earliest([...machines, ...upstreams, counting]);
+    return earliest([...machines, ...upstreams, this.#refused.nextDeadline(), counting]);
   }
 
   /** The downstream interfaces with their state, for status. */
@@ -229,6 +232,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const allowed = this.#allowed(name, group);
     const change = this.#wanted.set(name, group, allowed ? filter : NO_SOURCE);
     return [
+      ...this.#refused.release(group).map(unroute),
       ...this.#reroute(now, group),
       allowed ? { kind: "membership", name, group, filter } : drop(name, "router.group-denied"),
       ...(change === undefined ? [] : this.#want(now, change)),
@@ -293,13 +297,19 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     ingress: string | undefined,
     heard: string,
   ): readonly RouterEffect[] {
+    this.#refused.forget({ source, group });
     if (this.#downstreams.has(heard) && this.#routes.countOf(source, heard) >= this.#maxRoutesPerSource)
-      return [drop(heard, "router.too-many-routes-of-source")];
+      return this.#refuse(now, { source, group, inbound: heard }, "router.too-many-routes-of-source");
     const outbound = ingress === undefined ? [] : this.#outbound(now, source, group, ingress);
     const route = { source, group, inbound: ingress ?? heard, outbound };
     const room = this.#routes.full ? this.#makeRoom(route) : [];
-    if (this.#routes.full) return [drop(heard, "router.too-many-routes")];
+    if (this.#routes.full) return this.#refuse(now, { source, group, inbound: heard }, "router.too-many-routes");
     return [...room, ...this.#set(now, route)];
+  }
+
+  #refuse(now: Instant, stream: RefusedStream, reason: RouterDrop): readonly RouterEffect[] {
+    const nowhere: RouterEffect = { kind: "route", route: { ...stream, outbound: [] } };
+    return [nowhere, ...this.#refused.add(now, stream).map(unroute), drop(stream.inbound, reason)];
   }
 
   #foreign(now: Instant, seen: Omit<Intruder, "times">): readonly RouterEffect[] {
@@ -382,6 +392,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
 }
 
 const drop = (name: string, reason: RouterDrop): RouterEffect => ({ kind: "drop", name, reason });
+
+const unroute = ({ source, group }: RefusedStream): RouterEffect => ({ kind: "unroute", source, group });
 
 const fromHost = ({ name }: Upstream, effects: readonly MulticastHostEffect[]): RouterEffect[] =>
   effects.map((effect) => upstreamEffect(name, effect));

@@ -104,3 +104,20 @@ export const IGMP_FRAMES = assemble([
   [RETURN, 0, 0, WHOLE],
   [RETURN, 0, 0, 0],
 ]);
+
+const IP_SOURCE = 12;
+
+/** IPv4 from one address to one group that came in on the interface of this index itself, for an AF_PACKET socket of SOCK_DGRAM. */
+export const sentTo = (index: number, source: number, group: number): Uint8Array =>
+  assemble([
+    [LOAD_WORD, 0, 0, INTERFACE],
+    [IS, 0, 7, index],
+    [LOAD_WORD, 0, 0, TYPE],
+    [IS_GREATER, 5, 0, PACKET_TYPE.multicast],
+    [LOAD_WORD, 0, 0, IP_SOURCE],
+    [IS, 0, 3, source],
+    [LOAD_WORD, 0, 0, IP_DESTINATION],
+    [IS, 0, 1, group],
+    [RETURN, 0, 0, WHOLE],
+    [RETURN, 0, 0, 0],
+  ]);

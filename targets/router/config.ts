@@ -38,8 +38,9 @@ export interface UpstreamConfig {
   readonly linger: Duration;
   readonly changesPerSecond?: number | undefined;
   readonly allow: readonly GroupPrefix[];
-  readonly deny: readonly GroupPrefix[];
-  readonly scope: readonly GroupPrefix[];
+  /** Without these two, as core/router/upstream.ts has them. */
+  readonly deny?: readonly GroupPrefix[] | undefined;
+  readonly scope?: readonly GroupPrefix[] | undefined;
   readonly sources?: readonly Subnet[] | undefined;
   /** Empty: all groups that no other upstream names more exactly. */
   readonly groups: readonly GroupPrefix[];
@@ -151,7 +152,7 @@ const downstream = v.pipe(
 type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 
 /** Without the entries that are undefined. */
-const given = <T extends object>(entries: T): Given<T> =>
+export const given = <T extends object>(entries: T): Given<T> =>
   Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined)) as Given<T>;
 
 const upstream = v.strictObject({
@@ -162,8 +163,8 @@ const upstream = v.strictObject({
   linger: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(600), v.transform(seconds)), 0),
   changesPerSecond: v.optional(whole(1, 1000)),
   allow: v.optional(groupPrefixes, []),
-  deny: v.optional(groupPrefixes, ["239.255.255.0/24"]),
-  scope: v.optional(groupPrefixes, ["239.255.0.0/16"]),
+  deny: v.optional(groupPrefixes),
+  scope: v.optional(groupPrefixes),
   sources: senders,
   groups: v.optional(groupPrefixes, []),
 });

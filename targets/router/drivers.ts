@@ -4,6 +4,7 @@ import type { Forwarding } from "../../core/ports/forwarding.ts";
 import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import type { IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import type { Links } from "../../core/ports/links.ts";
+import type { Senders } from "../../core/ports/senders.ts";
 import { LinuxForwarding } from "../../hal/forwarding/linux.ts";
 import { RelayForwarding } from "../../hal/forwarding/relay.ts";
 import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
@@ -11,6 +12,7 @@ import { RawIgmpSockets } from "../../hal/igmp/raw.ts";
 import { linksBy } from "../../hal/links/linux.ts";
 import { commandMonitor, netlinkMonitor, sharedMonitor } from "../../hal/links/monitor.ts";
 import { loadCapture, loadSockets } from "../../hal/native.ts";
+import { PacketSenders } from "../../hal/senders/packet.ts";
 import { CapTaps } from "../../hal/tap/cap.ts";
 import { PacketTaps } from "../../hal/tap/packet.ts";
 import type { Runtime } from "../shared/target.ts";
@@ -39,6 +41,7 @@ export interface RouterDrivers {
   readonly forwarding: Forwarding | undefined;
   readonly taps: FrameTaps | undefined;
   readonly links: Links;
+  readonly senders: Senders | undefined;
   readonly choices: Readonly<Record<string, DriverChoice>>;
 }
 
@@ -146,6 +149,16 @@ async function openForwarding({ forwarding, hal }: RouterConfig) {
   }
 }
 
+/** Without, an intruder is named by the address that it chose. */
+async function openSenders(): Promise<Senders | undefined> {
+  try {
+    return await PacketSenders.load();
+  } catch (error) {
+    if (!(error instanceof HalError)) throw error;
+    return undefined;
+  }
+}
+
 /** Loads them. Rejects with HalError "igmp.native-missing" or "mroute.native-missing"; taps that cannot be are a warning. */
 export async function openDrivers(config: RouterConfig, runtime: Runtime): Promise<RouterDrivers> {
   const { hal } = config;
@@ -160,6 +173,7 @@ export async function openDrivers(config: RouterConfig, runtime: Runtime): Promi
     forwarding: forwarding?.port,
     taps: taps?.port,
     links: links.port,
+    senders: await openSenders(),
     choices: Object.fromEntries(
       Object.entries(chosen).flatMap(([port, one]) => (one === undefined ? [] : [[port, one.choice]])),
     ),

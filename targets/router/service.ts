@@ -11,6 +11,7 @@ import { checkPacket } from "../../core/igmp/packet.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { Link } from "../../core/ports/links.ts";
+import type { Sender, Senders } from "../../core/ports/senders.ts";
 import type { Intruder } from "../../core/router/intruders.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router/options.ts";
 import { type Refusal, Refusals } from "../../core/router/refusals.ts";
@@ -19,15 +20,18 @@ import type { Upstream } from "../../core/router/upstream.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
 import { explain } from "../shared/exit.ts";
-import { type RouterConfig, type UpstreamConfig, upstreamsOf } from "./config.ts";
+import { given, type RouterConfig, type UpstreamConfig, upstreamsOf } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
+import { Offenders } from "./offenders.ts";
 
 /** What a router stands on. */
 export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   /** undefined: querier and evidence only. */
   readonly forwarding: Forwarding | undefined;
+  /** Without, an intruder is named by the address that it chose. */
+  readonly senders?: Senders | undefined;
   readonly membershipReports: MembershipReports | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
   /** For status: which driver serves a port. */
@@ -46,6 +50,7 @@ export class RouterService {
   readonly #runner: Runner<RouterEvent, RouterEffect>;
   readonly #table: ForwardingTable | undefined;
   readonly #interfaces: Interfaces;
+  readonly #offenders: Offenders;
   readonly #downstreams: readonly string[];
   readonly #upstreams: ReadonlySet<string>;
   readonly #names: readonly string[];
@@ -62,6 +67,7 @@ export class RouterService {
   constructor(config: RouterConfig, platform: RouterPlatform) {
     this.#platform = platform;
     this.#config = config;
+    this.#offenders = new Offenders(platform);
     this.#downstreams = config.downstreams.map((one) => one.interface);
     this.#upstreams = new Set(upstreamsOf(config).map((one) => one.interface));
     this.#router = new Router(routerOptions(config), platform.entropy);
@@ -103,6 +109,7 @@ export class RouterService {
     for (const name of this.#names) this.#runner.feed({ kind: "link", name, address: undefined });
     this.#runner.stop();
     this.#interfaces.close();
+    this.#offenders.close();
     this.#table?.close();
     this.#platform.bridgeQueriers.restore((bridge, error) =>
       this.#platform.log.warn({ interface: bridge, code: error.code }, explain(error)),
@@ -165,8 +172,8 @@ export class RouterService {
       asks: host.isAsked(this.#platform.clock.now()),
       refreshes: host.refreshes,
       counts: pace.counts.snapshot(),
-      groups: this.#router.wanted(upstream).map(({ group }) => formatIpv4(group)),
       lost: this.#interfaces.lost(name),
+      groups: this.#router.wanted(upstream).map(({ group }) => formatIpv4(group)),
     };
   }
 
@@ -175,19 +182,17 @@ export class RouterService {
     return {
       interface: name,
       source: address,
-      ...this.#neighbour(name, source),
+      ...this.#senderOf(name, source),
       group: formatIpv4(group),
       expected,
       times,
     };
   }
 
-  /** Which card, and behind which bridge port, an address was last seen: of a forged one nobody knows. */
-  #neighbour(name: string, address: Ipv4): { readonly mac?: string | undefined; readonly port?: string | undefined } {
-    const hosts = [...this.#router.interfaces()].find(([one]) => one === name)?.[1].hosts() ?? [];
-    const known = hosts.find(({ host }) => host.address === address)?.host;
-    const mac = known === undefined ? this.#platform.links.neighbour(name, address) : this.#mac(name, known);
-    return { mac, port: known?.port === "" ? undefined : known?.port };
+  /** Which card, and behind which bridge port: of a forged address neither tracking nor the neighbour table knows. */
+  #senderOf(name: string, address: Ipv4): Partial<Sender> {
+    const mac = this.#platform.links.neighbour(name, address);
+    return this.#offenders.senderOf(name, address) ?? (mac === undefined ? {} : { mac });
   }
 
   #host(name: string, { host, group, since, exact }: HostMembership): object {
@@ -292,6 +297,7 @@ export class RouterService {
           this.#intruder(effect.intruder),
           "a sender under an address that is not of this interface is not routed",
         );
+        this.#offenders.lookFor(effect.intruder);
         break;
       case "drop":
         this.#drops.count(effect.reason);
@@ -424,11 +430,9 @@ function routerOptions(config: RouterConfig): RouterOptions {
         requireRouterAlert: one.requireRouterAlert,
       },
     })),
-    upstreams: upstreamsOf(config).map(({ interface: name, sources, changesPerSecond, ...rest }) => ({
-      name,
-      ...rest,
-      ...(sources === undefined ? {} : { sources }),
-      ...(changesPerSecond === undefined ? {} : { changesPerSecond }),
+    upstreams: upstreamsOf(config).map(({ interface: name, version, refresh, groups, allow, linger, ...rest }) => ({
+      ...{ name, version, refresh, groups, allow, linger },
+      ...given(rest),
     })),
     idle: config.idle,
     maxRoutes: config.maxRoutes,

@@ -43,7 +43,10 @@ before(async () => {
   makeNamespaces(NAMESPACES);
   cable(ROUTER, "up0", HEADEND, "eth0");
   cable(ROUTER, "lan0", VIEWER, "eth0");
-  cable(ROUTER, "lan1", FORGER, "eth0");
+  cable(ROUTER, "port7", FORGER, "eth0");
+  ip("-n", ROUTER, "link", "add", "lan1", "type", "bridge");
+  ip("-n", ROUTER, "link", "set", "port7", "master", "lan1");
+  ip("-n", ROUTER, "link", "set", "lan1", "up");
   for (const [namespace, name, address] of [
     [ROUTER, "up0", "10.1.0.1/24"],
     [ROUTER, "lan0", "10.2.0.1/24"],
@@ -70,6 +73,9 @@ test("a forger under the headend's address, before anybody watches, gets neither
   await forger.saw(/ready/);
   forger.say(GROUP);
   await router.saw(/"interface":"lan1","source":"10\.1\.0\.2".*"expected":"up0".*not routed/);
+  // The neighbour table knows nobody by that address; the next packet shows whose card it is, the bridge where.
+  const card = inside(FORGER, "cat", "/sys/class/net/eth0/address").trim();
+  await router.saw(new RegExp(`"source":"10\\.1\\.0\\.2".*"mac":"${card}","port":"port7".*this card sends`));
   const viewer = act(VIEWER, process.execPath, HELPER, "host", "10.2.0.11", PORT);
   viewer.say(`join ${GROUP}`);
   await router.saw(new RegExp(`"number":72.*"interface":"lan0".*"group":"${GROUP}"`));
@@ -85,6 +91,7 @@ test("a forger under the headend's address, before anybody watches, gets neither
   await viewer.sawTimes(100, new RegExp(`^${GROUP} \\d`), 5000);
   const [intruder] = status().intruders;
   assert.deepEqual([intruder?.interface, intruder?.source, intruder?.expected], ["lan1", SOURCE, "up0"]);
+  assert.deepEqual([intruder?.mac, intruder?.port], [card, "port7"]);
   // Nobody asks on the uplink: the membership is reported again and again, and never left.
   await wire.sawTimes(4, /igmp v3 report/, 8000, wire.lines.length);
   assert.equal(status().upstream.asks, false);

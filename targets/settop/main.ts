@@ -1,10 +1,12 @@
 // sealcast-settop: joins, asks for keys, decrypts, hands on, and says when it stops (claims 8 and 9).
+import { HalError } from "../../core/ports/errors.ts";
 import type { IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
 import { nobleCiphers } from "../../hal/cipher/noble.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
 import { FollowingDatagrams } from "../../hal/datagram/following.ts";
 import { NodeDatagrams } from "../../hal/datagram/node.ts";
+import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
 import { RawIgmpSockets } from "../../hal/igmp/raw.ts";
 import { FileJournal } from "../../hal/journal/file.ts";
 import { linuxLinks } from "../../hal/links/linux.ts";
@@ -48,6 +50,16 @@ const commandsOf = (service: SettopService): Commands => ({
   stop: (input) => done(service.stopViewing(field(input, "channel"))),
 });
 
+/** Our addon's where it loads: they join nothing, and know of no other interface. */
+async function openIgmp(): Promise<IgmpSockets> {
+  try {
+    return await PacketIgmpSockets.load();
+  } catch (error) {
+    if (!(error instanceof HalError)) throw error;
+    return await RawIgmpSockets.load();
+  }
+}
+
 async function start(config: SettopConfig, runtime: Runtime): Promise<Service<SettopConfig>> {
   const { log, clock, entropy } = runtime;
   const identity = readOwnIdentity("settop", config.id, config.identity, primitives);
@@ -57,8 +69,8 @@ async function start(config: SettopConfig, runtime: Runtime): Promise<Service<Se
     notifier.status(waiting ?? "running"),
   );
   const following = new FollowingDatagrams(new NodeDatagrams(), addresses, { joinAway: "fail", clock, entropy });
-  const igmp = (): Promise<IgmpSockets> => RawIgmpSockets.load();
-  const datagrams = new RefreshedDatagrams(following, config.refresh, { clock, entropy, links: linuxLinks, log, igmp });
+  const refreshing = { clock, entropy, links: linuxLinks, log, igmp: openIgmp };
+  const datagrams = new RefreshedDatagrams(following, config.refresh, refreshing);
   const service = await SettopService.start(config, {
     clock,
     entropy,

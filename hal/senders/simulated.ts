@@ -1,0 +1,17 @@
+// Whose card sends something, on a node of the simulated network.
+import type { Senders } from "../../core/ports/senders.ts";
+import type { PacketReceiver, SimulatedNode } from "../simulation/node.ts";
+
+/** As the interface has just learnt it from the packet. */
+export const simulatedSenders = (node: SimulatedNode): Senders => ({
+  find(interfaceName, source, group, found) {
+    const receiver: PacketReceiver = (packet, on) => {
+      if (on.name !== interfaceName || packet.source !== source || packet.destination !== group) return;
+      node.receivers.delete(receiver);
+      const mac = on.neighbour(source);
+      if (mac !== undefined) found({ mac });
+    };
+    node.receivers.add(receiver);
+    return () => void node.receivers.delete(receiver);
+  },
+});
