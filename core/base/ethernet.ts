@@ -1,14 +1,20 @@
-// An Ethernet frame as a tap hears it: the gate to its IPv4 packet, through at most two 802.1Q tags, and the sender's MAC.
+// An Ethernet frame as a tap hears it: the gate to its IPv4 packet, through at most two VLAN tags, and the sender's MAC.
 import { readUint16 } from "./bytes.ts";
 
 const MAC_LENGTH = 6;
+const SENDER = 6;
 const ETHER_TYPE = 12;
+const HEADER = 14;
 const TAG_LENGTH = 4;
 const MAX_TAGS = 2;
 
-const IPV4 = 0x0800;
 const DOT1Q = 0x8100;
 const DOT1AD = 0x88a8;
+/** What QinQ bore before 802.1ad, and still does where equipment of that time does the tagging. */
+const OLD_QINQ = 0x9100;
+
+/** EtherType of IPv4. */
+export const ETHER_TYPE_IPV4 = 0x0800;
 
 /** truncated: ends inside its header or a tag. too-many-tags: more than two. not-ipv4: another EtherType. source: a group address as sender. */
 export type FrameDrop = "frame.truncated" | "frame.too-many-tags" | "frame.not-ipv4" | "frame.source";
@@ -22,26 +28,47 @@ export interface Ipv4Frame {
   readonly packet: Uint8Array;
 }
 
-/** The gate: IEEE 802.3 with type field, 802.1Q and 802.1ad tags. */
-export function checkFrame(frame: Uint8Array): Ipv4Frame | FrameDrop {
-  const vlans: number[] = [];
-  let at = ETHER_TYPE;
-  for (;;) {
-    if (at + 2 > frame.length) return "frame.truncated";
-    const type = readUint16(frame, at);
-    if (type === IPV4) break;
-    if (type !== DOT1Q && type !== DOT1AD) return "frame.not-ipv4";
-    if (vlans.length === MAX_TAGS) return "frame.too-many-tags";
-    if (at + TAG_LENGTH > frame.length) return "frame.truncated";
-    vlans.push(readUint16(frame, at + 2) & 0x0fff);
-    at += TAG_LENGTH;
-  }
-  // The group bit says that it cannot be anybody's own address.
-  if (((frame[MAC_LENGTH] ?? 0) & 1) !== 0) return "frame.source";
-  return { mac: formatMac(frame, MAC_LENGTH), vlans, packet: frame.subarray(at + 2) };
+/** What a frame carries behind its VLAN tags. */
+export interface Tagged {
+  readonly type: number;
+  /** VLAN identifiers from the outer tag inwards; 0 is a priority tag. */
+  readonly vlans: readonly number[];
+  /** Where the payload begins. */
+  readonly at: number;
 }
+
+const isTag = (type: number): boolean => type === DOT1Q || type === DOT1AD || type === OLD_QINQ;
+
+/** Passes over 802.1Q, 802.1ad and 0x9100 tags: `type` stood before `bytes[at]`, where the first tag or the payload begins. */
+export function passTags(bytes: Uint8Array, type: number, at: number): Tagged | FrameDrop {
+  const vlans: number[] = [];
+  let inner = type;
+  let end = at;
+  for (; isTag(inner); end += TAG_LENGTH) {
+    if (vlans.length === MAX_TAGS) return "frame.too-many-tags";
+    if (end + TAG_LENGTH > bytes.length) return "frame.truncated";
+    vlans.push(readUint16(bytes, end) & 0x0fff);
+    inner = readUint16(bytes, end + 2);
+  }
+  return { type: inner, vlans, at: end };
+}
+
+/** The gate: IEEE 802.3 with type field, VLAN tags; IPv4 without a PPPoE session around it, which is another link. */
+export function checkFrame(frame: Uint8Array): Ipv4Frame | FrameDrop {
+  if (frame.length < HEADER) return "frame.truncated";
+  const payload = passTags(frame, readUint16(frame, ETHER_TYPE), HEADER);
+  if (typeof payload === "string") return payload;
+  if (payload.type !== ETHER_TYPE_IPV4) return "frame.not-ipv4";
+  // The group bit says that it cannot be anybody's own address.
+  if (((frame[SENDER] ?? 0) & 1) !== 0) return "frame.source";
+  return { mac: formatMac(frame, SENDER), vlans: payload.vlans, packet: frame.subarray(payload.at) };
+}
+
+const HEX = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, "0"));
 
 /** Six octets as "aa:bb:cc:dd:ee:ff". */
 export function formatMac(bytes: Uint8Array, at: number): string {
-  return Array.from(bytes.subarray(at, at + MAC_LENGTH), (octet) => octet.toString(16).padStart(2, "0")).join(":");
+  let text = HEX[bytes[at] ?? 0] ?? "";
+  for (let i = at + 1; i < at + MAC_LENGTH; i++) text += `:${HEX[bytes[i] ?? 0]}`;
+  return text;
 }

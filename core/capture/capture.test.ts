@@ -4,10 +4,14 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fuzz } from "../base/fuzz.testkit.ts";
 import { unixTime } from "../base/time.ts";
-import { readCapture } from "./capture.ts";
+import { CaptureReader } from "./capture.ts";
 import { type CapturedPacket, type CaptureFault, MAX_PACKET } from "./captured-packet.ts";
+import type { LinkDrop } from "./link-payload.ts";
 import { ipv4Of, LINK_TYPES } from "./link-type.ts";
+import { linksAround } from "./links.testkit.ts";
+import { networkName } from "./network.ts";
 import { writePcap } from "./pcap.ts";
+import { readInParts } from "./replay.testkit.ts";
 
 const FAULTS = new Set<CaptureFault>([
   "capture.format",
@@ -19,9 +23,21 @@ const FAULTS = new Set<CaptureFault>([
   "capture.too-many-interfaces",
 ]);
 
+const LINK_DROPS = new Set<LinkDrop>([
+  "frame.truncated",
+  "frame.too-many-tags",
+  "frame.not-ipv4",
+  "frame.source",
+  "frame.link-type",
+  "frame.encrypted",
+  "frame.fragment",
+  "frame.aggregated",
+  "frame.check-sequence",
+]);
+
 const kernel = new Uint8Array(readFileSync("core/igmp/vectors/kernel-v2.pcap"));
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
-const read = (file: Uint8Array) => [...readCapture(file)];
+const read = (file: Uint8Array, size?: number) => [...readInParts(file, size)];
 
 function packetsOf(file: Uint8Array): CapturedPacket[] {
   return read(file).map((item) => (typeof item === "string" ? assert.fail(item) : item));
@@ -165,6 +181,44 @@ test("pcapng: a second section has its own byte order and interfaces", () => {
   assert.deepEqual(faultOf(unknown), [0, "capture.interface"]);
 });
 
+test("pcapng: the obsolete Packet Block, whose interface has 16 bits", () => {
+  const body = fields(true, [2, 0], [2, 9], [4, 0], [4, 1_000_000], [4, ipv4.length], [4, 60]);
+  const [packet] = packetsOf(join(section(), description(LINK_TYPES.raw), block(2, join(body, ipv4))));
+  assert.deepEqual([packet?.at, packet?.length, hex(packet?.bytes ?? kernel)], [1000, 60, hex(ipv4)]);
+});
+
+test("pcapng: interfaces have the names that the file gives them, harmless and not too long", () => {
+  const named = (name: Uint8Array) =>
+    join(fields(true, [2, 2], [2, name.length]), name, new Uint8Array((4 - (name.length % 4)) % 4));
+  const nameOf = (name: Uint8Array): string | undefined => {
+    const [packet] = packetsOf(join(section(), description(LINK_TYPES.raw, named(name)), simple(ipv4)));
+    return packet?.source?.name;
+  };
+  assert.equal(nameOf(new TextEncoder().encode("eth0")), "eth0");
+  assert.equal(nameOf(Uint8Array.of(0x65, 0x1b, 0xc3, 0)), "e??");
+  assert.equal(nameOf(new Uint8Array(1000).fill(0x61)), "a".repeat(64));
+});
+
+test("pcapng: a block of 64 MiB that carries no packets is passed over without being kept; one that should carry some is none", () => {
+  const size = 64 * 2 ** 20;
+  const reader = new CaptureReader();
+  const found: unknown[] = [];
+  const read = (octets: Uint8Array) => found.push(...reader.read(octets));
+  read(join(section(), description(LINK_TYPES.raw), fields(true, [4, 10], [4, size])));
+  const part = new Uint8Array(2 ** 20);
+  for (let i = 0; i < 64; i++) read(i === 63 ? part.subarray(8) : part);
+  read(simple(ipv4));
+  assert.equal(found.length, 1);
+  assert.deepEqual([...reader.end()], []);
+  assert.deepEqual(faultOf(join(section(), fields(true, [4, 6], [4, size], [4, 0]))), [0, "capture.block-length"]);
+  assert.deepEqual(faultOf(join(section(), fields(true, [4, 10], [4, size], [4, 0]))), [0, "capture.truncated"]);
+});
+
+test("a capture reads the same in parts of any size", () => {
+  for (const file of [kernel, new Uint8Array(readFileSync("core/capture/vectors/kernel-v2.pcapng"))])
+    for (const size of [1, 3, 16, 61]) assert.deepEqual(read(file, size), read(file));
+});
+
 test("pcapng: a Simple Packet is as long as the interface's snap length allows", () => {
   const cut = join(section(), description(LINK_TYPES.raw, undefined, true, 3), simple(ipv4));
   assert.equal(packetsOf(cut)[0]?.bytes.length, 3);
@@ -243,46 +297,15 @@ test("capture.packet-length: a pcap record that claims 2 GiB ends the reading, n
   assert.deepEqual(faultOf(file), [0, "capture.packet-length"]);
 });
 
-const captured = (linkType: number, ...octets: number[]): CapturedPacket => ({
-  at: unixTime(0),
-  linkType,
-  bytes: Uint8Array.from(octets),
-});
-const MAC = [2, 0x11, 0x22, 0x33, 0x44, 0x55];
-const SLL = (protocol: number) => [0, 2, 0, 1, 0, 6, ...MAC, 0, 0, 8, protocol];
-const SLL2 = (protocol: number) => [8, protocol, 0, 0, 0, 0, 0, 3, 0, 1, 2, 6, ...MAC, 0, 0];
-
-const LINKS: readonly [string, CapturedPacket, string][] = [
-  ["RAW", captured(LINK_TYPES.raw, ...ipv4), ""],
-  ["IPV4", captured(LINK_TYPES.ipv4, ...ipv4), ""],
-  ["NULL, little-endian", captured(LINK_TYPES.null, 2, 0, 0, 0, ...ipv4), ""],
-  ["NULL, big-endian", captured(LINK_TYPES.null, 0, 0, 0, 2, ...ipv4), ""],
-  ["LOOP", captured(LINK_TYPES.loop, 0, 0, 0, 2, ...ipv4), ""],
-  ["LINUX_SLL", captured(LINK_TYPES.linuxSll, ...SLL(0), ...ipv4), "02:11:22:33:44:55"],
-  ["LINUX_SLL2", captured(LINK_TYPES.linuxSll2, ...SLL2(0), ...ipv4), "02:11:22:33:44:55"],
-  ["ETHERNET", captured(LINK_TYPES.ethernet, 1, 0, 0x5e, 1, 1, 1, ...MAC, 8, 0, ...ipv4), "02:11:22:33:44:55"],
-];
-
-for (const [name, packet, mac] of LINKS) {
-  test(`${name}: the IPv4 packet inside${mac === "" ? "" : " and who sent it"}`, () => {
-    const inner = ipv4Of(packet);
-    if (typeof inner === "string") assert.fail(inner);
-    assert.equal(hex(inner.packet), hex(ipv4));
-    assert.equal(inner.mac, mac);
-  });
+function checkPacketOf(packet: CapturedPacket): void {
+  assert.ok(Number.isFinite(packet.at) && packet.bytes.length <= Math.min(MAX_PACKET, packet.length));
+  const inner = ipv4Of(packet);
+  if (typeof inner === "string") assert.ok(LINK_DROPS.has(inner), inner);
+  else assert.notEqual(networkName(packet.source, inner.marks), "");
 }
 
-test("links that hold no IPv4 packet say so by name", () => {
-  assert.equal(ipv4Of(captured(105, ...ipv4)), "frame.link-type");
-  assert.equal(ipv4Of(captured(LINK_TYPES.raw, 0x60)), "frame.not-ipv4");
-  assert.equal(ipv4Of(captured(LINK_TYPES.raw)), "frame.truncated");
-  assert.equal(ipv4Of(captured(LINK_TYPES.null, 0, 0, 0)), "frame.truncated");
-  assert.equal(ipv4Of(captured(LINK_TYPES.loop, 0, 0, 0, 24, ...ipv4)), "frame.not-ipv4");
-  assert.equal(ipv4Of(captured(LINK_TYPES.linuxSll, ...SLL(0).slice(1))), "frame.truncated");
-  assert.equal(ipv4Of(captured(LINK_TYPES.linuxSll2, ...SLL2(6), ...ipv4)), "frame.not-ipv4");
-});
-
-const MUTATED = "mutated captures: whole packets, then at most one fault of a known name, and nothing throws";
+const MUTATED =
+  "mutated captures: whole packets, then at most one fault of a known name, the same in parts, and nothing throws";
 
 fuzz(MUTATED, { seed: 20021117, rounds: 20_000 }, ({ below, rounds }) => {
   const good = [
@@ -295,17 +318,15 @@ fuzz(MUTATED, { seed: 20021117, rounds: 20_000 }, ({ below, rounds }) => {
       enhanced(0, 5, ipv4, false),
       simple(ipv4, false),
     ),
+    ...linksAround(ipv4).map(([, packet]) => writePcap(packet.linkType, [packet, packet])),
   ];
   for (let round = 0; round < rounds; round++) {
-    const file = (good[below(good.length)] ?? kernel).slice();
-    for (let i = below(4); i >= 0; i--) file[below(file.length)] = below(2) === 0 ? below(256) : 255;
-    const items = read(below(4) === 0 ? file.subarray(0, below(file.length)) : file);
-    for (const [i, item] of items.entries()) {
-      if (typeof item === "string") assert.ok(FAULTS.has(item) && i === items.length - 1, item);
-      else {
-        assert.ok(Number.isFinite(item.at) && item.bytes.length <= MAX_PACKET);
-        ipv4Of(item);
-      }
-    }
+    const whole = (good[below(good.length)] ?? kernel).slice();
+    for (let i = below(4); i >= 0; i--) whole[below(whole.length)] = below(2) === 0 ? below(256) : 255;
+    const file = below(4) === 0 ? whole.subarray(0, below(whole.length)) : whole;
+    const items = read(file);
+    assert.deepEqual(read(file, 1 + below(40)), items);
+    assert.ok(items.every((item, i) => typeof item !== "string" || (FAULTS.has(item) && i === items.length - 1)));
+    for (const item of items) if (typeof item !== "string") checkPacketOf(item);
   }
 });

@@ -1,7 +1,15 @@
 // The classic capture file (draft-ietf-opsawg-pcap): either byte order, micro- or nanoseconds. Read in place; written small.
-import { readUint32 } from "../base/bytes.ts";
 import { type UnixTime, unixTime } from "../base/time.ts";
-import { type CapturedPacket, type CaptureFault, MAX_PACKET } from "./captured-packet.ts";
+import {
+  BIG_ENDIAN,
+  type ByteOrder,
+  faulty,
+  LITTLE_ENDIAN,
+  MAX_PACKET,
+  needs,
+  type RecordReader,
+  type Step,
+} from "./captured-packet.ts";
 
 const MICRO = 0xa1b2c3d4;
 const NANO = 0xa1b23c4d;
@@ -13,30 +21,45 @@ const LINK_TYPE = 20;
 const RECORD_HEADER = 16;
 const FRACTION = 4;
 const CAPTURED = 8;
+const ORIGINAL = 12;
 
-/** By the magic number, which also tells byte order and resolution. `file` has 4 octets at least. */
-export function isPcap(file: Uint8Array): boolean {
-  return [MICRO, NANO, MICRO_SWAPPED, NANO_SWAPPED].includes(readUint32(file, 0));
-}
+/** By the first four octets, which also tell byte order and resolution. */
+export const isPcap = (magic: number): boolean => [MICRO, NANO, MICRO_SWAPPED, NANO_SWAPPED].includes(magic);
 
 /** The caller has seen that `isPcap`. */
-export function* readPcap(file: Uint8Array): Generator<CapturedPacket | CaptureFault, void> {
-  if (file.length < FILE_HEADER) return yield "capture.truncated";
-  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  const magic = view.getUint32(0);
-  const little = magic === MICRO_SWAPPED || magic === NANO_SWAPPED;
-  const perMillisecond = magic === NANO || magic === NANO_SWAPPED ? 1e6 : 1e3;
-  // The upper bits tell about a frame check sequence.
-  const linkType = view.getUint32(LINK_TYPE, little) & 0xffff;
-  for (let at = FILE_HEADER; at < file.length; ) {
-    if (at + RECORD_HEADER > file.length) return yield "capture.truncated";
-    const length = view.getUint32(at + CAPTURED, little);
-    if (length > MAX_PACKET) return yield "capture.packet-length";
-    const end = at + RECORD_HEADER + length;
-    if (end > file.length) return yield "capture.truncated";
-    const time = view.getUint32(at, little) * 1000 + view.getUint32(at + FRACTION, little) / perMillisecond;
-    yield { at: unixTime(time), linkType, bytes: file.subarray(at + RECORD_HEADER, end) };
-    at = end;
+export class PcapReader implements RecordReader {
+  readonly #order: ByteOrder;
+  readonly #perMillisecond: number;
+  /** undefined until the file's header has been read. */
+  #linkType: number | undefined;
+
+  constructor(magic: number) {
+    this.#order = magic === MICRO_SWAPPED || magic === NANO_SWAPPED ? LITTLE_ENDIAN : BIG_ENDIAN;
+    this.#perMillisecond = magic === NANO || magic === NANO_SWAPPED ? 1e6 : 1e3;
+  }
+
+  next(octets: Uint8Array, at: number): Step {
+    return this.#linkType === undefined ? this.#header(octets, at) : this.#record(octets, at, this.#linkType);
+  }
+
+  #header(octets: Uint8Array, at: number): Step {
+    if (at + FILE_HEADER > octets.length) return needs(FILE_HEADER);
+    // The upper bits tell about a frame check sequence.
+    this.#linkType = this.#order.uint32(octets, at + LINK_TYPE) & 0xffff;
+    return { kind: "took", octets: FILE_HEADER };
+  }
+
+  #record(octets: Uint8Array, at: number, linkType: number): Step {
+    if (at + RECORD_HEADER > octets.length) return needs(RECORD_HEADER);
+    const { uint32 } = this.#order;
+    const captured = uint32(octets, at + CAPTURED);
+    if (captured > MAX_PACKET) return faulty("capture.packet-length");
+    const size = RECORD_HEADER + captured;
+    if (at + size > octets.length) return needs(size);
+    const time = unixTime(uint32(octets, at) * 1000 + uint32(octets, at + FRACTION) / this.#perMillisecond);
+    const bytes = octets.subarray(at + RECORD_HEADER, at + size);
+    const length = Math.max(captured, uint32(octets, at + ORIGINAL));
+    return { kind: "took", octets: size, packet: { at: time, linkType, source: undefined, bytes, length } };
   }
 }
 
@@ -66,7 +89,7 @@ function writeRecord(file: Uint8Array, view: DataView, at: number, { at: time, b
   view.setUint32(at, Math.floor(micros / 1e6));
   view.setUint32(at + FRACTION, micros % 1e6);
   view.setUint32(at + CAPTURED, bytes.length);
-  view.setUint32(at + 12, bytes.length);
+  view.setUint32(at + ORIGINAL, bytes.length);
   file.set(bytes, at + RECORD_HEADER);
   return at + RECORD_HEADER + bytes.length;
 }

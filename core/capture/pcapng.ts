@@ -1,9 +1,23 @@
 // The pcapng file (draft-ietf-opsawg-pcapng): sections of either byte order, several interfaces, each with its own clock resolution.
 import { type UnixTime, unixTime } from "../base/time.ts";
-import { type CapturedPacket, type CaptureFault, MAX_PACKET } from "./captured-packet.ts";
+import {
+  BIG_ENDIAN,
+  type ByteOrder,
+  type CapturedPacket,
+  type CaptureFault,
+  type CaptureInterface,
+  faulty,
+  LITTLE_ENDIAN,
+  MAX_NAME,
+  MAX_PACKET,
+  needs,
+  type RecordReader,
+  type Step,
+} from "./captured-packet.ts";
 
 const SECTION_HEADER = 0x0a0d0d0a;
 const INTERFACE_DESCRIPTION = 1;
+const OBSOLETE_PACKET = 2;
 const SIMPLE_PACKET = 3;
 const ENHANCED_PACKET = 6;
 
@@ -16,12 +30,15 @@ const BODY = 8;
 const TRAILER = 4;
 const SMALLEST_BLOCK = BODY + TRAILER;
 const SMALLEST_SECTION = 28;
+/** A packet and megabytes of comments: a block that we read and that is longer is none. */
+const LARGEST_BLOCK = 4 * MAX_PACKET;
 
+const OPTION_NAME = 2;
 const OPTION_RESOLUTION = 9;
 const OPTION_OFFSET = 14;
 const MAX_INTERFACES = 1024;
 
-interface Interface {
+interface Interface extends CaptureInterface {
   readonly linkType: number;
   /** 0 is unlimited. */
   readonly snapLength: number;
@@ -29,127 +46,139 @@ interface Interface {
   readonly offsetSeconds: bigint;
 }
 
-/** What the blocks of one section are read with. */
-interface Section {
-  readonly view: DataView;
-  readonly little: boolean;
-  readonly interfaces: Interface[];
-  /** A Simple Packet has no time: it takes that of the packet before it. */
-  last: UnixTime;
-}
-
+/** A block's body: from `body` to `end` in `octets`. */
 interface Block {
-  readonly type: number;
+  readonly octets: Uint8Array;
   readonly body: number;
   readonly end: number;
 }
 
-/** Blocks of types that carry no packets are passed over. */
-export function* readPcapng(file: Uint8Array): Generator<CapturedPacket | CaptureFault, void> {
-  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  let section: Section = { view, little: false, interfaces: [], last: unixTime(0) };
-  for (let at = 0; at < file.length; ) {
-    const started = startSection(section, at);
-    if (typeof started === "string") return yield started;
-    section = started;
-    const block = readBlock(section, at);
-    if (typeof block === "string") return yield block;
-    const found = readBody(section, block, file);
-    if (found !== undefined) yield found;
-    if (typeof found === "string") return;
-    at = block.end + TRAILER;
+/** By the first four octets, which read the same in both byte orders. */
+export const isPcapng = (magic: number): boolean => magic === SECTION_HEADER;
+
+/** Blocks of types that carry no packets are passed over, whatever their size. */
+export class PcapngReader implements RecordReader {
+  #order: ByteOrder = BIG_ENDIAN;
+  #interfaces: Interface[] = [];
+  /** A Simple Packet has no time: it takes that of the packet before it. */
+  #last: UnixTime = unixTime(0);
+
+  next(octets: Uint8Array, at: number): Step {
+    if (at + SMALLEST_BLOCK > octets.length) return needs(SMALLEST_BLOCK);
+    if (BIG_ENDIAN.uint32(octets, at) === SECTION_HEADER) {
+      const fault = this.#startSection(octets, at);
+      if (fault !== undefined) return faulty(fault);
+    }
+    const type = this.#order.uint32(octets, at);
+    const length = this.#order.uint32(octets, at + 4);
+    if (length % 4 !== 0 || length < (type === SECTION_HEADER ? SMALLEST_SECTION : SMALLEST_BLOCK))
+      return faulty("capture.block-length");
+    if (length > LARGEST_BLOCK) return isRead(type) ? faulty("capture.block-length") : { kind: "took", octets: length };
+    if (at + length > octets.length) return needs(length);
+    return this.#block(type, { octets, body: at + BODY, end: at + length - TRAILER }, length);
+  }
+
+  #startSection(octets: Uint8Array, at: number): CaptureFault | undefined {
+    const magic = BIG_ENDIAN.uint32(octets, at + BYTE_ORDER);
+    if (magic !== BYTE_ORDER_MAGIC && magic !== BYTE_ORDER_SWAPPED) return "capture.byte-order";
+    this.#order = magic === BYTE_ORDER_SWAPPED ? LITTLE_ENDIAN : BIG_ENDIAN;
+    this.#interfaces = [];
+    return undefined;
+  }
+
+  #block(type: number, block: Block, length: number): Step {
+    if (this.#order.uint32(block.octets, block.end) !== length) return faulty("capture.block-length");
+    const found = this.#read(type, block);
+    if (typeof found === "string") return faulty(found);
+    return { kind: "took", octets: length, ...(found === undefined ? {} : { packet: found }) };
+  }
+
+  #read(type: number, block: Block): CapturedPacket | CaptureFault | undefined {
+    switch (type) {
+      case INTERFACE_DESCRIPTION:
+        return this.#addInterface(block);
+      case ENHANCED_PACKET:
+        return this.#timedPacket(block, this.#order.uint32(block.octets, block.body));
+      case OBSOLETE_PACKET:
+        return this.#timedPacket(block, this.#order.uint16(block.octets, block.body));
+      case SIMPLE_PACKET:
+        return this.#simplePacket(block);
+      default:
+        return undefined;
+    }
+  }
+
+  #addInterface(block: Block): CaptureFault | undefined {
+    const { octets, body, end } = block;
+    if (body + 8 > end) return "capture.block-length";
+    const index = this.#interfaces.length;
+    if (index >= MAX_INTERFACES) return "capture.too-many-interfaces";
+    const { uint16, uint32 } = this.#order;
+    const fixed = { index, linkType: uint16(octets, body), snapLength: uint32(octets, body + 4) };
+    this.#interfaces.push({ ...fixed, ...interfaceOptions(block, this.#order) });
+    return undefined;
+  }
+
+  /** Both forms agree but for how wide the interface's number is. */
+  #timedPacket({ octets, body, end }: Block, index: number): CapturedPacket | CaptureFault {
+    const { uint32 } = this.#order;
+    if (body + 20 > end) return "capture.block-length";
+    const source = this.#interfaces[index];
+    if (source === undefined) return "capture.interface";
+    const captured = uint32(octets, body + 12);
+    if (captured > MAX_PACKET) return "capture.packet-length";
+    if (body + 20 + captured > end) return "capture.block-length";
+    this.#last = timeOf(source, (BigInt(uint32(octets, body + 4)) << 32n) | BigInt(uint32(octets, body + 8)));
+    return this.#packet(source, octets.subarray(body + 20, body + 20 + captured), uint32(octets, body + 16));
+  }
+
+  #simplePacket({ octets, body, end }: Block): CapturedPacket | CaptureFault {
+    const source = this.#interfaces[0];
+    if (source === undefined) return "capture.interface";
+    if (body + 4 > end) return "capture.block-length";
+    const original = this.#order.uint32(octets, body);
+    const captured = source.snapLength === 0 ? original : Math.min(original, source.snapLength);
+    if (captured > MAX_PACKET) return "capture.packet-length";
+    if (body + 4 + captured > end) return "capture.block-length";
+    return this.#packet(source, octets.subarray(body + 4, body + 4 + captured), original);
+  }
+
+  #packet(source: Interface, bytes: Uint8Array, original: number): CapturedPacket {
+    return { at: this.#last, linkType: source.linkType, source, bytes, length: Math.max(bytes.length, original) };
   }
 }
 
-/** A new section when one begins at `at`, else the same. */
-function startSection(section: Section, at: number): Section | CaptureFault {
-  const { view } = section;
-  if (at + SMALLEST_BLOCK > view.byteLength) return "capture.truncated";
-  // Its type reads the same in both orders.
-  if (view.getUint32(at) !== SECTION_HEADER) return section;
-  const magic = view.getUint32(at + BYTE_ORDER);
-  if (magic !== BYTE_ORDER_MAGIC && magic !== BYTE_ORDER_SWAPPED) return "capture.byte-order";
-  return { view, little: magic === BYTE_ORDER_SWAPPED, interfaces: [], last: section.last };
-}
+const isRead = (type: number): boolean =>
+  [SECTION_HEADER, INTERFACE_DESCRIPTION, OBSOLETE_PACKET, SIMPLE_PACKET, ENHANCED_PACKET].includes(type);
 
-function readBlock({ view, little }: Section, at: number): Block | CaptureFault {
-  const type = view.getUint32(at, little);
-  const length = view.getUint32(at + 4, little);
-  const smallest = type === SECTION_HEADER ? SMALLEST_SECTION : SMALLEST_BLOCK;
-  if (length % 4 !== 0 || length < smallest) return "capture.block-length";
-  if (at + length > view.byteLength) return "capture.truncated";
-  const end = at + length - TRAILER;
-  if (view.getUint32(end, little) !== length) return "capture.block-length";
-  return { type, body: at + BODY, end };
-}
-
-function readBody(section: Section, block: Block, file: Uint8Array): CapturedPacket | CaptureFault | undefined {
-  switch (block.type) {
-    case INTERFACE_DESCRIPTION:
-      return addInterface(section, block);
-    case ENHANCED_PACKET:
-      return enhancedPacket(section, block, file);
-    case SIMPLE_PACKET:
-      return simplePacket(section, block, file);
-    default:
-      return undefined;
-  }
-}
-
-function addInterface(section: Section, { body, end }: Block): CaptureFault | undefined {
-  const { view, little, interfaces } = section;
-  if (body + 8 > end) return "capture.block-length";
-  if (interfaces.length >= MAX_INTERFACES) return "capture.too-many-interfaces";
-  const clock = readClock(section, body + 8, end);
-  interfaces.push({ linkType: view.getUint16(body, little), snapLength: view.getUint32(body + 4, little), ...clock });
-  return undefined;
-}
-
-/** if_tsresol and if_tsoffset; options that run out of the block end the list. */
-function readClock({ view, little }: Section, from: number, end: number) {
-  let ticksPerSecond = 1_000_000n;
-  let offsetSeconds = 0n;
-  for (let at = from; at + 4 <= end; ) {
-    const code = view.getUint16(at, little);
-    const length = view.getUint16(at + 2, little);
+/** if_name, if_tsresol and if_tsoffset; options that run out of the block end the list. */
+function interfaceOptions({ octets, body, end }: Block, { uint16, int64 }: ByteOrder) {
+  const found = { name: "", ticksPerSecond: 1_000_000n, offsetSeconds: 0n };
+  for (let at = body + 8; at + 4 <= end; ) {
+    const code = uint16(octets, at);
+    const length = uint16(octets, at + 2);
+    const value = octets.subarray(at + 4, at + 4 + length);
     if (code === 0 || at + 4 + length > end) break;
-    if (code === OPTION_RESOLUTION && length === 1) ticksPerSecond = resolution(view.getUint8(at + 4));
-    if (code === OPTION_OFFSET && length === 8) offsetSeconds = view.getBigInt64(at + 4, little);
+    if (code === OPTION_NAME) found.name = asciiOf(value);
+    if (code === OPTION_RESOLUTION && length === 1) found.ticksPerSecond = resolution(value[0] ?? 0);
+    if (code === OPTION_OFFSET && length === 8) found.offsetSeconds = int64(value, 0);
     at += 4 + Math.ceil(length / 4) * 4;
   }
-  return { ticksPerSecond, offsetSeconds };
+  return found;
 }
 
 /** The top bit chooses between negative powers of 2 and of 10. */
 const resolution = (octet: number): bigint => (octet & 0x80 ? 2n : 10n) ** BigInt(octet & 0x7f);
 
-function enhancedPacket(section: Section, { body, end }: Block, file: Uint8Array): CapturedPacket | CaptureFault {
-  const { view, little } = section;
-  if (body + 20 > end) return "capture.block-length";
-  const source = section.interfaces[view.getUint32(body, little)];
-  if (source === undefined) return "capture.interface";
-  const length = view.getUint32(body + 12, little);
-  if (length > MAX_PACKET) return "capture.packet-length";
-  if (body + 20 + length > end) return "capture.block-length";
-  const ticks = (BigInt(view.getUint32(body + 4, little)) << 32n) | BigInt(view.getUint32(body + 8, little));
-  section.last = timeOf(source, ticks);
-  return { at: section.last, linkType: source.linkType, bytes: file.subarray(body + 20, body + 20 + length) };
+/** A name is for people to read: what is not printable ASCII is "?". */
+function asciiOf(value: Uint8Array): string {
+  const terminator = value.indexOf(0);
+  const text = value.subarray(0, Math.min(MAX_NAME, terminator < 0 ? value.length : terminator));
+  return Array.from(text, (octet) => (octet >= 0x20 && octet < 0x7f ? String.fromCharCode(octet) : "?")).join("");
 }
 
 function timeOf({ ticksPerSecond, offsetSeconds }: Interface, ticks: bigint): UnixTime {
   const whole = ticks / ticksPerSecond + offsetSeconds;
   const nanos = ((ticks % ticksPerSecond) * 1_000_000_000n) / ticksPerSecond;
   return unixTime(Number(whole) * 1000 + Number(nanos) / 1e6);
-}
-
-function simplePacket(section: Section, { body, end }: Block, file: Uint8Array): CapturedPacket | CaptureFault {
-  const { view, little, interfaces } = section;
-  const source = interfaces[0];
-  if (source === undefined) return "capture.interface";
-  if (body + 4 > end) return "capture.block-length";
-  const original = view.getUint32(body, little);
-  const length = source.snapLength === 0 ? original : Math.min(original, source.snapLength);
-  if (length > MAX_PACKET) return "capture.packet-length";
-  if (body + 4 + length > end) return "capture.block-length";
-  return { at: section.last, linkType: source.linkType, bytes: file.subarray(body + 4, body + 4 + length) };
 }

@@ -1,39 +1,35 @@
-// A capture through a RouterInterface on the capture's own clock: the membership timeline, the tables at its end, what was dropped.
+// A capture through a RouterInterface per network on the capture's own clock: what happened when, the tables at its end, what was dropped.
 
 import { Counters } from "../base/counters.ts";
+import { DeadlineHeap } from "../base/deadline-heap.ts";
+import { formatMac } from "../base/ethernet.ts";
 import { ANY, type Ipv4 } from "../base/ipv4.ts";
 import { after, type Instant, instant, seconds, type UnixTime, unixTime } from "../base/time.ts";
-import type { SourceFilter } from "../igmp/filter.ts";
-import type { HostMembership, LeaveCause } from "../igmp/host-table.ts";
 import type { InterfaceDrop, RouterInterfaceEffect, RouterInterfaceOptions } from "../igmp/interface-events.ts";
-import { checkPacket, type IgmpDrop, MESSAGE_KINDS, type MessageKind } from "../igmp/packet.ts";
-import type { IgmpVersion } from "../igmp/query.ts";
-import { RouterInterface } from "../igmp/router-interface.ts";
-import { readCapture } from "./capture.ts";
+import { checkPacket, type IgmpDrop, type IgmpPacket, MESSAGE_KINDS, type MessageKind } from "../igmp/packet.ts";
+import { readQuery } from "../igmp/query.ts";
+import type { RouterInterface } from "../igmp/router-interface.ts";
 import type { CapturedPacket, CaptureFault } from "./captured-packet.ts";
-import { ipv4Of, type LinkDrop, type LinkPayload } from "./link-type.ts";
+import { isIgmp } from "./igmp-packet.ts";
+import type { LinkPayload } from "./link-payload.ts";
+import { ipv4Of } from "./link-type.ts";
+import { networkName, WatchedNetwork } from "./network.ts";
+import type { ReplayDrop, TimelineEntry, TimelineEvent } from "./timeline.ts";
 
-/** How the router that watches the capture is set up. */
+/** How the router that watches each network of the capture is set up. */
 export interface ReplayOptions extends RouterInterfaceOptions {
   /** The router's own address: with one it takes part as querier, without it only listens. Nothing is ever sent. */
   readonly address?: Ipv4;
 }
 
-/** Every reason for which a captured packet, or the rest of the capture, has no effect. */
-export type ReplayDrop = LinkDrop | InterfaceDrop | CaptureFault;
+/** One network at the end of the capture. */
+export interface ReplayedNetwork {
+  readonly name: string;
+  readonly igmp: number;
+  readonly machine: RouterInterface;
+}
 
-/** What happened at one moment of the capture. */
-export type TimelineEvent =
-  | { readonly kind: "host-joined"; readonly membership: HostMembership }
-  | { readonly kind: "host-left"; readonly membership: HostMembership; readonly cause: LeaveCause }
-  | { readonly kind: "membership"; readonly group: Ipv4; readonly filter: SourceFilter }
-  | { readonly kind: "querier"; readonly ours: boolean; readonly address: Ipv4 | undefined }
-  | { readonly kind: "older-querier"; readonly version: IgmpVersion; readonly address: Ipv4 }
-  /** With an address of its own: the router would have sent a query here. */
-  | { readonly kind: "query" }
-  | { readonly kind: "drop"; readonly reason: ReplayDrop };
-
-/** What the machine made of a capture. */
+/** What the machines made of a capture. */
 export interface Replayed {
   readonly packets: number;
   /** Packets of IP protocol 2, the broken ones included. */
@@ -45,19 +41,22 @@ export interface Replayed {
   readonly ignored: Readonly<Record<string, number>>;
   /** Why the capture ended early; undefined for a whole one. */
   readonly fault: CaptureFault | undefined;
-  readonly machine: RouterInterface;
+  /** Link types that are not read, and how many packets were of each: the first MAX_UNREAD of them. */
+  readonly unread: readonly { readonly linkType: number; readonly packets: number }[];
+  /** Those with IGMP, in the order of their first. */
+  readonly networks: readonly ReplayedNetwork[];
   /** The time of the last packet; 0 for an empty capture. */
   readonly end: UnixTime;
-  readonly timeline: readonly ({ readonly at: UnixTime } & TimelineEvent)[];
-  /** Events beyond MAX_TIMELINE, which are counted only. */
-  readonly timelineLeftOut: number;
 }
 
-/** Events that a timeline holds; a flood of packets must not become a flood of memory. */
-const MAX_TIMELINE = 100_000;
+/** As many VLANs as there are. */
+const MAX_NETWORKS = 4096;
+/** Members and groups in all tables together: as many networks must not mean as many full tables. */
+const MAX_MEMBERSHIPS = 131_072;
+const MAX_UNREAD = 16;
 
 /** A gap longer than this is a change of the capturing clock, or a joint of two captures: deadlines are not stepped through one by one. */
-const LONGEST_GAP = seconds(86_400);
+export const LONGEST_GAP = seconds(86_400);
 
 /** A capture shows what was said, and refuses nobody. */
 const NO_SHARES: RouterInterfaceOptions = {
@@ -68,128 +67,187 @@ const NO_SHARES: RouterInterfaceOptions = {
 /** 275760-09-13, the last moment ECMA-262 knows: beyond it, milliseconds no longer add up in a float64. */
 const LATEST = 8.64e15;
 
-const NOT_IGMP: ReadonlySet<IgmpDrop> = new Set<IgmpDrop>([
-  "ip.truncated",
-  "ip.version",
-  "ip.header-length",
-  "ip.total-length",
-  "ip.not-igmp",
-]);
-
-/** Never throws, whatever is in the file; memory grows with its packets, and with the limits of `options`, only. */
-export function replayIgmp(file: Uint8Array, options: ReplayOptions = {}): Replayed {
-  const replay = new Replay(options);
-  for (const item of readCapture(file)) {
-    if (typeof item === "string") replay.fault = item;
-    else replay.packet(item);
-  }
-  return replay.result();
-}
-
-class Replay {
-  fault: CaptureFault | undefined;
+/** Never throws, whatever it is given; memory is bounded whatever the size of the capture. */
+export class Replay {
+  readonly #options: RouterInterfaceOptions;
   readonly #address: Ipv4;
-  readonly #machine: RouterInterface;
+  readonly #tell: (entry: TimelineEntry) => void;
+  readonly #networks = new Map<string, WatchedNetwork>();
   readonly #kinds = new Counters<MessageKind | "unknown">();
   readonly #drops = new Counters<ReplayDrop>();
   readonly #ignored = new Counters<ReplayDrop>();
-  readonly #timeline: ({ readonly at: UnixTime } & TimelineEvent)[] = [];
-  #leftOut = 0;
+  readonly #unread = new Map<number, number>();
   #packets = 0;
-  #igmp = 0;
+  /** The packet that is looked at; undefined while time passes. */
+  #frame: number | undefined;
+  #fault: CaptureFault | undefined;
   #now: Instant | undefined;
+  readonly #due = new DeadlineHeap<WatchedNetwork>();
+  #size = 0;
 
-  constructor(options: ReplayOptions) {
-    this.#address = options.address ?? ANY;
-    this.#machine = new RouterInterface({ ...NO_SHARES, ...options, mayQuery: options.address !== undefined });
+  /** `tell` hears of each event at once, in the order of time. */
+  constructor({ address, ...options }: ReplayOptions, tell: (entry: TimelineEntry) => void) {
+    this.#options = { ...NO_SHARES, ...options, mayQuery: address !== undefined };
+    this.#address = address ?? ANY;
+    this.#tell = tell;
   }
 
+  /** Why the reading ended early. */
+  fault(reason: CaptureFault): void {
+    this.#fault = reason;
+  }
+
+  /** The next packet in the order of the file. */
   packet(captured: CapturedPacket): void {
     this.#packets++;
-    const now = this.#advance(captured.at);
+    const now = this.advance(captured.at);
+    this.#frame = this.#packets;
     const inner = ipv4Of(captured);
-    if (typeof inner === "string") this.#ignored.count(inner);
-    else this.#ipv4(now, inner);
+    if (typeof inner !== "string") this.#ipv4(now, captured, inner);
+    else if (inner === "frame.link-type") this.#countUnread(captured.linkType);
+    else this.#ignored.count(inner);
+    this.#frame = undefined;
   }
 
-  #ipv4(now: Instant, { packet, mac }: LinkPayload): void {
-    const checked = checkPacket(packet);
-    if (typeof checked === "string" && NOT_IGMP.has(checked)) {
+  #countUnread(linkType: number): void {
+    this.#ignored.count("frame.link-type");
+    if (this.#unread.has(linkType) || this.#unread.size < MAX_UNREAD)
+      this.#unread.set(linkType, (this.#unread.get(linkType) ?? 0) + 1);
+  }
+
+  #ipv4(now: Instant, { source }: CapturedPacket, payload: LinkPayload): void {
+    const checked = checkPacket(payload.packet);
+    if (typeof checked === "string" && !isIgmp(payload.packet)) {
       this.#ignored.count(checked);
       return;
     }
-    this.#igmp++;
     if (typeof checked !== "string") this.#kinds.count(checked.kind);
     else if (checked === "igmp.unknown-type") this.#kinds.count("unknown");
-    this.#note(now, this.#machine.receive(now, { kind: "packet", bytes: packet, mac }));
+    const name = networkName(source, payload.marks);
+    const network = this.#networks.get(name) ?? this.#addNetwork(now, name);
+    if (network === undefined) this.#noteDrop(now, name, "replay.too-many-networks");
+    else this.#igmp(now, network, payload, checked);
   }
 
-  /** Moves the clock, which never goes back, and lets the machine do what is due in between. */
-  #advance(at: UnixTime): Instant {
+  #addNetwork(now: Instant, name: string): WatchedNetwork | undefined {
+    if (this.#networks.size >= MAX_NETWORKS) return undefined;
+    const network = new WatchedNetwork(name, this.#options);
+    this.#networks.set(name, network);
+    const up = { kind: "up", address: this.#address } as const;
+    const effects = this.#observe(network, () => network.machine.receive(now, up));
+    this.#note(now, network, effects, undefined);
+    return network;
+  }
+
+  #igmp(now: Instant, network: WatchedNetwork, { packet, mac }: LinkPayload, checked: IgmpPacket | IgmpDrop): void {
+    network.igmp++;
+    if (this.#size >= MAX_MEMBERSHIPS && typeof checked !== "string" && checked.kind.endsWith("Report")) {
+      this.#noteDrop(now, network.name, "replay.full");
+      return;
+    }
+    const event = { kind: "packet", bytes: packet, ...(mac === undefined ? {} : { mac: formatMac(mac, 0) }) } as const;
+    const effects = this.#observe(network, () => network.machine.receive(now, event));
+    this.#note(now, network, effects, typeof checked === "string" ? undefined : checked);
+  }
+
+  /** Runs what may change a network's tables and deadlines, and takes note of both. */
+  #observe(network: WatchedNetwork, change: () => readonly RouterInterfaceEffect[]): readonly RouterInterfaceEffect[] {
+    const before = network.size;
+    const effects = change();
+    network.count(effects);
+    this.#size += network.size - before;
+    this.#due.schedule(network, network.machine.nextDeadline());
+    return effects;
+  }
+
+  /** When time brings something next; undefined while only a packet can. */
+  nextDeadline(): Instant | undefined {
+    return this.#due.next();
+  }
+
+  /** Moves the clock, which never goes back, and lets the machines do what is due in between; gives what the clock shows now. */
+  advance(at: number): Instant {
     const sane = Math.min(Math.max(at, 0), LATEST);
     const now = instant(Math.max(sane, this.#now ?? sane));
-    if (this.#now === undefined) this.#note(now, this.#machine.receive(now, { kind: "up", address: this.#address }));
     const stepped = Math.min(now, after(this.#now ?? now, LONGEST_GAP));
     this.#now = now;
-    for (;;) {
-      const due = this.#machine.nextDeadline();
-      if (due === undefined || due > stepped) break;
-      this.#note(due, this.#machine.poll(due));
-    }
-    this.#note(now, this.#machine.poll(now));
+    for (let due = this.#due.next(); due !== undefined && due <= stepped; due = this.#due.next()) this.#poll(due);
+    if (stepped < now) for (const network of this.#networks.values()) this.#pollOne(now, network);
     return now;
   }
 
-  #note(now: Instant, effects: readonly RouterInterfaceEffect[]): void {
-    for (const effect of effects) this.#noteOne(unixTime(now), effect);
+  #poll(due: Instant): void {
+    for (let network = this.#due.takeDue(due); network !== undefined; network = this.#due.takeDue(due))
+      this.#pollOne(due, network);
   }
 
-  #noteOne(at: UnixTime, effect: RouterInterfaceEffect): void {
+  #pollOne(now: Instant, network: WatchedNetwork): void {
+    const effects = this.#observe(network, () => network.machine.poll(now));
+    this.#note(now, network, effects, undefined);
+  }
+
+  #note(
+    now: Instant,
+    network: WatchedNetwork,
+    effects: readonly RouterInterfaceEffect[],
+    packet: IgmpPacket | undefined,
+  ): void {
+    for (const effect of effects) this.#noteOne(now, network.name, effect, packet);
+  }
+
+  #noteOne(now: Instant, network: string, effect: RouterInterfaceEffect, packet: IgmpPacket | undefined): void {
     switch (effect.kind) {
       case "heard":
+        if (packet?.kind.endsWith("Query"))
+          this.#say(now, network, { kind: "query", from: effect.from, query: readQuery(packet) });
         break;
       case "send":
-        this.#tell({ at, kind: "query" });
+        this.#noteOwn(now, network, effect.packet);
         break;
       case "drop":
-        this.#noteDrop(at, effect.reason);
+        this.#noteDrop(now, network, effect.reason);
         break;
       case "membership":
       case "host-joined":
       case "host-left":
       case "querier":
       case "older-querier":
-        this.#tell({ at, ...effect });
+        this.#say(now, network, effect);
     }
   }
 
-  #noteDrop(at: UnixTime, reason: InterfaceDrop): void {
+  #noteOwn(now: Instant, network: string, bytes: Uint8Array): void {
+    const packet = checkPacket(bytes);
+    if (typeof packet !== "string") this.#say(now, network, { kind: "own-query", query: readQuery(packet) });
+  }
+
+  #noteDrop(now: Instant, network: string, reason: InterfaceDrop | ReplayDrop): void {
     if (reason === "igmp.leave-not-querier") {
       this.#ignored.count(reason);
       return;
     }
     this.#drops.count(reason);
-    this.#tell({ at, kind: "drop", reason });
+    this.#say(now, network, { kind: "drop", reason });
   }
 
-  #tell(event: { readonly at: UnixTime } & TimelineEvent): void {
-    if (this.#timeline.length < MAX_TIMELINE) this.#timeline.push(event);
-    else this.#leftOut++;
+  #say(now: Instant, network: string, event: TimelineEvent): void {
+    this.#tell({ at: unixTime(now), frame: this.#frame, network, ...event });
   }
 
+  /** Everything so far. */
   result(): Replayed {
     const kinds = [...MESSAGE_KINDS, "unknown"] as const;
+    const networks = [...this.#networks.values()];
     return {
       packets: this.#packets,
-      igmp: this.#igmp,
+      igmp: networks.reduce((sum, { igmp }) => sum + igmp, this.#drops.of("replay.too-many-networks")),
       types: Object.fromEntries(kinds.map((kind) => [kind, this.#kinds.of(kind)])) as Replayed["types"],
       drops: this.#drops.snapshot(),
       ignored: this.#ignored.snapshot(),
-      fault: this.fault,
-      machine: this.#machine,
+      fault: this.#fault,
+      unread: [...this.#unread].map(([linkType, packets]) => ({ linkType, packets })),
+      networks,
       end: unixTime(this.#now ?? 0),
-      timeline: this.#timeline,
-      timelineLeftOut: this.#leftOut,
     };
   }
 }

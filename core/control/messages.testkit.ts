@@ -85,6 +85,8 @@ export const EXAMPLES: { readonly [T in MessageType]: MessageOf<T> } = {
   "membership.report": {
     type: "membership.report",
     id,
+    process: 0x1234_5678,
+    started: 1_767_225_500_000,
     sequence: 12,
     dropped: 0,
     changes: [
@@ -97,6 +99,23 @@ export const EXAMPLES: { readonly [T in MessageType]: MessageOf<T> } = {
         group: parameters.group,
         sources: [0x0a000001],
         at: 1_767_225_600_000,
+        certainty: "exact",
+      },
+    ],
+    counts: [
+      {
+        interface: "br-lan",
+        port: "lan2",
+        host: 0xc0a80117,
+        mac: "02:00:00:00:01:17",
+        group: parameters.group,
+        reason: "igmp.host-groups",
+        since: 1_767_225_540_000,
+        until: 1_767_225_590_000,
+        joined: 0,
+        left: 0,
+        expired: 0,
+        refused: 3,
       },
     ],
   },

@@ -259,16 +259,46 @@ const streamReport = v.strictObject({
   endsIn: span,
 });
 
-const membershipChange = v.strictObject({
+const place = v.pipe(v.string(), v.maxLength(64));
+const mac = v.pipe(v.string(), v.regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/));
+
+/** See `MembershipChange`. */
+export const MEMBERSHIP_CHANGE = v.strictObject({
   change: v.picklist(["joined", "left", "expired"]),
-  interface: v.pipe(v.string(), v.maxLength(64)),
+  interface: place,
   /** The bridge port that heard it, when there is a tap on it. */
-  port: v.optional(v.pipe(v.string(), v.maxLength(64))),
+  port: v.optional(place),
   host: ipv4,
-  mac: v.optional(v.pipe(v.string(), v.regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/))),
+  mac: v.optional(mac),
   group: ipv4,
   sources: v.pipe(v.array(ipv4), v.maxLength(64)),
   at: unixMs,
+  /**
+   * exact: the host speaks for itself (IGMPv3). shared: it speaks v1 or v2, is silent when it hears another report the group, and may be
+   * one of several (RFC 2236 section 3).
+   */
+  certainty: v.optional(v.picklist(["exact", "shared"])),
+});
+
+/** Counts of one message, so that it stays within its size. */
+export const MOST_COUNTS = 32;
+
+/** See `MembershipCount`. */
+export const MEMBERSHIP_COUNT = v.strictObject({
+  interface: v.optional(place),
+  port: v.optional(place),
+  host: v.optional(ipv4),
+  mac: v.optional(mac),
+  group: v.optional(ipv4),
+  /** Why joins were refused, as the router's drops are named. */
+  reason: v.optional(place),
+  /** Of the first and the last of what is counted. */
+  since: unixMs,
+  until: unixMs,
+  joined: uint32,
+  left: uint32,
+  expired: uint32,
+  refused: uint32,
 });
 
 /** Router to reception server: who joined and left, in order, with a rising sequence number so that a repeat is seen. */
@@ -277,10 +307,14 @@ const membershipReport = v.strictObject({
   id: requestId,
   /** Random, chosen at each start of the router's process: another one knows nothing of what the one before it had told. */
   process: v.optional(uint32),
+  /** In the first report of a process: when it began, by the router's calendar. Whoever was a member before it has been one until then. */
+  started: v.optional(unixMs),
   sequence: whole(0, Number.MAX_SAFE_INTEGER),
-  /** Changes lost since the last report because the router's queue was full. */
+  /** Changes since the last report of which the router can give no more than a number, because it could not keep them. */
   dropped: uint32,
-  changes: v.pipe(v.array(membershipChange), v.maxLength(128)),
+  changes: v.pipe(v.array(MEMBERSHIP_CHANGE), v.maxLength(128)),
+  /** Earlier than the changes. */
+  counts: v.optional(v.pipe(v.array(MEMBERSHIP_COUNT), v.maxLength(MOST_COUNTS))),
 });
 
 const membershipAcknowledgement = v.strictObject({
@@ -332,7 +366,12 @@ export type EpochKey = v.InferOutput<typeof epochKey>;
 /** Where the stream is: roc * 65536 + seq, `age` ms ago. */
 export type Position = v.InferOutput<typeof position>;
 /** One host that has joined or left a group behind a router; `at` in Unix ms by the router's calendar. */
-export type MembershipChange = v.InferOutput<typeof membershipChange>;
+export type MembershipChange = v.InferOutput<typeof MEMBERSHIP_CHANGE>;
+/**
+ * What a router counted instead of telling it one by one: joins that it refused, and visits that both began and ended while nobody took
+ * its reports. Without a host or group: of several. Times in Unix ms by the router's calendar.
+ */
+export type MembershipCount = v.InferOutput<typeof MEMBERSHIP_COUNT>;
 
 /** 91: signed by the key server, retained, no secret in it. */
 export const NOTICE = v.strictObject({

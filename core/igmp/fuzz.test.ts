@@ -7,7 +7,7 @@ import type { Below } from "../base/chance.testkit.ts";
 import { internetChecksum } from "../base/checksum.ts";
 import { checkFrame, type FrameDrop } from "../base/ethernet.ts";
 import { fuzz } from "../base/fuzz.testkit.ts";
-import { replayIgmp } from "../capture/replay.ts";
+import { replayIgmp } from "../capture/replay.testkit.ts";
 import { filterOf } from "./filter.ts";
 import { MulticastHost } from "./host.ts";
 import { address, at, sources, vectorFile } from "./igmp.testkit.ts";

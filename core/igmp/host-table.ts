@@ -39,7 +39,7 @@ export interface HostMembership {
 export type HostChange =
   | { readonly kind: "host-joined"; readonly membership: HostMembership }
   | { readonly kind: "host-left"; readonly membership: HostMembership; readonly cause: LeaveCause }
-  | { readonly kind: "drop"; readonly reason: HostDrop; readonly host: TrackedHost };
+  | { readonly kind: "drop"; readonly reason: HostDrop; readonly host: TrackedHost; readonly group: Ipv4 };
 
 /** A host with its memberships' number. With a MAC it is in one place at a time, so `who` is where it was heard last. */
 interface Station {
@@ -94,7 +94,9 @@ export class HostTable {
     const wanted = afterStatement(known?.filter ?? NO_SOURCE, statement);
     if (wantsNothing(wanted)) return known === undefined ? [] : [this.#leave(now, known, statement)];
     const filter = cutTo(this.#limits.sources, wanted);
-    const cut: HostChange[] = filter === wanted ? [] : [{ kind: "drop", reason: "tracking.too-many-sources", host }];
+    const { group } = statement;
+    const cut: HostChange[] =
+      filter === wanted ? [] : [{ kind: "drop", reason: "tracking.too-many-sources", host, group }];
     if (known === undefined) return [...cut, ...this.#join(now, host, here, filter, statement, lifetime)];
     this.#refresh(now, known, filter, statement, lifetime);
     return cut;
@@ -116,7 +118,7 @@ export class HostTable {
   ): HostChange[] {
     const moved = elsewhere === undefined ? [] : [this.#remove(elsewhere, "moved")];
     const reason = this.#refuse(now, host);
-    if (reason !== undefined) return [...moved, { kind: "drop", reason, host }];
+    if (reason !== undefined) return [...moved, { kind: "drop", reason, host, group: statement.group }];
     const membership = membershipOf(this.#add(now, host, filter, statement, lifetime));
     return [...moved, { kind: "host-joined", membership }];
   }

@@ -52,7 +52,7 @@ export class HostTracking {
     if (from !== this.#source) return changes.filter(isRefusal);
     return from === "packets"
       ? changes
-      : changes.map((change) => (isRefusal(change) ? refusedFrame(change.host) : change));
+      : changes.map((change) => (isRefusal(change) ? refusedFrame(change.host, change.group) : change));
   }
 
   /** How many memberships count for the host when it wants one more (see HostTable). */
@@ -103,11 +103,15 @@ export class HostTracking {
 
 /** Whether it says that a host, by the packets it sent, gets no further membership. */
 export const isRefusal = (change: HostChange): change is HostChange & { readonly kind: "drop" } =>
-  change.kind === "drop" && change.reason.startsWith("igmp.");
+  change.kind === "drop" && isRefused(change.reason);
+
+/** Whether a drop that names its host means that a join was not honoured, and not only that something is not known. */
+export const isRefused = (reason: string): boolean => reason.startsWith("igmp.");
 
 /** What a frame of a host comes to that may have no more. */
-export const refusedFrame = (host: TrackedHost): HostChange => ({
+export const refusedFrame = (host: TrackedHost, group: Ipv4): HostChange => ({
   kind: "drop",
   reason: "tracking.refused",
   host,
+  group,
 });

@@ -91,5 +91,5 @@ export type RouterInterfaceEffect =
   | { readonly kind: "querier"; readonly ours: boolean; readonly address: Ipv4 | undefined }
   /** 7.3.1: a router of an older version asks here, to be fixed by an administrator. Told at most once per query interval. */
   | { readonly kind: "older-querier"; readonly version: IgmpVersion; readonly address: Ipv4 }
-  /** `host`: who is refused, where it is one host's doing. */
-  | { readonly kind: "drop"; readonly reason: InterfaceDrop; readonly host?: TrackedHost };
+  /** `host`: who is refused, where it is one host's doing; `group`: what. */
+  | { readonly kind: "drop"; readonly reason: InterfaceDrop; readonly host?: TrackedHost; readonly group?: Ipv4 };

@@ -465,7 +465,7 @@ test("a refusal says who, so that it can be shown", () => {
   const bytes = join("10.0.0.9", "239.1.1.2");
   const effects = bench.machine.receive(bench.now, { kind: "packet", bytes, mac: "02:00:00:00:00:09", port: "" });
   const host = { address: address("10.0.0.9"), mac: "02:00:00:00:00:09", port: "" };
-  assert.deepEqual(effects.at(-1), { kind: "drop", reason: "igmp.host-groups", host });
+  assert.deepEqual(effects.at(-1), { kind: "drop", reason: "igmp.host-groups", host, group: address("239.1.1.2") });
 });
 
 test("a host at its limit keeps what it has, and gets another group for one that it leaves", () => {

@@ -152,7 +152,7 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   #statement(now: Instant, host: TrackedHost, statement: HostStatement): Effect[] {
     const lacking = this.#lacksRoom(now, host, statement);
-    if (lacking !== undefined) return [{ kind: "drop", reason: lacking, host }];
+    if (lacking !== undefined) return [{ kind: "drop", reason: lacking, host, group: statement.group }];
     const immediate = this.#isProvenLast(now, host, statement);
     const tracked = this.#track("packets", now, host, statement);
     if (tracked.some(isRefusal)) return [...tracked];
@@ -212,7 +212,7 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   #trackFrame(now: Instant, host: TrackedHost, statement: HostStatement): readonly HostChange[] {
     const lacking = this.#lacksRoom(now, host, statement) !== undefined;
-    return lacking ? [refusedFrame(host)] : this.#track("frames", now, host, statement);
+    return lacking ? [refusedFrame(host, statement.group)] : this.#track("frames", now, host, statement);
   }
 
   #query(now: Instant, from: Ipv4, query: Query): Effect[] {

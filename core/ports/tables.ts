@@ -126,6 +126,37 @@ export interface MembershipRow {
   readonly until?: UnixTime;
   /** moved: heard on another port or with another MAC. restarted: the router's process ended, when is not known. */
   readonly cause?: "left" | "expired" | "moved" | "restarted";
+  /**
+   * exact: the host speaks for itself (IGMPv3). shared: it speaks v1 or v2 and may be one of several (RFC 2236 section 3). Absent: its
+   * router does not tell.
+   */
+  readonly certainty?: "exact" | "shared";
+}
+
+/**
+ * What a router counted instead of telling it one by one: joins that it refused, and what it had to sum up while its reports were not
+ * taken. Without a host or group: of several.
+ */
+export interface EvidenceCountRow {
+  readonly router: string;
+  /** The report that told it, and the place in it: the same report adds nothing twice. */
+  readonly process: number;
+  readonly sequence: number;
+  readonly position: number;
+  readonly interface?: string;
+  readonly port?: string;
+  readonly host?: number;
+  readonly mac?: string;
+  readonly group?: number;
+  /** Why joins were refused. */
+  readonly reason?: string;
+  /** The first of what is counted, and the last. */
+  readonly since: UnixTime;
+  readonly until: UnixTime;
+  readonly joined: number;
+  readonly left: number;
+  readonly expired: number;
+  readonly refused: number;
 }
 
 /** The last report of a router, so that a repetition changes nothing. */
@@ -133,6 +164,8 @@ export interface RouterReportRow {
   readonly router: string;
   /** The process that reported last. */
   readonly process?: number;
+  /** The one before it: what it may still repeat is known. */
+  readonly previous?: number;
   readonly sequence: number;
   /** Changes that the router lost, over all its reports. */
   readonly dropped: number;
@@ -191,6 +224,7 @@ export interface Tables {
   readonly rekey_demand: RekeyDemandRow;
   readonly membership: MembershipRow;
   readonly router_report: RouterReportRow;
+  readonly evidence_count: EvidenceCountRow;
   readonly key_channel: KeyChannelRow;
   readonly epoch: EpochRow;
 }
@@ -290,11 +324,40 @@ export const LAYOUT: { readonly [T in TableName]: Layout<Tables[T]> } = {
       mac: "text?",
       until: "integer?",
       cause: "text?",
+      certainty: "text?",
     },
   },
   router_report: {
     key: ["router"],
-    columns: { router: "text", process: "integer?", sequence: "integer", dropped: "integer", at: "integer" },
+    columns: {
+      router: "text",
+      process: "integer?",
+      previous: "integer?",
+      sequence: "integer",
+      dropped: "integer",
+      at: "integer",
+    },
+  },
+  evidence_count: {
+    key: ["router", "process", "sequence", "position"],
+    columns: {
+      router: "text",
+      process: "integer",
+      sequence: "integer",
+      position: "integer",
+      interface: "text?",
+      port: "text?",
+      host: "integer?",
+      mac: "text?",
+      group: "integer?",
+      reason: "text?",
+      since: "integer",
+      until: "integer",
+      joined: "integer",
+      left: "integer",
+      expired: "integer",
+      refused: "integer",
+    },
   },
   key_channel: {
     key: ["channel"],

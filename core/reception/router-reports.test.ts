@@ -81,6 +81,56 @@ scenario("a router that starts anew closes what the process before it left open,
   ]);
 });
 
+scenario("what a process left open has ended when its successor began, however late that is told", async (store) => {
+  await report(store, 1, [joined]);
+  const told = { router: "r1", process: 8, sequence: 1, dropped: 0 };
+  await decided(store, () => decideRouterReport({ ...told, started: at(4), changes: [] }, at(10_000)));
+  assert.deepEqual(
+    (await rows(store)).map(({ until, cause }) => [until, cause]),
+    [[at(4), "restarted"]],
+  );
+});
+
+scenario("what the process before repeats is known, whatever its number", async (store) => {
+  await report(store, 1, [joined]);
+  await report(store, 1, [{ ...joined, at: at(9) }], 0, 8);
+  const before = [await rows(store), await store.read({ table: "router_report", limit: 1 })];
+  await report(store, 1, [joined]);
+  await report(store, 2, [left]);
+  assert.deepEqual([await rows(store), await store.read({ table: "router_report", limit: 1 })], before);
+});
+
+scenario("how sure a membership is, is kept", async (store) => {
+  await report(store, 1, [
+    { ...joined, certainty: "exact" },
+    { ...joined, host: 0x0a00000c, certainty: "shared" },
+  ]);
+  assert.deepEqual(
+    (await rows(store)).map(({ certainty }) => certainty),
+    ["exact", "shared"],
+  );
+});
+
+const numbers = { since: at(1), until: at(5), joined: 0, left: 0, expired: 0, refused: 4 };
+const refusal = { interface: "eth1", host: 0x0a00000b, group: 0xefff4d01, reason: "igmp.host-groups", ...numbers };
+
+scenario("counts are kept once each, with and without a place, and go when they are old", async (store) => {
+  const counts = [{ ...numbers, joined: 7 }, refusal];
+  const told = { router: "r1", process: 7, sequence: 1, dropped: 3, changes: [], counts };
+  for (const now of [at(6), at(7)]) await decided(store, () => decideRouterReport(told, now));
+  const kept = () => store.read({ table: "evidence_count", limit: 10 });
+  const key = { router: "r1", process: 7, sequence: 1 };
+  assert.deepEqual(await kept(), [
+    { ...key, position: 0, ...counts[0] },
+    { ...key, position: 1, ...counts[1] },
+  ]);
+  const sweep = { grace: milliseconds(0), evidenceFor: minutes(1) };
+  await decided(store, () => decideSweep(sweep, at(65)));
+  assert.equal((await kept()).length, 2);
+  await decided(store, () => decideSweep(sweep, at(66)));
+  assert.deepEqual(await kept(), []);
+});
+
 scenario("a leave without a join is no evidence, and old evidence goes", async (store) => {
   await report(store, 1, [left]);
   assert.deepEqual(await rows(store), []);

@@ -231,8 +231,8 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
   }
 
   #routerReported(now: Instant, request: Request, message: MessageOf<"membership.report">): Effects {
-    const { id, sequence, process, dropped, changes } = message;
-    const report = { router: request.from.id, process, sequence, dropped, changes };
+    const { id, sequence, process, started, dropped, changes, counts } = message;
+    const report = { router: request.from.id, process, started, sequence, dropped, changes, counts };
     const at = this.#unix(now);
     return this.#decide(
       { kind: "request", from: request.from.id, id },

@@ -10,7 +10,7 @@ export const SWEEP_ROWS = 256;
 export interface Sweep {
   /** A reception lapses when no inquiry has come by this long after the device's last key went out of use. */
   readonly grace: Duration;
-  /** Closed rows of host tracking, and stops that found no reception, are kept this long. */
+  /** Closed rows of host tracking, what routers counted, and stops that found no reception, are kept this long. */
   readonly evidenceFor: Duration;
 }
 
@@ -38,8 +38,11 @@ export function* decideSweep(sweep: Sweep, now: UnixTime): Deciding<SweepOutcome
   const seen = yield* find({ table: "membership", range: { column: "until", before: old }, limit: SWEEP_ROWS });
   for (const { router, interface: name, host, group, since } of seen)
     writes.push({ delete: "membership", key: { router, interface: name, host, group, since } });
+  const counts = yield* find({ table: "evidence_count", range: { column: "until", before: old }, limit: SWEEP_ROWS });
+  for (const { router, process, sequence, position } of counts)
+    writes.push({ delete: "evidence_count", key: { router, process, sequence, position } });
   const stops = yield* find({ table: "early_stop", range: { column: "at", before: old }, limit: SWEEP_ROWS });
   for (const { device, channel } of stops) writes.push({ delete: "early_stop", key: { device, channel } });
-  const more = Math.max(silent.length, seen.length, stops.length) === SWEEP_ROWS;
+  const more = Math.max(silent.length, seen.length, counts.length, stops.length) === SWEEP_ROWS;
   return { outcome: { kind: "swept", lapsed: silent.length, more }, writes };
 }

@@ -132,6 +132,16 @@ export type RouterEffect =
       readonly membership: HostMembership;
       readonly cause: LeaveCause;
     }
+  /** Policy or a limit did not honour a join; for the evidence. It is counted as a drop as well. */
+  | {
+      readonly kind: "refused";
+      readonly name: string;
+      readonly host: TrackedHost;
+      /** undefined: not told. */
+      readonly group: Ipv4 | undefined;
+      /** As drops are named; "policy.rule-3" and the like. */
+      readonly reason: string;
+    }
   /** What the link as a whole wants now. */
   | { readonly kind: "membership"; readonly name: string; readonly group: Ipv4; readonly filter: SourceFilter }
   | { readonly kind: "heard"; readonly name: string; readonly message: MessageKind }
@@ -141,5 +151,11 @@ export type RouterEffect =
   | { readonly kind: "upstream-mode"; readonly name: string; readonly version: IgmpVersion }
   /** Somebody sends under an address that is not of its link: told once, and every ten minutes while it goes on. */
   | { readonly kind: "intruder"; readonly intruder: Intruder }
-  /** `host`: who is refused, where it is one host's doing. */
-  | { readonly kind: "drop"; readonly name: string; readonly reason: RouterDrop; readonly host?: TrackedHost };
+  /** `host`: who is refused, where it is one host's doing; `group`: what. */
+  | {
+      readonly kind: "drop";
+      readonly name: string;
+      readonly reason: RouterDrop;
+      readonly host?: TrackedHost;
+      readonly group?: Ipv4;
+    };

@@ -67,19 +67,23 @@ test("a report holds 128 changes at most; the rest follows at once after the ack
   );
 });
 
-test("while nobody takes reports the queue is bounded: the oldest go, counted in the next report", () => {
-  const reporter = new MembershipReporter(SERVER, entropy);
+test("while nobody takes reports the queue is bounded: what is given up is a number, and the next report says so", () => {
+  const reporter = new MembershipReporter(SERVER, entropy, { limit: 256 });
   reporter.receive(instant(0), { kind: "change", change: change(0) });
   const [first] = reports(reporter.poll(instant(500)));
   assert.ok(first !== undefined);
-  let dropped = 0;
-  for (let n = 1; n <= 8192 + 5; n++)
+  let givenUp = 0;
+  // Joins without an end: a visit that is over would be counted by host and group.
+  for (let n = 1; n <= 300; n++)
     for (const effect of reporter.receive(instant(501), { kind: "change", change: change(n) }))
-      if (effect.kind === "drop" && effect.reason === "report.queue-full") dropped++;
-  assert.equal(dropped, 5);
-  assert.equal(reporter.waiting, 8192);
+      if (effect.kind === "drop" && effect.reason === "report.queue-full") givenUp += effect.times;
+  assert.ok(givenUp > 44 && reporter.waiting <= 256);
   const [next] = reports(acknowledge(reporter, 502, first));
-  assert.deepEqual([next?.dropped, times(next)[0]], [5, 6]);
+  assert.deepEqual([next?.dropped, times(next)[0]], [givenUp, givenUp + 1]);
+  assert.deepEqual(
+    next?.counts?.map(({ joined, since, until }) => [joined, since, until]),
+    [[givenUp, 1, givenUp]],
+  );
 });
 
 test("an answer that nobody waits for is dropped by name", () => {
@@ -121,4 +125,93 @@ test("when the process ends, what waits goes at once", () => {
   const [last] = reports(reporter.receive(instant(100), { kind: "flush" }));
   assert.deepEqual(times(last), [1]);
   assert.deepEqual(reporter.receive(instant(101), { kind: "flush" }), []);
+});
+
+const refusal = (at: number, group = "239.255.77.1") => ({
+  interface: "lan",
+  host: address("10.2.0.11"),
+  group: address(group),
+  reason: "igmp.host-groups",
+  at,
+});
+
+test("refusals are told once a minute, by host, group and reason; a flood of invented groups is told by reason", () => {
+  const reporter = new MembershipReporter(SERVER, entropy);
+  for (const n of [1, 2, 3]) reporter.receive(instant(n), { kind: "refused", refusal: refusal(n) });
+  for (let n = 1; n <= 500; n++)
+    reporter.receive(instant(4), { kind: "refused", refusal: refusal(4, `239.1.${n >> 8}.${n & 255}`) });
+  assert.equal(reporter.nextDeadline(), 60_001);
+  const [first = assert.fail()] = reports(reporter.poll(instant(60_001)));
+  const [second = assert.fail()] = reports(acknowledge(reporter, 60_002, first));
+  const told = [...(first.counts ?? []), ...(second.counts ?? [])];
+  assert.deepEqual([told[0]?.refused, told[0]?.since, told[0]?.until], [3, 1, 3]);
+  assert.deepEqual([told.length, told.at(-1)?.host, told.at(-1)?.reason], [33, undefined, "igmp.host-groups"]);
+  assert.equal(
+    told.reduce((sum, { refused }) => sum + refused, 0),
+    503,
+  );
+});
+
+const writes = (effects: readonly ReporterEffect[]) =>
+  effects.flatMap((effect) => (effect.kind === "write" ? [`${effect.how} ${effect.lines.length}`] : []));
+
+/** One over an empty log, with the last lines that it asked to be written anew. */
+function logged() {
+  const reporter = new MembershipReporter(SERVER, entropy, { restored: { lines: [], damaged: 0 } });
+  const written = (ms: number, isKept = true) => reporter.receive(instant(ms), { kind: "written", isKept });
+  const add = (ms: number, n: number) => writes(reporter.receive(instant(ms), { kind: "change", change: change(n) }));
+  return { reporter, written, add };
+}
+
+test("with a log each change is written at once, and none is sent before it is on the disk", () => {
+  const { reporter, written, add } = logged();
+  assert.deepEqual(add(0, 1), ["replace 2"]);
+  assert.deepEqual(add(1, 2), [], "one write at a time");
+  assert.deepEqual(writes(written(2)), ["write 1"]);
+  assert.deepEqual(reporter.poll(instant(600)), [], "one write at a time");
+  assert.deepEqual(writes(written(601)), ["commit 1"]);
+  assert.equal(reporter.nextDeadline(), undefined);
+  const [report] = reports(written(602));
+  assert.deepEqual(times(report), [1, 2]);
+});
+
+test("while a report is not answered, what is new is written and waits; with the answer it goes", () => {
+  const { reporter, written, add } = logged();
+  add(0, 1);
+  written(1);
+  reporter.poll(instant(500));
+  const [report = assert.fail()] = reports(written(501));
+  assert.deepEqual(add(502, 2), ["write 1"]);
+  assert.deepEqual(reports(written(503)), []);
+  assert.deepEqual(writes(reporter.poll(instant(1002))), ["commit 0"]);
+  assert.deepEqual(reports(written(1003)), []);
+  assert.equal(writes(reporter.poll(instant(1004))).length, 0, "nothing is written twice");
+  assert.deepEqual(writes(acknowledge(reporter, 1005, report)), ["commit 2"]);
+  const [next] = reports(written(1006));
+  assert.deepEqual([next?.sequence, times(next)], [2, [2]]);
+});
+
+test("when the disk fails reports go all the same, and after half a minute all that waits is written anew", () => {
+  const { reporter, written, add } = logged();
+  add(0, 1);
+  written(1, false);
+  const [report = assert.fail()] = reports(reporter.poll(instant(500)));
+  assert.deepEqual(times(report), [1]);
+  assert.deepEqual(add(502, 2), []);
+  const [second = assert.fail()] = reports(acknowledge(reporter, 1003, report));
+  assert.deepEqual(times(second), [2]);
+  // A change just before the next try does not put it off.
+  assert.deepEqual(add(30_000, 3), []);
+  assert.equal(reporter.nextDeadline(), 30_001);
+  const again = reporter.poll(instant(30_001)).flatMap((effect) => (effect.kind === "write" ? [effect] : []));
+  assert.deepEqual(
+    again.map(({ how }) => how),
+    ["replace"],
+  );
+  const successor = new MembershipReporter(SERVER, entropy, { restored: { lines: again[0]?.lines ?? [], damaged: 0 } });
+  successor.receive(instant(0), { kind: "up" });
+  successor.poll(instant(500));
+  const [repeated] = reports(successor.receive(instant(501), { kind: "written", isKept: true }));
+  assert.deepEqual({ ...repeated, id: 0 }, { ...second, id: 0 });
+  assert.equal(successor.waiting, 1);
 });

@@ -5,6 +5,7 @@ import type { Subnet } from "../base/subnet.ts";
 import { after, type Duration, earliest, type Instant, seconds } from "../base/time.ts";
 import { NO_SOURCE } from "../igmp/filter.ts";
 import type { MulticastHostEffect } from "../igmp/host.ts";
+import { isRefused } from "../igmp/host-tracking.ts";
 import type { RouterInterfaceEffect } from "../igmp/interface-events.ts";
 import { MembershipDatabase, type UpstreamChange } from "../igmp/proxy.ts";
 import { RouterInterface } from "../igmp/router-interface.ts";
@@ -220,7 +221,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "heard":
         return [{ kind: "heard", name, message: effect.message }];
       case "drop":
-        return [{ ...effect, name }];
+        return [{ ...effect, name }, ...refusal(name, effect)];
     }
   }
 
@@ -389,6 +390,12 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const options = this.#downstreams.get(name)?.options;
     return mayReceive(group, options?.allow ?? [], options?.deny ?? []);
   }
+}
+
+/** What of a drop is evidence: a join that was not honoured. */
+function refusal(name: string, drop: RouterInterfaceEffect & { kind: "drop" }): readonly RouterEffect[] {
+  const { reason, host, group } = drop;
+  return host !== undefined && isRefused(reason) ? [{ kind: "refused", name, host, group, reason }] : [];
 }
 
 const drop = (name: string, reason: RouterDrop): RouterEffect => ({ kind: "drop", name, reason });

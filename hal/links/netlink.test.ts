@@ -12,7 +12,7 @@ import { loadSockets } from "../native.ts";
 import { linesOf } from "../stretched-window.testkit.ts";
 import { linksContract } from "./contract.testkit.ts";
 import { linksBy, watchLinks } from "./linux.ts";
-import { commandMonitor, netlinkMonitor, sharedMonitor } from "./monitor.ts";
+import { commandMonitor, type Monitor, netlinkMonitor, sharedMonitor } from "./monitor.ts";
 
 const HANGS = { timeout: 50_000 };
 const NEVER = seconds(3600);
@@ -63,7 +63,14 @@ else if (inNamespace(import.meta.url, "netlink links", [...CABLE, ...BRIDGE])) {
 
   test("netlink links: a change is seen when the kernel tells it, and of many at once the last", HANGS, async (t) => {
     const log: string[] = [];
-    t.after(watchLinks(["rt1"], (_, link) => log.push(String(link?.addresses.length)), { ...BLIND, monitor }));
+    const listening: Monitor = (look, ended) =>
+      monitor(look, () => {
+        log.push("ended");
+        ended();
+      });
+    t.after(
+      watchLinks(["rt1"], (_, link) => log.push(String(link?.addresses.length)), { ...BLIND, monitor: listening }),
+    );
     ip("addr", "add", "10.9.7.1/24", "dev", "rt1");
     assert.ok(await eventually(() => log.at(-1) === "1"));
     const many = Array.from({ length: 2000 }, (_, n) => `addr add 10.10.${n >> 8}.${n & 255}/32 dev rt4`);
@@ -72,6 +79,7 @@ else if (inNamespace(import.meta.url, "netlink links", [...CABLE, ...BRIDGE])) {
     assert.ok(await eventually(() => log.at(-1) === "0"));
     ip("addr", "add", "10.9.7.2/24", "dev", "rt1");
     assert.ok(await eventually(() => log.at(-1) === "1"), "it listens after that too");
+    assert.equal(log.includes("ended"), false);
     ip("addr", "flush", "dev", "rt4");
   });
 

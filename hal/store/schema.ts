@@ -66,8 +66,20 @@ CREATE TABLE epoch (
 
 const VERSION_2 = "ALTER TABLE router_report ADD COLUMN process INTEGER;";
 
+const VERSION_3 = `
+ALTER TABLE membership ADD COLUMN certainty TEXT;
+ALTER TABLE router_report ADD COLUMN previous INTEGER;
+CREATE TABLE evidence_count (
+  router TEXT NOT NULL, process INTEGER NOT NULL, sequence INTEGER NOT NULL, position INTEGER NOT NULL,
+  interface TEXT, port TEXT, host INTEGER, mac TEXT, "group" INTEGER, reason TEXT, since INTEGER NOT NULL, until INTEGER NOT NULL,
+  joined INTEGER NOT NULL, left INTEGER NOT NULL, expired INTEGER NOT NULL, refused INTEGER NOT NULL,
+  PRIMARY KEY (router, process, sequence, position)
+) WITHOUT ROWID;
+CREATE INDEX evidence_count_until ON evidence_count (until);
+`;
+
 /** Step n takes a store from version n to n + 1. */
-export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2];
+export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3];
 
 /** "SELC", the `application_id` in the header of each store. */
 export const APPLICATION_ID = 0x53454c43;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
 import { instant, seconds } from "../../core/base/time.ts";
@@ -7,6 +8,7 @@ import type { HalError } from "../../core/ports/errors.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
 import { systemClock } from "../clock/system.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
+import { RawIgmpSockets } from "../igmp/raw.ts";
 import { SimulatedIgmpSockets } from "../igmp/simulated.ts";
 import { inNamespace } from "../in-namespace.testkit.ts";
 import { SimulatedNetwork } from "../simulation/network.ts";
@@ -86,11 +88,48 @@ test(
   },
 );
 
+/** The sockets beside the standard streams, by inode. */
+const socketsOf = (pid: number | string): readonly string[] =>
+  readdirSync(`/proc/${pid}/fd`)
+    .filter((fd) => Number(fd) > 2)
+    .map((fd) => linkOf(`/proc/${pid}/fd/${fd}`))
+    .filter((what) => what.startsWith("socket:"));
+
+const parentOf = (pid: string): number =>
+  /^\d+$/.test(pid) ? Number(/^PPid:\s*(\d+)/m.exec(textOf(`/proc/${pid}/status`))?.[1] ?? 0) : 0;
+
+/** "" of what is gone meanwhile. */
+const linkOf = (path: string): string => orNothing(() => readlinkSync(path));
+const textOf = (path: string): string => orNothing(() => readFileSync(path, "latin1"));
+
+function orNothing(read: () => string): string {
+  try {
+    return read();
+  } catch {
+    return "";
+  }
+}
+
 if (inNamespace(import.meta.url, "cap tap", TWO_TAPPED)) {
   const helper = new URL("./helper.js", import.meta.url).href;
   const script = `import(${JSON.stringify(helper)}).then((m) => m.runTapHelper(process.argv.at(-1)))`;
   const command = [process.execPath, "-e", script, "--"] as const;
   const taps = new CapTaps({ clock: systemClock, entropy: new SeededEntropy(1), command });
+  test("cap tap: the helper has none of the sockets that raw-socket leaves to children", HANGS, async (t) => {
+    const own = (await RawIgmpSockets.load()).open("rt0", quiet);
+    t.after(() => own.close());
+    const heard = new HeardFrames();
+    const tap = taps.open("rt1", heard);
+    t.after(() => tap.close());
+    await heard.until((log) => log.includes("resumed"));
+    const ours = new Set(socketsOf(process.pid));
+    const helper = readdirSync("/proc").find((pid) => parentOf(pid) === process.pid) ?? assert.fail("no helper");
+    assert.deepEqual(
+      socketsOf(helper).filter((socket) => ours.has(socket)),
+      [],
+    );
+  });
+
   await kernelTaps("cap tap", taps);
 
   test("cap tap: without CAP_NET_RAW a tap is tap.permission", HANGS, async (t) => {

@@ -14,11 +14,11 @@ import { decideWithdrawal, type Withdrawal } from "../../core/reception/withdraw
 import type { GroupCommit } from "../../hal/store/group-commit.ts";
 import { CommandRefused, type Commands } from "../shared/admin.ts";
 import { passwordHash } from "../shared/registration.ts";
+import { listCounts, listDisagreements, listMemberships, listZaps } from "./evidence.ts";
 import {
   type ListCommand,
   type Listed,
   listDenials,
-  listMemberships,
   listPackages,
   listReceptions,
   listSubscribers,
@@ -106,6 +106,9 @@ const INPUTS = {
     ),
   ),
   rekey: v.strictObject({ channel: Identifier }),
+  /** Seconds. */
+  check: v.strictObject({ grace: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(999_999)), 60) }),
+  zaps: v.strictObject({ since: v.optional(time) }),
 } as const;
 
 /** The commands that change something, by name. */
@@ -153,7 +156,8 @@ function registryCommands(context: OperatorContext) {
   };
 }
 
-function listCommands({ store, refusals }: OperatorContext) {
+function listCommands(context: OperatorContext) {
+  const { store, refusals } = context;
   const lists = (rows: () => AsyncIterable<Listed>) => (input: unknown) => {
     checked(none, input);
     return rows();
@@ -169,6 +173,11 @@ function listCommands({ store, refusals }: OperatorContext) {
     usage: (input: unknown) => listUsage(store, checked(INPUTS.usage, input)),
     denials: lists(() => listDenials(refusals())),
     memberships: lists(() => listMemberships(store)),
+    "evidence.check": (input: unknown) =>
+      listDisagreements(store, now(context), checked(INPUTS.check, input).grace * 1000),
+    "evidence.counts": lists(() => listCounts(store)),
+    "evidence.routers": lists(() => listTable(store, "router_report")),
+    "evidence.zaps": (input: unknown) => listZaps(store, now(context), checked(INPUTS.zaps, input).since),
     epochs: lists(() => listTable(store, "epoch")),
   };
 }

@@ -5,7 +5,8 @@ import type { Write } from "../../core/ports/store.ts";
 import { MemoryStore } from "../../hal/store/memory.ts";
 import { passwordHash } from "../shared/registration.ts";
 import { Directory } from "./directory.ts";
-import { listDenials, listMemberships, listPackages, listSubscribers, listTable } from "./listing.ts";
+import { listMemberships } from "./evidence.ts";
+import { listDenials, listPackages, listSubscribers, listTable } from "./listing.ts";
 import { jsonLines, tableLines } from "./table.ts";
 
 const GROUP = 0xefff4d01;

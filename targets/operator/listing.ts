@@ -4,7 +4,7 @@ import { toHex } from "../../core/base/bytes.ts";
 import { formatIpv4, ipv4 } from "../../core/base/ipv4.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import { pages, type RowQuery, type Store } from "../../core/ports/store.ts";
-import { LAYOUT, type LiveReceptionRow, type TableName, type Tables } from "../../core/ports/tables.ts";
+import { LAYOUT, type TableName, type Tables } from "../../core/ports/tables.ts";
 import type { RefusalNote } from "../../core/reception/server.ts";
 
 /** Commands that answer with rows. */
@@ -14,6 +14,7 @@ export type ListCommand =
   | "usage"
   | "denials"
   | "memberships"
+  | `evidence.${"check" | "counts" | "routers" | "zaps"}`
   | "epochs";
 
 /** One row of a list, as JSON has it. */
@@ -22,6 +23,9 @@ export type Listed = Readonly<Record<string, string | number | readonly string[]
 const TIMES = new Set(["since", "until", "from", "heldUntil", "lastSeen", "switchAt", "at"]);
 const SECRETS = new Set(["passwordHash", "masterKey", "masterSalt"]);
 const ADDRESSES = new Set(["host", "group"]);
+
+/** In which report a count was told. */
+const REPORT_COLUMNS = new Set(["process", "sequence", "position"]);
 
 const columnsOf = (table: TableName): readonly string[] =>
   Object.keys(LAYOUT[table].columns).filter((column) => !SECRETS.has(column));
@@ -38,6 +42,13 @@ export const COLUMNS: Readonly<Record<ListCommand, readonly string[]>> = {
   usage: [...columnsOf("usage_record"), "billedSeconds"],
   denials: ["at", "device", "channel", "client", "address", "reason", "detail", "count", "first"],
   memberships: [...columnsOf("membership"), "device", "channel", "state"],
+  "evidence.check": [
+    ...["state", "device", "subscriber", "channel", "group", "router", "interface", "port", "host", "mac"],
+    ...["certainty", "since"],
+  ],
+  "evidence.counts": columnsOf("evidence_count").filter((column) => !REPORT_COLUMNS.has(column)),
+  "evidence.routers": columnsOf("router_report").filter((column) => column !== "previous"),
+  "evidence.zaps": ["router", "interface", "host", "mac", "device", "zaps", "perHour", "visits", "since", "until"],
   epochs: columnsOf("epoch"),
 };
 
@@ -122,49 +133,3 @@ export async function* listDenials(refusals: readonly RefusalNote[] | undefined)
     throw new HalError("denials.not-kept", "refusals are remembered by the running server only, and none runs");
   for (const note of [...refusals]) yield { ...note, at: isoTime(note.at) };
 }
-
-/**
- * The routers' evidence, and what it says beside the receptions: a device whose MAC a router saw in the channel's group is "keyed and
- * joined"; one that was seen without a reception "joined, not keyed"; a reception of which no router knows "keyed, not joined". What
- * has ended follows, the newest first. Registered devices are held in memory meanwhile, memberships are not.
- */
-export async function* listMemberships(store: Store): AsyncGenerator<Listed> {
-  const groups = new Map<number, string>();
-  for await (const row of rowsOf(store, { table: "key_channel" })) groups.set(row.group, row.channel);
-  const byMac = new Map<string, string>();
-  for await (const { id, mac } of rowsOf(store, { table: "device" })) if (mac !== undefined) byMac.set(mac, id);
-  const known = new Set(byMac.values());
-  const keyed = new Set<string>();
-  for await (const row of rowsOf(store, { table: "live_reception" })) keyed.add(nameOf(row));
-  const seen = new Set<string>();
-  for await (const row of rowsOf(store, { table: "membership", absent: "until" })) {
-    const device = row.mac === undefined ? undefined : byMac.get(row.mac);
-    const channel = groups.get(row.group);
-    const name = device === undefined || channel === undefined ? undefined : nameOf({ device, channel });
-    if (name !== undefined) seen.add(name);
-    yield { ...plain(row), device, channel, state: judge(name, keyed) };
-  }
-  for await (const row of rowsOf(store, { table: "live_reception" }))
-    if (known.has(row.device) && !seen.has(nameOf(row))) yield asUnseen(row);
-  const closed = {
-    table: "membership",
-    range: { column: "until", since: 0 },
-    order: "until",
-    descending: true,
-  } as const;
-  for await (const row of rowsOf(store, closed)) yield { ...plain(row), state: row.cause };
-}
-
-const nameOf = ({ device, channel }: Pick<LiveReceptionRow, "device" | "channel">): string => `${device} ${channel}`;
-
-function judge(name: string | undefined, keyed: ReadonlySet<string>): string {
-  if (name === undefined) return "joined";
-  return keyed.has(name) ? "keyed and joined" : "joined, not keyed";
-}
-
-const asUnseen = ({ device, channel, since }: LiveReceptionRow): Listed => ({
-  device,
-  channel,
-  since: isoTime(since),
-  state: "keyed, not joined",
-});

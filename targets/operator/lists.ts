@@ -1,6 +1,6 @@
 // The lists of the operator's command line: whole or with an error, as a table or as a JSON array, filtered and summed up.
 import { type Command, InvalidArgumentError } from "commander";
-import { timeOf } from "../shared/arguments.ts";
+import { timeOf, wholeNumber } from "../shared/arguments.ts";
 import { writeOut } from "../shared/standard-output.ts";
 import type { OperatorCommands } from "./commands.ts";
 import { COLUMNS, type ListCommand, type Listed } from "./listing.ts";
@@ -66,7 +66,44 @@ const addFilters = (command: Command): Command =>
     .option("--device <id>", "only this one's")
     .option("--channel <id>", "only of this one");
 
-/** Adds the commands that list what is on record: receptions, usage, denials, epochs, memberships. */
+function addEvidence(program: Command, access: ListSource): void {
+  const evidence = program.command("evidence").description("what the routers saw, and what it says");
+  addList(
+    evidence,
+    access,
+    "check",
+    "evidence.check",
+    "where keys and memberships disagree: keyed but not joined, joined but not keyed",
+  )
+    .option("--grace <seconds>", "only what has lasted so long (default: 60)", wholeNumber)
+    .addHelpText(
+      "after",
+      "\n`shared`: an IGMPv1 or v2 host is in the group; others behind it may be silent, and it may be one of several.",
+    );
+  addList(
+    evidence,
+    access,
+    "counts",
+    "evidence.counts",
+    "what routers told as numbers: refused joins, and what had to be summed up",
+  );
+  addList(
+    evidence,
+    access,
+    "zaps",
+    "evidence.zaps",
+    "how often each host leaves one group and joins another within 5 seconds",
+  ).option("--since <time>", "only of memberships that lasted until here or later (ISO 8601)", timeOf);
+  addList(
+    evidence,
+    access,
+    "routers",
+    "evidence.routers",
+    "each router's last report, and the changes that it lost or gave as a number only",
+  );
+}
+
+/** Adds the commands that list what is on record: receptions, usage, denials, epochs, memberships and other evidence. */
 export function addRecords(program: Command, access: ListSource): void {
   addFilters(addList(program, access, "receptions", "receptions", "who receives what, since when"));
   addFilters(program.command("usage"))
@@ -88,6 +125,7 @@ export function addRecords(program: Command, access: ListSource): void {
     "who was refused since the server's start, and why: the newest 256 requests, 1,024 clients of the broker",
   );
   addList(program, access, "memberships", "memberships", "what the routers saw, held against the receptions");
+  addEvidence(program, access);
   addList(program, access, "epochs", "epochs", "keys that are kept, without the keys");
 }
 

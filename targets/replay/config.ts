@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { seconds } from "../../core/base/time.ts";
 import { checkTimes, type TimesConfig } from "../../core/igmp/times.ts";
-import { commonEntries, ipv4Text } from "../shared/config.ts";
+import { ipv4Text } from "../shared/config.ts";
 
 const interval = v.pipe(
   v.number(),
@@ -29,10 +29,6 @@ const times = v.pipe(
 
 /** Checked before the capture is opened; docs/configuration.md has every entry. */
 export const replayConfig = v.strictObject({
-  ...commonEntries,
-  /** Nothing runs here that could be asked. */
-  socket: v.optional(v.string(), ""),
-  id: v.optional(v.string()),
   igmp: v.optional(
     v.strictObject({
       /** The router's own address in the capture: with it the router is a querier there; it never sends. */

@@ -1,9 +1,12 @@
 // What a replay prints: plain JSON, and a form for a person.
-import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
-import { instant, type UnixTime } from "../../core/base/time.ts";
-import type { Replayed, TimelineEvent } from "../../core/capture/replay.ts";
+import { ANY, formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
+import { instant } from "../../core/base/time.ts";
+import type { Replayed, ReplayedNetwork } from "../../core/capture/replay.ts";
+import type { Timeline, TimelineEntry } from "../../core/capture/timeline.ts";
 import type { SourceFilter } from "../../core/igmp/filter.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
+import type { Query } from "../../core/igmp/query.ts";
+import { FAULT_WORDS, unreadWords } from "./words.ts";
 
 const iso = (at: number): string => {
   const date = new Date(at);
@@ -21,8 +24,18 @@ const hostJson = ({ host, filter, since, lastSeen, message: evidence }: HostMemb
   ...filterJson(filter),
 });
 
-function eventJson({ at, ...event }: { readonly at: UnixTime } & TimelineEvent) {
-  const head = { at: iso(at), event: event.kind };
+/** Seconds; the S flag, QRV and QQI are of version 3 only. */
+const queryJson = ({ version, group, sources, maxResponse, suppress, robustness, queryInterval }: Query) => ({
+  version,
+  ...(group === ANY ? {} : { group: formatIpv4(group) }),
+  ...(sources.length === 0 ? {} : { sources: sources.map(formatIpv4) }),
+  maxResponse: maxResponse / 1000,
+  ...(version === 3 ? { suppress, qrv: robustness, qqi: queryInterval / 1000 } : {}),
+});
+
+/** One entry of the timeline; `frame` is there only for what a packet brought. */
+function entryJson({ at, frame, network, ...event }: TimelineEntry) {
+  const head = { ...(frame === undefined ? {} : { frame }), at: iso(at), network, event: event.kind };
   switch (event.kind) {
     case "host-joined":
       return { ...head, group: formatIpv4(event.membership.group), host: hostJson(event.membership) };
@@ -39,46 +52,45 @@ function eventJson({ at, ...event }: { readonly at: UnixTime } & TimelineEvent) 
       return { ...head, ours: event.ours, ...addressJson(event.address) };
     case "older-querier":
       return { ...head, version: event.version, ...addressJson(event.address) };
+    case "query":
+      return { ...head, from: formatIpv4(event.from), query: queryJson(event.query) };
+    case "own-query":
+      return { ...head, query: queryJson(event.query) };
     case "drop":
       return { ...head, reason: event.reason };
-    case "query":
-      return head;
   }
 }
 
 const addressJson = (address: Ipv4 | undefined) => (address === undefined ? {} : { address: formatIpv4(address) });
 
-function membershipsJson(replayed: Replayed) {
-  const hosts = replayed.machine.hosts();
-  return replayed.machine.groups(instant(replayed.end)).map((view) => ({
+function networkJson({ name, igmp, machine }: ReplayedNetwork, end: number) {
+  const hosts = machine.hosts();
+  const memberships = machine.groups(instant(end)).map((view) => ({
     group: formatIpv4(view.group),
     ...filterJson(view.filter),
     requested: view.requested.map(formatIpv4),
     version: view.mode,
     hosts: hosts.filter((membership) => membership.group === view.group).map(hostJson),
   }));
+  return { network: name, igmp, querier: querierJson(machine), memberships };
 }
 
-function querierJson({ machine }: Replayed) {
-  const { querier } = machine;
-  return querier.kind === "non-querier"
-    ? { kind: querier.kind, ...addressJson(querier.address) }
-    : { kind: querier.kind };
-}
+const querierJson = ({ querier }: ReplayedNetwork["machine"]) =>
+  querier.kind === "non-querier" ? { kind: querier.kind, ...addressJson(querier.address) } : { kind: querier.kind };
 
-/** `fault` is there only when the capture could not be read to its end. */
-export function replayJson(replayed: Replayed) {
-  const { packets, igmp, types, drops, ignored, fault, timeline, timelineLeftOut } = replayed;
+/** `fault`, `unread` and `timelineLeftOut` are there only where something could not be read, or kept. */
+export function replayJson(replayed: Replayed, { entries, leftOut }: Timeline) {
+  const { packets, igmp, types, drops, ignored, fault, unread, networks, end } = replayed;
   return {
     packets,
     igmp,
     types,
     drops,
     ignored,
-    querier: querierJson(replayed),
-    memberships: membershipsJson(replayed),
-    timeline: timeline.map(eventJson),
-    ...(timelineLeftOut === 0 ? {} : { timelineLeftOut }),
+    networks: networks.map((network) => networkJson(network, end)),
+    timeline: entries.map(entryJson),
+    ...(leftOut === 0 ? {} : { timelineLeftOut: leftOut }),
+    ...(unread.length === 0 ? {} : { unread }),
     ...(fault === undefined ? {} : { fault }),
   };
 }
@@ -86,15 +98,35 @@ export function replayJson(replayed: Replayed) {
 const filterText = ({ mode, sources }: { mode: string; sources: readonly string[] }): string =>
   mode === "exclude" && sources.length === 0 ? "any source" : `${mode} {${sources.join(", ")}}`;
 
-function eventText(event: ReturnType<typeof eventJson>): string {
-  const detail = Object.entries(event).filter(([key]) => key !== "at" && key !== "event");
-  if ("host" in event) {
-    const { address, mac, evidence } = event.host;
-    const cause = "cause" in event ? `, ${event.cause}` : "";
-    return `${event.at}  ${event.event}  ${event.group}  ${address}${mac === undefined ? "" : ` ${mac}`}  (${evidence}${cause})`;
+function queryText(query: ReturnType<typeof queryJson>): string {
+  const { version, group, sources, maxResponse, suppress, qrv, qqi } = query;
+  const about = group === undefined ? "general" : group + (sources === undefined ? "" : ` {${sources.join(", ")}}`);
+  const times = qrv === undefined ? "" : `, QRV ${qrv}, QQI ${qqi} s${suppress ? ", S flag" : ""}`;
+  return `v${version} ${about}, answers within ${maxResponse} s${times}`;
+}
+
+function detailText(entry: ReturnType<typeof entryJson>): string {
+  if ("query" in entry) return `${"from" in entry ? `${entry.from}  ` : ""}${queryText(entry.query)}`;
+  if ("host" in entry) {
+    const { address, mac, evidence } = entry.host;
+    const cause = "cause" in entry ? `, ${entry.cause}` : "";
+    return `${entry.group}  ${address}${mac === undefined ? "" : ` ${mac}`}  (${evidence}${cause})`;
   }
-  if ("group" in event) return `${event.at}  ${event.event}  ${event.group}  ${filterText(event)}`;
-  return `${event.at}  ${event.event}  ${detail.map(([key, value]) => `${key}=${String(value)}`).join(" ")}`;
+  if ("group" in entry) return `${entry.group}  ${filterText(entry)}`;
+  const { at: _at, frame: _frame, network: _network, event: _event, ...rest } = { frame: 0, ...entry };
+  return Object.entries(rest)
+    .map(([key, value]) => `${key}=${String(value)}`)
+    .join(" ");
+}
+
+const FRAME_WIDTH = 7;
+
+/** A line: the frame's number (nothing for what time brought), when, what; and on which network, where that is not the only one. */
+export function entryText(told: TimelineEntry): string {
+  const entry = entryJson(told);
+  const where = told.network === "untagged" ? "" : `[${told.network}]  `;
+  const frame = (told.frame === undefined ? "" : String(told.frame)).padStart(FRAME_WIDTH);
+  return `${frame}  ${entry.at}  ${where}${entry.event}  ${detailText(entry)}`;
 }
 
 const countsText = (title: string, counts: Readonly<Record<string, number>>): string[] => {
@@ -102,23 +134,25 @@ const countsText = (title: string, counts: Readonly<Record<string, number>>): st
   return [title, ...(named.length === 0 ? ["  none"] : named.map(([name, count]) => `  ${name.padEnd(28)}${count}`))];
 };
 
-/** Lines for a terminal. */
-export function replayText(replayed: Replayed): string {
-  const json = replayJson(replayed);
-  const tables = json.memberships.flatMap((entry) => [
+function networkText({ network, querier, memberships }: ReturnType<typeof networkJson>): string[] {
+  const asks = "address" in querier ? `${querier.address} asks` : querier.kind === "querier" ? "we ask" : "nobody asks";
+  const tables = memberships.flatMap((entry) => [
     `  ${entry.group}  ${filterText(entry)}  v${entry.version}`,
     ...entry.hosts.map((host) => `    ${host.address}  ${host.mac ?? ""}  ${filterText(host)}  since ${host.since}`),
   ]);
+  return [`memberships at the end, ${network} (${asks})`, ...(tables.length === 0 ? ["  none"] : tables)];
+}
+
+/** Lines for a terminal, after those of the timeline. */
+export function summaryText(replayed: Replayed): string {
+  const { packets, igmp, types, drops, ignored, fault, unread, networks, end } = replayed;
   return [
-    `${json.packets} packets, ${json.igmp} IGMP`,
-    ...countsText("types", json.types),
-    ...countsText("drops", json.drops),
-    ...countsText("ignored", json.ignored),
-    "timeline",
-    ...json.timeline.map((event) => `  ${eventText(event)}`),
-    ...(replayed.timelineLeftOut === 0 ? [] : [`  and ${replayed.timelineLeftOut} more`]),
-    "memberships at the end",
-    ...(tables.length === 0 ? ["  none"] : tables),
-    ...(json.fault === undefined ? [] : [`the capture ends early: ${json.fault}`]),
+    ...networks.flatMap((network) => networkText(networkJson(network, end))),
+    `${packets} packets, ${igmp} IGMP`,
+    ...countsText("types", types),
+    ...countsText("drops", drops),
+    ...countsText("ignored", ignored),
+    ...unread.map((part) => unreadWords(part)),
+    ...(fault === undefined ? [] : [`the capture ends early: ${FAULT_WORDS[fault]} (${fault})`]),
   ].join("\n");
 }

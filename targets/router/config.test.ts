@@ -32,6 +32,12 @@ test("limits have defaults, a range, and none per port unless asked for", () => 
   );
 });
 
+test("evidence waits in a bounded file, unless in memory is asked for", () => {
+  assert.deepEqual(v.parse(routerConfig, least).evidence, { limit: 16_384 });
+  assert.deepEqual(v.parse(routerConfig, { ...least, evidence: { file: "" } }).evidence, { file: "", limit: 16_384 });
+  for (const limit of [255, 131_073]) assert.equal(faults({ evidence: { limit } }).length, 1);
+});
+
 test("a prefix becomes group and length", () => {
   const config = v.parse(routerConfig, { id: "r", downstreams: [{ interface: "br-lan", allow: ["239.255.0.0/16"] }] });
   assert.deepEqual(config.downstreams[0]?.allow, [{ group: address("239.255.0.0"), length: 16 }]);

@@ -69,6 +69,8 @@ export interface RouterConfig extends CommonConfig {
   readonly broker?: v.InferOutput<typeof brokerEntries.broker> | undefined;
   readonly identity?: string | undefined;
   readonly reception?: { readonly id: string; readonly publicKey: Uint8Array } | undefined;
+  /** Where evidence waits for its acknowledgement; without a file in /var/lib/sealcast, with "" in memory only. */
+  readonly evidence: { readonly file?: string | undefined; readonly limit: number };
 }
 
 /** As the kernel names interfaces: IFNAMSIZ is 16 with the final zero. */
@@ -84,6 +86,9 @@ function parsePrefix(text: string): GroupPrefix | undefined {
   if (group === undefined || more.length > 0 || !isMulticast(group) || bits < 4 || bits > 32) return undefined;
   return { group: ipv4(group), length: bits };
 }
+
+/** Changes and counts that wait: with 20 viewers who zap once a minute, the last seven hours one by one. */
+const EVIDENCE_LIMIT = 16_384;
 
 /** "239.255.0.0/16", or one group without a length. */
 const groupPrefix = v.pipe(
@@ -199,6 +204,10 @@ const fields = v.strictObject({
   broker: v.optional(brokerEntries.broker),
   identity: v.optional(v.pipe(v.string(), v.minLength(1))),
   reception: v.optional(v.strictObject({ id: identifier, publicKey: x25519PublicKey })),
+  evidence: v.optional(
+    v.strictObject({ file: v.optional(v.string()), limit: v.optional(whole(256, 131_072), EVIDENCE_LIMIT) }),
+    { limit: EVIDENCE_LIMIT },
+  ),
 });
 
 /** Towards the sources, whichever way they are configured. */

@@ -1,5 +1,6 @@
 // sealcast-router: IGMP end point, multicast routing and evidence of one router (patent 12, 22, 32, 42).
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
+import { FileEvidenceLog } from "../../hal/evidence/file.ts";
 import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { runTapHelper, TAP_ARGUMENT } from "../../hal/tap/helper.ts";
@@ -14,17 +15,19 @@ import { RouterService } from "./service.ts";
 const primitives = new NodePrimitives();
 
 function openMembershipReports(
-  { id, broker, identity, reception }: RouterConfig,
+  { id, broker, identity, reception, evidence }: RouterConfig,
   runtime: Runtime,
 ): MembershipReports | undefined {
   if (broker === undefined || identity === undefined || reception === undefined) return undefined;
   const { clock, entropy, log } = runtime;
   const own = readOwnIdentity("router", id, identity, primitives);
   const buses = new MqttBuses(mqttOptions(broker, own.password), clock, entropy);
+  const file = evidence.file ?? `/var/lib/sealcast/router-${id}.evidence`;
   return new MembershipReports(
     id,
     { role: "reception", ...reception },
     { clock, entropy, primitives, buses, keys: own.x25519, log },
+    { limit: evidence.limit, evidenceLog: file === "" ? undefined : new FileEvidenceLog(file) },
   );
 }
 

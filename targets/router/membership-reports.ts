@@ -1,21 +1,47 @@
 // What one router saw of its hosts, on its way to the reception server over the broker.
 
 import { Counters } from "../../core/base/counters.ts";
+import { wholeUnixTime } from "../../core/base/time.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
 import type { Peer } from "../../core/control/participant.ts";
 import type { LeaveCause } from "../../core/igmp/host-table.ts";
+import { HalError } from "../../core/ports/errors.ts";
+import type { EvidenceLog } from "../../core/ports/evidence-log.ts";
+import type { RefusedJoin } from "../../core/router/refused-joins.ts";
 import { MembershipReporter, type ReporterEffect, type ReporterEvent } from "../../core/router/reporter.ts";
 import { brokerStatus } from "../shared/broker-words.ts";
+import { explain } from "../shared/exit.ts";
+import type { Logger } from "../shared/log.ts";
 import { type BusEvent, type ClientPlatform, MachineOnBus } from "../shared/machine-on-bus.ts";
 
-/** Reports until `close`; while the broker is away changes wait, bounded. */
+/** How the evidence is kept until it is acknowledged. */
+export interface EvidenceKeeping {
+  /** Changes and counts; beyond, the oldest become numbers. */
+  readonly limit: number;
+  /** undefined: in memory only. */
+  readonly evidenceLog: EvidenceLog | undefined;
+}
+
+/** Reports until `close`; while the broker or the server is away changes wait, bounded, and on the disk where there is a log. */
 export class MembershipReports {
   readonly #reporter: MembershipReporter;
   readonly #onBus: MachineOnBus<ReporterEvent, ReporterEffect>;
   readonly #drops = new Counters<string>();
+  readonly #log: Logger;
+  readonly #evidenceLog: EvidenceLog | undefined;
+  /** Why the evidence is not on the disk. */
+  #fault: HalError | undefined;
+  #writing: Promise<void> | undefined;
 
-  constructor(id: string, server: Peer, platform: ClientPlatform) {
-    this.#reporter = new MembershipReporter(server, platform.entropy);
+  constructor(id: string, server: Peer, platform: ClientPlatform, { limit, evidenceLog }: EvidenceKeeping) {
+    this.#log = platform.log;
+    this.#evidenceLog = evidenceLog;
+    const found = evidenceLog?.load();
+    if (found?.fault !== undefined) this.#complain(found.fault);
+    const { clock, entropy } = platform;
+    const started = wholeUnixTime(clock.unix(clock.now()));
+    const options = { limit, started, ...(found === undefined ? {} : { restored: found }) };
+    this.#reporter = new MembershipReporter(server, entropy, options);
     const participant = { role: "router", id, keys: platform.keys, peers: [server] } as const;
     this.#onBus = new MachineOnBus(participant, platform, this.#reporter, heard, (effect) => this.#apply(effect));
   }
@@ -24,19 +50,25 @@ export class MembershipReports {
     this.#onBus.feed({ kind: "change", change });
   }
 
+  refused(refusal: RefusedJoin): void {
+    this.#onBus.feed({ kind: "refused", refusal });
+  }
+
   status(): object {
     const { bus } = this.#onBus;
     return {
       connected: bus.connected,
       ...brokerStatus(bus),
       waiting: this.#reporter.waiting,
+      evidence: this.#evidenceLog === undefined ? "in memory" : (this.#fault?.code ?? "on disk"),
       drops: { ...bus.drops.snapshot(), ...this.#drops.snapshot() },
     };
   }
 
-  /** The last changes go out; nobody waits for their acknowledgement. */
+  /** The last changes go to the disk and out; nobody waits for their acknowledgement. */
   async close(): Promise<void> {
     this.#onBus.feed({ kind: "flush" });
+    while (this.#writing !== undefined) await this.#writing;
     await this.#onBus.stop();
   }
 
@@ -45,12 +77,40 @@ export class MembershipReports {
       case "send":
         this.#onBus.bus.say(effect);
         return;
+      case "write":
+        this.#writing = this.#write(effect);
+        return;
       case "drop":
-        this.#drops.count(effect.reason);
+        this.#drops.count(effect.reason, effect.reason === "report.queue-full" ? effect.times : 1);
         return;
       default:
         effect satisfies never;
     }
+  }
+
+  async #write({ how, lines }: ReporterEffect & { kind: "write" }): Promise<void> {
+    let fault: HalError | undefined;
+    try {
+      await this.#evidenceLog?.[how](lines);
+    } catch (error) {
+      if (!(error instanceof HalError)) throw error;
+      fault = error;
+    }
+    this.#writing = undefined;
+    if (fault !== undefined) this.#complain(fault);
+    else if (this.#fault !== undefined) this.#recovered();
+    this.#onBus.feed({ kind: "written", isKept: fault === undefined });
+  }
+
+  /** Once, until it is over or another fault. */
+  #complain(fault: HalError): void {
+    if (fault.code !== this.#fault?.code) this.#log.warn({ code: fault.code, needs: fault.needs }, explain(fault));
+    this.#fault = fault;
+  }
+
+  #recovered(): void {
+    if (this.#fault?.code !== "evidence.damaged") this.#log.info("evidence is kept on the disk again");
+    this.#fault = undefined;
   }
 }
 

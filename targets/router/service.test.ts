@@ -142,6 +142,29 @@ test("a host that asks for more than it may have is refused, and status says who
   ]);
 });
 
+test("joins with their certainty, leaves and refusals become evidence, a refusal once for each packet", async () => {
+  const told: string[] = [];
+  const membershipReports: RouterPlatform["membershipReports"] = {
+    add: ({ host, group, change, certainty }) => void told.push([host, group, change, certainty].join(" ")),
+    refused: ({ host, group, reason }) => void told.push([host, group, reason].join(" ")),
+    status: () => ({}),
+    close: async () => {},
+  };
+  const { a, run, service } = await bench(1, {}, { membershipReports });
+  service.reload({ ...config, downstreams: config.downstreams.map((one) => ({ ...one, maxGroupsPerHost: 1 })) });
+  a.join();
+  run(1);
+  a.join(address("239.255.77.2"));
+  run(0.5);
+  a.leave();
+  run(1);
+  const [host, one, two] = [address("10.2.0.11"), GROUP, address("239.255.77.2")];
+  assert.deepEqual(
+    [...new Set(told)],
+    [`${host} ${one} joined exact`, `${host} ${two} igmp.host-groups`, `${host} ${one} left exact`],
+  );
+});
+
 test("B keeps its stream when A leaves, on links that lose one packet in ten", async () => {
   const { a, b, run, status } = await bench(3, { loss: 0.1 });
   a.join();

@@ -2,7 +2,14 @@
 import { Counters } from "../../core/base/counters.ts";
 import { formatIpv4, type Ipv4, isLinkLocalMulticast, isMulticast } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
-import { after, type Duration, type Instant, milliseconds, wholeUnixTime } from "../../core/base/time.ts";
+import {
+  after,
+  type Duration,
+  type Instant,
+  milliseconds,
+  type UnixTime,
+  wholeUnixTime,
+} from "../../core/base/time.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
 import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
@@ -32,7 +39,7 @@ export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   readonly forwarding: Forwarding | undefined;
   /** Without, an intruder is named by the address that it chose. */
   readonly senders?: Senders | undefined;
-  readonly membershipReports: MembershipReports | undefined;
+  readonly membershipReports: Pick<MembershipReports, "add" | "refused" | "status" | "close"> | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
   /** For status: which driver serves a port. */
   readonly drivers?: Readonly<Record<string, DriverChoice>>;
@@ -299,6 +306,9 @@ export class RouterService {
         );
         this.#offenders.lookFor(effect.intruder);
         break;
+      case "refused":
+        this.#refused(effect);
+        break;
       case "drop":
         this.#drops.count(effect.reason);
         if (effect.host !== undefined)
@@ -331,19 +341,31 @@ export class RouterService {
     );
   }
 
-  #change(name: string, { host, group, filter }: HostMembership, change: MembershipChange["change"]): MembershipChange {
-    const mac = this.#mac(name, host);
-    const { clock } = this.#platform;
+  /** There may be a flood of these: a MAC that is not known is not looked up. */
+  #refused({ name, host, group, reason }: RouterEffect & { kind: "refused" }): void {
+    if (group !== undefined && isLinkLocalMulticast(group)) return;
+    const what = group === undefined ? {} : { group };
+    this.#platform.membershipReports?.refused({ ...placeOf(name, host), ...what, reason, at: this.#calendar() });
+  }
+
+  #change(
+    name: string,
+    { host, group, filter, exact }: HostMembership,
+    change: MembershipChange["change"],
+  ): MembershipChange {
     return {
       change,
-      interface: name,
-      ...(host.port === "" ? {} : { port: host.port }),
-      host: host.address,
-      ...(mac === undefined ? {} : { mac }),
+      ...placeOf(name, { ...host, mac: this.#mac(name, host) ?? "" }),
       group,
       sources: filter.mode === "include" ? filter.sources.slice(0, REPORTED_SOURCES) : [],
-      at: wholeUnixTime(clock.unix(clock.now())),
+      at: this.#calendar(),
+      certainty: exact ? "exact" : "shared",
     };
+  }
+
+  #calendar(): UnixTime {
+    const { clock } = this.#platform;
+    return wholeUnixTime(clock.unix(clock.now()));
   }
 
   #mac(name: string, { mac, address }: TrackedHost): string | undefined {
@@ -381,6 +403,13 @@ const reaches = (link: Link | undefined, address: Ipv4): boolean =>
   link?.addresses.some(
     (own) => own.prefixLength > 0 && own.address >>> (32 - own.prefixLength) === address >>> (32 - own.prefixLength),
   ) ?? false;
+
+const placeOf = (name: string, { port, address, mac }: TrackedHost) => ({
+  interface: name,
+  ...(port === "" ? {} : { port }),
+  host: address,
+  ...(mac === "" ? {} : { mac }),
+});
 
 const streamText = (source: Ipv4, group: Ipv4) => ({ source: formatIpv4(source), group: formatIpv4(group) });
 

@@ -5,6 +5,7 @@ import { CommandRefused } from "./admin.ts";
 /** The codes by name; MEANINGS says them in words. */
 export const EXIT = {
   ok: 0,
+  mismatch: 1,
   usage: 64,
   data: 65,
   noInput: 66,
@@ -18,8 +19,9 @@ export const EXIT = {
 
 /** What each code says, as --help and the README tell it. */
 export const MEANINGS: Readonly<Record<Exclude<keyof typeof EXIT, "ok">, string>> = {
+  mismatch: "a test failed: a capture does not show what it was expected to show; each difference is listed",
   usage: "the command line is wrong: a command or option that there is not, a value that cannot be one",
-  data: "what was asked is refused: an id that is unknown, taken or in use; or a file that is no store, a capture that cannot be read whole",
+  data: "what was asked is refused: an id that is unknown, taken or in use; or a file that is no store, a capture that cannot be read whole, with what was read of it printed",
   noInput: "the store or the capture that a command works on is not there",
   unavailable: "something needed is not there: the running process, a port, an interface, an identity, a native part",
   software: "our own mistake",
@@ -40,7 +42,7 @@ export const exitHelp = (): string =>
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommandRefused) return EXIT.data;
   if (!(error instanceof HalError)) return EXIT.software;
-  if (error.code === "store.missing") return EXIT.noInput;
+  if (error.code === "store.missing" || error.code === "capture.unreadable") return EXIT.noInput;
   if (error.code === "store.foreign") return EXIT.data;
   if (error.code.endsWith(".native-missing")) return EXIT.unavailable;
   if (error.code === "identity.exists") return EXIT.cannotCreate;

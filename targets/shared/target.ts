@@ -8,7 +8,7 @@ import { HalError } from "../../core/ports/errors.ts";
 import { systemClock } from "../../hal/clock/system.ts";
 import { systemEntropy } from "../../hal/entropy/system.ts";
 import { type AdminDoor, ask, askRows, CommandRefused, type Commands, openDoor, type Served } from "./admin.ts";
-import { type Checked, configSource, defaultSocket, type Fault, loadConfig } from "./config.ts";
+import { type Checked, type ConfigSource, configSource, defaultSocket, type Fault, loadConfig } from "./config.ts";
 import { EXIT, exitCodeOf, exitHelp, explain } from "./exit.ts";
 import { licenses } from "./licenses.ts";
 import { createLogger, type Logger, type LogOptions } from "./log.ts";
@@ -46,11 +46,21 @@ export interface Service<Config> {
   stop(): void | Promise<void>;
 }
 
-/** What a target gives the frame. */
-export interface Target<Config extends CommonConfig> {
+/** What every program gives the frame. */
+interface Program<Config> {
   readonly name: string;
   readonly summary: string;
   readonly config: v.GenericSchema<unknown, Config>;
+}
+
+/** A program that does what its own commands say, and ends: there is nothing to run, and nothing to ask for its status. */
+export interface Tool<Config> extends Program<Config> {
+  /** `config` gives the checked configuration of file and `--set`; it ends the process with 78 when that has faults. */
+  extend(program: Command, config: () => Config): void;
+}
+
+/** What a target gives the frame. */
+export interface Target<Config extends CommonConfig> extends Program<Config> {
   start(config: Config, runtime: Runtime): Promise<Service<Config>>;
   /** Standard output belongs to the stream for this configuration: logs go to standard error. */
   outputIsStdout?(config: Config): boolean;
@@ -95,14 +105,33 @@ function exitWith(code: number): never {
   process.exit(code);
 }
 
+/** What the frame itself knows of a program's command line. */
+interface Loading<Config> {
+  readonly program: Command;
+  readonly source: () => ConfigSource;
+  readonly load: () => Checked<Config>;
+  /** Ends the process with 78 when there are faults. */
+  readonly config: () => Config;
+}
+
 /** Parses the command line and does what it says; sets the exit code. Never returns a rejected promise. */
-export async function runTarget<Config extends CommonConfig>(
-  target: Target<Config>,
-  argv = process.argv,
+export function runTarget<Config extends CommonConfig>(target: Target<Config>, argv = process.argv): Promise<void> {
+  return runProgram(target, argv, (loading) => addCommands(target, loading));
+}
+
+/** The same for a tool: without a command it says which there are, and ends with 64. */
+export function runTool<Config>(tool: Tool<Config>, argv = process.argv): Promise<void> {
+  return runProgram(tool, argv, ({ program, config }) => tool.extend(program, config));
+}
+
+async function runProgram<Config>(
+  { name, summary, config: schema }: Program<Config>,
+  argv: readonly string[],
+  extend: (loading: Loading<Config>) => void,
 ): Promise<void> {
-  const usual = `/etc/sealcast/${target.name}.json`;
-  const program = new Command(`sealcast-${target.name}`)
-    .description(target.summary)
+  const usual = `/etc/sealcast/${name}.json`;
+  const program = new Command(`sealcast-${name}`)
+    .description(summary)
     .version(version)
     .option("-c, --config <file>", `configuration, a JSON file (default: ${usual}, where it is)`)
     .option(
@@ -119,58 +148,18 @@ export async function runTarget<Config extends CommonConfig>(
     })
     .exitOverride()
     .showHelpAfterError("(--help tells more)");
-  const source = () => configSource(target.name, program.opts<GlobalOptions>().config);
-  const load = (): Checked<Config> => loadConfig(target.config, source().file, program.opts<GlobalOptions>().set);
+  const source = () => configSource(name, program.opts<GlobalOptions>().config);
+  const load = (): Checked<Config> => loadConfig(schema, source().file, program.opts<GlobalOptions>().set);
   const config = (): Config => {
     const checked = load();
     if (checked.ok) return checked.config;
-    reportFaults(target.name, checked.faults);
+    reportFaults(name, checked.faults);
     exitWith(EXIT.configuration);
   };
-  const socketOf = (c: Config): string => c.socket ?? defaultSocket(target.name, c.id);
-  const frame: Frame<Config> = {
-    config,
-    whereabouts: () => ({ configuration: source().words, socket: socketOf(config()) }),
-    command: (name, input) => sendCommand(socketOf(config()), name, input),
-    rows: (name, input) => sendForRows(socketOf(config()), name, input),
-  };
-
-  program
-    .command("run", { isDefault: true })
-    .description("run until SIGTERM (the default)")
-    .action(() => run(target, config(), load, socketOf));
-  program
-    .command("check-config")
-    .description("check the configuration and exit: 0 if it is right, 78 with every fault listed if not")
-    .action(() => {
-      config();
-      const { file } = source();
-      process.stdout.write(`the configuration is right${file === undefined ? "" : `: ${file}`}\n`);
-    });
-  program
-    .command("status")
-    .description("what the running process says of itself")
-    .option("--json", "as JSON")
-    .action(async (options: { json?: boolean }) => {
-      const socket = socketOf(config());
-      const got = await ask(socket, "/status");
-      if (got === undefined) {
-        process.stderr.write(`sealcast-${target.name} is not running (nobody listens on ${socket})\n`);
-        exitWith(EXIT.unavailable);
-      }
-      if (got.code !== 200) {
-        process.stderr.write(`${refusalOf(got)}\n`);
-        exitWith(EXIT.unavailable);
-      }
-      const text =
-        options.json || target.showStatus === undefined
-          ? JSON.stringify(got.body, undefined, 2)
-          : target.showStatus(got.body);
-      process.stdout.write(`${text}\n`);
-    });
   // A reader of our standard output that went away must not end the process by an exception.
   process.stdout.on("error", () => {});
-  target.extend?.(program, frame);
+  addCheckConfig(program, config, source);
+  extend({ program, source, load, config });
 
   try {
     await program.parseAsync(argv);
@@ -179,9 +168,63 @@ export async function runTarget<Config extends CommonConfig>(
       process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
       return;
     }
-    process.stderr.write(`sealcast-${target.name}: ${explain(error)}\n`);
+    process.stderr.write(`sealcast-${name}: ${explain(error)}\n`);
     process.exitCode = exitCodeOf(error);
   }
+}
+
+function addCheckConfig(program: Command, config: () => unknown, source: () => ConfigSource): void {
+  program
+    .command("check-config")
+    .description("check the configuration and exit: 0 if it is right, 78 with every fault listed if not")
+    .action(() => {
+      config();
+      const { file } = source();
+      process.stdout.write(`the configuration is right${file === undefined ? "" : `: ${file}`}\n`);
+    });
+}
+
+/** What a process that runs has besides: `run`, `status` and its own commands. */
+function addCommands<Config extends CommonConfig>(
+  target: Target<Config>,
+  { program, source, load, config }: Loading<Config>,
+): void {
+  const socketOf = (c: Config): string => c.socket ?? defaultSocket(target.name, c.id);
+  const frame: Frame<Config> = {
+    config,
+    whereabouts: () => ({ configuration: source().words, socket: socketOf(config()) }),
+    command: (name, input) => sendCommand(socketOf(config()), name, input),
+    rows: (name, input) => sendForRows(socketOf(config()), name, input),
+  };
+  program
+    .command("run", { isDefault: true })
+    .description("run until SIGTERM (the default)")
+    .action(() => run(target, config(), load, socketOf));
+  program
+    .command("status")
+    .description("what the running process says of itself")
+    .option("--json", "as JSON")
+    .action((options: { json?: boolean }) => showStatus(target, socketOf(config()), options.json ?? false));
+  target.extend?.(program, frame);
+}
+
+async function showStatus<Config extends CommonConfig>(
+  target: Target<Config>,
+  socket: string,
+  json: boolean,
+): Promise<void> {
+  const got = await ask(socket, "/status");
+  if (got === undefined) {
+    process.stderr.write(`sealcast-${target.name} is not running (nobody listens on ${socket})\n`);
+    exitWith(EXIT.unavailable);
+  }
+  if (got.code !== 200) {
+    process.stderr.write(`${refusalOf(got)}\n`);
+    exitWith(EXIT.unavailable);
+  }
+  const text =
+    json || target.showStatus === undefined ? JSON.stringify(got.body, undefined, 2) : target.showStatus(got.body);
+  process.stdout.write(`${text}\n`);
 }
 
 function refusalOf({ code, body }: { readonly code: number; readonly body: unknown }): string {

@@ -174,6 +174,7 @@ export class RouterBox extends Box<RouterService> {
         this.id,
         { role: "reception", ...reception },
         { ...platform, primitives, keys: own.x25519 },
+        { limit: 1024, evidenceLog: undefined },
       ),
       bridgeQueriers: { silence: () => false, restore() {} },
       fatal: (error) => {
