@@ -53,6 +53,8 @@ export type RouterInterfaceEvent =
   /** The link is there with this address; also when the address changes. 0.0.0.0 listens only. */
   | { readonly kind: "up"; readonly address: Ipv4; readonly trackingSource?: TrackingSource }
   | { readonly kind: "down" }
+  /** All hosts are to say what they want, as after a start: something between them and us has changed (RFC 4541 2.1.1). */
+  | { readonly kind: "ask" }
   /** Other options, from now on; members stay. A source limit holds for groups that are new. */
   | { readonly kind: "configure"; readonly options: RouterInterfaceOptions }
   /**

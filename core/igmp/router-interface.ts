@@ -69,6 +69,8 @@ export class RouterInterface implements Machine<Event, Effect> {
         return this.#up(now, event.address);
       case "down":
         return this.#down();
+      case "ask":
+        return this.#askAll(now);
       case "configure":
         return this.#configure(now, event.options);
       case "assume":
@@ -99,6 +101,13 @@ export class RouterInterface implements Machine<Event, Effect> {
       return [];
     });
     return [...effects, ...this.#tracking.clear(), ...this.#tell(this.#groups.clear())];
+  }
+
+  /** For the querier only: another one hears of the change itself, or asks when it is time. */
+  #askAll(now: Instant): Effect[] {
+    if (!this.#querier.ours) return [];
+    this.#querier.start(now, this.times);
+    return this.#generalQuery(now);
   }
 
   #configure(now: Instant, options: RouterInterfaceOptions): Effect[] {
@@ -299,6 +308,11 @@ export class RouterInterface implements Machine<Event, Effect> {
   /** Whether this link wants traffic of (source, group) now (6.3). */
   forwards(now: Instant, group: Ipv4, source: Ipv4): boolean {
     return admits(this.#groups.filter(now, group), source);
+  }
+
+  /** What the tables of the interface's ports go by (core/igmp/port-table.ts). */
+  get tableContext(): TableContext {
+    return this.#context();
   }
 
   get querier(): QuerierState {

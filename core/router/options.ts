@@ -8,6 +8,7 @@ import type { TrackedHost } from "../igmp/host-shares.ts";
 import type { HostMembership, LeaveCause } from "../igmp/host-table.ts";
 import type { InterfaceDrop, RouterInterfaceOptions, TrackingSource } from "../igmp/interface-events.ts";
 import type { MessageKind } from "../igmp/packet.ts";
+import type { PortEffect } from "../igmp/port-table.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
 import type { RefreshPolicy } from "../igmp/refresh.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
@@ -26,6 +27,8 @@ export interface DownstreamOptions {
   readonly deny?: readonly GroupPrefix[];
   /** Whose traffic may come from here; absent: that of the interface's own subnets. */
   readonly sources?: readonly Subnet[];
+  /** Keep what each port of a bridge wants, by the frames of its taps; default false. */
+  readonly snooping?: boolean;
 }
 
 /** An interface towards the source. */
@@ -85,6 +88,10 @@ export type RouterEvent =
   | ({ readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array } & Arrival)
   /** A frame from a tap on `port` of the bridge `name`. */
   | { readonly kind: "frame"; readonly name: string; readonly port: string; readonly bytes: Uint8Array }
+  /** The bridge `name` as it is now; `topology` is a text that differs when anything between the ports may have changed. */
+  | { readonly kind: "bridge"; readonly name: string; readonly ports: readonly string[]; readonly topology: string }
+  /** Something that hosts of the downstream said may have been missed: where ports are kept, all are asked at once. */
+  | { readonly kind: "ask"; readonly name: string }
   | { readonly kind: "no-route"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }
   | { readonly kind: "wrong-interface"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }
   /** The counters that a "count-routes" effect asked for. */
@@ -144,6 +151,8 @@ export type RouterEffect =
     }
   /** What the link as a whole wants now. */
   | { readonly kind: "membership"; readonly name: string; readonly group: Ipv4; readonly filter: SourceFilter }
+  /** What the bridge port gets. */
+  | (PortEffect & { readonly name: string })
   | { readonly kind: "heard"; readonly name: string; readonly message: MessageKind }
   | { readonly kind: "querier"; readonly name: string; readonly ours: boolean; readonly address: Ipv4 | undefined }
   | { readonly kind: "older-querier"; readonly name: string; readonly version: IgmpVersion; readonly address: Ipv4 }

@@ -3,10 +3,11 @@ import { type Ipv4, isLinkLocalMulticast } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
 import type { Subnet } from "../base/subnet.ts";
 import { after, type Duration, earliest, type Instant, seconds } from "../base/time.ts";
-import { NO_SOURCE } from "../igmp/filter.ts";
+import { NO_SOURCE, wantsNothing } from "../igmp/filter.ts";
 import type { MulticastHostEffect } from "../igmp/host.ts";
 import { isRefused } from "../igmp/host-tracking.ts";
 import type { RouterInterfaceEffect } from "../igmp/interface-events.ts";
+import type { PortView } from "../igmp/port-table.ts";
 import { MembershipDatabase, type UpstreamChange } from "../igmp/proxy.ts";
 import { RouterInterface } from "../igmp/router-interface.ts";
 import type { Entropy } from "../ports/entropy.ts";
@@ -17,6 +18,7 @@ import { type Intruder, Intruders } from "./intruders.ts";
 import type { DownstreamOptions, RouterDrop, RouterEffect, RouterEvent, RouterOptions } from "./options.ts";
 import { RefusedRoutes, type RefusedStream } from "./refused-routes.ts";
 import { MulticastRoutes } from "./routes.ts";
+import { Snooping, type SnoopingEffect } from "./snooping.ts";
 import { Upstream, upstreamOf } from "./upstream.ts";
 
 /** Between two looks at the route counters, while there are routes. */
@@ -30,6 +32,7 @@ interface Downstream {
   readonly machine: RouterInterface;
   up: boolean;
   subnets: readonly Subnet[] | undefined;
+  readonly snooping: Snooping | undefined;
 }
 
 /** Events of every interface in, effects for sockets, kernel and reports out. */
@@ -45,12 +48,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
 
   /** Throws RangeError for IGMP options that `checkTimes` faults. */
   constructor(options: RouterOptions, entropy: Entropy) {
-    this.#downstreams = new Map(
-      options.downstreams.map((one) => [
-        one.name,
-        { options: one, machine: new RouterInterface(one.igmp), up: false, subnets: undefined },
-      ]),
-    );
+    this.#downstreams = new Map(options.downstreams.map((one) => [one.name, downstreamOf(one)]));
     this.#upstreams = new Map((options.upstreams ?? []).map((one) => [one.name, new Upstream(one, entropy)]));
     this.#maxRoutesPerSource = options.maxRoutesPerSource ?? 64;
     this.#routes = new MulticastRoutes(options.idle ?? seconds(180), options.maxRoutes ?? 1024);
@@ -72,6 +70,10 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
         return this.#packet(now, event);
       case "frame":
         return this.#frame(now, event.name, event.port, event.bytes);
+      case "bridge":
+        return this.#bridge(now, event);
+      case "ask":
+        return this.#ask(now, event.name);
       case "no-route":
         return this.#noRoute(now, event.source, event.group, event.inbound);
       case "wrong-interface":
@@ -87,8 +89,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
 
   #due(now: Instant): RouterEffect[] {
     const effects: RouterEffect[] = [];
-    for (const [name, { machine }] of this.#downstreams)
-      effects.push(...this.#downstream(now, name, machine.poll(now)));
+    for (const [name, { machine, snooping }] of this.#downstreams)
+      effects.push(...this.#downstream(now, name, machine.poll(now)), ...this.#snooped(now, name, snooping?.poll(now)));
     for (const upstream of this.#upstreams.values()) effects.push(...fromHost(upstream, upstream.poll(now)));
     effects.push(...this.#refused.poll(now).map(unroute));
     if (this.#countAt !== undefined && this.#countAt <= now) {
@@ -99,7 +101,9 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 
   nextDeadline(): Instant | undefined {
-    const machines = Array.from(this.#downstreams.values(), ({ machine }) => machine.nextDeadline());
+    const machines = Array.from(this.#downstreams.values(), ({ machine, snooping }) =>
+      earliest([machine.nextDeadline(), snooping?.nextDeadline()]),
+    );
     const upstreams = Array.from(this.#upstreams.values(), (upstream) => upstream.nextDeadline());
     const counting = this.#routes.size > 0 ? this.#countAt : undefined;
     return earliest([...machines, ...upstreams, this.#refused.nextDeadline(), counting]);
@@ -184,6 +188,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return [
       ...this.#downstream(now, name, effects),
       ...groups.flatMap(({ group, filter }) => this.#membership(now, name, { kind: "membership", group, filter })),
+      ...this.portMemberships(now, name),
     ];
   }
 
@@ -198,7 +203,47 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   #frame(now: Instant, name: string, port: string, bytes: Uint8Array): readonly RouterEffect[] {
     const downstream = this.#downstreams.get(name);
     if (downstream === undefined) return [drop(name, "router.unknown-interface")];
-    return this.#downstream(now, name, downstream.machine.receive(now, { kind: "frame", port, bytes }));
+    const effects = this.#downstream(now, name, downstream.machine.receive(now, { kind: "frame", port, bytes }));
+    return [...effects, ...this.#snooped(now, name, downstream.snooping?.frame(now, port, bytes))];
+  }
+
+  #bridge(now: Instant, { name, ports, topology }: RouterEvent & { kind: "bridge" }): readonly RouterEffect[] {
+    return this.#snooped(now, name, this.#downstreams.get(name)?.snooping?.bridge(now, ports, topology));
+  }
+
+  #ask(now: Instant, name: string): readonly RouterEffect[] {
+    const downstream = this.#downstreams.get(name);
+    if (downstream?.snooping === undefined) return [];
+    return this.#downstream(now, name, downstream.machine.receive(now, { kind: "ask" }));
+  }
+
+  #snooped(now: Instant, name: string, effects: readonly SnoopingEffect[] = []): readonly RouterEffect[] {
+    return effects.flatMap((effect) => this.#fromPorts(now, name, effect));
+  }
+
+  #fromPorts(now: Instant, name: string, effect: SnoopingEffect): readonly RouterEffect[] {
+    switch (effect.kind) {
+      case "ask":
+        return this.#ask(now, name);
+      case "router-port":
+        return [{ ...effect, name }];
+      case "port-membership":
+        return [{ ...effect, name, filter: this.#allowed(name, effect.group) ? effect.filter : NO_SOURCE }];
+    }
+  }
+
+  /** What each bridge port of a downstream gets, as the effects said; for a bridge that has forgotten it. */
+  portMemberships(now: Instant, name: string): readonly RouterEffect[] {
+    const views = this.#downstreams.get(name)?.snooping?.view(now) ?? [];
+    const all = views.flatMap(({ port, groups }) =>
+      groups.map(({ group, filter }) => ({ kind: "port-membership", port, group, filter }) as const),
+    );
+    return this.#snooped(now, name, all);
+  }
+
+  /** What is known of the bridge ports of a downstream, for status; undefined where nothing is kept of them. */
+  ports(now: Instant, name: string): readonly PortView[] | undefined {
+    return this.#downstreams.get(name)?.snooping?.view(now);
   }
 
   #downstream(now: Instant, name: string, effects: readonly RouterInterfaceEffect[]): RouterEffect[] {
@@ -208,7 +253,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   #fromDownstream(now: Instant, name: string, effect: RouterInterfaceEffect): readonly RouterEffect[] {
     switch (effect.kind) {
       case "membership":
-        return this.#membership(now, name, effect);
+        return [...this.#membership(now, name, effect), ...this.#endedOnPorts(now, name, effect)];
       case "host-joined":
         return [{ kind: "joined", number: 71, name, membership: effect.membership }];
       case "host-left":
@@ -223,6 +268,15 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "drop":
         return [{ ...effect, name }, ...refusal(name, effect)];
     }
+  }
+
+  #endedOnPorts(
+    now: Instant,
+    name: string,
+    { group, filter }: RouterInterfaceEffect & { kind: "membership" },
+  ): readonly RouterEffect[] {
+    const ended = wantsNothing(filter) ? this.#downstreams.get(name)?.snooping?.endGroup(group) : undefined;
+    return this.#snooped(now, name, ended);
   }
 
   #membership(
@@ -399,6 +453,14 @@ function refusal(name: string, drop: RouterInterfaceEffect & { kind: "drop" }): 
 }
 
 const drop = (name: string, reason: RouterDrop): RouterEffect => ({ kind: "drop", name, reason });
+
+function downstreamOf(options: DownstreamOptions): Downstream {
+  const machine = new RouterInterface(options.igmp);
+  const { maxGroups = 1024, maxSourcesPerGroup = 256 } = options.igmp ?? {};
+  const limits = { groups: maxGroups, sourcesPerGroup: maxSourcesPerGroup };
+  const snooping = options.snooping === true ? new Snooping(machine, limits) : undefined;
+  return { options, machine, up: false, subnets: undefined, snooping };
+}
 
 const unroute = ({ source, group }: RefusedStream): RouterEffect => ({ kind: "unroute", source, group });
 

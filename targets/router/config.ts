@@ -28,6 +28,9 @@ export interface DownstreamConfig {
   readonly maxGroupsPerPort?: number | undefined;
   readonly joinsPerSecond: number;
   readonly requireRouterAlert: boolean;
+  /** undefined: where nothing is routed, `forwarding: "bridge"`. */
+  readonly snooping?: boolean | undefined;
+  readonly routerPorts: readonly string[];
 }
 
 /** The interface towards the source. */
@@ -137,6 +140,10 @@ const downstream = v.pipe(
     /** New memberships of one host, on average. */
     joinsPerSecond: v.optional(whole(1, 10_000), 100),
     requireRouterAlert: v.optional(v.boolean(), false),
+    /** Each port of a bridge gets what its hosts asked for. Default: with `forwarding: "bridge"`. */
+    snooping: v.optional(v.boolean()),
+    /** Bridge ports with a router behind them. */
+    routerPorts: v.optional(v.pipe(v.array(interfaceName), v.maxLength(64)), []),
   }),
   v.rawTransform(({ dataset, addIssue, NEVER }): DownstreamConfig => {
     const { robustness, queryInterval, queryResponseInterval, lastMemberQueryInterval, lastMemberQueryCount, ...rest } =
@@ -214,6 +221,10 @@ const fields = v.strictObject({
 export const upstreamsOf = ({ upstream, upstreams }: RouterConfig): readonly UpstreamConfig[] =>
   upstream === undefined ? upstreams : [upstream];
 
+/** The downstreams whose bridge ports are kept. */
+export const snooped = ({ downstreams, forwarding }: RouterConfig): readonly DownstreamConfig[] =>
+  downstreams.filter(({ snooping = forwarding === "bridge" }) => snooping);
+
 const ranges = (config: RouterConfig): readonly string[] =>
   config.upstreams.flatMap(({ groups }) =>
     groups.length === 0 ? ["all"] : groups.map(({ group, length }) => `${group >>> (32 - length)}/${length}`),
@@ -242,6 +253,10 @@ export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
   v.check(
     (config) => names(config).length <= MOST_INTERFACES,
     `multicast routing takes ${MOST_INTERFACES} interfaces at most`,
+  ),
+  v.check(
+    (config) => config.taps || snooped(config).length === 0,
+    '`snooping`, as with `forwarding: "bridge"`, needs `taps`: what hosts say has to be heard by port',
   ),
   v.check(
     ({ broker, identity, reception }) =>

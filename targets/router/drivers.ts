@@ -1,10 +1,12 @@
 // The drivers of a router: of each port the best that loads here, and for status which it is, why no better one, and what it lacks.
+import type { BridgeTables } from "../../core/ports/bridge-table.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding } from "../../core/ports/forwarding.ts";
 import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import type { IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import type { Links } from "../../core/ports/links.ts";
 import type { Senders } from "../../core/ports/senders.ts";
+import { LinuxBridgeTables } from "../../hal/bridge/linux.ts";
 import { LinuxForwarding } from "../../hal/forwarding/linux.ts";
 import { RelayForwarding } from "../../hal/forwarding/relay.ts";
 import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
@@ -16,7 +18,7 @@ import { PacketSenders } from "../../hal/senders/packet.ts";
 import { CapTaps } from "../../hal/tap/cap.ts";
 import { PacketTaps } from "../../hal/tap/packet.ts";
 import type { Runtime } from "../shared/target.ts";
-import type { RouterConfig } from "./config.ts";
+import { type RouterConfig, snooped } from "./config.ts";
 
 /** One way to serve a port. */
 interface Candidate<Port> {
@@ -40,6 +42,7 @@ export interface RouterDrivers {
   readonly igmp: IgmpSockets;
   readonly forwarding: Forwarding | undefined;
   readonly taps: FrameTaps | undefined;
+  readonly bridges: BridgeTables | undefined;
   readonly links: Links;
   readonly senders: Senders | undefined;
   readonly choices: Readonly<Record<string, DriverChoice>>;
@@ -149,6 +152,18 @@ async function openForwarding({ forwarding, hal }: RouterConfig) {
   }
 }
 
+/** Without them a bridge delivers as its own snooping has it. */
+async function openBridges(config: RouterConfig, { log }: Runtime): Promise<BridgeTables | undefined> {
+  if (snooped(config).length === 0) return undefined;
+  try {
+    return await LinuxBridgeTables.load();
+  } catch (error) {
+    if (!(error instanceof HalError)) throw error;
+    log.warn({ code: error.code, needs: error.needs }, `${error.message}; ${error.alternative}`);
+    return undefined;
+  }
+}
+
 /** Without, an intruder is named by the address that it chose. */
 async function openSenders(): Promise<Senders | undefined> {
   try {
@@ -172,6 +187,7 @@ export async function openDrivers(config: RouterConfig, runtime: Runtime): Promi
     igmp: igmp.port,
     forwarding: forwarding?.port,
     taps: taps?.port,
+    bridges: await openBridges(config, runtime),
     links: links.port,
     senders: await openSenders(),
     choices: Object.fromEntries(

@@ -15,6 +15,8 @@ import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
+import { timesOf } from "../../core/igmp/times.ts";
+import type { BridgeTables } from "../../core/ports/bridge-table.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { Link } from "../../core/ports/links.ts";
@@ -27,7 +29,8 @@ import type { Upstream } from "../../core/router/upstream.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
 import { explain } from "../shared/exit.ts";
-import { given, type RouterConfig, type UpstreamConfig, upstreamsOf } from "./config.ts";
+import { BridgePorts } from "./bridge-ports.ts";
+import { given, type RouterConfig, snooped, type UpstreamConfig, upstreamsOf } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
@@ -37,6 +40,8 @@ import { Offenders } from "./offenders.ts";
 export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   /** undefined: querier and evidence only. */
   readonly forwarding: Forwarding | undefined;
+  /** undefined: bridges deliver as they do by themselves. */
+  readonly bridges?: BridgeTables | undefined;
   /** Without, an intruder is named by the address that it chose. */
   readonly senders?: Senders | undefined;
   readonly membershipReports: Pick<MembershipReports, "add" | "refused" | "status" | "close"> | undefined;
@@ -57,6 +62,7 @@ export class RouterService {
   readonly #runner: Runner<RouterEvent, RouterEffect>;
   readonly #table: ForwardingTable | undefined;
   readonly #interfaces: Interfaces;
+  readonly #bridgePorts: BridgePorts | undefined;
   readonly #offenders: Offenders;
   readonly #downstreams: readonly string[];
   readonly #upstreams: ReadonlySet<string>;
@@ -82,14 +88,42 @@ export class RouterService {
     this.#table = this.#openTable();
     this.#names = [...this.#downstreams, ...this.#upstreams];
     const tappable = new Set(this.#downstreams);
+    this.#bridgePorts = this.#keepPorts();
     this.#interfaces = new Interfaces({ ...platform, table: this.#table }, this.#names, tappable, (event) =>
-      this.#runner.feed(event),
+      this.#feed(event),
     );
     this.#interfaces.start();
     for (const name of this.#waiting()) {
       const lack = lackOf(name, platform.links);
       if (lack !== undefined) platform.log.warn({ interface: name }, `${lack}: waiting for it`);
     }
+  }
+
+  #keepPorts(): BridgePorts | undefined {
+    const { clock, log, bridges } = this.#platform;
+    const kept = snooped(this.#config);
+    if (bridges === undefined || kept.length === 0) return undefined;
+    return new BridgePorts(
+      {
+        clock,
+        log,
+        tables: bridges,
+        memberships: (name) => this.#router.portMemberships(clock.now(), name),
+        ask: (name) => this.#runner.feed({ kind: "ask", name }),
+        isHeard: (name, port) => this.#interfaces.taps(name)[port] === "listening",
+      },
+      kept.map(({ interface: name, routerPorts, times }) => ({
+        name,
+        routerPorts,
+        response: timesOf(times).queryResponseInterval,
+      })),
+    );
+  }
+
+  #feed(event: RouterEvent): void {
+    this.#runner.feed(event);
+    if (event.kind === "link" && event.address !== undefined) this.#bridgePorts?.follow(event.name);
+    if (event.kind === "ask") this.#bridgePorts?.hearsAgain(event.name);
   }
 
   /** "waiting for interface eth1", with all that are not in use; undefined when all are. */
@@ -144,6 +178,7 @@ export class RouterService {
         })),
         hosts: machine.hosts().map((membership) => this.#host(name, membership)),
         taps: this.#interfaces.taps(name),
+        snooping: this.#bridgePorts?.status(name, this.#router.ports(this.#platform.clock.now(), name)),
         lost: this.#interfaces.lost(name),
       })),
       ...this.#upstreamsStatus(),
@@ -283,6 +318,10 @@ export class RouterService {
           { interface: effect.name, group: formatIpv4(effect.group), ...filterText(effect) },
           "what a network wants of a group",
         );
+        break;
+      case "port-membership":
+      case "router-port":
+        this.#bridgePorts?.apply(effect);
         break;
       case "heard":
         this.#heard.count(effect.message);
@@ -445,6 +484,7 @@ function routerOptions(config: RouterConfig): RouterOptions {
       name: one.interface,
       allow: one.allow,
       deny: one.deny,
+      snooping: snooped(config).includes(one),
       ...(one.sources === undefined ? {} : { sources: one.sources }),
       igmp: {
         version: one.version,

@@ -1,0 +1,170 @@
+// What each port of a bridge wants (RFC 4541 2.1): a group table for each, of what its hosts are heard to say, and where routers are.
+import { checkFrame } from "../base/ethernet.ts";
+import { ANY, type Ipv4, isLinkLocalMulticast } from "../base/ipv4.ts";
+import { after, type Duration, earliest, type Instant } from "../base/time.ts";
+import type { SourceFilter } from "./filter.ts";
+import { type GroupChange, GroupTable, type GroupView, type TableContext, type TableLimits } from "./group-table.ts";
+import { type HostStatement, statementsIn } from "./host-statement.ts";
+import { headerLength } from "./ip-header.ts";
+import { checkPacket, type IgmpPacket, senderOf } from "./packet.ts";
+import { type IgmpVersion, readQuery } from "./query.ts";
+
+/** What the bridge is to do. */
+export type PortEffect =
+  /** The port gets this of the group, and nothing of it with INCLUDE({}). */
+  | { readonly kind: "port-membership"; readonly port: string; readonly group: Ipv4; readonly filter: SourceFilter }
+  /** A router was heard behind the port, or has not been heard for too long. */
+  | { readonly kind: "router-port"; readonly port: string; readonly present: boolean };
+
+/** One port as status shows it. */
+export interface PortView {
+  readonly port: string;
+  /** A router is behind it: it gets every group. */
+  readonly router: boolean;
+  readonly groups: readonly GroupView[];
+}
+
+interface Port {
+  readonly groups: GroupTable;
+  /** RFC 4541 2.1.1 (1): so long it counts as a router's. */
+  routerUntil: Instant | undefined;
+}
+
+/** Multicast Router Discovery (RFC 4286 section 3): messages of IGMP whose types are these. */
+const ROUTER_ADVERTISEMENT = 0x30;
+const ROUTER_TERMINATION = 0x32;
+
+/**
+ * The leaves of a port are asked about by the link's querier, which hears them too: of a port's own table the timers count, and its
+ * questions are not sent.
+ */
+export class PortTable {
+  readonly #limits: TableLimits;
+  readonly #ports = new Map<string, Port>();
+
+  /** @param limits of each port. */
+  constructor(limits: TableLimits) {
+    this.#limits = limits;
+  }
+
+  /** A frame that came in through `port`. What is none of ours here is the interface's to count. */
+  frame(now: Instant, port: string, frame: Uint8Array, context: TableContext): readonly PortEffect[] {
+    const checked = checkFrame(frame);
+    if (typeof checked === "string") return [];
+    const packet = checkPacket(checked.packet);
+    // The gate looks at the type last: the message is whole, and of a kind that is no business of hosts and queriers.
+    if (packet === "igmp.unknown-type") return this.#discovery(now, port, checked.packet, context);
+    return typeof packet === "string" ? [] : this.#packet(now, port, packet, context);
+  }
+
+  #packet(now: Instant, port: string, packet: IgmpPacket, context: TableContext): readonly PortEffect[] {
+    switch (packet.kind) {
+      case "v1Query":
+      case "v2Query":
+      case "v3Query":
+        return this.#query(now, port, packet, context);
+      case "v1Report":
+      case "v2Report":
+      case "v3Report":
+      case "leave":
+        return statementsIn(packet).flatMap((statement) => this.#statement(now, port, statement, context));
+    }
+  }
+
+  #statement(now: Instant, port: string, statement: HostStatement, context: TableContext): readonly PortEffect[] {
+    // 2.1.2 (2): 224.0.0.0/24 goes to every port.
+    if (isLinkLocalMulticast(statement.group)) return [];
+    return effectsOf(port, this.#change(now, this.#port(port).groups, statement, context));
+  }
+
+  #change(now: Instant, groups: GroupTable, statement: HostStatement, context: TableContext): readonly GroupChange[] {
+    switch (statement.message) {
+      case "v1Report":
+        return groups.v1v2Report(now, statement.group, 1, context);
+      case "v2Report":
+        return groups.v1v2Report(now, statement.group, 2, context);
+      case "leave":
+        return groups.leave(now, statement.group, context);
+      case "v3Report":
+        return groups.record(now, statement, context);
+    }
+  }
+
+  /** 2.1.1 (1): a query from 0.0.0.0 is a switch's, and no sign of a router. */
+  #query(now: Instant, port: string, packet: IgmpPacket, context: TableContext): readonly PortEffect[] {
+    const query = readQuery(packet);
+    // A question about a group goes to every port: who does not answer it is gone.
+    const lowered = [...this.#ports].flatMap(([name, { groups }]) =>
+      effectsOf(name, groups.heardQuery(now, query, context)),
+    );
+    const isRouter = senderOf(packet) !== ANY;
+    return isRouter ? [...this.#router(now, port, context.times.otherQuerierPresentInterval), ...lowered] : lowered;
+  }
+
+  #discovery(now: Instant, port: string, packet: Uint8Array, { times }: TableContext): readonly PortEffect[] {
+    const type = packet[headerLength(packet)];
+    if (type === ROUTER_ADVERTISEMENT) return this.#router(now, port, times.otherQuerierPresentInterval);
+    return type === ROUTER_TERMINATION ? this.#noRouter(port) : [];
+  }
+
+  #router(now: Instant, name: string, span: Duration): readonly PortEffect[] {
+    const port = this.#port(name);
+    const known = port.routerUntil !== undefined;
+    port.routerUntil = after(now, span);
+    return known ? [] : [{ kind: "router-port", port: name, present: true }];
+  }
+
+  #noRouter(name: string): readonly PortEffect[] {
+    const port = this.#ports.get(name);
+    if (port?.routerUntil === undefined) return [];
+    port.routerUntil = undefined;
+    return [{ kind: "router-port", port: name, present: false }];
+  }
+
+  /** As many ports as are tapped. */
+  #port(name: string): Port {
+    const known = this.#ports.get(name);
+    if (known !== undefined) return known;
+    const port: Port = { groups: new GroupTable(this.#limits), routerUntil: undefined };
+    this.#ports.set(name, port);
+    return port;
+  }
+
+  /** The bridge has these ports; what was known of others is forgotten, as the bridge forgets it. */
+  keep(names: readonly string[]): void {
+    for (const name of [...this.#ports.keys()]) if (!names.includes(name)) this.#ports.delete(name);
+  }
+
+  /** It is proven that nobody on the link wants the group any more. */
+  endGroup(group: Ipv4): readonly PortEffect[] {
+    return [...this.#ports].flatMap(([name, { groups }]) => effectsOf(name, groups.end(group)));
+  }
+
+  poll(now: Instant, context: TableContext): readonly PortEffect[] {
+    return [...this.#ports].flatMap(([name, port]) => [
+      ...effectsOf(name, port.groups.poll(now, context)),
+      ...(port.routerUntil !== undefined && port.routerUntil <= now ? this.#noRouter(name) : []),
+    ]);
+  }
+
+  nextDeadline(): Instant | undefined {
+    return earliest(
+      Array.from(this.#ports.values(), ({ groups, routerUntil }) => earliest([groups.nextDeadline(), routerUntil])),
+    );
+  }
+
+  /** Every port that has said something. @param version the configured one. */
+  view(now: Instant, version: IgmpVersion): readonly PortView[] {
+    return Array.from(this.#ports, ([port, { groups, routerUntil }]) => ({
+      port,
+      router: routerUntil !== undefined,
+      groups: groups.view(now, version),
+    }));
+  }
+}
+
+/** The table's own questions and drops are the interface's to ask and to count. */
+const effectsOf = (port: string, changes: readonly GroupChange[]): readonly PortEffect[] =>
+  changes.flatMap((change) =>
+    change.kind === "membership" ? [{ ...change, kind: "port-membership" as const, port }] : [],
+  );
