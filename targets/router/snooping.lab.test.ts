@@ -83,11 +83,17 @@ const gets = (host: Actor, group: string, count: number, limit = 6000): Promise<
   host.sawTimes(count, new RegExp(`^${group} \\d`), limit, host.lines.length);
 
 const start = (...more: string[]): Actor => act(ROUTER, process.execPath, "dist/router.cjs", ...SETTINGS, ...more);
-const ended = (actor: Actor, signal: NodeJS.Signals): Promise<unknown> => {
-  const end = new Promise((resolve) => actor.process.once("exit", resolve));
-  actor.process.kill(signal);
-  return end;
-};
+async function ended(actor: Actor, signal: NodeJS.Signals): Promise<void> {
+  const { process: child } = actor;
+  assert.equal(
+    child.exitCode ?? child.signalCode,
+    null,
+    `it has ended by itself:\n${actor.lines.slice(-5).join("\n")}`,
+  );
+  const end = new Promise((resolve) => child.once("exit", resolve));
+  child.kill(signal);
+  await end;
+}
 
 before(async () => {
   if (skip !== false) return;
