@@ -151,6 +151,7 @@ export class RouterService {
     this.#runner.stop();
     this.#interfaces.close();
     this.#offenders.close();
+    this.#bridgePorts?.close();
     this.#table?.close();
     this.#platform.bridgeQueriers.restore((bridge, error) =>
       this.#platform.log.warn({ interface: bridge, code: error.code }, explain(error)),
