@@ -1,5 +1,10 @@
 import type { Ipv4 } from "../base/ipv4.ts";
-import type { SourceFilter } from "../igmp/filter.ts";
+
+/** Only these sources, or all but these; INCLUDE of none is nothing. As RFC 3376 section 2 has it. */
+export interface PortFilter {
+  readonly mode: "include" | "exclude";
+  readonly sources: readonly Ipv4[];
+}
 
 /** What a bridge delivers through which of its ports, ours while it is open. */
 export interface BridgeTable {
@@ -7,7 +12,7 @@ export interface BridgeTable {
    * From now on the port gets this of the group: INCLUDE only these sources, EXCLUDE all but these, INCLUDE({}) nothing. A group that no
    * port gets goes to router ports only, while a querier is known; 224.0.0.0/24 goes to every port.
    */
-  set(port: string, group: Ipv4, filter: SourceFilter): void;
+  set(port: string, group: Ipv4, filter: PortFilter): void;
   /** Ports that get every group and every report, besides those behind which the bridge itself hears a router. */
   routerPorts(ports: readonly string[]): void;
   /** Entries of a predecessor that was killed serve until this: those that nobody has set since go. */

@@ -46,7 +46,7 @@ const INFO_SOURCE = 4;
 const INFO_PROTOCOL = 5;
 
 /** By which we know our entries again (Linux 6.2): a number that no routing daemon has (linux/rtnetlink.h, RTPROT_*). */
-export const OUR_PROTOCOL = 0x5c;
+const OUR_PROTOCOL = 0x5c;
 
 /**
  * A port's entry of a group, or of one of its sources. Where the bridge tells VLANs apart it is that of each VLAN of the port, which a
