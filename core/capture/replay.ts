@@ -201,6 +201,8 @@ export class Replay {
         if (packet?.kind.endsWith("Query"))
           this.#say(now, network, { kind: "query", from: effect.from, query: readQuery(packet) });
         break;
+      case "query-refused":
+        break;
       case "send":
         this.#noteOwn(now, network, effect.packet);
         break;

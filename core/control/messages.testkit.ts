@@ -119,6 +119,15 @@ export const EXAMPLES: { readonly [T in MessageType]: MessageOf<T> } = {
       },
     ],
   },
+  "permits.request": { type: "permits.request", id, macs: ["02:00:00:00:01:17", "02:00:00:00:01:18"] },
+  permits: {
+    type: "permits",
+    id,
+    permits: [
+      { mac: "02:00:00:00:01:17", groups: [parameters.group] },
+      { mac: "02:00:00:00:01:18", groups: [] },
+    ],
+  },
   "membership.acknowledged": { type: "membership.acknowledged", id, sequence: 12 },
 };
 

@@ -2,15 +2,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { hex } from "../base/bytes.testkit.ts";
-import { writeUint16 } from "../base/bytes.ts";
-import type { Below } from "../base/chance.testkit.ts";
-import { internetChecksum } from "../base/checksum.ts";
 import { checkFrame, type FrameDrop } from "../base/ethernet.ts";
 import { fuzz } from "../base/fuzz.testkit.ts";
 import { replayIgmp } from "../capture/replay.testkit.ts";
 import { filterOf } from "./filter.ts";
 import { MulticastHost } from "./host.ts";
 import { address, at, sources, vectorFile } from "./igmp.testkit.ts";
+import { mutate, pick, repair } from "./mutation.testkit.ts";
 import { checkPacket, groupOf, type IgmpDrop, type IgmpPacket, senderOf } from "./packet.ts";
 import { readQuery } from "./query.ts";
 import { type ReportRecord, recordsOf } from "./report.ts";
@@ -42,30 +40,6 @@ const FRAME_DROPS = new Set<FrameDrop>(["frame.truncated", "frame.too-many-tags"
 const packets = vectorFile<{ hex: string }[]>("packets.json").map((vector) => hex(vector.hex));
 const frames = vectorFile<{ hex: string }[]>("frames.json").map((vector) => hex(vector.hex));
 
-function mutate(good: Uint8Array, below: Below): Uint8Array {
-  const length = below(5) === 0 ? below(good.length + 40) : good.length;
-  const bytes = new Uint8Array(length);
-  bytes.set(good.subarray(0, length));
-  for (let i = below(4); i >= 0 && length > 0; i--) {
-    const where = below(length);
-    bytes[where] = below(2) === 0 ? below(256) : (bytes[where] ?? 0) ^ (1 << below(8));
-  }
-  return bytes;
-}
-
-/** Makes both checksums right, so that what lies behind them is tested too. */
-function repair(bytes: Uint8Array): void {
-  if (bytes.length < 20) return;
-  if (bytes[9] !== 2) bytes[9] = 2;
-  const header = Math.min(((bytes[0] ?? 0) & 15) * 4, bytes.length);
-  writeUint16(bytes, 10, 0);
-  writeUint16(bytes, 10, internetChecksum(bytes, 0, header));
-  const end = Math.min(((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0), bytes.length);
-  if (header + 4 > end) return;
-  writeUint16(bytes, header + 2, 0);
-  writeUint16(bytes, header + 2, internetChecksum(bytes, header, end));
-}
-
 /** Reads everything there is; undefined or NaN anywhere would be a gate that let too much through. */
 function readAll(packet: IgmpPacket): void {
   assert.ok(senderOf(packet) >= 0 && groupOf(packet) >= 0);
@@ -78,8 +52,6 @@ function readAll(packet: IgmpPacket): void {
   for (const { sources } of recordsOf(packet)) size += 8 + 4 * sources.length;
   assert.ok(size <= packet.end - packet.start);
 }
-
-const pick = (from: readonly Uint8Array[], below: Below): Uint8Array => from[below(from.length)] ?? new Uint8Array(0);
 
 fuzz(
   "the packet gate, half of the mutations with repaired checksums",
@@ -116,7 +88,6 @@ fuzz(
       maxGroups: 20,
       maxSourcesPerGroup: 8,
       maxHostMemberships: 30,
-      immediateLeave: "v3",
     });
     let now = at(0);
     machine.receive(now, { kind: "up", address: address("10.0.0.1") });

@@ -147,6 +147,13 @@ export class GroupRecord {
     this.#excludeUntil = instant(Math.max(this.#excludeUntil ?? until, until));
   }
 
+  /** Every timer that runs ends in `span`, also one that has ended while nobody could be heard. */
+  confirm(now: Instant, span: Duration): void {
+    const until = after(now, span);
+    if (this.#excludeUntil !== undefined) this.#excludeUntil = until;
+    for (const [source, timer] of this.#sources) if (timer !== STOPPED) this.#sources.set(source, until);
+  }
+
   /** Lowers the group timer, never raises it (6.6.1, 6.6.3.1). */
   lowerGroup(now: Instant, wait: Duration): void {
     this.settle(now);

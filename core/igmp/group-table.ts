@@ -1,9 +1,11 @@
 // All groups of one interface: reports go through the compatibility modes (RFC 3376 7.3.2) into the records, and changes come out.
 import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
-import { ALL_SYSTEMS, type Ipv4, isMulticast, isSourceSpecific } from "../base/ipv4.ts";
+import { ALL_SYSTEMS, type Ipv4, isMulticast } from "../base/ipv4.ts";
+import { inSubnet, type Subnet } from "../base/subnet.ts";
 import { after, type Duration, earliest, type Instant, milliseconds } from "../base/time.ts";
 import { NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
 import { GroupRecord, type QueryAction } from "./group-record.ts";
+import { joins } from "./host-statement.ts";
 import { LastMemberQueries, type SpecificQuery } from "./last-member.ts";
 import type { IgmpVersion, Query } from "./query.ts";
 import { isExclude, type RecordType, type ReportRecord } from "./report.ts";
@@ -35,6 +37,8 @@ export interface TableContext {
   readonly times: IgmpTimes;
   /** Whether we are the querier: only then do leaves ask and queries go out (6.6.1). */
   readonly querier: boolean;
+  /** The groups of RFC 4604 section 2. */
+  readonly sourceSpecific: readonly Subnet[];
 }
 
 /** How much is kept; what is beyond is dropped by name. */
@@ -87,7 +91,7 @@ export class GroupTable {
 
   /** A v1 or v2 report: IS_EX({}), and the group speaks that version for a while (7.3.2). */
   v1v2Report(now: Instant, group: Ipv4, version: 1 | 2, context: TableContext): readonly GroupChange[] {
-    const refused = refusal({ type: "is-ex", group }, version);
+    const refused = refusal({ type: "is-ex", group }, version, context.sourceSpecific);
     if (refused !== undefined) return [drop(refused)];
     const entry = this.#entry(group);
     if (entry === undefined) return [drop("igmp.too-many-groups")];
@@ -103,13 +107,13 @@ export class GroupTable {
   }
 
   /** Whether a statement would take one of them. */
-  wouldAdd({ type, group, sources }: ReportRecord): boolean {
-    return !this.#groups.has(group) && wouldJoin(type, sources);
+  wouldAdd(record: ReportRecord): boolean {
+    return !this.#groups.has(record.group) && joins(record);
   }
 
   /** Leave Group: TO_IN({}) (7.3.2), heeded by the querier only and only for a group with members (RFC 2236 section 3). */
   leave(now: Instant, group: Ipv4, context: TableContext): readonly GroupChange[] {
-    const refused = refusal({ type: "to-in", group }, 2);
+    const refused = refusal({ type: "to-in", group }, 2, context.sourceSpecific);
     if (refused !== undefined) return [drop(refused)];
     if (!context.querier) return [drop("igmp.leave-not-querier")];
     const entry = this.#groups.get(group);
@@ -120,18 +124,23 @@ export class GroupTable {
 
   /** One record of a v3 report, each on its own (RFC 4604: SSM and ASM may be mixed in one report). */
   record(now: Instant, { type, group, sources }: ReportRecord, context: TableContext): readonly GroupChange[] {
-    const refused = refusal({ type, group }, 3);
+    const refused = refusal({ type, group }, 3, context.sourceSpecific);
     if (refused !== undefined) return [drop(refused)];
     const known = this.#groups.get(group);
-    if (known === undefined && !wouldJoin(type, sources)) return [];
+    // INCLUDE({}) stays what it is, and needs no record, unless something joins.
+    if (known === undefined && !joins({ type, sources })) return [];
     const entry = known ?? this.#entry(group);
     if (entry === undefined) return [drop("igmp.too-many-groups")];
     return this.#inMode(now, entry, type, sources, context);
   }
 
   /** A membership that no host has reported: it dies after `span` unless one does. */
-  assume(now: Instant, group: Ipv4, filter: SourceFilter, span: Duration): readonly GroupChange[] {
-    const refused = refusal({ type: filter.mode === "exclude" ? "is-ex" : "is-in", group }, 3);
+  assume(
+    now: Instant,
+    { group, filter, span }: { readonly group: Ipv4; readonly filter: SourceFilter; readonly span: Duration },
+    { sourceSpecific }: TableContext,
+  ): readonly GroupChange[] {
+    const refused = refusal({ type: filter.mode === "exclude" ? "is-ex" : "is-in", group }, 3, sourceSpecific);
     if (refused !== undefined) return [drop(refused)];
     if (wantsNothing(filter)) return [];
     const entry = this.#entry(group);
@@ -171,12 +180,19 @@ export class GroupTable {
   heardQuery(now: Instant, query: Query, { times }: TableContext): readonly GroupChange[] {
     const entry = this.#groups.get(query.group);
     if (entry === undefined || query.suppress) return [];
-    const response = query.maxResponse > 0 ? query.maxResponse : times.lastMemberQueryInterval;
-    // RFC 2236 section 3: the Max Response Time of the message counts, not our own.
-    const wait = milliseconds(response * times.lastMemberQueryCount);
+    const wait = lowerTo(query, times);
     if (query.sources.length === 0) entry.record.lowerGroup(now, wait);
     else entry.record.lowerSources(now, query.sources, wait);
     return this.#report(now, entry);
+  }
+
+  /** Nobody was heard for a while: every membership has `span` from now, whatever was left of it. No question is under way. */
+  confirm(now: Instant, span: Duration): void {
+    for (const entry of this.#groups.values()) {
+      entry.asking?.cancel();
+      entry.record.confirm(now, span);
+      this.#schedule(entry);
+    }
   }
 
   /** Ends a group without asking: proof is the caller's. */
@@ -282,15 +298,25 @@ export class GroupTable {
   }
 }
 
+/**
+ * RFC 2236 section 3: the Max Response Time of the message counts. RFC 3376 6.6.1 says our own Last Member Query Time; where the message
+ * gives hosts longer to answer, they have it.
+ */
+function lowerTo({ version, maxResponse }: Query, times: IgmpTimes): Duration {
+  const answered = milliseconds(maxResponse * times.lastMemberQueryCount);
+  return version === 3 ? milliseconds(Math.max(answered, times.lastMemberQueryTime)) : answered;
+}
+
 /** Why nothing is kept of a statement that came in a message of `version`; undefined when it counts. */
 export function refusal(
   { type, group }: Pick<ReportRecord, "type" | "group">,
   version: IgmpVersion,
+  sourceSpecific: readonly Subnet[],
 ): GroupDrop | undefined {
   if (!isMulticast(group)) return "igmp.record-group";
   // RFC 3376 6: nothing is ever reported for 224.0.0.1.
   if (group === ALL_SYSTEMS) return "igmp.all-systems";
-  if (!isSourceSpecific(group)) return undefined;
+  if (!sourceSpecific.some((subnet) => inSubnet(subnet, group))) return undefined;
   if (version < 3) return "igmp.ssm-older-version";
   // RFC 4604 2.2.4: EXCLUDE has no meaning for a source-specific group.
   return isExclude(type) ? "igmp.ssm-exclude" : undefined;
@@ -305,10 +331,6 @@ function modeOf(now: Instant, entry: Entry, version: IgmpVersion): IgmpVersion {
 const isAfter = (until: Instant | undefined, now: Instant): boolean => until !== undefined && until > now;
 
 const isDue = (now: Instant, { asking }: Entry): boolean => (asking?.nextDeadline() ?? Number.POSITIVE_INFINITY) <= now;
-
-/** INCLUDE({}) stays what it is, and needs no record, unless something joins. */
-const wouldJoin = (type: RecordType, sources: readonly Ipv4[]): boolean =>
-  isExclude(type) || (type !== "block" && sources.length > 0);
 
 // A v1 querier cannot ask about a group, a v2 querier not about sources (7.3.1).
 const mayAsk = (kind: "group" | "sources", { querier, version }: TableContext): boolean =>

@@ -15,9 +15,9 @@ export type HostDrop = "tracking.full" | "tracking.too-many-sources" | "tracking
 
 /**
  * left: it said so. expired: not heard for a group membership interval, or the group ended. moved: heard on another port.
- * down: the interface went.
+ * down: the interface went. revoked: it may no longer be one.
  */
-export type LeaveCause = "left" | "expired" | "moved" | "down";
+export type LeaveCause = "left" | "expired" | "moved" | "down" | "revoked";
 
 /** One host in one group. */
 export interface HostMembership {
@@ -213,8 +213,30 @@ export class HostTable {
     return changes;
   }
 
+  /** Nobody was heard for a while: every membership has `span` from now. */
+  confirm(now: Instant, span: Duration): void {
+    const expires = after(now, span);
+    for (const tracked of this.#all()) this.#expiries.schedule(tracked, expires);
+  }
+
   nextDeadline(): Instant | undefined {
     return this.#expiries.next();
+  }
+
+  /** Whether the host is in the group, on whatever port. */
+  isMember(host: TrackedHost, group: Ipv4): boolean {
+    return this.#find(host, group) !== undefined;
+  }
+
+  /** Whether there is anybody in the group. */
+  hasMembers(group: Ipv4): boolean {
+    return this.#groups.has(group);
+  }
+
+  /** Ends the membership of a host that may have none. */
+  revoke(host: TrackedHost, group: Ipv4): readonly HostChange[] {
+    const known = this.#find(host, group);
+    return known === undefined ? [] : [this.#remove(known, "revoked")];
   }
 
   /** Ends every membership of a group: the link as a whole no longer wants it. */
@@ -283,7 +305,7 @@ const cutTo = (most: number, filter: SourceFilter): SourceFilter =>
  * What a host wants after a statement. IS_IN may answer about some sources only (5.2) or be one of several (4.2.16), so it adds
  * and never takes away.
  */
-function afterStatement(filter: SourceFilter, { type, sources }: HostStatement): SourceFilter {
+export function afterStatement(filter: SourceFilter, { type, sources }: HostStatement): SourceFilter {
   switch (type) {
     case "is-ex":
     case "to-ex":

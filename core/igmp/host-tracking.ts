@@ -11,7 +11,7 @@ export class HostTracking {
   /** Who sent the packets that made the groups, and who was heard by a tap. */
   readonly #tables: Readonly<Record<TrackingSource, HostTable>>;
   #source: TrackingSource;
-  /** Tracking knows everybody once a membership interval has passed without a loss; undefined before the first start. */
+  /** Tracking knows everybody once all have been asked, and nothing was lost since; undefined before the first start. */
   #completeFrom: Instant | undefined;
 
   constructor(source: TrackingSource, limits: HostLimits) {
@@ -34,9 +34,9 @@ export class HostTracking {
     for (const table of Object.values(this.#tables)) table.limit(limits);
   }
 
-  /** From now on it takes a membership interval, `lifetime`, until everybody has been heard. */
-  start(now: Instant, lifetime: Duration): void {
-    this.#completeFrom = after(now, lifetime);
+  /** From now on it takes `span` until everybody has been heard. */
+  start(now: Instant, span: Duration): void {
+    this.#completeFrom = after(now, span);
   }
 
   hear(
@@ -72,8 +72,31 @@ export class HostTracking {
     return Object.values(this.#tables).every((table) => table.wouldBeLast(address, statement));
   }
 
+  /** Nobody was heard for a while: every membership has `span` from now, and until then it is not known who is there. */
+  confirm(now: Instant, span: Duration): void {
+    for (const table of Object.values(this.#tables)) table.confirm(now, span);
+    this.start(now, span);
+  }
+
   poll(now: Instant): readonly HostChange[] {
     return this.#both((table) => table.poll(now));
+  }
+
+  /** Whether anybody was heard to be a member, by packets or by frames. */
+  hasMembers(group: Ipv4): boolean {
+    return Object.values(this.#tables).some((table) => table.hasMembers(group));
+  }
+
+  /** The host of a frame as its packets show it, if by them it is a member. */
+  memberByPackets(host: TrackedHost, group: Ipv4): TrackedHost | undefined {
+    const bare = { port: "", mac: "", address: host.address };
+    return [host, bare].find((one) => this.#tables.packets.isMember(one, group));
+  }
+
+  /** The host is no member any more, whatever it says. */
+  revoke(host: TrackedHost, group: Ipv4): readonly HostChange[] {
+    const byPackets = this.memberByPackets(host, group) ?? host;
+    return this.#both((table) => table.revoke(table === this.#tables.packets ? byPackets : host, group));
   }
 
   /** The link as a whole no longer wants the group. */
@@ -88,6 +111,11 @@ export class HostTracking {
 
   memberships(): readonly HostMembership[] {
     return this.#tables[this.#source].memberships();
+  }
+
+  /** The memberships of both sources. */
+  everybody(): readonly HostMembership[] {
+    return Object.values(this.#tables).flatMap((table) => table.memberships());
   }
 
   nextDeadline(): Instant | undefined {
@@ -106,7 +134,7 @@ export const isRefusal = (change: HostChange): change is HostChange & { readonly
   change.kind === "drop" && isRefused(change.reason);
 
 /** Whether a drop that names its host means that a join was not honoured, and not only that something is not known. */
-export const isRefused = (reason: string): boolean => reason.startsWith("igmp.");
+export const isRefused = (reason: string): boolean => reason.startsWith("igmp.") || reason.startsWith("policy.");
 
 /** What a frame of a host comes to that may have no more. */
 export const refusedFrame = (host: TrackedHost, group: Ipv4): HostChange => ({

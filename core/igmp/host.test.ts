@@ -305,6 +305,19 @@ test("sources that flip without end stay bounded: one whole statement takes thei
   assert.deepEqual(bench.until(20), []);
 });
 
+test("RFC 3376 4.2.16: on a link of 576 octets every report fits, and none of the sources is left out", () => {
+  const host = new MulticastHost(middle);
+  host.receive(at(0), { kind: "up", address: address("10.0.0.9"), mtu: 576 });
+  const many = Array.from({ length: 300 }, (_, i) => address(`10.1.${i >> 8}.${i & 255}`));
+  const told = host.receive(at(0), { kind: "want", group: address("232.1.1.1"), filter: filterOf("include", many) });
+  const packets = told.flatMap((effect) => (effect.kind === "send" ? [effect.packet] : []));
+  assert.ok(packets.length > 1 && packets.every((packet) => packet.length <= 576));
+  assert.equal(
+    packets.reduce((sum, packet) => sum + (packet.length - 40) / 4, 0),
+    300,
+  );
+});
+
 // Delays are the middle of their range: a repeat is due 5 % before the interval is over.
 const REPEATS = [19, 38, 57].map((s) => `${s} is-ex 239.1.1.1 {}`);
 

@@ -4,7 +4,7 @@ import { ALL_SYSTEMS, ANY, type Ipv4, isSourceSpecific } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
 import { after, type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
 import type { Entropy } from "../ports/entropy.ts";
-import { type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
+import { NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
 import { HostGroup } from "./host-group.ts";
 import { destinationAddress, hasRouterAlert } from "./ip-header.ts";
 import { checkPacket, groupOf, type IgmpDrop, senderOf } from "./packet.ts";
@@ -35,10 +35,13 @@ export interface MulticastHostOptions {
 
 /** What happens to a host: its link, its wishes, and what it hears. */
 export type MulticastHostEvent =
-  | { readonly kind: "up"; readonly address: Ipv4 }
+  /** mtu: octets of the largest packet, default 1500. */
+  | { readonly kind: "up"; readonly address: Ipv4; readonly mtu?: number }
   | { readonly kind: "down" }
   /** The interface state of 3.2 for one group; INCLUDE({}) leaves. 224.0.0.1 is never spoken of and is ignored. */
   | { readonly kind: "want"; readonly group: Ipv4; readonly filter: SourceFilter }
+  /** Nothing is wanted any more. */
+  | { readonly kind: "leave-all" }
   /** A whole IPv4 packet heard on the interface. */
   | { readonly kind: "packet"; readonly bytes: Uint8Array };
 
@@ -74,6 +77,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   readonly #changing = new Set<HostGroup>();
   readonly #asked = new DeadlineHeap<HostGroup>();
   #address: Ipv4 | undefined;
+  #mtu: number | undefined;
   #robustness: number;
   #queryInterval: Duration;
   #v1Until: Instant | undefined;
@@ -110,11 +114,14 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   #take(now: Instant, event: MulticastHostEvent): Effect[] {
     switch (event.kind) {
       case "up":
+        this.#mtu = event.mtu;
         return this.#up(now, event.address);
       case "down":
         return this.#down();
       case "want":
         return this.#want(now, event.group, event.filter);
+      case "leave-all":
+        return this.#leaveAll(now);
       case "packet":
         return this.#packet(now, event.bytes);
     }
@@ -159,9 +166,17 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     return this.#tellChanges(now, [member]);
   }
 
-  #forgetQuietly(member: HostGroup): Effect[] {
-    member.cancel();
-    this.#tidy([member]);
+  #leaveAll(now: Instant): Effect[] {
+    const members = [...this.#groups.values()];
+    for (const member of members) member.change(NO_SOURCE, this.#robustness);
+    return this.#address === undefined || this.#kernelReports
+      ? this.#forgetQuietly(...members)
+      : this.#tellChanges(now, members);
+  }
+
+  #forgetQuietly(...members: readonly HostGroup[]): Effect[] {
+    for (const member of members) member.cancel();
+    this.#tidy(members);
     return [];
   }
 
@@ -376,7 +391,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   }
 
   #reports(records: readonly ReportRecord[]): Effect[] {
-    return splitReports(records).map((report) => ({
+    return splitReports(records, this.#mtu).map((report) => ({
       kind: "send",
       packet: writeReport(new Uint8Array(reportLength(report)), this.#address ?? ANY, report),
     }));

@@ -2,21 +2,24 @@
 
 import type { FrameDrop } from "../base/ethernet.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
+import type { Subnet } from "../base/subnet.ts";
 import type { Duration } from "../base/time.ts";
+import type { AdmissionDrop, RuleName } from "./admission.ts";
 import type { SourceFilter } from "./filter.ts";
 import type { GroupDrop } from "./group-table.ts";
 import type { TrackedHost } from "./host-shares.ts";
 import type { HostDrop, HostMembership, LeaveCause } from "./host-table.ts";
+import type { ChecksumMode } from "./ip-header.ts";
 import type { IgmpDrop, MessageKind } from "./packet.ts";
 import type { IgmpVersion } from "./query.ts";
+import type { QueryRefusal } from "./query-guard.ts";
 import type { TimesConfig } from "./times.ts";
 
 /**
- * When a leave may end delivery at once, without last-member queries. It always needs proof from host tracking that nobody is left.
- * "v3": only where every member is a v3 host. "isolated": v2 groups too, because hosts do not hear each other's reports
- * (RFC 2236 section 6 suppression would hide members from us).
+ * When a leave ends delivery. "mac-based": at once where host tracking proves that nobody is left, else after last-member queries;
+ * "standard": always after last-member queries; "immediate": always at once, for one host behind the interface.
  */
-export type ImmediateLeave = "off" | "v3" | "isolated";
+export type LeaveMode = "mac-based" | "standard" | "immediate";
 
 /** Where host tracking listens: packets, or frames of taps on the bridge ports, which know port and MAC. */
 export type TrackingSource = "packets" | "frames";
@@ -30,8 +33,27 @@ export interface RouterInterfaceOptions {
   readonly mayQuery?: boolean;
   /** Drop messages without Router Alert; default false, as many hosts and switches leave it out. */
   readonly requireRouterAlert?: boolean;
-  /** Default "off". */
-  readonly immediateLeave?: ImmediateLeave;
+  /** Drop reports of hosts that are in no subnet of the interface, 0.0.0.0 excepted; default false. */
+  readonly verifySourceSubnet?: boolean;
+  /** Default "verify". */
+  readonly checksum?: ChecksumMode;
+  /** Default "mac-based". */
+  readonly leave?: LeaveMode;
+  /**
+   * Hosts do not hear each other's reports, so that tracking knows v2 hosts too; default false: v2 members hide behind each other
+   * (RFC 2236 section 6).
+   */
+  readonly isolated?: boolean;
+  /** Who may ask here beside us; absent: everybody in a subnet of the interface. */
+  readonly queriers?: readonly Subnet[];
+  /** Bridge ports behind which somebody may ask, which only taps know; absent: all. */
+  readonly querierPorts?: readonly string[];
+  /** The longest query interval that another querier may tell us; default 300 s. */
+  readonly maxQueryInterval?: Duration;
+  /** For so long members are kept while the link is down; default one group membership interval. */
+  readonly flapGrace?: Duration;
+  /** Groups of which sources are asked for by name only (RFC 4604 section 2); default 232.0.0.0/8. */
+  readonly sourceSpecific?: readonly Subnet[];
   /** Until an "up" says otherwise; default "packets". */
   readonly trackingSource?: TrackingSource;
   /** Default 1024. The last room is kept for hosts that have little (core/igmp/host-shares.ts). */
@@ -48,24 +70,51 @@ export interface RouterInterfaceOptions {
   readonly joinsPerSecond?: number;
 }
 
+/** What is known of a link that is up, beside the address that we ask from. */
+export interface LinkFacts {
+  /** All addresses of the interface; absent where nobody knows them. */
+  readonly addresses?: readonly Subnet[];
+  /** Octets of the largest IPv4 packet, at least 68 (RFC 791); default 1500. */
+  readonly mtu?: number;
+}
+
 /** What happens on the interface. */
 export type RouterInterfaceEvent =
-  /** The link is there with this address; also when the address changes. 0.0.0.0 listens only. */
-  | { readonly kind: "up"; readonly address: Ipv4; readonly trackingSource?: TrackingSource }
+  /** The link is there with this address; also when anything of it changes. 0.0.0.0 listens only. */
+  | ({ readonly kind: "up"; readonly address: Ipv4; readonly trackingSource?: TrackingSource } & LinkFacts)
+  /** The link is away, perhaps for a moment: members are kept for the grace. */
   | { readonly kind: "down" }
+  /** We end: nothing is kept. */
+  | { readonly kind: "stop" }
   /** All hosts are to say what they want, as after a start: something between them and us has changed (RFC 4541 2.1.1). */
-  | { readonly kind: "ask" }
+  | { readonly kind: "ask-all" }
   /** Other options, from now on; members stay. A source limit holds for groups that are new. */
   | { readonly kind: "configure"; readonly options: RouterInterfaceOptions }
+  /** What the host may have of the group from now on, whatever it said: these sources, or with none nothing. */
+  | { readonly kind: "restrict"; readonly host: TrackedHost; readonly group: Ipv4; readonly sources: readonly Ipv4[] }
+  /** Nobody here may have the group any more: it ends unasked. */
+  | { readonly kind: "end"; readonly group: Ipv4 }
+  /** A group that was refused may be had now: those who want it are to say so. */
+  | { readonly kind: "ask"; readonly group: Ipv4 }
   /**
    * Somebody here is taken to want this, for `span` or until a host says so itself: what was forwarded before we came. No host is
-   * tracked for it, and no timer that is longer becomes shorter.
+   * tracked for it, and no timer that is longer becomes shorter. While another router asks, it is for a group membership interval at
+   * least.
    */
   | { readonly kind: "assume"; readonly group: Ipv4; readonly filter: SourceFilter; readonly span: Duration }
-  /** A whole IPv4 packet from the interface's IGMP socket; port and MAC when the caller knows them. */
-  | { readonly kind: "packet"; readonly bytes: Uint8Array; readonly port?: string; readonly mac?: string }
+  /**
+   * A whole IPv4 packet from the interface's IGMP socket; port and MAC when the caller knows them. vouched: the link layer vouches
+   * for the checksum, or has still to fill it in.
+   */
+  | {
+      readonly kind: "packet";
+      readonly bytes: Uint8Array;
+      readonly port?: string;
+      readonly mac?: string;
+      readonly vouched?: boolean;
+    }
   /** An Ethernet frame that came in through a bridge port; for host tracking only, the protocol runs on packets. */
-  | { readonly kind: "frame"; readonly bytes: Uint8Array; readonly port: string };
+  | { readonly kind: "frame"; readonly bytes: Uint8Array; readonly port: string; readonly vouched?: boolean };
 
 /** down: no link. own: our own message came back. no-router-alert: required, and not there. Else as the gate and the tables say. */
 export type InterfaceDrop =
@@ -73,25 +122,50 @@ export type InterfaceDrop =
   | FrameDrop
   | GroupDrop
   | HostDrop
+  | AdmissionDrop
+  | QueryRefusal
   | "igmp.down"
   | "igmp.own"
   | "igmp.no-router-alert"
+  /** A report from no subnet of the interface, where that is asked for. */
+  | "igmp.off-subnet"
   /** 4.2.12: a record of a type that nobody has defined. */
   | "igmp.record-type";
+
+/** Where a sender is; empty where that is not known. */
+export type Whereabouts = Pick<TrackedHost, "mac" | "port">;
 
 /** What the interface's owner is to do, or to know. */
 export type RouterInterfaceEffect =
   /** A whole IPv4 packet for this interface. */
   | { readonly kind: "send"; readonly packet: Uint8Array }
   /** A message that passed the gate; for the statistics of RFC 8652. */
-  | { readonly kind: "heard"; readonly message: MessageKind; readonly from: Ipv4; readonly group: Ipv4 }
+  | {
+      readonly kind: "heard";
+      readonly message: MessageKind;
+      readonly from: Ipv4;
+      readonly group: Ipv4;
+      /** The checksum was still to be filled in, and the link layer vouched for it. */
+      readonly unfilled: boolean;
+    }
   /** What the link as a whole wants of a group is now this (INCLUDE({}) when nobody does). */
   | { readonly kind: "membership"; readonly group: Ipv4; readonly filter: SourceFilter }
   | { readonly kind: "host-joined"; readonly membership: HostMembership }
   | { readonly kind: "host-left"; readonly membership: HostMembership; readonly cause: LeaveCause }
-  /** Who asks on this link changed; `address` is undefined while nobody is known to. */
-  | { readonly kind: "querier"; readonly ours: boolean; readonly address: Ipv4 | undefined }
+  /**
+   * Who asks on this link changed; `address` is undefined while nobody is known to. Of another querier, its MAC and port too; told
+   * again when a tap tells these later.
+   */
+  | ({ readonly kind: "querier"; readonly ours: boolean; readonly address: Ipv4 | undefined } & Whereabouts)
+  /** Somebody asks who may not, which is fit for a warning; told at most once per query interval, and each is counted as a drop. */
+  | ({ readonly kind: "query-refused"; readonly reason: QueryRefusal; readonly address: Ipv4 } & Whereabouts)
   /** 7.3.1: a router of an older version asks here, to be fixed by an administrator. Told at most once per query interval. */
   | { readonly kind: "older-querier"; readonly version: IgmpVersion; readonly address: Ipv4 }
-  /** `host`: who is refused, where it is one host's doing; `group`: what. */
-  | { readonly kind: "drop"; readonly reason: InterfaceDrop; readonly host?: TrackedHost; readonly group?: Ipv4 };
+  | ({ readonly kind: "drop"; readonly reason: InterfaceDrop } & RefusedWhom);
+
+/** Who is refused, where it is one host's doing; of what, and by which rule, where the policy did it. */
+export interface RefusedWhom {
+  readonly host?: TrackedHost;
+  readonly group?: Ipv4;
+  readonly rule?: RuleName;
+}

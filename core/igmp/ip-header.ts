@@ -26,6 +26,12 @@ const OPTION_ROUTER_ALERT = 148;
 /** The header we write: 20 octets and the Router Alert option (RFC 2113). */
 export const HEADER_LENGTH = 24;
 
+/**
+ * What a checksum is worth that is wrong, but that the link layer vouches for or has still to fill in. "verify": nothing. "link": the
+ * message counts.
+ */
+export type ChecksumMode = "verify" | "link";
+
 /** Why these octets are no IPv4 packet with IGMP that a router would take (RFC 791, RFC 1122 3.2.1). */
 export type IpDrop =
   | "ip.truncated"
@@ -34,11 +40,16 @@ export type IpDrop =
   | "ip.total-length"
   | "ip.not-igmp"
   | "ip.checksum"
+  /** 0x0000: the sender's card was to fill it in. */
+  | "ip.checksum-unfilled"
   | "ip.fragment"
   | "ip.source";
 
-/** The reason to drop `bytes`, or undefined: then every reader below is safe. Octets after the total length are link padding. */
-export function checkIpHeader(bytes: Uint8Array): IpDrop | undefined {
+/**
+ * The reason to drop `bytes`, or undefined: then every reader below is safe. Octets after the total length are link padding.
+ * @param vouched given where the link layer vouches for the checksums
+ */
+export function checkIpHeader(bytes: Uint8Array, vouched?: ChecksumMode): IpDrop | undefined {
   if (bytes.length < OPTIONS) return "ip.truncated";
   if ((bytes[VERSION_IHL] ?? 0) >>> 4 !== 4) return "ip.version";
   const header = headerLength(bytes);
@@ -46,11 +57,17 @@ export function checkIpHeader(bytes: Uint8Array): IpDrop | undefined {
   if (totalLength(bytes) < header) return "ip.total-length";
   if (bytes.length < totalLength(bytes)) return "ip.truncated";
   if (bytes[PROTOCOL] !== PROTOCOL_IGMP) return "ip.not-igmp";
-  if (internetChecksum(bytes, 0, header) !== 0) return "ip.checksum";
+  const wrong = internetChecksum(bytes, 0, header) === 0 ? undefined : wrongChecksum(bytes, vouched);
+  if (wrong !== undefined) return wrong;
   if ((readUint16(bytes, FRAGMENT) & MORE_FRAGMENTS_AND_OFFSET) !== 0) return "ip.fragment";
   // RFC 1122 3.2.1.3: a source is one host's address, or 0.0.0.0 before it has one.
   if ((bytes[SOURCE] ?? 0) >= 224) return "ip.source";
   return undefined;
+}
+
+function wrongChecksum(bytes: Uint8Array, vouched: ChecksumMode | undefined): IpDrop | undefined {
+  if (vouched === undefined || readUint16(bytes, CHECKSUM) !== 0) return "ip.checksum";
+  return vouched === "link" ? undefined : "ip.checksum-unfilled";
 }
 
 /** Octets of the header, options included. */
@@ -59,6 +76,8 @@ export const headerLength = (bytes: Uint8Array): number => ((bytes[VERSION_IHL] 
 export const totalLength = (bytes: Uint8Array): number => readUint16(bytes, TOTAL_LENGTH);
 /** Who sent it. */
 export const sourceAddress = (bytes: Uint8Array): Ipv4 => readIpv4(bytes, SOURCE);
+/** Hops that it had left, 0 to 255. */
+export const timeToLive = (bytes: Uint8Array): number => bytes[TTL] ?? 0;
 /** Where it was sent. */
 export const destinationAddress = (bytes: Uint8Array): Ipv4 => readIpv4(bytes, DESTINATION);
 

@@ -2,7 +2,14 @@
 import { readUint16 } from "../base/bytes.ts";
 import { internetChecksum } from "../base/checksum.ts";
 import { ANY, type Ipv4, isMulticast, readIpv4 } from "../base/ipv4.ts";
-import { checkIpHeader, headerLength, type IpDrop, sourceAddress, totalLength } from "./ip-header.ts";
+import {
+  type ChecksumMode,
+  checkIpHeader,
+  headerLength,
+  type IpDrop,
+  sourceAddress,
+  totalLength,
+} from "./ip-header.ts";
 import {
   AUX_LENGTH,
   GROUP,
@@ -29,6 +36,8 @@ export type IgmpDrop =
   | IpDrop
   | "igmp.truncated"
   | "igmp.checksum"
+  /** Wrong, but the link layer vouches for it: the sender's card was to fill it in. */
+  | "igmp.checksum-unfilled"
   | "igmp.unknown-type"
   | "igmp.query-length"
   | "igmp.query-truncated"
@@ -43,18 +52,24 @@ export interface IgmpPacket {
   /** Where the IGMP message begins and ends in `bytes`. */
   readonly start: number;
   readonly end: number;
+  /** Taken with a wrong checksum, for which the link layer vouches. */
+  readonly unfilled: boolean;
 }
 
-/** The gate (RFC 3376 section 4, RFC 2236 section 2). Checksums first: a broken message says nothing. */
-export function checkPacket(bytes: Uint8Array): IgmpPacket | IgmpDrop {
-  const drop = checkIpHeader(bytes);
+/**
+ * The gate (RFC 3376 section 4, RFC 2236 section 2). Checksums first: a broken message says nothing.
+ * @param vouched given where the link layer vouches for the checksums
+ */
+export function checkPacket(bytes: Uint8Array, vouched?: ChecksumMode): IgmpPacket | IgmpDrop {
+  const drop = checkIpHeader(bytes, vouched);
   if (drop !== undefined) return drop;
   const start = headerLength(bytes);
   const end = totalLength(bytes);
   if (end - start < SHORT_MESSAGE) return "igmp.truncated";
-  if (internetChecksum(bytes, start, end) !== 0) return "igmp.checksum";
+  const unfilled = internetChecksum(bytes, start, end) !== 0;
+  if (unfilled && vouched !== "link") return vouched === undefined ? "igmp.checksum" : "igmp.checksum-unfilled";
   const kind = checkMessage(bytes, start, end);
-  return isMessageKind(kind) ? { kind, bytes, start, end } : kind;
+  return isMessageKind(kind) ? { kind, bytes, start, end, unfilled } : kind;
 }
 
 const isMessageKind = (checked: MessageKind | IgmpDrop): checked is MessageKind => !checked.includes(".");

@@ -1,13 +1,15 @@
 // What each port of a bridge wants (RFC 4541 2.1): a group table for each, of what its hosts are heard to say, and where routers are.
 import { checkFrame } from "../base/ethernet.ts";
 import { ANY, type Ipv4, isLinkLocalMulticast } from "../base/ipv4.ts";
-import { after, type Duration, earliest, type Instant } from "../base/time.ts";
-import type { SourceFilter } from "./filter.ts";
+import { after, earliest, type Instant } from "../base/time.ts";
+import { NO_SOURCE, type SourceFilter, wantsNothing } from "./filter.ts";
 import { type GroupChange, GroupTable, type GroupView, type TableContext, type TableLimits } from "./group-table.ts";
+import type { TrackedHost } from "./host-shares.ts";
 import { type HostStatement, statementsIn } from "./host-statement.ts";
 import { headerLength } from "./ip-header.ts";
-import { checkPacket, type IgmpPacket, senderOf } from "./packet.ts";
-import { type IgmpVersion, readQuery } from "./query.ts";
+import { type IgmpPacket, senderOf } from "./packet.ts";
+import { readQuery } from "./query.ts";
+import type { RouterInterface } from "./router-interface.ts";
 
 /** What the bridge is to do. */
 export type PortEffect =
@@ -23,6 +25,16 @@ export interface PortView {
   readonly router: boolean;
   readonly groups: readonly GroupView[];
 }
+
+/** A frame that came in through a port; `vouched` as of core/ports/igmp-socket.ts. */
+export interface PortFrame {
+  readonly port: string;
+  readonly bytes: Uint8Array;
+  readonly vouched?: boolean;
+}
+
+/** The interface whose ports they are: its gate, its policy, and what it is at the moment. */
+export type PortsOwner = Pick<RouterInterface, "tableContext" | "admit" | "judge">;
 
 interface Port {
   readonly groups: GroupTable;
@@ -40,44 +52,57 @@ const ROUTER_TERMINATION = 0x32;
  */
 export class PortTable {
   readonly #limits: TableLimits;
+  readonly #machine: PortsOwner;
   readonly #ports = new Map<string, Port>();
 
   /** @param limits of each port. */
-  constructor(limits: TableLimits) {
+  constructor(machine: PortsOwner, limits: TableLimits) {
+    this.#machine = machine;
     this.#limits = limits;
   }
 
-  /** A frame that came in through `port`. What is none of ours here is the interface's to count. */
-  frame(now: Instant, port: string, frame: Uint8Array, context: TableContext): readonly PortEffect[] {
-    const checked = checkFrame(frame);
-    if (typeof checked === "string") return [];
-    const packet = checkPacket(checked.packet);
-    // The gate looks at the type last: the message is whole, and of a kind that is no business of hosts and queriers.
-    if (packet === "igmp.unknown-type") return this.#discovery(now, port, checked.packet, context);
-    return typeof packet === "string" ? [] : this.#packet(now, port, packet, context);
+  get #context(): TableContext {
+    return this.#machine.tableContext;
   }
 
-  #packet(now: Instant, port: string, packet: IgmpPacket, context: TableContext): readonly PortEffect[] {
+  /** What has no effect is the interface's to count. */
+  frame(now: Instant, { port, bytes, vouched }: PortFrame): readonly PortEffect[] {
+    const checked = checkFrame(bytes);
+    if (typeof checked === "string") return [];
+    const packet = this.#machine.admit(checked.packet, vouched);
+    // The gate looks at the type last: the message is whole, and of a kind that is no business of hosts and queriers.
+    if (packet === "igmp.unknown-type") return this.#discovery(now, port, checked.packet);
+    if (typeof packet === "string") return [];
+    return this.#packet(now, { port, mac: checked.mac, address: senderOf(packet) }, packet);
+  }
+
+  #packet(now: Instant, host: TrackedHost, packet: IgmpPacket): readonly PortEffect[] {
     switch (packet.kind) {
       case "v1Query":
       case "v2Query":
       case "v3Query":
-        return this.#query(now, port, packet, context);
+        return this.#query(now, host, packet);
       case "v1Report":
       case "v2Report":
       case "v3Report":
       case "leave":
-        return statementsIn(packet).flatMap((statement) => this.#statement(now, port, statement, context));
+        return statementsIn(packet).flatMap((statement) => this.#statement(now, host, statement));
     }
   }
 
-  #statement(now: Instant, port: string, statement: HostStatement, context: TableContext): readonly PortEffect[] {
+  #statement(now: Instant, host: TrackedHost, said: HostStatement): readonly PortEffect[] {
     // 2.1.2 (2): 224.0.0.0/24 goes to every port.
-    if (isLinkLocalMulticast(statement.group)) return [];
-    return effectsOf(port, this.#change(now, this.#port(port).groups, statement, context));
+    if (isLinkLocalMulticast(said.group)) return [];
+    const { groups } = this.#port(host.port);
+    const statement = this.#machine.judge(now, host, said);
+    if (statement !== undefined) return effectsOf(host.port, this.#change(now, groups, statement));
+    // The bridge has heard the host too, and knows of no policy.
+    const isWanted = !wantsNothing(groups.filter(now, said.group));
+    return isWanted ? [] : [{ kind: "port-membership", port: host.port, group: said.group, filter: NO_SOURCE }];
   }
 
-  #change(now: Instant, groups: GroupTable, statement: HostStatement, context: TableContext): readonly GroupChange[] {
+  #change(now: Instant, groups: GroupTable, statement: HostStatement): readonly GroupChange[] {
+    const context = this.#context;
     switch (statement.message) {
       case "v1Report":
         return groups.v1v2Report(now, statement.group, 1, context);
@@ -91,26 +116,26 @@ export class PortTable {
   }
 
   /** 2.1.1 (1): a query from 0.0.0.0 is a switch's, and no sign of a router. */
-  #query(now: Instant, port: string, packet: IgmpPacket, context: TableContext): readonly PortEffect[] {
+  #query(now: Instant, { port, address }: TrackedHost, packet: IgmpPacket): readonly PortEffect[] {
     const query = readQuery(packet);
+    const context = this.#context;
     // A question about a group goes to every port: who does not answer it is gone.
     const lowered = [...this.#ports].flatMap(([name, { groups }]) =>
       effectsOf(name, groups.heardQuery(now, query, context)),
     );
-    const isRouter = senderOf(packet) !== ANY;
-    return isRouter ? [...this.#router(now, port, context.times.otherQuerierPresentInterval), ...lowered] : lowered;
+    return address === ANY ? lowered : [...this.#router(now, port), ...lowered];
   }
 
-  #discovery(now: Instant, port: string, packet: Uint8Array, { times }: TableContext): readonly PortEffect[] {
+  #discovery(now: Instant, port: string, packet: Uint8Array): readonly PortEffect[] {
     const type = packet[headerLength(packet)];
-    if (type === ROUTER_ADVERTISEMENT) return this.#router(now, port, times.otherQuerierPresentInterval);
+    if (type === ROUTER_ADVERTISEMENT) return this.#router(now, port);
     return type === ROUTER_TERMINATION ? this.#noRouter(port) : [];
   }
 
-  #router(now: Instant, name: string, span: Duration): readonly PortEffect[] {
+  #router(now: Instant, name: string): readonly PortEffect[] {
     const port = this.#port(name);
     const known = port.routerUntil !== undefined;
-    port.routerUntil = after(now, span);
+    port.routerUntil = after(now, this.#context.times.otherQuerierPresentInterval);
     return known ? [] : [{ kind: "router-port", port: name, present: true }];
   }
 
@@ -140,7 +165,8 @@ export class PortTable {
     return [...this.#ports].flatMap(([name, { groups }]) => effectsOf(name, groups.end(group)));
   }
 
-  poll(now: Instant, context: TableContext): readonly PortEffect[] {
+  poll(now: Instant): readonly PortEffect[] {
+    const context = this.#context;
     return [...this.#ports].flatMap(([name, port]) => [
       ...effectsOf(name, port.groups.poll(now, context)),
       ...(port.routerUntil !== undefined && port.routerUntil <= now ? this.#noRouter(name) : []),
@@ -153,8 +179,9 @@ export class PortTable {
     );
   }
 
-  /** Every port that has said something. @param version the configured one. */
-  view(now: Instant, version: IgmpVersion): readonly PortView[] {
+  /** Every port that has said something. */
+  view(now: Instant): readonly PortView[] {
+    const { version } = this.#context;
     return Array.from(this.#ports, ([port, { groups, routerUntil }]) => ({
       port,
       router: routerUntil !== undefined,

@@ -40,8 +40,15 @@ export interface Query {
   readonly queryInterval: Duration;
 }
 
-/** Sources that one query holds on Ethernet: (1500 - 24 - 12) / 4 (4.1.8). */
-export const MAX_QUERY_SOURCES = 366;
+/** Ethernet's, which a host may have even where a link allows more. */
+const ETHERNET_MTU = 1500;
+
+/** The lists of sources of the queries that ask about all of these, each of which fits into `mtu` octets: 366 on Ethernet (4.1.8). */
+export function splitQuery(sources: readonly Ipv4[], mtu: number = ETHERNET_MTU): readonly (readonly Ipv4[])[] {
+  const room = Math.max(1, Math.floor((Math.min(mtu, ETHERNET_MTU) - HEADER_LENGTH - V3_QUERY) / 4));
+  if (sources.length <= room) return [sources];
+  return Array.from({ length: Math.ceil(sources.length / room) }, (_, i) => sources.slice(i * room, (i + 1) * room));
+}
 
 // RFC 3376 7.2.1: a v1 query has no Max Response Time, hosts take 10 seconds.
 const V1_MAX_RESPONSE = seconds(10);

@@ -30,9 +30,8 @@ export interface ReportRecord {
   readonly sources: readonly Ipv4[];
 }
 
-/** Room for records in one packet on Ethernet: 1500 less the IPv4 header with Router Alert and the report's own 8 octets. */
-const REPORT_ROOM = 1500 - HEADER_LENGTH - RECORDS;
-const MAX_RECORD_SOURCES = (REPORT_ROOM - RECORD_HEADER) / 4;
+/** Ethernet's. */
+const ETHERNET_MTU = 1500;
 
 /** Where each record of a v3Report packet begins. */
 function* recordStarts({ bytes, start }: IgmpPacket): Generator<number> {
@@ -100,14 +99,16 @@ function writeRecord(into: Uint8Array, at: number, record: ReportRecord): number
   return at + recordLength(record);
 }
 
-/** Distributes records over as many reports as Ethernet needs, in order. */
-export function splitReports(records: readonly ReportRecord[]): ReportRecord[][] {
+/** Distributes records over as many reports as a link with this MTU needs, in order. */
+export function splitReports(records: readonly ReportRecord[], mtu: number = ETHERNET_MTU): ReportRecord[][] {
+  // Less the IPv4 header with Router Alert and the report's own 8 octets; one source fits anywhere.
+  const most = Math.max(mtu - HEADER_LENGTH - RECORDS, RECORD_HEADER + 4);
   const reports: ReportRecord[][] = [];
   let room = 0;
-  for (const record of records.flatMap(fitRecord)) {
+  for (const record of records.flatMap((one) => fitRecord(one, Math.floor((most - RECORD_HEADER) / 4)))) {
     if (recordLength(record) > room) {
       reports.push([]);
-      room = REPORT_ROOM;
+      room = most;
     }
     reports.at(-1)?.push(record);
     room -= recordLength(record);
@@ -116,12 +117,12 @@ export function splitReports(records: readonly ReportRecord[]): ReportRecord[][]
 }
 
 /** RFC 3376 4.2.16: an EXCLUDE record names as many sources as fit, any other is spread over several records. */
-function fitRecord(record: ReportRecord): ReportRecord[] {
-  if (record.sources.length <= MAX_RECORD_SOURCES) return [record];
-  const count = isExclude(record.type) ? 1 : Math.ceil(record.sources.length / MAX_RECORD_SOURCES);
+function fitRecord(record: ReportRecord, most: number): ReportRecord[] {
+  if (record.sources.length <= most) return [record];
+  const count = isExclude(record.type) ? 1 : Math.ceil(record.sources.length / most);
   return Array.from({ length: count }, (_, i) => ({
     ...record,
-    sources: record.sources.slice(i * MAX_RECORD_SOURCES, (i + 1) * MAX_RECORD_SOURCES),
+    sources: record.sources.slice(i * most, (i + 1) * most),
   }));
 }
 

@@ -2,13 +2,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hex } from "../base/bytes.testkit.ts";
-import { address, formatIpv4 } from "../base/ipv4.ts";
-import { type Instant, instant, seconds } from "../base/time.ts";
+import { writeUint16 } from "../base/bytes.ts";
+import { internetChecksum } from "../base/checksum.ts";
+import { address, formatIpv4, writeIpv4 } from "../base/ipv4.ts";
+import type { Subnet } from "../base/subnet.ts";
+import { type Instant, instant, milliseconds, seconds } from "../base/time.ts";
 import { ANY_SOURCE, filterOf, type SourceFilter } from "./filter.ts";
 import { at, ethernet, query, report, source, sources, v1v2Message, vectorFile } from "./igmp.testkit.ts";
-import type { InterfaceDrop, RouterInterfaceEffect, RouterInterfaceOptions } from "./interface-events.ts";
+import type { InterfaceDrop, LinkFacts, RouterInterfaceEffect, RouterInterfaceOptions } from "./interface-events.ts";
 import { checkPacket } from "./packet.ts";
 import { readQuery } from "./query.ts";
+import type { QueryRefusal } from "./query-guard.ts";
 import type { RecordType } from "./report.ts";
 import { RouterInterface } from "./router-interface.ts";
 
@@ -35,13 +39,18 @@ function line(effect: RouterInterfaceEffect): string[] {
     case "host-left":
       return [`${who(effect)} ${effect.cause} ${formatIpv4(effect.membership.group)}`];
     case "querier":
-      return [effect.ours ? "we ask" : `${effect.address === undefined ? "nobody" : formatIpv4(effect.address)} asks`];
+      return [effect.ours ? "we ask" : `${asker(effect)} asks`];
+    case "query-refused":
+      return [`refused ${effect.reason} ${formatIpv4(effect.address)}`];
     case "older-querier":
       return [`v${effect.version} querier ${formatIpv4(effect.address)}`];
     case "drop":
       return [`drop ${effect.reason}`];
   }
 }
+
+const asker = ({ address: from, mac, port }: Extract<RouterInterfaceEffect, { kind: "querier" }>): string =>
+  from === undefined ? "nobody" : [formatIpv4(from), mac, port].filter((part) => part !== "").join("/");
 
 const names = (list: readonly number[]): string => list.map((a) => a & 255).join(" ");
 
@@ -62,8 +71,8 @@ class Bench {
     return this.machine.receive(this.now, { kind: "packet", bytes, mac }).flatMap(line);
   }
 
-  frame(bytes: Uint8Array, port: string): string[] {
-    return this.machine.receive(this.now, { kind: "frame", bytes, port }).flatMap(line);
+  frame(bytes: Uint8Array, port: string, vouched = false): string[] {
+    return this.machine.receive(this.now, { kind: "frame", bytes, port, vouched }).flatMap(line);
   }
 
   /** Runs to `s` seconds; each line with its time. */
@@ -115,7 +124,7 @@ test("RFC 3376 6.6.3.1: a leave asks LMQC times, LMQI apart, and ends the group 
 });
 
 test("viewer B's picture does not freeze because viewer A leaves the same channel: B answers the query in time", () => {
-  const bench = new Bench({ immediateLeave: "v3" });
+  const bench = new Bench({ leave: "mac-based" });
   bench.hear(join("10.0.0.9"));
   bench.hear(join("10.0.0.10"));
   bench.until(300);
@@ -128,8 +137,8 @@ test("viewer B's picture does not freeze because viewer A leaves the same channe
   assert.ok(bench.machine.forwards(bench.now, address(GROUP), source(1)));
 });
 
-test("immediate leave: with proof that nobody is left, delivery ends at once", () => {
-  const bench = new Bench({ immediateLeave: "v3" });
+test("mac-based leave: with proof that nobody is left, delivery ends at once", () => {
+  const bench = new Bench({ leave: "mac-based" });
   bench.until(300);
   bench.hear(join("10.0.0.9"));
   bench.hear(join("10.0.0.10"));
@@ -137,49 +146,52 @@ test("immediate leave: with proof that nobody is left, delivery ends at once", (
   assert.deepEqual(bench.hear(leave("10.0.0.10")), ["10.0.0.10 left 239.1.1.1", "239.1.1.1 include {}"]);
 });
 
-test("immediate leave: no proof during the first membership interval, for 0.0.0.0, for one address with two MACs, nor when off", () => {
-  const young = new Bench({ immediateLeave: "v3" });
+test("mac-based leave: no proof until two start-up queries are answered, for 0.0.0.0, for one address with two MACs, nor in standard mode", () => {
+  const young = new Bench({ leave: "mac-based" });
   young.hear(join());
+  young.until(41);
   assert.ok(young.hear(leave()).includes("v3 query 239.1.1.1"));
-  const bench = new Bench({ immediateLeave: "v3" });
+  young.hear(join());
+  young.until(41.25);
+  assert.ok(young.hear(leave()).includes("239.1.1.1 include {}"), "31.25 s to the second query, 10 s to its answers");
+  const bench = new Bench({ leave: "mac-based" });
   bench.until(300);
   bench.hear(join("0.0.0.0"));
   assert.ok(bench.hear(leave("0.0.0.0")).includes("v3 query 239.1.1.1"));
   bench.hear(join("10.0.0.9", "239.1.1.2"), "aa:aa:aa:aa:aa:aa");
   bench.hear(join("10.0.0.9", "239.1.1.2"), "bb:bb:bb:bb:bb:bb");
   assert.ok(bench.hear(leave("10.0.0.9", "239.1.1.2"), "aa:aa:aa:aa:aa:aa").includes("v3 query 239.1.1.2"));
-  const off = new Bench();
-  off.until(300);
-  off.hear(join());
-  assert.ok(off.hear(leave()).includes("v3 query 239.1.1.1"));
+  const standard = new Bench({ leave: "standard" });
+  standard.until(300);
+  standard.hear(join());
+  assert.ok(standard.hear(leave()).includes("v3 query 239.1.1.1"));
 });
 
-test("immediate leave: v2 hosts hide each other, so only where hosts are isolated", () => {
-  for (const [immediateLeave, asks] of [
-    ["v3", true],
-    ["isolated", false],
-  ] as const) {
-    const bench = new Bench({ immediateLeave });
+test("mac-based leave: v2 hosts hide each other, so only where hosts are isolated", () => {
+  for (const isolated of [false, true]) {
+    const bench = new Bench({ isolated });
     bench.until(300);
     bench.hear(v1v2Message("v2Report", "10.0.0.9", GROUP));
-    assert.equal(
-      bench.hear(v1v2Message("leave", "10.0.0.9", GROUP)).includes("v3 query 239.1.1.1"),
-      asks,
-      immediateLeave,
-    );
+    assert.equal(bench.hear(v1v2Message("leave", "10.0.0.9", GROUP)).includes("v3 query 239.1.1.1"), !isolated);
   }
 });
 
-test("immediate leave: tracking that had no room proves nothing for a membership interval", () => {
-  const bench = new Bench({ immediateLeave: "v3", maxHostMemberships: 1 });
+test("mac-based leave: tracking that had no room proves nothing for a membership interval", () => {
+  const bench = new Bench({ leave: "mac-based", maxHostMemberships: 1 });
   bench.until(300);
   bench.hear(join("10.0.0.9"));
   assert.deepEqual(bench.hear(join("10.0.0.10")), ["drop tracking.full"]);
   assert.ok(bench.hear(leave("10.0.0.9")).includes("v3 query 239.1.1.1"));
 });
 
-test("immediate leave of a source-specific group: the last BLOCK ends it", () => {
-  const bench = new Bench({ immediateLeave: "v3" });
+test("mac-based leave: of a group that nobody wanted there is nothing to prove, and the drop has its name", () => {
+  const bench = new Bench();
+  bench.until(300);
+  assert.deepEqual(bench.hear(v1v2Message("leave", "10.0.0.9", GROUP)), ["drop igmp.leave-no-group"]);
+});
+
+test("mac-based leave of a source-specific group: the last BLOCK ends it", () => {
+  const bench = new Bench({ leave: "mac-based" });
   bench.until(300);
   bench.hear(report("10.0.0.9", ["allow", SSM, source(1), source(2)]));
   assert.deepEqual(bench.hear(report("10.0.0.9", ["block", SSM, source(1)])), ["v3 query 232.1.1.1 {1}"]);
@@ -255,6 +267,151 @@ test("RFC 3376 6.6.2: the lower address wins, keeps us silent for 255 s, and the
   assert.deepEqual(bench.until(400), ["265 we ask", "265 v3 query 0.0.0.0", "390 v3 query 0.0.0.0"]);
 });
 
+test("RFC 3376 6.6.2, three routers: whoever is lower than we keeps us silent, and has the place of one that is gone", () => {
+  const bench = new Bench();
+  bench.hear(query("10.0.0.2"));
+  bench.until(200);
+  assert.deepEqual(bench.hear(query("10.0.0.4", { robustness: 3 })), [], "B asks because A is gone");
+  assert.deepEqual(bench.until(255), ["255 10.0.0.4 asks"]);
+  assert.equal(bench.machine.times.robustness, 3, "and its times hold now");
+  assert.deepEqual(bench.hear(query("10.0.0.6")), [], "a higher one keeps nobody silent");
+  assert.deepEqual(bench.until(579), []);
+  assert.deepEqual(bench.until(580), ["580 we ask", "580 v3 query 0.0.0.0"]);
+});
+
+/** A subnet, and the whole of what may be said of who asks there. */
+const GUARDED = { addresses: [{ address: address(OURS), prefixLength: 24 }] };
+const LOWER = "10.0.0.1";
+
+function guarded(options: RouterInterfaceOptions = {}, link: Partial<LinkFacts> = GUARDED): Bench {
+  const bench = new Bench(options);
+  up(bench, link);
+  return bench;
+}
+
+/** As it would come from beyond the link, or to ourselves alone. */
+function readdressed(packet: Uint8Array, { ttl, to }: { readonly ttl?: number; readonly to?: string }): Uint8Array {
+  const changed = packet.slice();
+  if (ttl !== undefined) changed[8] = ttl;
+  if (to !== undefined) writeIpv4(changed, 16, address(to));
+  writeUint16(changed, 10, 0);
+  writeUint16(changed, 10, internetChecksum(changed, 0, 24));
+  return changed;
+}
+
+const single = (text: string): Subnet => ({ address: address(text), prefixLength: 32 });
+
+const REFUSED: readonly [QueryRefusal, Uint8Array, RouterInterfaceOptions, Partial<LinkFacts>][] = [
+  ["igmp.query-off-subnet", query("9.9.9.9"), {}, GUARDED],
+  ["igmp.query-off-subnet", query("9.9.9.9"), { queriers: [single("9.9.9.9")] }, GUARDED],
+  ["igmp.query-off-subnet", query("9.9.9.9"), {}, { addresses: [single(OURS)] }],
+  ["igmp.query-unicast", readdressed(query(LOWER), { to: OURS }), {}, GUARDED],
+  ["igmp.query-ttl", readdressed(query(LOWER), { ttl: 64 }), {}, GUARDED],
+  ["igmp.query-not-allowed", query(LOWER), { queriers: [single("10.0.0.2")] }, GUARDED],
+  ["igmp.query-not-allowed", query(LOWER), { queriers: [] }, GUARDED],
+  ["igmp.query-port", query(LOWER), { querierPorts: ["lan1"] }, GUARDED],
+];
+
+for (const [reason, packet, options, link] of REFUSED) {
+  test(`${reason} (${Object.keys(options)}): wins no election, lowers no timer, is counted, and told once per interval`, () => {
+    const bench = guarded(options, link);
+    const told = bench.hear(packet);
+    assert.equal(told[0], `drop ${reason}`);
+    assert.match(told[1] ?? "", new RegExp(`^refused ${reason} `));
+    assert.deepEqual(bench.hear(packet), [`drop ${reason}`]);
+    assert.equal(bench.machine.querier.kind, "querier");
+    assert.equal(bench.machine.refusedQueries, 2);
+    bench.until(125);
+    assert.equal(bench.hear(packet).length, 2);
+  });
+}
+
+test("what a refused query asks about is not lowered: the hosts have not heard it", () => {
+  const bench = guarded();
+  bench.hear(join());
+  const about = query(LOWER, { group: address(GROUP), maxResponse: seconds(1) });
+  assert.ok(bench.hear(readdressed(about, { to: OURS })).includes("drop igmp.query-unicast"));
+  bench.hear(query("0.0.0.0", { group: address(GROUP), maxResponse: seconds(1) }));
+  assert.deepEqual(bench.until(30), []);
+  assert.ok(bench.machine.forwards(bench.now, address(GROUP), source(1)));
+});
+
+test("the querier guard lets in who is on a subnet of the interface, any of several, and who is named on a link without one", () => {
+  const second = { addresses: [single("10.9.9.9"), { address: address(OURS), prefixLength: 24 }] };
+  assert.deepEqual(guarded({}, second).hear(query(LOWER)), ["10.0.0.1 asks"]);
+  const named = { queriers: [{ address: address("10.0.0.0"), prefixLength: 30 }] };
+  assert.deepEqual(guarded(named).hear(query(LOWER)), ["10.0.0.1 asks"]);
+  assert.deepEqual(guarded(named, { addresses: [single(OURS)] }).hear(query(LOWER)), ["10.0.0.1 asks"]);
+});
+
+test("a second address, another prefix: nothing is asked anew, and the guard knows them at once", () => {
+  const bench = guarded();
+  assert.ok(bench.hear(query("9.9.9.1")).includes("drop igmp.query-off-subnet"));
+  const more = { addresses: [...GUARDED.addresses, { address: address("9.9.9.9"), prefixLength: 24 }] };
+  assert.deepEqual(up(bench, more), []);
+  assert.deepEqual(bench.hear(query("9.9.9.9")), ["drop igmp.own"], "each of our addresses is ours");
+  assert.deepEqual(bench.hear(query("9.9.9.1")), ["9.9.9.1 asks"]);
+});
+
+test("the winner's MAC and port: from the packet, or from a frame before or after it", () => {
+  const first = guarded({ trackingSource: "frames" });
+  const frame = ethernet("02:00:00:00:00:01", query(LOWER));
+  assert.deepEqual(first.frame(frame, "lan1"), []);
+  assert.deepEqual(first.hear(query(LOWER)), ["10.0.0.1/02:00:00:00:00:01/lan1 asks"]);
+  const later = guarded({ trackingSource: "frames" });
+  assert.deepEqual(later.hear(query(LOWER)), ["10.0.0.1 asks"]);
+  assert.deepEqual(later.frame(frame, "lan1"), ["10.0.0.1/02:00:00:00:00:01/lan1 asks"]);
+  assert.deepEqual(later.frame(frame, "lan1"), []);
+  assert.deepEqual(guarded().hear(query(LOWER), "02:00:00:00:00:07"), ["10.0.0.1/02:00:00:00:00:07 asks"]);
+});
+
+test("where a bridge port decides who may ask, the frame that tells it is what counts", () => {
+  const bench = guarded({ trackingSource: "frames", querierPorts: ["uplink"] });
+  assert.deepEqual(bench.hear(query(LOWER)), []);
+  const frame = ethernet("02:00:00:00:00:01", query(LOWER));
+  assert.deepEqual(bench.frame(frame, "lan1"), ["drop igmp.query-port", "refused igmp.query-port 10.0.0.1"]);
+  assert.deepEqual(bench.frame(frame, "uplink"), ["10.0.0.1/02:00:00:00:00:01/uplink asks"]);
+});
+
+test("QQIC 255 with QRV 7 keeps us silent for 35 minutes at most, not for 2.6 days; less where that is configured", () => {
+  for (const [options, silent] of [
+    [{}, 2105],
+    [{ maxQueryInterval: seconds(130) }, 915],
+  ] as const) {
+    const bench = guarded(options);
+    bench.hear(query(LOWER, { robustness: 7, queryInterval: seconds(31_744) }));
+    assert.deepEqual(bench.until(silent - 1), []);
+    assert.deepEqual(bench.until(silent), [`${silent} we ask`, `${silent} v3 query 0.0.0.0`]);
+  }
+});
+
+test("QQIC 1 with QRV 1 takes nobody's membership: whoever answered that query has time to answer ours", () => {
+  const bench = guarded();
+  bench.hear(join());
+  bench.hear(query(LOWER, { robustness: 1, queryInterval: seconds(1), maxResponse: seconds(0.1) }));
+  bench.hear(report("10.0.0.9", ["is-ex", GROUP]));
+  assert.deepEqual(bench.until(7), ["6 we ask", "6 v3 query 0.0.0.0"]);
+  bench.hear(report("10.0.0.9", ["is-ex", GROUP]));
+  bench.until(100);
+  assert.ok(bench.machine.forwards(bench.now, address(GROUP), source(1)));
+});
+
+test("a v1 query has no group, whatever stands there: no timer is lowered (RFC 1112 appendix I)", () => {
+  const bench = new Bench();
+  bench.hear(join());
+  bench.hear(query("10.0.0.7", { version: 1, group: address(GROUP) }));
+  assert.deepEqual(bench.until(30), []);
+});
+
+test("a querier that gives hosts longer to answer than we would: its group is not ended before they have", () => {
+  const bench = new Bench();
+  bench.hear(query(LOWER));
+  bench.hear(join());
+  bench.hear(query(LOWER, { group: address(GROUP), maxResponse: seconds(5) }));
+  assert.deepEqual(bench.until(9), []);
+  assert.deepEqual(bench.until(10), ["10 239.1.1.1 include {}", "10 10.0.0.9 expired 239.1.1.1"]);
+});
+
 test("RFC 4541 2.1.1: a query from 0.0.0.0 never wins", () => {
   const bench = new Bench();
   assert.deepEqual(bench.hear(query("0.0.0.0")), []);
@@ -328,6 +485,60 @@ test("a querier that yields stops asking about leaves", () => {
   bench.hear(leave());
   bench.hear(query("10.0.0.1"));
   assert.deepEqual(bench.until(2), ["2 239.1.1.1 include {}"]);
+});
+
+test("immediate leave, for one host behind the interface: delivery ends at once, from the first second on", () => {
+  const bench = new Bench({ leave: "immediate" });
+  bench.hear(join());
+  assert.deepEqual(bench.hear(leave()), ["10.0.0.9 left 239.1.1.1", "239.1.1.1 include {}"]);
+  bench.hear(v1v2Message("v2Report", "10.0.0.9", GROUP));
+  assert.deepEqual(bench.hear(v1v2Message("leave", "10.0.0.9", GROUP)), [
+    "10.0.0.9 left 239.1.1.1",
+    "239.1.1.1 include {}",
+  ]);
+  bench.hear(report("10.0.0.9", ["allow", SSM, ...sources(1, 2)]));
+  assert.deepEqual(
+    bench.hear(report("10.0.0.9", ["block", SSM, source(1)])),
+    ["v3 query 232.1.1.1 {1}"],
+    "not all of it",
+  );
+  assert.deepEqual(bench.hear(report("10.0.0.9", ["block", SSM, ...sources(1, 2)])), [
+    "10.0.0.9 left 232.1.1.1",
+    "232.1.1.1 include {}",
+  ]);
+  bench.hear(v1v2Message("v1Report", "10.0.0.9", GROUP));
+  assert.deepEqual(bench.hear(v1v2Message("leave", "10.0.0.9", GROUP)).at(-1), "drop igmp.v1-mode");
+});
+
+test("mac-based leave: a non-querier needs no question either, once it has heard everybody answer the querier's", () => {
+  const bench = new Bench();
+  bench.hear(query(LOWER));
+  bench.hear(join());
+  assert.deepEqual(bench.hear(leave()), ["10.0.0.9 left 239.1.1.1"]);
+  bench.until(130);
+  bench.hear(query(LOWER));
+  bench.until(259);
+  bench.hear(join());
+  assert.deepEqual(bench.hear(leave()), ["10.0.0.9 left 239.1.1.1"], "not before a membership interval");
+  bench.hear(join());
+  bench.until(260);
+  assert.deepEqual(bench.hear(leave()), ["10.0.0.9 left 239.1.1.1", "239.1.1.1 include {}"]);
+});
+
+test("MTU: with 366 sources on a link of 1400 octets each source is asked about, in packets that fit", () => {
+  const bench = new Bench({ maxSourcesPerGroup: 400 });
+  up(bench, { mtu: 1400 });
+  const all = Array.from({ length: 366 }, (_, i) => address(`10.7.${i >> 8}.${i & 255}`));
+  bench.hear(report("10.0.0.9", ["allow", SSM, ...all.slice(0, 200)], ["allow", SSM, ...all.slice(200)]));
+  const effects = bench.machine.receive(bench.now, {
+    kind: "packet",
+    bytes: report("10.0.0.9", ["block", SSM, ...all]),
+  });
+  const packets = effects.flatMap((effect) => (effect.kind === "send" ? [effect.packet] : []));
+  assert.deepEqual(
+    packets.map((packet) => packet.length),
+    [1400, 136],
+  );
 });
 
 test("RFC 3376 7.3.1: an older querier is told of, at most once per query interval", () => {
@@ -528,14 +739,162 @@ test("Router Alert is asked for only when so configured", () => {
   assert.deepEqual(new Bench().hear(plain), ["0.0.0.0 joined 239.1.1.1", "239.1.1.1 exclude {}"]);
 });
 
-test("a link that goes takes everything along, by name; what comes before it is back is dropped", () => {
+const down = (bench: Bench): string[] => bench.machine.receive(bench.now, { kind: "down" }).flatMap(line);
+const up = (bench: Bench, more: Partial<LinkFacts> = {}, text = OURS): string[] =>
+  bench.machine.receive(bench.now, { kind: "up", address: address(text), ...more }).flatMap(line);
+
+test("a report from no subnet of ours is dropped where that is asked for; 0.0.0.0 is heard in any case (RFC 3376 4.2.13)", () => {
+  const bench = guarded({ verifySourceSubnet: true });
+  assert.deepEqual(bench.hear(join("9.9.9.9")), ["drop igmp.off-subnet"]);
+  assert.deepEqual(bench.hear(join("0.0.0.0")), ["0.0.0.0 joined 239.1.1.1", "239.1.1.1 exclude {}"]);
+  assert.deepEqual(bench.hear(join("10.0.0.9")), ["10.0.0.9 joined 239.1.1.1"]);
+  assert.deepEqual(guarded().hear(join("9.9.9.9")), ["9.9.9.9 joined 239.1.1.1", "239.1.1.1 exclude {}"]);
+});
+
+test("RFC 4604 section 2: the source-specific range may be another than 232.0.0.0/8", () => {
+  const bench = new Bench({ sourceSpecific: [{ address: address("239.232.0.0"), prefixLength: 16 }] });
+  assert.deepEqual(bench.hear(join("10.0.0.9", "239.232.1.1")), ["drop igmp.ssm-exclude"]);
+  assert.deepEqual(bench.hear(join("10.0.0.9", SSM)), ["10.0.0.9 joined 232.1.1.1", "232.1.1.1 exclude {}"]);
+});
+
+test("a checksum that the sender's card was to fill in: named, and accepted where the link may vouch for it", () => {
+  const unfilled = join();
+  writeUint16(unfilled, 26, 0x1234);
+  const headless = join();
+  writeUint16(headless, 10, 0);
+  const hear = (bench: Bench, bytes: Uint8Array, vouched: boolean): string[] =>
+    bench.machine.receive(bench.now, { kind: "packet", bytes, vouched }).flatMap(line);
+  assert.deepEqual(hear(new Bench(), unfilled, false), ["drop igmp.checksum"]);
+  assert.deepEqual(hear(new Bench(), unfilled, true), ["drop igmp.checksum-unfilled"]);
+  assert.deepEqual(hear(new Bench({ checksum: "link" }), unfilled, false), ["drop igmp.checksum"]);
+  assert.deepEqual(hear(new Bench({ checksum: "link" }), headless, false), ["drop ip.checksum"]);
+  assert.deepEqual(hear(new Bench(), headless, true), ["drop ip.checksum-unfilled"]);
+  for (const bytes of [unfilled, headless]) {
+    assert.deepEqual(hear(new Bench({ checksum: "link" }), bytes, true).length, 2);
+  }
+  const tapped = ethernet("02:00:00:00:00:09", unfilled);
+  const frame = (checksum: "verify" | "link"): string[] =>
+    new Bench({ trackingSource: "frames", checksum }).frame(tapped, "lan1", true);
+  assert.deepEqual(frame("verify"), ["drop igmp.checksum-unfilled"]);
+  assert.deepEqual(frame("link"), ["10.0.0.9/02:00:00:00:00:09/lan1 joined 239.1.1.1"]);
+  const broken = join();
+  writeUint16(broken, 10, 0x1234);
+  assert.deepEqual(hear(new Bench({ checksum: "link" }), broken, true), ["drop ip.checksum"]);
+  const machine = new RouterInterface({ checksum: "link" });
+  machine.receive(at(0), { kind: "up", address: address(OURS) });
+  const [heard] = machine.receive(at(0), { kind: "packet", bytes: unfilled, vouched: true });
+  assert.ok(heard?.kind === "heard" && heard.unfilled);
+});
+
+test("RFC 3376 4.1.12, 4.2.14: a report counts at whatever address of the interface it arrives", () => {
+  for (const to of ["224.0.0.1", "224.0.0.22", OURS, GROUP])
+    assert.deepEqual(new Bench().hear(readdressed(join(), { to })).length, 2, to);
+});
+
+test("a flap of the link keeps its members: they are served at once, asked at once, and stay when they answer", () => {
   const bench = new Bench();
   bench.hear(join());
-  const down = bench.machine.receive(at(1), { kind: "down" }).flatMap(line);
-  assert.deepEqual(down, ["nobody asks", "10.0.0.9 down 239.1.1.1", "239.1.1.1 include {}"]);
+  bench.hear(join("10.0.0.8", "239.1.1.2"));
+  bench.until(10);
+  assert.deepEqual(down(bench), ["nobody asks"]);
+  assert.equal(
+    bench.machine.forwards(bench.now, address(GROUP), source(1)),
+    false,
+    "nothing can be delivered meanwhile",
+  );
   assert.deepEqual(bench.hear(join()), ["drop igmp.down"]);
-  assert.equal(bench.machine.nextDeadline(), undefined);
+  assert.deepEqual(bench.until(14), []);
+  assert.deepEqual(up(bench), ["we ask", "v3 query 0.0.0.0"]);
+  assert.ok(bench.machine.forwards(bench.now, address(GROUP), source(1)));
+  assert.deepEqual(bench.hear(report("10.0.0.9", ["is-ex", GROUP])), [], "it was a member all the time");
+  // Two questions and the time to answer them: whoever is there has said so.
+  assert.deepEqual(bench.until(60), [
+    "45.25 v3 query 0.0.0.0",
+    "55.25 239.1.1.2 include {}",
+    "55.25 10.0.0.8 expired 239.1.1.2",
+  ]);
+  assert.ok(bench.machine.forwards(bench.now, address(GROUP), source(1)));
 });
+
+test("a flap in the middle of last-member queries: the answer could not be heard, so the question is asked again", () => {
+  const bench = new Bench();
+  bench.hear(join("10.0.0.9"));
+  bench.hear(join("10.0.0.8"));
+  bench.hear(leave("10.0.0.9"));
+  down(bench);
+  assert.deepEqual(bench.until(5), []);
+  up(bench);
+  assert.deepEqual(bench.hear(report("10.0.0.8", ["is-ex", GROUP])), []);
+  bench.until(60);
+  assert.ok(bench.machine.forwards(bench.now, address(GROUP), source(1)));
+});
+
+test("time stands still for the members of a link that is away, until the grace is over: then everything goes, by name", () => {
+  const bench = new Bench({ flapGrace: seconds(1000) });
+  bench.hear(report("10.0.0.9", ["allow", SSM, ...sources(1, 2)]));
+  bench.hear(join());
+  down(bench);
+  assert.deepEqual(bench.until(999), [], "longer than any of them lives without a report");
+  assert.equal(bench.machine.groups(bench.now).length, 2);
+  assert.deepEqual(bench.until(1000), [
+    "1000 10.0.0.9 down 232.1.1.1",
+    "1000 10.0.0.9 down 239.1.1.1",
+    "1000 232.1.1.1 include {}",
+    "1000 239.1.1.1 include {}",
+  ]);
+  assert.equal(bench.machine.nextDeadline(), undefined);
+  const hasty = new Bench({ flapGrace: seconds(0) });
+  hasty.hear(join());
+  assert.deepEqual(down(hasty), ["nobody asks", "10.0.0.9 down 239.1.1.1", "239.1.1.1 include {}"]);
+});
+
+test("when we end, nothing is kept, whether the link is there or not", () => {
+  const bench = new Bench();
+  bench.hear(join());
+  const ended = ["10.0.0.9 down 239.1.1.1", "239.1.1.1 include {}"];
+  assert.deepEqual(bench.machine.receive(bench.now, { kind: "stop" }).flatMap(line), ["nobody asks", ...ended]);
+  const away = new Bench();
+  away.hear(join());
+  down(away);
+  assert.deepEqual(away.machine.receive(away.now, { kind: "stop" }).flatMap(line), ended);
+});
+
+test("a listener cannot ask after a flap: members have until the querier's questions were answered", () => {
+  const bench = new Bench({ mayQuery: false });
+  bench.hear(join());
+  down(bench);
+  bench.until(5);
+  up(bench);
+  assert.deepEqual(bench.until(264), []);
+  assert.deepEqual(bench.until(265), ["265 239.1.1.1 include {}", "265 10.0.0.9 expired 239.1.1.1"]);
+});
+
+test("whoever takes the election right after a flap asks in its own time: members have that long", () => {
+  const bench = new Bench();
+  bench.hear(join());
+  down(bench);
+  bench.until(5);
+  up(bench);
+  bench.until(6);
+  assert.deepEqual(bench.hear(query("10.0.0.1")), ["10.0.0.1 asks"]);
+  assert.deepEqual(bench.until(260), []);
+});
+
+test("the first question after a start has a short time to answer, and so has the first after another querier fell silent", () => {
+  const times = (effects: readonly RouterInterfaceEffect[]): number[] =>
+    effects.flatMap((effect) => (effect.kind === "send" ? [maxResponseOf(effect.packet)] : []));
+  const machine = new RouterInterface({ times: { startupResponse: milliseconds(500) } });
+  assert.deepEqual(times(machine.receive(at(0), { kind: "up", address: address(OURS) })), [500]);
+  assert.deepEqual(times(machine.poll(at(31.25))), [10_000]);
+  machine.receive(at(40), { kind: "packet", bytes: query("10.0.0.1") });
+  assert.deepEqual(times(machine.poll(at(40 + 255))), [500]);
+  assert.deepEqual(times(machine.poll(at(40 + 255 + 125))), [10_000]);
+});
+
+function maxResponseOf(bytes: Uint8Array): number {
+  const packet = checkPacket(bytes);
+  return typeof packet === "string" ? assert.fail(packet) : readQuery(packet).maxResponse;
+}
 
 test("host tracking from taps: frames tell who, by MAC and port, and packets run the protocol", () => {
   const bench = new Bench({ trackingSource: "frames" });
@@ -550,8 +909,8 @@ test("host tracking from taps: frames tell who, by MAC and port, and packets run
   assert.deepEqual([host?.message, host?.since, host?.host.port], ["v2Report", at(0), "lan1"]);
 });
 
-test("immediate leave with host tracking from taps: a member whose frame is still on its way is not cut off", () => {
-  const bench = new Bench({ trackingSource: "frames", immediateLeave: "v3" });
+test("mac-based leave with host tracking from taps: a member whose frame is still on its way is not cut off", () => {
+  const bench = new Bench({ trackingSource: "frames" });
   bench.hear(join("10.0.0.9"));
   bench.frame(ethernet("02:00:00:00:00:09", join("10.0.0.9")), "lan1");
   bench.until(262);
@@ -621,14 +980,15 @@ test("what was forwarded before we came is wanted until its time is over, and no
 });
 
 test("an assumption shortens nothing, takes nothing away, and is bound by the rules and limits of a report", () => {
-  const bench = new Bench({ maxGroups: 2, mayQuery: false, version: 3 });
+  const bench = new Bench({ maxGroups: 2 });
   bench.hear(join());
   bench.hear(report("10.0.0.9", ["allow", "239.1.1.2", source(1)]));
   assert.deepEqual(assume(bench, GROUP, filterOf("exclude", sources(4)), 12), []);
   assert.deepEqual(assume(bench, "239.1.1.2", ANY_SOURCE, 12), ["239.1.1.2 exclude {}"]);
   assert.deepEqual(assume(bench, SSM, ANY_SOURCE, 12), ["drop igmp.ssm-exclude"]);
   assert.deepEqual(assume(bench, "239.1.1.3", ANY_SOURCE, 12), ["drop igmp.too-many-groups"]);
-  assert.deepEqual(bench.until(260), [
+  const told = bench.until(260).filter((text) => !text.includes("query"));
+  assert.deepEqual(told, [
     "12 239.1.1.2 include {1}",
     "260 239.1.1.1 include {}",
     "260 10.0.0.9 expired 239.1.1.1",
@@ -637,4 +997,20 @@ test("an assumption shortens nothing, takes nothing away, and is bound by the ru
   ]);
   bench.machine.receive(bench.now, { kind: "down" });
   assert.deepEqual(assume(bench, GROUP, ANY_SOURCE, 12), ["drop igmp.down"]);
+});
+
+test("what is assumed lives until whoever asks has asked, also when that is another router, before or after", () => {
+  const before = new Bench();
+  before.hear(query("10.0.0.1"));
+  assume(before, GROUP, ANY_SOURCE, 41);
+  const after = new Bench();
+  assume(after, GROUP, ANY_SOURCE, 41);
+  after.until(1);
+  after.hear(query("10.0.0.1"));
+  for (const bench of [before, after]) {
+    bench.until(259);
+    assert.ok(bench.machine.forwards(bench.now, address(GROUP), source(1)));
+    bench.until(262);
+    assert.ok(!bench.machine.forwards(bench.now, address(GROUP), source(1)));
+  }
 });

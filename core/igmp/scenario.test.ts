@@ -3,11 +3,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { seededBelow } from "../base/chance.testkit.ts";
+import { fuzz } from "../base/fuzz.testkit.ts";
 import { address, formatIpv4 } from "../base/ipv4.ts";
 import { after, earliest, type Instant, milliseconds } from "../base/time.ts";
 import { ANY_SOURCE, filterOf, NO_SOURCE, type SourceFilter } from "./filter.ts";
 import { MulticastHost } from "./host.ts";
 import { at, source } from "./igmp.testkit.ts";
+import type { RouterInterfaceOptions } from "./interface-events.ts";
 import { checkPacket, senderOf } from "./packet.ts";
 import { RouterInterface } from "./router-interface.ts";
 
@@ -30,11 +32,16 @@ class Wire {
   readonly #draw: (limit: number) => number;
   readonly #lost: number;
 
-  constructor(seed: number, lost: number) {
+  constructor(
+    seed: number,
+    lost: number,
+    options: RouterInterfaceOptions = {},
+    versions: readonly (2 | 3)[] = [3, 3, 3],
+  ) {
     this.#draw = seededBelow(seed);
     this.#lost = lost;
-    this.routers = [new RouterInterface(), new RouterInterface()];
-    this.hosts = [0, 1, 2].map((n) => new MulticastHost(new SeededEntropy(seed + n)));
+    this.routers = [new RouterInterface(options), new RouterInterface(options)];
+    this.hosts = versions.map((version, n) => new MulticastHost(new SeededEntropy(seed + n), { version }));
     for (const [i, router] of this.routers.entries()) {
       this.#router(i, router.receive(at(0), { kind: "up", address: address(`10.0.0.${i + 1}`) }));
     }
@@ -46,6 +53,19 @@ class Wire {
   want(host: number, group: typeof GROUP, filter: SourceFilter): void {
     this.#note(`host ${host} wants ${filter.mode} of ${formatIpv4(group)}`);
     this.#host(host, this.hosts[host]?.receive(this.#now, { kind: "want", group, filter }) ?? []);
+  }
+
+  /** Takes a router off the link, or back. */
+  link(router: number, isUp: boolean): void {
+    this.#note(`router ${router} ${isUp ? "is back" : "is away"}`);
+    const event = isUp
+      ? ({ kind: "up", address: address(`10.0.0.${router + 1}`) } as const)
+      : ({ kind: "down" } as const);
+    this.#router(router, this.routers[router]?.receive(this.#now, event) ?? []);
+  }
+
+  get seconds(): number {
+    return this.#now / 1000;
   }
 
   until(s: number): void {
@@ -155,3 +175,51 @@ test("with one packet in ten lost, nobody who watches is ever without the group"
     assert.ok(wire.forwards(GROUP, 9)[0], `at ${s} s\n${wire.log.join("\n")}`);
   }
 });
+
+/** Longer than a packet of ours is on its way, and than hosts take to answer the first question after a flap. */
+const [ON_ITS_WAY, ANSWERED] = [0.01, 1.01];
+const GRACE = 260;
+
+fuzz(
+  "nobody who watches is without the group, whoever leaves, joins, speaks v2, asks, or takes a router off the link for a while",
+  { seed: 4541, rounds: 400, passes: 2 },
+  ({ seed, below, rounds }) => {
+    const isolated = below(2) === 0;
+    const wire = new Wire(seed, 0, { leave: "mac-based", isolated }, isolated ? [3, 3, 3, 3] : [3, 3, 2, 2]);
+    /** From when on each host has to be served by each router; undefined while it does not watch. */
+    const due = wire.hosts.map((): (number | undefined)[] => [undefined, undefined]);
+    const isUp = [true, true];
+    const wentAt = [0, 0];
+    const check = (): void => {
+      for (const [router, forwards] of wire.forwards(GROUP, 9).entries())
+        for (const [host, from] of due.map((each) => each[router]).entries())
+          if (isUp[router] && from !== undefined && from <= wire.seconds)
+            assert.ok(forwards, `host ${host}, router ${router}\n${wire.log.slice(-40).join("\n")}`);
+    };
+    const watch = (host: number, watches: boolean): void => {
+      wire.want(host, GROUP, watches ? ANY_SOURCE : NO_SOURCE);
+      due[host] = isUp.map((up) => (watches ? (up ? wire.seconds + ON_ITS_WAY : Number.POSITIVE_INFINITY) : undefined));
+    };
+    const turn = (router: number): void => {
+      const up = !isUp[router];
+      // Beyond its grace a router knows nobody any more.
+      const isNew = wire.seconds - (wentAt[router] ?? 0) >= GRACE;
+      if (!up) wentAt[router] = wire.seconds;
+      isUp[router] = up;
+      wire.link(router, up);
+      for (const each of due)
+        if (up && each[router] !== undefined && (isNew || each[router] === Number.POSITIVE_INFINITY))
+          each[router] = wire.seconds + ANSWERED;
+    };
+    for (let round = 0; round < rounds; round++) {
+      const host = below(wire.hosts.length);
+      if (below(8) === 0) turn(below(2));
+      else if (due[host]?.[0] === undefined) watch(host, true);
+      else if (below(3) === 0) watch(host, false);
+      for (let steps = 1 + below(4); steps > 0; steps--) {
+        wire.until(wire.seconds + (below(4) === 0 ? below(60) : below(300) / 100));
+        check();
+      }
+    }
+  },
+);

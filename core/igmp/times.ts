@@ -17,6 +17,8 @@ export interface TimesConfig {
   readonly lastMemberQueryInterval?: Duration;
   /** 8.9: default the robustness. */
   readonly lastMemberQueryCount?: number;
+  /** The first query after a start: hosts answer within this, so that who receives is known soon; default 1 s, 0.1 to 3174.4 s. */
+  readonly startupResponse?: Duration;
 }
 
 /** Every timer and counter of section 8, derived. Intervals are Durations, counts are whole numbers. */
@@ -36,6 +38,9 @@ export interface IgmpTimes {
   readonly lastMemberQueryTime: Duration;
   /** 8.13: how long a v1 or v2 report keeps a group in that version's mode. */
   readonly olderHostPresentInterval: Duration;
+  readonly startupResponse: Duration;
+  /** From the first start-up query until the last has been answered: whoever has been heard by then is everybody. */
+  readonly startupTime: Duration;
 }
 
 /** Which rule of section 8 a configuration breaks. */
@@ -47,7 +52,8 @@ export type TimesFault =
   | "times.startup-query-interval"
   | "times.startup-query-count"
   | "times.last-member-query-interval"
-  | "times.last-member-query-count";
+  | "times.last-member-query-count"
+  | "times.startup-response";
 
 const LONGEST_INTERVAL = seconds(31744);
 const SHORTEST_RESPONSE = milliseconds(100);
@@ -70,6 +76,7 @@ export function checkTimes(config: TimesConfig): readonly TimesFault[] {
     [count(t.startupQueryCount, MOST_QUERIES), "times.startup-query-count"],
     [within(t.lastMemberQueryInterval, SHORTEST_RESPONSE, LONGEST_RESPONSE), "times.last-member-query-interval"],
     [count(t.lastMemberQueryCount, MOST_QUERIES), "times.last-member-query-count"],
+    [within(t.startupResponse, SHORTEST_RESPONSE, LONGEST_RESPONSE), "times.startup-response"],
   ];
   return rules.filter(([holds]) => !holds).map(([, fault]) => fault);
 }
@@ -87,6 +94,8 @@ function derive(config: TimesConfig): IgmpTimes {
   const queryResponseInterval = config.queryResponseInterval ?? seconds(10);
   const lastMemberQueryInterval = config.lastMemberQueryInterval ?? seconds(1);
   const lastMemberQueryCount = config.lastMemberQueryCount ?? robustness;
+  const startupQueryInterval = config.startupQueryInterval ?? milliseconds(queryInterval / 4);
+  const startupQueryCount = config.startupQueryCount ?? robustness;
   const membership = milliseconds(robustness * queryInterval + queryResponseInterval);
   return {
     robustness,
@@ -94,26 +103,35 @@ function derive(config: TimesConfig): IgmpTimes {
     queryResponseInterval,
     groupMembershipInterval: membership,
     otherQuerierPresentInterval: milliseconds(robustness * queryInterval + queryResponseInterval / 2),
-    startupQueryInterval: config.startupQueryInterval ?? milliseconds(queryInterval / 4),
-    startupQueryCount: config.startupQueryCount ?? robustness,
+    startupQueryInterval,
+    startupQueryCount,
     lastMemberQueryInterval,
     lastMemberQueryCount,
     lastMemberQueryTime: milliseconds(lastMemberQueryInterval * lastMemberQueryCount),
     olderHostPresentInterval: membership,
+    startupResponse: config.startupResponse ?? shortest(queryResponseInterval, seconds(1)),
+    startupTime: milliseconds((startupQueryCount - 1) * startupQueryInterval + queryResponseInterval),
   };
 }
 
+const shortest = (wait: Duration, most: Duration): Duration =>
+  milliseconds(Math.max(SHORTEST_RESPONSE, Math.min(wait, most)));
+
+/** What another querier may tell us: beyond, an interval of 31744 s would keep us silent for days. */
+export const MAX_QUERY_INTERVAL: Duration = seconds(300);
+
 /**
- * What a non-querier uses: robustness and query interval of the querier's last query unless that says 0 (4.1.6, 4.1.7).
- * The answer is always valid; a response interval that no longer fits is kept below the new interval.
+ * What a non-querier uses: robustness and query interval of the querier's last query unless that says 0 (4.1.6, 4.1.7), the interval
+ * not beyond `longest` nor our own. The response interval is not told (8.3) and stays ours: when that querier is gone, whoever was
+ * heard last has time to answer us.
  */
-export function adoptTimes(config: TimesConfig, robustness: number, queryInterval: Duration): TimesConfig {
-  const interval = queryInterval > 0 ? queryInterval : (config.queryInterval ?? seconds(125));
-  const response = Math.min(config.queryResponseInterval ?? seconds(10), interval / 2);
-  return {
-    ...config,
-    queryInterval: interval,
-    queryResponseInterval: milliseconds(response),
-    ...(robustness > 0 ? { robustness } : {}),
-  };
+export function adoptTimes(
+  config: TimesConfig,
+  robustness: number,
+  queryInterval: Duration,
+  longest: Duration = MAX_QUERY_INTERVAL,
+): IgmpTimes {
+  const own = config.queryInterval ?? seconds(125);
+  const interval = queryInterval > 0 ? milliseconds(Math.min(queryInterval, Math.max(longest, own))) : own;
+  return derive({ ...config, queryInterval: interval, ...(robustness > 0 ? { robustness } : {}) });
 }

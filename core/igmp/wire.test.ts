@@ -10,7 +10,7 @@ import { decodeCode, encodeCode } from "./code.ts";
 import { prefilled, query, report, source, v1v2Message, vectorFile } from "./igmp.testkit.ts";
 import { destinationAddress, hasRouterAlert } from "./ip-header.ts";
 import { checkPacket, groupOf, type IgmpPacket, senderOf } from "./packet.ts";
-import { MAX_QUERY_SOURCES, queryLength, readQuery, writeQuery } from "./query.ts";
+import { queryLength, readQuery, splitQuery, writeQuery } from "./query.ts";
 import { type RecordType, recordsOf, reportLength, splitReports, undefinedRecords, writeReport } from "./report.ts";
 import { V1_V2_LENGTH, writeV1V2Message } from "./v1-v2-message.ts";
 
@@ -191,10 +191,29 @@ test("a query at each limit of its fields reads back, or as the RFC clamps it", 
   assert.equal(read({ version: 2, maxResponse: milliseconds(40) }).maxResponse, 100);
   assert.equal(read({ version: 2, maxResponse: seconds(60) }).maxResponse, 25500);
   assert.equal(read({ maxResponse: seconds(9999) }).maxResponse, 3_174_400);
-  const full = Array.from({ length: MAX_QUERY_SOURCES }, (_, i) => address(`10.9.${i >> 8}.${i & 255}`));
+  const full = Array.from({ length: 366 }, (_, i) => address(`10.9.${i >> 8}.${i & 255}`));
   const packet = query("10.0.0.1", { group: address("239.1.1.1"), sources: full });
   assert.equal(packet.length, 1500);
   assert.deepEqual(readQuery(accepted(packet)).sources, full);
+});
+
+test("RFC 3376 4.1.8: sources are asked about in as many queries as the link's MTU needs, each once and in order", () => {
+  const many = Array.from({ length: 1000 }, (_, i) => address(`10.1.${i >> 8}.${i & 255}`));
+  for (const [mtu, most] of [
+    [undefined, 366],
+    [1500, 366],
+    [9000, 366],
+    [1400, 341],
+    [576, 135],
+    [68, 8],
+  ] as const) {
+    const parts = splitQuery(many, mtu);
+    assert.deepEqual(parts.flat(), many);
+    assert.equal(Math.max(...parts.map((part) => part.length)), most);
+    const longest = query("10.0.0.1", { group: address("239.1.1.1"), sources: parts[0] ?? [] });
+    assert.ok(longest.length <= (mtu ?? 1500), `${longest.length} octets on ${mtu}`);
+  }
+  assert.deepEqual(splitQuery([], 1400), [[]]);
 });
 
 test("Router Alert is found behind other options, and a list of options that makes no sense has none", () => {
@@ -230,6 +249,15 @@ test("RFC 3376 4.2.16: a long list is spread over reports, an EXCLUDE list is cu
   const exclude = splitReports([{ type: "to-ex", group, sources: many }]);
   assert.equal(exclude.length, 1);
   assert.deepEqual(exclude[0]?.[0]?.sources, many.slice(0, 365));
+  for (const mtu of [1400, 576, 68]) {
+    const small = splitReports([{ type: "allow", group, sources: many }], mtu);
+    assert.deepEqual(
+      small.flat().flatMap((record) => record.sources),
+      many,
+    );
+    assert.ok(small.every((records) => reportLength(records) <= mtu));
+    assert.ok(reportLength(small[0] ?? []) > mtu - 4, "and none is smaller than it must be");
+  }
   assert.deepEqual(splitReports([]), []);
 });
 

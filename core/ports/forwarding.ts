@@ -43,6 +43,8 @@ export interface ForwardingTable {
   /** Adds or replaces. An empty `outbound` is a negative entry: it keeps the kernel from asking again. */
   set(route: MulticastRoute): void;
   remove(source: Ipv4, group: Ipv4): void;
+  /** What a predecessor left, as it was when this table was opened: it goes on until it is set or removed. Empty after a fresh start. */
+  inherited(): readonly MulticastRoute[];
   /** Counters of all entries, to expire idle ones. */
   use(): readonly RouteUse[];
   /** Upcalls that the kernel threw away because nobody read them in time; undefined where the driver cannot tell. */

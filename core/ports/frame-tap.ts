@@ -2,8 +2,11 @@ import type { HalError } from "./errors.ts";
 
 /** What the owner of a tap hears. */
 export interface TapListener {
-  /** A whole Ethernet frame that came IN through the tapped port. Read during the call, copy what you keep. */
-  frame(frame: Uint8Array): void;
+  /**
+   * A whole Ethernet frame that came IN through the tapped port. Read during the call, copy what you keep. vouched: the link vouches
+   * for the checksum of the message in it, or has still to fill that in; absent where the driver does not know.
+   */
+  frame(frame: Uint8Array, vouched?: boolean): void;
   /** The tap died (interface gone, helper crashed); the driver is already trying again. */
   interrupted(error: HalError): void;
   /** Listening, for the first time or again. */

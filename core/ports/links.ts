@@ -1,11 +1,14 @@
 import type { Ipv4 } from "../base/ipv4.ts";
+import type { Subnet } from "../base/subnet.ts";
 
 /** One network interface as the machine has it now. */
 export interface Link {
   readonly name: string;
   readonly index: number;
   readonly up: boolean;
-  readonly addresses: readonly { readonly address: Ipv4; readonly prefixLength: number }[];
+  readonly addresses: readonly Subnet[];
+  /** Octets of the largest packet, at least 68; absent where that is not known. */
+  readonly mtu?: number;
   /** Bridge ports when this is a bridge, else empty. */
   readonly ports: readonly string[];
   /** Of a bridge a text that differs when a port has begun or ceased to forward, or its spanning tree says that something changed. */

@@ -6,25 +6,48 @@ import type { SourceFilter } from "../igmp/filter.ts";
 import type { MulticastHostDrop } from "../igmp/host.ts";
 import type { TrackedHost } from "../igmp/host-shares.ts";
 import type { HostMembership, LeaveCause } from "../igmp/host-table.ts";
-import type { InterfaceDrop, RouterInterfaceOptions, TrackingSource } from "../igmp/interface-events.ts";
+import type {
+  InterfaceDrop,
+  LinkFacts,
+  RefusedWhom,
+  RouterInterfaceEffect,
+  RouterInterfaceOptions,
+  TrackingSource,
+} from "../igmp/interface-events.ts";
 import type { MessageKind } from "../igmp/packet.ts";
 import type { PortEffect } from "../igmp/port-table.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
 import type { RefreshPolicy } from "../igmp/refresh.ts";
+import type { Pass } from "../ports/enforcement.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import type { Arrival } from "../ports/igmp-socket.ts";
-import type { GroupPrefix } from "./group-access.ts";
 import type { Intruder } from "./intruders.ts";
+import type { GroupPrefix } from "./policy/group-access.ts";
+import type { Permit, PermitEffect } from "./policy/permits.ts";
+import type { PolicyOptions } from "./policy/policy.ts";
+import type { StaticGroup } from "./static-groups.ts";
 import type { PaceOptions } from "./upstream-pace.ts";
 
 /** One interface with receivers behind it. */
 export interface DownstreamOptions {
   readonly name: string;
   readonly igmp?: RouterInterfaceOptions;
-  /** Groups that may be received here; empty or absent: all. */
+  /**
+   * "always": who is subscribed here is served, whoever asks the questions. "elected": only while we ask, as RFC 4605 section 3 has it
+   * for a link with several proxies. Default "always".
+   */
+  readonly forwarder?: "always" | "elected";
+  /** Groups that may be received here where no rule says otherwise; empty or absent: all. */
   readonly allow?: readonly GroupPrefix[];
   /** Groups that may not, whatever `allow` says. */
   readonly deny?: readonly GroupPrefix[];
+  /** The VLAN that the interface is, for rules that name one. */
+  readonly vlan?: number;
+  /** kbit/s of channels at once to all behind the interface, and behind one of its ports; absent: as many as come. */
+  readonly bandwidth?: number;
+  readonly portBandwidth?: number;
+  /** What is always asked for and delivered, whoever is there and whatever the rules say. */
+  readonly staticGroups?: readonly StaticGroup[];
   /** Whose traffic may come from here; absent: that of the interface's own subnets. */
   readonly sources?: readonly Subnet[];
   /** Keep what each port of a bridge wants, by the frames of its taps; default false. */
@@ -48,10 +71,12 @@ export interface UpstreamOptions extends PaceOptions {
   readonly scope?: readonly GroupPrefix[];
   /** Whose traffic may come from here; absent: anybody's. */
   readonly sources?: readonly Subnet[];
+  /** kbit/s of channels at once; absent: as many as are asked for. */
+  readonly bandwidth?: number;
 }
 
 /** A whole router. */
-export interface RouterOptions {
+export interface RouterOptions extends PolicyOptions {
   readonly downstreams: readonly DownstreamOptions[];
   /** Towards the sources (RFC 4605 section 2): one, or several by group; without any we route between the downstreams only. */
   readonly upstreams?: readonly UpstreamOptions[];
@@ -66,32 +91,42 @@ export interface RouterOptions {
 /** What happens to a router: links, packets, frames, upcalls of the kernel, counters. */
 export type RouterEvent =
   /** The link is there with this address; undefined while it is down, gone or without address. */
-  | {
+  | ({
       readonly kind: "link";
       readonly name: string;
       readonly address: Ipv4 | undefined;
-      /** All its addresses with their prefixes; absent: not known, and then every source is taken for one of this link. */
-      readonly addresses?: readonly Subnet[];
       /** Where host tracking listens from now on; absent: where it did. */
       readonly trackingSource?: TrackingSource;
-    }
+    } & LinkFacts)
   /** Other options of the downstreams; an interface that is not among ours is passed over. Members and routes stay. */
-  | {
+  | ({
       readonly kind: "configure";
       readonly downstreams: readonly DownstreamOptions[];
       /** Absent: as they were. Version and refresh of an upstream stay. */
       readonly upstreams?: readonly UpstreamOptions[] | undefined;
-    }
-  /** The process ends: everything is left upstream now, whatever lingers or waits for its turn. */
+    } & PolicyOptions)
+  /** Control says what cards may receive. */
+  | { readonly kind: "permits"; readonly permits: readonly Permit[] }
+  /** The guard of the bridge ports is open, with what a predecessor let pass. */
+  | { readonly kind: "guarded"; readonly passes: readonly Pass[] }
+  /** The process ends: no member is kept for the return of its link, and everything is left upstream now, whatever lingers or waits. */
   | { readonly kind: "stop" }
+  /**
+   * What a predecessor left in the kernel, where it goes on: each once, and only for interfaces that are up by now. Whoever gets
+   * something by these routes is taken for a member until the startup queries are answered.
+   */
+  | { readonly kind: "inherited"; readonly routes: readonly MulticastRoute[] }
   /** A whole IPv4 packet from the interface's IGMP socket, and what that knows of it. */
   | ({ readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array } & Arrival)
   /** A frame from a tap on `port` of the bridge `name`. */
-  | { readonly kind: "frame"; readonly name: string; readonly port: string; readonly bytes: Uint8Array }
+  | ({ readonly kind: "frame"; readonly name: string; readonly port: string; readonly bytes: Uint8Array } & Pick<
+      Arrival,
+      "vouched"
+    >)
   /** The bridge `name` as it is now; `topology` is a text that differs when anything between the ports may have changed. */
   | { readonly kind: "bridge"; readonly name: string; readonly ports: readonly string[]; readonly topology: string }
   /** Something that hosts of the downstream said may have been missed: where ports are kept, all are asked at once. */
-  | { readonly kind: "ask"; readonly name: string }
+  | { readonly kind: "ask-all"; readonly name: string }
   | { readonly kind: "no-route"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }
   | { readonly kind: "wrong-interface"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }
   /** The counters that a "count-routes" effect asked for. */
@@ -103,7 +138,7 @@ export type RouterDrop =
   | MulticastHostDrop
   /** A packet of an interface that is not configured. */
   | "router.unknown-interface"
-  /** A membership for a group that this interface may not receive. */
+  /** A membership, of nobody that is known, for a group that this interface may not receive. */
   | "router.group-denied"
   | "router.too-many-routes"
   /** One sender behind a downstream has all the routes that one sender may have. */
@@ -153,18 +188,12 @@ export type RouterEffect =
   | { readonly kind: "membership"; readonly name: string; readonly group: Ipv4; readonly filter: SourceFilter }
   /** What the bridge port gets. */
   | (PortEffect & { readonly name: string })
-  | { readonly kind: "heard"; readonly name: string; readonly message: MessageKind }
-  | { readonly kind: "querier"; readonly name: string; readonly ours: boolean; readonly address: Ipv4 | undefined }
+  | { readonly kind: "heard"; readonly name: string; readonly message: MessageKind; readonly unfilled: boolean }
+  | ({ readonly name: string } & Extract<RouterInterfaceEffect, { kind: "querier" | "query-refused" }>)
   | { readonly kind: "older-querier"; readonly name: string; readonly version: IgmpVersion; readonly address: Ipv4 }
   /** The upstream's querier makes our host part speak this version (RFC 3376 7.2.1). */
   | { readonly kind: "upstream-mode"; readonly name: string; readonly version: IgmpVersion }
+  | PermitEffect
   /** Somebody sends under an address that is not of its link: told once, and every ten minutes while it goes on. */
   | { readonly kind: "intruder"; readonly intruder: Intruder }
-  /** `host`: who is refused, where it is one host's doing; `group`: what. */
-  | {
-      readonly kind: "drop";
-      readonly name: string;
-      readonly reason: RouterDrop;
-      readonly host?: TrackedHost;
-      readonly group?: Ipv4;
-    };
+  | ({ readonly kind: "drop"; readonly name: string; readonly reason: RouterDrop } & RefusedWhom);

@@ -3,22 +3,27 @@ import { type Ipv4, isLinkLocalMulticast } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
 import type { Subnet } from "../base/subnet.ts";
 import { after, type Duration, earliest, type Instant, seconds } from "../base/time.ts";
-import { NO_SOURCE, wantsNothing } from "../igmp/filter.ts";
+import type { AdmissionRefusal } from "../igmp/admission.ts";
+import { admits, NO_SOURCE, type SourceFilter, wantsNothing } from "../igmp/filter.ts";
 import type { MulticastHostEffect } from "../igmp/host.ts";
+import type { HostMembership } from "../igmp/host-table.ts";
 import { isRefused } from "../igmp/host-tracking.ts";
-import type { RouterInterfaceEffect } from "../igmp/interface-events.ts";
+import type { RefusedWhom, RouterInterfaceEffect } from "../igmp/interface-events.ts";
 import type { PortView } from "../igmp/port-table.ts";
 import { MembershipDatabase, type UpstreamChange } from "../igmp/proxy.ts";
 import { RouterInterface } from "../igmp/router-interface.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import type { MulticastRoute } from "../ports/forwarding.ts";
-import { mayReceive } from "./group-access.ts";
 import { ingressOf, mayEnter, type Side } from "./ingress.ts";
+import { assumedFilter, assumedSpan } from "./inheritance.ts";
 import { type Intruder, Intruders } from "./intruders.ts";
 import type { DownstreamOptions, RouterDrop, RouterEffect, RouterEvent, RouterOptions } from "./options.ts";
+import type { Permit } from "./policy/permits.ts";
+import { Policy } from "./policy/policy.ts";
 import { RefusedRoutes, type RefusedStream } from "./refused-routes.ts";
 import { MulticastRoutes } from "./routes.ts";
 import { Snooping, type SnoopingEffect } from "./snooping.ts";
+import { groupsOf, type StaticGroup, staticFilter } from "./static-groups.ts";
 import { Upstream, upstreamOf } from "./upstream.ts";
 
 /** Between two looks at the route counters, while there are routes. */
@@ -26,6 +31,14 @@ const COUNT_EVERY: Duration = seconds(30);
 
 /** After a packet came in where its route goes out: whether the source has moved there. */
 const LOOK_AFTER: Duration = seconds(1);
+
+/** In the database of what is wanted, behind the name of an interface: its static groups. No interface name has a blank. */
+const STATIC = " static";
+
+/** What a host that was a member may have now, and why no more. */
+interface Restriction extends Required<Pick<RefusedWhom, "host" | "group">>, AdmissionRefusal {
+  readonly sources: readonly Ipv4[];
+}
 
 interface Downstream {
   options: DownstreamOptions;
@@ -44,18 +57,26 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   readonly #refused = new RefusedRoutes();
   readonly #intruders = new Intruders();
   readonly #maxRoutesPerSource: number;
+  readonly #policy: Policy;
   #countAt: Instant | undefined;
 
   /** Throws RangeError for IGMP options that `checkTimes` faults. */
   constructor(options: RouterOptions, entropy: Entropy) {
-    this.#downstreams = new Map(options.downstreams.map((one) => [one.name, downstreamOf(one)]));
-    this.#upstreams = new Map((options.upstreams ?? []).map((one) => [one.name, new Upstream(one, entropy)]));
+    const { downstreams, upstreams = [] } = options;
+    this.#policy = new Policy(options, { downstreams, upstreams }, (group) => this.#uplinkOf(group));
+    this.#downstreams = new Map(
+      downstreams.map((one) => {
+        const machine = new RouterInterface(one.igmp, this.#policy.admission(one.name));
+        return [one.name, { options: one, machine, up: false, subnets: undefined, snooping: snoopingOf(one, machine) }];
+      }),
+    );
+    this.#upstreams = new Map(upstreams.map((one) => [one.name, new Upstream(one, entropy)]));
     this.#maxRoutesPerSource = options.maxRoutesPerSource ?? 64;
     this.#routes = new MulticastRoutes(options.idle ?? seconds(180), options.maxRoutes ?? 1024);
   }
 
   receive(now: Instant, event: RouterEvent): readonly RouterEffect[] {
-    return routesFirst([...this.#due(now), ...this.#take(now, event)]);
+    return routesFirst([...this.#due(now), ...this.#take(now, event), ...this.#offer(now)]);
   }
 
   #take(now: Instant, event: RouterEvent): readonly RouterEffect[] {
@@ -64,16 +85,23 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
         return this.#link(now, event);
       case "configure":
         return this.#configure(now, event);
+      case "permits":
+        return this.#permitted(now, event.permits);
+      case "guarded":
+        this.#policy.adopt(now, event.passes);
+        return [];
       case "stop":
-        return [...this.#upstreams.values()].flatMap((upstream) => fromHost(upstream, upstream.leaveAll(now)));
+        return this.#stop(now);
+      case "inherited":
+        return this.#inherit(now, event.routes);
       case "packet":
         return this.#packet(now, event);
       case "frame":
-        return this.#frame(now, event.name, event.port, event.bytes);
+        return this.#frame(now, event);
       case "bridge":
         return this.#bridge(now, event);
-      case "ask":
-        return this.#ask(now, event.name);
+      case "ask-all":
+        return this.#askAll(now, event.name);
       case "no-route":
         return this.#noRoute(now, event.source, event.group, event.inbound);
       case "wrong-interface":
@@ -84,7 +112,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 
   poll(now: Instant): readonly RouterEffect[] {
-    return routesFirst(this.#due(now));
+    return routesFirst([...this.#due(now), ...this.#offer(now)]);
   }
 
   #due(now: Instant): RouterEffect[] {
@@ -92,6 +120,9 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     for (const [name, { machine, snooping }] of this.#downstreams)
       effects.push(...this.#downstream(now, name, machine.poll(now)), ...this.#snooped(now, name, snooping?.poll(now)));
     for (const upstream of this.#upstreams.values()) effects.push(...fromHost(upstream, upstream.poll(now)));
+    if (this.#policy.wordHasEnded(now)) effects.push(...this.#reviewAll(now));
+    for (const { name, ...end } of this.#policy.poll(now))
+      effects.push(...this.#restrict(now, name, { ...end, reason: "policy.preview-over", sources: [] }));
     effects.push(...this.#refused.poll(now).map(unroute));
     if (this.#countAt !== undefined && this.#countAt <= now) {
       this.#countAt = after(now, COUNT_EVERY);
@@ -106,7 +137,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     );
     const upstreams = Array.from(this.#upstreams.values(), (upstream) => upstream.nextDeadline());
     const counting = this.#routes.size > 0 ? this.#countAt : undefined;
-    return earliest([...machines, ...upstreams, this.#refused.nextDeadline(), counting]);
+    return earliest([...machines, ...upstreams, this.#refused.nextDeadline(), counting, this.#policy.nextDeadline()]);
   }
 
   /** The downstream interfaces with their state, for status. */
@@ -129,8 +160,28 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return this.#intruders.all();
   }
 
+  /** What is carried of what may be, for status. */
+  loads(): ReturnType<Policy["loads"]> {
+    return this.#policy.loads();
+  }
+
+  /** Of control's word, for status; undefined where it is not asked. */
+  permits(now: Instant): ReturnType<Policy["permitSummary"]> {
+    return this.#policy.permitSummary(now);
+  }
+
   routes(): ReturnType<MulticastRoutes["all"]> {
     return this.#routes.all();
+  }
+
+  #stop(now: Instant): readonly RouterEffect[] {
+    // First upstream, and all at once: by the ends of thousands of groups below it would be a report for each.
+    return [
+      ...[...this.#upstreams.values()].flatMap((upstream) => fromHost(upstream, upstream.leaveAll(now))),
+      ...[...this.#downstreams].flatMap(([name, { machine }]) =>
+        this.#downstream(now, name, machine.receive(now, { kind: "stop" })),
+      ),
+    ];
   }
 
   #link(now: Instant, event: RouterEvent & { kind: "link" }): readonly RouterEffect[] {
@@ -144,32 +195,34 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   #downstreamLink(
     now: Instant,
     downstream: Downstream,
-    { name, address, addresses, trackingSource }: RouterEvent & { kind: "link" },
+    { kind: _, name, address, ...facts }: RouterEvent & { kind: "link" },
   ): readonly RouterEffect[] {
-    const source = trackingSource === undefined ? {} : { trackingSource };
-    const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address, ...source } as const);
+    const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address, ...facts } as const);
     downstream.up = address !== undefined;
-    downstream.subnets = addresses;
+    downstream.subnets = facts.addresses;
     const effects = this.#downstream(now, name, downstream.machine.receive(now, event));
+    effects.push(...this.#setStatic(now, downstream, downstream.options.staticGroups ?? []));
     return [...effects, ...(address === undefined ? this.#withoutInbound(name) : []), ...this.#reroute(now)];
   }
 
   #upstreamLink(
     now: Instant,
     upstream: Upstream,
-    { name, address }: RouterEvent & { kind: "link" },
+    { name, address, mtu = 1500 }: RouterEvent & { kind: "link" },
   ): readonly RouterEffect[] {
     upstream.up = address !== undefined;
-    const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address } as const);
+    const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address, mtu } as const);
     const effects = fromHost(upstream, upstream.receive(now, event));
     return [...effects, ...(address === undefined ? this.#withoutInbound(name) : []), ...this.#reroute(now)];
   }
 
-  #configure(
-    now: Instant,
-    { downstreams, upstreams = [] }: RouterEvent & { kind: "configure" },
-  ): readonly RouterEffect[] {
+  #configure(now: Instant, event: RouterEvent & { kind: "configure" }): readonly RouterEffect[] {
+    const { downstreams, upstreams = [] } = event;
     for (const options of upstreams) this.#upstreams.get(options.name)?.configure(options);
+    this.#policy.configure(event, {
+      downstreams: this.#named(downstreams),
+      upstreams: Array.from(this.#upstreams.values(), ({ options }) => options),
+    });
     return [
       ...(upstreams.length === 0 ? [] : this.#wanted.groups().flatMap((change) => this.#want(now, change))),
       ...downstreams.flatMap((options) => this.#configureDownstream(now, options)),
@@ -181,15 +234,114 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const { name } = options;
     const known = this.#downstreams.get(name);
     if (known === undefined) return [];
+    const before = known.options.staticGroups ?? [];
     known.options = options;
     const effects = known.machine.receive(now, { kind: "configure", options: options.igmp ?? {} });
-    // What may be received may have changed too.
+    // What may be received may have changed too. Who may have more hears the query, and says what it wants.
+    const refused = this.#endDenied(now, name, known);
     const groups = known.machine.groups(now);
     return [
       ...this.#downstream(now, name, effects),
-      ...groups.flatMap(({ group, filter }) => this.#membership(now, name, { kind: "membership", group, filter })),
+      ...refused,
+      ...this.#setStatic(now, known, before),
+      ...groups.flatMap(({ group, filter }) =>
+        this.#policy.mayDeliver(name, group, undefined)
+          ? this.#membership(now, name, { kind: "membership", group, filter })
+          : this.#downstream(now, name, known.machine.receive(now, { kind: "end", group })),
+      ),
       ...this.portMemberships(now, name),
     ];
+  }
+
+  /** The downstreams as they are to be, those that are not told as they were. */
+  #named(changed: readonly DownstreamOptions[]): readonly DownstreamOptions[] {
+    return Array.from(this.#downstreams, ([name, { options }]) => changed.find((one) => one.name === name) ?? options);
+  }
+
+  #permitted(now: Instant, permits: readonly Permit[]): readonly RouterEffect[] {
+    const changed = this.#policy.told(now, permits);
+    return changed.size === 0 ? [] : this.#reviewAll(now, ({ host }) => changed.has(host.mac));
+  }
+
+  #reviewAll(now: Instant, isMeant?: (membership: HostMembership) => boolean): readonly RouterEffect[] {
+    return [...this.#downstreams].flatMap(([name, one]) => this.#endDenied(now, name, one, isMeant));
+  }
+
+  /** Ends what the policy does not allow any more. */
+  #endDenied(
+    now: Instant,
+    name: string,
+    { machine }: Downstream,
+    isMeant: (membership: HostMembership) => boolean = () => true,
+  ): readonly RouterEffect[] {
+    return machine.members().flatMap((membership) => {
+      if (!isMeant(membership)) return [];
+      const verdict = this.#policy.review(now, name, membership);
+      const { host, group } = membership;
+      if (verdict === undefined) return [];
+      return this.#restrict(now, name, { host, group, ...verdict.refusal, sources: verdict.sources });
+    });
+  }
+
+  #restrict(now: Instant, name: string, { sources, ...refused }: Restriction): readonly RouterEffect[] {
+    const { host, group } = refused;
+    const effects = this.#downstreams.get(name)?.machine.receive(now, { kind: "restrict", host, group, sources }) ?? [];
+    const dropped = { kind: "drop", ...refused } as const;
+    return [{ ...dropped, name }, ...refusal(name, dropped), ...this.#downstream(now, name, effects)];
+  }
+
+  /** Bandwidth has become free, or a right has come: whoever was refused is asked again, and need not wait for the next general query. */
+  #offer(now: Instant): readonly RouterEffect[] {
+    const asked = this.#policy.chances().flatMap(({ name, group }) => {
+      const machine = this.#downstreams.get(name)?.machine;
+      return machine === undefined ? [] : this.#downstream(now, name, machine.receive(now, { kind: "ask", group }));
+    });
+    return [...asked, ...this.#policy.permitEffects()];
+  }
+
+  /** Wants the static groups of an interface that is up; `before`: those that were. */
+  #setStatic(now: Instant, { options, up }: Downstream, before: readonly StaticGroup[]): readonly RouterEffect[] {
+    const { name, staticGroups = [] } = options;
+    const wanted = up ? staticGroups : [];
+    return groupsOf(before, staticGroups).flatMap((group) =>
+      this.#wants(now, name, STATIC, group, staticFilter(wanted, group)),
+    );
+  }
+
+  #inherit(now: Instant, routes: readonly MulticastRoute[]): readonly RouterEffect[] {
+    const wantedFirst = [...routes].sort((a, b) => Number(this.#isWanted(b)) - Number(this.#isWanted(a)));
+    const refused = wantedFirst.flatMap((route) => this.#adopt(now, route));
+    if (this.#routes.size > 0) this.#countAt ??= after(now, COUNT_EVERY);
+    // Every interface before any route: one that is not known to be wanted yet would be taken out of a route for a moment.
+    const heard = [...this.#downstreams]
+      .filter(([, { up }]) => up)
+      .map(([name, { machine }]) => [name, this.#assume(now, name, machine)] as const);
+    return [
+      ...refused,
+      ...heard.flatMap(([name, effects]) => this.#downstream(now, name, effects)),
+      ...this.#reroute(now),
+    ];
+  }
+
+  /** Without a word when it may stay; the kernel asks again about one that may not. */
+  #adopt(now: Instant, route: MulticastRoute): readonly RouterEffect[] {
+    const { source, group, inbound } = route;
+    if (this.#mayEnter(route) && !this.#routes.full) {
+      this.#routes.adopt(now, route, this.#isWanted(route));
+      return [];
+    }
+    const tooMany: RouterEffect[] = this.#routes.full ? [drop(inbound, "router.too-many-routes")] : [];
+    return [{ kind: "unroute", source, group }, ...tooMany];
+  }
+
+  #assume(now: Instant, name: string, machine: RouterInterface): readonly RouterInterfaceEffect[] {
+    const span = assumedSpan(machine.times);
+    return this.#routes.groups().flatMap((group) => {
+      const filter = assumedFilter(name, group, this.#routes.of(group));
+      return wantsNothing(filter) || !this.#policy.mayDeliver(name, group, undefined)
+        ? []
+        : machine.receive(now, { kind: "assume", group, filter, span });
+    });
   }
 
   #packet(now: Instant, { name, ...packet }: RouterEvent & { kind: "packet" }): readonly RouterEffect[] {
@@ -200,21 +352,21 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return [drop(name, "router.unknown-interface")];
   }
 
-  #frame(now: Instant, name: string, port: string, bytes: Uint8Array): readonly RouterEffect[] {
+  #frame(now: Instant, { name, ...frame }: RouterEvent & { kind: "frame" }): readonly RouterEffect[] {
     const downstream = this.#downstreams.get(name);
     if (downstream === undefined) return [drop(name, "router.unknown-interface")];
-    const effects = this.#downstream(now, name, downstream.machine.receive(now, { kind: "frame", port, bytes }));
-    return [...effects, ...this.#snooped(now, name, downstream.snooping?.frame(now, port, bytes))];
+    const effects = this.#downstream(now, name, downstream.machine.receive(now, frame));
+    return [...effects, ...this.#snooped(now, name, downstream.snooping?.frame(now, frame))];
   }
 
   #bridge(now: Instant, { name, ports, topology }: RouterEvent & { kind: "bridge" }): readonly RouterEffect[] {
     return this.#snooped(now, name, this.#downstreams.get(name)?.snooping?.bridge(now, ports, topology));
   }
 
-  #ask(now: Instant, name: string): readonly RouterEffect[] {
+  #askAll(now: Instant, name: string): readonly RouterEffect[] {
     const downstream = this.#downstreams.get(name);
     if (downstream?.snooping === undefined) return [];
-    return this.#downstream(now, name, downstream.machine.receive(now, { kind: "ask" }));
+    return this.#downstream(now, name, downstream.machine.receive(now, { kind: "ask-all" }));
   }
 
   #snooped(now: Instant, name: string, effects: readonly SnoopingEffect[] = []): readonly RouterEffect[] {
@@ -223,12 +375,18 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
 
   #fromPorts(now: Instant, name: string, effect: SnoopingEffect): readonly RouterEffect[] {
     switch (effect.kind) {
-      case "ask":
-        return this.#ask(now, name);
+      case "ask-all":
+        return this.#askAll(now, name);
       case "router-port":
         return [{ ...effect, name }];
       case "port-membership":
-        return [{ ...effect, name, filter: this.#allowed(name, effect.group) ? effect.filter : NO_SOURCE }];
+        return [
+          {
+            ...effect,
+            name,
+            filter: this.#policy.mayDeliver(name, effect.group, undefined) ? effect.filter : NO_SOURCE,
+          },
+        ];
     }
   }
 
@@ -255,17 +413,22 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "membership":
         return [...this.#membership(now, name, effect), ...this.#endedOnPorts(now, name, effect)];
       case "host-joined":
+        this.#policy.joined(now, name, effect.membership);
         return [{ kind: "joined", number: 71, name, membership: effect.membership }];
       case "host-left":
+        this.#policy.left(now, name, effect.membership);
         return [{ ...effect, kind: "left", number: effect.cause === "left" ? 81 : undefined, name }];
       case "querier":
         return [{ ...effect, name }, ...this.#reroute(now)];
       case "send":
       case "older-querier":
+      case "query-refused":
         return [{ ...effect, name }];
       case "heard":
-        return [{ kind: "heard", name, message: effect.message }];
+        return [{ kind: "heard", name, message: effect.message, unfilled: effect.unfilled }];
       case "drop":
+        if (effect.group !== undefined && effect.host !== undefined)
+          this.#policy.refused(now, name, effect.host, effect.group, effect.reason);
         return [{ ...effect, name }, ...refusal(name, effect)];
     }
   }
@@ -284,19 +447,32 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     name: string,
     { group, filter }: RouterInterfaceEffect & { kind: "membership" },
   ): readonly RouterEffect[] {
-    const allowed = this.#allowed(name, group);
-    const change = this.#wanted.set(name, group, allowed ? filter : NO_SOURCE);
+    const allowed = this.#policy.mayDeliver(name, group, undefined);
     return [
       ...this.#refused.release(group).map(unroute),
-      ...this.#reroute(now, group),
       allowed ? { kind: "membership", name, group, filter } : drop(name, "router.group-denied"),
-      ...(change === undefined ? [] : this.#want(now, change)),
+      ...this.#wants(now, name, "", group, allowed ? filter : NO_SOURCE),
     ];
+  }
+
+  /** What an interface wants of a group, by its members or (`part` STATIC) in any case. */
+  #wants(
+    now: Instant,
+    name: string,
+    part: "" | typeof STATIC,
+    group: Ipv4,
+    filter: SourceFilter,
+  ): readonly RouterEffect[] {
+    const change = this.#wanted.set(name + part, group, filter);
+    const isWanted = this.#wanted.isWanted(name, group) || this.#wanted.isWanted(name + STATIC, group);
+    this.#policy.wants(name, group, isWanted);
+    return [...this.#reroute(now, group), ...(change === undefined ? [] : this.#want(now, change))];
   }
 
   /** RFC 4605 4.1: the merged state is what our host part upstream wants; of a group that comes from elsewhere, nothing. */
   #want(now: Instant, change: UpstreamChange): readonly RouterEffect[] {
     const chosen = this.#upstreamOf(change.group);
+    this.#policy.wantsUp(change.group, wantsNothing(change.filter) ? undefined : this.#uplinkOf(change.group));
     return [...this.#upstreams.values()].flatMap((upstream) =>
       fromHost(upstream, upstream.want(now, upstream === chosen ? change : { ...change, filter: NO_SOURCE })),
     );
@@ -304,6 +480,12 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
 
   #upstreamOf(group: Ipv4): Upstream | undefined {
     return upstreamOf(group, this.#upstreams.values());
+  }
+
+  /** The upstream at which the group would be asked for. */
+  #uplinkOf(group: Ipv4): string | undefined {
+    const upstream = this.#upstreamOf(group);
+    return upstream?.mayJoin(group) === true ? upstream.name : undefined;
   }
 
   /** Every interface from which the group may come. */
@@ -403,16 +585,16 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return this.#routes.set(now, route, this.#isWanted(route));
   }
 
-  /** RFC 4605 4.2: never back; upstream what comes from below; down where it is subscribed and we are the querier. */
+  /** RFC 4605 4.2: never back; upstream what comes from below; down where it is subscribed and we are the forwarder. */
   #outbound(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly string[] {
     const origin = this.#upstreams.get(inbound);
     if (isLinkLocalMulticast(group) || origin?.mayJoin(group) === false) return [];
     const down = [...this.#downstreams].filter(
-      ([name, { machine }]) =>
+      ([name, { machine, options }]) =>
         name !== inbound &&
-        machine.querier.kind === "querier" &&
-        this.#allowed(name, group) &&
-        machine.forwards(now, group, source),
+        (options.forwarder !== "elected" || machine.querier.kind === "querier") &&
+        (this.#isStatic(name, group, source) ||
+          (this.#policy.mayDeliver(name, group, source) && machine.forwards(now, group, source))),
     );
     const upstream = origin === undefined ? this.#upstreamOf(group) : undefined;
     const up = upstream?.up === true && upstream.maySend(group) ? [upstream.name] : [];
@@ -440,26 +622,25 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return lost.flatMap(({ source, group }) => this.#routes.remove(source, group));
   }
 
-  #allowed(name: string, group: Ipv4): boolean {
-    const options = this.#downstreams.get(name)?.options;
-    return mayReceive(group, options?.allow ?? [], options?.deny ?? []);
+  #isStatic(name: string, group: Ipv4, source: Ipv4): boolean {
+    const downstream = this.#downstreams.get(name);
+    return downstream?.up === true && admits(staticFilter(downstream.options.staticGroups ?? [], group), source);
   }
 }
 
 /** What of a drop is evidence: a join that was not honoured. */
 function refusal(name: string, drop: RouterInterfaceEffect & { kind: "drop" }): readonly RouterEffect[] {
-  const { reason, host, group } = drop;
-  return host !== undefined && isRefused(reason) ? [{ kind: "refused", name, host, group, reason }] : [];
+  const { reason, host, group, rule } = drop;
+  if (host === undefined || !isRefused(reason)) return [];
+  return [{ kind: "refused", name, host, group, reason: typeof rule === "number" ? `policy.rule-${rule}` : reason }];
 }
 
 const drop = (name: string, reason: RouterDrop): RouterEffect => ({ kind: "drop", name, reason });
 
-function downstreamOf(options: DownstreamOptions): Downstream {
-  const machine = new RouterInterface(options.igmp);
+function snoopingOf(options: DownstreamOptions, machine: RouterInterface): Snooping | undefined {
   const { maxGroups = 1024, maxSourcesPerGroup = 256 } = options.igmp ?? {};
   const limits = { groups: maxGroups, sourcesPerGroup: maxSourcesPerGroup };
-  const snooping = options.snooping === true ? new Snooping(machine, limits) : undefined;
-  return { options, machine, up: false, subnets: undefined, snooping };
+  return options.snooping === true ? new Snooping(machine, limits) : undefined;
 }
 
 const unroute = ({ source, group }: RefusedStream): RouterEffect => ({ kind: "unroute", source, group });
@@ -487,6 +668,6 @@ function routesFirst(effects: readonly RouterEffect[]): readonly RouterEffect[] 
 }
 
 function urgency({ kind }: RouterEffect): 0 | 1 | 2 {
-  if (kind === "route" || kind === "unroute") return 0;
+  if (kind === "route" || kind === "unroute" || kind === "passes") return 0;
   return kind === "send" ? 1 : 2;
 }

@@ -47,6 +47,10 @@ export class MulticastRoutes {
     return this.#size;
   }
 
+  groups(): readonly Ipv4[] {
+    return [...this.#groups.keys()];
+  }
+
   all(): readonly MulticastRoute[] {
     return [...this.#groups.values()].flatMap((sources) => Array.from(sources.values(), ({ route }) => route));
   }
@@ -79,6 +83,11 @@ export class MulticastRoutes {
       ...deliveries(route, without(route.outbound, before), 72),
       ...deliveries(route, without(before, route.outbound), 82),
     ];
+  }
+
+  /** Keeps one that is in the kernel already, so that there is nothing to tell. */
+  adopt(now: Instant, route: MulticastRoute, wanted: boolean): void {
+    this.#keep({ packets: 0, wrong: 0, lastUsed: now, route, wanted, due: undefined, place: -1 });
   }
 
   remove(source: Ipv4, group: Ipv4): readonly RouteEffect[] {

@@ -43,9 +43,9 @@ test("RFC 4541 2.1.1 (4): all are asked at once when the bridge changes; changes
 
 test("a tap that was deaf asks too; a downstream whose ports are not kept asks nothing", () => {
   const { feed } = bench();
-  assert.deepEqual(feed(40, { kind: "ask", name: "br0" }), ["query"]);
+  assert.deepEqual(feed(40, { kind: "ask-all", name: "br0" }), ["query"]);
   for (const name of ["lan1", "none"]) {
-    assert.deepEqual(feed(41, { kind: "ask", name }), []);
+    assert.deepEqual(feed(41, { kind: "ask-all", name }), []);
     assert.deepEqual(feed(41, { kind: "bridge", name, ports: ["x"], topology: "" }), []);
   }
 });
@@ -56,10 +56,10 @@ test("what a port may not receive it does not get, and a changed policy is told 
   assert.deepEqual(hear(40, "a", v1v2Message("v2Report", "10.0.0.11", "239.1.1.2")), ["a 239.1.1.2 include"]);
   const downstreams = [{ name: "br0", snooping: true, deny: [{ group: address(GROUP), length: 32 }] }];
   assert.deepEqual(
-    feed(41, { kind: "configure", downstreams }).filter((line) => line !== "query"),
-    [`a ${GROUP} include`, "a 239.1.1.2 exclude"],
+    feed(41, { kind: "configure", downstreams }).filter((line) => line.startsWith("a")),
+    [`a ${GROUP} include`],
   );
-  assert.deepEqual(lines(router.portMemberships(at(41), "br0")), [`a ${GROUP} include`, "a 239.1.1.2 exclude"]);
+  assert.deepEqual(lines(router.portMemberships(at(41), "br0")), [`a ${GROUP} include`]);
   assert.deepEqual(
     router.ports(at(41), "br0")?.map(({ port }) => port),
     ["a"],
@@ -73,7 +73,7 @@ test("a link that goes away takes the memberships of its ports with it", () => {
   feed(40, { kind: "packet", name: "br0", bytes: v1v2Message("v2Report", "10.0.0.11", GROUP) });
   const cut = [
     ...feed(41, { kind: "link", name: "br0", address: undefined }),
-    ...feed(400, { kind: "ask", name: "br0" }),
+    ...feed(400, { kind: "ask-all", name: "br0" }),
   ];
   assert.deepEqual(cut, [`a ${GROUP} include`]);
 });

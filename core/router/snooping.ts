@@ -2,31 +2,28 @@
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, earliest, type Instant, seconds } from "../base/time.ts";
 import type { TableLimits } from "../igmp/group-table.ts";
-import { type PortEffect, PortTable, type PortView } from "../igmp/port-table.ts";
-import type { RouterInterface } from "../igmp/router-interface.ts";
+import { type PortEffect, type PortFrame, type PortsOwner, PortTable, type PortView } from "../igmp/port-table.ts";
 
 /** Between two questions because of changes: ports that flap do not make us ask without end. */
 const ASK_EVERY = seconds(1);
 
 /** What the router is to do: for a port, or ask all hosts of the downstream at once. */
-export type SnoopingEffect = PortEffect | { readonly kind: "ask" };
+export type SnoopingEffect = PortEffect | { readonly kind: "ask-all" };
 
-/** Of the one who asks on the downstream, `machine`, it takes the version, the times, and whether leaves are asked about. */
+/** Beside the downstream's machine, which asks, and says what holds of what is heard. */
 export class Snooping {
-  readonly #machine: Pick<RouterInterface, "tableContext">;
   readonly #table: PortTable;
   #shape = "";
   #askAt: Instant | undefined;
   #mayAskFrom: Instant | undefined;
 
   /** @param limits of each port. */
-  constructor(machine: Pick<RouterInterface, "tableContext">, limits: TableLimits) {
-    this.#machine = machine;
-    this.#table = new PortTable(limits);
+  constructor(machine: PortsOwner, limits: TableLimits) {
+    this.#table = new PortTable(machine, limits);
   }
 
-  frame(now: Instant, port: string, bytes: Uint8Array): readonly SnoopingEffect[] {
-    return this.#table.frame(now, port, bytes, this.#machine.tableContext);
+  frame(now: Instant, frame: PortFrame): readonly SnoopingEffect[] {
+    return this.#table.frame(now, frame);
   }
 
   /**
@@ -52,14 +49,14 @@ export class Snooping {
   poll(now: Instant): readonly SnoopingEffect[] {
     const due = this.nextDeadline();
     if (due === undefined || due > now) return [];
-    return [...this.#ask(now), ...this.#table.poll(now, this.#machine.tableContext)];
+    return [...this.#ask(now), ...this.#table.poll(now)];
   }
 
   #ask(now: Instant): readonly SnoopingEffect[] {
     if (this.#askAt === undefined || this.#askAt > now) return [];
     this.#askAt = undefined;
     this.#mayAskFrom = after(now, ASK_EVERY);
-    return [{ kind: "ask" }];
+    return [{ kind: "ask-all" }];
   }
 
   nextDeadline(): Instant | undefined {
@@ -67,7 +64,7 @@ export class Snooping {
   }
 
   view(now: Instant): readonly PortView[] {
-    return this.#table.view(now, this.#machine.tableContext.version);
+    return this.#table.view(now);
   }
 }
 

@@ -67,11 +67,9 @@ export class UpstreamPace {
     return changes;
   }
 
-  /** The end of every group that our host part was told of, without linger or bound. */
-  endAll(): readonly UpstreamChange[] {
-    this.#lingering.clear();
-    this.#wanted.clear();
-    return [...this.#told.keys()].map((group) => this.#tell(group, NO_SOURCE));
+  /** Our host part has left every group. */
+  endAll(): void {
+    for (const groups of [this.#told, this.#lingering, this.#wanted, this.#unwanted]) groups.clear();
   }
 
   /** What is due. */

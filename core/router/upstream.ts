@@ -5,8 +5,8 @@ import { NO_SOURCE } from "../igmp/filter.ts";
 import { MulticastHost, type MulticastHostEffect, type MulticastHostEvent } from "../igmp/host.ts";
 import type { UpstreamChange } from "../igmp/proxy.ts";
 import type { Entropy } from "../ports/entropy.ts";
-import { covers, type GroupPrefix, mayReceive } from "./group-access.ts";
 import type { UpstreamOptions } from "./options.ts";
+import { covers, type GroupPrefix, mayReceive } from "./policy/group-access.ts";
 import { UpstreamPace } from "./upstream-pace.ts";
 
 /** 239.255.0.0/16, the IPv4 Local Scope: its boundary is the smallest that a network can have (RFC 2365 6.1). */
@@ -34,6 +34,11 @@ export class Upstream {
 
   get name(): string {
     return this.#options.name;
+  }
+
+  /** As they are in force. */
+  get options(): UpstreamOptions {
+    return this.#options;
   }
 
   /** Version and refresh stay as they were. */
@@ -72,9 +77,10 @@ export class Upstream {
     return this.#tell(now, this.pace.take(now, { group, filter: this.mayJoin(group) ? filter : NO_SOURCE }));
   }
 
-  /** Every group, at once. */
+  /** Every group, without linger or bound, in as few reports as hold them. */
   leaveAll(now: Instant): readonly MulticastHostEffect[] {
-    return this.#tell(now, this.pace.endAll());
+    this.pace.endAll();
+    return this.host.receive(now, { kind: "leave-all" });
   }
 
   poll(now: Instant): readonly MulticastHostEffect[] {

@@ -43,6 +43,7 @@ export function forwardingContract(name: string, open: () => Promise<ForwardingB
     const { source, group } = bench;
     const upcalls = new Upcalls();
     const table = bench.forwarding.open(upcalls);
+    assert.deepEqual(table.inherited(), []);
     for (const one of bench.interfaces) table.addInterface(one);
 
     bench.inject(inside, "first");

@@ -12,8 +12,10 @@ import { SeededEntropy } from "../entropy/seeded.ts";
 import { eventually, inNamespace } from "../in-namespace.testkit.ts";
 import { SimulatedNetwork } from "../simulation/network.ts";
 import { type ForwardingBench, forwardingContract } from "./contract.testkit.ts";
-import { LinuxForwarding, parseCache } from "./linux.ts";
-import { rawMrouteSocket } from "./mroute-socket.ts";
+import { igmpSockets } from "./keeper.ts";
+import { parseCache, parseVifs } from "./kernel-tables.ts";
+import { LinuxForwarding } from "./linux.ts";
+import { rawMrouteSockets } from "./mroute-socket.ts";
 import { RelayForwarding } from "./relay.ts";
 import { SimulatedForwarding } from "./simulated.ts";
 import { withoutAlert } from "./without-alert.testkit.ts";
@@ -77,15 +79,52 @@ test("a table that cannot be opened says why, and is the kernel's fault only whe
       throw new Error(fault);
     };
     const message = new RegExp(`: ${fault}$`);
-    assert.throws(() => new LinuxForwarding(rawMrouteSocket({ createSocket })).open(nothing), { code, message });
+    assert.throws(() => new LinuxForwarding(rawMrouteSockets({ createSocket })).open(nothing), { code, message });
   }
 });
 
 test("the kernel's cache is read line by line, unresolved entries left out", () => {
   const cache = readFileSync("hal/forwarding/vectors/ip_mr_cache.txt", "latin1");
   assert.deepEqual(parseCache(cache), [
-    { source: address("10.9.1.2"), group: address("239.255.77.1"), packets: 3, bytes: 136, wrong: 1 },
+    {
+      source: address("10.9.1.2"),
+      group: address("239.255.77.1"),
+      inbound: 0,
+      outbound: [2],
+      packets: 3,
+      bytes: 136,
+      wrong: 1,
+    },
   ]);
+});
+
+test("the kernel's virtual interfaces are read line by line, with the index in the place of an address", () => {
+  const vifs = readFileSync("hal/forwarding/vectors/ip_mr_vif.txt", "latin1");
+  assert.deepEqual(parseVifs(vifs), [
+    { number: 0, name: "in0", index: 2 },
+    { number: 1, name: "out0", index: 3 },
+    { number: 13, name: "a-name-of-14chr", index: 266 },
+  ]);
+});
+
+test("of the kernel's raw sockets those of IGMP are found", () => {
+  assert.deepEqual(igmpSockets(readFileSync("hal/forwarding/vectors/raw.txt", "latin1")), [3227835]);
+});
+
+test("what a router that died held is the next one's, and goes on in between", async () => {
+  const bench = await simulatedBench();
+  const table = bench.forwarding.open(nothing);
+  for (const name of INTERFACES) table.addInterface(name);
+  const route = { source: SOURCE, group: GROUP, inbound: "rt0", outbound: ["rt2"] };
+  table.set(route);
+  (bench.forwarding as SimulatedForwarding).kill();
+  bench.inject("rt0", "between");
+  await bench.until(() => true);
+  const next = bench.forwarding.open(nothing);
+  assert.deepEqual(next.inherited(), [route]);
+  bench.inject("rt0", "after");
+  await bench.until(() => true);
+  assert.deepEqual(bench.left("rt2"), ["between", "after"]);
 });
 
 const CABLES = [

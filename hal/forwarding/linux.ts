@@ -1,8 +1,9 @@
-// The kernel's multicast routing (linux/mroute.h) through the option calls of raw-socket or of our addon. One process a network
-// namespace may hold it.
+// The kernel's multicast routing (linux/mroute.h). One process a network namespace may hold it; one that dies without a stop leaves it
+// to its keeper for a while, and the next takes it over.
 import { readFileSync } from "node:fs";
 import { Counters } from "../../core/base/counters.ts";
 import { type Ipv4, readIpv4, writeIpv4 } from "../../core/base/ipv4.ts";
+import { type Duration, seconds } from "../../core/base/time.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type {
   Forwarding,
@@ -13,15 +14,10 @@ import type {
 } from "../../core/ports/forwarding.ts";
 import { ReceiveRoom } from "../native/socket.ts";
 import { loadRawSocket, loadSockets } from "../native.ts";
-import {
-  int32,
-  interfaceIndex,
-  ipv4FromNativeHex,
-  isPermission,
-  writeNative16,
-  writeNative32,
-} from "../socket-options.ts";
-import { type MakeMrouteSocket, type MrouteSocket, nativeMrouteSocket, rawMrouteSocket } from "./mroute-socket.ts";
+import { int32, interfaceIndex, isPermission, writeNative16, writeNative32 } from "../socket-options.ts";
+import { endKeeper, type FoundKeeper, findIgmpPrograms, findKeepers, Keeper } from "./keeper.ts";
+import { type KernelInterface, type KernelRoute, parseCache, parseVifs } from "./kernel-tables.ts";
+import { type MrouteSocket, type MrouteSockets, nativeMrouteSockets, rawMrouteSockets } from "./mroute-socket.ts";
 
 const MRT_INIT = 200;
 const MRT_DONE = 201;
@@ -56,6 +52,10 @@ const WRONGVIF = 2;
 /** The header of an upcall is that of the packet that it tells of, options included. */
 const LONGEST_UPCALL = 128;
 
+/** How long the kernel may take to give back what an ended keeper held. */
+const RELEASE = seconds(2);
+const LOOK_AGAIN = 5;
+
 /** Upcalls that make no sense, what was heard too early, and changes that the kernel refused. */
 export type MrouteCount =
   | "mroute.short-upcall"
@@ -65,40 +65,136 @@ export type MrouteCount =
   | "mroute.set-failed"
   | "mroute.remove-failed";
 
-/** Needs CONFIG_IP_MROUTE, and root or CAP_NET_ADMIN and CAP_NET_RAW. */
+/** What a router leaves to its successor, and takes from its predecessor. */
+export interface TakeoverOptions {
+  /** How long routing goes on when this process dies without closing it; 0: not at all. */
+  readonly span: Duration;
+  /** Those that are ours: what a predecessor had besides is taken out. */
+  readonly interfaces: readonly string[];
+  /** Is told what the operator should know, in words. */
+  warn(text: string): void;
+}
+
+const NO_TAKEOVER: TakeoverOptions = { span: seconds(0), interfaces: [], warn() {} };
+
+/** Needs CONFIG_IP_MROUTE, and root or CAP_NET_ADMIN and CAP_NET_RAW; to take over, root or CAP_SYS_PTRACE besides. */
 export class LinuxForwarding implements Forwarding {
   readonly counts = new Counters<MrouteCount>();
-  readonly #make: MakeMrouteSocket;
+  readonly #sockets: MrouteSockets;
+  readonly #takeover: TakeoverOptions;
 
-  /** With a way to make the socket; `load` and `loadNative` have one. */
-  constructor(make: MakeMrouteSocket) {
-    this.#make = make;
+  /** With sockets given; `load` finds them. */
+  constructor(sockets: MrouteSockets, takeover = NO_TAKEOVER) {
+    this.#sockets = sockets;
+    this.#takeover = takeover;
   }
 
-  /** On raw-socket. Rejects with HalError "mroute.native-missing". */
-  static async load(): Promise<LinuxForwarding> {
-    return new LinuxForwarding(rawMrouteSocket(await loadRawSocket("mroute")));
+  /** On raw-socket, with which nothing is left or taken over. Rejects with HalError "mroute.native-missing". */
+  static async load(takeover = NO_TAKEOVER): Promise<LinuxForwarding> {
+    return new LinuxForwarding(rawMrouteSockets(await loadRawSocket("mroute")), takeover);
   }
 
   /** On our addon. Rejects with HalError "mroute.native-missing". */
-  static async loadNative(): Promise<LinuxForwarding> {
-    return new LinuxForwarding(nativeMrouteSocket(await loadSockets("mroute"), new ReceiveRoom(LONGEST_UPCALL)));
+  static async loadNative(takeover = NO_TAKEOVER): Promise<LinuxForwarding> {
+    const room = new ReceiveRoom(LONGEST_UPCALL);
+    return new LinuxForwarding(nativeMrouteSockets(await loadSockets("mroute"), room), takeover);
   }
 
   open(listener: ForwardingListener): ForwardingTable {
-    let socket: MrouteSocket | undefined;
     try {
-      socket = this.#make();
+      return this.#table(this.#begin(), listener);
+    } catch (cause) {
+      if (!isInUse(cause)) throw openError(cause);
+    }
+    const keepers = findKeepers();
+    const living = keepers.find(({ router }) => router !== undefined);
+    const [dead] = keepers;
+    if (living !== undefined || dead === undefined) throw inUse(living);
+    try {
+      return this.#succeed(dead, keepers, listener);
+    } catch (cause) {
+      throw cause instanceof HalError ? cause : openError(cause);
+    }
+  }
+
+  /** A fresh socket that holds multicast routing. */
+  #begin(): MrouteSocket {
+    const socket = this.#sockets.make();
+    try {
       socket.setOption(MRT_INIT, int32(1));
       socket.setOption(MRT_ASSERT, int32(1));
       // Heard before it was bound; there are no virtual interfaces yet, so no upcall is among it.
       this.counts.count("mroute.before-ready", socket.drain().length);
+      return socket;
     } catch (cause) {
-      socket?.close();
-      throw openError(cause);
+      socket.close();
+      throw cause;
     }
-    return new LinuxForwardingTable(socket, listener, this.counts);
   }
+
+  #table(socket: MrouteSocket, listener: ForwardingListener): LinuxForwardingTable {
+    const { span, warn } = this.#takeover;
+    const keeper =
+      span > 0 && socket.descriptor !== undefined
+        ? new Keeper(socket.descriptor, span, (why) => warn(`streams would stop if this router were killed: ${why}`))
+        : undefined;
+    return new LinuxForwardingTable(socket, listener, this.counts, keeper);
+  }
+
+  /** The keepers are ended last: should we fail, or be killed, the next start finds them. */
+  #succeed(dead: FoundKeeper, keepers: readonly FoundKeeper[], listener: ForwardingListener): ForwardingTable {
+    const taken = this.#sockets.take(dead.pid);
+    if (typeof taken === "string") {
+      this.#takeover.warn(`routing begins anew, for what a killed router left cannot be taken over: ${taken}`);
+      for (const keeper of keepers) endKeeper(keeper);
+      return this.#table(
+        once(() => this.#begin()),
+        listener,
+      );
+    }
+    const table = this.#table(taken, listener);
+    try {
+      table.adopt(
+        parseVifs(readFileSync("/proc/net/ip_mr_vif", "latin1")),
+        parseCache(readFileSync("/proc/net/ip_mr_cache", "latin1")),
+        this.#takeover.interfaces,
+      );
+    } catch (cause) {
+      table.abandon();
+      throw cause;
+    }
+    for (const keeper of keepers) endKeeper(keeper);
+    return table;
+  }
+}
+
+/** What `open` opens, as soon as the kernel has given back what a process that was ended held; that is a matter of milliseconds. */
+function once(open: () => MrouteSocket): MrouteSocket {
+  const end = performance.now() + RELEASE;
+  for (;;) {
+    try {
+      return open();
+    } catch (cause) {
+      if (!isInUse(cause) || performance.now() > end) throw cause;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOOK_AGAIN);
+    }
+  }
+}
+
+const isInUse = (cause: unknown): boolean => /in use/i.test(textOf(cause));
+
+/** Names who holds routing, as far as that can be seen. */
+function inUse(living: FoundKeeper | undefined): HalError {
+  if (living !== undefined)
+    return new HalError("mroute.in-use", `another sealcast router holds multicast routing: process ${living.router}`, {
+      needs: "that only one router runs in this network namespace",
+      alternative: "stop the other one, or do not start this one",
+    });
+  const programs = findIgmpPrograms().map(({ pid, name }) => `${name} (process ${pid})`);
+  return new HalError("mroute.in-use", `another program holds multicast routing: ${programs.join(", ") || "unseen"}`, {
+    needs: "that no other router, igmpproxy, omcproxy, mrouted, pimd or smcroute runs in this network namespace",
+    alternative: "stop and disable that program",
+  });
 }
 
 function openError(cause: unknown): HalError {
@@ -109,12 +205,7 @@ function openError(cause: unknown): HalError {
       needs: "root, or CAP_NET_RAW and CAP_NET_ADMIN",
       alternative: 'start it from the init script, or run without forwarding (`forwarding: "none"`)',
     });
-  if (/in use/i.test(text))
-    return new HalError("mroute.in-use", "another program holds multicast routing", {
-      cause,
-      needs: "that igmpproxy, omcproxy, mrouted, pimd or smcroute does not run in this network namespace",
-      alternative: "stop and disable that program",
-    });
+  if (isInUse(cause)) return inUse(undefined);
   // ENOPROTOOPT: no such option.
   if (/protocol not available/i.test(text))
     return new HalError("mroute.unsupported", `this kernel has no multicast routing: ${text}`, {
@@ -133,6 +224,7 @@ const textOf = (cause: unknown): string => (cause instanceof Error ? cause.messa
 
 class LinuxForwardingTable implements ForwardingTable {
   readonly #socket: MrouteSocket;
+  readonly #keeper: Keeper | undefined;
   readonly #listener: ForwardingListener;
   readonly #counts: Counters<MrouteCount>;
   /** Interface names by virtual interface number. */
@@ -140,19 +232,64 @@ class LinuxForwardingTable implements ForwardingTable {
   /** Free virtual interface numbers, that which has been free for longest first. */
   readonly #free: number[] = Array.from({ length: MAXVIFS }, (_, vif) => vif);
   readonly #routes = new Map<string, MulticastRoute>();
+  /** Interfaces that came with what was taken over, by index, until they are added or removed here. */
+  readonly #kept = new Map<string, number>();
+  #inherited: readonly MulticastRoute[] = [];
   #open = true;
 
-  constructor(socket: MrouteSocket, listener: ForwardingListener, counts: Counters<MrouteCount>) {
+  constructor(
+    socket: MrouteSocket,
+    listener: ForwardingListener,
+    counts: Counters<MrouteCount>,
+    keeper: Keeper | undefined,
+  ) {
     this.#socket = socket;
     this.#listener = listener;
     this.#counts = counts;
+    this.#keeper = keeper;
     socket.listen(
       (packet) => this.#received(packet),
       (cause) => this.#failed(cause),
     );
   }
 
+  /**
+   * Goes on with what is in the kernel as far as it concerns `names`; takes out the rest. What the kernel asked in the meantime is told
+   * once the caller has returned to the event loop.
+   */
+  adopt(vifs: readonly KernelInterface[], routes: readonly KernelRoute[], names: readonly string[]): void {
+    for (const { number, name } of vifs) {
+      this.#vifs[number] = name;
+      this.#free.splice(this.#free.indexOf(number), 1);
+    }
+    const asked = this.#socket.drain().map((packet) => this.#told(packet));
+    setImmediate(() => {
+      for (const tell of asked) if (this.#open) tell();
+    });
+    for (const route of routes) this.#adoptRoute(route);
+    for (const { name, index } of vifs) {
+      if (names.includes(name)) this.#kept.set(name, index);
+      else this.removeInterface(name);
+    }
+    this.#inherited = [...this.#routes.values()];
+  }
+
+  #adoptRoute({ source, group, inbound, outbound }: KernelRoute): void {
+    const from = this.#vifs[inbound];
+    if (from === undefined) {
+      // Its interface is gone. As long as it is there the kernel would not ask about the source.
+      this.#option(MRT_DEL_MFC, mfcctl(source, group, 0, []));
+      return;
+    }
+    const to = outbound.flatMap((number) => this.#vifs[number] ?? []);
+    this.#routes.set(keyOf(source, group), { source, group, inbound: from, outbound: to });
+  }
+
   addInterface(name: string): void {
+    const kept = this.#kept.get(name);
+    this.#kept.delete(name);
+    // Another interface of that name has another index.
+    if (kept !== undefined && kept === interfaceIndex(name)) return;
     if (this.#vifs.includes(name)) this.removeInterface(name);
     const index = interfaceIndex(name);
     const [vif] = this.#free;
@@ -170,6 +307,7 @@ class LinuxForwardingTable implements ForwardingTable {
   removeInterface(name: string): void {
     const vif = this.#vifs.indexOf(name);
     if (vif < 0) return;
+    this.#kept.delete(name);
     this.#forget(name);
     this.#vifs[vif] = undefined;
     try {
@@ -204,6 +342,10 @@ class LinuxForwardingTable implements ForwardingTable {
     }
   }
 
+  inherited(): readonly MulticastRoute[] {
+    return this.#inherited;
+  }
+
   use(): readonly RouteUse[] {
     if (this.#routes.size === 0) return [];
     return parseCache(readFileSync("/proc/net/ip_mr_cache", "latin1")).filter(({ source, group }) =>
@@ -222,11 +364,19 @@ class LinuxForwardingTable implements ForwardingTable {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
+    this.#keeper?.end();
     try {
       this.#option(MRT_DONE, int32(1));
     } finally {
       this.#socket.close();
     }
+  }
+
+  /** Gives up the socket, of which somebody else has a descriptor: routing goes on. */
+  abandon(): void {
+    this.#open = false;
+    this.#keeper?.end();
+    this.#socket.close();
   }
 
   /** A virtual interface's number is used again: no route may still name it. */
@@ -261,24 +411,28 @@ class LinuxForwardingTable implements ForwardingTable {
   }
 
   #received(packet: Buffer): void {
-    if (!this.#open) return;
-    if (packet.length < UPCALL_OCTETS) this.#counts.count("mroute.short-upcall");
-    else if (packet[UPCALL_ZERO] === 0) this.#upcall(packet, this.#listener);
-    else this.#listener.igmp(packet);
+    if (this.#open) this.#told(packet)();
   }
 
-  #upcall(packet: Buffer, listener: ForwardingListener): void {
+  /** What a packet tells the listener, with the numbers of virtual interfaces as they are now. */
+  #told(packet: Buffer): () => void {
+    if (packet.length < UPCALL_OCTETS) return () => this.#counts.count("mroute.short-upcall");
+    return packet[UPCALL_ZERO] === 0 ? this.#upcall(packet, this.#listener) : () => this.#listener.igmp(packet);
+  }
+
+  #upcall(packet: Buffer, listener: ForwardingListener): () => void {
     const inbound = this.#vifs[(packet[UPCALL_VIF] ?? 0) | ((packet[UPCALL_VIF_HIGH] ?? 0) << 8)];
-    if (inbound === undefined) return;
+    if (inbound === undefined) return () => {};
     const [source, group] = [readIpv4(packet, UPCALL_SOURCE), readIpv4(packet, UPCALL_GROUP)];
-    if (packet[UPCALL_TYPE] === NOCACHE) listener.noRoute(source, group, inbound);
-    else if (packet[UPCALL_TYPE] === WRONGVIF) listener.wrongInterface(source, group, inbound);
-    else this.#counts.count("mroute.unknown-upcall");
+    if (packet[UPCALL_TYPE] === NOCACHE) return () => listener.noRoute(source, group, inbound);
+    if (packet[UPCALL_TYPE] === WRONGVIF) return () => listener.wrongInterface(source, group, inbound);
+    return () => this.#counts.count("mroute.unknown-upcall");
   }
 
   #failed(cause: Error): void {
     if (!this.#open) return;
     this.#open = false;
+    this.#keeper?.end();
     this.#socket.close();
     this.#listener.failed(new HalError("mroute.failed", `multicast routing failed: ${cause.message}`, { cause }));
   }
@@ -307,23 +461,4 @@ function mfcctl(source: Ipv4, group: Ipv4, inbound: number, outbound: readonly n
   writeNative16(octets, MFCC_PARENT, inbound);
   for (const vif of outbound) octets[MFCC_TTLS + vif] = TTL_THRESHOLD;
   return octets;
-}
-
-const CACHE_LINE = /^([0-9A-F]{8}) ([0-9A-F]{8}) (-?\d+) +(\d+) +(\d+) +(\d+)/;
-
-/** /proc/net/ip_mr_cache: group and origin as native words, inbound number (-1: not resolved), packets (wrong arrivals included), bytes, wrong arrivals. */
-export function parseCache(text: string): RouteUse[] {
-  const uses: RouteUse[] = [];
-  for (const line of text.split("\n")) {
-    const [, group, source, inbound, packets, bytes, wrong] = CACHE_LINE.exec(line) ?? [];
-    if (group === undefined || source === undefined || Number(inbound) < 0) continue;
-    uses.push({
-      source: ipv4FromNativeHex(source),
-      group: ipv4FromNativeHex(group),
-      packets: Number(packets) - Number(wrong),
-      bytes: Number(bytes),
-      wrong: Number(wrong),
-    });
-  }
-  return uses;
 }

@@ -1,21 +1,39 @@
 // The socket that holds multicast routing, of raw-socket or of our addon: the same calls, the same errors (strerror's text in each).
 import type { Socket } from "raw-socket";
+import { HalError } from "../../core/ports/errors.ts";
 import { UPCALLS } from "../native/filter.ts";
 import { NativeSocket, type ReceiveRoom } from "../native/socket.ts";
-import type { SocketsModule } from "../native/sockets.ts";
+import { type SocketsModule, SystemError } from "../native/sockets.ts";
 import type { RawSocketModule } from "../native.ts";
 import { drain } from "../raw-queue.ts";
-import { IGMP, IPPROTO_IP, isEmpty, pastTheAddon, SO_BINDTODEVICE, SOL_SOCKET } from "../socket-options.ts";
+import {
+  IGMP,
+  IPPROTO_IP,
+  isEmpty,
+  pastTheAddon,
+  SO_BINDTODEVICE,
+  SOL_SOCKET,
+  writeNative16,
+} from "../socket-options.ts";
+import { KEPT_DESCRIPTOR } from "./keeper.ts";
 
 const LOOPBACK = Buffer.from("lo\0");
 const RECEIVE_OCTETS = 65535;
+const AF_UNIX = 1;
 const AF_INET = 2;
+const SOCK_DGRAM = 2;
 const SOCK_RAW = 3;
 /** Upcalls that wait: one of some 900 octets for each stream that nobody has a route for. */
 const QUEUE = 1 << 20;
+const EADDRINUSE = 98;
+
+/** Whose name in the network namespace says that a start is taking over: the kernel gives it to one, and back when that one ends. */
+const TAKING_OVER = "\0sealcast-router-takeover";
 
 /** An IGMP socket of the loopback interface, open until `close`. */
 export interface MrouteSocket {
+  /** undefined where nobody can tell: then no other process can be given it. */
+  readonly descriptor: number | undefined;
   /** Of IPPROTO_IP. Throws. */
   setOption(option: number, value: Buffer): void;
   /** All that waits, now. Throws. */
@@ -27,13 +45,19 @@ export interface MrouteSocket {
   close(): void;
 }
 
-/** Throws, and leaves nothing open then. */
-export type MakeMrouteSocket = () => MrouteSocket;
+/** Where the sockets come from. What throws leaves nothing open. */
+export interface MrouteSockets {
+  make(): MrouteSocket;
+  /**
+   * The socket that the process `keeper` keeps, as it is; a text that says why it cannot be had. Throws, among others HalError
+   * "mroute.in-use" when another start is taking it.
+   */
+  take(keeper: number): MrouteSocket | string;
+}
 
 /** Of raw-socket, which cannot filter: it hears all IGMP that the machine hears and that no other socket is bound for. */
-export const rawMrouteSocket =
-  (native: RawSocketModule): MakeMrouteSocket =>
-  () => {
+export const rawMrouteSockets = (native: RawSocketModule): MrouteSockets => ({
+  make() {
     const socket = native.createSocket({ protocol: IGMP, bufferSize: RECEIVE_OCTETS });
     const made = rawSocket(socket);
     try {
@@ -43,9 +67,12 @@ export const rawMrouteSocket =
       made.close();
       throw cause;
     }
-  };
+  },
+  take: () => "raw-socket takes no descriptors, only our own addon does",
+});
 
 const rawSocket = (socket: Socket): MrouteSocket => ({
+  descriptor: undefined,
   setOption: (option, value) => socket.setOption(IPPROTO_IP, option, value, value.length),
   drain: () => drain(socket),
   listen(heard, failed) {
@@ -60,22 +87,50 @@ const rawSocket = (socket: Socket): MrouteSocket => ({
 });
 
 /** Of our addon: hears the kernel's upcalls only. */
-export const nativeMrouteSocket =
-  (native: SocketsModule, room: ReceiveRoom): MakeMrouteSocket =>
-  () => {
+export const nativeMrouteSockets = (native: SocketsModule, room: ReceiveRoom): MrouteSockets => ({
+  make() {
     const socket = NativeSocket.make(native, room, [AF_INET, SOCK_RAW, IGMP]);
     try {
       socket.setFilter(UPCALLS);
       socket.setReceiveBuffer(QUEUE);
       socket.setOption(SOL_SOCKET, SO_BINDTODEVICE, LOOPBACK);
-      return adopted(socket);
+      return nativeSocket(socket);
     } catch (cause) {
       socket.close();
       throw cause;
     }
-  };
+  },
+  take(keeper) {
+    const lock = lockOf(native, room);
+    const taken = native.takeDescriptor(keeper, KEPT_DESCRIPTOR);
+    if (taken >= 0) return nativeSocket(new NativeSocket(native, taken, room), lock);
+    lock.close();
+    return new SystemError("pidfd_getfd", -taken).message;
+  },
+});
 
-const adopted = (socket: NativeSocket): MrouteSocket => ({
+/** Two that took the same socket would both route. */
+function lockOf(native: SocketsModule, room: ReceiveRoom): NativeSocket {
+  const lock = NativeSocket.make(native, room, [AF_UNIX, SOCK_DGRAM, 0]);
+  const result = native.bind(lock.descriptor, unixAddress(TAKING_OVER));
+  if (result >= 0) return lock;
+  lock.close();
+  if (result !== -EADDRINUSE) throw new SystemError("bind", -result);
+  throw new HalError("mroute.in-use", "another router is taking over multicast routing here", {
+    needs: "that only one router is started in this network namespace",
+    alternative: "stop this one",
+  });
+}
+
+/** struct sockaddr_un. */
+function unixAddress(name: string): Buffer {
+  const family = Buffer.alloc(2);
+  writeNative16(family, 0, AF_UNIX);
+  return Buffer.concat([family, Buffer.from(name, "latin1")]);
+}
+
+const nativeSocket = (socket: NativeSocket, lock?: NativeSocket): MrouteSocket => ({
+  descriptor: socket.descriptor,
   setOption: (option, value) => socket.setOption(IPPROTO_IP, option, value),
   drain() {
     const packets: Buffer[] = [];
@@ -84,5 +139,8 @@ const adopted = (socket: NativeSocket): MrouteSocket => ({
   },
   listen: (heard, failed) => socket.listen((room, slot) => heard(room.octets(slot)), failed),
   dropped: () => socket.dropped(),
-  close: () => socket.close(),
+  close() {
+    socket.close();
+    lock?.close();
+  },
 });

@@ -14,9 +14,9 @@ import type {
 } from "../../core/ports/forwarding.ts";
 import { streamsOf } from "../native/filter.ts";
 import { internetAddress, openMulticastSender } from "../native/multicast-sender.ts";
-import { CHECKSUM_UNFILLED, openPacketSocket } from "../native/packet-socket.ts";
+import { isUnfilled, openPacketSocket } from "../native/packet-socket.ts";
 import { NativeSocket, ReceiveRoom } from "../native/socket.ts";
-import { PACKET_ROW, type SocketsModule } from "../native/sockets.ts";
+import type { SocketsModule } from "../native/sockets.ts";
 import { loadSockets } from "../native.ts";
 import { interfaceIndex, isPermission, writeNative16 } from "../socket-options.ts";
 import {
@@ -222,6 +222,11 @@ class RelayTable implements ForwardingTable {
     this.#entries.delete(source, group);
   }
 
+  /** What it forwards ends with its process. */
+  inherited(): readonly MulticastRoute[] {
+    return [];
+  }
+
   use(): readonly RouteUse[] {
     return Array.from(this.#entries.values(), ({ route: { source, group }, packets, bytes, wrong }) => ({
       source,
@@ -263,7 +268,7 @@ class RelayTable implements ForwardingTable {
       this.#counts.count(drop);
       return;
     }
-    if ((room.number(slot, PACKET_ROW.status) & CHECKSUM_UNFILLED) !== 0) fillChecksum(octets);
+    if (isUnfilled(room, slot)) fillChecksum(octets);
     this.#relay(octets.length === lengthOf(octets) ? octets : octets.subarray(0, lengthOf(octets)), on);
   }
 

@@ -29,33 +29,51 @@ const IPV4_AND_UDP_HEADER = 28;
 /** Forwards between the interfaces of one node as the kernel would. */
 export class SimulatedForwarding implements Forwarding {
   readonly #node: SimulatedNode;
-  #held = false;
+  #held: SimulatedForwardingTable | undefined;
+  #orphan: SimulatedForwardingTable | undefined;
 
   constructor(node: SimulatedNode) {
     this.#node = node;
   }
 
   open(listener: ForwardingListener): ForwardingTable {
-    if (this.#held) throw new HalError("mroute.in-use", "another program holds multicast routing");
-    this.#held = true;
-    return new SimulatedForwardingTable(this.#node, listener, () => {
-      this.#held = false;
+    if (this.#held !== undefined) throw new HalError("mroute.in-use", "another program holds multicast routing");
+    const left = this.#orphan?.end() ?? [];
+    this.#orphan = undefined;
+    this.#held = new SimulatedForwardingTable(this.#node, listener, left, () => {
+      this.#held = undefined;
     });
+    return this.#held;
+  }
+
+  /** The holder dies: its routes forward on, it is told nothing more, and the next to open takes over. */
+  kill(): void {
+    this.#orphan = this.#held?.orphaned();
+    this.#held = undefined;
   }
 }
 
 class SimulatedForwardingTable implements ForwardingTable {
   readonly #node: SimulatedNode;
-  readonly #listener: ForwardingListener;
+  #listener: ForwardingListener;
+  readonly #inherited: readonly MulticastRoute[];
   readonly #interfaces = new Set<string>();
   readonly #entries = new Map<string, Entry>();
   readonly #waiting = new Map<string, { packet: UdpPacket; on: string }[]>();
   readonly #receiver = (packet: SimulatedPacket, on: SimulatedInterface): void => this.#received(packet, on);
   readonly #closed: () => void;
 
-  constructor(node: SimulatedNode, listener: ForwardingListener, closed: () => void) {
+  constructor(
+    node: SimulatedNode,
+    listener: ForwardingListener,
+    inherited: readonly MulticastRoute[],
+    closed: () => void,
+  ) {
     this.#node = node;
     this.#listener = listener;
+    this.#inherited = inherited;
+    for (const name of inherited.flatMap(({ inbound, outbound }) => [inbound, ...outbound])) this.#interfaces.add(name);
+    for (const route of inherited) this.set(route);
     this.#closed = closed;
     node.receivers.add(this.#receiver);
   }
@@ -88,6 +106,23 @@ class SimulatedForwardingTable implements ForwardingTable {
 
   remove(source: Ipv4, group: Ipv4): void {
     this.#entries.delete(keyOf(source, group));
+  }
+
+  inherited(): readonly MulticastRoute[] {
+    return this.#inherited;
+  }
+
+  /** Forwards on, tells nobody. */
+  orphaned(): this {
+    this.#listener = NOBODY;
+    return this;
+  }
+
+  /** What it held to the end. */
+  end(): readonly MulticastRoute[] {
+    const routes = Array.from(this.#entries.values(), ({ route }) => route);
+    this.close();
+    return routes;
   }
 
   dropped(): number {
@@ -159,5 +194,7 @@ class SimulatedForwardingTable implements ForwardingTable {
     if (oldest !== undefined) this.#waiting.delete(oldest);
   }
 }
+
+const NOBODY: ForwardingListener = { noRoute() {}, wrongInterface() {}, igmp() {}, failed() {} };
 
 const keyOf = (source: Ipv4, group: Ipv4): string => `${source},${group}`;

@@ -10,9 +10,9 @@ import { HalError } from "../../core/ports/errors.ts";
 import type { Arrival, IgmpListener, IgmpSocket, IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import { igmpOf } from "../native/filter.ts";
 import { internetAddress, openMulticastSender } from "../native/multicast-sender.ts";
-import { CHECKSUM_VOUCHED, openPacketSocket } from "../native/packet-socket.ts";
+import { isVouched, openPacketSocket } from "../native/packet-socket.ts";
 import { type NativeSocket, ReceiveRoom } from "../native/socket.ts";
-import { PACKET_ROW, type SocketsModule, type SystemError } from "../native/sockets.ts";
+import type { SocketsModule, SystemError } from "../native/sockets.ts";
 import { loadSockets } from "../native.ts";
 import { interfaceIndex } from "../socket-options.ts";
 import { noInterface, openError } from "./open-error.ts";
@@ -166,7 +166,7 @@ class PacketIgmpSocket implements IgmpSocket {
 
 function arrivalOf(room: ReceiveRoom, slot: number): Arrival {
   const mac = room.mac(slot);
-  const vouched = (room.number(slot, PACKET_ROW.status) & CHECKSUM_VOUCHED) !== 0;
+  const vouched = isVouched(room, slot);
   return mac === undefined ? { vouched } : { mac, vouched };
 }
 

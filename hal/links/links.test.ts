@@ -64,6 +64,24 @@ test("the addresses of all interfaces are asked once for a list, however many th
   assert.equal(asked, 1);
 });
 
+test("the MTU of a link is what the system says, unless no IPv4 packet would fit", (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "sealcast-links-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  for (const [name, mtu] of [
+    ["rt1", "1400"],
+    ["rt2", "0"],
+    ["rt3", undefined],
+  ] as const) {
+    mkdirSync(join(folder, name));
+    writeFileSync(join(folder, name, "ifindex"), "7\n");
+    if (mtu !== undefined) writeFileSync(join(folder, name, "mtu"), `${mtu}\n`);
+  }
+  assert.deepEqual(
+    listLinks(folder, () => ({})).map(({ mtu }) => mtu),
+    [1400, undefined, undefined],
+  );
+});
+
 const BRIDGE = [
   "ip link add br0 type bridge",
   "ip link add rt2 type veth peer name rt3",

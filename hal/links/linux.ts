@@ -12,6 +12,8 @@ const FOLDER = "/sys/class/net";
 /** Without a monitor. */
 const LOOK_EVERY = seconds(1);
 const IFF_UP = 0x1;
+/** RFC 791: every link carries as much. */
+const LEAST_MTU = 68;
 /** net/arp.h: the entry is complete. */
 const ATF_COM = 0x2;
 
@@ -49,12 +51,14 @@ function readLink(name: string, addresses: Addresses, root = FOLDER): Link | und
   const flags = Number(read(`${folder}/flags`) ?? 0);
   const state = read(`${folder}/operstate`);
   const ports = namesIn(`${folder}/brif`);
+  const mtu = Number(read(`${folder}/mtu`) ?? 0);
   return {
     name,
     index: Number(index),
     // Tunnels say "unknown"; "down" and "lowerlayerdown" carry nothing.
     up: (flags & IFF_UP) !== 0 && state !== "down" && state !== "lowerlayerdown",
     addresses: ipv4Of(addresses[name]),
+    ...(mtu >= LEAST_MTU ? { mtu } : {}),
     ports,
     ...(ports.length > 0 ? { topology: topologyOf(folder, ports) } : {}),
   };

@@ -1,7 +1,7 @@
 // Sockets at the link layer (AF_PACKET, packet(7)): bound to one interface before they can hear, so that they never hear another's.
 import { writeNative16, writeNative32 } from "../socket-options.ts";
 import { NativeSocket, type ReceiveRoom } from "./socket.ts";
-import type { SocketsModule } from "./sockets.ts";
+import { PACKET_ROW, type SocketsModule } from "./sockets.ts";
 
 const AF_PACKET = 17;
 const SOCK_DGRAM = 2;
@@ -19,9 +19,16 @@ const PACKET_MREQ_OCTETS = 16;
 /** For whom a packet was, seen from this machine (PACKET_HOST ...). */
 export const PACKET_TYPE = { host: 0, broadcast: 1, multicast: 2, otherHost: 3 } as const;
 /** tp_status: the card or the stack has checked the transport checksum, or is still to fill it in. */
-export const CHECKSUM_VOUCHED = 0x80 | 0x08;
-/** It is still to be filled in: the packet comes from a program on this machine, by a cable that is none (veth). */
-export const CHECKSUM_UNFILLED = 0x08;
+const CHECKSUM_UNFILLED = 0x08;
+const CHECKSUM_VOUCHED = 0x80 | CHECKSUM_UNFILLED;
+
+/** Whether the link layer vouches for the checksum of what is in this slot, or has still to fill it in. */
+export const isVouched = (room: ReceiveRoom, slot: number): boolean =>
+  (room.number(slot, PACKET_ROW.status) & CHECKSUM_VOUCHED) !== 0;
+
+/** Whether it is still to be filled in: the packet comes from a program on this machine, by a cable that is none (veth). */
+export const isUnfilled = (room: ReceiveRoom, slot: number): boolean =>
+  (room.number(slot, PACKET_ROW.status) & CHECKSUM_UNFILLED) !== 0;
 
 /** What a socket at the link layer is to hear. */
 export interface PacketSocketOptions {

@@ -7,7 +7,7 @@ import type { Entropy } from "../../core/ports/entropy.ts";
 import type { HalError } from "../../core/ports/errors.ts";
 import type { FrameTap, FrameTaps, TapListener } from "../../core/ports/frame-tap.ts";
 import { IGMP_FRAMES } from "../native/filter.ts";
-import { openPacketSocket } from "../native/packet-socket.ts";
+import { isVouched, openPacketSocket } from "../native/packet-socket.ts";
 import { type NativeSocket, ReceiveRoom } from "../native/socket.ts";
 import { PACKET_ROW, type SocketsModule } from "../native/sockets.ts";
 import { loadSockets } from "../native.ts";
@@ -114,7 +114,7 @@ class PacketTap implements FrameTap {
   /** The socket stays with the interface when that is renamed, and the owner has only the name: looked up for each batch. */
   #heard(room: ReceiveRoom, slot: number, index: number): void {
     if (slot === 0 && interfaceIndex(this.interfaceName) !== index) this.#interrupted(noTap(this.interfaceName));
-    else this.#parts.listener.frame(frameOf(room, slot));
+    else this.#parts.listener.frame(frameOf(room, slot), isVouched(room, slot));
   }
 
   #lookAgain(index: number): void {

@@ -17,6 +17,7 @@ const LONG = [
   "scripts/show/demo",
   "scripts/checks/readme",
   "scripts/bench/bench",
+  "scripts/bench/igmp/igmp",
   "scripts/checks/built",
   "scripts/checks/rules",
   "targets/settop/service",

@@ -76,7 +76,9 @@ function networkJson({ name, igmp, machine }: ReplayedNetwork, end: number) {
 }
 
 const querierJson = ({ querier }: ReplayedNetwork["machine"]) =>
-  querier.kind === "non-querier" ? { kind: querier.kind, ...addressJson(querier.address) } : { kind: querier.kind };
+  querier.kind === "non-querier"
+    ? { kind: querier.kind, ...addressJson(querier.winner.address) }
+    : { kind: querier.kind };
 
 /** `fault`, `unread` and `timelineLeftOut` are there only where something could not be read, or kept. */
 export function replayJson(replayed: Replayed, { entries, leftOut }: Timeline) {

@@ -7,7 +7,7 @@ import type { IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import type { Links } from "../../core/ports/links.ts";
 import type { Senders } from "../../core/ports/senders.ts";
 import { LinuxBridgeTables } from "../../hal/bridge/linux.ts";
-import { LinuxForwarding } from "../../hal/forwarding/linux.ts";
+import { LinuxForwarding, type TakeoverOptions } from "../../hal/forwarding/linux.ts";
 import { RelayForwarding } from "../../hal/forwarding/relay.ts";
 import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
 import { RawIgmpSockets } from "../../hal/igmp/raw.ts";
@@ -18,7 +18,7 @@ import { PacketSenders } from "../../hal/senders/packet.ts";
 import { CapTaps } from "../../hal/tap/cap.ts";
 import { PacketTaps } from "../../hal/tap/packet.ts";
 import type { Runtime } from "../shared/target.ts";
-import { type RouterConfig, snooped } from "./config.ts";
+import { interfacesOf, type RouterConfig, snooped } from "./config.ts";
 
 /** One way to serve a port. */
 interface Candidate<Port> {
@@ -86,13 +86,14 @@ const igmpDrivers: readonly Candidate<IgmpSockets>[] = [
   },
 ];
 
-const forwardingDrivers: readonly Candidate<Forwarding>[] = [
-  { driver: "native", load: () => LinuxForwarding.loadNative() },
+const forwardingDrivers = (takeover: TakeoverOptions): readonly Candidate<Forwarding>[] => [
+  { driver: "native", load: () => LinuxForwarding.loadNative(takeover) },
   {
     driver: "raw-socket",
     lacks:
-      "hears a copy of every report, what is lost in the kernel's queue is not counted, children inherit the socket",
-    load: () => LinuxForwarding.load(),
+      "hears a copy of every report, what is lost in the kernel's queue is not counted, children inherit the socket, the streams of " +
+      "a router that was killed stop and are not taken over",
+    load: () => LinuxForwarding.load(takeover),
   },
 ];
 
@@ -127,6 +128,12 @@ const tapDrivers = ({ clock, entropy }: Runtime): readonly Candidate<FrameTaps>[
   },
 ];
 
+const takeoverOf = (config: RouterConfig, { log }: Runtime): TakeoverOptions => ({
+  span: config.takeover,
+  interfaces: interfacesOf(config),
+  warn: (text) => log.warn({}, text),
+});
+
 /** Without taps the router still routes and tracks, only not by bridge port. */
 async function openTaps({ taps, hal }: RouterConfig, runtime: Runtime) {
   if (!taps) return undefined;
@@ -140,10 +147,10 @@ async function openTaps({ taps, hal }: RouterConfig, runtime: Runtime) {
 }
 
 /** undefined: nothing is routed here. */
-async function openForwarding({ forwarding, hal }: RouterConfig) {
-  switch (forwarding) {
+async function openForwarding(config: RouterConfig, runtime: Runtime) {
+  switch (config.forwarding) {
     case "kernel":
-      return choose(hal.forwarding, forwardingDrivers);
+      return choose(config.hal.forwarding, forwardingDrivers(takeoverOf(config, runtime)));
     case "relay":
       return choose("auto", relayDrivers);
     case "bridge":
@@ -180,7 +187,7 @@ export async function openDrivers(config: RouterConfig, runtime: Runtime): Promi
   // First: a child that it may start is to inherit no socket.
   const links = await choose(hal.links, linksDrivers);
   const igmp = await choose(hal.igmp, igmpDrivers);
-  const forwarding = await openForwarding(config);
+  const forwarding = await openForwarding(config, runtime);
   const taps = await openTaps(config, runtime);
   const chosen = { igmp, forwarding, tap: taps, links };
   return {

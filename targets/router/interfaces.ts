@@ -41,7 +41,7 @@ interface Tap {
 }
 
 interface Open {
-  readonly link: Link;
+  link: Link;
   readonly socket: IgmpSocket;
   readonly taps: Map<string, Tap>;
 }
@@ -95,7 +95,7 @@ export class Interfaces {
     this.#open.get(name)?.socket.send(packet);
   }
 
-  /** The link as it was when the interface was opened; undefined while it is not. */
+  /** The link of an open interface as it was last seen; undefined while it is not. */
   link(name: string): Link | undefined {
     return this.#open.get(name)?.link;
   }
@@ -127,6 +127,10 @@ export class Interfaces {
       this.#isTapped(name, open.link) === this.#isTapped(name, link);
     if (isServed) {
       this.#tapPorts(name, open, link);
+      const isNews = JSON.stringify(open.link) !== JSON.stringify(link);
+      open.link = link;
+      // Another address, a second one, another prefix or MTU: nothing has to be opened anew for it.
+      if (isNews) this.#tell(name, link);
       return;
     }
     if (open !== undefined) this.#lose(name);
@@ -134,8 +138,6 @@ export class Interfaces {
   }
 
   #gain(name: string, link: Link): void {
-    const [first] = link.addresses;
-    if (first === undefined) return;
     try {
       this.#platform.table?.addInterface(name);
       const socket = this.#platform.igmp.open(name, {
@@ -153,8 +155,20 @@ export class Interfaces {
       return;
     }
     this.#platform.log.info({ interface: name }, "interface is in use");
+    this.#tell(name, link);
+  }
+
+  #tell(name: string, link: Link): void {
+    const { addresses, mtu } = link;
     const trackingSource = this.#isTapped(name, link) ? "frames" : "packets";
-    this.#feed({ kind: "link", name, address: first.address, addresses: link.addresses, trackingSource });
+    this.#feed({
+      kind: "link",
+      name,
+      address: addresses[0]?.address,
+      addresses,
+      ...(mtu === undefined ? {} : { mtu }),
+      trackingSource,
+    });
   }
 
   #lose(name: string): void {
@@ -208,14 +222,15 @@ export class Interfaces {
     const { log } = this.#platform;
     const tap: Tap = { state: "starting", dropped: () => driver.dropped(), close: () => driver.close() };
     const driver = taps.open(port, {
-      frame: (bytes) => this.#feed({ kind: "frame", name, port, bytes }),
+      frame: (bytes, vouched) =>
+        this.#feed({ kind: "frame", name, port, bytes, ...(vouched === undefined ? {} : { vouched }) }),
       interrupted: ({ code, message, needs }) => {
         tap.state = code;
         log.warn({ interface: name, port, code, needs }, message);
       },
       resumed: () => {
         // It has missed what was said meanwhile.
-        if (tap.state !== "starting") this.#feed({ kind: "ask", name });
+        if (tap.state !== "starting") this.#feed({ kind: "ask-all", name });
         tap.state = "listening";
         log.info({ interface: name, port }, "tap is listening");
       },
@@ -227,6 +242,5 @@ export class Interfaces {
 const sum = (counts: readonly (number | undefined)[]): number | undefined =>
   counts.reduce((all, one) => (all === undefined || one === undefined ? undefined : all + one), 0);
 
-/** Whether sockets and virtual interface of the one serve the other. */
-const sameLink = (a: Link, b: Link): boolean =>
-  a.index === b.index && b.up && a.addresses[0]?.address === b.addresses[0]?.address;
+/** Whether sockets and virtual interface of the one serve the other: both are told the interface by its index, not by its address. */
+const sameLink = (a: Link, b: Link): boolean => a.index === b.index && b.up && b.addresses.length > 0;

@@ -1,5 +1,6 @@
 // sealcast-router: IGMP end point, multicast routing and evidence of one router (patent 12, 22, 32, 42).
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
+import { NftEnforcement, removeLeftGuard } from "../../hal/enforcement/nft.ts";
 import { FileEvidenceLog } from "../../hal/evidence/file.ts";
 import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
@@ -41,9 +42,12 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
     ...drivers,
     drivers: choices,
     membershipReports: openMembershipReports(config, runtime),
+    enforcement: config.enforce?.ports === true ? new NftEnforcement() : undefined,
     bridgeQueriers: new BridgeQueriers(),
     fatal: (error) => runtime.fatal(error),
   });
+  // Not before routing is ours: another router of this machine may guard its ports.
+  if (config.enforce?.ports !== true) void removeLeftGuard();
   return {
     status: () => service.status(),
     waiting: () => service.waiting(),

@@ -58,6 +58,7 @@ const SETTINGS = [
   `downstreams.0.queryInterval=${QUERY_INTERVAL}`,
   `downstreams.0.queryResponseInterval=${RESPONSE_INTERVAL}`,
   "downstreams.0.lastMemberQueryInterval=0.5",
+  'downstreams.0.leave="standard"',
 ].flatMap((setting) => ["--set", setting]);
 
 interface Status {

@@ -6,8 +6,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { pino } from "pino";
 import * as v from "valibot";
-import { ANY, address } from "../../core/base/ipv4.ts";
+import { ALL_SYSTEMS, ANY, address } from "../../core/base/ipv4.ts";
 import { milliseconds, seconds } from "../../core/base/time.ts";
+import { query } from "../../core/igmp/igmp.testkit.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SimulatedDatagrams } from "../../hal/datagram/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
@@ -38,26 +39,44 @@ interface StatusHost {
 }
 
 interface Status {
+  readonly routes: readonly { readonly outbound: readonly string[] }[];
   readonly messages: Record<string, number>;
-  readonly interfaces: readonly { readonly hosts: readonly StatusHost[] }[];
-  readonly refusals: readonly { interface: string; host: string; port?: string; reason: string }[];
+  readonly interfaces: readonly {
+    readonly hosts: readonly StatusHost[];
+    readonly querier: { readonly state: string; readonly mac?: string };
+  }[];
+  readonly refusals: readonly {
+    interface: string;
+    host: string;
+    port?: string;
+    reason: string;
+    group?: string;
+    rule?: number;
+  }[];
   readonly upstream: { readonly groups: readonly string[] };
 }
 
 /** Sender - wan - router - br-lan with host a on port lan1 and host b on port lan2; 50 datagrams a second. */
-async function bench(seed: number, faults: Partial<Faults> = {}, platform: Partial<RouterPlatform> = {}) {
+async function bench(
+  seed: number,
+  faults: Partial<Faults> = {},
+  platform: Partial<RouterPlatform> = {},
+  before: (forwarding: SimulatedForwarding) => void = () => {},
+) {
   const clock = new SimulatedClock();
   const network = new SimulatedNetwork(clock, new SeededEntropy(seed));
   const [wan, lan1, lan2] = [network.lan("wan", faults), network.lan("lan1", faults), network.lan("lan2", faults)];
   const router = network.node("router");
   router.attach("wan", { address: address("10.1.0.1"), lan: wan });
   const bridge = router.attach("br-lan", { address: address("10.2.0.1"), lan: { lan1, lan2 } });
+  const forwarding = new SimulatedForwarding(router);
+  before(forwarding);
   const service = new RouterService(config, {
     clock,
     entropy: network.entropy,
     links: simulatedLinks(router),
     igmp: new SimulatedIgmpSockets(router),
-    forwarding: new SimulatedForwarding(router),
+    forwarding,
     taps: new SimulatedTaps(router),
     membershipReports: undefined,
     bridgeQueriers: new BridgeQueriers("/nonexistent"),
@@ -89,6 +108,9 @@ async function bench(seed: number, faults: Partial<Faults> = {}, platform: Parti
     { address: ANY, port: 0, multicast },
     { datagram() {}, failed() {} },
   );
+  const wire = network.node("stranger").attach("eth0", { address: address("10.2.0.13"), lan: lan1 });
+  const asks = (from: string): void =>
+    wire.transmit({ kind: "igmp", source: address(from), destination: ALL_SYSTEMS, bytes: query(from) });
   let n = 0;
   const run = (span: number): void => {
     for (let i = 0; i < span * 50; i++) {
@@ -97,7 +119,7 @@ async function bench(seed: number, faults: Partial<Faults> = {}, platform: Parti
       clock.run(milliseconds(20));
     }
   };
-  return { service, network, clock, a, b, run, bridge, status: () => service.status() as unknown as Status };
+  return { service, network, clock, a, b, run, bridge, asks, status: () => service.status() as unknown as Status };
 }
 
 test("join, delivery, leave, end of delivery: 71, 72, 81, 82, and the upstream follows", async () => {
@@ -142,11 +164,64 @@ test("a host that asks for more than it may have is refused, and status says who
   ]);
 });
 
+test("a rule for a bridge port lets in one host and not its neighbour, and status names rule, port and group", async () => {
+  const { a, b, run, status, service } = await bench(1);
+  const rules = [{ action: "allow", port: "lan1" }, { action: "deny" }];
+  const changed = { id: "simulated", upstream: { interface: "wan" }, downstreams: [{ interface: "br-lan" }], rules };
+  service.reload(v.parse(routerConfig, changed));
+  a.join();
+  b.join();
+  run(3);
+  assert.ok(a.heard.length > 50, `${a.heard.length}`);
+  assert.deepEqual(
+    status().interfaces[0]?.hosts.map(({ host }) => host),
+    ["10.2.0.11"],
+  );
+  const denied = status().refusals.find(({ host, reason }) => host === "10.2.0.12" && reason === "policy.denied");
+  assert.deepEqual([denied?.group, denied?.rule], ["239.255.77.1", 2]);
+  a.leave();
+  run(5);
+  const before = a.heard.length;
+  run(2);
+  assert.equal(a.heard.length, before, "what the neighbour says keeps nothing alive");
+});
+
+test("a reload judges members by the port and card that their frames showed: who may watch watches on", async () => {
+  const { a, run, status, service } = await bench(1);
+  const rules = [{ action: "allow", port: "lan1" }, { action: "deny" }];
+  const changed = { id: "simulated", upstream: { interface: "wan" }, downstreams: [{ interface: "br-lan" }], rules };
+  service.reload(v.parse(routerConfig, changed));
+  a.join();
+  run(3);
+  const before = a.heard.length;
+  service.reload(v.parse(routerConfig, { ...changed, rules: [...rules, { action: "allow" }] }));
+  run(4);
+  assert.equal(a.heard.length - before, 200);
+  service.reload(v.parse(routerConfig, { ...changed, rules: [{ action: "deny", port: "lan1" }] }));
+  run(4);
+  assert.deepEqual([status().upstream.groups, status().interfaces[0]?.hosts], [[], []]);
+});
+
+test("a rule that denies a bridge port ends what a packet began, whose port was not known yet", async () => {
+  const { a, b, run, status, service } = await bench(1);
+  const rules = [{ action: "deny", port: "lan2" }];
+  const changed = { id: "simulated", upstream: { interface: "wan" }, downstreams: [{ interface: "br-lan" }], rules };
+  service.reload(v.parse(routerConfig, changed));
+  b.join();
+  run(4);
+  assert.deepEqual(status().upstream.groups, []);
+  assert.deepEqual(status().interfaces[0]?.hosts, []);
+  a.join();
+  run(2);
+  assert.deepEqual(status().upstream.groups, ["239.255.77.1"]);
+});
+
 test("joins with their certainty, leaves and refusals become evidence, a refusal once for each packet", async () => {
   const told: string[] = [];
   const membershipReports: RouterPlatform["membershipReports"] = {
     add: ({ host, group, change, certainty }) => void told.push([host, group, change, certainty].join(" ")),
     refused: ({ host, group, reason }) => void told.push([host, group, reason].join(" ")),
+    inquire() {},
     status: () => ({}),
     close: async () => {},
   };
@@ -177,19 +252,46 @@ test("B keeps its stream when A leaves, on links that lose one packet in ten", a
   assert.equal(status().messages["82"], undefined);
 });
 
-test("an interface that goes down and comes back is served again without a restart", async () => {
+test("an interface that flaps is served again at once, without a restart and without a question to its viewer", async () => {
   const { a, run, bridge, status } = await bench(1);
   a.join();
   run(2);
   bridge.setUp(false);
   run(2);
   assert.equal(status().messages["82"], 1);
+  assert.deepEqual(status().upstream.groups, ["239.255.77.1"]);
   const before = a.heard.length;
   bridge.setUp(true);
-  // The startup query brings the host's report within the query response interval.
-  run(8);
-  assert.ok(a.heard.length > before + 50);
+  run(1);
+  assert.equal(a.heard.length - before, 50);
+  // The viewer answers the questions that follow, and stays.
+  run(60);
+  assert.equal(a.heard.length - before, 61 * 50);
   assert.equal(status().messages["72"], 2);
+});
+
+test("a foreign querier on the LAN takes no viewer's stream; status and log name it, its MAC, and since when", async () => {
+  const lines: Record<string, unknown>[] = [];
+  const log = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+  const { a, run, status, asks } = await bench(1, {}, { log });
+  a.join();
+  run(2);
+  const before = a.heard.length;
+  asks("10.2.0.0");
+  asks("9.9.9.9");
+  run(5);
+  assert.equal(a.heard.length - before, 250);
+  const { mac, ...querier } = status().interfaces[0]?.querier ?? {};
+  assert.deepEqual(querier, { state: "non-querier", address: "10.2.0.0", port: "lan1", seconds: 5, refused: 1 });
+  assert.match(mac ?? "", /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
+  const warnings = lines.filter(({ level }) => level === 40);
+  assert.deepEqual(warnings.map(({ msg, address: from, port, reason }) => [msg, from, port, reason]).at(-1), [
+    "somebody asks who may not be the querier here",
+    "9.9.9.9",
+    "lan1",
+    "igmp.query-off-subnet",
+  ]);
+  assert.ok(warnings.some(({ msg, address: from }) => msg === "we are not the querier" && from === "10.2.0.0"));
 });
 
 test("no drop in ten minutes of viewing: queries keep the membership", async () => {
@@ -208,7 +310,7 @@ test("a reload changes how the downstream is asked while the viewer watches, and
   a.join();
   run(2);
   const before = a.heard.length;
-  const downstream = { interface: "br-lan", queryInterval: 60, immediateLeave: "v3" };
+  const downstream = { interface: "br-lan", queryInterval: 60, leave: "standard" };
   service.reload(v.parse(routerConfig, { id: "simulated", upstream: { interface: "wan" }, downstreams: [downstream] }));
   run(2);
   assert.equal(a.heard.length - before, 100);
@@ -231,6 +333,24 @@ test("the same seed gives the same log of the whole network", async () => {
   const [one, again, other] = [await log(5), await log(5), await log(6)];
   assert.equal(one, again);
   assert.notEqual(one, other);
+});
+
+test("what a router that died forwarded goes on, and ends when the startup queries bring nobody", async () => {
+  const died = (forwarding: SimulatedForwarding): void => {
+    const table = forwarding.open({ noRoute() {}, wrongInterface() {}, igmp() {}, failed() {} });
+    for (const name of ["wan", "br-lan"]) table.addInterface(name);
+    table.set({ source: address("10.1.0.2"), group: GROUP, inbound: "wan", outbound: ["br-lan"] });
+    forwarding.kill();
+  };
+  const { run, status } = await bench(1, {}, {}, died);
+  const delivered = () => ({ outbound: status().routes.map(({ outbound }) => outbound), ...status().messages });
+  // A quarter of 20 s between the two startup queries, and 5 s for the answers to the second.
+  run(9.9);
+  assert.deepEqual(delivered(), { outbound: [["br-lan"]] });
+  assert.deepEqual(status().upstream.groups, ["239.255.77.1"]);
+  run(0.2);
+  assert.deepEqual(delivered(), { outbound: [[]], "82": 1 });
+  assert.deepEqual(status().upstream.groups, []);
 });
 
 test("a bridge whose own querier may not be turned off is warned of once, and we ask all the same", async (context) => {

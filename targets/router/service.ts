@@ -2,6 +2,7 @@
 import { Counters } from "../../core/base/counters.ts";
 import { formatIpv4, type Ipv4, isLinkLocalMulticast, isMulticast } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
+import { inSubnet } from "../../core/base/subnet.ts";
 import {
   after,
   type Duration,
@@ -15,8 +16,10 @@ import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
+import type { RouterInterface } from "../../core/igmp/router-interface.ts";
 import { timesOf } from "../../core/igmp/times.ts";
 import type { BridgeTables } from "../../core/ports/bridge-table.ts";
+import type { Enforcement, GuardedPorts } from "../../core/ports/enforcement.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { Link } from "../../core/ports/links.ts";
@@ -36,6 +39,9 @@ import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
 import { Offenders } from "./offenders.ts";
 
+/** What a router says to control, and asks it. */
+export type Control = Pick<MembershipReports, "add" | "refused" | "inquire" | "status" | "close">;
+
 /** What a router stands on. */
 export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   /** undefined: querier and evidence only. */
@@ -44,7 +50,9 @@ export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   readonly bridges?: BridgeTables | undefined;
   /** Without, an intruder is named by the address that it chose. */
   readonly senders?: Senders | undefined;
-  readonly membershipReports: Pick<MembershipReports, "add" | "refused" | "status" | "close"> | undefined;
+  readonly membershipReports: Control | undefined;
+  /** Keeps a bridge's ports to what control permits; undefined: hosts are refused, but not kept from what their neighbours have. */
+  readonly enforcement?: Enforcement | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
   /** For status: which driver serves a port. */
   readonly drivers?: Readonly<Record<string, DriverChoice>>;
@@ -63,6 +71,8 @@ export class RouterService {
   readonly #table: ForwardingTable | undefined;
   readonly #interfaces: Interfaces;
   readonly #bridgePorts: BridgePorts | undefined;
+  readonly #guard: GuardedPorts | undefined;
+  readonly #unwatch: () => void;
   readonly #offenders: Offenders;
   readonly #downstreams: readonly string[];
   readonly #upstreams: ReadonlySet<string>;
@@ -92,7 +102,10 @@ export class RouterService {
     this.#interfaces = new Interfaces({ ...platform, table: this.#table }, this.#names, tappable, (event) =>
       this.#feed(event),
     );
+    this.#guard = this.#openGuard();
+    this.#unwatch = this.#guardPorts();
     this.#interfaces.start();
+    this.#takeOver();
     for (const name of this.#waiting()) {
       const lack = lackOf(name, platform.links);
       if (lack !== undefined) platform.log.warn({ interface: name }, `${lack}: waiting for it`);
@@ -109,7 +122,7 @@ export class RouterService {
         log,
         tables: bridges,
         memberships: (name) => this.#router.portMemberships(clock.now(), name),
-        ask: (name) => this.#runner.feed({ kind: "ask", name }),
+        ask: (name) => this.#runner.feed({ kind: "ask-all", name }),
         isHeard: (name, port) => this.#interfaces.taps(name)[port] === "listening",
       },
       kept.map(({ interface: name, routerPorts, times }) => ({
@@ -123,7 +136,7 @@ export class RouterService {
   #feed(event: RouterEvent): void {
     this.#runner.feed(event);
     if (event.kind === "link" && event.address !== undefined) this.#bridgePorts?.follow(event.name);
-    if (event.kind === "ask") this.#bridgePorts?.hearsAgain(event.name);
+    if (event.kind === "ask-all") this.#bridgePorts?.hearsAgain(event.name);
   }
 
   /** "waiting for interface eth1", with all that are not in use; undefined when all are. */
@@ -140,8 +153,7 @@ export class RouterService {
   reload(config: RouterConfig): void {
     const entries = needingRestart(this.#config, config);
     if (entries.length > 0) this.#platform.log.warn({ entries }, "these entries take effect at the next start");
-    const { downstreams, upstreams } = routerOptions(config);
-    this.#runner.feed({ kind: "configure", downstreams, upstreams });
+    this.#runner.feed({ kind: "configure", ...routerOptions(config) });
   }
 
   /** Leaves the groups upstream, gives back routing and the bridges. */
@@ -156,7 +168,8 @@ export class RouterService {
     this.#platform.bridgeQueriers.restore((bridge, error) =>
       this.#platform.log.warn({ interface: bridge, code: error.code }, explain(error)),
     );
-    await Promise.all([this.#platform.membershipReports?.close(), this.#wait(FAREWELL)]);
+    this.#unwatch();
+    await Promise.all([this.#platform.membershipReports?.close(), this.#guard?.close(), this.#wait(FAREWELL)]);
   }
 
   #wait(span: Duration): Promise<void> {
@@ -170,7 +183,7 @@ export class RouterService {
       interfaces: [...this.#router.interfaces()].map(([name, machine]) => ({
         name,
         up: this.#interfaces.link(name) !== undefined,
-        querier: machine.querier.kind,
+        querier: this.#querier(name, machine),
         groups: machine.groups(this.#platform.clock.now()).map(({ group, filter, mode }) => ({
           group: formatIpv4(group),
           mode: filter.mode,
@@ -192,11 +205,46 @@ export class RouterService {
       intruders: this.#router.intruders().map((intruder) => this.#intruder(intruder)),
       heard: this.#heard.snapshot(),
       drops: this.#drops.snapshot(),
+      bandwidth: this.#router.loads().map(({ carrier: { kind, ...where }, capacity, load }) => ({
+        of: kind,
+        interface: where.name,
+        port: "port" in where ? where.port : undefined,
+        kbitPerSecond: load,
+        capacity,
+      })),
+      enforce: this.#enforceStatus(),
       refusals: this.#refusals.recent().map((refusal) => this.#refusal(refusal)),
       lostUpcalls: this.#table?.dropped(),
       forwarding: this.#table?.counts(),
       drivers: this.#platform.drivers,
       control: this.#platform.membershipReports?.status(),
+    };
+  }
+
+  #enforceStatus(): object | undefined {
+    const summary = this.#router.permits(this.#platform.clock.now());
+    return summary && { ...summary, ports: this.#guard === undefined ? "not guarded" : "guarded" };
+  }
+
+  /** Who asks there, since when (seconds), and how many queries of others did not count. */
+  #querier(name: string, { querier, refusedQueries: refused }: RouterInterface): object {
+    switch (querier.kind) {
+      case "silent":
+        return { state: querier.kind, refused };
+      case "querier":
+        return { state: querier.kind, seconds: this.#secondsSince(querier.since), refused };
+      case "non-querier": {
+        const { winner, since } = querier;
+        return { state: querier.kind, ...this.#whereText(name, winner), seconds: this.#secondsSince(since), refused };
+      }
+    }
+  }
+
+  #whereText(name: string, host: HostMembership["host"]) {
+    return {
+      address: formatIpv4(host.address),
+      mac: this.#mac(name, host),
+      port: host.port === "" ? undefined : host.port,
     };
   }
 
@@ -242,8 +290,16 @@ export class RouterService {
     return { ...this.#who(name, host), group: formatIpv4(group), seconds: this.#secondsSince(since), exact };
   }
 
-  #refusal({ name, reason, host, times, last }: Refusal): object {
-    return { interface: name, ...this.#who(name, host), reason, times, seconds: this.#secondsSince(last) };
+  #refusal({ name, reason, host, group, rule, times, last }: Refusal): object {
+    return {
+      interface: name,
+      ...this.#who(name, host),
+      group: group === undefined ? undefined : formatIpv4(group),
+      reason,
+      rule,
+      times,
+      seconds: this.#secondsSince(last),
+    };
   }
 
   #who(name: string, host: TrackedHost): object {
@@ -258,6 +314,30 @@ export class RouterService {
     return Math.round((this.#platform.clock.now() - moment) / 1000);
   }
 
+  #openGuard(): GuardedPorts | undefined {
+    const { enforce } = this.#config;
+    if (enforce === undefined) return undefined;
+    const groups = enforce.groups.map(({ group, length }) => ({ address: group, prefixLength: length }));
+    const { log, enforcement } = this.#platform;
+    const guard = enforcement?.open({ groups, afterwards: enforce.afterwards }, ({ code, message, needs }) =>
+      log.error({ code, needs }, message),
+    );
+    if (guard !== undefined) this.#runner.feed({ kind: "guarded", passes: guard.inherited() });
+    return guard;
+  }
+
+  /** Every port of a downstream that is a bridge, also one that comes later. */
+  #guardPorts(): () => void {
+    const guard = this.#guard;
+    if (guard === undefined) return () => {};
+    const { links } = this.#platform;
+    const follow = (link: Link | undefined): void => {
+      for (const port of link?.ports ?? []) guard.guard(port, true);
+    };
+    for (const name of this.#downstreams) follow(links.get(name));
+    return links.watch(this.#downstreams, (_name, link) => follow(link));
+  }
+
   #openTable(): ForwardingTable | undefined {
     return this.#platform.forwarding?.open({
       noRoute: (source, group, inbound) => this.#runner.feed({ kind: "no-route", source, group, inbound }),
@@ -268,6 +348,14 @@ export class RouterService {
       },
       failed: (error) => this.#platform.fatal(error),
     });
+  }
+
+  /** After the links: who receives by these routes is asked on interfaces that are up. */
+  #takeOver(): void {
+    const routes = this.#table?.inherited() ?? [];
+    if (routes.length === 0) return;
+    this.#platform.log.info({ routes: routes.length }, "took over the routes of a router that ended without a stop");
+    this.#runner.feed({ kind: "inherited", routes });
   }
 
   /**
@@ -326,9 +414,16 @@ export class RouterService {
         break;
       case "heard":
         this.#heard.count(effect.message);
+        if (effect.unfilled) this.#heard.count("igmp.checksum-unfilled");
         break;
       case "querier":
         this.#querierChanged(effect);
+        break;
+      case "query-refused":
+        log.warn(
+          { interface: effect.name, reason: effect.reason, ...this.#whereText(effect.name, effect) },
+          "somebody asks who may not be the querier here",
+        );
         break;
       case "older-querier":
         log.warn(
@@ -349,10 +444,27 @@ export class RouterService {
       case "refused":
         this.#refused(effect);
         break;
+      case "inquire":
+        this.#platform.membershipReports?.inquire(effect.macs, (permits) =>
+          this.#runner.feed({ kind: "permits", permits }),
+        );
+        break;
+      case "passes":
+        this.#guard?.change(effect.added, effect.removed);
+        break;
+      case "stand":
+        this.#guard?.stand(effect.span);
+        break;
       case "drop":
         this.#drops.count(effect.reason);
         if (effect.host !== undefined)
-          this.#refusals.note(this.#platform.clock.now(), { ...effect, host: effect.host });
+          this.#refusals.note(this.#platform.clock.now(), {
+            name: effect.name,
+            reason: effect.reason,
+            host: effect.host,
+            group: effect.group,
+            rule: effect.rule,
+          });
         break;
       default:
         effect satisfies never;
@@ -412,12 +524,15 @@ export class RouterService {
     return mac === "" ? this.#platform.links.neighbour(name, address) : mac;
   }
 
-  #querierChanged({ name, ours, address }: RouterEffect & { kind: "querier" }): void {
+  #querierChanged({ name, ours, address, mac, port }: RouterEffect & { kind: "querier" }): void {
+    const { log } = this.#platform;
     if (ours) this.#silenceBridge(name);
-    this.#platform.log.info(
-      { interface: name, ours, address: address === undefined ? undefined : formatIpv4(address) },
-      ours ? "we are the querier" : "we are not the querier",
-    );
+    if (ours || address === undefined) {
+      const text = address === undefined ? undefined : formatIpv4(address);
+      log.info({ interface: name, ours, address: text }, ours ? "we are the querier" : "nobody asks");
+    } else {
+      log.warn({ interface: name, ours, ...this.#whereText(name, { address, mac, port }) }, "we are not the querier");
+    }
   }
 
   /** What the machine refuses does not keep us from asking: two queriers are a fault to tell, once for each interface. */
@@ -440,9 +555,7 @@ function isQuery(bytes: Uint8Array): boolean {
 }
 
 const reaches = (link: Link | undefined, address: Ipv4): boolean =>
-  link?.addresses.some(
-    (own) => own.prefixLength > 0 && own.address >>> (32 - own.prefixLength) === address >>> (32 - own.prefixLength),
-  ) ?? false;
+  link?.addresses.some((own) => own.prefixLength > 0 && inSubnet(own, address)) ?? false;
 
 const placeOf = (name: string, { port, address, mac }: TrackedHost) => ({
   interface: name,
@@ -469,6 +582,13 @@ function needingRestart(old: RouterConfig, config: RouterConfig): readonly strin
   const fixed = (one: RouterConfig): Readonly<Record<string, unknown>> => ({
     ...one,
     downstreams: one.downstreams.map((downstream) => downstream.interface).sort(),
+    rules: undefined,
+    bandwidth: undefined,
+    enforce: one.enforce && {
+      groups: one.enforce.groups,
+      afterwards: one.enforce.afterwards,
+      ports: one.enforce.ports,
+    },
     upstream: one.upstream && fixedUpstream(one.upstream),
     upstreams: one.upstreams.map(fixedUpstream),
   });
@@ -483,14 +603,29 @@ function routerOptions(config: RouterConfig): RouterOptions {
   return {
     downstreams: config.downstreams.map((one) => ({
       name: one.interface,
+      forwarder: one.forwarder,
       allow: one.allow,
       deny: one.deny,
       snooping: snooped(config).includes(one),
-      ...(one.sources === undefined ? {} : { sources: one.sources }),
+      ...given({
+        sources: one.sources,
+        vlan: one.vlan ?? vlanOf(one.interface),
+        bandwidth: one.bandwidth,
+        portBandwidth: one.portBandwidth,
+      }),
+      staticGroups: one.staticGroups,
       igmp: {
         version: one.version,
         times: one.times,
-        immediateLeave: one.immediateLeave,
+        leave: one.leave,
+        isolated: one.isolated,
+        maxQueryInterval: one.maxQueryInterval,
+        ...given({
+          queriers: one.queriers,
+          querierPorts: one.querierPorts,
+          flapGrace: one.flapGrace,
+          sourceSpecific: one.sourceSpecific,
+        }),
         maxGroups: one.maxGroups,
         maxSourcesPerGroup: one.maxSources,
         maxHostMemberships: one.maxHostMemberships,
@@ -498,14 +633,25 @@ function routerOptions(config: RouterConfig): RouterOptions {
         ...(one.maxGroupsPerPort === undefined ? {} : { maxGroupsPerPort: one.maxGroupsPerPort }),
         joinsPerSecond: one.joinsPerSecond,
         requireRouterAlert: one.requireRouterAlert,
+        verifySourceSubnet: one.verifySourceSubnet,
+        checksum: one.checksum,
       },
     })),
     upstreams: upstreamsOf(config).map(({ interface: name, version, refresh, groups, allow, linger, ...rest }) => ({
       ...{ name, version, refresh, groups, allow, linger },
       ...given(rest),
     })),
+    rules: config.rules,
+    bandwidth: config.bandwidth,
+    ...given({ enforce: config.enforce }),
     idle: config.idle,
     maxRoutes: config.maxRoutes,
     maxRoutesPerSource: config.maxRoutesPerSource,
   };
 }
+
+/** As the kernel names a VLAN of an interface: "eth0.10", "br-lan.10". */
+const vlanOf = (name: string): number | undefined => {
+  const [, id = ""] = /\.(\d{1,4})$/.exec(name) ?? [];
+  return id === "" ? undefined : Number(id);
+};

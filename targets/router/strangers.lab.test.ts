@@ -37,14 +37,18 @@ function connect(name: string, far: string, own: string, theirs: string): void {
 }
 
 interface Status {
-  readonly interfaces: readonly { readonly name: string; readonly up: boolean; readonly querier: string }[];
+  readonly interfaces: readonly {
+    readonly name: string;
+    readonly up: boolean;
+    readonly querier: { readonly state: string };
+  }[];
 }
 
 /** The downstreams that are up, with what they are. */
 function duties(): Record<string, string> {
   const text = inside(ROUTER, process.execPath, "dist/router.cjs", ...SETTINGS, "status", "--json");
   const { interfaces } = JSON.parse(text) as Status;
-  return Object.fromEntries(interfaces.filter(({ up }) => up).map(({ name, querier }) => [name, querier]));
+  return Object.fromEntries(interfaces.filter(({ up }) => up).map(({ name, querier }) => [name, querier.state]));
 }
 
 const inUse = (name: string): RegExp => new RegExp(`"interface":"${name}".*is in use`);

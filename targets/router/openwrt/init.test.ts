@@ -26,7 +26,14 @@ option lan version 3
 option lan query_interval 60
 option lan last_member_query_count 3
 option lan max_sources 128
-option lan immediate_leave v3
+option lan leave standard
+option lan isolated 1
+option lan forwarder elected
+list lan querier 10.2.0.0/24
+list lan querier_port lan1
+option lan flap_grace 30
+option lan checksum link
+list lan source_specific 239.232.0.0/16
 list lan allow 239.255.0.0/16
 list lan allow 239.1.0.0/16
 section downstream tv

@@ -1,0 +1,44 @@
+// Whose queries count on an interface: only then may they win the election or lower a timer (RFC 3376 6.6.1, 6.6.2).
+import { type Ipv4, isMulticast } from "../base/ipv4.ts";
+import { inSubnet, type Subnet } from "../base/subnet.ts";
+import type { TrackedHost } from "./host-shares.ts";
+import { destinationAddress, timeToLive } from "./ip-header.ts";
+
+/**
+ * query-unicast: not sent to a group, so the hosts have not heard it. query-ttl: it may have come from beyond this link.
+ * query-off-subnet: its sender is none of this link's. query-not-allowed, query-port: not one of those that may ask here.
+ */
+export type QueryRefusal =
+  | "igmp.query-unicast"
+  | "igmp.query-ttl"
+  | "igmp.query-off-subnet"
+  | "igmp.query-not-allowed"
+  | "igmp.query-port";
+
+/** What is known of the link, and who may ask there. */
+export interface QueryGuard {
+  /** The interface's own addresses; undefined where nobody knows their prefixes, so that no sender is off-subnet. */
+  readonly subnets: readonly Subnet[] | undefined;
+  /** Who may ask; undefined: everybody on the link. */
+  readonly queriers: readonly Subnet[] | undefined;
+  /** Bridge ports behind which somebody may ask; undefined: all. */
+  readonly ports: readonly string[] | undefined;
+}
+
+/** Why a query of `from`, in this whole IPv4 packet, does not count; undefined when it does. */
+export function refuseQuery(bytes: Uint8Array, from: TrackedHost, guard: QueryGuard): QueryRefusal | undefined {
+  if (!isMulticast(destinationAddress(bytes))) return "igmp.query-unicast";
+  // RFC 3376 section 4: every IGMP message has a TTL of 1, and a router between would have taken that.
+  if (timeToLive(bytes) !== 1) return "igmp.query-ttl";
+  if (isOffSubnet(from.address, guard)) return "igmp.query-off-subnet";
+  if (guard.queriers?.some((subnet) => inSubnet(subnet, from.address)) === false) return "igmp.query-not-allowed";
+  return guard.ports?.includes(from.port) === false ? "igmp.query-port" : undefined;
+}
+
+/** A point-to-point link has addresses without a subnet: there, only who is named may ask. */
+function isOffSubnet(address: Ipv4, { subnets, queriers }: QueryGuard): boolean {
+  if (subnets === undefined) return false;
+  const networks = subnets.filter(({ prefixLength }) => prefixLength < 32);
+  if (networks.length === 0) return queriers === undefined;
+  return !networks.some((subnet) => inSubnet(subnet, address));
+}

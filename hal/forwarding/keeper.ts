@@ -1,0 +1,156 @@
+// Multicast routing outlives its process: a small child holds the routing socket too, so that the kernel forwards on when we are killed,
+// and gives it up when nobody has taken it over in time. Then the kernel cleans up by itself.
+import { type ChildProcess, spawn } from "node:child_process";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { doubled } from "../../core/base/backoff.ts";
+import { type Duration, seconds } from "../../core/base/time.ts";
+
+/** The keeper's descriptor of the routing socket. */
+export const KEPT_DESCRIPTOR = 3;
+
+/** Its name in `ps`, by which a successor finds it. */
+const MARKER = "sealcast-router-keeper";
+
+/**
+ * Its standard input ends with its parent, however that dies. The subshell that sleeps holds nothing: a shell whose last command is
+ * `sleep` would become it, and close the socket at once.
+ */
+const SCRIPT = `read -r end; (exec sleep "$1" ${KEPT_DESCRIPTOR}>&-); :`;
+
+/** `sh -c SCRIPT name seconds router`: where these are. */
+const [NAME, ROUTER] = [3, 5];
+
+/** Between the end of a keeper that somebody else ended, and the next. */
+const AGAIN = { first: seconds(1), last: seconds(60) };
+
+/** Holds a routing socket from its construction to `end`, for `span` longer than this process lives. */
+export class Keeper {
+  readonly #descriptor: number;
+  readonly #span: Duration;
+  readonly #failed: (why: string) => void;
+  #child: ChildProcess | undefined;
+  #losses = 0;
+  #again: NodeJS.Timeout | undefined;
+
+  /** @param failed is told when there is none, each time; it is tried again. */
+  constructor(descriptor: number, span: Duration, failed: (why: string) => void) {
+    this.#descriptor = descriptor;
+    this.#span = span;
+    this.#failed = failed;
+    this.#start();
+  }
+
+  end(): void {
+    clearTimeout(this.#again);
+    const child = this.#child;
+    this.#child = undefined;
+    if (child?.pid !== undefined) endGroup(child.pid);
+  }
+
+  #start(): void {
+    const child = spawn("sh", ["-c", SCRIPT, MARKER, String(this.#span / 1000), String(process.pid)], {
+      stdio: ["pipe", "ignore", "ignore", this.#descriptor],
+      // A session of its own: what ends our process group (Ctrl-C, a closed terminal) leaves it, and one signal ends it with its sleep.
+      detached: true,
+      cwd: "/",
+    });
+    child.on("error", ({ message }) => this.#lost(child, message));
+    child.on("exit", (code, signal) => this.#lost(child, `it ended by ${signal ?? `itself, with code ${code}`}`));
+    // Nothing waits for it.
+    child.unref();
+    this.#child = child;
+  }
+
+  #lost(child: ChildProcess, why: string): void {
+    if (this.#child !== child) return;
+    this.#child = undefined;
+    this.#failed(why);
+    const wait = doubled(AGAIN.first, this.#losses++, AGAIN.last);
+    this.#again = setTimeout(() => this.#start(), wait).unref();
+  }
+}
+
+/** A keeper of this network namespace. */
+export interface FoundKeeper {
+  readonly pid: number;
+  /** The router that it belongs to, alive; undefined when that is dead. */
+  readonly router: number | undefined;
+}
+
+/** Every keeper of our network namespace. */
+export function findKeepers(): readonly FoundKeeper[] {
+  const ours = linkOf("/proc/self/ns/net");
+  return processes()
+    .filter((pid) => isKeeper(pid) && linkOf(`/proc/${pid}/ns/net`) === ours)
+    .map((pid) => ({ pid, router: routerOf(pid) }));
+}
+
+const argumentsOf = (pid: number): readonly string[] => read(`/proc/${pid}/cmdline`).split("\0");
+/** The shell itself: its subshell looks the same for a moment, until it has become `sleep`. */
+const isKeeper = (pid: number): boolean => isMarked(pid) && !isMarked(parentOf(pid));
+const isMarked = (pid: number): boolean => argumentsOf(pid)[NAME] === MARKER;
+const parentOf = (pid: number): number => Number(/^PPid:\s*(\d+)$/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0);
+
+/**
+ * The parent, unless that is who took the keeper in when the router had died: neither the process that it was started by, nor, where
+ * numbers of another process namespace say nothing, one that holds the same socket.
+ */
+function routerOf(keeper: number): number | undefined {
+  const parent = parentOf(keeper);
+  const kept = linkOf(`/proc/${keeper}/fd/${KEPT_DESCRIPTOR}`);
+  const isRouter = argumentsOf(keeper)[ROUTER] === String(parent) || (kept !== undefined && holds(parent, kept));
+  return isRouter ? parent : undefined;
+}
+
+/** Ends it and what it started; the socket may live for some milliseconds more. */
+export function endKeeper({ pid }: FoundKeeper): void {
+  endGroup(pid);
+}
+
+function endGroup(leader: number): void {
+  try {
+    process.kill(-leader, "SIGKILL");
+  } catch {
+    // ESRCH: it has ended already.
+  }
+}
+
+/** A process that has a raw IGMP socket, as every program that routes multicast must. */
+export interface IgmpProgram {
+  readonly pid: number;
+  readonly name: string;
+}
+
+/** Who else in our network namespace may hold multicast routing, as far as we may see it. */
+export function findIgmpPrograms(): readonly IgmpProgram[] {
+  const sockets = new Set(igmpSockets(read("/proc/net/raw")).map((inode) => `socket:[${inode}]`));
+  return processes()
+    .filter((pid) => pid !== process.pid && descriptorsOf(pid).some((link) => sockets.has(link)))
+    .map((pid) => ({ pid, name: read(`/proc/${pid}/comm`).trim() }));
+}
+
+const RAW_IGMP = /^ *\d+: [0-9A-F]{8}:0002 .{8}:.{4} .. .{8}:.{8} .{2}:.{8} .{8} +\d+ +\d+ (\d+) /gm;
+
+/** The inodes of the IGMP sockets in /proc/net/raw, where the local port is the protocol. */
+export const igmpSockets = (table: string): readonly number[] =>
+  [...table.matchAll(RAW_IGMP)].map(([, inode]) => Number(inode));
+
+const holds = (pid: number, link: string): boolean => descriptorsOf(pid).includes(link);
+
+const descriptorsOf = (pid: number): readonly string[] =>
+  namesIn(`/proc/${pid}/fd`).flatMap((fd) => linkOf(`/proc/${pid}/fd/${fd}`) ?? []);
+
+const processes = (): readonly number[] => namesIn("/proc").map(Number).filter(Number.isInteger);
+
+// A process may end, or be none of ours, at every step.
+const namesIn = (folder: string): readonly string[] => tried(() => readdirSync(folder)) ?? [];
+const linkOf = (path: string): string | undefined => tried(() => readlinkSync(path));
+const read = (path: string): string => tried(() => readFileSync(path, "latin1")) ?? "";
+
+function tried<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
+}
