@@ -23,6 +23,7 @@ function bench() {
   const [deaf, asked, confirmed] = [new Set<string>(), [] as number[], [] as number[]];
   let known: readonly RouterEffect[] = [];
   let refused: HalError | undefined;
+  let asks = true;
   const log = createLogger({ level: "silent", format: "json", toStderr: true }, "router", "r");
   const open = (bridge: string): BridgeTable => {
     if (refused !== undefined) throw refused;
@@ -39,9 +40,10 @@ function bench() {
       tables: { open },
       memberships: () => known,
       ask: () => asked.push(Number(clock.now())),
+      asks: () => asks,
       isHeard: (_, port) => !deaf.has(port),
     },
-    [{ name: "br0", routerPorts: ["c"], response: seconds(10) }],
+    [{ name: "br0", routerPorts: ["c"], response: seconds(10), lifetime: seconds(260) }],
   );
   return {
     clock,
@@ -54,6 +56,9 @@ function bench() {
     },
     refuses: (error: HalError | undefined) => {
       refused = error;
+    },
+    yields: () => {
+      asks = false;
     },
     delivers: () => tables.tables.get("br0")?.delivers(SOURCE, GROUP),
   };
@@ -83,6 +88,15 @@ test("once the bridge no longer floods all are asked again, and a predecessor's 
   ports.close();
   clock.run(seconds(60));
   assert.deepEqual([asked.length, confirmed.length], [1, 1], "nothing after the end");
+});
+
+test("while another router asks, a predecessor's entries stay until it has asked everybody", () => {
+  const { ports, clock, confirmed, yields } = bench();
+  yields();
+  ports.follow("br0");
+  clock.run(seconds(300));
+  assert.deepEqual(confirmed, [272_000]);
+  ports.close();
 });
 
 test("a port whose tap is deaf keeps what it had until its hosts have been asked again", () => {

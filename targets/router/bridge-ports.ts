@@ -20,6 +20,8 @@ export interface BridgePortsPlatform {
   memberships(bridge: string): readonly RouterEffect[];
   /** All hosts of the bridge are to be asked. */
   ask(bridge: string): void;
+  /** Whether we are the one who asks there. */
+  asks(bridge: string): boolean;
   /** Whether the port's tap is listening. */
   isHeard(bridge: string, port: string): boolean;
 }
@@ -29,8 +31,10 @@ export interface KeptBridge {
   readonly name: string;
   /** Ports with a router behind them that need not be heard. */
   readonly routerPorts: readonly string[];
-  /** Within which hosts answer our first question. */
+  /** Within which hosts answer our questions of a start. */
   readonly response: Duration;
+  /** Within which every host has been asked, whoever asks: one group membership interval. */
+  readonly lifetime: Duration;
 }
 
 type PortMembership = Extract<PortEffect, { kind: "port-membership" }> & { readonly name: string };
@@ -90,7 +94,7 @@ export class BridgePorts {
   hearsAgain(name: string): void {
     const kept = this.#kept.get(name);
     if (kept === undefined) return;
-    this.#wait(`${name} again`, kept.response, () => {
+    this.#whenAnswered(`${name} again`, kept, () => {
       for (const membership of [...this.#doubtful.values()]) if (membership.name === name) this.#set(membership);
     });
   }
@@ -99,11 +103,16 @@ export class BridgePorts {
    * Until the bridge has known a querier for its response time it floods reports too, so that v2 hosts on other ports keep silent (RFC
    * 2236 section 6) and their ports are not known: all are asked again then. Who has not answered that either is gone.
    */
-  #askAgain({ name, response }: KeptBridge, table: BridgeTable): void {
-    this.#wait(name, response, () => {
-      this.#platform.ask(name);
-      this.#wait(name, response, () => table.confirm());
+  #askAgain(kept: KeptBridge, table: BridgeTable): void {
+    this.#wait(kept.name, kept.response, () => {
+      this.#platform.ask(kept.name);
+      this.#whenAnswered(kept.name, kept, () => table.confirm());
     });
+  }
+
+  /** Another router asks when it is time. */
+  #whenAnswered(what: string, { name, response, lifetime }: KeptBridge, then: () => void): void {
+    this.#wait(what, this.#platform.asks(name) ? response : lifetime, then);
   }
 
   #wait(what: string, span: Duration, then: () => void): void {

@@ -123,13 +123,14 @@ export class RouterService {
         tables: bridges,
         memberships: (name) => this.#router.portMemberships(clock.now(), name),
         ask: (name) => this.#runner.feed({ kind: "ask-all", name }),
+        asks: (name) =>
+          [...this.#router.interfaces()].some(([one, { querier }]) => one === name && querier.kind === "querier"),
         isHeard: (name, port) => this.#interfaces.taps(name)[port] === "listening",
       },
-      kept.map(({ interface: name, routerPorts, times }) => ({
-        name,
-        routerPorts,
-        response: timesOf(times).queryResponseInterval,
-      })),
+      kept.map(({ interface: name, routerPorts, times }) => {
+        const { startupResponse, groupMembershipInterval } = timesOf(times);
+        return { name, routerPorts, response: startupResponse, lifetime: groupMembershipInterval };
+      }),
     );
   }
 

@@ -248,3 +248,34 @@ test("a tap's process that is killed comes back, and nothing else notices", { sk
   withoutGap(numbers(the(b), GROUP, from[1] ?? 0));
   assert.equal(the(router).count(/"change":"(left|expired)"|out of use/, said), 0);
 });
+
+test("what the kernel routes to a bridge reaches the ports that asked for it, and no other", { skip }, async () => {
+  await ended(the(router), "SIGTERM");
+  const group = "239.1.77.9";
+  ip("-n", ROUTER, "link", "set", "port-s", "nomaster");
+  ip("-n", ROUTER, "addr", "add", "10.1.0.1/24", "dev", "port-s");
+  ip("-n", SENDER, "addr", "add", "10.1.0.2/24", "dev", "eth0");
+  const headend = act(SENDER, process.execPath, HELPER, "send", "10.1.0.2", PORT);
+  await headend.saw(/ready/);
+  headend.say(group);
+  const asked = the(wire).lines.length;
+  router = start(
+    "--set",
+    "forwarding=kernel",
+    "--set",
+    "upstream.interface=port-s",
+    "--set",
+    "downstreams.0.snooping=true",
+  );
+  await the(wire).sawTimes(3, GENERAL_QUERY, 10_000, asked);
+  the(a).say(`join ${group}`);
+  await until("the port's membership is known", () => portsOf(group).length > 0);
+  const from = the(wireB).lines.length;
+  await gets(the(a), group, 100);
+  assert.equal(the(wireB).count(streamOf(group), from), 0);
+  the(b).say(`join ${group}`);
+  await gets(the(b), group, 5);
+  the(a).say(`leave ${group}`);
+  await until("the port is cut", () => entries(group).join() === "port-b");
+  await gets(the(b), group, 50);
+});
