@@ -127,7 +127,8 @@ test("a port has room for so many groups; what is no IGMP and what is broken has
 test("a port that has left the bridge is forgotten, and a group of which it is proven that nobody is left", () => {
   const bench = new Bench();
   for (const port of ["a", "b"]) bench.hear(1, port, v1v2Message("v2Report", "10.0.0.11", GROUP));
-  bench.table.keep(["b"]);
+  bench.hear(2, "a", query("10.0.0.9"));
+  assert.deepEqual(bench.table.keep(["b"]).map(line), ["a no router", `a ${GROUP} include {}`]);
   assert.deepEqual(bench.table.endGroup(address(GROUP)).map(line), [`b ${GROUP} include {}`]);
   assert.deepEqual([bench.table.endGroup(address(GROUP)), bench.table.nextDeadline()], [[], undefined]);
 });

@@ -155,9 +155,14 @@ export class PortTable {
     return port;
   }
 
-  /** The bridge has these ports; what was known of others is forgotten, as the bridge forgets it. */
-  keep(names: readonly string[]): void {
-    for (const name of [...this.#ports.keys()]) if (!names.includes(name)) this.#ports.delete(name);
+  /** The bridge has these ports; what was known of others is over. */
+  keep(names: readonly string[]): readonly PortEffect[] {
+    const gone = [...this.#ports].filter(([name]) => !names.includes(name));
+    return gone.flatMap(([name, { groups }]) => {
+      const effects = [...this.#noRouter(name), ...effectsOf(name, groups.clear())];
+      this.#ports.delete(name);
+      return effects;
+    });
   }
 
   /** It is proven that nobody on the link wants the group any more. */

@@ -13,6 +13,8 @@ export interface BridgeTable {
    * port gets goes to router ports only, while a querier is known; 224.0.0.0/24 goes to every port.
    */
   set(port: string, group: Ipv4, filter: PortFilter): void;
+  /** Puts back what the bridge has lost by itself, as when a port leaves it and comes back. */
+  restore(): void;
   /** Ports that get every group and every report, besides those behind which the bridge itself hears a router. */
   routerPorts(ports: readonly string[]): void;
   /** Entries of a predecessor that was killed serve until this: those that nobody has set since go. */

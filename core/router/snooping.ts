@@ -34,11 +34,11 @@ export class Snooping {
     const shape = `${ports.join()} ${topology}`;
     const before = this.#shape;
     this.#shape = shape;
-    this.#table.keep(ports);
+    const gone = this.#table.keep(ports);
     // The first: the start of the interface asks.
-    if (before === "" || before === shape) return [];
+    if (before === "" || before === shape) return gone;
     this.#askAt = earliest([this.#askAt, latest(now, this.#mayAskFrom)]);
-    return this.poll(now);
+    return [...gone, ...this.poll(now)];
   }
 
   /** It is proven that nobody on the link wants the group any more. */

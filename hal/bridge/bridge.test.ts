@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { address, type Ipv4, ipv4 } from "../../core/base/ipv4.ts";
-import { ANY_SOURCE, filterOf } from "../../core/igmp/filter.ts";
+import { ANY_SOURCE, filterOf, NO_SOURCE } from "../../core/igmp/filter.ts";
 import { datagram } from "../forwarding/linux.testkit.ts";
 import { eventually, inNamespace } from "../in-namespace.testkit.ts";
 import { bridgeContract } from "./contract.testkit.ts";
@@ -120,6 +120,26 @@ if (inNamespace(import.meta.url, "linux bridge", BRIDGE)) {
     assert.deepEqual(await reached(SOURCE, GROUP), ["p2"]);
     execFileSync("bridge", ["mdb", "del", "dev", "br0", "port", "p2", "grp", "239.255.77.1"]);
     killed.close();
+  });
+
+  test("linux bridge: a port that left and came back has its entries again, and one that is gone leaves nothing behind", async () => {
+    const group = address("239.255.80.1");
+    const table = tables.open("br0");
+    table.set("p0", group, ANY_SOURCE);
+    table.set("p1", group, filterOf("include", [SOURCE]));
+    execFileSync("ip", ["link", "set", "p0", "nomaster"]);
+    execFileSync("ip", ["link", "set", "p0", "master", "br0"]);
+    assert.doesNotMatch(entries(), /port p0 grp 239.255.80.1/);
+    table.restore();
+    assert.deepEqual(await reached(SOURCE, group), ["p0", "p1"]);
+    execFileSync("ip", ["link", "add", "p3", "type", "veth", "peer", "name", "far-p3"]);
+    execFileSync("ip", ["link", "set", "p3", "master", "br0", "up"]);
+    table.set("p3", group, ANY_SOURCE);
+    execFileSync("ip", ["link", "del", "p3"]);
+    table.set("p3", group, NO_SOURCE);
+    table.restore();
+    assert.deepEqual([table.counts(), await reached(SOURCE, group)], [{}, ["p0", "p1"]]);
+    table.close();
   });
 
   test("linux bridge: what the kernel refuses is counted", () => {

@@ -104,6 +104,8 @@ function openError(bridge: string, cause: unknown): HalError {
   });
 }
 
+type FoundEntry = Extract<MdbAnswer, { kind: "entry" }>;
+
 /** Requests to the kernel, each answered before it returns. */
 class Kernel {
   readonly #socket: NativeSocket;
@@ -138,11 +140,11 @@ class Kernel {
     return errno === ENOENT || errno === EINVAL || errno === ENODEV ? 0 : errno;
   }
 
-  /** Those of ours that are there. */
-  ours(bridge: number): readonly MdbEntry[] {
-    const found: MdbEntry[] = [];
+  /** What is there. */
+  entries(bridge: number): readonly FoundEntry[] {
+    const found: FoundEntry[] = [];
     this.#ask(allEntries, (answer) => {
-      if (answer.kind === "entry" && answer.ours && answer.entry.bridge === bridge) found.push(answer.entry);
+      if (answer.kind === "entry" && answer.entry.bridge === bridge) found.push(answer);
     });
     return found;
   }
@@ -196,13 +198,16 @@ class LinuxBridgeTable implements BridgeTable {
   readonly #kernel: Kernel;
   readonly #counts = new Counters<BridgeCount>();
   readonly #groups = new Map<Ipv4, PortEntries>();
+  /** Numbers of ports by name, as they were last: of one that is gone nobody else knows it. */
+  readonly #numbers = new Map<string, number>();
   #routerPorts: readonly string[] = [];
 
   constructor({ bridge, settings, kernel }: Parts) {
     this.#bridge = bridge;
     this.#settings = settings;
     this.#kernel = kernel;
-    for (const { port, group, source } of kernel.ours(bridge)) this.#entries(group).inherit(port, source);
+    for (const { entry, ours } of kernel.entries(bridge))
+      if (ours) this.#entries(entry.group).inherit(entry.port, entry.source);
   }
 
   #entries(group: Ipv4): PortEntries {
@@ -212,23 +217,38 @@ class LinuxBridgeTable implements BridgeTable {
   }
 
   set(port: string, group: Ipv4, filter: SourceFilter): void {
-    const index = interfaceIndex(port);
-    if (index !== undefined) this.#set(index, group, filter);
+    const index = interfaceIndex(port) ?? this.#numbers.get(port);
+    if (index === undefined) return;
+    this.#numbers.set(port, index);
+    this.#set(index, group, filter);
   }
 
-  /** First what is to come: nothing that is wanted before and after is lost between the two. */
+  restore(): void {
+    const found = new Set(this.#kernel.entries(this.#bridge).map(({ entry }) => keyOf(entry)));
+    for (const [group, entries] of this.#groups) {
+      for (const [port, source] of entries.present())
+        if (!found.has(keyOf({ port, group, source }))) entries.removed(port, source);
+      this.#apply(group, entries);
+    }
+  }
+
   #set(port: number, group: Ipv4, filter: SourceFilter): void {
     const entries = this.#entries(group);
     entries.set(port, filter);
+    this.#apply(group, entries);
+    // What the kernel's own snooping has learnt of the port would outlive ours.
+    if (wantsNothing(filter)) this.#remove({ bridge: this.#bridge, port, group, source: undefined });
+    if (filter.mode === "include" && entries.isUnfiltered(port)) this.#counts.count("bridge.not-filtered");
+    if (entries.isEmpty) this.#groups.delete(group);
+  }
+
+  /** First what is to come: nothing that is wanted before and after is lost between the two. */
+  #apply(group: Ipv4, entries: PortEntries): void {
     for (const [to, source] of entries.toAdd()) this.#add(entries, { bridge: this.#bridge, port: to, group, source });
     for (const [from, source] of entries.toRemove()) {
       this.#remove({ bridge: this.#bridge, port: from, group, source });
       entries.removed(from, source);
     }
-    // What the kernel's own snooping has learnt of the port would outlive ours.
-    if (wantsNothing(filter)) this.#remove({ bridge: this.#bridge, port, group, source: undefined });
-    if (filter.mode === "include" && entries.isUnfiltered(port)) this.#counts.count("bridge.not-filtered");
-    if (entries.isEmpty) this.#groups.delete(group);
   }
 
   #add(entries: PortEntries, entry: MdbEntry): void {
@@ -278,3 +298,5 @@ class LinuxBridgeTable implements BridgeTable {
 }
 
 const routerFile = (port: string): string => `${port}/brport/multicast_router`;
+
+const keyOf = ({ port, group, source }: Omit<MdbEntry, "bridge">): string => `${port} ${group} ${source ?? "*"}`;

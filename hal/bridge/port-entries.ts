@@ -69,6 +69,11 @@ export class PortEntries {
     if (present?.size === 0) this.#present.delete(port);
   }
 
+  /** What is taken to be in the kernel. */
+  present(): readonly (readonly [port: number, source: EntrySource])[] {
+    return this.#difference((port) => [...(this.#present.get(port)?.keys() ?? [])]);
+  }
+
   /** Entries that are wanted and not there, those of sources first. */
   toAdd(): readonly (readonly [port: number, source: EntrySource])[] {
     return this.#difference((port) =>

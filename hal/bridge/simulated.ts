@@ -52,6 +52,8 @@ class SimulatedBridgeTable implements BridgeTable {
     });
   }
 
+  restore(): void {}
+
   confirm(): void {}
 
   counts(): Readonly<Record<string, number>> {

@@ -41,7 +41,7 @@ function bench() {
       memberships: () => known,
       ask: () => asked.push(Number(clock.now())),
       asks: () => asks,
-      isHeard: (_, port) => !deaf.has(port),
+      isDeaf: (_, port) => deaf.has(port),
     },
     [{ name: "br0", routerPorts: ["c"], response: seconds(10), lifetime: seconds(260) }],
   );
@@ -69,11 +69,17 @@ test("a bridge that is in use gets what is known, with its routers' ports, and i
   ports.apply(membership("a", ANY_SOURCE));
   assert.equal(delivers(), undefined, "not there yet");
   knows([membership("a", ANY_SOURCE)]);
-  ports.follow("br0");
-  ports.follow("lan1");
+  ports.follow("br0", 4);
+  ports.follow("lan1", 4);
   assert.deepEqual(delivers(), ["a", "c"]);
   ports.apply(membership("b", ANY_SOURCE));
-  ports.follow("br0");
+  ports.follow("br0", 4);
+  assert.deepEqual(delivers(), ["a", "b", "c"], "the same bridge keeps what it has");
+  knows([membership("a", ANY_SOURCE), membership("b", ANY_SOURCE)]);
+  ports.changed("br0");
+  assert.deepEqual(delivers(), ["a", "b", "c"]);
+  knows([membership("a", ANY_SOURCE)]);
+  ports.follow("br0", 5);
   assert.deepEqual(delivers(), ["a", "c"], "another of the name gets what the router knows now");
   ports.close();
   assert.equal(delivers(), undefined);
@@ -81,10 +87,10 @@ test("a bridge that is in use gets what is known, with its routers' ports, and i
 
 test("once the bridge no longer floods all are asked again, and a predecessor's entries end when that is answered", () => {
   const { ports, clock, asked, confirmed } = bench();
-  ports.follow("br0");
+  ports.follow("br0", 4);
   clock.run(seconds(60));
   assert.deepEqual([asked, confirmed], [[11_000], [22_000]]);
-  ports.follow("br0");
+  ports.follow("br0", 5);
   ports.close();
   clock.run(seconds(60));
   assert.deepEqual([asked.length, confirmed.length], [1, 1], "nothing after the end");
@@ -93,7 +99,7 @@ test("once the bridge no longer floods all are asked again, and a predecessor's 
 test("while another router asks, a predecessor's entries stay until it has asked everybody", () => {
   const { ports, clock, confirmed, yields } = bench();
   yields();
-  ports.follow("br0");
+  ports.follow("br0", 4);
   clock.run(seconds(300));
   assert.deepEqual(confirmed, [272_000]);
   ports.close();
@@ -101,7 +107,7 @@ test("while another router asks, a predecessor's entries stay until it has asked
 
 test("a port whose tap is deaf keeps what it had until its hosts have been asked again", () => {
   const { ports, clock, deaf, delivers } = bench();
-  ports.follow("br0");
+  ports.follow("br0", 4);
   for (const port of ["a", "b"]) ports.apply(membership(port, ANY_SOURCE));
   for (const port of ["a", "b"]) deaf.add(port);
   for (const port of ["a", "b"]) ports.apply(membership(port, NO_SOURCE));
@@ -120,11 +126,11 @@ test("a bridge whose table may not be had goes on as it is, and status says why"
   const { ports, refuses } = bench();
   refuses(new HalError("bridge.permission", "not permitted"));
   assert.deepEqual(ports.status("br0"), { state: "waiting", counts: undefined, ports: [] });
-  ports.follow("br0");
+  ports.follow("br0", 4);
   ports.apply(membership("a", ANY_SOURCE));
   assert.deepEqual(ports.status("br0"), { state: "bridge.permission", counts: undefined, ports: [] });
   refuses(undefined);
-  ports.follow("br0");
+  ports.follow("br0", 4);
   const group = { group: GROUP, filter: ANY_SOURCE, requested: [], mode: 3, groupTimer: undefined } as const;
   assert.deepEqual(ports.status("br0", [{ port: "c", router: false, groups: [group] }]), {
     state: "kept",

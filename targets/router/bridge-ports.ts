@@ -22,8 +22,8 @@ export interface BridgePortsPlatform {
   ask(bridge: string): void;
   /** Whether we are the one who asks there. */
   asks(bridge: string): boolean;
-  /** Whether the port's tap is listening. */
-  isHeard(bridge: string, port: string): boolean;
+  /** Whether the port has a tap that does not listen at the moment. */
+  isDeaf(bridge: string, port: string): boolean;
 }
 
 /** How one bridge is kept. */
@@ -49,6 +49,7 @@ export class BridgePorts {
   readonly #platform: BridgePortsPlatform;
   readonly #kept: ReadonlyMap<string, KeptBridge>;
   readonly #tables = new Map<string, BridgeTable>();
+  readonly #numbers = new Map<string, number>();
   readonly #alarms = new Map<string, Alarm>();
   readonly #refused = new Map<string, string>();
   /** What ended on a port that nobody heard: perhaps it did not. */
@@ -59,17 +60,24 @@ export class BridgePorts {
     this.#kept = new Map(kept.map((one) => [one.name, one]));
   }
 
-  /** The bridge is in use, for the first time or again: it may be another of the same name. */
-  follow(name: string): void {
+  /** The bridge is in use, for the first time or again; with another number it is another of the same name. */
+  follow(name: string, index: number): void {
     const kept = this.#kept.get(name);
-    if (kept === undefined) return;
+    if (kept === undefined || (this.#tables.has(name) && this.#numbers.get(name) === index)) return;
     this.#release(name);
     const table = this.#open(name);
     if (table === undefined) return;
     this.#tables.set(name, table);
+    this.#numbers.set(name, index);
     table.routerPorts(kept.routerPorts);
     for (const effect of this.#platform.memberships(name)) if (effect.kind === "port-membership") this.apply(effect);
     this.#askAgain(kept, table);
+  }
+
+  /** Something between the ports has changed: a port that left and came back has lost what it had, or is another of the same name. */
+  changed(name: string): void {
+    for (const effect of this.#platform.memberships(name)) if (effect.kind === "port-membership") this.apply(effect);
+    this.#tables.get(name)?.restore();
   }
 
   apply(effect: PortEffect & { readonly name: string }): void {
@@ -86,7 +94,7 @@ export class BridgePorts {
     const { name, port, group, filter } = membership;
     const key = keyOf(membership);
     this.#doubtful.delete(key);
-    if (wantsNothing(filter) && !this.#platform.isHeard(name, port)) this.#doubtful.set(key, membership);
+    if (wantsNothing(filter) && this.#platform.isDeaf(name, port)) this.#doubtful.set(key, membership);
     else this.#tables.get(name)?.set(port, group, filter);
   }
 

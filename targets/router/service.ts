@@ -125,7 +125,7 @@ export class RouterService {
         ask: (name) => this.#runner.feed({ kind: "ask-all", name }),
         asks: (name) =>
           [...this.#router.interfaces()].some(([one, { querier }]) => one === name && querier.kind === "querier"),
-        isHeard: (name, port) => this.#interfaces.taps(name)[port] === "listening",
+        isDeaf: (name, port) => (this.#interfaces.taps(name)[port] ?? "listening") !== "listening",
       },
       kept.map(({ interface: name, routerPorts, times }) => {
         const { startupResponse, groupMembershipInterval } = timesOf(times);
@@ -136,7 +136,9 @@ export class RouterService {
 
   #feed(event: RouterEvent): void {
     this.#runner.feed(event);
-    if (event.kind === "link" && event.address !== undefined) this.#bridgePorts?.follow(event.name);
+    if (event.kind === "link" && event.address !== undefined)
+      this.#bridgePorts?.follow(event.name, this.#interfaces.link(event.name)?.index ?? 0);
+    if (event.kind === "bridge") this.#bridgePorts?.changed(event.name);
     if (event.kind === "ask-all") this.#bridgePorts?.hearsAgain(event.name);
   }
 

@@ -204,6 +204,23 @@ test("a port whose cable is plugged in again, or that is new, is asked at once (
   ip("-n", HOST_A, "route", "add", "default", "dev", "eth0");
 });
 
+test("a port that leaves the bridge and comes back gets its viewer's group again at once", { skip }, async () => {
+  const group = "239.255.77.3";
+  the(sender).say(group);
+  for (const host of [a, b]) the(host).say(`join ${group}`);
+  await until("both ports have it", () => entries(group).length === 2);
+  const from = the(b).lines.length;
+  ip("-n", ROUTER, "link", "set", "port-a", "nomaster");
+  ip("-n", ROUTER, "link", "set", "port-a", "master", "br0");
+  await gets(the(a), group, 20, 4000);
+  ip("-n", ROUTER, "link", "set", "port-a", "nomaster");
+  await until("the port is forgotten", () => portsOf(group).join() === "port-b");
+  ip("-n", ROUTER, "link", "set", "port-a", "master", "br0");
+  await gets(the(a), group, 20, 4000);
+  withoutGap(numbers(the(b), group, from));
+  assert.deepEqual(snooping().counts, {});
+});
+
 test("a stop leaves the bridge as it was found", { skip }, async () => {
   await ended(the(router), "SIGTERM");
   assert.deepEqual([settings(), entries(GROUP)], [FOUND, []]);
