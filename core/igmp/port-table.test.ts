@@ -107,6 +107,26 @@ test("RFC 4286: an advertisement says that a router is there, a termination that
   assert.deepEqual(bench.hear(5, "up", broken), [], "with a right checksum only (2.1.1 (5))");
 });
 
+/** A whole hello without options, from 10.0.0.9, to ALL-PIM-ROUTERS. */
+function pimHello(from = "10.0.0.9", type = 0x20): Uint8Array {
+  const packet = v1v2Message("leave", from, GROUP);
+  packet.set([103], 9);
+  packet.set([0, 0], 10);
+  packet.set([224, 0, 0, 13], 16);
+  writeUint16(packet, 10, internetChecksum(packet, 0, HEADER_LENGTH));
+  packet.set([type, 0, 0, 0, 0, 1, 0, 0], HEADER_LENGTH);
+  writeUint16(packet, HEADER_LENGTH + 2, internetChecksum(packet, HEADER_LENGTH));
+  return packet;
+}
+
+test("RFC 4541 2.1.1 (1): a PIM hello (RFC 7761 4.9.2) says that a router is there; no other message, nor a broken one", () => {
+  const bench = new Bench();
+  const broken = pimHello().fill(0x5a, HEADER_LENGTH + 6, HEADER_LENGTH + 7);
+  for (const packet of [pimHello("10.0.0.9", 0x23), pimHello("0.0.0.0"), broken, pimHello().subarray(0, 30)])
+    assert.deepEqual(bench.hear(1, "up", packet), []);
+  assert.deepEqual([bench.hear(2, "up", pimHello()), bench.hear(3, "up", pimHello())], [["up router"], []]);
+});
+
 test("RFC 4541 2.1.2 (2): 224.0.0.0/24 goes to every port and is not kept", () => {
   const bench = new Bench();
   assert.deepEqual(bench.hear(1, "a", v1v2Message("v2Report", "10.0.0.11", "224.0.0.251")), []);

@@ -1,4 +1,5 @@
 // What each port of a bridge wants (RFC 4541 2.1): a group table for each, of what its hosts are heard to say, and where routers are.
+import { internetChecksum } from "../base/checksum.ts";
 import { checkFrame } from "../base/ethernet.ts";
 import { ANY, type Ipv4, isLinkLocalMulticast } from "../base/ipv4.ts";
 import { after, earliest, type Instant } from "../base/time.ts";
@@ -6,7 +7,7 @@ import { NO_SOURCE, type SourceFilter, wantsNothing } from "./filter.ts";
 import { type GroupChange, GroupTable, type GroupView, type TableContext, type TableLimits } from "./group-table.ts";
 import type { TrackedHost } from "./host-shares.ts";
 import { type HostStatement, statementsIn } from "./host-statement.ts";
-import { headerLength } from "./ip-header.ts";
+import { headerLength, protocolOf, sourceAddress, totalLength } from "./ip-header.ts";
 import { type IgmpPacket, senderOf } from "./packet.ts";
 import { readQuery } from "./query.ts";
 import type { RouterInterface } from "./router-interface.ts";
@@ -24,6 +25,19 @@ export interface PortView {
   /** A router is behind it: it gets every group. */
   readonly router: boolean;
   readonly groups: readonly GroupView[];
+}
+
+const PIM = 103;
+/** Version 2, type 0 (RFC 7761 4.9). */
+const PIM_HELLO = 0x20;
+
+/** Of a router with an address (RFC 4541 2.1.1 (1)). A Hello's checksum covers all of it, as that of a Register alone does not (RFC 7761 4.9). */
+function isPimHello(packet: Uint8Array): boolean {
+  if (protocolOf(packet) !== PIM || packet.length < totalLength(packet)) return false;
+  const header = headerLength(packet);
+  const end = totalLength(packet);
+  if (packet[header] !== PIM_HELLO || sourceAddress(packet) === ANY) return false;
+  return internetChecksum(packet, 0, header) === 0 && internetChecksum(packet, header, end) === 0;
 }
 
 /** A frame that came in through a port; `vouched` as of core/ports/igmp-socket.ts. */
@@ -70,6 +84,7 @@ export class PortTable {
     const checked = checkFrame(bytes);
     if (typeof checked === "string") return [];
     const packet = this.#machine.admit(checked.packet, vouched);
+    if (packet === "ip.not-igmp") return isPimHello(checked.packet) ? this.#router(now, port) : [];
     // The gate looks at the type last: the message is whole, and of a kind that is no business of hosts and queriers.
     if (packet === "igmp.unknown-type") return this.#discovery(now, port, checked.packet);
     if (typeof packet === "string") return [];

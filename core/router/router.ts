@@ -355,7 +355,10 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   #frame(now: Instant, { name, ...frame }: RouterEvent & { kind: "frame" }): readonly RouterEffect[] {
     const downstream = this.#downstreams.get(name);
     if (downstream === undefined) return [drop(name, "router.unknown-interface")];
-    const effects = this.#downstream(now, name, downstream.machine.receive(now, frame));
+    const said = downstream.machine.receive(now, frame);
+    // Taps hear PIM too, which is no drop: it tells of routers.
+    const counted = said.filter((effect) => effect.kind !== "drop" || effect.reason !== "ip.not-igmp");
+    const effects = this.#downstream(now, name, counted);
     return [...effects, ...this.#snooped(now, name, downstream.snooping?.frame(now, frame))];
   }
 

@@ -77,3 +77,10 @@ test("a link that goes away takes the memberships of its ports with it", () => {
   ];
   assert.deepEqual(cut, [`a ${GROUP} include`]);
 });
+
+test("what a tap hears of PIM is no drop", () => {
+  const { router } = bench();
+  const pim = v1v2Message("leave", "10.0.0.9", GROUP).fill(103, 9, 10);
+  const told = router.receive(at(40), { kind: "frame", name: "br0", port: "a", bytes: ethernet(MAC, pim) });
+  assert.deepEqual(told, []);
+});

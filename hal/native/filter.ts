@@ -19,6 +19,7 @@ const WHOLE = 0x40000;
 const INSTRUCTION = 8;
 
 const IGMP = 2;
+const PIM = 103;
 const IPV4 = 0x0800;
 const IP_PROTOCOL = 9;
 const IP_DESTINATION = 16;
@@ -87,20 +88,22 @@ export const streamsOf = (index: number): Uint8Array =>
     [RETURN, 0, 0, 0],
   ]);
 
-/** Frames that carry IGMP inwards, through at most one tag besides the one that the kernel took out; for SOCK_RAW. */
+/** Frames that carry IGMP or PIM inwards, through at most one tag besides the one that the kernel took out; for SOCK_RAW. */
 export const IGMP_FRAMES = assemble([
   [LOAD_WORD, 0, 0, TYPE],
-  [IS_GREATER, 11, 0, PACKET_TYPE.otherHost],
+  [IS_GREATER, 13, 0, PACKET_TYPE.otherHost],
   [LOAD_HALF, 0, 0, ETHER_TYPE],
   [IS, 4, 0, IPV4],
   [IS, 1, 0, DOT1Q],
-  [IS, 0, 7, DOT1AD],
+  [IS, 0, 9, DOT1AD],
   [LOAD_HALF, 0, 0, ETHER_TYPE + TAG],
-  [IS, 2, 5, IPV4],
+  [IS, 3, 7, IPV4],
   [LOAD_OCTET, 0, 0, ETHERNET + IP_PROTOCOL],
-  [IS, 2, 3, IGMP],
+  [IS, 4, 0, IGMP],
+  [IS, 3, 4, PIM],
   [LOAD_OCTET, 0, 0, ETHERNET + TAG + IP_PROTOCOL],
-  [IS, 0, 1, IGMP],
+  [IS, 1, 0, IGMP],
+  [IS, 0, 1, PIM],
   [RETURN, 0, 0, WHOLE],
   [RETURN, 0, 0, 0],
 ]);
