@@ -274,6 +274,11 @@ export class HostTable {
     return this.#stations.get(stationKey(host))?.who.port;
   }
 
+  /** How many hosts are members of each group. */
+  *viewers(): Generator<readonly [group: Ipv4, hosts: number]> {
+    for (const [group, members] of this.#groups) yield [group, members.size];
+  }
+
   /** In the order of joining within each group. */
   memberships(): readonly HostMembership[] {
     return Array.from(this.#all(), membershipOf);

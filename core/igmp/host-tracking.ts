@@ -109,6 +109,10 @@ export class HostTracking {
     return this.#both((table) => table.clear());
   }
 
+  viewers(): Iterable<readonly [group: Ipv4, hosts: number]> {
+    return this.#tables[this.#source].viewers();
+  }
+
   memberships(): readonly HostMembership[] {
     return this.#tables[this.#source].memberships();
   }

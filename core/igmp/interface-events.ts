@@ -144,7 +144,10 @@ export type RouterInterfaceEffect =
       readonly kind: "heard";
       readonly message: MessageKind;
       readonly from: Ipv4;
+      /** 0.0.0.0 in a General Query and a v3 report. */
       readonly group: Ipv4;
+      /** Of a frame: the bridge port. The same message is heard as a packet too. */
+      readonly port?: string;
       /** The checksum was still to be filled in, and the link layer vouched for it. */
       readonly unfilled: boolean;
     }
@@ -161,7 +164,7 @@ export type RouterInterfaceEffect =
   | ({ readonly kind: "query-refused"; readonly reason: QueryRefusal; readonly address: Ipv4 } & Whereabouts)
   /** 7.3.1: a router of an older version asks here, to be fixed by an administrator. Told at most once per query interval. */
   | { readonly kind: "older-querier"; readonly version: IgmpVersion; readonly address: Ipv4 }
-  | ({ readonly kind: "drop"; readonly reason: InterfaceDrop } & RefusedWhom);
+  | ({ readonly kind: "drop"; readonly reason: InterfaceDrop; readonly port?: string } & RefusedWhom);
 
 /** Who is refused, where it is one host's doing; of what, and by which rule, where the policy did it. */
 export interface RefusedWhom {

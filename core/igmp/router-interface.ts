@@ -29,7 +29,7 @@ import type {
   TrackingSource,
 } from "./interface-events.ts";
 import { hasRouterAlert } from "./ip-header.ts";
-import { checkPacket, groupOf, type IgmpPacket, senderOf } from "./packet.ts";
+import { checkPacket, headGroup, type IgmpPacket, senderOf } from "./packet.ts";
 import { type OtherQuerier, Querier, type QuerierState } from "./querier.ts";
 import { type IgmpVersion, type Query, queryLength, readQuery, splitQuery, writeQuery } from "./query.ts";
 import { type QueryGuard, type QueryRefusal, refuseQuery } from "./query-guard.ts";
@@ -334,11 +334,17 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   #frame(now: Instant, { bytes, port, vouched }: Extract<Event, { kind: "frame" }>): Effect[] {
     const frame = checkFrame(bytes);
-    if (typeof frame === "string") return [dropped(frame)];
+    if (typeof frame === "string") return [{ kind: "drop", reason: frame, port }];
     const packet = this.#admit(frame.packet, vouched);
-    if (typeof packet === "string") return [dropped(packet)];
+    if (typeof packet === "string") return [{ kind: "drop", reason: packet, port }];
     const host = { port, address: senderOf(packet), mac: frame.mac };
     this.#sightings.note(host);
+    const { kind: message, unfilled } = packet;
+    const heard: Effect = { kind: "heard", message, from: host.address, group: headGroup(packet), port, unfilled };
+    return [heard, ...this.#byFrame(now, host, packet)];
+  }
+
+  #byFrame(now: Instant, host: TrackedHost, packet: IgmpPacket): readonly Effect[] {
     if (isQuery(packet)) return this.#asksByFrame ? this.#query(now, host, packet) : this.#locate(host);
     return this.#tracking.source === "packets"
       ? []
@@ -538,6 +544,11 @@ export class RouterInterface implements Machine<Event, Effect> {
     return this.#groups.view(this.#link.kind === "flapping" ? this.#link.since : now, this.#version);
   }
 
+  /** How many hosts are members of each group. */
+  viewers(): Iterable<readonly [group: Ipv4, hosts: number]> {
+    return this.#tracking.viewers();
+  }
+
   /** Everybody who was heard to be a member, with port and MAC where they are known; one host twice where packets and frames were heard. */
   members(): readonly HostMembership[] {
     return this.#tracking.everybody().map((one) => ({ ...one, host: this.#sightings.complete(one.host) }));
@@ -573,8 +584,6 @@ const isOwn = ({ address, addresses = [] }: LinkUp, sender: Ipv4): boolean =>
   sender !== ANY && (sender === address || addresses.some((own) => own.address === sender));
 
 const isQuery = ({ kind }: IgmpPacket): boolean => kind === "v1Query" || kind === "v2Query" || kind === "v3Query";
-
-const headGroup = (packet: IgmpPacket): Ipv4 => (packet.kind === "v3Report" ? ANY : groupOf(packet));
 
 const undefinedIn = (packet: IgmpPacket): Effect[] =>
   packet.kind === "v3Report" ? Array.from({ length: undefinedRecords(packet) }, () => dropped("igmp.record-type")) : [];

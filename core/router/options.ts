@@ -188,7 +188,15 @@ export type RouterEffect =
   | { readonly kind: "membership"; readonly name: string; readonly group: Ipv4; readonly filter: SourceFilter }
   /** What the bridge port gets. */
   | (PortEffect & { readonly name: string })
-  | { readonly kind: "heard"; readonly name: string; readonly message: MessageKind; readonly unfilled: boolean }
+  /** A message that passed the gate; `group`, `port` and `unfilled` as in the effect of the interface. */
+  | {
+      readonly kind: "heard";
+      readonly name: string;
+      readonly message: MessageKind;
+      readonly group: Ipv4;
+      readonly port?: string;
+      readonly unfilled: boolean;
+    }
   | ({ readonly name: string } & Extract<RouterInterfaceEffect, { kind: "querier" | "query-refused" }>)
   | { readonly kind: "older-querier"; readonly name: string; readonly version: IgmpVersion; readonly address: Ipv4 }
   /** The upstream's querier makes our host part speak this version (RFC 3376 7.2.1). */
@@ -196,4 +204,10 @@ export type RouterEffect =
   | PermitEffect
   /** Somebody sends under an address that is not of its link: told once, and every ten minutes while it goes on. */
   | { readonly kind: "intruder"; readonly intruder: Intruder }
-  | ({ readonly kind: "drop"; readonly name: string; readonly reason: RouterDrop } & RefusedWhom);
+  /** `port`: of a frame that is none to us, the bridge port. */
+  | ({
+      readonly kind: "drop";
+      readonly name: string;
+      readonly reason: RouterDrop;
+      readonly port?: string;
+    } & RefusedWhom);

@@ -9,11 +9,13 @@ import type { MulticastHostEffect } from "../igmp/host.ts";
 import type { HostMembership } from "../igmp/host-table.ts";
 import { isRefused } from "../igmp/host-tracking.ts";
 import type { RefusedWhom, RouterInterfaceEffect } from "../igmp/interface-events.ts";
+import { checkPacket, headGroup } from "../igmp/packet.ts";
 import type { PortView } from "../igmp/port-table.ts";
 import { MembershipDatabase, type UpstreamChange } from "../igmp/proxy.ts";
 import { RouterInterface } from "../igmp/router-interface.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import type { MulticastRoute } from "../ports/forwarding.ts";
+import type { DeliveryPath, PathLack } from "./delivery-path.ts";
 import { ingressOf, mayEnter, type Side } from "./ingress.ts";
 import { assumedFilter, assumedSpan } from "./inheritance.ts";
 import { type Intruder, Intruders } from "./intruders.ts";
@@ -348,8 +350,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const downstream = this.#downstreams.get(name);
     if (downstream !== undefined) return this.#downstream(now, name, downstream.machine.receive(now, packet));
     const upstream = this.#upstreams.get(name);
-    if (upstream !== undefined) return fromHost(upstream, upstream.receive(now, packet));
-    return [drop(name, "router.unknown-interface")];
+    if (upstream === undefined) return [drop(name, "router.unknown-interface")];
+    return [...heardUpstream(name, packet.bytes), ...fromHost(upstream, upstream.receive(now, packet))];
   }
 
   #frame(now: Instant, { name, ...frame }: RouterEvent & { kind: "frame" }): readonly RouterEffect[] {
@@ -427,8 +429,10 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "older-querier":
       case "query-refused":
         return [{ ...effect, name }];
-      case "heard":
-        return [{ kind: "heard", name, message: effect.message, unfilled: effect.unfilled }];
+      case "heard": {
+        const { message, group, port, unfilled } = effect;
+        return [{ kind: "heard", name, message, group, unfilled, ...(port === undefined ? {} : { port }) }];
+      }
       case "drop":
         if (effect.group !== undefined && effect.host !== undefined)
           this.#policy.refused(now, name, effect.host, effect.group, effect.reason);
@@ -592,16 +596,53 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   #outbound(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly string[] {
     const origin = this.#upstreams.get(inbound);
     if (isLinkLocalMulticast(group) || origin?.mayJoin(group) === false) return [];
-    const down = [...this.#downstreams].filter(
-      ([name, { machine, options }]) =>
-        name !== inbound &&
-        (options.forwarder !== "elected" || machine.querier.kind === "querier") &&
-        (this.#isStatic(name, group, source) ||
-          (this.#policy.mayDeliver(name, group, source) && machine.forwards(now, group, source))),
-    );
+    const stream = { source, group, inbound };
+    const down = [...this.#downstreams].filter(([name, one]) => this.#lack(now, name, one, stream) === undefined);
     const upstream = origin === undefined ? this.#upstreamOf(group) : undefined;
     const up = upstream?.up === true && upstream.maySend(group) ? [upstream.name] : [];
     return [...up, ...down.map(([name]) => name)];
+  }
+
+  #lack(
+    now: Instant,
+    name: string,
+    downstream: Downstream,
+    { source, group, inbound }: Omit<MulticastRoute, "outbound">,
+  ): PathLack | undefined {
+    if (name === inbound) return "inbound";
+    if (!isForwarder(downstream)) return "not-forwarder";
+    if (this.#isStatic(name, group, source)) return undefined;
+    if (!this.#policy.mayDeliver(name, group, source)) return "denied";
+    return downstream.machine.forwards(now, group, source) ? undefined : "not-wanted";
+  }
+
+  /** What decides whether a group reaches a downstream, as it is now; undefined for an interface that is none. For `--why`. */
+  path(now: Instant, name: string, group: Ipv4): DeliveryPath | undefined {
+    const downstream = this.#downstreams.get(name);
+    if (downstream === undefined) return undefined;
+    const upstream = this.#upstreamOf(group);
+    return {
+      isUp: downstream.up,
+      querier: downstream.machine.querier,
+      isForwarder: isForwarder(downstream),
+      isStatic: !wantsNothing(staticFilter(downstream.options.staticGroups ?? [], group)),
+      withoutRoom: this.#refused.of(group),
+      isDenied: !this.#policy.mayDeliver(name, group, undefined),
+      upstream: upstream && {
+        name: upstream.name,
+        isUp: upstream.up,
+        mayJoin: upstream.mayJoin(group),
+        standing: upstream.pace.standing(group),
+        isAsked: upstream.host.isAsked(now),
+      },
+      streams: this.#routes.of(group).map((route) => ({ route, lack: this.#routeLack(now, name, downstream, route) })),
+    };
+  }
+
+  #routeLack(now: Instant, name: string, downstream: Downstream, route: MulticastRoute): PathLack | undefined {
+    if (!this.#mayEnter(route)) return "foreign";
+    const isStopped = this.#upstreams.get(route.inbound)?.mayJoin(route.group) === false;
+    return isStopped ? "boundary" : this.#lack(now, name, downstream, route);
   }
 
   /** Brings the installed routes (of one group, or all) in line with what is wanted, and may be, now. */
@@ -631,6 +672,9 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 }
 
+const isForwarder = ({ machine, options }: Downstream): boolean =>
+  options.forwarder !== "elected" || machine.querier.kind === "querier";
+
 /** What of a drop is evidence: a join that was not honoured. */
 function refusal(name: string, drop: RouterInterfaceEffect & { kind: "drop" }): readonly RouterEffect[] {
   const { reason, host, group, rule } = drop;
@@ -647,6 +691,13 @@ function snoopingOf(options: DownstreamOptions, machine: RouterInterface): Snoop
 }
 
 const unroute = ({ source, group }: RefusedStream): RouterEffect => ({ kind: "unroute", source, group });
+
+/** The same statistics as downstream: what passed the gate, whether our host part heeds it or not. */
+function heardUpstream(name: string, bytes: Uint8Array): readonly RouterEffect[] {
+  const packet = checkPacket(bytes);
+  if (typeof packet === "string") return [];
+  return [{ kind: "heard", name, message: packet.kind, group: headGroup(packet), unfilled: packet.unfilled }];
+}
 
 const fromHost = ({ name }: Upstream, effects: readonly MulticastHostEffect[]): RouterEffect[] =>
   effects.map((effect) => upstreamEffect(name, effect));

@@ -58,6 +58,8 @@ export type RelayCount =
   /** Longer than the outgoing link's packets, and we do not fragment. */
   | "relay.too-big"
   | "relay.send-failed"
+  /** More came in than we had time for. */
+  | "relay.queue-full"
   /** Nobody has said where it goes, and as many wait as may. */
   | "relay.unresolved";
 
@@ -237,12 +239,15 @@ class RelayTable implements ForwardingTable {
     }));
   }
 
+  /** We ask at once. */
   dropped(): number {
-    return [...this.#sides.values()].reduce((all, { hearing }) => all + hearing.dropped(), this.#droppedBefore);
+    return 0;
   }
 
   counts(): Readonly<Record<string, number>> {
-    return this.#counts.snapshot();
+    const lost = [...this.#sides.values()].reduce((all, { hearing }) => all + hearing.dropped(), this.#droppedBefore);
+    const full: Partial<Record<RelayCount, number>> = lost === 0 ? {} : { "relay.queue-full": lost };
+    return { ...this.#counts.snapshot(), ...full };
   }
 
   close(): void {

@@ -10,6 +10,7 @@ import { SimulatedBridges } from "../../hal/bridge/simulated.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { createLogger } from "../shared/log.ts";
 import { BridgePorts } from "./bridge-ports.ts";
+import { CHANNEL, simulatedRouter } from "./simulated.testkit.ts";
 
 const [SOURCE, GROUP] = [address("10.0.0.2"), address("239.1.1.1")];
 
@@ -125,18 +126,48 @@ test("a port whose tap is deaf keeps what it had until its hosts have been asked
 test("a bridge whose table may not be had goes on as it is, and status says why", () => {
   const { ports, refuses } = bench();
   refuses(new HalError("bridge.permission", "not permitted"));
-  assert.deepEqual(ports.status("br0"), { state: "waiting", counts: undefined, ports: [] });
+  assert.deepEqual(ports.status("br0"), { state: "waiting", counts: undefined, perPort: [] });
   ports.follow("br0", 4);
   ports.apply(membership("a", ANY_SOURCE));
-  assert.deepEqual(ports.status("br0"), { state: "bridge.permission", counts: undefined, ports: [] });
+  assert.deepEqual(ports.status("br0"), { state: "bridge.permission", counts: undefined, perPort: [] });
   refuses(undefined);
   ports.follow("br0", 4);
   const group = { group: GROUP, filter: ANY_SOURCE, requested: [], mode: 3, groupTimer: undefined } as const;
   assert.deepEqual(ports.status("br0", [{ port: "c", router: false, groups: [group] }]), {
     state: "kept",
     counts: {},
-    ports: [{ port: "c", router: true, groups: [{ group: "239.1.1.1", mode: "exclude", sources: [] }] }],
+    perPort: [{ port: "c", router: true, groups: [{ group: "239.1.1.1", mode: "exclude", sources: [] }] }],
   });
   assert.equal(ports.status("lan1"), undefined);
   ports.close();
+});
+
+test("in a whole router a port gets what its host asked for, and the bridge has nothing of it after the stop", async () => {
+  const bridges = new SimulatedBridges({ "br-lan": ["lan1", "lan2"] });
+  const { a, b, run, service } = await simulatedRouter({
+    downstream: { snooping: true, routerPorts: ["lan2"] },
+    platform: () => ({ bridges }),
+  });
+  const delivers = (): readonly string[] | undefined => bridges.tables.get("br-lan")?.delivers(SOURCE, CHANNEL);
+  assert.deepEqual(delivers(), ["lan2"], "a router's");
+  a.join();
+  run(1);
+  assert.deepEqual(delivers(), ["lan1", "lan2"]);
+  b.join();
+  run(1);
+  a.leave();
+  run(3);
+  assert.deepEqual(delivers(), ["lan2"]);
+  const [lan] = service.status().interfaces;
+  assert.deepEqual(
+    lan?.snooping?.perPort.map(({ port, router, groups }) => [port, router, groups.map(({ group }) => group)]),
+    [
+      ["lan1", false, []],
+      ["lan2", true, ["239.255.77.1"]],
+    ],
+  );
+  const stopped = service.stop();
+  assert.equal(delivers(), undefined);
+  run(1);
+  await stopped;
 });

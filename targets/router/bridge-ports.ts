@@ -10,6 +10,7 @@ import { HalError } from "../../core/ports/errors.ts";
 import type { RouterEffect } from "../../core/router/options.ts";
 import { explain } from "../shared/exit.ts";
 import type { Logger } from "../shared/log.ts";
+import type { SnoopingStatus } from "./status.ts";
 
 /** What they stand on. */
 export interface BridgePortsPlatform {
@@ -157,14 +158,14 @@ export class BridgePorts {
   }
 
   /** For status; undefined where the ports are not kept. `state` is an error's code where the bridge's table is not ours. */
-  status(name: string, views: readonly PortView[] = []): object | undefined {
+  status(name: string, views: readonly PortView[] = []): SnoopingStatus | undefined {
     const kept = this.#kept.get(name);
     if (kept === undefined) return undefined;
     const table = this.#tables.get(name);
     return {
       state: this.#refused.get(name) ?? (table === undefined ? "waiting" : "kept"),
       counts: table?.counts(),
-      ports: views.map(({ port, router, groups }) => ({
+      perPort: views.map(({ port, router, groups }) => ({
         port,
         router: router || kept.routerPorts.includes(port),
         groups: groups.map(({ group, filter }) => ({ group: formatIpv4(group), ...filterText(filter) })),
@@ -173,4 +174,4 @@ export class BridgePorts {
   }
 }
 
-const filterText = ({ mode, sources }: SourceFilter): object => ({ mode, sources: sources.map(formatIpv4) });
+const filterText = ({ mode, sources }: SourceFilter) => ({ mode, sources: sources.map(formatIpv4) });

@@ -104,6 +104,8 @@ export interface RouterConfig extends CommonConfig {
   readonly broker?: v.InferOutput<typeof brokerEntries.broker> | undefined;
   readonly identity?: string | undefined;
   readonly reception?: { readonly id: string; readonly publicKey: Uint8Array } | undefined;
+  /** Where collectors fetch Prometheus text; undefined: nowhere. */
+  readonly metrics?: { readonly address: string; readonly port: number } | undefined;
   /** Where evidence waits for its acknowledgement; without a file in /var/lib/sealcast, with "" in memory only. */
   readonly evidence: { readonly file?: string | undefined; readonly limit: number };
 }
@@ -394,6 +396,10 @@ const fields = v.strictObject({
   broker: v.optional(brokerEntries.broker),
   identity: v.optional(v.pipe(v.string(), v.minLength(1))),
   reception: v.optional(v.strictObject({ id: identifier, publicKey: x25519PublicKey })),
+  /** Counters over HTTP, on the loopback interface unless another address is named. */
+  metrics: v.optional(
+    v.strictObject({ address: v.optional(v.pipe(v.string(), v.ipv4()), "127.0.0.1"), port: whole(1, 65_535) }),
+  ),
   evidence: v.optional(
     v.strictObject({ file: v.optional(v.string()), limit: v.optional(whole(256, 131_072), EVIDENCE_LIMIT) }),
     { limit: EVIDENCE_LIMIT },

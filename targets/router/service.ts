@@ -1,43 +1,38 @@
 // The running router: applies the machine's effects to sockets, the kernel's multicast routing and the evidence.
-import { Counters } from "../../core/base/counters.ts";
 import { formatIpv4, type Ipv4, isLinkLocalMulticast, isMulticast } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
 import { inSubnet } from "../../core/base/subnet.ts";
-import {
-  after,
-  type Duration,
-  type Instant,
-  milliseconds,
-  type UnixTime,
-  wholeUnixTime,
-} from "../../core/base/time.ts";
+import { after, type Duration, milliseconds, type UnixTime, wholeUnixTime } from "../../core/base/time.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
 import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
-import type { RouterInterface } from "../../core/igmp/router-interface.ts";
 import { timesOf } from "../../core/igmp/times.ts";
 import type { BridgeTables } from "../../core/ports/bridge-table.ts";
 import type { Enforcement, GuardedPorts } from "../../core/ports/enforcement.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { Link } from "../../core/ports/links.ts";
-import type { Sender, Senders } from "../../core/ports/senders.ts";
-import type { Intruder } from "../../core/router/intruders.ts";
+import type { Senders } from "../../core/ports/senders.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router/options.ts";
-import { type Refusal, Refusals } from "../../core/router/refusals.ts";
 import { Router } from "../../core/router/router.ts";
-import type { Upstream } from "../../core/router/upstream.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
+import type { Commands } from "../shared/admin.ts";
 import { explain } from "../shared/exit.ts";
 import { BridgePorts } from "./bridge-ports.ts";
 import { given, type RouterConfig, snooped, type UpstreamConfig, upstreamsOf } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
+import { metricsText, type ProcessUse } from "./metrics.ts";
 import { Offenders } from "./offenders.ts";
+import { sampleOf } from "./sample.ts";
+import { Statistics } from "./statistics.ts";
+import type { RouterStatus } from "./status.ts";
+import { hostStatus, intruderStatus, routerStatus, type StatusParts } from "./status-of.ts";
+import { why } from "./why.ts";
 
 /** What a router says to control, and asks it. */
 export type Control = Pick<MembershipReports, "add" | "refused" | "inquire" | "status" | "close">;
@@ -78,11 +73,7 @@ export class RouterService {
   readonly #upstreams: ReadonlySet<string>;
   readonly #names: readonly string[];
   readonly #config: RouterConfig;
-  /** 71, 72, 81 and 82, as the patent numbers them. */
-  readonly #messages = new Counters<string>();
-  readonly #heard = new Counters<string>();
-  readonly #drops = new Counters<string>();
-  readonly #refusals = new Refusals();
+  readonly #statistics: Statistics;
   /** Bridges whose own querier may not be turned off, of which the log has told. */
   readonly #unsilenced = new Set<string>();
 
@@ -93,10 +84,11 @@ export class RouterService {
     this.#offenders = new Offenders(platform);
     this.#downstreams = config.downstreams.map((one) => one.interface);
     this.#upstreams = new Set(upstreamsOf(config).map((one) => one.interface));
+    this.#names = [...this.#downstreams, ...this.#upstreams];
+    this.#statistics = new Statistics(this.#names, platform.clock);
     this.#router = new Router(routerOptions(config), platform.entropy);
     this.#runner = new Runner(platform.clock, this.#router, (effect) => this.#apply(effect));
     this.#table = this.#openTable();
-    this.#names = [...this.#downstreams, ...this.#upstreams];
     const tappable = new Set(this.#downstreams);
     this.#bridgePorts = this.#keepPorts();
     this.#interfaces = new Interfaces({ ...platform, table: this.#table }, this.#names, tappable, (event) =>
@@ -180,141 +172,46 @@ export class RouterService {
     return new Promise((resolve) => void clock.alarm(after(clock.now(), span), resolve));
   }
 
-  status(): object {
+  /** What `status --json` says. */
+  status(): RouterStatus {
+    return routerStatus(this.#parts());
+  }
+
+  /** For the local socket. */
+  get commands(): Commands {
     return {
-      messages: this.#messages.snapshot(),
-      interfaces: [...this.#router.interfaces()].map(([name, machine]) => ({
-        name,
-        up: this.#interfaces.link(name) !== undefined,
-        querier: this.#querier(name, machine),
-        groups: machine.groups(this.#platform.clock.now()).map(({ group, filter, mode }) => ({
-          group: formatIpv4(group),
-          mode: filter.mode,
-          sources: filter.sources.map(formatIpv4),
-          version: mode,
-        })),
-        hosts: machine.hosts().map((membership) => this.#host(name, membership)),
-        taps: this.#interfaces.taps(name),
-        snooping: this.#bridgePorts?.status(name, this.#router.ports(this.#platform.clock.now(), name)),
-        lost: this.#interfaces.lost(name),
-      })),
-      ...this.#upstreamsStatus(),
-      routes: this.#router.routes().map(({ source, group, inbound, outbound }) => ({
-        source: formatIpv4(source),
-        group: formatIpv4(group),
-        inbound,
-        outbound,
-      })),
-      intruders: this.#router.intruders().map((intruder) => this.#intruder(intruder)),
-      heard: this.#heard.snapshot(),
-      drops: this.#drops.snapshot(),
-      bandwidth: this.#router.loads().map(({ carrier: { kind, ...where }, capacity, load }) => ({
-        of: kind,
-        interface: where.name,
-        port: "port" in where ? where.port : undefined,
-        kbitPerSecond: load,
-        capacity,
-      })),
-      enforce: this.#enforceStatus(),
-      refusals: this.#refusals.recent().map((refusal) => this.#refusal(refusal)),
-      lostUpcalls: this.#table?.dropped(),
-      forwarding: this.#table?.counts(),
-      drivers: this.#platform.drivers,
-      control: this.#platform.membershipReports?.status(),
+      why: (input) => why(this.#parts(), input),
+      sample: () => sampleOf(this.#parts(), processUse()),
+      metrics: () => ({ text: this.metrics() }),
     };
   }
 
-  #enforceStatus(): object | undefined {
-    const summary = this.#router.permits(this.#platform.clock.now());
-    return summary && { ...summary, ports: this.#guard === undefined ? "not guarded" : "guarded" };
+  /** Prometheus text. */
+  metrics(): string {
+    return metricsText(this.#parts(), processUse());
   }
 
-  /** Who asks there, since when (seconds), and how many queries of others did not count. */
-  #querier(name: string, { querier, refusedQueries: refused }: RouterInterface): object {
-    switch (querier.kind) {
-      case "silent":
-        return { state: querier.kind, refused };
-      case "querier":
-        return { state: querier.kind, seconds: this.#secondsSince(querier.since), refused };
-      case "non-querier": {
-        const { winner, since } = querier;
-        return { state: querier.kind, ...this.#whereText(name, winner), seconds: this.#secondsSince(since), refused };
-      }
-    }
-  }
-
-  #whereText(name: string, host: HostMembership["host"]) {
+  #parts(): StatusParts {
+    const { clock, links, drivers, membershipReports } = this.#platform;
     return {
-      address: formatIpv4(host.address),
-      mac: this.#mac(name, host),
-      port: host.port === "" ? undefined : host.port,
+      config: this.#config,
+      router: this.#router,
+      interfaces: this.#interfaces,
+      bridgePorts: this.#bridgePorts,
+      statistics: this.#statistics,
+      table: this.#table,
+      clock,
+      links,
+      drivers,
+      control: membershipReports?.status(),
+      isGuarded: this.#guard !== undefined,
+      senderOf: (name, source) => this.#offenders.senderOf(name, source),
     };
   }
 
-  /** In the form of the configuration: one, or a list. */
-  #upstreamsStatus(): object {
-    const all = Array.from(this.#router.upstreams(), (upstream) => this.#upstreamStatus(upstream));
-    return this.#config.upstreams.length > 0 ? { upstreams: all } : { upstream: all[0] };
-  }
-
-  #upstreamStatus(upstream: Upstream): object {
-    const { name, up, host, pace } = upstream;
-    return {
-      name,
-      up,
-      version: host.mode,
-      asks: host.isAsked(this.#platform.clock.now()),
-      refreshes: host.refreshes,
-      counts: pace.counts.snapshot(),
-      lost: this.#interfaces.lost(name),
-      groups: this.#router.wanted(upstream).map(({ group }) => formatIpv4(group)),
-    };
-  }
-
-  #intruder({ name, source, group, expected, times }: Intruder): object {
-    const address = formatIpv4(source);
-    return {
-      interface: name,
-      source: address,
-      ...this.#senderOf(name, source),
-      group: formatIpv4(group),
-      expected,
-      times,
-    };
-  }
-
-  /** Which card, and behind which bridge port: of a forged address neither tracking nor the neighbour table knows. */
-  #senderOf(name: string, address: Ipv4): Partial<Sender> {
-    const mac = this.#platform.links.neighbour(name, address);
-    return this.#offenders.senderOf(name, address) ?? (mac === undefined ? {} : { mac });
-  }
-
-  #host(name: string, { host, group, since, exact }: HostMembership): object {
-    return { ...this.#who(name, host), group: formatIpv4(group), seconds: this.#secondsSince(since), exact };
-  }
-
-  #refusal({ name, reason, host, group, rule, times, last }: Refusal): object {
-    return {
-      interface: name,
-      ...this.#who(name, host),
-      group: group === undefined ? undefined : formatIpv4(group),
-      reason,
-      rule,
-      times,
-      seconds: this.#secondsSince(last),
-    };
-  }
-
-  #who(name: string, host: TrackedHost): object {
-    return {
-      host: formatIpv4(host.address),
-      mac: this.#mac(name, host),
-      port: host.port === "" ? undefined : host.port,
-    };
-  }
-
-  #secondsSince(moment: Instant): number {
-    return Math.round((this.#platform.clock.now() - moment) / 1000);
+  #whereText(name: string, host: TrackedHost) {
+    const { host: address, ...where } = hostStatus(this.#platform, name, host);
+    return { address, ...where };
   }
 
   #openGuard(): GuardedPorts | undefined {
@@ -373,14 +270,16 @@ export class RouterService {
     if (!isMulticast(destination) || isLinkLocalMulticast(destination)) return;
     const source = sourceAddress(packet);
     const [name, another] = this.#names.filter((one) => reaches(this.#interfaces.link(one), source));
-    if (name === undefined) this.#drops.count("router.off-subnet");
-    else if (another !== undefined) this.#drops.count("router.two-subnets");
-    else if (!this.#upstreams.has(name) && isQuery(packet)) this.#drops.count("router.query-from-nowhere");
+    const { drops } = this.#statistics;
+    if (name === undefined) drops.count("router.off-subnet");
+    else if (another !== undefined) drops.count("router.two-subnets");
+    else if (!this.#upstreams.has(name) && isQuery(packet)) drops.count("router.query-from-nowhere");
     else this.#runner.feed({ kind: "packet", name, bytes: packet.slice() });
   }
 
   #apply(effect: RouterEffect): void {
     const { log } = this.#platform;
+    this.#statistics.take(effect);
     switch (effect.kind) {
       case "send":
         this.#interfaces.send(effect.name, effect.packet);
@@ -395,7 +294,6 @@ export class RouterService {
         this.#runner.feed({ kind: "use", uses: this.#table?.use() ?? [] });
         break;
       case "delivery":
-        this.#messages.count(String(effect.number));
         log.info(
           { number: effect.number, interface: effect.name, ...streamText(effect.source, effect.group) },
           effect.number === 72 ? "delivery begins" : "delivery ends",
@@ -416,8 +314,7 @@ export class RouterService {
         this.#bridgePorts?.apply(effect);
         break;
       case "heard":
-        this.#heard.count(effect.message);
-        if (effect.unfilled) this.#heard.count("igmp.checksum-unfilled");
+      case "drop":
         break;
       case "querier":
         this.#querierChanged(effect);
@@ -439,7 +336,7 @@ export class RouterService {
         break;
       case "intruder":
         log.warn(
-          this.#intruder(effect.intruder),
+          intruderStatus(this.#parts(), effect.intruder),
           "a sender under an address that is not of this interface is not routed",
         );
         this.#offenders.lookFor(effect.intruder);
@@ -458,17 +355,6 @@ export class RouterService {
       case "stand":
         this.#guard?.stand(effect.span);
         break;
-      case "drop":
-        this.#drops.count(effect.reason);
-        if (effect.host !== undefined)
-          this.#refusals.note(this.#platform.clock.now(), {
-            name: effect.name,
-            reason: effect.reason,
-            host: effect.host,
-            group: effect.group,
-            rule: effect.rule,
-          });
-        break;
       default:
         effect satisfies never;
     }
@@ -478,7 +364,6 @@ export class RouterService {
     const { membership, name, number } = effect;
     // Every machine joins some of 224.0.0.0/24, which no router delivers: neither 71 nor evidence.
     if (isLinkLocalMulticast(membership.group)) return;
-    if (number !== undefined) this.#messages.count(String(number));
     const change = this.#change(name, membership, effect.kind === "joined" ? "joined" : changeWord(effect.cause));
     this.#platform.membershipReports?.add(change);
     this.#platform.log.info(
@@ -550,6 +435,11 @@ export class RouterService {
       log.warn({ interface: name, code: error.code }, explain(error));
     }
   }
+}
+
+function processUse(): ProcessUse {
+  const { user, system } = process.cpuUsage();
+  return { cpuSeconds: (user + system) / 1e6, residentBytes: process.memoryUsage.rss() };
 }
 
 function isQuery(bytes: Uint8Array): boolean {

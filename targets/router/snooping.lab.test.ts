@@ -31,7 +31,7 @@ const SETTINGS = [
 interface Snooped {
   readonly state: string;
   readonly counts: object;
-  readonly ports: readonly {
+  readonly perPort: readonly {
     readonly port: string;
     readonly router: boolean;
     readonly groups: readonly { readonly group: string; readonly mode: string }[];
@@ -43,7 +43,7 @@ const snooping = (): Snooped =>
     .snooping;
 const portsOf = (group: string): readonly string[] =>
   snooping()
-    .ports.filter(({ groups }) => groups.some((one) => one.group === group))
+    .perPort.filter(({ groups }) => groups.some((one) => one.group === group))
     .map(({ port }) => port)
     .sort();
 const entries = (group: string): readonly string[] =>
