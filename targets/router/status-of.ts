@@ -98,10 +98,11 @@ function downstreamStatus(parts: StatusParts, name: string, machine: RouterInter
     up: interfaces.link(name) !== undefined,
     querier: querierStatus(parts, name, machine),
     lastQuery: statistics.lastQuery === undefined ? undefined : secondsSince(clock, statistics.lastQuery),
-    groups: machine.groups(clock.now()).map(({ group, filter, mode }) => ({
+    groups: machine.groups(clock.now()).map(({ group, filter, requested, mode }) => ({
       group: formatIpv4(group),
       mode: filter.mode,
       sources: filter.sources.map(formatIpv4),
+      requested: requested.map(formatIpv4),
       version: mode,
     })),
     hosts: machine.hosts().map((membership) => memberStatus(parts, name, membership)),

@@ -26,6 +26,8 @@ export interface GroupStatus {
   readonly group: string;
   readonly mode: "include" | "exclude";
   readonly sources: readonly string[];
+  /** Sources that hosts ask for by name: A of INCLUDE, X of EXCLUDE (RFC 3376 6.2.1). */
+  readonly requested: readonly string[];
   /** The oldest IGMP version of its hosts. */
   readonly version: number;
 }

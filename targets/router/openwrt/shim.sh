@@ -28,7 +28,12 @@ config_list_foreach() { # section list function [argument...]
 	return 0
 }
 
-network_get_device() { eval "$1=br-$2"; }
+network_get_device() { # variable network; one that is down ($DOWN) has none
+	[ "$2" != "$DOWN" ] || return 1
+	eval "$1=br-$2"
+}
+
+extra_command() { :; }
 
 record() { # words
 	local word line=""
@@ -45,6 +50,7 @@ procd_close_data() { :; }
 procd_set_config_changed() { record config-changed "$@"; }
 procd_add_reload_trigger() { record reload-trigger "$@"; }
 procd_add_interface_trigger() { record interface-trigger "$@"; }
+procd_send_signal() { record signal "$@"; }
 json_add_array() { :; }
 json_close_array() { :; }
 json_add_object() { :; }
