@@ -101,7 +101,7 @@ const relayDrivers: readonly Candidate<Forwarding>[] = [
   {
     driver: "relay",
     lacks:
-      "each packet wakes this process (some 10 microseconds of a core each and for each interface it leaves by), what is longer than the " +
+      "each packet wakes this process (some 5 microseconds of a core, for each interface that it leaves by), what is longer than the " +
       "outgoing MTU is not fragmented, netfilter's forward hook does not see it, what this machine itself sends is not forwarded",
     load: () => RelayForwarding.load(),
   },

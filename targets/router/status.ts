@@ -91,7 +91,7 @@ export interface SnoopingStatus {
     readonly port: string;
     /** A router is behind it: it gets every group. */
     readonly router: boolean;
-    readonly groups: readonly Omit<GroupStatus, "version">[];
+    readonly groups: readonly Pick<GroupStatus, "group" | "mode" | "sources">[];
   }[];
 }
 
