@@ -58,7 +58,7 @@ if (inNamespace(import.meta.url, "linux bridge", BRIDGE)) {
   };
 
   const tables = await LinuxBridgeTables.load();
-  const SETTINGS = ["multicast_snooping", "multicast_igmp_version", "multicast_router"].map(
+  const SETTINGS = ["multicast_snooping", "multicast_igmp_version", "multicast_router", "hash_max"].map(
     (one) => `br0/bridge/${one}`,
   );
   const entries = (): string => execFileSync("bridge", ["mdb", "show", "dev", "br0"], { encoding: "utf8" });
@@ -92,10 +92,14 @@ if (inNamespace(import.meta.url, "linux bridge", BRIDGE)) {
 
   test("linux bridge: every setting is given back, and no entry of ours stays", () => {
     const found = SETTINGS.map(setting);
-    assert.deepEqual(found, ["0", "2", "1"]);
+    assert.deepEqual(found, ["0", "2", "1", "4096"]);
     const table = tables.open("br0");
-    assert.deepEqual(SETTINGS.map(setting), ["1", "3", "2"]);
-    table.set("p0", GROUP, ANY_SOURCE);
+    assert.deepEqual(SETTINGS.map(setting), ["1", "3", "2", "65536"]);
+    for (const again of [() => table.restore(), () => table.set("p0", GROUP, ANY_SOURCE)]) {
+      execFileSync("ip", ["link", "set", "br0", "type", "bridge", "mcast_snooping", "0"]);
+      again();
+      assert.equal(setting("br0/bridge/multicast_snooping"), "1", "turned off by somebody else");
+    }
     table.set("p1", GROUP, filterOf("include", [SOURCE]));
     table.routerPorts(["p2"]);
     assert.equal(setting("p2/brport/multicast_router"), "2");

@@ -36,6 +36,9 @@ const EEXIST = 17;
 const ENODEV = 19;
 const EINVAL = 22;
 
+/** Groups of a bridge. */
+const ROOM = 65_536;
+
 const GONE: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ENODEV"]);
 const REFUSED: ReadonlySet<string> = new Set(["EPERM", "EACCES", "EROFS"]);
 
@@ -74,8 +77,10 @@ export class LinuxBridgeTables implements BridgeTables {
       // Frames for groups are looked up by (source, group) only in version 3; our router hears every group whoever is the querier.
       settings.set(`${bridge}/bridge/multicast_igmp_version`, "3");
       settings.set(`${bridge}/bridge/multicast_router`, "2");
+      // When it is full the kernel turns snooping off: what hosts report to it must not bring that about soon.
+      settings.raise(`${bridge}/bridge/hash_max`, ROOM);
       settings.set(`${bridge}/bridge/multicast_snooping`, "1");
-      return new LinuxBridgeTable({ bridge: index ?? 0, settings, kernel });
+      return new LinuxBridgeTable({ name: bridge, bridge: index ?? 0, settings, kernel });
     } catch (cause) {
       settings.restoreAll();
       kernel?.close();
@@ -186,6 +191,7 @@ const TO_KERNEL = Buffer.alloc(SOCKADDR_NL_OCTETS);
 writeNative16(TO_KERNEL, 0, AF_NETLINK);
 
 interface Parts {
+  readonly name: string;
   /** Its number. */
   readonly bridge: number;
   readonly settings: BridgeSettings;
@@ -193,6 +199,7 @@ interface Parts {
 }
 
 class LinuxBridgeTable implements BridgeTable {
+  readonly #name: string;
   readonly #bridge: number;
   readonly #settings: BridgeSettings;
   readonly #kernel: Kernel;
@@ -202,7 +209,8 @@ class LinuxBridgeTable implements BridgeTable {
   readonly #numbers = new Map<string, number>();
   #routerPorts: readonly string[] = [];
 
-  constructor({ bridge, settings, kernel }: Parts) {
+  constructor({ name, bridge, settings, kernel }: Parts) {
+    this.#name = name;
     this.#bridge = bridge;
     this.#settings = settings;
     this.#kernel = kernel;
@@ -224,11 +232,21 @@ class LinuxBridgeTable implements BridgeTable {
   }
 
   restore(): void {
+    this.#snoop();
     const found = new Set(this.#kernel.entries(this.#bridge).map(({ entry }) => keyOf(entry)));
     for (const [group, entries] of this.#groups) {
       for (const [port, source] of entries.present())
         if (!found.has(keyOf({ port, group, source }))) entries.removed(port, source);
       this.#apply(group, entries);
+    }
+  }
+
+  /** Somebody else, or the kernel when its table was full, may have turned it off. */
+  #snoop(): void {
+    try {
+      this.#settings.set(`${this.#name}/bridge/multicast_snooping`, "1");
+    } catch {
+      this.#counts.count("bridge.set-failed");
     }
   }
 
@@ -252,7 +270,11 @@ class LinuxBridgeTable implements BridgeTable {
   }
 
   #add(entries: PortEntries, entry: MdbEntry): void {
-    const errno = this.#kernel.add(entry);
+    let errno = this.#kernel.add(entry);
+    if (errno === EINVAL) {
+      this.#snoop();
+      errno = this.#kernel.add(entry);
+    }
     if (errno === 0) entries.added(entry.port, entry.source);
     else if (errno === EINVAL && entry.source !== undefined) this.#addAll(entries, entry);
     else this.#counts.count("bridge.set-failed");

@@ -22,6 +22,15 @@ export class BridgeSettings {
     if (!this.#found.has(path)) this.#found.set(path, before);
   }
 
+  /** At least so much; where there is no such setting, or it may not be changed, it stays as it is. */
+  raise(path: string, least: number): void {
+    try {
+      if (Number(readFileSync(join(this.#root, path), "latin1")) < least) this.set(path, String(least));
+    } catch {
+      // A limit of the bridge's own, with which it works too.
+    }
+  }
+
   /** As it was found. A file that is gone, or may not be written any more, stays as it is. */
   restore(path: string): void {
     const before = this.#found.get(path);
