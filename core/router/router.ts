@@ -426,13 +426,10 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "querier":
         return [{ ...effect, name }, ...this.#reroute(now)];
       case "send":
+      case "heard":
       case "older-querier":
       case "query-refused":
         return [{ ...effect, name }];
-      case "heard": {
-        const { message, group, port, unfilled } = effect;
-        return [{ kind: "heard", name, message, group, unfilled, ...(port === undefined ? {} : { port }) }];
-      }
       case "drop":
         if (effect.group !== undefined && effect.host !== undefined)
           this.#policy.refused(now, name, effect.host, effect.group, effect.reason);
