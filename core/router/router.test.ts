@@ -471,6 +471,43 @@ test("`sources` says who may send from an interface: a network behind another ro
   assert.deepEqual(strict.stream(), ["route 239.255.77.1 up > -"]);
 });
 
+test("a point-to-point downstream has no subnet: its peer may send, but not what is known to be behind another", () => {
+  const bench = new Bench();
+  const own = address("10.9.0.1");
+  bench.feed({ kind: "link", name: "lan", address: own, addresses: [{ address: own, prefixLength: 32 }] });
+  assert.deepEqual(bench.stream("lan", PUBLIC, address("10.9.0.2")), ["route 239.1.1.1 lan > up", "72 up"]);
+  const host = address("10.3.0.11");
+  assert.ok(bench.stream("lan", PUBLIC, host).includes("intruder lan 10.3.0.11 expected wifi"));
+});
+
+test("an address without a subnet beside one with leaves the guard up, and may send itself", () => {
+  const bench = new Bench();
+  const [own, shared] = [address("10.2.0.1"), address("10.77.0.1")];
+  const addresses = [
+    { address: own, prefixLength: 24 },
+    { address: shared, prefixLength: 32 },
+  ];
+  bench.feed({ kind: "link", name: "lan", address: own, addresses });
+  assert.ok(bench.stream("lan").includes(FORGED));
+  assert.deepEqual(bench.stream("lan", PUBLIC, shared), ["route 239.1.1.1 lan > up", "72 up"]);
+});
+
+test("where no upstream could carry the group, a source behind a router of the LAN is routed", () => {
+  const alone = new Bench({ upstreams: [] });
+  alone.join("wifi", B);
+  assert.deepEqual(alone.stream("lan"), ["route 239.255.77.1 lan > wifi", "72 wifi"]);
+  const moved = alone.stream("wifi", GROUP, A);
+  assert.ok(moved.includes("intruder wifi 10.2.0.11 expected lan"), "the hosts of a LAN are known to be there");
+  const elsewhere = new Bench({ upstreams: [{ name: "up", deny: [{ group: GROUP, length: 32 }] }] });
+  elsewhere.join("wifi", B);
+  assert.deepEqual(elsewhere.stream("lan"), ["route 239.255.77.1 lan > wifi", "72 wifi"]);
+  elsewhere.link("up", undefined);
+  assert.ok(
+    elsewhere.stream("lan", PUBLIC).includes("intruder lan 10.1.0.2 expected nowhere"),
+    "an upstream that is away",
+  );
+});
+
 test("one sender behind a downstream gets so many routes, others go on", () => {
   const bench = new Bench({ maxRoutesPerSource: 2 });
   const groups = [1, 2, 3].map((n) => ipv4(PUBLIC + n));

@@ -439,16 +439,17 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const downstream = this.#downstreams.get(name);
     if (downstream !== undefined) {
       const { up, subnets, options } = downstream;
-      return { name, up, isUpstream: false, subnets, allowed: options.sources };
+      return { name, up, isUpstream: false, carries: false, subnets, allowed: options.sources };
     }
     const upstream = this.#upstreamOf(group);
     if (upstream?.name !== name) return undefined;
-    return { name, up: upstream.up, isUpstream: true, subnets: undefined, allowed: upstream.sources };
+    const { up, sources } = upstream;
+    return { name, up, isUpstream: true, carries: upstream.mayJoin(group), subnets: undefined, allowed: sources };
   }
 
   #mayEnter({ source, group, inbound }: MulticastRoute): boolean {
     const side = this.#side(inbound, group);
-    return side?.up === true && mayEnter(source, side);
+    return side?.up === true && mayEnter(source, side, this.#sides(group));
   }
 
   #noRoute(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly RouterEffect[] {
@@ -499,7 +500,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const route = this.#routes.get(source, group);
     const side = this.#side(inbound, group);
     if (route === undefined || side?.up !== true) return [dropped];
-    if (!mayEnter(source, side))
+    if (!mayEnter(source, side, this.#sides(group)))
       return [dropped, ...this.#foreign(now, { name: inbound, source, group, expected: route.inbound })];
     // Where both hear it, the upstream wins: what a LAN host sends under the headend's address must not keep out the headend.
     if (side.isUpstream && this.#downstreams.has(route.inbound)) {
