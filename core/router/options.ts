@@ -81,7 +81,7 @@ export interface RouterOptions extends PolicyOptions {
   readonly idle?: Duration;
   /** Default 1024. */
   readonly maxRoutes?: number;
-  /** Routes of one sender behind a downstream; default 64. */
+  /** Routes of one sender behind a downstream by which nobody here receives; default 64. */
   readonly maxRoutesPerSource?: number;
 }
 
@@ -134,8 +134,10 @@ export type RouterDrop =
   /** A membership, of nobody that is known, for a group that this interface may not receive. */
   | "router.group-denied"
   | "router.too-many-routes"
-  /** One sender behind a downstream has all the routes that one sender may have. */
+  /** One sender behind a downstream has all the routes that one sender may have for what nobody here receives. */
   | "router.too-many-routes-of-source"
+  /** Half of all routes are there already because of foreign sources on this interface, and nobody would receive by this one. */
+  | "router.too-many-foreign-routes"
   /** A source that may not send from the interface where its packet came in; see the effect "intruder". */
   | "router.foreign-source"
   /** Traffic came in where it goes out: a second path to the source, or a loop. */

@@ -520,6 +520,70 @@ test("one sender behind a downstream gets so many routes, others go on", () => {
   );
 });
 
+test("a sender of many channels that nobody watches does not lose the one that is watched", () => {
+  const bench = new Bench({ maxRoutesPerSource: 2 });
+  const [first, second, third, fourth] = [1, 2, 3, 4].map((n) => ipv4(PUBLIC + n));
+  for (const group of [first, second, third]) bench.stream("lan", group, A);
+  bench.join("wifi", B, fourth);
+  assert.ok(bench.stream("lan", fourth, A).includes("72 wifi"), "a new one");
+  assert.ok(bench.join("wifi", B, third).includes("unroute 239.1.1.4"), "one that was refused is asked about anew");
+  assert.ok(bench.stream("lan", third, A).includes("72 wifi"));
+  bench.join("wifi", B, first);
+  assert.equal(bench.stream("lan", ipv4(PUBLIC + 5), A)[0], "route 239.1.1.6 lan > up", "a place is free again");
+});
+
+const OTHER = address("239.255.77.2");
+const inventedAddress = (n: number, network = "10.7.0.0"): Ipv4 => ipv4(address(network) + n);
+
+test("invented senders to a watched group from where they may not send keep out no channel", () => {
+  const bench = new Bench({ maxRoutes: 8 });
+  bench.join("lan", A);
+  for (let n = 0; n < 20; n++) bench.stream("lan", GROUP, inventedAddress(n));
+  assert.equal(bench.router.routes().length, 4, "half of the places");
+  for (let n = 0; n < 20; n++) bench.stream("wifi", GROUP, inventedAddress(n, "10.8.0.0"));
+  assert.equal(bench.router.routes().length, 8);
+  bench.join("lan", A, OTHER);
+  const lines = bench.stream("up", OTHER);
+  assert.deepEqual(lines, ["unroute 239.255.77.1", "route 239.255.77.2 up > lan", "82 lan", "72 lan"]);
+  assert.ok(bench.stream("up", ipv4(PUBLIC + 9)).includes("route 239.1.1.10 up > -"), "nor one that nobody wants yet");
+});
+
+test("of invented senders to a group that nobody wants so many get a route, and no question stays open", () => {
+  const bench = new Bench({ maxRoutes: 4 });
+  const lines = [1, 2, 3].flatMap((n) => bench.stream("lan", GROUP, inventedAddress(n)).at(-1) ?? []);
+  assert.deepEqual(lines.slice(1), ["drop lan router.foreign-source", "drop lan router.too-many-foreign-routes"]);
+});
+
+test("a route that a forgery made is the true stream's as soon as that came in: it does not go first any more", () => {
+  const bench = new Bench({ maxRoutes: 2 });
+  bench.join("lan", A);
+  bench.join("lan", A, OTHER);
+  bench.stream("lan");
+  bench.feed({ kind: "use", uses: [{ source: SOURCE, group: GROUP, packets: 5, bytes: 0, wrong: 1 }] });
+  bench.stream("lan", OTHER);
+  bench.join("lan", A, PUBLIC);
+  const lines = bench.stream("up", PUBLIC);
+  assert.ok(lines.includes("unroute 239.255.77.2") && lines.includes("route 239.1.1.1 up > lan"), lines.join("; "));
+});
+
+test("invented senders of the LAN's own network to a watched group keep out no channel, nor that group's own stream", () => {
+  const bench = new Bench({ maxRoutes: 8 });
+  bench.join("wifi", B);
+  bench.join("wifi", B, OTHER);
+  bench.stream("up", OTHER);
+  for (let n = 0; n < 20; n++) bench.stream("lan", GROUP, inventedAddress(n, "10.2.0.20"));
+  assert.equal(bench.router.routes().length, 8);
+  assert.ok(bench.stream("up").includes("72 wifi"));
+  bench.join("wifi", B, PUBLIC);
+  assert.ok(bench.stream("up", PUBLIC).includes("72 wifi"));
+  const crowded = bench.stream("lan", GROUP, address("10.2.0.99"));
+  assert.deepEqual(crowded, ["route 239.255.77.1 lan > -", "drop lan router.too-many-routes"]);
+  assert.deepEqual(
+    [OTHER, PUBLIC].map((group) => bench.router.routes().filter((route) => route.group === group).length),
+    [1, 1],
+  );
+});
+
 test("SSDP of the LAN does not leave by the uplink and is not asked for there; the local scope stays, the rest goes up", () => {
   const bench = new Bench();
   const ssdp = address("239.255.255.250");
