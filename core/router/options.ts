@@ -20,7 +20,7 @@ import type { RefreshPolicy } from "../igmp/refresh.ts";
 import type { Pass } from "../ports/enforcement.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import type { Arrival } from "../ports/igmp-socket.ts";
-import type { Intruder } from "./intruders.ts";
+import type { IntruderEffect } from "./intruders.ts";
 import type { GroupPrefix } from "./policy/group-access.ts";
 import type { Permit, PermitEffect } from "./policy/permits.ts";
 import type { PolicyOptions } from "./policy/policy.ts";
@@ -196,7 +196,7 @@ export type RouterEffect =
   | { readonly kind: "upstream-mode"; readonly name: string; readonly version: IgmpVersion }
   | PermitEffect
   /** Somebody sends under an address that is not of its link: told once, and every ten minutes while it goes on. */
-  | { readonly kind: "intruder"; readonly intruder: Intruder }
+  | IntruderEffect
   /** `port`: of a frame that is none to us, the bridge port. */
   | ({
       readonly kind: "drop";

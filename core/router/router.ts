@@ -122,7 +122,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     if (this.#policy.wordHasEnded(now)) effects.push(...this.#reviewAll(now));
     for (const { name, ...end } of this.#policy.poll(now))
       effects.push(...this.#restrict(now, name, { ...end, reason: "policy.preview-over", sources: [] }));
-    effects.push(...this.#refused.poll(now).map(unroute));
+    effects.push(...this.#refused.poll(now).map(unroute), ...this.#intruders.poll(now));
     if (this.#countAt !== undefined && this.#countAt <= now) {
       this.#countAt = after(now, COUNT_EVERY);
       if (this.#routes.size > 0) effects.push({ kind: "count-routes" });
@@ -134,7 +134,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const machines = Array.from(this.#downstreams.values(), ({ machine }) => machine.nextDeadline());
     const upstreams = Array.from(this.#upstreams.values(), (upstream) => upstream.nextDeadline());
     const counting = this.#routes.size > 0 ? this.#countAt : undefined;
-    return earliest([...machines, ...upstreams, this.#refused.nextDeadline(), counting, this.#policy.nextDeadline()]);
+    const others = [this.#refused.nextDeadline(), this.#intruders.nextDeadline(), this.#policy.nextDeadline()];
+    return earliest([...machines, ...upstreams, ...others, counting]);
   }
 
   /** The downstream interfaces with their state, for status. */
@@ -510,9 +511,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 
   #foreign(now: Instant, seen: Omit<Intruder, "times">): readonly RouterEffect[] {
-    const intruder = this.#intruders.note(now, seen);
-    const told: RouterEffect[] = intruder === undefined ? [] : [{ kind: "intruder", intruder }];
-    return [...told, drop(seen.name, "router.foreign-source")];
+    return [...this.#intruders.note(now, seen), drop(seen.name, "router.foreign-source")];
   }
 
   #wrongInterface(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly RouterEffect[] {

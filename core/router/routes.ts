@@ -12,6 +12,8 @@ interface Installed extends Scheduled {
   wanted: boolean;
   /** Where the packet came in that made it, if its source may not send there; undefined as soon as one came in where it may. */
   foreign: string | undefined;
+  /** Where delivery has begun (72): by a foreign one nothing is delivered. */
+  delivered: readonly string[];
   packets: number;
   wrong: number;
   lastUsed: Instant;
@@ -87,19 +89,15 @@ export class MulticastRoutes {
   set(now: Instant, route: MulticastRoute, wanted: boolean, foreign?: string): readonly RouteEffect[] {
     const known = this.#groups.get(route.group)?.get(route.source);
     if (known !== undefined && sameRoute(known.route, route)) return [];
-    const before = known?.route.outbound ?? [];
-    if (known === undefined) this.#keep(fresh(now, route, wanted, foreign));
-    else this.#change(known, { route, wanted });
-    return [
-      { kind: "route", route },
-      ...deliveries(route, without(route.outbound, before), 72),
-      ...deliveries(route, without(before, route.outbound), 82),
-    ];
+    const one = known ?? fresh(now, route, wanted, foreign);
+    if (known === undefined) this.#keep(one);
+    else this.#change(one, { route, wanted });
+    return [{ kind: "route", route }, ...deliver(one)];
   }
 
   /** Keeps one that is in the kernel already, so that there is nothing to tell. */
   adopt(now: Instant, route: MulticastRoute, wanted: boolean): void {
-    this.#keep(fresh(now, route, wanted, undefined));
+    this.#keep({ ...fresh(now, route, wanted, undefined), delivered: route.outbound });
   }
 
   remove(source: Ipv4, group: Ipv4): readonly RouteEffect[] {
@@ -110,7 +108,7 @@ export class MulticastRoutes {
     if (sources.size === 0) this.#groups.delete(group);
     this.#unwanted.schedule(known, undefined);
     this.#discount(known);
-    return [{ kind: "unroute", source, group }, ...deliveries(known.route, known.route.outbound, 82)];
+    return [{ kind: "unroute", source, group }, ...deliveries(known.route, known.delivered, 82)];
   }
 
   /** Takes out the longest idle of the routes by which nobody here receives; nothing when there is none. */
@@ -133,13 +131,18 @@ export class MulticastRoutes {
     return this.#removeOne(this.#crowds.last(largest));
   }
 
-  /** Takes the counters of the forwarding table; takes out what has been idle too long, and what comes from elsewhere now. */
+  /**
+   * Takes the counters of the forwarding table; takes out what has been idle too long, and what comes from elsewhere now. Where the true
+   * stream has come in on a foreign route, its delivery begins.
+   */
   use(now: Instant, uses: readonly RouteUse[]): readonly RouteEffect[] {
+    const proven = uses.flatMap((use) => this.#prove(use));
     const gone = uses.filter((use) => this.#hasMoved(now, use));
     const idle = [...this.#groups.values()].flatMap((sources) =>
       [...sources.values()].filter(({ lastUsed }) => after(lastUsed, this.#idle) <= now),
     );
-    return [...gone, ...idle.map(({ route }) => route)].flatMap(({ source, group }) => this.remove(source, group));
+    const removed = [...gone, ...idle.map(({ route }) => route)];
+    return [...proven, ...removed.flatMap(({ source, group }) => this.remove(source, group))];
   }
 
   #removeOne(one: Installed | undefined): readonly RouteEffect[] {
@@ -165,10 +168,13 @@ export class MulticastRoutes {
     this.#rank(one);
   }
 
-  #prove(one: Installed): void {
+  #prove({ source, group, packets }: RouteUse): readonly RouteEffect[] {
+    const one = this.#groups.get(group)?.get(source);
+    if (one?.foreign === undefined || packets === 0) return [];
     this.#discount(one);
     one.foreign = undefined;
     this.#count(one);
+    return deliver(one);
   }
 
   #count(one: Installed): void {
@@ -199,7 +205,6 @@ export class MulticastRoutes {
     if (!isSilent) {
       known.lastUsed = now;
       this.#rank(known);
-      if (known.foreign !== undefined) this.#prove(known);
     }
     return isSilent && strays && after(known.lastUsed, PAUSE) <= now;
   }
@@ -212,6 +217,7 @@ const fresh = (now: Instant, route: MulticastRoute, wanted: boolean, foreign: st
   route,
   wanted,
   foreign,
+  delivered: [],
   due: undefined,
   place: -1,
 });
@@ -225,6 +231,16 @@ const without = (names: readonly string[], others: readonly string[]): readonly 
 
 const sameRoute = (a: MulticastRoute, b: MulticastRoute): boolean =>
   a.inbound === b.inbound && without(a.outbound, b.outbound).length + without(b.outbound, a.outbound).length === 0;
+
+/** What begins and ends with the route as it is now. */
+function deliver(one: Installed): readonly Delivery[] {
+  const { route, foreign, delivered } = one;
+  one.delivered = foreign === undefined ? route.outbound : [];
+  return [
+    ...deliveries(route, without(one.delivered, delivered), 72),
+    ...deliveries(route, without(delivered, one.delivered), 82),
+  ];
+}
 
 const deliveries = ({ source, group }: MulticastRoute, names: readonly string[], number: 72 | 82): Delivery[] =>
   names.map((name) => ({ kind: "delivery", number, name, source, group }));
