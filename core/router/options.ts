@@ -21,7 +21,7 @@ import type { RefreshPolicy } from "../igmp/refresh.ts";
 import type { Pass } from "../ports/enforcement.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import type { Arrival } from "../ports/igmp-socket.ts";
-import type { Intruder } from "./intruders.ts";
+import type { IntruderEffect } from "./intruders.ts";
 import type { GroupPrefix } from "./policy/group-access.ts";
 import type { Permit, PermitEffect } from "./policy/permits.ts";
 import type { PolicyOptions } from "./policy/policy.ts";
@@ -84,7 +84,7 @@ export interface RouterOptions extends PolicyOptions {
   readonly idle?: Duration;
   /** Default 1024. */
   readonly maxRoutes?: number;
-  /** Routes of one sender behind a downstream; default 64. */
+  /** Routes of one sender behind a downstream by which nobody here receives; default 64. */
   readonly maxRoutesPerSource?: number;
 }
 
@@ -141,8 +141,10 @@ export type RouterDrop =
   /** A membership, of nobody that is known, for a group that this interface may not receive. */
   | "router.group-denied"
   | "router.too-many-routes"
-  /** One sender behind a downstream has all the routes that one sender may have. */
+  /** One sender behind a downstream has all the routes that one sender may have for what nobody here receives. */
   | "router.too-many-routes-of-source"
+  /** Half of all routes are there already because of foreign sources on this interface, and nobody would receive by this one. */
+  | "router.too-many-foreign-routes"
   /** A source that may not send from the interface where its packet came in; see the effect "intruder". */
   | "router.foreign-source"
   /** Traffic came in where it goes out: a second path to the source, or a loop. */
@@ -203,7 +205,7 @@ export type RouterEffect =
   | { readonly kind: "upstream-mode"; readonly name: string; readonly version: IgmpVersion }
   | PermitEffect
   /** Somebody sends under an address that is not of its link: told once, and every ten minutes while it goes on. */
-  | { readonly kind: "intruder"; readonly intruder: Intruder }
+  | IntruderEffect
   /** `port`: of a frame that is none to us, the bridge port. */
   | ({
       readonly kind: "drop";

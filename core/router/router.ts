@@ -59,6 +59,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   readonly #refused = new RefusedRoutes();
   readonly #intruders = new Intruders();
   readonly #maxRoutesPerSource: number;
+  /** Foreign routes heard on one interface. */
+  readonly #maxForeign: number;
   readonly #policy: Policy;
   #countAt: Instant | undefined;
 
@@ -74,7 +76,9 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     );
     this.#upstreams = new Map(upstreams.map((one) => [one.name, new Upstream(one, entropy)]));
     this.#maxRoutesPerSource = options.maxRoutesPerSource ?? 64;
-    this.#routes = new MulticastRoutes(options.idle ?? seconds(180), options.maxRoutes ?? 1024);
+    const { maxRoutes = 1024 } = options;
+    this.#maxForeign = Math.ceil(maxRoutes / 2);
+    this.#routes = new MulticastRoutes(options.idle ?? seconds(180), maxRoutes);
   }
 
   receive(now: Instant, event: RouterEvent): readonly RouterEffect[] {
@@ -125,7 +129,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     if (this.#policy.wordHasEnded(now)) effects.push(...this.#reviewAll(now));
     for (const { name, ...end } of this.#policy.poll(now))
       effects.push(...this.#restrict(now, name, { ...end, reason: "policy.preview-over", sources: [] }));
-    effects.push(...this.#refused.poll(now).map(unroute));
+    effects.push(...this.#refused.poll(now).map(unroute), ...this.#intruders.poll(now));
     if (this.#countAt !== undefined && this.#countAt <= now) {
       this.#countAt = after(now, COUNT_EVERY);
       if (this.#routes.size > 0) effects.push({ kind: "count-routes" });
@@ -139,7 +143,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     );
     const upstreams = Array.from(this.#upstreams.values(), (upstream) => upstream.nextDeadline());
     const counting = this.#routes.size > 0 ? this.#countAt : undefined;
-    return earliest([...machines, ...upstreams, this.#refused.nextDeadline(), counting, this.#policy.nextDeadline()]);
+    const others = [this.#refused.nextDeadline(), this.#intruders.nextDeadline(), this.#policy.nextDeadline()];
+    return earliest([...machines, ...upstreams, ...others, counting]);
   }
 
   /** The downstream interfaces with their state, for status. */
@@ -453,7 +458,6 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   ): readonly RouterEffect[] {
     const allowed = this.#policy.mayDeliver(name, group, undefined);
     return [
-      ...this.#refused.release(group).map(unroute),
       allowed ? { kind: "membership", name, group, filter } : drop(name, "router.group-denied"),
       ...this.#wants(now, name, "", group, allowed ? filter : NO_SOURCE),
     ];
@@ -470,7 +474,11 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const change = this.#wanted.set(name + part, group, filter);
     const isWanted = this.#wanted.isWanted(name, group) || this.#wanted.isWanted(name + STATIC, group);
     this.#policy.wants(name, group, isWanted);
-    return [...this.#reroute(now, group), ...(change === undefined ? [] : this.#want(now, change))];
+    return [
+      ...this.#refused.release(group).map(unroute),
+      ...this.#reroute(now, group),
+      ...(change === undefined ? [] : this.#want(now, change)),
+    ];
   }
 
   /** RFC 4605 4.1: the merged state is what our host part upstream wants; of a group that comes from elsewhere, nothing. */
@@ -504,16 +512,17 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const downstream = this.#downstreams.get(name);
     if (downstream !== undefined) {
       const { up, subnets, options } = downstream;
-      return { name, up, isUpstream: false, subnets, allowed: options.sources };
+      return { name, up, isUpstream: false, carries: false, subnets, allowed: options.sources };
     }
     const upstream = this.#upstreamOf(group);
     if (upstream?.name !== name) return undefined;
-    return { name, up: upstream.up, isUpstream: true, subnets: undefined, allowed: upstream.sources };
+    const { up, sources } = upstream;
+    return { name, up, isUpstream: true, carries: upstream.mayJoin(group), subnets: undefined, allowed: sources };
   }
 
   #mayEnter({ source, group, inbound }: MulticastRoute): boolean {
     const side = this.#side(inbound, group);
-    return side?.up === true && mayEnter(source, side);
+    return side?.up === true && mayEnter(source, side, this.#sides(group));
   }
 
   #noRoute(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly RouterEffect[] {
@@ -539,13 +548,26 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     heard: string,
   ): readonly RouterEffect[] {
     this.#refused.forget({ source, group });
-    if (this.#downstreams.has(heard) && this.#routes.countOf(source, heard) >= this.#maxRoutesPerSource)
-      return this.#refuse(now, { source, group, inbound: heard }, "router.too-many-routes-of-source");
     const outbound = ingress === undefined ? [] : this.#outbound(now, source, group, ingress);
     const route = { source, group, inbound: ingress ?? heard, outbound };
-    const room = this.#routes.full ? this.#makeRoom(route) : [];
-    if (this.#routes.full) return this.#refuse(now, { source, group, inbound: heard }, "router.too-many-routes");
-    return [...room, ...this.#set(now, route)];
+    const foreign = ingress === heard ? undefined : heard;
+    const excess = this.#excess(route, foreign);
+    if (excess !== undefined) return this.#refuse(now, { source, group, inbound: heard }, excess);
+    const room = this.#makeRoom(route, foreign);
+    if (this.#routes.full)
+      return [...room, ...this.#refuse(now, { source, group, inbound: heard }, "router.too-many-routes")];
+    return [...room, ...this.#set(now, route, foreign)];
+  }
+
+  /** Why a route by which nobody here would receive is one too many: one sender, or one that invents sources, gets so many. */
+  #excess(route: MulticastRoute, foreign: string | undefined): RouterDrop | undefined {
+    const { source, inbound } = route;
+    if (this.#isWanted(route)) return undefined;
+    if (foreign !== undefined)
+      return this.#routes.foreignOn(foreign) < this.#maxForeign ? undefined : "router.too-many-foreign-routes";
+    const isFew =
+      !this.#downstreams.has(inbound) || this.#routes.unwantedOf(source, inbound) < this.#maxRoutesPerSource;
+    return isFew ? undefined : "router.too-many-routes-of-source";
   }
 
   #refuse(now: Instant, stream: RefusedStream, reason: RouterDrop): readonly RouterEffect[] {
@@ -554,9 +576,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 
   #foreign(now: Instant, seen: Omit<Intruder, "times">): readonly RouterEffect[] {
-    const intruder = this.#intruders.note(now, seen);
-    const told: RouterEffect[] = intruder === undefined ? [] : [{ kind: "intruder", intruder }];
-    return [...told, drop(seen.name, "router.foreign-source")];
+    return [...this.#intruders.note(now, seen), drop(seen.name, "router.foreign-source")];
   }
 
   #wrongInterface(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly RouterEffect[] {
@@ -564,7 +584,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const route = this.#routes.get(source, group);
     const side = this.#side(inbound, group);
     if (route === undefined || side?.up !== true) return [dropped];
-    if (!mayEnter(source, side))
+    if (!mayEnter(source, side, this.#sides(group)))
       return [dropped, ...this.#foreign(now, { name: inbound, source, group, expected: route.inbound })];
     // Where both hear it, the upstream wins: what a LAN host sends under the headend's address must not keep out the headend.
     if (side.isUpstream && this.#downstreams.has(route.inbound)) {
@@ -576,17 +596,34 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return [dropped];
   }
 
-  /** Streams that nobody here wants, as anybody may send them, do not keep out one that is wanted. */
-  #makeRoom(route: MulticastRoute): readonly RouterEffect[] {
-    return this.#isWanted(route) ? this.#routes.removeIdlest() : [];
+  /**
+   * What anybody may send does not keep out a stream that is wanted: first those go that came in where they may not, then those that
+   * nobody here wants, then one of those that have the most company, as a sender can invent sources of its own network too.
+   */
+  #makeRoom(route: MulticastRoute, foreign: string | undefined): readonly RouterEffect[] {
+    const isWanted = this.#isWanted(route);
+    if (foreign !== undefined && this.#routes.foreignOn(foreign) >= this.#maxForeign)
+      return this.#routes.removeForeign(foreign);
+    if (!this.#routes.full) return [];
+    const ways = [
+      () => (isWanted || foreign === undefined ? this.#routes.removeForeign() : []),
+      () => (isWanted ? this.#routes.removeIdlest() : []),
+      () => (isWanted && foreign === undefined ? this.#routes.removeFromCrowd(route) : []),
+    ];
+    for (const way of ways) {
+      const removed = way();
+      if (removed.length > 0) return removed;
+    }
+    return [];
   }
 
   #isWanted({ outbound }: MulticastRoute): boolean {
     return outbound.some((name) => this.#downstreams.has(name));
   }
 
-  #set(now: Instant, route: MulticastRoute): readonly RouterEffect[] {
-    return this.#routes.set(now, route, this.#isWanted(route));
+  /** `foreign`: of a new one, where the packet came in that made it, if its source may not send there. */
+  #set(now: Instant, route: MulticastRoute, foreign?: string): readonly RouterEffect[] {
+    return this.#routes.set(now, route, this.#isWanted(route), foreign);
   }
 
   /** RFC 4605 4.2: never back; upstream what comes from below; down where it is subscribed and we are the forwarder. */

@@ -341,6 +341,12 @@ export class RouterService {
         );
         this.#offenders.lookFor(effect.intruder);
         break;
+      case "more-intruders":
+        log.warn(
+          { interface: effect.name, senders: effect.senders },
+          "more senders under addresses that are not of this interface were not routed; status has the last",
+        );
+        break;
       case "refused":
         this.#refused(effect);
         break;

@@ -149,6 +149,7 @@ export class Statistics {
       case "older-querier":
       case "upstream-mode":
       case "intruder":
+      case "more-intruders":
       case "inquire":
       case "passes":
       case "stand":
