@@ -50,6 +50,8 @@ section upstream second
 option second device eth3
 section downstream lan
 option lan network lan
+option lan snooping 0
+list lan router_port lan9
 option lan version 3
 option lan robustness 3
 option lan query_interval 60
