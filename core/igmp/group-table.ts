@@ -5,6 +5,7 @@ import { inSubnet, type Subnet } from "../base/subnet.ts";
 import { after, type Duration, earliest, type Instant, milliseconds } from "../base/time.ts";
 import { NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
 import { GroupRecord, type QueryAction } from "./group-record.ts";
+import type { Room } from "./host-shares.ts";
 import { joins } from "./host-statement.ts";
 import { LastMemberQueries, type SpecificQuery } from "./last-member.ts";
 import type { IgmpVersion, Query } from "./query.ts";
@@ -101,9 +102,10 @@ export class GroupTable {
     return this.#apply(now, entry, "is-ex", [], context);
   }
 
-  /** Places for groups that are not there yet. */
-  get free(): number {
-    return Math.max(0, this.#limits.groups - this.#groups.size);
+  /** Places for groups. */
+  get room(): Room {
+    const { groups: total } = this.#limits;
+    return { free: Math.max(0, total - this.#groups.size), total };
   }
 
   /** Whether a statement would take one of them. */

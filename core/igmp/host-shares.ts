@@ -1,9 +1,11 @@
 // What each host holds of an interface's room, and whether it may have more. Nobody is put out for another: a picture that plays plays on.
-// Instead the last room is kept back, because a host beyond its first few may never hold more than what is left for all others
-// (dynamic thresholds, Choudhury and Hahne 1998): of n greedy hosts each gets at most one part in n + 1, and one part stays free.
+// Instead the last room is kept back: one part in 32 for the first few groups of each host, and of the part before that a host beyond
+// its first few may never hold more than what is left (dynamic thresholds, Choudhury and Hahne 1998). What stands behind one MAC may be a
+// whole house, or the next proxy: alone it gets nearly all there is, and whoever comes later still finds a place.
 import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
 import { ANY, type Ipv4 } from "../base/ipv4.ts";
 import { after, between, type Instant, seconds } from "../base/time.ts";
+import { type HostPattern, isMeant } from "./host-pattern.ts";
 
 /** Who: the interface is the table's own. Empty port or MAC where they are not known (packets show neither). */
 export interface TrackedHost {
@@ -22,8 +24,18 @@ export type ShareDrop = "igmp.host-groups" | "igmp.port-groups" | "igmp.host-rat
 export interface ShareLimits {
   readonly groupsPerHost: number;
   readonly groupsPerPort: number;
-  /** New memberships of one host, on average; at once it may have a second's worth, or `groupsPerHost` if that is more. */
+  /** New memberships of one host, on average. */
   readonly joinsPerSecond: number;
+  /** As many of them, or a second's worth if that is more, may come at once: a host that is asked tells all it has. Finite. */
+  readonly joinsAtOnce: number;
+  /** Hosts that speak for many: no limit of one host holds for them, and none but the last place is kept from them. */
+  readonly proxies: readonly HostPattern[];
+}
+
+/** Places of a table. */
+export interface Room {
+  readonly free: number;
+  readonly total: number;
 }
 
 /** What one host holds. A host is a MAC on a port, or an address where no MAC is known. */
@@ -39,10 +51,13 @@ export interface HostShare extends Scheduled {
 /** Every host may hold so many while there is any room at all: two pictures, and what machines join by themselves (mDNS, SSDP, LLMNR). */
 export const FIRST_GROUPS = 8;
 
-/** Whether a host that holds `held` may have one of the `free` places. */
-export const hasRoom = (held: number, free: number): boolean => free > 0 && !isGreedy(held, free);
+/** Whether a host that holds `held` may have one of the places. */
+export const hasRoom = (held: number, room: Room): boolean => room.free > 0 && !isGreedy(held, room);
 
-const isGreedy = (held: number, free: number): boolean => held >= FIRST_GROUPS && held >= free;
+function isGreedy(held: number, { free, total }: Room): boolean {
+  const kept = Math.max(FIRST_GROUPS, total / 32);
+  return held >= FIRST_GROUPS && free - kept <= Math.min(kept, held);
+}
 
 /** The shares of one interface. What is kept is bounded by the memberships held, and by the joins of the last seconds. */
 export class HostShares {
@@ -73,20 +88,25 @@ export class HostShares {
     }
   }
 
-  /** Memberships of the host. */
+  /** Memberships of the host that its share of the room is measured by: none for one that speaks for many. */
   held(host: TrackedHost): number {
-    return this.#shares.get(shareKey(host))?.held ?? 0;
+    return this.#isProxy(host) ? 0 : (this.#shares.get(shareKey(host))?.held ?? 0);
   }
 
-  /** Why the host may not have one of the `free` places; undefined when it may, or when there is none for anybody. */
-  refuse(now: Instant, host: TrackedHost, free: number): ShareDrop | undefined {
-    const share = this.#shares.get(shareKey(host));
-    const held = share?.held ?? 0;
+  /** Whether the host is named as one that speaks for many. */
+  #isProxy(host: TrackedHost): boolean {
+    return this.#limits.proxies.some((pattern) => isMeant(pattern, host));
+  }
+
+  /** Why the host may not have one of the places; undefined when it may, or when there is none for anybody. */
+  refuse(now: Instant, host: TrackedHost, room: Room): ShareDrop | undefined {
     const { groupsPerHost, groupsPerPort } = this.#limits;
-    if (isOne(host) && held >= groupsPerHost) return "igmp.host-groups";
+    const isBounded = isOne(host) && !this.#isProxy(host);
+    const share = this.#shares.get(shareKey(host));
+    if (isBounded && (share?.held ?? 0) >= groupsPerHost) return "igmp.host-groups";
     if ((this.#ports.get(host.port) ?? 0) >= groupsPerPort) return "igmp.port-groups";
-    if (isOne(host) && share !== undefined && this.#joins(now, share) < 1) return "igmp.host-rate";
-    return isGreedy(held, free) ? "igmp.host-share" : undefined;
+    if (isBounded && share !== undefined && this.#joins(now, share) < 1) return "igmp.host-rate";
+    return isGreedy(this.held(host), room) ? "igmp.host-share" : undefined;
   }
 
   /** One membership more. */
@@ -126,7 +146,7 @@ export class HostShares {
   }
 
   #burst(): number {
-    return Math.max(1, this.#limits.joinsPerSecond, this.#limits.groupsPerHost);
+    return Math.max(1, this.#limits.joinsPerSecond, this.#limits.joinsAtOnce);
   }
 
   #joins(now: Instant, share: HostShare): number {

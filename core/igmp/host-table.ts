@@ -3,7 +3,15 @@ import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
 import { ANY, type Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, type Instant } from "../base/time.ts";
 import { filterOf, NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
-import { type HostShare, HostShares, type ShareDrop, type ShareLimits, type TrackedHost } from "./host-shares.ts";
+import {
+  type HostShare,
+  HostShares,
+  hasRoom,
+  type Room,
+  type ShareDrop,
+  type ShareLimits,
+  type TrackedHost,
+} from "./host-shares.ts";
 import { type HostMessage, type HostStatement, versionOf } from "./host-statement.ts";
 import { isExclude } from "./report.ts";
 
@@ -68,6 +76,9 @@ export interface HostLimits extends ShareLimits {
   readonly sources: number;
 }
 
+/** What counts for a host that nobody had room to count. */
+const UNCOUNTED = 64;
+
 /** The hosts of one interface. No call looks at more than what it changes. */
 export class HostTable {
   #limits: HostLimits;
@@ -124,8 +135,8 @@ export class HostTable {
   }
 
   #refuse(now: Instant, host: TrackedHost): HostDrop | undefined {
-    const free = this.#free(now);
-    return this.#shares.refuse(now, host, free) ?? (free > 0 ? undefined : "tracking.full");
+    const room = { free: this.#free(now), total: this.#limits.memberships };
+    return this.#shares.refuse(now, host, room) ?? (room.free > 0 ? undefined : "tracking.full");
   }
 
   /** Hosts that hold nothing, but have joined and left just now, take room too. */
@@ -263,10 +274,10 @@ export class HostTable {
     return wantsNothing(afterStatement(member?.filter ?? NO_SOURCE, statement));
   }
 
-  /** How many memberships count for the host when room is given: without room to count more, as many as a host may have. */
-  heldBy(now: Instant, host: TrackedHost): number {
+  /** Whether the host may have one more of these places. Without room to count what it holds, it holds as many as a home does. */
+  mayTake(now: Instant, host: TrackedHost, room: Room): boolean {
     const held = this.#shares.held(host);
-    return this.#free(now) > 0 ? held : Math.max(held, this.#limits.groupsPerHost);
+    return hasRoom(this.#free(now) > 0 ? held : Math.max(held, UNCOUNTED), room);
   }
 
   /** The port on which the host with this MAC and address was heard last; undefined for one that is not a member of anything. */

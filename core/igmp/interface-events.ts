@@ -7,6 +7,7 @@ import type { Duration } from "../base/time.ts";
 import type { AdmissionDrop, RuleName } from "./admission.ts";
 import type { SourceFilter } from "./filter.ts";
 import type { GroupDrop } from "./group-table.ts";
+import type { HostPattern } from "./host-pattern.ts";
 import type { TrackedHost } from "./host-shares.ts";
 import type { HostDrop, HostMembership, LeaveCause } from "./host-table.ts";
 import type { ChecksumMode } from "./ip-header.ts";
@@ -56,18 +57,20 @@ export interface RouterInterfaceOptions {
   readonly sourceSpecific?: readonly Subnet[];
   /** Until an "up" says otherwise; default "packets". */
   readonly trackingSource?: TrackingSource;
-  /** Default 1024. The last room is kept for hosts that have little (core/igmp/host-shares.ts). */
+  /** Default 4096, which take some 6 MB. The last room is kept for hosts that have little (core/igmp/host-shares.ts). */
   readonly maxGroups?: number;
   /** Default 256, at least 64 (RFC 3376 section 5 asks hosts for as many). */
   readonly maxSourcesPerGroup?: number;
   /** Tracked (host, group) pairs; default 100,000, which take some 60 MB. What finds no room is delivered, but leaves no evidence. */
   readonly maxHostMemberships?: number;
-  /** Groups of one host, which is a MAC on a port, or an address where no MAC is known; default 64. */
+  /** Groups of one host, which is a MAC on a port, or an address where no MAC is known; default no limit but the interface's. */
   readonly maxGroupsPerHost?: number;
   /** (Host, group) pairs behind one bridge port; default no limit but the interface's. */
   readonly maxGroupsPerPort?: number;
-  /** New memberships of one host a second, on average; default 100. As many as in `maxGroupsPerHost` may come at once. */
+  /** New memberships of one host a second, on average; default 100. As many as it may have may come at once. */
   readonly joinsPerSecond?: number;
+  /** Hosts that speak for many, such as the next proxy: no limit of one host holds for them. */
+  readonly proxies?: readonly HostPattern[];
 }
 
 /** What is known of a link that is up, beside the address that we ask from. */

@@ -16,7 +16,7 @@ import {
   type TableContext,
   type TableLimits,
 } from "./group-table.ts";
-import { hasRoom, type TrackedHost } from "./host-shares.ts";
+import type { TrackedHost } from "./host-shares.ts";
 import { type HostStatement, isLeaving, statementsIn, versionOf } from "./host-statement.ts";
 import { afterStatement, type HostChange, type HostLimits, type HostMembership } from "./host-table.ts";
 import { HostTracking, isRefusal, refusedFrame } from "./host-tracking.ts";
@@ -294,9 +294,9 @@ export class RouterInterface implements Machine<Event, Effect> {
     statement: HostStatement,
   ): "igmp.too-many-groups" | "igmp.host-share" | undefined {
     if (!this.#groups.wouldAdd(statement) || this.#refusal(statement) !== undefined) return undefined;
-    const { free } = this.#groups;
-    if (free === 0) return "igmp.too-many-groups";
-    return hasRoom(this.#tracking.heldBy(now, host), free) ? undefined : "igmp.host-share";
+    const { room } = this.#groups;
+    if (room.free === 0) return "igmp.too-many-groups";
+    return this.#tracking.mayTake(now, host, room) ? undefined : "igmp.host-share";
   }
 
   #track(from: TrackingSource, now: Instant, host: TrackedHost, statement: HostStatement): readonly HostChange[] {
@@ -538,17 +538,21 @@ export class RouterInterface implements Machine<Event, Effect> {
 
 const sourceLimit = ({ maxSourcesPerGroup = 256 }: RouterInterfaceOptions): number => maxSourcesPerGroup;
 
+const groupsOf = ({ maxGroups = 4096 }: RouterInterfaceOptions): number => maxGroups;
+
 const groupLimits = (options: RouterInterfaceOptions): TableLimits => ({
-  groups: options.maxGroups ?? 1024,
+  groups: groupsOf(options),
   sourcesPerGroup: sourceLimit(options),
 });
 
 const hostLimits = (options: RouterInterfaceOptions): HostLimits => ({
   memberships: options.maxHostMemberships ?? 100_000,
   sources: sourceLimit(options),
-  groupsPerHost: options.maxGroupsPerHost ?? 64,
+  groupsPerHost: options.maxGroupsPerHost ?? Number.POSITIVE_INFINITY,
   groupsPerPort: options.maxGroupsPerPort ?? Number.POSITIVE_INFINITY,
   joinsPerSecond: options.joinsPerSecond ?? 100,
+  joinsAtOnce: Math.min(groupsOf(options), options.maxGroupsPerHost ?? groupsOf(options)),
+  proxies: options.proxies ?? [],
 });
 
 const latest = (a: Instant | undefined, b: Instant): Instant => (a !== undefined && a > b ? a : b);
