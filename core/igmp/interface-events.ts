@@ -105,7 +105,7 @@ export type RouterInterfaceEvent =
   | { readonly kind: "assume"; readonly group: Ipv4; readonly filter: SourceFilter; readonly span: Duration }
   /**
    * A whole IPv4 packet from the interface's IGMP socket; port and MAC when the caller knows them. vouched: the link layer vouches
-   * for the checksum, or has still to fill it in.
+   * for the checksum, or has still to fill it in. unicast: in a frame to our card alone.
    */
   | {
       readonly kind: "packet";
@@ -113,6 +113,7 @@ export type RouterInterfaceEvent =
       readonly port?: string;
       readonly mac?: string;
       readonly vouched?: boolean;
+      readonly unicast?: boolean;
     }
   /** An Ethernet frame that came in through a bridge port; for host tracking only, the protocol runs on packets. */
   | { readonly kind: "frame"; readonly bytes: Uint8Array; readonly port: string; readonly vouched?: boolean };

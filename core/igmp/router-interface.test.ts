@@ -306,6 +306,8 @@ const REFUSED: readonly [QueryRefusal, Uint8Array, RouterInterfaceOptions, Parti
   ["igmp.query-off-subnet", query("9.9.9.9"), { queriers: [single("9.9.9.9")] }, GUARDED],
   ["igmp.query-off-subnet", query("9.9.9.9"), {}, { addresses: [single(OURS)] }],
   ["igmp.query-unicast", readdressed(query(LOWER), { to: OURS }), {}, GUARDED],
+  ["igmp.query-destination", readdressed(query(LOWER), { to: "224.0.0.99" }), {}, GUARDED],
+  ["igmp.query-destination", readdressed(query(LOWER), { to: GROUP }), {}, GUARDED],
   ["igmp.query-ttl", readdressed(query(LOWER), { ttl: 64 }), {}, GUARDED],
   ["igmp.query-not-allowed", query(LOWER), { queriers: [single("10.0.0.2")] }, GUARDED],
   ["igmp.query-not-allowed", query(LOWER), { queriers: [] }, GUARDED],
@@ -331,9 +333,29 @@ test("what a refused query asks about is not lowered: the hosts have not heard i
   bench.hear(join());
   const about = query(LOWER, { group: address(GROUP), maxResponse: seconds(1) });
   assert.ok(bench.hear(readdressed(about, { to: OURS })).includes("drop igmp.query-unicast"));
+  for (const to of ["224.0.0.99", "239.1.1.2", "224.0.0.1"])
+    assert.ok(bench.hear(readdressed(about, { to })).includes("drop igmp.query-destination"));
+  const unicast = { kind: "packet", bytes: about, mac: "02:00:00:00:00:77", unicast: true } as const;
+  assert.ok(bench.machine.receive(bench.now, unicast).flatMap(line).includes("drop igmp.query-unicast"));
   bench.hear(query("0.0.0.0", { group: address(GROUP), maxResponse: seconds(1) }));
   assert.deepEqual(bench.until(30), []);
   assert.ok(bench.machine.forwards(bench.now, address(GROUP), source(1)));
+});
+
+test("where a port decides who may ask, a query in a frame to one card does not count either", () => {
+  const bench = guarded({ querierPorts: ["lan1"], trackingSource: "frames" });
+  const frame = ethernet("02:00:00:00:00:77", query(LOWER));
+  frame.set([2, 0, 0, 0, 0, 5], 0);
+  assert.ok(bench.frame(frame, "lan1").includes("drop igmp.query-unicast"));
+  assert.deepEqual(bench.frame(ethernet("02:00:00:00:00:77", query(LOWER)), "lan1"), [
+    "10.0.0.1/02:00:00:00:00:77/lan1 asks",
+  ]);
+});
+
+test("a v1 query asks everybody, whatever its group field says", () => {
+  const bench = guarded();
+  const odd = readdressed(query(LOWER, { version: 1, group: address(GROUP) }), { to: "224.0.0.1" });
+  assert.deepEqual(bench.hear(odd), ["v1 querier 10.0.0.1", "10.0.0.1 asks"]);
 });
 
 test("the querier guard lets in who is on a subnet of the interface, any of several, and who is named on a link without one", () => {

@@ -198,7 +198,7 @@ export class RouterInterface implements Machine<Event, Effect> {
       case "v1Query":
       case "v2Query":
       case "v3Query":
-        return [heard, ...(this.#asksByFrame ? [] : this.#query(now, this.#located(host), packet))];
+        return [heard, ...(this.#asksByFrame ? [] : this.#query(now, this.#located(host), packet, event.unicast))];
       case "v1Report":
       case "v2Report":
       case "v3Report":
@@ -332,11 +332,12 @@ export class RouterInterface implements Machine<Event, Effect> {
     this.#sightings.note(host);
     const { kind: message, unfilled } = packet;
     const heard: Effect = { kind: "heard", message, from: host.address, group: headGroup(packet), port, unfilled };
-    return [heard, ...this.#byFrame(now, host, packet)];
+    if (isQuery(packet))
+      return [heard, ...(this.#asksByFrame ? this.#query(now, host, packet, frame.unicast) : this.#locate(host))];
+    return [heard, ...this.#trackFrames(now, host, packet)];
   }
 
-  #byFrame(now: Instant, host: TrackedHost, packet: IgmpPacket): readonly Effect[] {
-    if (isQuery(packet)) return this.#asksByFrame ? this.#query(now, host, packet) : this.#locate(host);
+  #trackFrames(now: Instant, host: TrackedHost, packet: IgmpPacket): readonly Effect[] {
     return this.#tracking.source === "packets"
       ? []
       : statementsIn(packet).flatMap((statement) => this.#trackFrame(now, host, statement));
@@ -367,12 +368,12 @@ export class RouterInterface implements Machine<Event, Effect> {
     return host.port === "" && this.#asker?.address === host.address ? this.#asker : host;
   }
 
-  #query(now: Instant, host: TrackedHost, packet: IgmpPacket): Effect[] {
+  #query(now: Instant, host: TrackedHost, packet: IgmpPacket, unicast = false): Effect[] {
     const query = readQuery(packet);
     const older = this.#warnOfOlder(now, host.address, query.version);
     // RFC 4541 2.1.1: a switch without an address is no router, whoever it asks about.
     if (host.address === ANY) return older;
-    const reason = refuseQuery(packet.bytes, host, this.#guard());
+    const reason = refuseQuery({ from: host, bytes: packet.bytes, query, unicast }, this.#guard());
     if (reason !== undefined) return [...older, ...this.#refuse(now, reason, host)];
     const election = this.#electing(now, () => {
       this.#querier.heard(now, host, this.#timesIn(query), this.#version === 2 && this.#groups.asking);

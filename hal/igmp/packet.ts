@@ -9,7 +9,7 @@ import { ANY, type Ipv4, isMulticast, parseIpv4, readIpv4, writeIpv4 } from "../
 import { HalError } from "../../core/ports/errors.ts";
 import type { Arrival, IgmpListener, IgmpSocket, IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import { igmpOf, NOTHING } from "../native/filter.ts";
-import { isVouched, openPacketSocket } from "../native/packet-socket.ts";
+import { isForOneCard, isVouched, openPacketSocket } from "../native/packet-socket.ts";
 import { NativeSocket, ReceiveRoom } from "../native/socket.ts";
 import type { SocketsModule, SystemError } from "../native/sockets.ts";
 import { loadSockets } from "../native.ts";
@@ -193,7 +193,8 @@ class PacketIgmpSocket implements IgmpSocket {
 function arrivalOf(room: ReceiveRoom, slot: number): Arrival {
   const mac = room.mac(slot);
   const vouched = isVouched(room, slot);
-  return mac === undefined ? { vouched } : { mac, vouched };
+  // A link without cards, such as PPP, has nobody else on it.
+  return mac === undefined ? { vouched } : { mac, vouched, unicast: isForOneCard(room, slot) };
 }
 
 const addressesOf = (name: string): ReadonlySet<Ipv4> =>

@@ -25,6 +25,10 @@ const CHECKSUM_VOUCHED = 0x80 | 0x08;
 export const isVouched = (room: ReceiveRoom, slot: number): boolean =>
   (room.number(slot, PACKET_ROW.status) & CHECKSUM_VOUCHED) !== 0;
 
+/** Whether the packet in this slot came in a frame to this machine's card alone. */
+export const isForOneCard = (room: ReceiveRoom, slot: number): boolean =>
+  room.number(slot, PACKET_ROW.type) === PACKET_TYPE.host;
+
 /** What a socket at the link layer is to hear. */
 export interface PacketSocketOptions {
   /** The interface's. */
