@@ -56,6 +56,8 @@ export interface UpstreamOptions extends PaceOptions {
   readonly name: string;
   /** The newest version to speak; default 3. */
   readonly version?: IgmpVersion;
+  /** Speak it whatever an older querier asks in; default false. */
+  readonly forceVersion?: boolean;
   /** Repeats of our reports where nobody asks; default "auto". */
   readonly refresh?: RefreshPolicy;
   /** The groups that come from here; empty or absent: all that no other upstream names more exactly. */

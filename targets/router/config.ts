@@ -57,6 +57,7 @@ export interface DownstreamConfig {
 export interface UpstreamConfig {
   readonly interface: string;
   readonly version: IgmpVersion;
+  readonly forceVersion: boolean;
   readonly refresh: RefreshPolicy;
   readonly linger: Duration;
   readonly changesPerSecond?: number | undefined;
@@ -345,6 +346,8 @@ export const given = <T extends object>(entries: T): Given<T> =>
 const upstream = v.strictObject({
   interface: interfaceName,
   version: v.optional(v.picklist([1, 2, 3]), 3),
+  /** Speak it whatever an older querier asks in. */
+  forceVersion: v.optional(v.boolean(), false),
   refresh: refreshPolicy,
   /** Seconds between the end of the last membership and the leave upstream. */
   linger: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(600), v.transform(seconds)), 0),

@@ -447,7 +447,12 @@ function needingRestart(old: RouterConfig, config: RouterConfig): readonly strin
   return names.filter((name) => JSON.stringify(was[name]) !== JSON.stringify(is[name]));
 }
 
-const fixedUpstream = ({ interface: name, version, refresh }: UpstreamConfig): object => ({ name, version, refresh });
+const fixedUpstream = ({ interface: name, version, forceVersion, refresh }: UpstreamConfig): object => ({
+  name,
+  version,
+  forceVersion,
+  refresh,
+});
 
 function routerOptions(config: RouterConfig): RouterOptions {
   return {

@@ -6,7 +6,9 @@ import { ANY, address, formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { after, type Instant, milliseconds, seconds } from "../../core/base/time.ts";
 import { wantsNothing } from "../../core/igmp/filter.ts";
 import { statementsIn } from "../../core/igmp/host-statement.ts";
+import { query } from "../../core/igmp/igmp.testkit.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
+import type { IgmpVersion } from "../../core/igmp/query.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SimulatedDatagrams } from "../../hal/datagram/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
@@ -28,6 +30,7 @@ const [REAL, FORGED] = [1, 2];
 
 interface Status {
   readonly upstream: {
+    readonly version: number;
     readonly asks: boolean;
     readonly refreshes: number;
     readonly groups: readonly string[];
@@ -123,6 +126,9 @@ async function bench(upstream: object = {}, more: object = {}) {
     uplink,
     redial,
     heard,
+    /** The access network's querier asks. */
+    ask: (version: IgmpVersion) =>
+      new SimulatedIgmpSockets(headend).open("eth0", { packet() {}, failed() {} }).send(query(HEADEND, { version })),
     access: new SilentNetwork(headend, clock),
     join: () => socket.join(membership),
     leave: () => socket.leave(membership),
@@ -170,6 +176,18 @@ for (const [refresh, memory] of [
       assert.ok(access.serves(GROUP, memory), `forgotten after ${s} s`);
       clock.run(seconds(1));
     }
+  });
+
+for (const [forceVersion, version] of [
+  [false, 2],
+  [true, 3],
+] as const)
+  test(`after one v2 query of the access network the router speaks v${version} there (forceVersion ${forceVersion})`, async () => {
+    const { clock, join, status, ask } = await bench({ forceVersion });
+    join();
+    ask(2);
+    clock.run(seconds(20));
+    assert.equal(status().upstream.version, version);
   });
 
 test("refresh off: the router speaks when it is asked, and the status says that nobody asks", async () => {
