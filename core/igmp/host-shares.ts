@@ -12,6 +12,8 @@ export interface TrackedHost {
   readonly port: string;
   readonly address: Ipv4;
   readonly mac: string;
+  /** The tag that its frames bear on the port, 1 to 4094; absent where they bear none, and of a packet, which never shows it. */
+  readonly vlan?: number;
 }
 
 /**

@@ -101,7 +101,7 @@ export class HostTable {
   /** Takes one statement of a host; `lifetime` is the group membership interval. */
   hear(now: Instant, host: TrackedHost, statement: HostStatement, lifetime: Duration): readonly HostChange[] {
     const here = this.#find(host, statement.group);
-    const known = here?.who.port === host.port ? here : undefined;
+    const known = here !== undefined && isSamePlace(here.who, host) ? here : undefined;
     const wanted = afterStatement(known?.filter ?? NO_SOURCE, statement);
     if (wantsNothing(wanted)) return known === undefined ? [] : [this.#leave(now, known, statement)];
     const filter = cutTo(this.#limits.sources, wanted);
@@ -118,7 +118,7 @@ export class HostTable {
     return station === undefined ? undefined : this.#groups.get(group)?.get(station);
   }
 
-  /** `elsewhere`: the same address and MAC on another port is the same host, re-plugged or roaming. */
+  /** `elsewhere`: the same address and MAC on another port or VLAN is the same host, re-plugged or roaming. */
   #join(
     now: Instant,
     host: TrackedHost,
@@ -178,7 +178,7 @@ export class HostTable {
   #station(host: TrackedHost): Station {
     const key = stationKey(host);
     const station = this.#stations.get(key) ?? { key, who: host, held: 0 };
-    if (station.who.port !== host.port) station.who = host;
+    if (!isSamePlace(station.who, host)) station.who = host;
     this.#stations.set(key, station);
     return station;
   }
@@ -280,9 +280,9 @@ export class HostTable {
     return hasRoom(this.#free(now) > 0 ? held : Math.max(held, UNCOUNTED), room);
   }
 
-  /** The port on which the host with this MAC and address was heard last; undefined for one that is not a member of anything. */
-  portOf(host: TrackedHost): string | undefined {
-    return this.#stations.get(stationKey(host))?.who.port;
+  /** The host with this MAC and address where it was heard last; undefined for one that is not a member of anything. */
+  find(host: TrackedHost): TrackedHost | undefined {
+    return this.#stations.get(stationKey(host))?.who;
   }
 
   /** How many hosts are members of each group. */
@@ -310,7 +310,9 @@ const membershipOf = ({ who, group, filter, since, lastSeen, message }: Tracked)
   exact: versionOf({ message }) === 3,
 });
 
-/** Without the port where a MAC is known: it is one host wherever it is heard. */
+const isSamePlace = (a: TrackedHost, b: TrackedHost): boolean => a.port === b.port && a.vlan === b.vlan;
+
+/** Without port and VLAN where a MAC is known: it is one host wherever it is heard. */
 const stationKey = ({ port, address, mac }: TrackedHost): string | Ipv4 =>
   mac !== "" ? `${mac}|${address}` : port !== "" ? `${port}|${address}` : address;
 

@@ -60,10 +60,10 @@ export class HostTracking {
     return this.#tables.packets.mayTake(now, host, room);
   }
 
-  /** The host of a packet with the port that its frames came in through, where taps have heard them. */
+  /** The host of a packet with port and VLAN of its frames, where taps have heard them. */
   locate(host: TrackedHost): TrackedHost {
     if (host.port !== "" || host.mac === "" || this.#source === "packets") return host;
-    return { ...host, port: this.#tables.frames.portOf(host) ?? "" };
+    return this.#tables.frames.find(host) ?? host;
   }
 
   /** Whether `statement` certainly leaves nobody. A frame may come later than its packet, so the packets must prove it too. */

@@ -66,4 +66,10 @@ export function ethernet(mac: string, packet: Uint8Array): Uint8Array {
   return frame;
 }
 
+/** The same frame with tags of 802.1Q, the outer one first. */
+export function tagged(frame: Uint8Array, ...vlans: number[]): Uint8Array {
+  const tags = vlans.flatMap((id) => [0x81, 0, id >>> 8, id & 255]);
+  return Uint8Array.from([...frame.subarray(0, 12), ...tags, ...frame.subarray(12)]);
+}
+
 export { ALL_SYSTEMS, address, formatIpv4 };

@@ -1,6 +1,5 @@
 // What goes into and comes out of a RouterInterface, and how one is set up.
 
-import type { FrameDrop } from "../base/ethernet.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Subnet } from "../base/subnet.ts";
 import type { Duration } from "../base/time.ts";
@@ -11,6 +10,7 @@ import type { HostPattern } from "./host-pattern.ts";
 import type { TrackedHost } from "./host-shares.ts";
 import type { HostDrop, HostMembership, LeaveCause } from "./host-table.ts";
 import type { ChecksumMode } from "./ip-header.ts";
+import type { LanFrameDrop } from "./lan-frame.ts";
 import type { IgmpDrop, MessageKind } from "./packet.ts";
 import type { IgmpVersion } from "./query.ts";
 import type { QueryRefusal } from "./query-guard.ts";
@@ -55,6 +55,8 @@ export interface RouterInterfaceOptions {
   readonly flapGrace?: Duration;
   /** Groups of which sources are asked for by name only (RFC 4604 section 2); default 232.0.0.0/8. */
   readonly sourceSpecific?: readonly Subnet[];
+  /** The VLAN that the interface is, 1 to 4094: on bridge ports its frames may bear that tag, and no other; absent: they bear none. */
+  readonly vlan?: number;
   /** Until an "up" says otherwise; default "packets". */
   readonly trackingSource?: TrackingSource;
   /** Default 4096, which take some 6 MB. The last room is kept for hosts that have little (core/igmp/host-shares.ts). */
@@ -121,7 +123,7 @@ export type RouterInterfaceEvent =
 /** down: no link. own: our own message came back. no-router-alert: required, and not there. Else as the gate and the tables say. */
 export type InterfaceDrop =
   | IgmpDrop
-  | FrameDrop
+  | LanFrameDrop
   | GroupDrop
   | HostDrop
   | AdmissionDrop

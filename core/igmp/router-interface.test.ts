@@ -8,7 +8,7 @@ import { address, formatIpv4, writeIpv4 } from "../base/ipv4.ts";
 import type { Subnet } from "../base/subnet.ts";
 import { type Instant, instant, milliseconds, seconds } from "../base/time.ts";
 import { ANY_SOURCE, filterOf, type SourceFilter } from "./filter.ts";
-import { at, ethernet, query, report, source, sources, v1v2Message, vectorFile } from "./igmp.testkit.ts";
+import { at, ethernet, query, report, source, sources, tagged, v1v2Message, vectorFile } from "./igmp.testkit.ts";
 import type { InterfaceDrop, LinkFacts, RouterInterfaceEffect, RouterInterfaceOptions } from "./interface-events.ts";
 import { checkPacket } from "./packet.ts";
 import { readQuery } from "./query.ts";
@@ -55,7 +55,7 @@ const asker = ({ address: from, mac, port }: Extract<RouterInterfaceEffect, { ki
 const names = (list: readonly number[]): string => list.map((a) => a & 255).join(" ");
 
 const who = ({ membership: { host } }: Extract<RouterInterfaceEffect, { membership: unknown }>): string =>
-  [formatIpv4(host.address), host.mac, host.port].filter((part) => part !== "").join("/");
+  [formatIpv4(host.address), host.mac, host.port, host.vlan ?? ""].filter((part) => part !== "").join("/");
 
 /** A machine with a clock: every step gives the lines of its effects. */
 class Bench {
@@ -948,7 +948,7 @@ function maxResponseOf(bytes: Uint8Array): number {
 test("host tracking from taps: frames tell who, by MAC and port, and packets run the protocol", () => {
   const bench = new Bench({ trackingSource: "frames" });
   const vectors = vectorFile<{ hex: string; reason?: string }[]>("frames.json");
-  const frame = hex(vectors[1]?.hex ?? "");
+  const frame = hex(vectors[0]?.hex ?? "");
   assert.deepEqual(bench.frame(frame, "lan1"), ["10.0.0.9/02:11:22:33:44:55/lan1 joined 239.1.1.1"]);
   assert.deepEqual(bench.machine.groups(bench.now), []);
   assert.deepEqual(bench.hear(v1v2Message("v2Report", "10.0.0.9", GROUP)), ["239.1.1.1 exclude {}"]);
@@ -956,6 +956,38 @@ test("host tracking from taps: frames tell who, by MAC and port, and packets run
   assert.deepEqual(bench.frame(hex(bad?.hex ?? ""), "lan1"), ["drop frame.not-ipv4"]);
   const [host] = bench.machine.hosts();
   assert.deepEqual([host?.message, host?.since, host?.host.port], ["v2Report", at(0), "lan1"]);
+});
+
+test("what another VLAN says on a bridge port makes no member of this LAN, and its query wins no election", () => {
+  const bench = guarded({ trackingSource: "frames", querierPorts: ["lan1"] });
+  const card = "02:00:00:00:00:09";
+  assert.deepEqual(bench.frame(tagged(ethernet(card, join()), 20), "lan1"), ["drop frame.other-vlan"]);
+  assert.deepEqual(bench.frame(tagged(ethernet(card, query(LOWER)), 20), "lan1"), ["drop frame.other-vlan"]);
+  assert.deepEqual([bench.machine.hosts(), bench.machine.members()], [[], []]);
+  assert.equal(bench.machine.querier.kind, "querier");
+  assert.deepEqual(bench.hear(join()), ["239.1.1.1 exclude {}"]);
+  assert.deepEqual(
+    bench.machine.members().map(({ host }) => host.port),
+    [""],
+    "nor does it tell where a host of this LAN is",
+  );
+});
+
+test("where the interface is a VLAN, its hosts are known by that tag, and by none where their port takes it away", () => {
+  const bench = new Bench({ trackingSource: "frames", vlan: 20 });
+  const frame = ethernet("02:00:00:00:00:09", join());
+  assert.deepEqual(bench.frame(tagged(frame, 20), "lan1"), ["10.0.0.9/02:00:00:00:00:09/lan1/20 joined 239.1.1.1"]);
+  assert.deepEqual(bench.frame(tagged(frame, 30), "lan1"), ["drop frame.other-vlan"]);
+  bench.hear(join(), "02:00:00:00:00:09");
+  assert.deepEqual(
+    bench.machine.members().map(({ host }) => host.vlan),
+    [20, 20],
+    "its packets too are of where it is",
+  );
+  assert.deepEqual(bench.frame(frame, "lan2"), [
+    "10.0.0.9/02:00:00:00:00:09/lan1/20 moved 239.1.1.1",
+    "10.0.0.9/02:00:00:00:00:09/lan2 joined 239.1.1.1",
+  ]);
 });
 
 test("mac-based leave with host tracking from taps: a member whose frame is still on its way is not cut off", () => {

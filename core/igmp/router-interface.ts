@@ -1,6 +1,5 @@
 // One multicast router interface (RFC 3376 section 6): querier, group table and host tracking as one machine.
 
-import { checkFrame } from "../base/ethernet.ts";
 import { ANY, type Ipv4, ipv4 } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
 import { inSubnet, type Subnet } from "../base/subnet.ts";
@@ -29,6 +28,7 @@ import type {
   TrackingSource,
 } from "./interface-events.ts";
 import { hasRouterAlert } from "./ip-header.ts";
+import { checkLanFrame } from "./lan-frame.ts";
 import { checkPacket, headGroup, type IgmpPacket, senderOf } from "./packet.ts";
 import { type OtherQuerier, Querier, type QuerierState } from "./querier.ts";
 import { type IgmpVersion, type Query, queryLength, readQuery, splitQuery, writeQuery } from "./query.ts";
@@ -324,11 +324,12 @@ export class RouterInterface implements Machine<Event, Effect> {
   }
 
   #frame(now: Instant, { bytes, port, vouched }: Extract<Event, { kind: "frame" }>): Effect[] {
-    const frame = checkFrame(bytes);
+    const frame = checkLanFrame(bytes, this.#options.vlan);
     if (typeof frame === "string") return [{ kind: "drop", reason: frame, port }];
     const packet = this.#admit(frame.packet, vouched);
     if (typeof packet === "string") return [{ kind: "drop", reason: packet, port }];
-    const host = { port, address: senderOf(packet), mac: frame.mac };
+    const { mac, vlan } = frame;
+    const host = { port, address: senderOf(packet), mac, ...(vlan === undefined ? {} : { vlan }) };
     this.#sightings.note(host);
     const { kind: message, unfilled } = packet;
     const heard: Effect = { kind: "heard", message, from: host.address, group: headGroup(packet), port, unfilled };

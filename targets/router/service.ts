@@ -353,6 +353,7 @@ export class RouterService {
     return {
       change,
       ...placeOf(name, { ...host, mac: this.#mac(name, host) ?? "" }),
+      ...given({ vlan: host.vlan }),
       group,
       sources: filter.mode === "include" ? filter.sources.slice(0, REPORTED_SOURCES) : [],
       at: this.#calendar(),
@@ -473,6 +474,7 @@ function routerOptions(config: RouterConfig): RouterOptions {
         times: one.times,
         leave: one.leave,
         isolated: one.isolated,
+        ...given({ vlan: one.vlan ?? vlanOf(one.interface) }),
         maxQueryInterval: one.maxQueryInterval,
         ...given({
           queriers: one.queriers,

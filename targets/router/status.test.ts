@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
+import { tagged } from "../../core/igmp/igmp.testkit.ts";
+import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import type { RouterPlatform } from "./service.ts";
 import { simulatedRouter } from "./simulated.testkit.ts";
 import type { RouterStatus } from "./status.ts";
@@ -148,10 +150,20 @@ const reference = [...readFileSync("docs/status.md", "utf8").matchAll(/^\| (`[^|
   .flatMap(([, cells = ""]) => [...cells.matchAll(/`([^`]+)`/g)].map(([, field = ""]) => field))
   .filter((field) => /^[a-zA-Z]+(\.[a-zA-Z-]+)*$/.test(field));
 
+/** What the ports of a VLAN's trunk hear. */
+const taggedTaps = (taps: FrameTaps, vlan: number): FrameTaps => ({
+  open: (name, listener) =>
+    taps.open(name, {
+      frame: (bytes) => listener.frame(tagged(bytes, vlan)),
+      resumed: () => listener.resumed(),
+      interrupted: (error) => listener.interrupted(error),
+    }),
+});
+
 test("docs/status.md has every field of a router to which much has happened, and no other", async () => {
   const membershipReports = { add() {}, refused() {}, inquire() {}, status: () => "as it says", close: async () => {} };
   const { a, b, run, otherQuerier, service, forgeFromLan } = await simulatedRouter({
-    downstream: { maxGroupsPerHost: 1, bandwidth: 100_000, portBandwidth: 50_000, deny: ["239.255.77.5"] },
+    downstream: { vlan: 7, maxGroupsPerHost: 1, bandwidth: 100_000, portBandwidth: 50_000, deny: ["239.255.77.5"] },
     entries: {
       bandwidth: { otherChannels: 1000 },
       enforce: { groups: ["239.9.0.0/16"], afterwards: "open" },
@@ -159,7 +171,8 @@ test("docs/status.md has every field of a router to which much has happened, and
       identity: "router.identity",
       reception: { id: "reception", publicKey: "01".repeat(32) },
     },
-    platform: () => ({
+    platform: (_forwarding, taps) => ({
+      taps: taggedTaps(taps, 7),
       drivers: { igmp: { driver: "x", passedOver: { packet: "y" }, lacks: "z" } },
       senders: {
         find(_name, _source, _group, found) {

@@ -21,7 +21,7 @@ export interface PreviewTerms {
 /** Whom a rule is about; what is absent is not looked at. A fact that is not known, such as the port of a packet, matches nothing. */
 export interface RuleScope {
   readonly interface?: string;
-  /** The VLAN of the interface. */
+  /** The VLAN of the interface, which is that of its frames: what bears another tag on a bridge port is none of it. */
   readonly vlan?: number;
   /** The bridge port. */
   readonly port?: string;
