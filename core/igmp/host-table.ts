@@ -4,6 +4,7 @@ import { ANY, type Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, type Instant } from "../base/time.ts";
 import { filterOf, NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
 import {
+  type Holding,
   type HostShare,
   HostShares,
   hasRoom,
@@ -109,6 +110,10 @@ export class HostTable {
     const cut: HostChange[] =
       filter === wanted ? [] : [{ kind: "drop", reason: "tracking.too-many-sources", host, group }];
     if (known === undefined) return [...cut, ...this.#join(now, host, here, filter, statement, lifetime)];
+    const more = filter.sources.length - known.filter.sources.length;
+    const reason = this.#shares.refuseSources(host, more);
+    if (reason !== undefined) return [{ kind: "drop", reason, host, group }];
+    this.#shares.addSources(known.share, more);
     this.#refresh(now, known, filter, statement, lifetime);
     return cut;
   }
@@ -128,15 +133,15 @@ export class HostTable {
     lifetime: Duration,
   ): HostChange[] {
     const moved = elsewhere === undefined ? [] : [this.#remove(elsewhere, "moved")];
-    const reason = this.#refuse(now, host);
+    const reason = this.#refuse(now, host, { group: statement.group, sources: filter.sources.length });
     if (reason !== undefined) return [...moved, { kind: "drop", reason, host, group: statement.group }];
     const membership = membershipOf(this.#add(now, host, filter, statement, lifetime));
     return [...moved, { kind: "host-joined", membership }];
   }
 
-  #refuse(now: Instant, host: TrackedHost): HostDrop | undefined {
+  #refuse(now: Instant, host: TrackedHost, wanted: Holding): HostDrop | undefined {
     const room = { free: this.#free(now), total: this.#limits.memberships };
-    return this.#shares.refuse(now, host, room) ?? (room.free > 0 ? undefined : "tracking.full");
+    return this.#shares.refuse(now, host, wanted, room) ?? (room.free > 0 ? undefined : "tracking.full");
   }
 
   /** Hosts that hold nothing, but have joined and left just now, take room too. */
@@ -153,7 +158,7 @@ export class HostTable {
     lifetime: Duration,
   ): Tracked {
     const station = this.#station(host);
-    const share = this.#shares.take(now, host);
+    const share = this.#shares.take(now, host, { group, sources: filter.sources.length });
     const { who } = station;
     // Fields by name and no spread, which would give each object a shape of its own, of several hundred octets.
     const tracked: Tracked = {
@@ -209,7 +214,7 @@ export class HostTable {
     members?.delete(station);
     if (members?.size === 0) this.#groups.delete(group);
     this.#expiries.schedule(tracked, undefined);
-    this.#shares.giveBack(share);
+    this.#shares.giveBack(share, { group, sources: tracked.filter.sources.length });
     station.held--;
     if (station.held === 0) this.#stations.delete(station.key);
     return { kind: "host-left", membership: membershipOf(tracked), cause };
@@ -274,9 +279,12 @@ export class HostTable {
     return wantsNothing(afterStatement(member?.filter ?? NO_SOURCE, statement));
   }
 
-  /** Whether the host may have one more of these places. Without room to count what it holds, it holds as many as a home does. */
-  mayTake(now: Instant, host: TrackedHost, room: Room): boolean {
-    const held = this.#shares.held(host);
+  /**
+   * Whether the host may have one more of these places, for groups or for the sources of groups. Without room to count what it holds, it
+   * holds as many as a home does.
+   */
+  mayTake(now: Instant, host: TrackedHost, what: "groups" | "sources", room: Room): boolean {
+    const held = what === "groups" ? this.#shares.held(host) : this.#shares.sources(host);
     return hasRoom(this.#free(now) > 0 ? held : Math.max(held, UNCOUNTED), room);
   }
 

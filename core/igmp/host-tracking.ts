@@ -56,8 +56,8 @@ export class HostTracking {
   }
 
   /** Whether the host may have one more of these places (see HostTable). */
-  mayTake(now: Instant, host: TrackedHost, room: Room): boolean {
-    return this.#tables.packets.mayTake(now, host, room);
+  mayTake(now: Instant, host: TrackedHost, what: "groups" | "sources", room: Room): boolean {
+    return this.#tables.packets.mayTake(now, host, what, room);
   }
 
   /** The host of a packet with port and VLAN of its frames, where taps have heard them. */

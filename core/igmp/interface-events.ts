@@ -63,11 +63,16 @@ export interface RouterInterfaceOptions {
   readonly maxGroups?: number;
   /** Default 256, at least 64 (RFC 3376 section 5 asks hosts for as many). */
   readonly maxSourcesPerGroup?: number;
+  /** Sources of all groups together; default 65,536, which take some 7 MB. */
+  readonly maxSourcesPerInterface?: number;
+  /** Sources that one host, or all hosts behind one bridge port, name for all groups together; default no limit but the interface's. */
+  readonly maxSourcesPerHost?: number;
+  readonly maxSourcesPerPort?: number;
   /** Tracked (host, group) pairs; default 100,000, which take some 60 MB. What finds no room is delivered, but leaves no evidence. */
   readonly maxHostMemberships?: number;
   /** Groups of one host, which is a MAC on a port, or an address where no MAC is known; default no limit but the interface's. */
   readonly maxGroupsPerHost?: number;
-  /** (Host, group) pairs behind one bridge port; default no limit but the interface's. */
+  /** Groups that are watched behind one bridge port, by however many hosts; default no limit but the interface's. */
   readonly maxGroupsPerPort?: number;
   /** New memberships of one host a second, on average; default 100. As many as it may have may come at once. */
   readonly joinsPerSecond?: number;

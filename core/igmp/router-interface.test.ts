@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { hex } from "../base/bytes.testkit.ts";
 import { writeUint16 } from "../base/bytes.ts";
 import { internetChecksum } from "../base/checksum.ts";
-import { address, formatIpv4, writeIpv4 } from "../base/ipv4.ts";
+import { address, formatIpv4, type Ipv4, writeIpv4 } from "../base/ipv4.ts";
 import type { Subnet } from "../base/subnet.ts";
 import { type Instant, instant, milliseconds, seconds } from "../base/time.ts";
 import { ANY_SOURCE, filterOf, type SourceFilter } from "./filter.ts";
@@ -717,6 +717,29 @@ test("hosts that are greedy one after the other leave room too: each new one fin
     const served = bench.hear(report(from, ...wanted)).filter((text) => text.includes("joined"));
     assert.equal(served.length, 8);
   }
+});
+
+test("sources of all groups of the interface are bounded: who names many leaves room, and what is kept is kept", () => {
+  const bench = new Bench({ maxSourcesPerInterface: 640 });
+  const list = (group: number): [RecordType, string, ...Ipv4[]] => [
+    "allow",
+    `232.1.2.${group}`,
+    ...Array.from({ length: 50 }, (_, i) => address(`10.7.${group}.${i}`)),
+  ];
+  const greedy = Array.from({ length: 20 }, (_, i) => bench.hear(report("10.0.0.66", list(i)))).flat();
+  const [served, refused] = ["joined", "igmp.host-share"].map((word) => greedy.filter((t) => t.includes(word)).length);
+  assert.deepEqual([served, refused], [12, 8]);
+  assert.deepEqual(bench.hear(report("10.0.0.66", list(0))), [], "nothing new, nothing refused");
+  assert.deepEqual(bench.hear(report("10.0.0.9", ["allow", SSM, source(1)])), [
+    "10.0.0.9 joined 232.1.1.1",
+    "232.1.1.1 include {1}",
+  ]);
+  const rest = bench.hear(report("10.0.0.8", list(30)));
+  assert.equal(rest.filter((text) => text === "drop igmp.too-many-sources").length, 11);
+  assert.deepEqual(bench.hear(report("10.0.0.7", ["allow", SSM, source(2)])), ["drop igmp.too-many-sources"]);
+  for (let i = 0; i < 20; i++) bench.hear(report("10.0.0.66", ["to-in", `232.1.2.${i}`]));
+  bench.until(10);
+  assert.equal(bench.hear(report("10.0.0.7", ["allow", SSM, source(2)])).length, 2, "what is left makes room");
 });
 
 test("a refusal says who, so that it can be shown", () => {

@@ -15,7 +15,7 @@ import {
   type TableContext,
   type TableLimits,
 } from "./group-table.ts";
-import type { TrackedHost } from "./host-shares.ts";
+import type { Room, TrackedHost } from "./host-shares.ts";
 import { type HostStatement, isLeaving, statementsIn, versionOf } from "./host-statement.ts";
 import { afterStatement, type HostChange, type HostLimits, type HostMembership } from "./host-table.ts";
 import { HostTracking, isRefusal, refusedFrame } from "./host-tracking.ts";
@@ -43,6 +43,8 @@ interface LinkUp extends LinkFacts {
   /** Until then, members of before a flap, or assumed ones, may still have to confirm themselves. */
   readonly confirming: Instant | undefined;
 }
+
+type RoomDrop = "igmp.too-many-groups" | "igmp.too-many-sources" | "igmp.host-share";
 
 type LinkState =
   | LinkUp
@@ -287,16 +289,16 @@ export class RouterInterface implements Machine<Event, Effect> {
     }
   }
 
-  /** Why there is no room for a group that is new: none at all, or none for a host that has so many already. */
-  #lacksRoom(
-    now: Instant,
-    host: TrackedHost,
-    statement: HostStatement,
-  ): "igmp.too-many-groups" | "igmp.host-share" | undefined {
-    if (!this.#groups.wouldAdd(statement) || this.#refusal(statement) !== undefined) return undefined;
-    const { room } = this.#groups;
-    if (room.free === 0) return "igmp.too-many-groups";
-    return this.#tracking.mayTake(now, host, room) ? undefined : "igmp.host-share";
+  /** Why there is no room for a group or source that is new: none at all, or none for a host that has so many already. */
+  #lacksRoom(now: Instant, host: TrackedHost, statement: HostStatement): RoomDrop | undefined {
+    if (this.#refusal(statement) !== undefined) return undefined;
+    const { room, sourceRoom } = this.#groups;
+    const lacks = (what: "groups" | "sources", of: Room): RoomDrop | undefined => {
+      if (of.free === 0) return `igmp.too-many-${what}`;
+      return this.#tracking.mayTake(now, host, what, of) ? undefined : "igmp.host-share";
+    };
+    const lacking = this.#groups.wouldAdd(statement) ? lacks("groups", room) : undefined;
+    return lacking ?? (this.#groups.wouldAddSources(statement) ? lacks("sources", sourceRoom) : undefined);
   }
 
   #track(from: TrackingSource, now: Instant, host: TrackedHost, statement: HostStatement): readonly HostChange[] {
@@ -545,6 +547,7 @@ const groupsOf = ({ maxGroups = 4096 }: RouterInterfaceOptions): number => maxGr
 const groupLimits = (options: RouterInterfaceOptions): TableLimits => ({
   groups: groupsOf(options),
   sourcesPerGroup: sourceLimit(options),
+  sources: options.maxSourcesPerInterface ?? 65_536,
 });
 
 const hostLimits = (options: RouterInterfaceOptions): HostLimits => ({
@@ -552,6 +555,8 @@ const hostLimits = (options: RouterInterfaceOptions): HostLimits => ({
   sources: sourceLimit(options),
   groupsPerHost: options.maxGroupsPerHost ?? Number.POSITIVE_INFINITY,
   groupsPerPort: options.maxGroupsPerPort ?? Number.POSITIVE_INFINITY,
+  sourcesPerHost: options.maxSourcesPerHost ?? Number.POSITIVE_INFINITY,
+  sourcesPerPort: options.maxSourcesPerPort ?? Number.POSITIVE_INFINITY,
   joinsPerSecond: options.joinsPerSecond ?? 100,
   joinsAtOnce: Math.min(groupsOf(options), options.maxGroupsPerHost ?? groupsOf(options)),
   proxies: options.proxies ?? [],

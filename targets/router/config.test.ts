@@ -25,7 +25,13 @@ test("limits have defaults, a range, and none per port unless asked for", () => 
     [lan?.maxHostMemberships, lan?.maxGroupsPerHost, lan?.maxGroupsPerPort, lan?.joinsPerSecond],
     [100_000, undefined, undefined, 100],
   );
-  const none = { maxHostMemberships: 0, maxGroupsPerHost: 0, maxGroupsPerPort: 0, joinsPerSecond: 0 };
+  assert.deepEqual(
+    [lan?.maxSourcesPerInterface, lan?.maxSourcesPerHost, lan?.maxSourcesPerPort],
+    [65_536, undefined, undefined],
+  );
+  const groups = { maxHostMemberships: 0, maxGroupsPerHost: 0, maxGroupsPerPort: 0 };
+  const sources = { maxSourcesPerInterface: 63, maxSourcesPerHost: 0, maxSourcesPerPort: 0 };
+  const none = { ...groups, ...sources, joinsPerSecond: 0 };
   assert.deepEqual(
     faults({ downstreams: [{ interface: "br-lan", ...none }] }).map((fault) => fault.split(":")[0]),
     Object.keys(none).map((name) => `downstreams.0.${name}`),

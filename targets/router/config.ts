@@ -39,6 +39,9 @@ export interface DownstreamConfig {
   readonly maxGroupsPerHost?: number | undefined;
   /** undefined: no limit but the interface's. */
   readonly maxGroupsPerPort?: number | undefined;
+  readonly maxSourcesPerInterface: number;
+  readonly maxSourcesPerHost?: number | undefined;
+  readonly maxSourcesPerPort?: number | undefined;
   readonly joinsPerSecond: number;
   readonly proxies: readonly HostPattern[];
   readonly requireRouterAlert: boolean;
@@ -299,7 +302,11 @@ const downstream = v.pipe(
     maxHostMemberships: v.optional(whole(1, 1_000_000), 100_000),
     /** A host is a MAC on a port, or an address where no MAC is known. */
     maxGroupsPerHost: v.optional(whole(1, 65_536)),
-    maxGroupsPerPort: v.optional(whole(1, 1_000_000)),
+    maxGroupsPerPort: v.optional(whole(1, 65_536)),
+    /** Of all groups together. */
+    maxSourcesPerInterface: v.optional(whole(64, 1_000_000), 65_536),
+    maxSourcesPerHost: v.optional(whole(1, 1_000_000)),
+    maxSourcesPerPort: v.optional(whole(1, 1_000_000)),
     /** New memberships of one host, on average. */
     joinsPerSecond: v.optional(whole(1, 10_000), 100),
     /** Hosts that speak for many. */
