@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as v from "valibot";
-import { ANY, address, formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
+import { ALL_SYSTEMS, ANY, address, formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { after, type Instant, milliseconds, seconds } from "../../core/base/time.ts";
 import { wantsNothing } from "../../core/igmp/filter.ts";
 import { statementsIn } from "../../core/igmp/host-statement.ts";
@@ -106,7 +106,7 @@ async function bench(upstream: object = {}, more: object = {}) {
   );
   const membership = { group: GROUP, interfaceAddress: ANY };
   const headend = network.node("headend");
-  headend.attach("eth0", { address: address(HEADEND), lan: wan });
+  const line = headend.attach("eth0", { address: address(HEADEND), lan: wan });
   const leaked: string[] = [];
   headend.receivers.add((packet) => {
     if (packet.kind === "udp" && packet.bytes[0] === FORGED) leaked.push(formatIpv4(packet.destination));
@@ -126,10 +126,15 @@ async function bench(upstream: object = {}, more: object = {}) {
     uplink,
     redial,
     heard,
-    /** The access network's querier asks. */
-    ask: (version: IgmpVersion) =>
-      new SimulatedIgmpSockets(headend).open("eth0", { packet() {}, failed() {} }).send(query(HEADEND, { version })),
     access: new SilentNetwork(headend, clock),
+    /** A General Query of the access network. */
+    ask: (version: IgmpVersion = 3) =>
+      line.transmit({
+        kind: "igmp",
+        source: address(HEADEND),
+        destination: ALL_SYSTEMS,
+        bytes: query(HEADEND, { version, queryInterval: seconds(60) }),
+      }),
     join: () => socket.join(membership),
     leave: () => socket.leave(membership),
     send: (group = GROUP) => sender.send(Uint8Array.of(REAL), group, 5000),
@@ -162,6 +167,21 @@ test("an access network that never asks and forgets after 140 s: the stream does
   }
   assert.equal(heard.length, 6000);
   assert.deepEqual(access.leaves, [], "and nothing was left to be joined again");
+});
+
+test("an access network that asks every minute and forgets after 140 s: the stream does not drop in ten minutes", async () => {
+  const { access, ask, clock, heard, join, send, status } = await bench();
+  join();
+  clock.run(seconds(1));
+  for (let n = 0; n < 6000; n++) {
+    if (n % 600 === 0) ask();
+    if (access.serves(GROUP, 140)) send();
+    clock.run(milliseconds(100));
+  }
+  assert.equal(heard.length, 6000);
+  assert.deepEqual(access.leaves, []);
+  const { asks, refreshes } = status().upstream;
+  assert.deepEqual([asks, refreshes], [true, 0], "its answers are enough");
 });
 
 for (const [refresh, memory] of [
