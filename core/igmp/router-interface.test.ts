@@ -3,12 +3,22 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hex } from "../base/bytes.testkit.ts";
 import { writeUint16 } from "../base/bytes.ts";
-import { internetChecksum } from "../base/checksum.ts";
-import { address, formatIpv4, type Ipv4, writeIpv4 } from "../base/ipv4.ts";
+import { address, formatIpv4, type Ipv4 } from "../base/ipv4.ts";
 import type { Subnet } from "../base/subnet.ts";
 import { type Instant, instant, milliseconds, seconds } from "../base/time.ts";
 import { ANY_SOURCE, filterOf, type SourceFilter } from "./filter.ts";
-import { at, ethernet, query, report, source, sources, tagged, v1v2Message, vectorFile } from "./igmp.testkit.ts";
+import {
+  at,
+  ethernet,
+  query,
+  readdressed,
+  report,
+  source,
+  sources,
+  tagged,
+  v1v2Message,
+  vectorFile,
+} from "./igmp.testkit.ts";
 import type { InterfaceDrop, LinkFacts, RouterInterfaceEffect, RouterInterfaceOptions } from "./interface-events.ts";
 import { checkPacket } from "./packet.ts";
 import { readQuery } from "./query.ts";
@@ -287,16 +297,6 @@ function guarded(options: RouterInterfaceOptions = {}, link: Partial<LinkFacts> 
   const bench = new Bench(options);
   up(bench, link);
   return bench;
-}
-
-/** As it would come from beyond the link, or to ourselves alone. */
-function readdressed(packet: Uint8Array, { ttl, to }: { readonly ttl?: number; readonly to?: string }): Uint8Array {
-  const changed = packet.slice();
-  if (ttl !== undefined) changed[8] = ttl;
-  if (to !== undefined) writeIpv4(changed, 16, address(to));
-  writeUint16(changed, 10, 0);
-  writeUint16(changed, 10, internetChecksum(changed, 0, 24));
-  return changed;
 }
 
 const single = (text: string): Subnet => ({ address: address(text), prefixLength: 32 });

@@ -13,11 +13,10 @@ import {
   type GroupView,
   refusal,
   type TableContext,
-  type TableLimits,
 } from "./group-table.ts";
 import type { Room, TrackedHost } from "./host-shares.ts";
 import { type HostStatement, isLeaving, statementsIn, versionOf } from "./host-statement.ts";
-import { afterStatement, type HostChange, type HostLimits, type HostMembership } from "./host-table.ts";
+import { afterStatement, type HostChange, type HostMembership } from "./host-table.ts";
 import { HostTracking, isRefusal, refusedFrame } from "./host-tracking.ts";
 import type {
   RouterInterfaceEffect as Effect,
@@ -28,11 +27,12 @@ import type {
   TrackingSource,
 } from "./interface-events.ts";
 import { hasRouterAlert } from "./ip-header.ts";
-import { checkLanFrame } from "./lan-frame.ts";
+import { checkLanFrame, type LanFrame, type LanFrameDrop } from "./lan-frame.ts";
+import { groupLimits, hostLimits } from "./limits.ts";
 import { checkPacket, headGroup, type IgmpPacket, senderOf } from "./packet.ts";
 import { type OtherQuerier, Querier, type QuerierState } from "./querier.ts";
 import { type IgmpVersion, type Query, queryLength, readQuery, splitQuery, writeQuery } from "./query.ts";
-import { type QueryGuard, type QueryRefusal, refuseQuery } from "./query-guard.ts";
+import { type HeardQuery, type QueryGuard, type QueryRefusal, refuseQuery } from "./query-guard.ts";
 import { undefinedRecords } from "./report.ts";
 import { Sightings, Unlocated } from "./sightings.ts";
 import { adoptTimes, type IgmpTimes, timesOf } from "./times.ts";
@@ -335,7 +335,7 @@ export class RouterInterface implements Machine<Event, Effect> {
   }
 
   #frame(now: Instant, { bytes, port, vouched }: Extract<Event, { kind: "frame" }>): Effect[] {
-    const frame = checkLanFrame(bytes, this.#options.vlan);
+    const frame = this.ofLan(bytes);
     if (typeof frame === "string") return [{ kind: "drop", reason: frame, port }];
     const packet = this.#admit(frame.packet, vouched);
     if (typeof packet === "string") return [{ kind: "drop", reason: packet, port }];
@@ -519,6 +519,16 @@ export class RouterInterface implements Machine<Event, Effect> {
     return this.#context();
   }
 
+  /** The frame of a port, if it is of this LAN. */
+  ofLan(bytes: Uint8Array): LanFrame | LanFrameDrop {
+    return checkLanFrame(bytes, this.#options.vlan);
+  }
+
+  /** Whether the query is one of a router that may ask here, heard by those whom it asks. */
+  heeds(heard: HeardQuery): boolean {
+    return heard.from.address !== ANY && refuseQuery(heard, this.#guard()) === undefined;
+  }
+
   /** The interface's gate, for what is kept of its ports. */
   admit(packet: Uint8Array, vouched?: boolean): IgmpPacket | InterfaceDrop {
     return this.#admit(packet, vouched);
@@ -563,28 +573,6 @@ export class RouterInterface implements Machine<Event, Effect> {
     return this.#tracking.memberships();
   }
 }
-
-const sourceLimit = ({ maxSourcesPerGroup = 256 }: RouterInterfaceOptions): number => maxSourcesPerGroup;
-
-const groupsOf = ({ maxGroups = 4096 }: RouterInterfaceOptions): number => maxGroups;
-
-const groupLimits = (options: RouterInterfaceOptions): TableLimits => ({
-  groups: groupsOf(options),
-  sourcesPerGroup: sourceLimit(options),
-  sources: options.maxSourcesPerInterface ?? 65_536,
-});
-
-const hostLimits = (options: RouterInterfaceOptions): HostLimits => ({
-  memberships: options.maxHostMemberships ?? 100_000,
-  sources: sourceLimit(options),
-  groupsPerHost: options.maxGroupsPerHost ?? Number.POSITIVE_INFINITY,
-  groupsPerPort: options.maxGroupsPerPort ?? Number.POSITIVE_INFINITY,
-  sourcesPerHost: options.maxSourcesPerHost ?? Number.POSITIVE_INFINITY,
-  sourcesPerPort: options.maxSourcesPerPort ?? Number.POSITIVE_INFINITY,
-  joinsPerSecond: options.joinsPerSecond ?? 100,
-  joinsAtOnce: Math.min(groupsOf(options), options.maxGroupsPerHost ?? groupsOf(options)),
-  proxies: options.proxies ?? [],
-});
 
 const latest = (a: Instant | undefined, b: Instant): Instant => (a !== undefined && a > b ? a : b);
 

@@ -9,6 +9,7 @@ import type { MulticastHostEffect } from "../igmp/host.ts";
 import type { HostMembership } from "../igmp/host-table.ts";
 import { isRefused } from "../igmp/host-tracking.ts";
 import type { RefusedWhom, RouterInterfaceEffect } from "../igmp/interface-events.ts";
+import { portLimits } from "../igmp/limits.ts";
 import { checkPacket, headGroup } from "../igmp/packet.ts";
 import type { PortView } from "../igmp/port-table.ts";
 import { MembershipDatabase, type UpstreamChange } from "../igmp/proxy.ts";
@@ -719,9 +720,7 @@ function refusal(name: string, drop: RouterInterfaceEffect & { kind: "drop" }): 
 const drop = (name: string, reason: RouterDrop): RouterEffect => ({ kind: "drop", name, reason });
 
 function snoopingOf(options: DownstreamOptions, machine: RouterInterface): Snooping | undefined {
-  const { maxGroups = 1024, maxSourcesPerGroup = 256 } = options.igmp ?? {};
-  const limits = { groups: maxGroups, sourcesPerGroup: maxSourcesPerGroup };
-  return options.snooping === true ? new Snooping(machine, limits) : undefined;
+  return options.snooping === true ? new Snooping(machine, portLimits(options.igmp ?? {})) : undefined;
 }
 
 const unroute = ({ source, group }: RefusedStream): RouterEffect => ({ kind: "unroute", source, group });
