@@ -31,7 +31,7 @@ import type { PaceOptions } from "./upstream-pace.ts";
 /** One interface with receivers behind it. */
 export interface DownstreamOptions {
   readonly name: string;
-  readonly igmp?: RouterInterfaceOptions;
+  readonly igmp?: Omit<RouterInterfaceOptions, "vlan">;
   /**
    * "always": who is subscribed here is served, whoever asks the questions. "elected": only while we ask, as RFC 4605 section 3 has it
    * for a link with several proxies. Default "always".

@@ -524,7 +524,6 @@ function routerOptions(config: RouterConfig): RouterOptions {
         times: one.times,
         leave: one.leave,
         isolated: one.isolated,
-        ...given({ vlan: one.vlan ?? vlanOf(one.interface) }),
         maxQueryInterval: one.maxQueryInterval,
         ...given({
           queriers: one.queriers,
