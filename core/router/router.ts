@@ -8,7 +8,8 @@ import { admits, NO_SOURCE, type SourceFilter, wantsNothing } from "../igmp/filt
 import type { MulticastHostEffect } from "../igmp/host.ts";
 import type { HostMembership } from "../igmp/host-table.ts";
 import { isRefused } from "../igmp/host-tracking.ts";
-import type { RefusedWhom, RouterInterfaceEffect } from "../igmp/interface-events.ts";
+import type { RefusedWhom, RouterInterfaceEffect, RouterInterfaceOptions } from "../igmp/interface-events.ts";
+import { portLimits } from "../igmp/limits.ts";
 import { checkPacket, headGroup } from "../igmp/packet.ts";
 import type { PortView } from "../igmp/port-table.ts";
 import { MembershipDatabase, type UpstreamChange } from "../igmp/proxy.ts";
@@ -70,7 +71,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     this.#policy = new Policy(options, { downstreams, upstreams }, (group) => this.#uplinkOf(group));
     this.#downstreams = new Map(
       downstreams.map((one) => {
-        const machine = new RouterInterface(one.igmp, this.#policy.admission(one.name));
+        const machine = new RouterInterface(interfaceOptions(one), this.#policy.admission(one.name));
         return [one.name, { options: one, machine, up: false, subnets: undefined, snooping: snoopingOf(one, machine) }];
       }),
     );
@@ -243,7 +244,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     if (known === undefined) return [];
     const before = known.options.staticGroups ?? [];
     known.options = options;
-    const effects = known.machine.receive(now, { kind: "configure", options: options.igmp ?? {} });
+    const effects = known.machine.receive(now, { kind: "configure", options: interfaceOptions(options) });
     // What may be received may have changed too. Who may have more hears the query, and says what it wants.
     const refused = this.#endDenied(now, name, known);
     const groups = known.machine.groups(now);
@@ -718,10 +719,12 @@ function refusal(name: string, drop: RouterInterfaceEffect & { kind: "drop" }): 
 
 const drop = (name: string, reason: RouterDrop): RouterEffect => ({ kind: "drop", name, reason });
 
+/** What rules call the interface's VLAN is what its frames bear. */
+const interfaceOptions = ({ igmp, vlan }: DownstreamOptions): RouterInterfaceOptions =>
+  vlan === undefined ? { ...igmp } : { ...igmp, vlan };
+
 function snoopingOf(options: DownstreamOptions, machine: RouterInterface): Snooping | undefined {
-  const { maxGroups = 1024, maxSourcesPerGroup = 256 } = options.igmp ?? {};
-  const limits = { groups: maxGroups, sourcesPerGroup: maxSourcesPerGroup };
-  return options.snooping === true ? new Snooping(machine, limits) : undefined;
+  return options.snooping === true ? new Snooping(machine, portLimits(options.igmp ?? {})) : undefined;
 }
 
 const unroute = ({ source, group }: RefusedStream): RouterEffect => ({ kind: "unroute", source, group });
