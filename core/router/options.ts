@@ -15,6 +15,7 @@ import type {
   TrackingSource,
 } from "../igmp/interface-events.ts";
 import type { MessageKind } from "../igmp/packet.ts";
+import type { PortEffect } from "../igmp/port-table.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
 import type { RefreshPolicy } from "../igmp/refresh.ts";
 import type { Pass } from "../ports/enforcement.ts";
@@ -49,6 +50,8 @@ export interface DownstreamOptions {
   readonly staticGroups?: readonly StaticGroup[];
   /** Whose traffic may come from here; absent: that of the interface's own subnets. */
   readonly sources?: readonly Subnet[];
+  /** Keep what each port of a bridge wants, by the frames of its taps; default false. */
+  readonly snooping?: boolean;
 }
 
 /** An interface towards the source. */
@@ -120,6 +123,10 @@ export type RouterEvent =
       Arrival,
       "vouched"
     >)
+  /** The bridge `name` as it is now; `topology` is a text that differs when anything between the ports may have changed. */
+  | { readonly kind: "bridge"; readonly name: string; readonly ports: readonly string[]; readonly topology: string }
+  /** Something that hosts of the downstream said may have been missed: where ports are kept, all are asked at once. */
+  | { readonly kind: "ask-all"; readonly name: string }
   | { readonly kind: "no-route"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }
   | { readonly kind: "wrong-interface"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }
   /** The counters that a "count-routes" effect asked for. */
@@ -181,6 +188,8 @@ export type RouterEffect =
     }
   /** What the link as a whole wants now. */
   | { readonly kind: "membership"; readonly name: string; readonly group: Ipv4; readonly filter: SourceFilter }
+  /** What the bridge port gets. */
+  | (PortEffect & { readonly name: string })
   /** A message that passed the gate; `group`, `port` and `unfilled` as in the effect of the interface. */
   | {
       readonly kind: "heard";

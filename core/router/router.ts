@@ -10,6 +10,7 @@ import type { HostMembership } from "../igmp/host-table.ts";
 import { isRefused } from "../igmp/host-tracking.ts";
 import type { RefusedWhom, RouterInterfaceEffect } from "../igmp/interface-events.ts";
 import { checkPacket, headGroup } from "../igmp/packet.ts";
+import type { PortView } from "../igmp/port-table.ts";
 import { MembershipDatabase, type UpstreamChange } from "../igmp/proxy.ts";
 import { RouterInterface } from "../igmp/router-interface.ts";
 import type { Entropy } from "../ports/entropy.ts";
@@ -23,6 +24,7 @@ import type { Permit } from "./policy/permits.ts";
 import { Policy } from "./policy/policy.ts";
 import { RefusedRoutes, type RefusedStream } from "./refused-routes.ts";
 import { MulticastRoutes } from "./routes.ts";
+import { Snooping, type SnoopingEffect } from "./snooping.ts";
 import { groupsOf, type StaticGroup, staticFilter } from "./static-groups.ts";
 import { Upstream, upstreamOf } from "./upstream.ts";
 
@@ -45,6 +47,7 @@ interface Downstream {
   readonly machine: RouterInterface;
   up: boolean;
   subnets: readonly Subnet[] | undefined;
+  readonly snooping: Snooping | undefined;
 }
 
 /** Events of every interface in, effects for sockets, kernel and reports out. */
@@ -68,7 +71,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     this.#downstreams = new Map(
       downstreams.map((one) => {
         const machine = new RouterInterface(one.igmp, this.#policy.admission(one.name));
-        return [one.name, { options: one, machine, up: false, subnets: undefined }];
+        return [one.name, { options: one, machine, up: false, subnets: undefined, snooping: snoopingOf(one, machine) }];
       }),
     );
     this.#upstreams = new Map(upstreams.map((one) => [one.name, new Upstream(one, entropy)]));
@@ -101,6 +104,10 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
         return this.#packet(now, event);
       case "frame":
         return this.#frame(now, event);
+      case "bridge":
+        return this.#bridge(now, event);
+      case "ask-all":
+        return this.#askAll(now, event.name);
       case "no-route":
         return this.#noRoute(now, event.source, event.group, event.inbound);
       case "wrong-interface":
@@ -116,8 +123,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
 
   #due(now: Instant): RouterEffect[] {
     const effects: RouterEffect[] = [];
-    for (const [name, { machine }] of this.#downstreams)
-      effects.push(...this.#downstream(now, name, machine.poll(now)));
+    for (const [name, { machine, snooping }] of this.#downstreams)
+      effects.push(...this.#downstream(now, name, machine.poll(now)), ...this.#snooped(now, name, snooping?.poll(now)));
     for (const upstream of this.#upstreams.values()) effects.push(...fromHost(upstream, upstream.poll(now)));
     if (this.#policy.wordHasEnded(now)) effects.push(...this.#reviewAll(now));
     for (const { name, ...end } of this.#policy.poll(now))
@@ -131,7 +138,9 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 
   nextDeadline(): Instant | undefined {
-    const machines = Array.from(this.#downstreams.values(), ({ machine }) => machine.nextDeadline());
+    const machines = Array.from(this.#downstreams.values(), ({ machine, snooping }) =>
+      earliest([machine.nextDeadline(), snooping?.nextDeadline()]),
+    );
     const upstreams = Array.from(this.#upstreams.values(), (upstream) => upstream.nextDeadline());
     const counting = this.#routes.size > 0 ? this.#countAt : undefined;
     const others = [this.#refused.nextDeadline(), this.#intruders.nextDeadline(), this.#policy.nextDeadline()];
@@ -247,6 +256,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
           ? this.#membership(now, name, { kind: "membership", group, filter })
           : this.#downstream(now, name, known.machine.receive(now, { kind: "end", group })),
       ),
+      ...this.portMemberships(now, name),
     ];
   }
 
@@ -352,7 +362,56 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   #frame(now: Instant, { name, ...frame }: RouterEvent & { kind: "frame" }): readonly RouterEffect[] {
     const downstream = this.#downstreams.get(name);
     if (downstream === undefined) return [drop(name, "router.unknown-interface")];
-    return this.#downstream(now, name, downstream.machine.receive(now, frame));
+    const said = downstream.machine.receive(now, frame);
+    // Taps hear PIM too, which is no drop: it tells of routers.
+    const counted = said.filter((effect) => effect.kind !== "drop" || effect.reason !== "ip.not-igmp");
+    const effects = this.#downstream(now, name, counted);
+    return [...effects, ...this.#snooped(now, name, downstream.snooping?.frame(now, frame))];
+  }
+
+  #bridge(now: Instant, { name, ports, topology }: RouterEvent & { kind: "bridge" }): readonly RouterEffect[] {
+    return this.#snooped(now, name, this.#downstreams.get(name)?.snooping?.bridge(now, ports, topology));
+  }
+
+  #askAll(now: Instant, name: string): readonly RouterEffect[] {
+    const downstream = this.#downstreams.get(name);
+    if (downstream?.snooping === undefined) return [];
+    return this.#downstream(now, name, downstream.machine.receive(now, { kind: "ask-all" }));
+  }
+
+  #snooped(now: Instant, name: string, effects: readonly SnoopingEffect[] = []): readonly RouterEffect[] {
+    return effects.flatMap((effect) => this.#fromPorts(now, name, effect));
+  }
+
+  #fromPorts(now: Instant, name: string, effect: SnoopingEffect): readonly RouterEffect[] {
+    switch (effect.kind) {
+      case "ask-all":
+        return this.#askAll(now, name);
+      case "router-port":
+        return [{ ...effect, name }];
+      case "port-membership":
+        return [
+          {
+            ...effect,
+            name,
+            filter: this.#policy.mayDeliver(name, effect.group, undefined) ? effect.filter : NO_SOURCE,
+          },
+        ];
+    }
+  }
+
+  /** What each bridge port of a downstream gets, as the effects said; for a bridge that has forgotten it. */
+  portMemberships(now: Instant, name: string): readonly RouterEffect[] {
+    const views = this.#downstreams.get(name)?.snooping?.view(now) ?? [];
+    const all = views.flatMap(({ port, groups }) =>
+      groups.map(({ group, filter }) => ({ kind: "port-membership", port, group, filter }) as const),
+    );
+    return this.#snooped(now, name, all);
+  }
+
+  /** What is known of the bridge ports of a downstream, for status; undefined where nothing is kept of them. */
+  ports(now: Instant, name: string): readonly PortView[] | undefined {
+    return this.#downstreams.get(name)?.snooping?.view(now);
   }
 
   #downstream(now: Instant, name: string, effects: readonly RouterInterfaceEffect[]): RouterEffect[] {
@@ -362,7 +421,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   #fromDownstream(now: Instant, name: string, effect: RouterInterfaceEffect): readonly RouterEffect[] {
     switch (effect.kind) {
       case "membership":
-        return this.#membership(now, name, effect);
+        return [...this.#membership(now, name, effect), ...this.#endedOnPorts(now, name, effect)];
       case "host-joined":
         this.#policy.joined(now, name, effect.membership);
         return [{ kind: "joined", number: 71, name, membership: effect.membership }];
@@ -372,18 +431,24 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "querier":
         return [{ ...effect, name }, ...this.#reroute(now)];
       case "send":
+      case "heard":
       case "older-querier":
       case "query-refused":
         return [{ ...effect, name }];
-      case "heard": {
-        const { message, group, port, unfilled } = effect;
-        return [{ kind: "heard", name, message, group, unfilled, ...(port === undefined ? {} : { port }) }];
-      }
       case "drop":
         if (effect.group !== undefined && effect.host !== undefined)
           this.#policy.refused(now, name, effect.host, effect.group, effect.reason);
         return [{ ...effect, name }, ...refusal(name, effect)];
     }
+  }
+
+  #endedOnPorts(
+    now: Instant,
+    name: string,
+    { group, filter }: RouterInterfaceEffect & { kind: "membership" },
+  ): readonly RouterEffect[] {
+    const ended = wantsNothing(filter) ? this.#downstreams.get(name)?.snooping?.endGroup(group) : undefined;
+    return this.#snooped(now, name, ended);
   }
 
   #membership(
@@ -658,6 +723,12 @@ function refusal(name: string, drop: RouterInterfaceEffect & { kind: "drop" }): 
 }
 
 const drop = (name: string, reason: RouterDrop): RouterEffect => ({ kind: "drop", name, reason });
+
+function snoopingOf(options: DownstreamOptions, machine: RouterInterface): Snooping | undefined {
+  const { maxGroups = 1024, maxSourcesPerGroup = 256 } = options.igmp ?? {};
+  const limits = { groups: maxGroups, sourcesPerGroup: maxSourcesPerGroup };
+  return options.snooping === true ? new Snooping(machine, limits) : undefined;
+}
 
 const unroute = ({ source, group }: RefusedStream): RouterEffect => ({ kind: "unroute", source, group });
 

@@ -8,6 +8,8 @@ import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
+import { timesOf } from "../../core/igmp/times.ts";
+import type { BridgeTables } from "../../core/ports/bridge-table.ts";
 import type { Enforcement, GuardedPorts } from "../../core/ports/enforcement.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
@@ -19,7 +21,8 @@ import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
 import type { Commands } from "../shared/admin.ts";
 import { explain } from "../shared/exit.ts";
-import { given, type RouterConfig, type UpstreamConfig, upstreamsOf } from "./config.ts";
+import { BridgePorts } from "./bridge-ports.ts";
+import { given, type RouterConfig, snooped, type UpstreamConfig, upstreamsOf } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
@@ -38,6 +41,8 @@ export type Control = Pick<MembershipReports, "add" | "refused" | "inquire" | "s
 export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   /** undefined: querier and evidence only. */
   readonly forwarding: Forwarding | undefined;
+  /** undefined: bridges deliver as they do by themselves. */
+  readonly bridges?: BridgeTables | undefined;
   /** Without, an intruder is named by the address that it chose. */
   readonly senders?: Senders | undefined;
   readonly membershipReports: Control | undefined;
@@ -60,6 +65,7 @@ export class RouterService {
   readonly #runner: Runner<RouterEvent, RouterEffect>;
   readonly #table: ForwardingTable | undefined;
   readonly #interfaces: Interfaces;
+  readonly #bridgePorts: BridgePorts | undefined;
   readonly #guard: GuardedPorts | undefined;
   readonly #unwatch: () => void;
   readonly #offenders: Offenders;
@@ -84,8 +90,9 @@ export class RouterService {
     this.#runner = new Runner(platform.clock, this.#router, (effect) => this.#apply(effect));
     this.#table = this.#openTable();
     const tappable = new Set(this.#downstreams);
+    this.#bridgePorts = this.#keepPorts();
     this.#interfaces = new Interfaces({ ...platform, table: this.#table }, this.#names, tappable, (event) =>
-      this.#runner.feed(event),
+      this.#feed(event),
     );
     this.#guard = this.#openGuard();
     this.#unwatch = this.#guardPorts();
@@ -95,6 +102,36 @@ export class RouterService {
       const lack = lackOf(name, platform.links);
       if (lack !== undefined) platform.log.warn({ interface: name }, `${lack}: waiting for it`);
     }
+  }
+
+  #keepPorts(): BridgePorts | undefined {
+    const { clock, log, bridges } = this.#platform;
+    const kept = snooped(this.#config);
+    if (bridges === undefined || kept.length === 0) return undefined;
+    return new BridgePorts(
+      {
+        clock,
+        log,
+        tables: bridges,
+        memberships: (name) => this.#router.portMemberships(clock.now(), name),
+        ask: (name) => this.#runner.feed({ kind: "ask-all", name }),
+        asks: (name) =>
+          [...this.#router.interfaces()].some(([one, { querier }]) => one === name && querier.kind === "querier"),
+        isDeaf: (name, port) => (this.#interfaces.taps(name)[port] ?? "listening") !== "listening",
+      },
+      kept.map(({ interface: name, routerPorts, times }) => {
+        const { startupResponse, groupMembershipInterval } = timesOf(times);
+        return { name, routerPorts, response: startupResponse, lifetime: groupMembershipInterval };
+      }),
+    );
+  }
+
+  #feed(event: RouterEvent): void {
+    this.#runner.feed(event);
+    if (event.kind === "link" && event.address !== undefined)
+      this.#bridgePorts?.follow(event.name, this.#interfaces.link(event.name)?.index ?? 0);
+    if (event.kind === "bridge") this.#bridgePorts?.changed(event.name);
+    if (event.kind === "ask-all") this.#bridgePorts?.hearsAgain(event.name);
   }
 
   /** "waiting for interface eth1", with all that are not in use; undefined when all are. */
@@ -121,6 +158,7 @@ export class RouterService {
     this.#runner.stop();
     this.#interfaces.close();
     this.#offenders.close();
+    this.#bridgePorts?.close();
     this.#table?.close();
     this.#platform.bridgeQueriers.restore((bridge, error) =>
       this.#platform.log.warn({ interface: bridge, code: error.code }, explain(error)),
@@ -159,6 +197,7 @@ export class RouterService {
       config: this.#config,
       router: this.#router,
       interfaces: this.#interfaces,
+      bridgePorts: this.#bridgePorts,
       statistics: this.#statistics,
       table: this.#table,
       clock,
@@ -269,6 +308,10 @@ export class RouterService {
           { interface: effect.name, group: formatIpv4(effect.group), ...filterText(effect) },
           "what a network wants of a group",
         );
+        break;
+      case "port-membership":
+      case "router-port":
+        this.#bridgePorts?.apply(effect);
         break;
       case "heard":
       case "drop":
@@ -462,6 +505,7 @@ function routerOptions(config: RouterConfig): RouterOptions {
       forwarder: one.forwarder,
       allow: one.allow,
       deny: one.deny,
+      snooping: snooped(config).includes(one),
       ...given({
         sources: one.sources,
         vlan: one.vlan ?? vlanOf(one.interface),

@@ -153,6 +153,8 @@ export class Statistics {
       case "inquire":
       case "passes":
       case "stand":
+      case "port-membership":
+      case "router-port":
         break;
       default:
         effect satisfies never;
