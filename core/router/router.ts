@@ -32,7 +32,7 @@ import { Upstream, upstreamOf } from "./upstream.ts";
 /** Between two looks at the route counters, while there are routes. */
 const COUNT_EVERY: Duration = seconds(30);
 
-/** After a packet came in where its route goes out: whether the source has moved there. */
+/** After a packet came in where its route goes out: whether the source has moved there; and whether a foreign route was true. */
 const LOOK_AFTER: Duration = seconds(1);
 
 /** In the database of what is wanted, behind the name of an interface: its static groups. No interface name has a blank. */
@@ -593,8 +593,12 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       const usurper = this.#foreign(now, { name: route.inbound, source, group, expected: inbound });
       return [...this.#set(now, { source, group, inbound, outbound }), ...usurper];
     }
-    this.#countAt = earliest([this.#countAt, after(now, LOOK_AFTER)]);
+    this.#countSoon(now);
     return [dropped];
+  }
+
+  #countSoon(now: Instant): void {
+    this.#countAt = earliest([this.#countAt, after(now, LOOK_AFTER)]);
   }
 
   /**
@@ -624,7 +628,9 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
 
   /** `foreign`: of a new one, where the packet came in that made it, if its source may not send there. */
   #set(now: Instant, route: MulticastRoute, foreign?: string): readonly RouterEffect[] {
-    return this.#routes.set(now, route, this.#isWanted(route), foreign);
+    const effects = this.#routes.set(now, route, this.#isWanted(route), foreign);
+    if (effects.length > 0 && this.#routes.isUnproven(route)) this.#countSoon(now);
+    return effects;
   }
 
   /** RFC 4605 4.2: never back; upstream what comes from below; down where it is subscribed and we are the forwarder. */
