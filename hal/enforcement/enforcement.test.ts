@@ -3,12 +3,15 @@ import { execFileSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { address, formatIpv4 } from "../../core/base/ipv4.ts";
+import { address, formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { milliseconds, minutes, seconds } from "../../core/base/time.ts";
+import { ethernet, tagged } from "../../core/igmp/igmp.testkit.ts";
 import type { GuardRules } from "../../core/ports/enforcement.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
+import { datagram } from "../forwarding/linux.testkit.ts";
 import { eventually, inNamespace } from "../in-namespace.testkit.ts";
+import { frameSender } from "../native/frame-sender.testkit.ts";
 import { enforcementContract } from "./contract.testkit.ts";
 import { NftEnforcement, removeLeftGuard } from "./nft.ts";
 import { SimulatedEnforcement } from "./simulated.ts";
@@ -63,6 +66,25 @@ if (inNamespace(import.meta.url, "nft enforcement", BRIDGE, ["nft"])) {
     },
     pass: (span) => new Promise((resolve) => setTimeout(resolve, span)),
   });
+  test("a frame with the tag of a VLAN is guarded as one without", async () => {
+    const sender = await frameSender("lan1far");
+    const guard = new NftEnforcement(minutes(60)).open(RULES, LISTENER);
+    guard.stand(seconds(60));
+    const [FILM, NEWS] = [address("239.1.1.1"), address("239.1.1.2")];
+    guard.change([{ port: "lan2", group: FILM }], []);
+    const comesOut = (group: Ipv4): boolean => {
+      const before = received("lan2");
+      sender.send(tagged(ethernet("02:00:00:00:00:07", datagram(address("10.9.1.7"), group, "x")), 10));
+      return received("lan2") > before;
+    };
+    assert.ok(await eventually(() => comesOut(FILM)), "who may have it");
+    assert.equal(comesOut(NEWS), false, "who may not");
+    guard.guard("lan2", false);
+    assert.ok(await eventually(() => comesOut(NEWS)));
+    await guard.close();
+    sender.close();
+  });
+
   test("no nft program: said in words, with what is needed", () => {
     const path = process.env.PATH;
     process.env.PATH = "/nonexistent";

@@ -181,7 +181,8 @@ const unnameable = (port: string): HalError =>
 
 function ruleset({ groups, afterwards, ports }: GuardRules): string {
   const pass = "oifname . ip daddr @passes accept";
-  const gate = afterwards === "closed" ? [`meta protocol @standing ${pass}`] : ["meta protocol != @standing accept", pass];
+  const gate =
+    afterwards === "closed" ? [`meta protocol @standing ${pass}`] : ["meta protocol != @standing accept", pass];
   return [
     `add table ${TABLE}`,
     `add set ${TABLE} guarded { type ipv4_addr; flags interval; auto-merge; }`,

@@ -42,7 +42,7 @@ export function bridgeVlansBy(native: SocketsModule): BridgeVlans {
       const socket = NativeSocket.make(native, room, [AF_NETLINK, SOCK_RAW, NETLINK_ROUTE]);
       try {
         if (socket.send(question(), kernel()) === undefined)
-          socket.drain((_, slot) => readMessages(room.octets(slot), vlans));
+          socket.drain((_, slot) => readPorts(room.octets(slot), vlans));
       } finally {
         socket.close();
       }
@@ -73,7 +73,8 @@ function question(): Buffer {
   return message;
 }
 
-function readMessages(octets: Buffer, into: Map<number, VlanRange[]>): void {
+/** Adds the VLANs of each port in whole messages of rtnetlink. */
+export function readPorts(octets: Buffer, into: Map<number, VlanRange[]>): void {
   for (let at = 0; at + HEADER <= octets.length; ) {
     const length = readNative32(octets, at);
     if (length < HEADER || at + length > octets.length) return;

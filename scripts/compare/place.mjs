@@ -2,8 +2,7 @@
 // addresses of the router are those of bench:igmp, whose routers are started here.
 
 import { Wire } from "../../build/targets/router/conformance/wire.testkit.js";
-import { ADDRESSES, DOWNSTREAMS, UPSTREAM } from "../bench/igmp/site.mjs";
-import { command, succeeds } from "../lab/command.mjs";
+import { ADDRESSES, DOWNSTREAMS, emptied, UPSTREAM } from "../bench/igmp/site.mjs";
 import { ask, observe } from "../lab/waiting.mjs";
 
 const STREAM = "targets/router/lab-stream.testkit.cjs";
@@ -71,13 +70,14 @@ export class Place {
   /**
    * @param {import("../lab/run.mjs").Run} run
    * @param {import("../bench/igmp/routers.mjs").Router} kind
+   * @param {string} [mark] where the same router is in several places
    */
-  constructor(run, kind) {
+  constructor(run, kind, mark = "") {
     this.run = run;
     this.kind = kind;
-    this.name = kind.name;
+    this.name = kind.name + mark;
     const { network } = run;
-    const at = (/** @type {string} */ name) => network.namespace(`${name}-${kind.name}`);
+    const at = (/** @type {string} */ name) => network.namespace(`${name}-${this.name}`);
     this.source = at("src");
     this.router = at("rt");
     this.switch = at("sw");
@@ -178,8 +178,6 @@ export class Place {
 
   async stop() {
     await this.kill();
-    const left = () => command("ip", ["netns", "pids", this.router.name]).split("\n").filter(Boolean);
-    for (const pid of left()) succeeds("kill", ["-9", pid]);
-    await ask("the router's namespace to be empty", () => left().length === 0 || undefined, { every: 20 });
+    await emptied(this.router);
   }
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as v from "valibot";
 import { address } from "../../core/base/ipv4.ts";
-import { routerConfig } from "./config.ts";
+import { routerConfig, snooped } from "./config.ts";
 
 const least = { id: "r", downstreams: [{ interface: "br-lan" }] };
 const faults = (more: object): string[] => {
@@ -23,13 +23,29 @@ test("limits have defaults, a range, and none per port unless asked for", () => 
   const [lan] = v.parse(routerConfig, least).downstreams;
   assert.deepEqual(
     [lan?.maxHostMemberships, lan?.maxGroupsPerHost, lan?.maxGroupsPerPort, lan?.joinsPerSecond],
-    [100_000, 64, undefined, 100],
+    [100_000, undefined, undefined, 100],
   );
-  const none = { maxHostMemberships: 0, maxGroupsPerHost: 0, maxGroupsPerPort: 0, joinsPerSecond: 0 };
+  assert.deepEqual(
+    [lan?.maxSourcesPerInterface, lan?.maxSourcesPerHost, lan?.maxSourcesPerPort],
+    [65_536, undefined, undefined],
+  );
+  const groups = { maxHostMemberships: 0, maxGroupsPerHost: 0, maxGroupsPerPort: 0 };
+  const sources = { maxSourcesPerInterface: 63, maxSourcesPerHost: 0, maxSourcesPerPort: 0 };
+  const none = { ...groups, ...sources, joinsPerSecond: 0 };
   assert.deepEqual(
     faults({ downstreams: [{ interface: "br-lan", ...none }] }).map((fault) => fault.split(":")[0]),
     Object.keys(none).map((name) => `downstreams.0.${name}`),
   );
+});
+
+test("hosts that speak for many are named by address, prefix, MAC or its first octets", () => {
+  const proxies = ["10.2.0.7", "10.2.1.0/24", "02:00:00:00:00:66", "02:00:00"];
+  const [lan] = v.parse(routerConfig, { ...least, downstreams: [{ interface: "br-lan", proxies }] }).downstreams;
+  assert.deepEqual(
+    lan?.proxies.map((one) => (one.kind === "mac" ? one.mac : one.subnet.prefixLength)),
+    [32, 24, "02:00:00:00:00:66", "02:00:00"],
+  );
+  assert.equal(faults({ downstreams: [{ interface: "br-lan", proxies: ["the proxy"] }] }).length, 1);
 });
 
 test("evidence waits in a bounded file, unless in memory is asked for", () => {
@@ -42,6 +58,18 @@ test("a killed router leaves its routes for 10 s, for up to 300, or not at all",
   assert.equal(v.parse(routerConfig, least).takeover, 10_000);
   for (const takeover of [0, 300]) assert.deepEqual(faults({ takeover }), []);
   for (const takeover of [-1, 0.5, 301]) assert.equal(faults({ takeover }).length, 1);
+});
+
+test("bridge ports are kept where it is asked for, and where nothing is routed; without taps they cannot be", () => {
+  const kept = (more: object, snooping?: boolean): number =>
+    snooped(v.parse(routerConfig, { ...least, ...more, downstreams: [{ interface: "br-lan", snooping }] })).length;
+  assert.deepEqual(
+    [kept({}), kept({}, true), kept({ forwarding: "bridge" }), kept({ forwarding: "bridge" }, false)],
+    [0, 1, 1, 0],
+  );
+  assert.equal(faults({ taps: false, forwarding: "bridge" }).length, 1);
+  assert.deepEqual(faults({ forwarding: "relay" }), []);
+  assert.equal(faults({ downstreams: [{ interface: "br-lan", routerPorts: ["a b"] }] }).length, 1);
 });
 
 test("a prefix becomes group and length", () => {

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { ipv4, isMulticast, isSourceSpecific, parseIpv4 } from "../../core/base/ipv4.ts";
 import type { Subnet } from "../../core/base/subnet.ts";
 import { type Duration, seconds } from "../../core/base/time.ts";
+import type { HostPattern } from "../../core/igmp/host-pattern.ts";
 import type { LeaveMode } from "../../core/igmp/interface-events.ts";
 import type { ChecksumMode } from "../../core/igmp/ip-header.ts";
 import type { IgmpVersion } from "../../core/igmp/query.ts";
@@ -11,7 +12,7 @@ import { checkTimes, MAX_QUERY_INTERVAL, type TimesConfig } from "../../core/igm
 import type { BandwidthOptions } from "../../core/router/policy/bandwidth.ts";
 import type { GroupPrefix } from "../../core/router/policy/group-access.ts";
 import type { EnforceOptions } from "../../core/router/policy/permits.ts";
-import type { HostPattern, Rule } from "../../core/router/policy/rules.ts";
+import type { Rule } from "../../core/router/policy/rules.ts";
 import type { StaticGroup } from "../../core/router/static-groups.ts";
 import { brokerEntries, commonEntries, identifier, refreshPolicy, x25519PublicKey } from "../shared/config.ts";
 import type { CommonConfig } from "../shared/target.ts";
@@ -34,10 +35,15 @@ export interface DownstreamConfig {
   readonly maxGroups: number;
   readonly maxSources: number;
   readonly maxHostMemberships: number;
-  readonly maxGroupsPerHost: number;
+  /** undefined: no limit but the interface's. */
+  readonly maxGroupsPerHost?: number | undefined;
   /** undefined: no limit but the interface's. */
   readonly maxGroupsPerPort?: number | undefined;
+  readonly maxSourcesPerInterface: number;
+  readonly maxSourcesPerHost?: number | undefined;
+  readonly maxSourcesPerPort?: number | undefined;
   readonly joinsPerSecond: number;
+  readonly proxies: readonly HostPattern[];
   readonly requireRouterAlert: boolean;
   readonly verifySourceSubnet: boolean;
   readonly checksum: ChecksumMode;
@@ -48,12 +54,16 @@ export interface DownstreamConfig {
   readonly bandwidth?: number | undefined;
   readonly portBandwidth?: number | undefined;
   readonly staticGroups: readonly StaticGroup[];
+  /** undefined: where nothing is routed, `forwarding: "bridge"`. */
+  readonly snooping?: boolean | undefined;
+  readonly routerPorts: readonly string[];
 }
 
 /** The interface towards the source. */
 export interface UpstreamConfig {
   readonly interface: string;
   readonly version: IgmpVersion;
+  readonly forceVersion: boolean;
   readonly refresh: RefreshPolicy;
   readonly linger: Duration;
   readonly changesPerSecond?: number | undefined;
@@ -93,7 +103,7 @@ export interface RouterConfig extends CommonConfig {
   readonly rules: readonly Rule[];
   readonly bandwidth: BandwidthOptions;
   readonly enforce?: EnforceConfig | undefined;
-  readonly forwarding: "kernel" | "none";
+  readonly forwarding: "kernel" | "relay" | "bridge" | "none";
   readonly takeover: Duration;
   readonly taps: boolean;
   readonly hal: DriverConfig;
@@ -292,15 +302,21 @@ const downstream = v.pipe(
     allow: v.optional(groupPrefixes, []),
     deny: v.optional(groupPrefixes, []),
     sources: senders,
-    maxGroups: v.optional(whole(1, 65_536), 1024),
+    maxGroups: v.optional(whole(1, 65_536), 4096),
     maxSources: v.optional(whole(64, 4096), 256),
     /** (Host, group) pairs that are tracked. */
     maxHostMemberships: v.optional(whole(1, 1_000_000), 100_000),
     /** A host is a MAC on a port, or an address where no MAC is known. */
-    maxGroupsPerHost: v.optional(whole(1, 65_536), 64),
-    maxGroupsPerPort: v.optional(whole(1, 1_000_000)),
+    maxGroupsPerHost: v.optional(whole(1, 65_536)),
+    maxGroupsPerPort: v.optional(whole(1, 65_536)),
+    /** Of all groups together. */
+    maxSourcesPerInterface: v.optional(whole(64, 1_000_000), 65_536),
+    maxSourcesPerHost: v.optional(whole(1, 1_000_000)),
+    maxSourcesPerPort: v.optional(whole(1, 1_000_000)),
     /** New memberships of one host, on average. */
     joinsPerSecond: v.optional(whole(1, 10_000), 100),
+    /** Hosts that speak for many. */
+    proxies: v.optional(v.pipe(v.array(hostPattern), v.maxLength(256)), []),
     requireRouterAlert: v.optional(v.boolean(), false),
     verifySourceSubnet: v.optional(v.boolean(), false),
     checksum: v.optional(v.picklist(["verify", "link"]), "verify"),
@@ -309,6 +325,10 @@ const downstream = v.pipe(
     bandwidth: v.optional(kbitPerSecond),
     portBandwidth: v.optional(kbitPerSecond),
     staticGroups: v.optional(staticGroups, []),
+    /** Each port of a bridge gets what its hosts asked for. Default: with `forwarding: "bridge"`. */
+    snooping: v.optional(v.boolean()),
+    /** Bridge ports with a router behind them. */
+    routerPorts: v.optional(v.pipe(v.array(interfaceName), v.maxLength(64)), []),
   }),
   v.rawTransform(({ dataset, addIssue, NEVER }): DownstreamConfig => {
     const {
@@ -343,6 +363,8 @@ export const given = <T extends object>(entries: T): Given<T> =>
 const upstream = v.strictObject({
   interface: interfaceName,
   version: v.optional(v.picklist([1, 2, 3]), 3),
+  /** Speak it whatever an older querier asks in. */
+  forceVersion: v.optional(v.boolean(), false),
   refresh: refreshPolicy,
   /** Seconds between the end of the last membership and the leave upstream. */
   linger: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(600), v.transform(seconds)), 0),
@@ -368,8 +390,8 @@ const fields = v.strictObject({
   /** What channels need. */
   bandwidth: v.optional(bandwidth, {}),
   enforce: v.optional(enforce),
-  /** "none": querier and evidence only, for a machine that bridges. */
-  forwarding: v.optional(v.picklist(["kernel", "none"]), "kernel"),
+  /** "relay": packet by packet in this process. "bridge": by port, on a machine that only bridges. "none": querier and evidence only. */
+  forwarding: v.optional(v.picklist(["kernel", "relay", "bridge", "none"]), "kernel"),
   /** Seconds for which the kernel forwards on after this process was killed, for the next one to take over; 0: not at all. */
   takeover: v.optional(v.pipe(whole(0, 300), v.transform(seconds)), 10),
   /** Listen on the ports of a bridge, so that a host's port and MAC are known. */
@@ -405,6 +427,10 @@ const fields = v.strictObject({
 /** Towards the sources, whichever way they are configured. */
 export const upstreamsOf = ({ upstream, upstreams }: RouterConfig): readonly UpstreamConfig[] =>
   upstream === undefined ? upstreams : [upstream];
+
+/** The downstreams whose bridge ports are kept. */
+export const snooped = ({ downstreams, forwarding }: RouterConfig): readonly DownstreamConfig[] =>
+  downstreams.filter(({ snooping = forwarding === "bridge" }) => snooping);
 
 const ranges = (config: RouterConfig): readonly string[] =>
   config.upstreams.flatMap(({ groups }) =>
@@ -451,6 +477,10 @@ export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
   v.check(
     (config) => interfacesOf(config).length <= MOST_INTERFACES,
     `multicast routing takes ${MOST_INTERFACES} interfaces at most`,
+  ),
+  v.check(
+    (config) => config.taps || snooped(config).length === 0,
+    '`snooping`, as with `forwarding: "bridge"`, needs `taps`: what hosts say has to be heard by port',
   ),
   v.check(
     ({ broker, identity, reception }) =>

@@ -37,7 +37,7 @@ async function bench(
   let guard: SimulatedEnforcement | undefined;
   const world = await simulatedRouter({
     entries: { ...CONTROL, enforce: { groups: [`${formatIpv4(CHANNEL)}/32`], afterwards } },
-    platform: (_, clock) => {
+    platform: (_forwarding, _taps, clock) => {
       guard = new SimulatedEnforcement(clock);
       return { membershipReports: word, enforcement: guard, permitLog };
     },

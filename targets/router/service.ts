@@ -8,11 +8,13 @@ import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
+import { timesOf } from "../../core/igmp/times.ts";
+import type { BridgeTables } from "../../core/ports/bridge-table.ts";
 import type { Enforcement } from "../../core/ports/enforcement.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { EvidenceLog } from "../../core/ports/evidence-log.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
-import type { Link } from "../../core/ports/links.ts";
+import type { Link, Links } from "../../core/ports/links.ts";
 import type { Senders } from "../../core/ports/senders.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router/options.ts";
 import { Router } from "../../core/router/router.ts";
@@ -20,7 +22,8 @@ import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
 import type { Commands } from "../shared/admin.ts";
 import { explain } from "../shared/exit.ts";
-import { given, type RouterConfig, type UpstreamConfig, upstreamsOf } from "./config.ts";
+import { BridgePorts } from "./bridge-ports.ts";
+import { given, type RouterConfig, snooped, type UpstreamConfig, upstreamsOf } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
@@ -41,6 +44,8 @@ export type Control = Pick<MembershipReports, "add" | "refused" | "inquire" | "s
 export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   /** undefined: querier and evidence only. */
   readonly forwarding: Forwarding | undefined;
+  /** undefined: bridges deliver as they do by themselves. */
+  readonly bridges?: BridgeTables | undefined;
   /** Without, an intruder is named by the address that it chose. */
   readonly senders?: Senders | undefined;
   readonly membershipReports: Control | undefined;
@@ -65,6 +70,7 @@ export class RouterService {
   readonly #runner: Runner<RouterEvent, RouterEffect>;
   readonly #table: ForwardingTable | undefined;
   readonly #interfaces: Interfaces;
+  readonly #bridgePorts: BridgePorts | undefined;
   readonly #guard: PortGuard | undefined;
   readonly #permitFile: PermitFile | undefined;
   readonly #offenders: Offenders;
@@ -85,12 +91,13 @@ export class RouterService {
     this.#upstreams = new Set(upstreamsOf(config).map((one) => one.interface));
     this.#names = [...this.#downstreams, ...this.#upstreams];
     this.#statistics = new Statistics(this.#names, platform.clock);
-    this.#router = new Router(routerOptions(config), platform.entropy);
+    this.#router = new Router(routerOptions(config, platform.links), platform.entropy);
     this.#runner = new Runner(platform.clock, this.#router, (effect) => this.#apply(effect));
     this.#table = this.#openTable();
     const tappable = new Set(this.#downstreams);
+    this.#bridgePorts = this.#keepPorts();
     this.#interfaces = new Interfaces({ ...platform, table: this.#table }, this.#names, tappable, (event) =>
-      this.#runner.feed(event),
+      this.#feed(event),
     );
     this.#guard = this.#openGuard();
     this.#permitFile = this.#openPermitFile();
@@ -100,6 +107,36 @@ export class RouterService {
       const lack = lackOf(name, platform.links);
       if (lack !== undefined) platform.log.warn({ interface: name }, `${lack}: waiting for it`);
     }
+  }
+
+  #keepPorts(): BridgePorts | undefined {
+    const { clock, log, bridges } = this.#platform;
+    const kept = snooped(this.#config);
+    if (bridges === undefined || kept.length === 0) return undefined;
+    return new BridgePorts(
+      {
+        clock,
+        log,
+        tables: bridges,
+        memberships: (name) => this.#router.portMemberships(clock.now(), name),
+        ask: (name) => this.#runner.feed({ kind: "ask-all", name }),
+        asks: (name) =>
+          [...this.#router.interfaces()].some(([one, { querier }]) => one === name && querier.kind === "querier"),
+        isDeaf: (name, port) => (this.#interfaces.taps(name)[port] ?? "listening") !== "listening",
+      },
+      kept.map(({ interface: name, routerPorts, times }) => {
+        const { startupResponse, groupMembershipInterval } = timesOf(times);
+        return { name, routerPorts, response: startupResponse, lifetime: groupMembershipInterval };
+      }),
+    );
+  }
+
+  #feed(event: RouterEvent): void {
+    this.#runner.feed(event);
+    if (event.kind === "link" && event.address !== undefined)
+      this.#bridgePorts?.follow(event.name, this.#interfaces.link(event.name)?.index ?? 0);
+    if (event.kind === "bridge") this.#bridgePorts?.changed(event.name);
+    if (event.kind === "ask-all") this.#bridgePorts?.hearsAgain(event.name);
   }
 
   /** "waiting for interface eth1", with all that are not in use; undefined when all are. */
@@ -116,7 +153,7 @@ export class RouterService {
   reload(config: RouterConfig): void {
     const entries = needingRestart(this.#config, config);
     if (entries.length > 0) this.#platform.log.warn({ entries }, "these entries take effect at the next start");
-    this.#runner.feed({ kind: "configure", ...routerOptions(config) });
+    this.#runner.feed({ kind: "configure", ...routerOptions(config, this.#platform.links) });
   }
 
   /** Leaves the groups upstream, gives back routing and the bridges. */
@@ -126,6 +163,7 @@ export class RouterService {
     this.#runner.stop();
     this.#interfaces.close();
     this.#offenders.close();
+    this.#bridgePorts?.close();
     this.#table?.close();
     this.#platform.bridgeQueriers.restore((bridge, error) =>
       this.#platform.log.warn({ interface: bridge, code: error.code }, explain(error)),
@@ -168,6 +206,7 @@ export class RouterService {
       config: this.#config,
       router: this.#router,
       interfaces: this.#interfaces,
+      bridgePorts: this.#bridgePorts,
       statistics: this.#statistics,
       table: this.#table,
       clock,
@@ -275,6 +314,10 @@ export class RouterService {
           "what a network wants of a group",
         );
         break;
+      case "port-membership":
+      case "router-port":
+        this.#bridgePorts?.apply(effect);
+        break;
       case "heard":
       case "drop":
         break;
@@ -302,6 +345,12 @@ export class RouterService {
           "a sender under an address that is not of this interface is not routed",
         );
         this.#offenders.lookFor(effect.intruder);
+        break;
+      case "more-intruders":
+        log.warn(
+          { interface: effect.name, senders: effect.senders },
+          "more senders under addresses that are not of this interface were not routed; status has the last",
+        );
         break;
       case "refused":
         this.#refused(effect);
@@ -361,6 +410,7 @@ export class RouterService {
     return {
       change,
       ...placeOf(name, { ...host, mac: this.#mac(name, host) ?? "" }),
+      ...given({ vlan: host.vlan }),
       group,
       sources: filter.mode === "include" ? filter.sources.slice(0, REPORTED_SOURCES) : [],
       at: this.#calendar(),
@@ -456,18 +506,24 @@ function needingRestart(old: RouterConfig, config: RouterConfig): readonly strin
   return names.filter((name) => JSON.stringify(was[name]) !== JSON.stringify(is[name]));
 }
 
-const fixedUpstream = ({ interface: name, version, refresh }: UpstreamConfig): object => ({ name, version, refresh });
+const fixedUpstream = ({ interface: name, version, forceVersion, refresh }: UpstreamConfig): object => ({
+  name,
+  version,
+  forceVersion,
+  refresh,
+});
 
-function routerOptions(config: RouterConfig): RouterOptions {
+function routerOptions(config: RouterConfig, links: Links): RouterOptions {
   return {
     downstreams: config.downstreams.map((one) => ({
       name: one.interface,
       forwarder: one.forwarder,
       allow: one.allow,
       deny: one.deny,
+      snooping: snooped(config).includes(one),
       ...given({
         sources: one.sources,
-        vlan: one.vlan ?? vlanOf(one.interface),
+        vlan: one.vlan ?? links.get(one.interface)?.vlan ?? vlanOf(one.interface),
         bandwidth: one.bandwidth,
         portBandwidth: one.portBandwidth,
       }),
@@ -487,8 +543,14 @@ function routerOptions(config: RouterConfig): RouterOptions {
         maxGroups: one.maxGroups,
         maxSourcesPerGroup: one.maxSources,
         maxHostMemberships: one.maxHostMemberships,
-        maxGroupsPerHost: one.maxGroupsPerHost,
-        ...(one.maxGroupsPerPort === undefined ? {} : { maxGroupsPerPort: one.maxGroupsPerPort }),
+        maxSourcesPerInterface: one.maxSourcesPerInterface,
+        ...given({
+          maxGroupsPerHost: one.maxGroupsPerHost,
+          maxGroupsPerPort: one.maxGroupsPerPort,
+          maxSourcesPerHost: one.maxSourcesPerHost,
+          maxSourcesPerPort: one.maxSourcesPerPort,
+        }),
+        proxies: one.proxies,
         joinsPerSecond: one.joinsPerSecond,
         requireRouterAlert: one.requireRouterAlert,
         verifySourceSubnet: one.verifySourceSubnet,
@@ -508,7 +570,7 @@ function routerOptions(config: RouterConfig): RouterOptions {
   };
 }
 
-/** As the kernel names a VLAN of an interface: "eth0.10", "br-lan.10". */
+/** As a VLAN of an interface is mostly called: "eth0.10", "br-lan.10". */
 const vlanOf = (name: string): number | undefined => {
   const [, id = ""] = /\.(\d{1,4})$/.exec(name) ?? [];
   return id === "" ? undefined : Number(id);

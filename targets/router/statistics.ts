@@ -149,10 +149,13 @@ export class Statistics {
       case "older-querier":
       case "upstream-mode":
       case "intruder":
+      case "more-intruders":
       case "inquire":
       case "passes":
       case "stand":
       case "keep":
+      case "port-membership":
+      case "router-port":
         break;
       default:
         effect satisfies never;

@@ -12,6 +12,7 @@ import type { Intruder } from "../../core/router/intruders.ts";
 import type { Refusal } from "../../core/router/refusals.ts";
 import type { Router } from "../../core/router/router.ts";
 import type { Upstream } from "../../core/router/upstream.ts";
+import type { BridgePorts } from "./bridge-ports.ts";
 import type { RouterConfig } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import type { Interfaces } from "./interfaces.ts";
@@ -39,6 +40,7 @@ export interface StatusParts {
   readonly config: RouterConfig;
   readonly router: Router;
   readonly interfaces: Interfaces;
+  readonly bridgePorts: BridgePorts | undefined;
   readonly statistics: Statistics;
   readonly table: ForwardingTable | undefined;
   readonly clock: Clock;
@@ -77,6 +79,7 @@ export function routerStatus(parts: StatusParts): RouterStatus {
     enforce: enforceStatus(parts),
     refusals: statistics.refusals.recent().map((refusal) => refusalStatus(parts, refusal)),
     lostUpcalls: table?.dropped(),
+    forwarding: table?.counts(),
     drivers,
     control,
   };
@@ -95,7 +98,7 @@ function enforceStatus({ router, clock, guard }: StatusParts): EnforceStatus | u
 }
 
 function downstreamStatus(parts: StatusParts, name: string, machine: RouterInterface): DownstreamStatus {
-  const { interfaces, clock } = parts;
+  const { interfaces, bridgePorts, router, clock } = parts;
   const statistics = parts.statistics.of(name);
   return {
     name,
@@ -111,6 +114,7 @@ function downstreamStatus(parts: StatusParts, name: string, machine: RouterInter
     })),
     hosts: machine.hosts().map((membership) => memberStatus(parts, name, membership)),
     taps: interfaces.taps(name),
+    snooping: bridgePorts?.status(name, router.ports(clock.now(), name)),
     ports: Object.fromEntries([...statistics.ports].map(([port, one]) => [port, portStatus(one)])),
     counts: hostCounts(statistics),
     ...counted(parts, name),
@@ -241,11 +245,12 @@ function refusalStatus(parts: StatusParts, { name, reason, host, group, rule, ti
 
 /** Where the packet did not tell the MAC, as the kernel's neighbour table has it. */
 export function hostStatus({ links }: Pick<StatusParts, "links">, name: string, host: TrackedHost): HostStatus {
-  const { address, mac, port } = host;
+  const { address, mac, port, vlan } = host;
   return {
     host: formatIpv4(address),
     mac: mac === "" ? links.neighbour(name, address) : mac,
     port: port === "" ? undefined : port,
+    ...(vlan === undefined ? {} : { vlan }),
   };
 }
 

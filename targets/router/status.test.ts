@@ -3,6 +3,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
+import { tagged } from "../../core/igmp/igmp.testkit.ts";
+import type { FrameTaps } from "../../core/ports/frame-tap.ts";
+import { SimulatedBridges } from "../../hal/bridge/simulated.ts";
 import type { RouterPlatform } from "./service.ts";
 import { simulatedRouter } from "./simulated.testkit.ts";
 import type { RouterStatus } from "./status.ts";
@@ -77,10 +80,11 @@ test("each thing that is wrong is a warning, the gravest first", async () => {
         ...lan,
         querier: { state: "non-querier", address: "10.2.0.2", mac: "02:00:00:00:00:09", port: "lan2", refused: 3 },
         taps: { lan1: "listening", lan2: "tap.child-died", lan3: "starting" },
+        snooping: { state: "bridge.permission", perPort: [] },
         drops: { "igmp.query-off-subnet": 3, "igmp.query-length": 1 },
         lost: { packets: 7, frames: 8 },
       },
-      { ...lan, name: "lan9", up: false },
+      { ...lan, name: "lan9", up: false, snooping: { state: "waiting", perPort: [] } },
     ],
     intruders: [
       {
@@ -107,6 +111,7 @@ test("each thing that is wrong is a warning, the gravest first", async () => {
     "br-lan: 7 IGMP packets were lost in the kernel's queue",
     "br-lan: 8 frames of its bridge ports were lost in the kernel's queue",
     "br-lan: nothing is heard from bridge port lan2 (tap.child-died)",
+    "br-lan: its bridge ports get what the bridge gives them, not what each asked for (bridge.permission)",
     "igmp is served by raw-socket: packet did not load (igmp.native-missing); what it lacks: MACs",
   ]);
 });
@@ -148,10 +153,27 @@ const reference = [...readFileSync("docs/status.md", "utf8").matchAll(/^\| (`[^|
   .flatMap(([, cells = ""]) => [...cells.matchAll(/`([^`]+)`/g)].map(([, field = ""]) => field))
   .filter((field) => /^[a-zA-Z]+(\.[a-zA-Z-]+)*$/.test(field));
 
+/** What the ports of a VLAN's trunk hear. */
+const taggedTaps = (taps: FrameTaps, vlan: number): FrameTaps => ({
+  open: (name, listener) =>
+    taps.open(name, {
+      frame: (bytes) => listener.frame(tagged(bytes, vlan)),
+      resumed: () => listener.resumed(),
+      interrupted: (error) => listener.interrupted(error),
+    }),
+});
+
 test("docs/status.md has every field of a router to which much has happened, and no other", async () => {
   const membershipReports = { add() {}, refused() {}, inquire() {}, status: () => "as it says", close: async () => {} };
   const { a, b, run, otherQuerier, service, forgeFromLan } = await simulatedRouter({
-    downstream: { maxGroupsPerHost: 1, bandwidth: 100_000, portBandwidth: 50_000, deny: ["239.255.77.5"] },
+    downstream: {
+      vlan: 7,
+      maxGroupsPerHost: 1,
+      snooping: true,
+      bandwidth: 100_000,
+      portBandwidth: 50_000,
+      deny: ["239.255.77.5"],
+    },
     entries: {
       bandwidth: { otherChannels: 1000 },
       enforce: { groups: ["239.9.0.0/16"], afterwards: "open" },
@@ -159,7 +181,9 @@ test("docs/status.md has every field of a router to which much has happened, and
       identity: "router.identity",
       reception: { id: "reception", publicKey: "01".repeat(32) },
     },
-    platform: () => ({
+    platform: (_forwarding, taps) => ({
+      taps: taggedTaps(taps, 7),
+      bridges: new SimulatedBridges({ "br-lan": ["lan1", "lan2"] }),
       drivers: { igmp: { driver: "x", passedOver: { packet: "y" }, lacks: "z" } },
       senders: {
         find(_name, _source, _group, found) {

@@ -10,6 +10,8 @@ export interface HostStatus {
   readonly mac?: string | undefined;
   /** The bridge port behind which it was heard. */
   readonly port?: string | undefined;
+  /** The VLAN tag of its frames there. */
+  readonly vlan?: number | undefined;
 }
 
 /** A host that is a member of a group. */
@@ -81,6 +83,20 @@ export interface PortStatus {
   readonly drops: Readonly<Record<string, number>>;
 }
 
+/** A bridge of which each port gets what its own hosts asked for. */
+export interface SnoopingStatus {
+  /** "kept", "waiting" for the bridge, or the code of the error for which it delivers as it would without us. */
+  readonly state: string;
+  /** What the bridge refused. */
+  readonly counts?: Readonly<Record<string, number>> | undefined;
+  readonly perPort: readonly {
+    readonly port: string;
+    /** A router is behind it: it gets every group. */
+    readonly router: boolean;
+    readonly groups: readonly Pick<GroupStatus, "group" | "mode" | "sources">[];
+  }[];
+}
+
 /** An interface with receivers behind it. */
 export interface DownstreamStatus {
   readonly name: string;
@@ -92,6 +108,8 @@ export interface DownstreamStatus {
   readonly hosts: readonly MemberStatus[];
   /** By bridge port: "starting", "listening", or the code of the error while it is tried again. */
   readonly taps: Readonly<Record<string, string>>;
+  /** undefined where ports are not told apart. */
+  readonly snooping?: SnoopingStatus | undefined;
   readonly ports: Readonly<Record<string, PortStatus>>;
   readonly counts: HostCounts;
   readonly statistics: StatisticsStatus;
@@ -193,6 +211,8 @@ export interface RouterStatus {
   readonly refusals: readonly RefusalStatus[];
   /** Questions of the kernel that were lost because nobody read them in time. */
   readonly lostUpcalls?: number | undefined;
+  /** What the driver of the routes dropped or was refused; undefined where nothing is routed. */
+  readonly forwarding?: Readonly<Record<string, number>> | undefined;
   readonly drivers?: Readonly<Record<string, DriverChoice>> | undefined;
   readonly control?: object | undefined;
 }

@@ -50,6 +50,8 @@ section upstream second
 option second device eth3
 section downstream lan
 option lan network lan
+option lan snooping 0
+list lan router_port lan9
 option lan version 3
 option lan robustness 3
 option lan query_interval 60
@@ -334,6 +336,26 @@ test("`option` where `list` is meant is a list of one, and no boundary that is s
   );
   const { file } = instance(ash("one", written, "start_service"));
   assert.deepEqual([file.downstreams[0]?.allow, file.downstreams[0]?.deny], [["239.1.0.0/16"], ["239.255.9.0/24"]]);
+});
+
+const MISSPELT = CONFIG.replace("list lan deny", "list lan denny").replace("section channel hd", "section chanel hd");
+
+test("a word of UCI that nobody reads is a fault: the running router goes on", { skip }, () => {
+  const lines = reloaded("misspelt", MISSPELT);
+  assert.match(lines[0] ?? "", /goes on with the old one/);
+  assert.match(lines[1] ?? "", /^log\|.*\|option denny: nobody reads it here$/);
+  assert.match(lines[2] ?? "", /^log\|.*\|section chanel: nobody reads it here$/);
+  assert.equal(lines.length, 3);
+});
+
+test("the same where nothing else has changed", { skip }, () => {
+  assert.match(reloaded("only-misspelt", `${CONFIG}option lan max_grups 3\n`)[1] ?? "", /option max_grups/);
+});
+
+test("at a start it is told, and the rest counts: no router is worse than a misspelt one", { skip }, () => {
+  const lines = ash("misspelt-start", MISSPELT, "start_service").lines;
+  assert.match(lines[0] ?? "", /option denny/);
+  assert.ok(opened(lines));
 });
 
 test("what is no number keeps its text, so that the check names the entry", { skip }, () => {
