@@ -4,6 +4,8 @@ import type { Subnet } from "../base/subnet.ts";
 import { earliest, type Instant } from "../base/time.ts";
 import type { Admission } from "../igmp/admission.ts";
 import { admits, type SourceFilter } from "../igmp/filter.ts";
+import type { RouterInterfaceOptions } from "../igmp/interface-events.ts";
+import { portLimits } from "../igmp/limits.ts";
 import type { PortView } from "../igmp/port-table.ts";
 import { RouterInterface } from "../igmp/router-interface.ts";
 import type { DownstreamOptions } from "./options.ts";
@@ -23,10 +25,14 @@ export class Downstream {
   /** Throws RangeError for IGMP options that `checkTimes` faults. */
   constructor(options: DownstreamOptions, admission: Admission) {
     this.options = options;
-    this.machine = new RouterInterface(options.igmp, admission);
-    const { maxGroups = 1024, maxSourcesPerGroup = 256 } = options.igmp ?? {};
-    const limits = { groups: maxGroups, sourcesPerGroup: maxSourcesPerGroup };
-    this.snooping = options.snooping === true ? new Snooping(this.machine, limits) : undefined;
+    this.machine = new RouterInterface(this.igmpOptions, admission);
+    this.snooping = options.snooping === true ? new Snooping(this.machine, portLimits(options.igmp ?? {})) : undefined;
+  }
+
+  /** For the machine: what rules call the interface's VLAN is what its frames bear. */
+  get igmpOptions(): RouterInterfaceOptions {
+    const { igmp, vlan } = this.options;
+    return vlan === undefined ? { ...igmp } : { ...igmp, vlan };
   }
 
   get name(): string {

@@ -80,7 +80,7 @@ export class Receivers {
     if (one === undefined) return [];
     const before = one.options.staticGroups ?? [];
     one.options = options;
-    const effects = one.machine.receive(now, { kind: "configure", options: options.igmp ?? {} });
+    const effects = one.machine.receive(now, { kind: "configure", options: one.igmpOptions });
     // What may be received may have changed too. Who may have more hears the query, and says what it wants.
     const refused = this.#endDenied(now, one);
     const groups = one.machine.groups(now);
