@@ -24,10 +24,17 @@ export class Ingress {
 
   /** Whether the stream may come in there. closed: nothing of its group may, now; foreign: it may not, because of its source. */
   verdict({ source, group, inbound }: Arrival): "open" | "closed" | "foreign" {
-    const sides = this.#sides(group);
-    const side = sides.find(({ name }) => name === inbound);
+    const side = this.#side(inbound, group);
     if (side?.up !== true) return "closed";
-    return mayEnter(source, side, sides) ? "open" : "foreign";
+    return mayEnter(source, side, () => this.#sides(group)) ? "open" : "foreign";
+  }
+
+  /** The interface, if what is sent to the group may come from there at all. */
+  #side(name: string, group: Ipv4): Side | undefined {
+    const downstream = this.#interfaces.downstreams.get(name);
+    if (downstream !== undefined) return sideOf(downstream);
+    const upstream = this.#interfaces.upstreamOf(group);
+    return upstream?.name === name ? upstreamSide(upstream, group) : undefined;
   }
 
   /** Every interface from which the group may come. */
@@ -71,13 +78,14 @@ interface Side {
 }
 
 /** Whether what `source` sends may come in on `side`, one of `sides`: the downstreams and the group's upstream. */
-function mayEnter(source: Ipv4, side: Side, sides: readonly Side[]): boolean {
+function mayEnter(source: Ipv4, side: Side, sides: () => readonly Side[]): boolean {
   const { isUpstream, subnets, allowed } = side;
   if (allowed !== undefined) return holds(allowed, source);
   if (isUpstream || subnets === undefined || holds(subnets, source)) return true;
   // Where no subnet says who is there, or no upstream has a stream that could be forged, only what is known to be elsewhere is foreign.
-  const isGuarded = hasNetwork(subnets) && sides.some(({ carries }) => carries);
-  return !isGuarded && !sides.some((other) => other !== side && !other.isUpstream && isBehind(source, other));
+  const all = sides();
+  const isGuarded = hasNetwork(subnets) && all.some(({ carries }) => carries);
+  return !isGuarded && !all.some((other) => other.name !== side.name && !other.isUpstream && isBehind(source, other));
 }
 
 const holds = (subnets: readonly Subnet[], one: Ipv4): boolean => subnets.some((subnet) => inSubnet(subnet, one));
@@ -95,9 +103,9 @@ const isBehind = (source: Ipv4, { allowed, subnets }: Side): boolean => holds(al
 function ingressOf(source: Ipv4, heard: string, sides: readonly Side[]): Side | undefined {
   const up = sides.filter((side) => side.up);
   const here = up.find(({ name }) => name === heard);
-  if (here !== undefined && mayEnter(source, here, sides)) return here;
+  if (here !== undefined && mayEnter(source, here, () => sides)) return here;
   return (
     up.find((side) => !side.isUpstream && isBehind(source, side)) ??
-    up.find((side) => side.isUpstream && mayEnter(source, side, sides))
+    up.find((side) => side.isUpstream && mayEnter(source, side, () => sides))
   );
 }

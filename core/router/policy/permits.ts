@@ -5,7 +5,7 @@ import type { TrackedHost } from "../../igmp/host-shares.ts";
 import type { Pass } from "../../ports/enforcement.ts";
 import { covers, type GroupPrefix } from "./group-access.ts";
 
-/** How the word of control is enforced. */
+/** How it is enforced what control says. */
 export interface EnforceOptions {
   /** Groups that only a permitted card may receive. */
   readonly groups: readonly GroupPrefix[];
@@ -104,7 +104,7 @@ export class Permits {
     return changed;
   }
 
-  /** What a predecessor left to the guard of the ports. */
+  /** Passes that are in the guard of the ports since a process before this one. */
   adopt(now: Instant, passes: readonly Pass[]): void {
     this.#passes.adopt(passes);
     this.#adoptedUntil = after(now, ADOPTED_FOR);
