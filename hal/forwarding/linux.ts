@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { Counters } from "../../core/base/counters.ts";
 import { type Ipv4, readIpv4, writeIpv4 } from "../../core/base/ipv4.ts";
 import { type Duration, seconds } from "../../core/base/time.ts";
+import { hasRouterAlert } from "../../core/igmp/ip-header.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type {
   Forwarding,
@@ -60,6 +61,8 @@ const LOOK_AGAIN = 5;
 export type MrouteCount =
   | "mroute.short-upcall"
   | "mroute.unknown-upcall"
+  /** A question about what is for the routers themselves, such as a report: raw-socket's routing socket may not be handed it. */
+  | "mroute.no-stream"
   /** Heard while the socket was being set up, before it was bound: from any interface. */
   | "mroute.before-ready"
   | "mroute.set-failed"
@@ -421,12 +424,27 @@ class LinuxForwardingTable implements ForwardingTable {
   }
 
   #upcall(packet: Buffer, listener: ForwardingListener): () => void {
-    const inbound = this.#vifs[(packet[UPCALL_VIF] ?? 0) | ((packet[UPCALL_VIF_HIGH] ?? 0) << 8)];
+    const vif = (packet[UPCALL_VIF] ?? 0) | ((packet[UPCALL_VIF_HIGH] ?? 0) << 8);
+    const inbound = this.#vifs[vif];
     if (inbound === undefined) return () => {};
     const [source, group] = [readIpv4(packet, UPCALL_SOURCE), readIpv4(packet, UPCALL_GROUP)];
+    // The packet's own header, but for the octets of the upcall. RFC 2113: for the routers, so it is no stream.
+    if (hasRouterAlert(packet)) return () => this.#decline(source, group, vif);
     if (packet[UPCALL_TYPE] === NOCACHE) return () => listener.noRoute(source, group, inbound);
     if (packet[UPCALL_TYPE] === WRONGVIF) return () => listener.wrongInterface(source, group, inbound);
     return () => this.#counts.count("mroute.unknown-upcall");
+  }
+
+  /** Lets go of what the kernel keeps until it is answered; it keeps ten. */
+  #decline(source: Ipv4, group: Ipv4, vif: number): void {
+    this.#counts.count("mroute.no-stream");
+    if (this.#routes.has(keyOf(source, group))) return;
+    try {
+      this.#option(MRT_ADD_MFC, mfcctl(source, group, vif, []));
+      this.#option(MRT_DEL_MFC, mfcctl(source, group, vif, []));
+    } catch {
+      this.#counts.count("mroute.set-failed");
+    }
   }
 
   #failed(cause: Error): void {
