@@ -16,7 +16,7 @@ import { ReceiveRoom } from "../native/socket.ts";
 import { loadRawSocket, loadSockets } from "../native.ts";
 import { int32, interfaceIndex, isPermission, writeNative16, writeNative32 } from "../socket-options.ts";
 import { endKeeper, type FoundKeeper, findIgmpPrograms, findKeepers, Keeper } from "./keeper.ts";
-import { type KernelInterface, type KernelRoute, parseCache, parseVifs } from "./kernel-tables.ts";
+import { type KernelInterface, type KernelRoute, parseCache, parseUnresolved, parseVifs } from "./kernel-tables.ts";
 import { type MrouteSocket, type MrouteSockets, nativeMrouteSockets, rawMrouteSockets } from "./mroute-socket.ts";
 
 const MRT_INIT = 200;
@@ -55,6 +55,8 @@ const LONGEST_UPCALL = 128;
 /** How long the kernel may take to give back what an ended keeper held. */
 const RELEASE = seconds(2);
 const LOOK_AGAIN = 5;
+/** Between a loss in the queue and what is done about it, in ms: a flood loses many. */
+const LOSSES = 1000;
 
 /** Upcalls that make no sense, what was heard too early, and changes that the kernel refused. */
 export type MrouteCount =
@@ -235,6 +237,8 @@ class LinuxForwardingTable implements ForwardingTable {
   /** Interfaces that came with what was taken over, by index, until they are added or removed here. */
   readonly #kept = new Map<string, number>();
   #inherited: readonly MulticastRoute[] = [];
+  #lost = 0;
+  #asking: NodeJS.Timeout | undefined;
   #open = true;
 
   constructor(
@@ -294,6 +298,7 @@ class LinuxForwardingTable implements ForwardingTable {
     const index = interfaceIndex(name);
     const [vif] = this.#free;
     if (index === undefined) throw addError(name, "there is no such interface");
+    this.#askAgain();
     if (vif === undefined) throw addError(name, `the kernel takes ${MAXVIFS} at most`);
     try {
       this.#option(MRT_ADD_VIF, vifctl(vif, index));
@@ -397,6 +402,39 @@ class LinuxForwardingTable implements ForwardingTable {
     for (const packet of this.#open ? this.#queued() : []) this.#received(packet);
   }
 
+  /**
+   * What the kernel waits for although nothing is queued was asked of an interface that is gone, or lost. It would not ask about these
+   * sources again for 10 s, wherever they come in.
+   */
+  #askAgain(): void {
+    this.#readQueued();
+    if (!this.#open) return;
+    for (const { source, group } of parseUnresolved(readFileSync("/proc/net/ip_mr_cache", "latin1")))
+      this.#forgetQuestion(source, group);
+  }
+
+  /** Answers with a route to nowhere, and takes that out. */
+  #forgetQuestion(source: Ipv4, group: Ipv4): void {
+    if (this.#routes.has(keyOf(source, group))) return;
+    try {
+      const nowhere = mfcctl(source, group, 0, []);
+      this.#option(MRT_ADD_MFC, nowhere);
+      this.#option(MRT_DEL_MFC, nowhere);
+    } catch {
+      this.#counts.count("mroute.remove-failed");
+    }
+  }
+
+  #noteLosses(): void {
+    const lost = this.#socket.dropped() ?? 0;
+    if (lost === this.#lost) return;
+    this.#lost = lost;
+    this.#asking ??= setTimeout(() => {
+      this.#asking = undefined;
+      this.#askAgain();
+    }, LOSSES).unref();
+  }
+
   #queued(): readonly Buffer[] {
     try {
       return this.#socket.drain();
@@ -407,7 +445,9 @@ class LinuxForwardingTable implements ForwardingTable {
   }
 
   #received(packet: Buffer): void {
-    if (this.#open) this.#told(packet)();
+    if (!this.#open) return;
+    this.#told(packet)();
+    this.#noteLosses();
   }
 
   /** What a packet tells the listener, with the numbers of virtual interfaces as they are now. */
@@ -418,9 +458,10 @@ class LinuxForwardingTable implements ForwardingTable {
 
   #upcall(packet: Buffer, listener: ForwardingListener): () => void {
     const inbound = this.#vifs[(packet[UPCALL_VIF] ?? 0) | ((packet[UPCALL_VIF_HIGH] ?? 0) << 8)];
-    if (inbound === undefined) return () => {};
     const [source, group] = [readIpv4(packet, UPCALL_SOURCE), readIpv4(packet, UPCALL_GROUP)];
-    if (packet[UPCALL_TYPE] === NOCACHE) return () => listener.noRoute(source, group, inbound);
+    const isQuestion = packet[UPCALL_TYPE] === NOCACHE;
+    if (inbound === undefined) return isQuestion ? () => this.#forgetQuestion(source, group) : () => {};
+    if (isQuestion) return () => listener.noRoute(source, group, inbound);
     if (packet[UPCALL_TYPE] === WRONGVIF) return () => listener.wrongInterface(source, group, inbound);
     return () => this.#counts.count("mroute.unknown-upcall");
   }
