@@ -73,11 +73,13 @@ export interface TakeoverOptions {
   readonly span: Duration;
   /** Those that are ours: what a predecessor had besides is taken out. */
   readonly interfaces: readonly string[];
+  /** The command that does what a `farewell` on its standard input says. */
+  readonly farewell: readonly string[];
   /** Is told what the operator should know, in words. */
   warn(text: string): void;
 }
 
-const NO_TAKEOVER: TakeoverOptions = { span: seconds(0), interfaces: [], warn() {} };
+const NO_TAKEOVER: TakeoverOptions = { span: seconds(0), interfaces: [], farewell: [], warn() {} };
 
 /** Needs CONFIG_IP_MROUTE, and root or CAP_NET_ADMIN and CAP_NET_RAW; to take over, root or CAP_SYS_PTRACE besides. */
 export class LinuxForwarding implements Forwarding {
@@ -135,10 +137,12 @@ export class LinuxForwarding implements Forwarding {
   }
 
   #table(socket: MrouteSocket, listener: ForwardingListener): LinuxForwardingTable {
-    const { span, warn } = this.#takeover;
+    const { span, farewell, warn } = this.#takeover;
     const keeper =
       span > 0 && socket.descriptor !== undefined
-        ? new Keeper(socket.descriptor, span, (why) => warn(`streams would stop if this router were killed: ${why}`))
+        ? new Keeper(socket.descriptor, { span, farewell }, (why) =>
+            warn(`streams would stop if this router were killed: ${why}`),
+          )
         : undefined;
     return new LinuxForwardingTable(socket, listener, this.counts, keeper);
   }
@@ -362,10 +366,17 @@ class LinuxForwardingTable implements ForwardingTable {
     return this.#socket.dropped();
   }
 
+  handOver(farewell: () => string): boolean {
+    if (!this.#open || this.#keeper?.leave(farewell) !== true) return false;
+    this.#open = false;
+    this.#socket.close();
+    return true;
+  }
+
   close(): void {
+    this.#keeper?.end();
     if (!this.#open) return;
     this.#open = false;
-    this.#keeper?.end();
     try {
       this.#option(MRT_DONE, int32(1));
     } finally {

@@ -16,6 +16,7 @@ import { CapTaps } from "../../hal/tap/cap.ts";
 import { PacketTaps } from "../../hal/tap/packet.ts";
 import type { Runtime } from "../shared/target.ts";
 import { interfacesOf, type RouterConfig } from "./config.ts";
+import { FAREWELL_ARGUMENT } from "./farewell.ts";
 
 /** One way to serve a port. */
 interface Candidate<Port> {
@@ -117,6 +118,7 @@ const tapDrivers = ({ clock, entropy }: Runtime): readonly Candidate<FrameTaps>[
 const takeoverOf = (config: RouterConfig, { log }: Runtime): TakeoverOptions => ({
   span: config.takeover,
   interfaces: interfacesOf(config),
+  farewell: [process.execPath, process.argv[1] ?? "", FAREWELL_ARGUMENT],
   warn: (text) => log.warn({}, text),
 });
 

@@ -21,6 +21,7 @@ import type { Commands } from "../shared/admin.ts";
 import { explain } from "../shared/exit.ts";
 import { given, type RouterConfig, type UpstreamConfig, upstreamsOf } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
+import { farewellText, type Leave } from "./farewell.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
 import { metricsText, type ProcessUse } from "./metrics.ts";
@@ -70,6 +71,8 @@ export class RouterService {
   readonly #statistics: Statistics;
   /** Bridges whose own querier may not be turned off, of which the log has told. */
   readonly #unsilenced = new Set<string>();
+  /** What would leave the groups upstream, once we hand over. */
+  #leaves: Leave[] | undefined;
 
   /** Takes multicast routing and opens the interfaces that are there. Throws HalError "mroute.*". */
   constructor(config: RouterConfig, platform: RouterPlatform) {
@@ -114,19 +117,42 @@ export class RouterService {
     this.#runner.feed({ kind: "configure", ...routerOptions(config) });
   }
 
+  /**
+   * Ends for the sake of the next start: for the time of `takeover` routes, passes and the memberships upstream stay as they are, and
+   * when nobody has come by then all of it ends. Where nothing can be left this is a stop. A stop may follow.
+   */
+  async handOver(): Promise<void> {
+    if (this.#table?.handOver(() => this.#farewell()) !== true) return this.stop();
+    this.#restoreBridges();
+    await this.#platform.membershipReports?.close();
+  }
+
+  /** The machine stops, and nothing of what it says is done yet. */
+  #farewell(): string {
+    this.#leaves = [];
+    this.#runner.feed({ kind: "stop" });
+    this.#runner.stop();
+    return farewellText({ leaves: this.#leaves, isGuarded: this.#guard !== undefined });
+  }
+
   /** Leaves the groups upstream, gives back routing and the bridges. */
   async stop(): Promise<void> {
+    for (const { name, packet } of this.#leaves ?? []) this.#interfaces.send(name, packet);
     this.#runner.feed({ kind: "stop" });
     for (const name of this.#names) this.#runner.feed({ kind: "link", name, address: undefined });
     this.#runner.stop();
     this.#interfaces.close();
     this.#offenders.close();
     this.#table?.close();
+    this.#restoreBridges();
+    this.#unwatch();
+    await Promise.all([this.#platform.membershipReports?.close(), this.#guard?.close(), this.#wait(FAREWELL)]);
+  }
+
+  #restoreBridges(): void {
     this.#platform.bridgeQueriers.restore((bridge, error) =>
       this.#platform.log.warn({ interface: bridge, code: error.code }, explain(error)),
     );
-    this.#unwatch();
-    await Promise.all([this.#platform.membershipReports?.close(), this.#guard?.close(), this.#wait(FAREWELL)]);
   }
 
   #wait(span: Duration): Promise<void> {
@@ -239,6 +265,10 @@ export class RouterService {
   }
 
   #apply(effect: RouterEffect): void {
+    if (this.#leaves !== undefined) {
+      if (effect.kind === "send" && this.#upstreams.has(effect.name)) this.#leaves.push(effect);
+      return;
+    }
     const { log } = this.#platform;
     this.#statistics.take(effect);
     switch (effect.kind) {

@@ -1,4 +1,5 @@
-// The router bundle is killed while a viewer watches, and the next one takes over: loss is counted in packets. Needs root.
+// The router bundle is killed, crashes or is restarted while a viewer watches, and the next one takes over: loss is counted in packets.
+// Needs root.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
@@ -47,13 +48,13 @@ let [sender, a, b, router]: (Actor | undefined)[] = [];
 const the = (actor: Actor | undefined): Actor => actor ?? assert.fail("the lab is not built");
 
 /** A router that has begun its work. */
-async function start(given = BOTH): Promise<Actor> {
-  router = act(ROUTER, NODE, "dist/router.cjs", ...given);
+async function start(given = BOTH, ...nodeOptions: readonly string[]): Promise<Actor> {
+  router = act(ROUTER, NODE, ...nodeOptions, "dist/router.cjs", ...given);
   await router.saw(/"msg":"running/, LIMIT);
   return router;
 }
 
-async function end(actor: Actor, signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
+async function end(actor: Actor, signal: NodeJS.Signals): Promise<number | null> {
   const exited = once(actor.process, "exit");
   actor.process.kill(signal);
   const [code] = (await exited) as [number | null];
@@ -176,6 +177,44 @@ test("killed and started again: the viewer loses no packet, and his delivery doe
   assert.ok(successor.count(/"number":71.*"host":"10\.2\.0\.11"/) > 0, "he has been asked, and has answered");
 });
 
+/** What the access network hears of IGMP. */
+async function listenUpstream(): Promise<Actor> {
+  const wire = act(SENDER, "tcpdump", "-l", "-n", "-v", "-i", "eth0", "igmp");
+  await wire.saw(/listening on eth0/, LIMIT);
+  return wire;
+}
+
+const LEFT = new RegExp(`${GROUP.replaceAll(".", "\\.")} to_in`);
+
+async function nobodyNoticed(successor: Actor, upstream: Actor): Promise<void> {
+  await successor.saw(TOOK_OVER, LIMIT);
+  assert.equal((await watch(the(a), (ASSUMED + 2) * RATE)).lost, 0);
+  assert.deepEqual([successor.count(delivery(72)), successor.count(delivery(82)), upstream.count(LEFT)], [0, 0, 0]);
+  await end(upstream, "SIGINT");
+}
+
+test("ended by SIGTERM and started again, as in a planned restart: no packet is lost, no group left upstream", {
+  skip,
+}, async () => {
+  const upstream = await listenUpstream();
+  assert.equal(await end(the(router), "SIGTERM"), 0);
+  assert.equal(the(router).count(/"msg":"handed over"/), 1);
+  await nobodyNoticed(await start(), upstream);
+});
+
+const CRASHES = `data:text/javascript,process.on("SIGUSR2",()=>{throw new Error("a mistake of ours")})`;
+
+test("a mistake of ours ends it with 70: the viewer loses no packet, and no group is left upstream", {
+  skip,
+}, async () => {
+  await end(the(router), "SIGTERM");
+  const faulty = await start(BOTH, "--import", CRASHES);
+  await watch(the(a), RATE);
+  const upstream = await listenUpstream();
+  assert.equal(await end(faulty, "SIGUSR2"), 70);
+  await nobodyNoticed(await start(), upstream);
+});
+
 test("ten times in a row, however early it is killed again", { skip }, async () => {
   for (let times = 0; times < 10; times++) {
     await end(the(router), "SIGKILL");
@@ -246,10 +285,29 @@ test("killed and not started again: the stream ends in time, and nothing is left
   assert.ok(await until(() => processes().length === 0, LIMIT), processes().join("\n"));
 });
 
+test("ended by SIGTERM and not started again: the stream ends in time, then the groups are left upstream", {
+  skip,
+}, async () => {
+  await start();
+  await watch(the(a), RATE / 5);
+  const upstream = await listenUpstream();
+  const at = Date.now();
+  assert.equal(await end(the(router), "SIGTERM"), 0);
+  await upstream.saw(LEFT, TAKEOVER * 1000 + LIMIT);
+  assert.deepEqual([vifs(), table("cache")], [[], []]);
+  const seconds = ((await count(the(a))).lastAt - at) / 1000;
+  assert.ok(seconds > TAKEOVER - 1 && seconds < TAKEOVER + 2, `${seconds} s`);
+  await end(upstream, "SIGINT");
+  assert.ok(await until(() => processes().length === 0, LIMIT), processes().join("\n"));
+});
+
 test("a stop leaves no process, no interface and no route", { skip }, async () => {
   await start();
   await watch(the(a), RATE / 5);
-  assert.equal(await end(the(router), "SIGTERM"), 0);
+  const upstream = await listenUpstream();
+  assert.equal(await end(the(router), "SIGINT"), 0);
   assert.deepEqual([vifs(), table("cache")], [[], []]);
+  await upstream.saw(LEFT, LIMIT);
+  await end(upstream, "SIGINT");
   assert.ok(await until(() => processes().length === 0, LIMIT), processes().join("\n"));
 });

@@ -141,6 +141,7 @@ async function bench(upstream: object = {}, more: object = {}) {
     /** What the access network sees of packets from below. */
     leaked,
     card,
+    handOver: () => service.handOver(),
     stop: () => service.stop(),
     status: () => service.status() as unknown as Status,
   };
@@ -237,6 +238,26 @@ test("a router that stops leaves its groups at once, those that linger too", asy
   clock.run(seconds(1));
   await stopped;
   assert.deepEqual(access.leaves, [GROUP]);
+});
+
+test("a router that hands over leaves no group, and its routes forward on; a stop that follows leaves them all", async () => {
+  const { clock, join, send, heard, access, handOver, stop } = await bench();
+  const sendOne = () => {
+    send();
+    clock.run(milliseconds(10));
+  };
+  join();
+  clock.run(seconds(1));
+  sendOne();
+  await handOver();
+  clock.run(seconds(1));
+  sendOne();
+  assert.deepEqual([heard.length, access.leaves], [2, []]);
+  const stopped = stop();
+  clock.run(seconds(1));
+  await stopped;
+  sendOne();
+  assert.deepEqual([heard.length, access.leaves], [2, [GROUP]]);
 });
 
 test("the upstream's link flaps, then comes back with another address: everything is asked for again at once", async () => {

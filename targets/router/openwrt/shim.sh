@@ -45,6 +45,7 @@ procd_close_data() { :; }
 procd_set_config_changed() { record config-changed "$@"; }
 procd_add_reload_trigger() { record reload-trigger "$@"; }
 procd_add_interface_trigger() { record interface-trigger "$@"; }
+procd_send_signal() { record signal "$@"; }
 json_add_array() { :; }
 json_close_array() { :; }
 json_add_object() { :; }
