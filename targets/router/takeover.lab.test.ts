@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { after, before, beforeEach, test } from "node:test";
+import { report } from "../../core/igmp/igmp.testkit.ts";
 import { parseCache, parseVifs } from "../../hal/forwarding/kernel-tables.ts";
+import { farewellText } from "./farewell.ts";
 import { type Actor, act, cable, inside, ip, makeNamespaces, removeNamespaces } from "./namespaces.testkit.ts";
 
 const PREFIX = `to-${process.pid}`;
@@ -299,6 +301,19 @@ test("ended by SIGTERM and not started again: the stream ends in time, then the 
   assert.ok(seconds > TAKEOVER - 1 && seconds < TAKEOVER + 2, `${seconds} s`);
   await end(upstream, "SIGINT");
   assert.ok(await until(() => processes().length === 0, LIMIT), processes().join("\n"));
+});
+
+test("a farewell leaves the groups on every link that is there still, and takes the guard off", { skip }, async () => {
+  inside(ROUTER, "nft", "add table bridge sealcast");
+  const leave = report("10.1.0.1", ["to-in", GROUP]);
+  const upstream = await listenUpstream();
+  const farewell = act(ROUTER, NODE, "dist/router.cjs", "__farewell");
+  const leaves = ["gone0", "up0"].map((name) => ({ name, packet: leave }));
+  farewell.process.stdin?.end(farewellText({ leaves, isGuarded: true }));
+  assert.deepEqual(await once(farewell.process, "exit"), [0, null], farewell.lines.join("\n"));
+  await upstream.saw(LEFT, LIMIT);
+  assert.equal(inside(ROUTER, "nft", "list tables").trim(), "");
+  await end(upstream, "SIGINT");
 });
 
 test("a stop leaves no process, no interface and no route", { skip }, async () => {
