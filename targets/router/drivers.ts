@@ -1,17 +1,17 @@
 // The drivers of a router: of each port the best that loads here, and for status which it is, why no better one, and what it lacks.
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding } from "../../core/ports/forwarding.ts";
+import type { FrameOrigins } from "../../core/ports/frame-origin.ts";
 import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import type { IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import type { Links } from "../../core/ports/links.ts";
-import type { Senders } from "../../core/ports/senders.ts";
 import { LinuxForwarding, type TakeoverOptions } from "../../hal/forwarding/linux.ts";
 import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
 import { RawIgmpSockets } from "../../hal/igmp/raw.ts";
 import { linksBy } from "../../hal/links/linux.ts";
 import { commandMonitor, netlinkMonitor, sharedMonitor } from "../../hal/links/monitor.ts";
 import { loadCapture, loadSockets } from "../../hal/native.ts";
-import { PacketSenders } from "../../hal/senders/packet.ts";
+import { PacketOrigins } from "../../hal/origin/packet.ts";
 import { CapTaps } from "../../hal/tap/cap.ts";
 import { PacketTaps } from "../../hal/tap/packet.ts";
 import type { Runtime } from "../shared/target.ts";
@@ -41,7 +41,7 @@ export interface RouterDrivers {
   readonly forwarding: Forwarding | undefined;
   readonly taps: FrameTaps | undefined;
   readonly links: Links;
-  readonly senders: Senders | undefined;
+  readonly origins: FrameOrigins | undefined;
   readonly choices: Readonly<Record<string, DriverChoice>>;
 }
 
@@ -135,9 +135,9 @@ async function openTaps({ taps, hal }: RouterConfig, runtime: Runtime) {
 }
 
 /** Without, an intruder is named by the address that it chose. */
-async function openSenders(): Promise<Senders | undefined> {
+async function openOrigins(): Promise<FrameOrigins | undefined> {
   try {
-    return await PacketSenders.load();
+    return await PacketOrigins.load();
   } catch (error) {
     if (!(error instanceof HalError)) throw error;
     return undefined;
@@ -161,7 +161,7 @@ export async function openDrivers(config: RouterConfig, runtime: Runtime): Promi
     forwarding: forwarding?.port,
     taps: taps?.port,
     links: links.port,
-    senders: await openSenders(),
+    origins: await openOrigins(),
     choices: Object.fromEntries(
       Object.entries(chosen).flatMap(([port, one]) => (one === undefined ? [] : [[port, one.choice]])),
     ),

@@ -11,8 +11,8 @@ import { checkPacket } from "../../core/igmp/packet.ts";
 import type { Enforcement, GuardedPorts } from "../../core/ports/enforcement.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
+import type { FrameOrigins } from "../../core/ports/frame-origin.ts";
 import type { Link } from "../../core/ports/links.ts";
-import type { Senders } from "../../core/ports/senders.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router/options.ts";
 import { Router } from "../../core/router/router.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
@@ -40,7 +40,7 @@ export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   /** undefined: querier and evidence only. */
   readonly forwarding: Forwarding | undefined;
   /** Without, an intruder is named by the address that it chose. */
-  readonly senders?: Senders | undefined;
+  readonly origins?: FrameOrigins | undefined;
   readonly membershipReports: Control | undefined;
   /** Keeps a bridge's ports to what control permits; undefined: hosts are refused, but not kept from what their neighbours have. */
   readonly enforcement?: Enforcement | undefined;
@@ -192,7 +192,7 @@ export class RouterService {
       drivers,
       control: membershipReports?.status(),
       isGuarded: this.#guard !== undefined,
-      senderOf: (name, source) => this.#offenders.senderOf(name, source),
+      originOf: (name, source) => this.#offenders.originOf(name, source),
     };
   }
 

@@ -14,7 +14,7 @@ import { SimulatedForwarding } from "../../hal/forwarding/simulated.ts";
 import { SimulatedIgmpSockets } from "../../hal/igmp/simulated.ts";
 import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { simulatedLinks } from "../../hal/links/simulated.ts";
-import { simulatedSenders } from "../../hal/senders/simulated.ts";
+import { simulatedOrigins } from "../../hal/origin/simulated.ts";
 import { attachKernelHost } from "../../hal/simulation/kernel-host.ts";
 import { SimulatedNetwork } from "../../hal/simulation/network.ts";
 import type { SimulatedNode } from "../../hal/simulation/node.ts";
@@ -84,7 +84,7 @@ async function bench(upstream: object = {}, more: object = {}) {
     entropy: network.entropy,
     // As a kernel's table: nobody has asked for the address that is forged.
     links: { ...simulatedLinks(router), neighbour: () => undefined },
-    senders: simulatedSenders(router),
+    origins: simulatedOrigins(router),
     igmp: new SimulatedIgmpSockets(router),
     forwarding: new SimulatedForwarding(router),
     taps: undefined,
