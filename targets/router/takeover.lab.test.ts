@@ -24,6 +24,8 @@ const RATE = 500;
 /** Seconds. */
 const TAKEOVER = 4;
 const [QUERY_INTERVAL, RESPONSE_INTERVAL] = [8, 2];
+/** For so many seconds the kernel does not ask again about a source that it has asked about (net/ipv4/ipmr.c). */
+const UNANSWERED = 10;
 /** RFC 3376 8.6 and 8.7: two startup queries, a quarter of the interval apart, and the time to answer the second. */
 const ASSUMED = QUERY_INTERVAL / 4 + RESPONSE_INTERVAL;
 
@@ -274,6 +276,20 @@ test("started with other interfaces it takes over those that are still its own, 
   await watch(the(a), RATE);
   assert.equal((await count(the(b))).lost, 0);
   await leave(the(b));
+});
+
+test("an uplink that had no address for long: the stream is back with the address, not when the kernel forgets it had asked", {
+  skip,
+}, async () => {
+  const from = the(router).lines.length;
+  ip("-n", ROUTER, "addr", "flush", "dev", "up0");
+  await the(router).saw(/"interface":"up0".*out of use/, LIMIT, from);
+  await count(the(a));
+  const at = performance.now();
+  ip("-n", ROUTER, "addr", "add", "10.1.0.1/24", "dev", "up0");
+  await watch(the(a), RATE / 5);
+  const seconds = (performance.now() - at) / 1000;
+  assert.ok(seconds < UNANSWERED / 2, `${seconds} s`);
 });
 
 test("killed and not started again: the stream ends in time, and nothing is left", { skip }, async () => {

@@ -331,7 +331,7 @@ async function run<Config extends CommonConfig>(
   const fatal = (error: unknown): void => {
     log.fatal(error instanceof HalError ? { code: error.code } : { err: error }, explain(error));
     const code = exitCodeOf(error);
-    if (code === EXIT.software && ending === undefined && service?.handOver !== undefined) exitWith(code);
+    if (code === EXIT.software && ending !== "stop" && service?.handOver !== undefined) exitWith(code);
     end(code);
   };
 
