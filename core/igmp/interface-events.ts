@@ -86,6 +86,8 @@ export type RouterInterfaceEvent =
   | { readonly kind: "down" }
   /** We end: nothing is kept. */
   | { readonly kind: "stop" }
+  /** All hosts are to say what they want, as after a start: something between them and us has changed (RFC 4541 2.1.1). */
+  | { readonly kind: "ask-all" }
   /** Other options, from now on; members stay. A source limit holds for groups that are new. */
   | { readonly kind: "configure"; readonly options: RouterInterfaceOptions }
   /** What the host may have of the group from now on, whatever it said: these sources, or with none nothing. */

@@ -104,6 +104,8 @@ export class RouterInterface implements Machine<Event, Effect> {
         return this.#down(now);
       case "stop":
         return this.#end();
+      case "ask-all":
+        return this.#askAll(now);
       case "configure":
         return this.#configure(now, event.options);
       case "restrict":
@@ -165,6 +167,13 @@ export class RouterInterface implements Machine<Event, Effect> {
       this.#querier = new Querier(undefined);
       return [];
     });
+  }
+
+  /** For the querier only: another one hears of the change itself, or asks when it is time. */
+  #askAll(now: Instant): Effect[] {
+    if (!this.#querier.ours) return [];
+    this.#querier.start(now, this.#ownTimes);
+    return this.#generalQuery(now);
   }
 
   #configure(now: Instant, options: RouterInterfaceOptions): Effect[] {
@@ -499,6 +508,21 @@ export class RouterInterface implements Machine<Event, Effect> {
   /** Whether this link wants traffic of (source, group) now (6.3), and can get it. */
   forwards(now: Instant, group: Ipv4, source: Ipv4): boolean {
     return this.#link.kind === "up" && admits(this.#groups.filter(now, group), source);
+  }
+
+  /** What the tables of the interface's ports go by (core/igmp/port-table.ts). */
+  get tableContext(): TableContext {
+    return this.#context();
+  }
+
+  /** The interface's gate, for what is kept of its ports. */
+  admit(packet: Uint8Array, vouched?: boolean): IgmpPacket | InterfaceDrop {
+    return this.#admit(packet, vouched);
+  }
+
+  /** What holds of a statement that the host made on its port; undefined: nothing. */
+  judge(now: Instant, host: TrackedHost, statement: HostStatement): HostStatement | undefined {
+    return this.#judge(now, host, statement).statement;
   }
 
   get querier(): QuerierState {

@@ -49,6 +49,8 @@ export interface ForwardingTable {
   use(): readonly RouteUse[];
   /** Upcalls that the kernel threw away because nobody read them in time; undefined where the driver cannot tell. */
   dropped(): number | undefined;
+  /** What the driver dropped or was refused, by name. */
+  counts(): Readonly<Record<string, number>>;
   /**
    * Ends without an end: the entries forward on for a while, and who opens next takes them over. When nobody has by then, they go and
    * the driver has done what `farewell` says, one line. False where the driver can leave nothing, or does not now: all is as it was.
@@ -58,7 +60,7 @@ export interface ForwardingTable {
   close(): void;
 }
 
-/** Multicast routing. Drivers: linux (MRT_* through our addon or raw-socket), simulated. */
+/** Multicast routing. Drivers: linux (MRT_* through our addon or raw-socket), relay (each packet through this process), simulated. */
 export interface Forwarding {
   /**
    * Throws HalError "mroute.in-use" (another daemon holds it), "mroute.permission", "mroute.unsupported" (by this kernel),

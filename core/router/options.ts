@@ -15,12 +15,13 @@ import type {
   TrackingSource,
 } from "../igmp/interface-events.ts";
 import type { MessageKind } from "../igmp/packet.ts";
+import type { PortEffect } from "../igmp/port-table.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
 import type { RefreshPolicy } from "../igmp/refresh.ts";
 import type { Pass } from "../ports/enforcement.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import type { Arrival } from "../ports/igmp-socket.ts";
-import type { Intruder } from "./intruders.ts";
+import type { IntruderEffect } from "./intruders.ts";
 import type { GroupPrefix } from "./policy/group-access.ts";
 import type { Permit, PermitEffect } from "./policy/permits.ts";
 import type { PolicyOptions } from "./policy/policy.ts";
@@ -49,6 +50,8 @@ export interface DownstreamOptions {
   readonly staticGroups?: readonly StaticGroup[];
   /** Whose traffic may come from here; absent: that of the interface's own subnets. */
   readonly sources?: readonly Subnet[];
+  /** Keep what each port of a bridge wants, by the frames of its taps; default false. */
+  readonly snooping?: boolean;
 }
 
 /** An interface towards the source. */
@@ -81,7 +84,7 @@ export interface RouterOptions extends PolicyOptions {
   readonly idle?: Duration;
   /** Default 1024. */
   readonly maxRoutes?: number;
-  /** Routes of one sender behind a downstream; default 64. */
+  /** Routes of one sender behind a downstream by which nobody here receives; default 64. */
   readonly maxRoutesPerSource?: number;
 }
 
@@ -120,6 +123,10 @@ export type RouterEvent =
       Arrival,
       "vouched"
     >)
+  /** The bridge `name` as it is now; `topology` is a text that differs when anything between the ports may have changed. */
+  | { readonly kind: "bridge"; readonly name: string; readonly ports: readonly string[]; readonly topology: string }
+  /** Something that hosts of the downstream said may have been missed: where ports are kept, all are asked at once. */
+  | { readonly kind: "ask-all"; readonly name: string }
   | { readonly kind: "no-route"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }
   | { readonly kind: "wrong-interface"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }
   /** The counters that a "count-routes" effect asked for. */
@@ -134,8 +141,10 @@ export type RouterDrop =
   /** A membership, of nobody that is known, for a group that this interface may not receive. */
   | "router.group-denied"
   | "router.too-many-routes"
-  /** One sender behind a downstream has all the routes that one sender may have. */
+  /** One sender behind a downstream has all the routes that one sender may have for what nobody here receives. */
   | "router.too-many-routes-of-source"
+  /** Half of all routes are there already because of foreign sources on this interface, and nobody would receive by this one. */
+  | "router.too-many-foreign-routes"
   /** A source that may not send from the interface where its packet came in; see the effect "intruder". */
   | "router.foreign-source"
   /** Traffic came in where it goes out: a second path to the source, or a loop. */
@@ -179,6 +188,8 @@ export type RouterEffect =
     }
   /** What the link as a whole wants now. */
   | { readonly kind: "membership"; readonly name: string; readonly group: Ipv4; readonly filter: SourceFilter }
+  /** What the bridge port gets. */
+  | (PortEffect & { readonly name: string })
   /** A message that passed the gate; `group`, `port` and `unfilled` as in the effect of the interface. */
   | {
       readonly kind: "heard";
@@ -194,7 +205,7 @@ export type RouterEffect =
   | { readonly kind: "upstream-mode"; readonly name: string; readonly version: IgmpVersion }
   | PermitEffect
   /** Somebody sends under an address that is not of its link: told once, and every ten minutes while it goes on. */
-  | { readonly kind: "intruder"; readonly intruder: Intruder }
+  | IntruderEffect
   /** `port`: of a frame that is none to us, the bridge port. */
   | ({
       readonly kind: "drop";

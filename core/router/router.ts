@@ -10,6 +10,7 @@ import type { HostMembership } from "../igmp/host-table.ts";
 import { isRefused } from "../igmp/host-tracking.ts";
 import type { RefusedWhom, RouterInterfaceEffect } from "../igmp/interface-events.ts";
 import { checkPacket, headGroup } from "../igmp/packet.ts";
+import type { PortView } from "../igmp/port-table.ts";
 import { MembershipDatabase, type UpstreamChange } from "../igmp/proxy.ts";
 import { RouterInterface } from "../igmp/router-interface.ts";
 import type { Entropy } from "../ports/entropy.ts";
@@ -23,6 +24,7 @@ import type { Permit } from "./policy/permits.ts";
 import { Policy } from "./policy/policy.ts";
 import { RefusedRoutes, type RefusedStream } from "./refused-routes.ts";
 import { MulticastRoutes } from "./routes.ts";
+import { Snooping, type SnoopingEffect } from "./snooping.ts";
 import { groupsOf, type StaticGroup, staticFilter } from "./static-groups.ts";
 import { Upstream, upstreamOf } from "./upstream.ts";
 
@@ -45,6 +47,7 @@ interface Downstream {
   readonly machine: RouterInterface;
   up: boolean;
   subnets: readonly Subnet[] | undefined;
+  readonly snooping: Snooping | undefined;
 }
 
 /** Events of every interface in, effects for sockets, kernel and reports out. */
@@ -56,6 +59,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   readonly #refused = new RefusedRoutes();
   readonly #intruders = new Intruders();
   readonly #maxRoutesPerSource: number;
+  /** Foreign routes heard on one interface. */
+  readonly #maxForeign: number;
   readonly #policy: Policy;
   #countAt: Instant | undefined;
 
@@ -66,12 +71,14 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     this.#downstreams = new Map(
       downstreams.map((one) => {
         const machine = new RouterInterface(one.igmp, this.#policy.admission(one.name));
-        return [one.name, { options: one, machine, up: false, subnets: undefined }];
+        return [one.name, { options: one, machine, up: false, subnets: undefined, snooping: snoopingOf(one, machine) }];
       }),
     );
     this.#upstreams = new Map(upstreams.map((one) => [one.name, new Upstream(one, entropy)]));
     this.#maxRoutesPerSource = options.maxRoutesPerSource ?? 64;
-    this.#routes = new MulticastRoutes(options.idle ?? seconds(180), options.maxRoutes ?? 1024);
+    const { maxRoutes = 1024 } = options;
+    this.#maxForeign = Math.ceil(maxRoutes / 2);
+    this.#routes = new MulticastRoutes(options.idle ?? seconds(180), maxRoutes);
   }
 
   receive(now: Instant, event: RouterEvent): readonly RouterEffect[] {
@@ -97,6 +104,10 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
         return this.#packet(now, event);
       case "frame":
         return this.#frame(now, event);
+      case "bridge":
+        return this.#bridge(now, event);
+      case "ask-all":
+        return this.#askAll(now, event.name);
       case "no-route":
         return this.#noRoute(now, event.source, event.group, event.inbound);
       case "wrong-interface":
@@ -112,13 +123,13 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
 
   #due(now: Instant): RouterEffect[] {
     const effects: RouterEffect[] = [];
-    for (const [name, { machine }] of this.#downstreams)
-      effects.push(...this.#downstream(now, name, machine.poll(now)));
+    for (const [name, { machine, snooping }] of this.#downstreams)
+      effects.push(...this.#downstream(now, name, machine.poll(now)), ...this.#snooped(now, name, snooping?.poll(now)));
     for (const upstream of this.#upstreams.values()) effects.push(...fromHost(upstream, upstream.poll(now)));
     if (this.#policy.wordHasEnded(now)) effects.push(...this.#reviewAll(now));
     for (const { name, ...end } of this.#policy.poll(now))
       effects.push(...this.#restrict(now, name, { ...end, reason: "policy.preview-over", sources: [] }));
-    effects.push(...this.#refused.poll(now).map(unroute));
+    effects.push(...this.#refused.poll(now).map(unroute), ...this.#intruders.poll(now));
     if (this.#countAt !== undefined && this.#countAt <= now) {
       this.#countAt = after(now, COUNT_EVERY);
       if (this.#routes.size > 0) effects.push({ kind: "count-routes" });
@@ -127,10 +138,13 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 
   nextDeadline(): Instant | undefined {
-    const machines = Array.from(this.#downstreams.values(), ({ machine }) => machine.nextDeadline());
+    const machines = Array.from(this.#downstreams.values(), ({ machine, snooping }) =>
+      earliest([machine.nextDeadline(), snooping?.nextDeadline()]),
+    );
     const upstreams = Array.from(this.#upstreams.values(), (upstream) => upstream.nextDeadline());
     const counting = this.#routes.size > 0 ? this.#countAt : undefined;
-    return earliest([...machines, ...upstreams, this.#refused.nextDeadline(), counting, this.#policy.nextDeadline()]);
+    const others = [this.#refused.nextDeadline(), this.#intruders.nextDeadline(), this.#policy.nextDeadline()];
+    return earliest([...machines, ...upstreams, ...others, counting]);
   }
 
   /** The downstream interfaces with their state, for status. */
@@ -242,6 +256,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
           ? this.#membership(now, name, { kind: "membership", group, filter })
           : this.#downstream(now, name, known.machine.receive(now, { kind: "end", group })),
       ),
+      ...this.portMemberships(now, name),
     ];
   }
 
@@ -347,7 +362,56 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   #frame(now: Instant, { name, ...frame }: RouterEvent & { kind: "frame" }): readonly RouterEffect[] {
     const downstream = this.#downstreams.get(name);
     if (downstream === undefined) return [drop(name, "router.unknown-interface")];
-    return this.#downstream(now, name, downstream.machine.receive(now, frame));
+    const said = downstream.machine.receive(now, frame);
+    // Taps hear PIM too, which is no drop: it tells of routers.
+    const counted = said.filter((effect) => effect.kind !== "drop" || effect.reason !== "ip.not-igmp");
+    const effects = this.#downstream(now, name, counted);
+    return [...effects, ...this.#snooped(now, name, downstream.snooping?.frame(now, frame))];
+  }
+
+  #bridge(now: Instant, { name, ports, topology }: RouterEvent & { kind: "bridge" }): readonly RouterEffect[] {
+    return this.#snooped(now, name, this.#downstreams.get(name)?.snooping?.bridge(now, ports, topology));
+  }
+
+  #askAll(now: Instant, name: string): readonly RouterEffect[] {
+    const downstream = this.#downstreams.get(name);
+    if (downstream?.snooping === undefined) return [];
+    return this.#downstream(now, name, downstream.machine.receive(now, { kind: "ask-all" }));
+  }
+
+  #snooped(now: Instant, name: string, effects: readonly SnoopingEffect[] = []): readonly RouterEffect[] {
+    return effects.flatMap((effect) => this.#fromPorts(now, name, effect));
+  }
+
+  #fromPorts(now: Instant, name: string, effect: SnoopingEffect): readonly RouterEffect[] {
+    switch (effect.kind) {
+      case "ask-all":
+        return this.#askAll(now, name);
+      case "router-port":
+        return [{ ...effect, name }];
+      case "port-membership":
+        return [
+          {
+            ...effect,
+            name,
+            filter: this.#policy.mayDeliver(name, effect.group, undefined) ? effect.filter : NO_SOURCE,
+          },
+        ];
+    }
+  }
+
+  /** What each bridge port of a downstream gets, as the effects said; for a bridge that has forgotten it. */
+  portMemberships(now: Instant, name: string): readonly RouterEffect[] {
+    const views = this.#downstreams.get(name)?.snooping?.view(now) ?? [];
+    const all = views.flatMap(({ port, groups }) =>
+      groups.map(({ group, filter }) => ({ kind: "port-membership", port, group, filter }) as const),
+    );
+    return this.#snooped(now, name, all);
+  }
+
+  /** What is known of the bridge ports of a downstream, for status; undefined where nothing is kept of them. */
+  ports(now: Instant, name: string): readonly PortView[] | undefined {
+    return this.#downstreams.get(name)?.snooping?.view(now);
   }
 
   #downstream(now: Instant, name: string, effects: readonly RouterInterfaceEffect[]): RouterEffect[] {
@@ -357,7 +421,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   #fromDownstream(now: Instant, name: string, effect: RouterInterfaceEffect): readonly RouterEffect[] {
     switch (effect.kind) {
       case "membership":
-        return this.#membership(now, name, effect);
+        return [...this.#membership(now, name, effect), ...this.#endedOnPorts(now, name, effect)];
       case "host-joined":
         this.#policy.joined(now, name, effect.membership);
         return [{ kind: "joined", number: 71, name, membership: effect.membership }];
@@ -367,18 +431,24 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "querier":
         return [{ ...effect, name }, ...this.#reroute(now)];
       case "send":
+      case "heard":
       case "older-querier":
       case "query-refused":
         return [{ ...effect, name }];
-      case "heard": {
-        const { message, group, port, unfilled } = effect;
-        return [{ kind: "heard", name, message, group, unfilled, ...(port === undefined ? {} : { port }) }];
-      }
       case "drop":
         if (effect.group !== undefined && effect.host !== undefined)
           this.#policy.refused(now, name, effect.host, effect.group, effect.reason);
         return [{ ...effect, name }, ...refusal(name, effect)];
     }
+  }
+
+  #endedOnPorts(
+    now: Instant,
+    name: string,
+    { group, filter }: RouterInterfaceEffect & { kind: "membership" },
+  ): readonly RouterEffect[] {
+    const ended = wantsNothing(filter) ? this.#downstreams.get(name)?.snooping?.endGroup(group) : undefined;
+    return this.#snooped(now, name, ended);
   }
 
   #membership(
@@ -388,7 +458,6 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   ): readonly RouterEffect[] {
     const allowed = this.#policy.mayDeliver(name, group, undefined);
     return [
-      ...this.#refused.release(group).map(unroute),
       allowed ? { kind: "membership", name, group, filter } : drop(name, "router.group-denied"),
       ...this.#wants(now, name, "", group, allowed ? filter : NO_SOURCE),
     ];
@@ -405,7 +474,11 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const change = this.#wanted.set(name + part, group, filter);
     const isWanted = this.#wanted.isWanted(name, group) || this.#wanted.isWanted(name + STATIC, group);
     this.#policy.wants(name, group, isWanted);
-    return [...this.#reroute(now, group), ...(change === undefined ? [] : this.#want(now, change))];
+    return [
+      ...this.#refused.release(group).map(unroute),
+      ...this.#reroute(now, group),
+      ...(change === undefined ? [] : this.#want(now, change)),
+    ];
   }
 
   /** RFC 4605 4.1: the merged state is what our host part upstream wants; of a group that comes from elsewhere, nothing. */
@@ -439,16 +512,17 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const downstream = this.#downstreams.get(name);
     if (downstream !== undefined) {
       const { up, subnets, options } = downstream;
-      return { name, up, isUpstream: false, subnets, allowed: options.sources };
+      return { name, up, isUpstream: false, carries: false, subnets, allowed: options.sources };
     }
     const upstream = this.#upstreamOf(group);
     if (upstream?.name !== name) return undefined;
-    return { name, up: upstream.up, isUpstream: true, subnets: undefined, allowed: upstream.sources };
+    const { up, sources } = upstream;
+    return { name, up, isUpstream: true, carries: upstream.mayJoin(group), subnets: undefined, allowed: sources };
   }
 
   #mayEnter({ source, group, inbound }: MulticastRoute): boolean {
     const side = this.#side(inbound, group);
-    return side?.up === true && mayEnter(source, side);
+    return side?.up === true && mayEnter(source, side, this.#sides(group));
   }
 
   #noRoute(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly RouterEffect[] {
@@ -474,13 +548,26 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     heard: string,
   ): readonly RouterEffect[] {
     this.#refused.forget({ source, group });
-    if (this.#downstreams.has(heard) && this.#routes.countOf(source, heard) >= this.#maxRoutesPerSource)
-      return this.#refuse(now, { source, group, inbound: heard }, "router.too-many-routes-of-source");
     const outbound = ingress === undefined ? [] : this.#outbound(now, source, group, ingress);
     const route = { source, group, inbound: ingress ?? heard, outbound };
-    const room = this.#routes.full ? this.#makeRoom(route) : [];
-    if (this.#routes.full) return this.#refuse(now, { source, group, inbound: heard }, "router.too-many-routes");
-    return [...room, ...this.#set(now, route)];
+    const foreign = ingress === heard ? undefined : heard;
+    const excess = this.#excess(route, foreign);
+    if (excess !== undefined) return this.#refuse(now, { source, group, inbound: heard }, excess);
+    const room = this.#makeRoom(route, foreign);
+    if (this.#routes.full)
+      return [...room, ...this.#refuse(now, { source, group, inbound: heard }, "router.too-many-routes")];
+    return [...room, ...this.#set(now, route, foreign)];
+  }
+
+  /** Why a route by which nobody here would receive is one too many: one sender, or one that invents sources, gets so many. */
+  #excess(route: MulticastRoute, foreign: string | undefined): RouterDrop | undefined {
+    const { source, inbound } = route;
+    if (this.#isWanted(route)) return undefined;
+    if (foreign !== undefined)
+      return this.#routes.foreignOn(foreign) < this.#maxForeign ? undefined : "router.too-many-foreign-routes";
+    const isFew =
+      !this.#downstreams.has(inbound) || this.#routes.unwantedOf(source, inbound) < this.#maxRoutesPerSource;
+    return isFew ? undefined : "router.too-many-routes-of-source";
   }
 
   #refuse(now: Instant, stream: RefusedStream, reason: RouterDrop): readonly RouterEffect[] {
@@ -489,9 +576,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 
   #foreign(now: Instant, seen: Omit<Intruder, "times">): readonly RouterEffect[] {
-    const intruder = this.#intruders.note(now, seen);
-    const told: RouterEffect[] = intruder === undefined ? [] : [{ kind: "intruder", intruder }];
-    return [...told, drop(seen.name, "router.foreign-source")];
+    return [...this.#intruders.note(now, seen), drop(seen.name, "router.foreign-source")];
   }
 
   #wrongInterface(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly RouterEffect[] {
@@ -499,7 +584,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const route = this.#routes.get(source, group);
     const side = this.#side(inbound, group);
     if (route === undefined || side?.up !== true) return [dropped];
-    if (!mayEnter(source, side))
+    if (!mayEnter(source, side, this.#sides(group)))
       return [dropped, ...this.#foreign(now, { name: inbound, source, group, expected: route.inbound })];
     // Where both hear it, the upstream wins: what a LAN host sends under the headend's address must not keep out the headend.
     if (side.isUpstream && this.#downstreams.has(route.inbound)) {
@@ -511,17 +596,34 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return [dropped];
   }
 
-  /** Streams that nobody here wants, as anybody may send them, do not keep out one that is wanted. */
-  #makeRoom(route: MulticastRoute): readonly RouterEffect[] {
-    return this.#isWanted(route) ? this.#routes.removeIdlest() : [];
+  /**
+   * What anybody may send does not keep out a stream that is wanted: first those go that came in where they may not, then those that
+   * nobody here wants, then one of those that have the most company, as a sender can invent sources of its own network too.
+   */
+  #makeRoom(route: MulticastRoute, foreign: string | undefined): readonly RouterEffect[] {
+    const isWanted = this.#isWanted(route);
+    if (foreign !== undefined && this.#routes.foreignOn(foreign) >= this.#maxForeign)
+      return this.#routes.removeForeign(foreign);
+    if (!this.#routes.full) return [];
+    const ways = [
+      () => (isWanted || foreign === undefined ? this.#routes.removeForeign() : []),
+      () => (isWanted ? this.#routes.removeIdlest() : []),
+      () => (isWanted && foreign === undefined ? this.#routes.removeFromCrowd(route) : []),
+    ];
+    for (const way of ways) {
+      const removed = way();
+      if (removed.length > 0) return removed;
+    }
+    return [];
   }
 
   #isWanted({ outbound }: MulticastRoute): boolean {
     return outbound.some((name) => this.#downstreams.has(name));
   }
 
-  #set(now: Instant, route: MulticastRoute): readonly RouterEffect[] {
-    return this.#routes.set(now, route, this.#isWanted(route));
+  /** `foreign`: of a new one, where the packet came in that made it, if its source may not send there. */
+  #set(now: Instant, route: MulticastRoute, foreign?: string): readonly RouterEffect[] {
+    return this.#routes.set(now, route, this.#isWanted(route), foreign);
   }
 
   /** RFC 4605 4.2: never back; upstream what comes from below; down where it is subscribed and we are the forwarder. */
@@ -615,6 +717,12 @@ function refusal(name: string, drop: RouterInterfaceEffect & { kind: "drop" }): 
 }
 
 const drop = (name: string, reason: RouterDrop): RouterEffect => ({ kind: "drop", name, reason });
+
+function snoopingOf(options: DownstreamOptions, machine: RouterInterface): Snooping | undefined {
+  const { maxGroups = 1024, maxSourcesPerGroup = 256 } = options.igmp ?? {};
+  const limits = { groups: maxGroups, sourcesPerGroup: maxSourcesPerGroup };
+  return options.snooping === true ? new Snooping(machine, limits) : undefined;
+}
 
 const unroute = ({ source, group }: RefusedStream): RouterEffect => ({ kind: "unroute", source, group });
 

@@ -30,7 +30,7 @@ const EADDRINUSE = 98;
 /** Whose name in the network namespace says that a start is taking over: the kernel gives it to one, and back when that one ends. */
 const TAKING_OVER = "\0sealcast-router-takeover";
 
-/** An IGMP socket of the loopback interface, open until `close`. */
+/** An IGMP socket, open until `close`. */
 export interface MrouteSocket {
   /** undefined where nobody can tell: then no other process can be given it. */
   readonly descriptor: number | undefined;
@@ -55,7 +55,10 @@ export interface MrouteSockets {
   take(keeper: number): MrouteSocket | string;
 }
 
-/** Of raw-socket, which cannot filter: it hears all IGMP that the machine hears and that no other socket is bound for. */
+/**
+ * Of raw-socket, which cannot filter: it hears all IGMP that the machine hears and that no other socket is bound for. Bound, so that
+ * reports do not crowd upcalls out; in return the kernel takes those with Router Alert for streams.
+ */
 export const rawMrouteSockets = (native: RawSocketModule): MrouteSockets => ({
   make() {
     const socket = native.createSocket({ protocol: IGMP, bufferSize: RECEIVE_OCTETS });
@@ -86,14 +89,16 @@ const rawSocket = (socket: Socket): MrouteSocket => ({
   close: () => void socket.close(),
 });
 
-/** Of our addon: hears the kernel's upcalls only. */
+/**
+ * Of our addon: hears the kernel's upcalls only. Bound to no interface: a v1 or v2 report with Router Alert that the kernel may not
+ * hand to the routing socket (ip_call_ra_chain) it takes for a stream, and asks for a route.
+ */
 export const nativeMrouteSockets = (native: SocketsModule, room: ReceiveRoom): MrouteSockets => ({
   make() {
     const socket = NativeSocket.make(native, room, [AF_INET, SOCK_RAW, IGMP]);
     try {
       socket.setFilter(UPCALLS);
       socket.setReceiveBuffer(QUEUE);
-      socket.setOption(SOL_SOCKET, SO_BINDTODEVICE, LOOPBACK);
       return nativeSocket(socket);
     } catch (cause) {
       socket.close();

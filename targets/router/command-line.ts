@@ -16,8 +16,11 @@ type RouterFrame = Frame<RouterConfig>;
 /** Between two looks of `top`, in ms. */
 const LOOK = 1000;
 
-/** Characters of a line where nobody says how wide the screen is. */
-export const screenWidth = (): number => process.stdout.columns ?? 120;
+/** A serial console says 0 by 0; a file says nothing. */
+const sizeOr = (told: number | undefined, usual: number): number => (told === undefined || told === 0 ? usual : told);
+
+/** Characters of a line on standard output. */
+export const screenWidth = (): number => sizeOr(process.stdout.columns, 120);
 
 /** `status --why GROUP HOST`. */
 export const whyQuestion: StatusQuestion<RouterConfig> = {
@@ -142,7 +145,7 @@ function terminal(): Screen {
         };
       }),
     show(before, after) {
-      const lines = topLines(before, after, { sort, width: screenWidth(), height: stdout.rows ?? 24 });
+      const lines = topLines(before, after, { sort, width: screenWidth(), height: sizeOr(stdout.rows, 24) });
       return writeOut(`${HOME}${lines.map((line) => `${line}${ERASE_LINE}\n`).join("")}${ERASE_BELOW}`);
     },
     close() {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as v from "valibot";
 import { address } from "../../core/base/ipv4.ts";
-import { routerConfig } from "./config.ts";
+import { routerConfig, snooped } from "./config.ts";
 
 const least = { id: "r", downstreams: [{ interface: "br-lan" }] };
 const faults = (more: object): string[] => {
@@ -42,6 +42,18 @@ test("a killed router leaves its routes for 10 s, for up to 300, or not at all",
   assert.equal(v.parse(routerConfig, least).takeover, 10_000);
   for (const takeover of [0, 300]) assert.deepEqual(faults({ takeover }), []);
   for (const takeover of [-1, 0.5, 301]) assert.equal(faults({ takeover }).length, 1);
+});
+
+test("bridge ports are kept where it is asked for, and where nothing is routed; without taps they cannot be", () => {
+  const kept = (more: object, snooping?: boolean): number =>
+    snooped(v.parse(routerConfig, { ...least, ...more, downstreams: [{ interface: "br-lan", snooping }] })).length;
+  assert.deepEqual(
+    [kept({}), kept({}, true), kept({ forwarding: "bridge" }), kept({ forwarding: "bridge" }, false)],
+    [0, 1, 1, 0],
+  );
+  assert.equal(faults({ taps: false, forwarding: "bridge" }).length, 1);
+  assert.deepEqual(faults({ forwarding: "relay" }), []);
+  assert.equal(faults({ downstreams: [{ interface: "br-lan", routerPorts: ["a b"] }] }).length, 1);
 });
 
 test("a prefix becomes group and length", () => {

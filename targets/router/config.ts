@@ -48,6 +48,9 @@ export interface DownstreamConfig {
   readonly bandwidth?: number | undefined;
   readonly portBandwidth?: number | undefined;
   readonly staticGroups: readonly StaticGroup[];
+  /** undefined: where nothing is routed, `forwarding: "bridge"`. */
+  readonly snooping?: boolean | undefined;
+  readonly routerPorts: readonly string[];
 }
 
 /** The interface towards the source. */
@@ -91,7 +94,7 @@ export interface RouterConfig extends CommonConfig {
   readonly rules: readonly Rule[];
   readonly bandwidth: BandwidthOptions;
   readonly enforce?: EnforceConfig | undefined;
-  readonly forwarding: "kernel" | "none";
+  readonly forwarding: "kernel" | "relay" | "bridge" | "none";
   readonly takeover: Duration;
   readonly taps: boolean;
   readonly hal: DriverConfig;
@@ -306,6 +309,10 @@ const downstream = v.pipe(
     bandwidth: v.optional(kbitPerSecond),
     portBandwidth: v.optional(kbitPerSecond),
     staticGroups: v.optional(staticGroups, []),
+    /** Each port of a bridge gets what its hosts asked for. Default: with `forwarding: "bridge"`. */
+    snooping: v.optional(v.boolean()),
+    /** Bridge ports with a router behind them. */
+    routerPorts: v.optional(v.pipe(v.array(interfaceName), v.maxLength(64)), []),
   }),
   v.rawTransform(({ dataset, addIssue, NEVER }): DownstreamConfig => {
     const {
@@ -365,8 +372,8 @@ const fields = v.strictObject({
   /** What channels need. */
   bandwidth: v.optional(bandwidth, {}),
   enforce: v.optional(enforce),
-  /** "none": querier and evidence only, for a machine that bridges. */
-  forwarding: v.optional(v.picklist(["kernel", "none"]), "kernel"),
+  /** "relay": packet by packet in this process. "bridge": by port, on a machine that only bridges. "none": querier and evidence only. */
+  forwarding: v.optional(v.picklist(["kernel", "relay", "bridge", "none"]), "kernel"),
   /** Seconds for which the kernel forwards on after this process was killed, for the next one to take over; 0: not at all. */
   takeover: v.optional(v.pipe(whole(0, 300), v.transform(seconds)), 10),
   /** Listen on the ports of a bridge, so that a host's port and MAC are known. */
@@ -402,6 +409,10 @@ const fields = v.strictObject({
 /** Towards the sources, whichever way they are configured. */
 export const upstreamsOf = ({ upstream, upstreams }: RouterConfig): readonly UpstreamConfig[] =>
   upstream === undefined ? upstreams : [upstream];
+
+/** The downstreams whose bridge ports are kept. */
+export const snooped = ({ downstreams, forwarding }: RouterConfig): readonly DownstreamConfig[] =>
+  downstreams.filter(({ snooping = forwarding === "bridge" }) => snooping);
 
 const ranges = (config: RouterConfig): readonly string[] =>
   config.upstreams.flatMap(({ groups }) =>
@@ -448,6 +459,10 @@ export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
   v.check(
     (config) => interfacesOf(config).length <= MOST_INTERFACES,
     `multicast routing takes ${MOST_INTERFACES} interfaces at most`,
+  ),
+  v.check(
+    (config) => config.taps || snooped(config).length === 0,
+    '`snooping`, as with `forwarding: "bridge"`, needs `taps`: what hosts say has to be heard by port',
   ),
   v.check(
     ({ broker, identity, reception }) =>

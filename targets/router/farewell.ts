@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { fromHex, toHex } from "../../core/base/bytes.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { IgmpListener, IgmpSockets } from "../../core/ports/igmp-socket.ts";
+import { LinuxBridgeTables } from "../../hal/bridge/linux.ts";
 import { removeLeftGuard } from "../../hal/enforcement/nft.ts";
 import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
 
@@ -20,29 +21,38 @@ export interface Farewell {
   readonly leaves: readonly Leave[];
   /** Bridge ports are guarded. */
   readonly isGuarded: boolean;
+  /** Whose multicast tables have entries of ours. */
+  readonly bridges: readonly string[];
 }
 
 /** One line. */
-export const farewellText = ({ leaves, isGuarded }: Farewell): string =>
-  JSON.stringify({ leaves: leaves.map(({ name, packet }) => [name, toHex(packet)]), isGuarded });
+export const farewellText = ({ leaves, ...rest }: Farewell): string =>
+  JSON.stringify({ leaves: leaves.map(({ name, packet }) => [name, toHex(packet)]), ...rest });
 
-/** Leaves the groups on the links that are there still, and takes the guard off. Rejects with HalError "igmp.native-missing". */
+/** On the links and bridges that are there still. Rejects with HalError "igmp.native-missing" or "bridge.native-missing". */
 export async function runFarewell(): Promise<void> {
-  const said = JSON.parse(readFileSync(0, "utf8")) as { leaves: [string, string][]; isGuarded: boolean };
+  const said = JSON.parse(readFileSync(0, "utf8")) as Omit<Farewell, "leaves"> & { leaves: [string, string][] };
   const sockets = await PacketIgmpSockets.load();
-  for (const [name, hex] of said.leaves) send(sockets, { name, packet: fromHex(hex) ?? new Uint8Array() });
+  for (const [name, hex] of said.leaves)
+    ifThere(() => send(sockets, { name, packet: fromHex(hex) ?? new Uint8Array() }));
+  const tables = await LinuxBridgeTables.load();
+  for (const name of said.bridges) ifThere(() => tables.open(name).close());
   if (said.isGuarded) await removeLeftGuard();
 }
 
 const NOBODY: IgmpListener = { packet() {}, failed() {} };
 
 function send(sockets: IgmpSockets, { name, packet }: Leave): void {
+  const socket = sockets.open(name, NOBODY);
+  socket.send(packet);
+  socket.close();
+}
+
+/** What is gone needs no farewell. */
+function ifThere(act: () => void): void {
   try {
-    const socket = sockets.open(name, NOBODY);
-    socket.send(packet);
-    socket.close();
+    act();
   } catch (error) {
-    // The link is gone, and who asks there with it.
     if (!(error instanceof HalError)) throw error;
   }
 }

@@ -8,6 +8,8 @@ import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
+import { timesOf } from "../../core/igmp/times.ts";
+import type { BridgeTables } from "../../core/ports/bridge-table.ts";
 import type { Enforcement, GuardedPorts } from "../../core/ports/enforcement.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
@@ -19,7 +21,8 @@ import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
 import type { Commands } from "../shared/admin.ts";
 import { explain } from "../shared/exit.ts";
-import { given, type RouterConfig, type UpstreamConfig, upstreamsOf } from "./config.ts";
+import { BridgePorts } from "./bridge-ports.ts";
+import { given, type RouterConfig, snooped, type UpstreamConfig, upstreamsOf } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import { farewellText, type Leave } from "./farewell.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
@@ -39,6 +42,8 @@ export type Control = Pick<MembershipReports, "add" | "refused" | "inquire" | "s
 export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   /** undefined: querier and evidence only. */
   readonly forwarding: Forwarding | undefined;
+  /** undefined: bridges deliver as they do by themselves. */
+  readonly bridges?: BridgeTables | undefined;
   /** Without, an intruder is named by the address that it chose. */
   readonly origins?: FrameOrigins | undefined;
   readonly membershipReports: Control | undefined;
@@ -61,6 +66,7 @@ export class RouterService {
   readonly #runner: Runner<RouterEvent, RouterEffect>;
   readonly #table: ForwardingTable | undefined;
   readonly #interfaces: Interfaces;
+  readonly #bridgePorts: BridgePorts | undefined;
   readonly #guard: GuardedPorts | undefined;
   readonly #unwatch: () => void;
   readonly #offenders: Offenders;
@@ -87,8 +93,9 @@ export class RouterService {
     this.#runner = new Runner(platform.clock, this.#router, (effect) => this.#apply(effect));
     this.#table = this.#openTable();
     const tappable = new Set(this.#downstreams);
+    this.#bridgePorts = this.#keepPorts();
     this.#interfaces = new Interfaces({ ...platform, table: this.#table }, this.#names, tappable, (event) =>
-      this.#runner.feed(event),
+      this.#feed(event),
     );
     this.#guard = this.#openGuard();
     this.#unwatch = this.#guardPorts();
@@ -98,6 +105,38 @@ export class RouterService {
       const lack = lackOf(name, platform.links);
       if (lack !== undefined) platform.log.warn({ interface: name }, `${lack}: waiting for it`);
     }
+  }
+
+  #keepPorts(): BridgePorts | undefined {
+    const { clock, log, bridges } = this.#platform;
+    const kept = snooped(this.#config);
+    if (bridges === undefined || kept.length === 0) return undefined;
+    return new BridgePorts(
+      {
+        clock,
+        log,
+        tables: bridges,
+        memberships: (name) => this.#router.portMemberships(clock.now(), name),
+        ask: (name) => this.#runner.feed({ kind: "ask-all", name }),
+        asks: (name) =>
+          [...this.#router.interfaces()].some(([one, { querier }]) => one === name && querier.kind === "querier"),
+        isDeaf: (name, port) => (this.#interfaces.taps(name)[port] ?? "listening") !== "listening",
+      },
+      kept.map(({ interface: name, routerPorts, times }) => {
+        const { startupResponse, groupMembershipInterval } = timesOf(times);
+        return { name, routerPorts, response: startupResponse, lifetime: groupMembershipInterval };
+      }),
+    );
+  }
+
+  #feed(event: RouterEvent): void {
+    // Bridges are handed over as they are.
+    if (this.#leaves !== undefined) return;
+    this.#runner.feed(event);
+    if (event.kind === "link" && event.address !== undefined)
+      this.#bridgePorts?.follow(event.name, this.#interfaces.link(event.name)?.index ?? 0);
+    if (event.kind === "bridge") this.#bridgePorts?.changed(event.name);
+    if (event.kind === "ask-all") this.#bridgePorts?.hearsAgain(event.name);
   }
 
   /** "waiting for interface eth1", with all that are not in use; undefined when all are. */
@@ -118,8 +157,8 @@ export class RouterService {
   }
 
   /**
-   * Ends for the sake of the next start: for the time of `takeover` routes, passes and the memberships upstream stay as they are, and
-   * when nobody has come by then all of it ends. Where nothing can be left this is a stop. A stop may follow.
+   * Ends for the sake of the next start: for the time of `takeover` routes, passes, tables of bridges and the memberships upstream stay as
+   * they are, and when nobody has come by then all of it ends. Where nothing can be left this is a stop. A stop may follow.
    */
   async handOver(): Promise<void> {
     if (this.#table?.handOver(() => this.#farewell()) !== true) return this.stop();
@@ -132,7 +171,8 @@ export class RouterService {
     this.#leaves = [];
     this.#runner.feed({ kind: "stop" });
     this.#runner.stop();
-    return farewellText({ leaves: this.#leaves, isGuarded: this.#guard !== undefined });
+    const bridges = snooped(this.#config).map((one) => one.interface);
+    return farewellText({ leaves: this.#leaves, isGuarded: this.#guard !== undefined, bridges });
   }
 
   /** Leaves the groups upstream, gives back routing and the bridges. */
@@ -143,6 +183,7 @@ export class RouterService {
     this.#runner.stop();
     this.#interfaces.close();
     this.#offenders.close();
+    this.#bridgePorts?.close();
     this.#table?.close();
     this.#restoreBridges();
     this.#unwatch();
@@ -185,6 +226,7 @@ export class RouterService {
       config: this.#config,
       router: this.#router,
       interfaces: this.#interfaces,
+      bridgePorts: this.#bridgePorts,
       statistics: this.#statistics,
       table: this.#table,
       clock,
@@ -300,6 +342,10 @@ export class RouterService {
           "what a network wants of a group",
         );
         break;
+      case "port-membership":
+      case "router-port":
+        this.#bridgePorts?.apply(effect);
+        break;
       case "heard":
       case "drop":
         break;
@@ -327,6 +373,12 @@ export class RouterService {
           "a sender under an address that is not of this interface is not routed",
         );
         this.#offenders.lookFor(effect.intruder);
+        break;
+      case "more-intruders":
+        log.warn(
+          { interface: effect.name, senders: effect.senders },
+          "more senders under addresses that are not of this interface were not routed; status has the last",
+        );
         break;
       case "refused":
         this.#refused(effect);
@@ -486,6 +538,7 @@ function routerOptions(config: RouterConfig): RouterOptions {
       forwarder: one.forwarder,
       allow: one.allow,
       deny: one.deny,
+      snooping: snooped(config).includes(one),
       ...given({
         sources: one.sources,
         vlan: one.vlan ?? vlanOf(one.interface),

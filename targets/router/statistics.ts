@@ -149,9 +149,12 @@ export class Statistics {
       case "older-querier":
       case "upstream-mode":
       case "intruder":
+      case "more-intruders":
       case "inquire":
       case "passes":
       case "stand":
+      case "port-membership":
+      case "router-port":
         break;
       default:
         effect satisfies never;

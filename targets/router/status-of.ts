@@ -12,6 +12,7 @@ import type { Intruder } from "../../core/router/intruders.ts";
 import type { Refusal } from "../../core/router/refusals.ts";
 import type { Router } from "../../core/router/router.ts";
 import type { Upstream } from "../../core/router/upstream.ts";
+import type { BridgePorts } from "./bridge-ports.ts";
 import type { RouterConfig } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import type { Interfaces } from "./interfaces.ts";
@@ -38,6 +39,7 @@ export interface StatusParts {
   readonly config: RouterConfig;
   readonly router: Router;
   readonly interfaces: Interfaces;
+  readonly bridgePorts: BridgePorts | undefined;
   readonly statistics: Statistics;
   readonly table: ForwardingTable | undefined;
   readonly clock: Clock;
@@ -76,6 +78,7 @@ export function routerStatus(parts: StatusParts): RouterStatus {
     enforce: enforceStatus(parts),
     refusals: statistics.refusals.recent().map((refusal) => refusalStatus(parts, refusal)),
     lostUpcalls: table?.dropped(),
+    forwarding: table?.counts(),
     drivers,
     control,
   };
@@ -88,21 +91,23 @@ function enforceStatus({ router, clock, isGuarded }: StatusParts): EnforceStatus
 }
 
 function downstreamStatus(parts: StatusParts, name: string, machine: RouterInterface): DownstreamStatus {
-  const { interfaces, clock } = parts;
+  const { interfaces, bridgePorts, router, clock } = parts;
   const statistics = parts.statistics.of(name);
   return {
     name,
     up: interfaces.link(name) !== undefined,
     querier: querierStatus(parts, name, machine),
     lastQuery: statistics.lastQuery === undefined ? undefined : secondsSince(clock, statistics.lastQuery),
-    groups: machine.groups(clock.now()).map(({ group, filter, mode }) => ({
+    groups: machine.groups(clock.now()).map(({ group, filter, requested, mode }) => ({
       group: formatIpv4(group),
       mode: filter.mode,
       sources: filter.sources.map(formatIpv4),
+      requested: requested.map(formatIpv4),
       version: mode,
     })),
     hosts: machine.hosts().map((membership) => memberStatus(parts, name, membership)),
     taps: interfaces.taps(name),
+    snooping: bridgePorts?.status(name, router.ports(clock.now(), name)),
     ports: Object.fromEntries([...statistics.ports].map(([port, one]) => [port, portStatus(one)])),
     counts: hostCounts(statistics),
     ...counted(parts, name),

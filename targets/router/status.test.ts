@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
+import { SimulatedBridges } from "../../hal/bridge/simulated.ts";
 import type { RouterPlatform } from "./service.ts";
 import { simulatedRouter } from "./simulated.testkit.ts";
 import type { RouterStatus } from "./status.ts";
@@ -77,10 +78,11 @@ test("each thing that is wrong is a warning, the gravest first", async () => {
         ...lan,
         querier: { state: "non-querier", address: "10.2.0.2", mac: "02:00:00:00:00:09", port: "lan2", refused: 3 },
         taps: { lan1: "listening", lan2: "tap.child-died", lan3: "starting" },
+        snooping: { state: "bridge.permission", perPort: [] },
         drops: { "igmp.query-off-subnet": 3, "igmp.query-length": 1 },
         lost: { packets: 7, frames: 8 },
       },
-      { ...lan, name: "lan9", up: false },
+      { ...lan, name: "lan9", up: false, snooping: { state: "waiting", perPort: [] } },
     ],
     intruders: [
       {
@@ -107,6 +109,7 @@ test("each thing that is wrong is a warning, the gravest first", async () => {
     "br-lan: 7 IGMP packets were lost in the kernel's queue",
     "br-lan: 8 frames of its bridge ports were lost in the kernel's queue",
     "br-lan: nothing is heard from bridge port lan2 (tap.child-died)",
+    "br-lan: its bridge ports get what the bridge gives them, not what each asked for (bridge.permission)",
     "igmp is served by raw-socket: packet did not load (igmp.native-missing); what it lacks: MACs",
   ]);
 });
@@ -151,7 +154,13 @@ const reference = [...readFileSync("docs/status.md", "utf8").matchAll(/^\| (`[^|
 test("docs/status.md has every field of a router to which much has happened, and no other", async () => {
   const membershipReports = { add() {}, refused() {}, inquire() {}, status: () => "as it says", close: async () => {} };
   const { a, b, run, otherQuerier, service, forgeFromLan } = await simulatedRouter({
-    downstream: { maxGroupsPerHost: 1, bandwidth: 100_000, portBandwidth: 50_000, deny: ["239.255.77.5"] },
+    downstream: {
+      maxGroupsPerHost: 1,
+      snooping: true,
+      bandwidth: 100_000,
+      portBandwidth: 50_000,
+      deny: ["239.255.77.5"],
+    },
     entries: {
       bandwidth: { otherChannels: 1000 },
       enforce: { groups: ["239.9.0.0/16"], afterwards: "open" },
@@ -160,6 +169,7 @@ test("docs/status.md has every field of a router to which much has happened, and
       reception: { id: "reception", publicKey: "01".repeat(32) },
     },
     platform: () => ({
+      bridges: new SimulatedBridges({ "br-lan": ["lan1", "lan2"] }),
       drivers: { igmp: { driver: "x", passedOver: { packet: "y" }, lacks: "z" } },
       origins: {
         find(_name, _source, _group, found) {

@@ -26,6 +26,8 @@ export interface GroupStatus {
   readonly group: string;
   readonly mode: "include" | "exclude";
   readonly sources: readonly string[];
+  /** Sources that hosts ask for by name: A of INCLUDE, X of EXCLUDE (RFC 3376 6.2.1). */
+  readonly requested: readonly string[];
   /** The oldest IGMP version of its hosts. */
   readonly version: number;
 }
@@ -79,6 +81,20 @@ export interface PortStatus {
   readonly drops: Readonly<Record<string, number>>;
 }
 
+/** A bridge of which each port gets what its own hosts asked for. */
+export interface SnoopingStatus {
+  /** "kept", "waiting" for the bridge, or the code of the error for which it delivers as it would without us. */
+  readonly state: string;
+  /** What the bridge refused. */
+  readonly counts?: Readonly<Record<string, number>> | undefined;
+  readonly perPort: readonly {
+    readonly port: string;
+    /** A router is behind it: it gets every group. */
+    readonly router: boolean;
+    readonly groups: readonly Pick<GroupStatus, "group" | "mode" | "sources">[];
+  }[];
+}
+
 /** An interface with receivers behind it. */
 export interface DownstreamStatus {
   readonly name: string;
@@ -90,6 +106,8 @@ export interface DownstreamStatus {
   readonly hosts: readonly MemberStatus[];
   /** By bridge port: "starting", "listening", or the code of the error while it is tried again. */
   readonly taps: Readonly<Record<string, string>>;
+  /** undefined where ports are not told apart. */
+  readonly snooping?: SnoopingStatus | undefined;
   readonly ports: Readonly<Record<string, PortStatus>>;
   readonly counts: HostCounts;
   readonly statistics: StatisticsStatus;
@@ -186,6 +204,8 @@ export interface RouterStatus {
   readonly refusals: readonly RefusalStatus[];
   /** Questions of the kernel that were lost because nobody read them in time. */
   readonly lostUpcalls?: number | undefined;
+  /** What the driver of the routes dropped or was refused; undefined where nothing is routed. */
+  readonly forwarding?: Readonly<Record<string, number>> | undefined;
   readonly drivers?: Readonly<Record<string, DriverChoice>> | undefined;
   readonly control?: object | undefined;
 }

@@ -92,6 +92,7 @@ function bench() {
           use: () => [],
           dropped: () => 0,
           handOver: () => false,
+          counts: () => ({}),
           close: nothing,
         };
       },

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { after, before, beforeEach, test } from "node:test";
+import { address } from "../../core/base/ipv4.ts";
 import { report } from "../../core/igmp/igmp.testkit.ts";
 import { parseCache, parseVifs } from "../../hal/forwarding/kernel-tables.ts";
 import { farewellText } from "./farewell.ts";
@@ -319,16 +320,30 @@ test("ended by SIGTERM and not started again: the stream ends in time, then the 
   assert.ok(await until(() => processes().length === 0, LIMIT), processes().join("\n"));
 });
 
-test("a farewell leaves the groups on every link that is there still, and takes the guard off", { skip }, async () => {
+test("a farewell leaves the groups on every link that is there still, takes the guard off and empties bridges", {
+  skip,
+}, async () => {
   inside(ROUTER, "nft", "add table bridge sealcast");
+  for (const words of [
+    "link add br7 up type bridge mcast_snooping 1",
+    "link add pt0 up master br7 type veth peer name pt1",
+  ])
+    ip("-n", ROUTER, ...words.split(" "));
+  const bridges = new URL("../../hal/bridge/linux.js", import.meta.url).href;
+  const set = `.open("br7").set("pt0", ${address(GROUP)}, { mode: "exclude", sources: [] }); process.exit()`;
+  const program = `import { LinuxBridgeTables } from "${bridges}"; (await LinuxBridgeTables.load())${set}`;
+  inside(ROUTER, NODE, "--input-type=module", "-e", program);
+  assert.match(inside(ROUTER, "bridge", "mdb", "show"), new RegExp(GROUP));
   const leave = report("10.1.0.1", ["to-in", GROUP]);
   const upstream = await listenUpstream();
   const farewell = act(ROUTER, NODE, "dist/router.cjs", "__farewell");
   const leaves = ["gone0", "up0"].map((name) => ({ name, packet: leave }));
-  farewell.process.stdin?.end(farewellText({ leaves, isGuarded: true }));
+  farewell.process.stdin?.end(farewellText({ leaves, isGuarded: true, bridges: ["br7", "gone0"] }));
   assert.deepEqual(await once(farewell.process, "exit"), [0, null], farewell.lines.join("\n"));
   await upstream.saw(LEFT, LIMIT);
   assert.equal(inside(ROUTER, "nft", "list tables").trim(), "");
+  assert.doesNotMatch(inside(ROUTER, "bridge", "mdb", "show"), new RegExp(GROUP));
+  for (const name of ["br7", "pt0"]) ip("-n", ROUTER, "link", "del", name);
   await end(upstream, "SIGINT");
 });
 

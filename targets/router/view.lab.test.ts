@@ -1,6 +1,7 @@
 // The router bundle as an operator sees into it: status, --why, top and metrics, with hosts and streams of the kernel. Needs root.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { type Actor, act, cable, inside, ip, makeNamespaces, removeNamespaces } from "./namespaces.testkit.ts";
@@ -106,6 +107,18 @@ test("top tells packets and bits a second of each group, and ends after --count 
   assert.equal(out.match(/^GROUP +PACKETS\/S/gm)?.length, 2);
   assert.equal(out.match(/^239\.255\.77\.1 +\d\d +\d+ +1 +0$/gm)?.length, 2, out);
   assert.match(out, /CPU \d+\.\d %, RSS \d+\.\d MiB/);
+});
+
+test("top on a console of which nobody knows the size: whole lines, and q ends it with the screen as it was", {
+  skip,
+}, async () => {
+  const line = [process.execPath, "dist/router.cjs", ...SETTINGS, "top"].join(" ");
+  const console = act(ROUTER, "script", "--quiet", "--return", "--command", line, "/dev/null");
+  await console.saw(/^239\.255\.77\.1 +\d\d +\d+ +1 +0/, LIMIT);
+  const ended = once(console.process, "exit");
+  console.process.stdin?.write("q");
+  assert.deepEqual(await ended, [0, null]);
+  assert.ok(console.lines.join("\n").includes("CPU"));
 });
 
 test("metrics are the same over the local socket and by HTTP on the loopback interface only", { skip }, () => {

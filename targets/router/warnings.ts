@@ -19,6 +19,7 @@ export function warningsOf(status: Told): readonly string[] {
     ...lostUpcalls(status),
     ...[...upstreams, ...status.interfaces].flatMap(losses),
     ...status.interfaces.flatMap(tapsAway),
+    ...status.interfaces.flatMap(portsTogether),
     ...driversPassedOver(status),
   ];
 }
@@ -57,6 +58,11 @@ function tapsAway({ name, taps }: DownstreamStatus): readonly string[] {
   return Object.entries(taps)
     .filter(([, state]) => state !== "listening" && state !== "starting")
     .map(([port, state]) => `${name}: nothing is heard from bridge port ${port} (${state})`);
+}
+
+function portsTogether({ name, snooping }: DownstreamStatus): readonly string[] {
+  if (snooping === undefined || snooping.state === "kept" || snooping.state === "waiting") return [];
+  return [`${name}: its bridge ports get what the bridge gives them, not what each asked for (${snooping.state})`];
 }
 
 /** What the configuration itself has passed over is as the operator wants it. */

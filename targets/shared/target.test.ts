@@ -1,4 +1,4 @@
-// What signals and mistakes do to a service that can hand over, and to one that cannot: a process of its own for each.
+// What every bundle has of the frame. What signals and mistakes do to a service that can hand over, and to one that cannot: a process of its own for each.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import * as v from "valibot";
-import { runTarget, type Service } from "./target.ts";
+import { jsonText, runTarget, type Service } from "./target.ts";
 
 const file = fileURLToPath(import.meta.url);
 const HANGS = { timeout: 20_000 };
@@ -73,4 +73,12 @@ else {
       assert.deepEqual(await ended(t, "stops", "SIGUSR2"), ["stop", 70]);
     },
   );
+
+  test("status as JSON does nothing to a terminal, and reads back the same", () => {
+    const status = { name: "\u001b[2J\u009b31m\u202eevil", list: ["two\nlines", "grüße"], none: undefined };
+    const text = jsonText(status);
+    assert.match(text, /^[ -~üß\n]*$/);
+    assert.ok(text.includes('\n  "list": ['), "indented for a person");
+    assert.deepEqual(JSON.parse(text), { name: status.name, list: status.list });
+  });
 }
