@@ -99,6 +99,7 @@ export const EXAMPLES: { readonly [T in MessageType]: MessageOf<T> } = {
         group: parameters.group,
         sources: [0x0a000001],
         at: 1_767_225_600_000,
+        vlan: 20,
         certainty: "exact",
       },
     ],

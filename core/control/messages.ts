@@ -270,6 +270,8 @@ export const MEMBERSHIP_CHANGE = v.strictObject({
   port: v.optional(place),
   host: ipv4,
   mac: v.optional(mac),
+  /** The VLAN tag of its frames on that port. */
+  vlan: v.optional(whole(1, 4094)),
   group: ipv4,
   sources: v.pipe(v.array(ipv4), v.maxLength(64)),
   at: unixMs,

@@ -1,7 +1,7 @@
 // The host tracking of one interface from both its sources: one of them is reported, proof that nobody is left needs both.
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, earliest, type Instant } from "../base/time.ts";
-import type { TrackedHost } from "./host-shares.ts";
+import type { Room, TrackedHost } from "./host-shares.ts";
 import type { HostStatement } from "./host-statement.ts";
 import { type HostChange, type HostLimits, type HostMembership, HostTable } from "./host-table.ts";
 import type { TrackingSource } from "./interface-events.ts";
@@ -55,15 +55,15 @@ export class HostTracking {
       : changes.map((change) => (isRefusal(change) ? refusedFrame(change.host, change.group) : change));
   }
 
-  /** How many memberships count for the host when it wants one more (see HostTable). */
-  heldBy(now: Instant, host: TrackedHost): number {
-    return this.#tables.packets.heldBy(now, host);
+  /** Whether the host may have one more of these places (see HostTable). */
+  mayTake(now: Instant, host: TrackedHost, what: "groups" | "sources", room: Room): boolean {
+    return this.#tables.packets.mayTake(now, host, what, room);
   }
 
-  /** The host of a packet with the port that its frames came in through, where taps have heard them. */
+  /** The host of a packet with port and VLAN of its frames, where taps have heard them. */
   locate(host: TrackedHost): TrackedHost {
     if (host.port !== "" || host.mac === "" || this.#source === "packets") return host;
-    return { ...host, port: this.#tables.frames.portOf(host) ?? "" };
+    return this.#tables.frames.find(host) ?? host;
   }
 
   /** Whether `statement` certainly leaves nobody. A frame may come later than its packet, so the packets must prove it too. */

@@ -1,15 +1,16 @@
 // What goes into and comes out of a RouterInterface, and how one is set up.
 
-import type { FrameDrop } from "../base/ethernet.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Subnet } from "../base/subnet.ts";
 import type { Duration } from "../base/time.ts";
 import type { AdmissionDrop, RuleName } from "./admission.ts";
 import type { SourceFilter } from "./filter.ts";
 import type { GroupDrop } from "./group-table.ts";
+import type { HostPattern } from "./host-pattern.ts";
 import type { TrackedHost } from "./host-shares.ts";
 import type { HostDrop, HostMembership, LeaveCause } from "./host-table.ts";
 import type { ChecksumMode } from "./ip-header.ts";
+import type { LanFrameDrop } from "./lan-frame.ts";
 import type { IgmpDrop, MessageKind } from "./packet.ts";
 import type { IgmpVersion } from "./query.ts";
 import type { QueryRefusal } from "./query-guard.ts";
@@ -54,20 +55,29 @@ export interface RouterInterfaceOptions {
   readonly flapGrace?: Duration;
   /** Groups of which sources are asked for by name only (RFC 4604 section 2); default 232.0.0.0/8. */
   readonly sourceSpecific?: readonly Subnet[];
+  /** The VLAN that the interface is, 1 to 4094: on bridge ports its frames may bear that tag, and no other; absent: they bear none. */
+  readonly vlan?: number;
   /** Until an "up" says otherwise; default "packets". */
   readonly trackingSource?: TrackingSource;
-  /** Default 1024. The last room is kept for hosts that have little (core/igmp/host-shares.ts). */
+  /** Default 4096, which take some 6 MB. The last room is kept for hosts that have little (core/igmp/host-shares.ts). */
   readonly maxGroups?: number;
   /** Default 256, at least 64 (RFC 3376 section 5 asks hosts for as many). */
   readonly maxSourcesPerGroup?: number;
+  /** Sources of all groups together; default 65,536, which take some 7 MB. */
+  readonly maxSourcesPerInterface?: number;
+  /** Sources that one host, or all hosts behind one bridge port, name for all groups together; default no limit but the interface's. */
+  readonly maxSourcesPerHost?: number;
+  readonly maxSourcesPerPort?: number;
   /** Tracked (host, group) pairs; default 100,000, which take some 60 MB. What finds no room is delivered, but leaves no evidence. */
   readonly maxHostMemberships?: number;
-  /** Groups of one host, which is a MAC on a port, or an address where no MAC is known; default 64. */
+  /** Groups of one host, which is a MAC on a port, or an address where no MAC is known; default no limit but the interface's. */
   readonly maxGroupsPerHost?: number;
-  /** (Host, group) pairs behind one bridge port; default no limit but the interface's. */
+  /** Groups that are watched behind one bridge port, by however many hosts; default no limit but the interface's. */
   readonly maxGroupsPerPort?: number;
-  /** New memberships of one host a second, on average; default 100. As many as in `maxGroupsPerHost` may come at once. */
+  /** New memberships of one host a second, on average; default 100. As many as it may have may come at once. */
   readonly joinsPerSecond?: number;
+  /** Hosts that speak for many, such as the next proxy: no limit of one host holds for them. */
+  readonly proxies?: readonly HostPattern[];
 }
 
 /** What is known of a link that is up, beside the address that we ask from. */
@@ -104,7 +114,7 @@ export type RouterInterfaceEvent =
   | { readonly kind: "assume"; readonly group: Ipv4; readonly filter: SourceFilter; readonly span: Duration }
   /**
    * A whole IPv4 packet from the interface's IGMP socket; port and MAC when the caller knows them. vouched: the link layer vouches
-   * for the checksum, or has still to fill it in.
+   * for the checksum, or has still to fill it in. unicast: in a frame to our card alone.
    */
   | {
       readonly kind: "packet";
@@ -112,6 +122,7 @@ export type RouterInterfaceEvent =
       readonly port?: string;
       readonly mac?: string;
       readonly vouched?: boolean;
+      readonly unicast?: boolean;
     }
   /** An Ethernet frame that came in through a bridge port; for host tracking only, the protocol runs on packets. */
   | { readonly kind: "frame"; readonly bytes: Uint8Array; readonly port: string; readonly vouched?: boolean };
@@ -119,7 +130,7 @@ export type RouterInterfaceEvent =
 /** down: no link. own: our own message came back. no-router-alert: required, and not there. Else as the gate and the tables say. */
 export type InterfaceDrop =
   | IgmpDrop
-  | FrameDrop
+  | LanFrameDrop
   | GroupDrop
   | HostDrop
   | AdmissionDrop

@@ -71,8 +71,9 @@ export function hear(
   if (from >= 0xe0000000 || from === ours) return;
   const message = ip.from(headerLength, total);
   if (message.length < 8 || !message.isWhole) return;
-  // READING: a query that was not sent to a group, or with another TTL than 1, is none of a router of this link.
-  const mayAsk = isGroup(ip.address(16)) && ip.one(8) === 1 && isNeighbour(from);
+  // READING: a query that was not sent to those whom it asks (4.1.12), or with another TTL than 1, is none of a router of this link.
+  const asksAll = message.address(4) === 0 || (message.length === 8 && message.one(1) === 0);
+  const mayAsk = ip.address(16) === (asksAll ? 0xe0000001 : message.address(4)) && ip.one(8) === 1 && isNeighbour(from);
   if (message.one(0) === 0x11 && mayAsk) heardQuery(model, from, message);
   else heardReport(model, message);
 }

@@ -4,7 +4,7 @@ import { writeUint16 } from "../base/bytes.ts";
 import { internetChecksum } from "../base/checksum.ts";
 import { address } from "../base/ipv4.ts";
 import { seconds } from "../base/time.ts";
-import { at, ethernet, formatIpv4, query, report, sources, v1v2Message } from "./igmp.testkit.ts";
+import { at, ethernet, formatIpv4, query, readdressed, report, sources, tagged, v1v2Message } from "./igmp.testkit.ts";
 import { HEADER_LENGTH } from "./ip-header.ts";
 import { type PortEffect, PortTable } from "./port-table.ts";
 import { RouterInterface } from "./router-interface.ts";
@@ -78,6 +78,29 @@ test("a question of another querier about a group ends it on the ports that do n
   assert.deepEqual(bench.hear(5, "up", about), ["up router"]);
   bench.hear(5.2, "b", v1v2Message("v2Report", "10.0.0.12", GROUP), B);
   assert.deepEqual(bench.poll(7), [`a ${GROUP} include {}`]);
+});
+
+test("a question that nobody hears, or that does not count on the interface, ends nothing and shows no router", () => {
+  const bench = new Bench();
+  bench.hear(1, "a", v1v2Message("v2Report", "10.0.0.11", GROUP));
+  const about = query("10.0.0.9", { group: address(GROUP), maxResponse: seconds(1) });
+  assert.deepEqual(bench.hear(2, "up", readdressed(about, { to: "224.0.0.99" })), []);
+  const frame = ethernet(A, about);
+  frame.set([2, 0, 0, 0, 0, 1], 0);
+  assert.deepEqual(bench.table.frame(at(2), { port: "up", bytes: frame }), []);
+  assert.deepEqual(bench.hear(2, "up", query("0.0.0.0", { group: address(GROUP), maxResponse: seconds(1) })), []);
+  assert.deepEqual(bench.poll(20), []);
+  assert.deepEqual(
+    bench.table.view(at(20)).map(({ port, groups }) => [port, groups.length]),
+    [["a", 1]],
+  );
+});
+
+test("what another VLAN says on the port is none of this bridge's groups and routers", () => {
+  const bench = new Bench();
+  for (const packet of [v1v2Message("v2Report", "10.0.0.11", GROUP), query("10.0.0.9")])
+    assert.deepEqual(bench.table.frame(at(1), { port: "a", bytes: tagged(ethernet(A, packet), 20) }), []);
+  assert.deepEqual(bench.table.view(at(1)), []);
 });
 
 test("RFC 4541 2.1.1 (1): a router is behind a port with queries, until it has been silent for 255 s; 0.0.0.0 is a switch", () => {

@@ -1,6 +1,5 @@
 // What each port of a bridge wants (RFC 4541 2.1): a group table for each, of what its hosts are heard to say, and where routers are.
 import { internetChecksum } from "../base/checksum.ts";
-import { checkFrame } from "../base/ethernet.ts";
 import { ANY, type Ipv4, isLinkLocalMulticast } from "../base/ipv4.ts";
 import { after, earliest, type Instant } from "../base/time.ts";
 import { NO_SOURCE, type SourceFilter, wantsNothing } from "./filter.ts";
@@ -10,6 +9,7 @@ import { type HostStatement, statementsIn } from "./host-statement.ts";
 import { headerLength, protocolOf, sourceAddress, totalLength } from "./ip-header.ts";
 import { type IgmpPacket, senderOf } from "./packet.ts";
 import { readQuery } from "./query.ts";
+import type { HeardQuery } from "./query-guard.ts";
 import type { RouterInterface } from "./router-interface.ts";
 
 /** What the bridge is to do. */
@@ -48,7 +48,7 @@ export interface PortFrame {
 }
 
 /** The interface whose ports they are: its gate, its policy, and what it is at the moment. */
-export type PortsOwner = Pick<RouterInterface, "tableContext" | "admit" | "judge">;
+export type PortsOwner = Pick<RouterInterface, "tableContext" | "ofLan" | "admit" | "judge" | "heeds">;
 
 interface Port {
   readonly groups: GroupTable;
@@ -81,22 +81,22 @@ export class PortTable {
 
   /** What has no effect is the interface's to count. */
   frame(now: Instant, { port, bytes, vouched }: PortFrame): readonly PortEffect[] {
-    const checked = checkFrame(bytes);
+    const checked = this.#machine.ofLan(bytes);
     if (typeof checked === "string") return [];
     const packet = this.#machine.admit(checked.packet, vouched);
     if (packet === "ip.not-igmp") return isPimHello(checked.packet) ? this.#router(now, port) : [];
     // The gate looks at the type last: the message is whole, and of a kind that is no business of hosts and queriers.
     if (packet === "igmp.unknown-type") return this.#discovery(now, port, checked.packet);
     if (typeof packet === "string") return [];
-    return this.#packet(now, { port, mac: checked.mac, address: senderOf(packet) }, packet);
+    return this.#packet(now, { port, mac: checked.mac, address: senderOf(packet) }, packet, checked.unicast);
   }
 
-  #packet(now: Instant, host: TrackedHost, packet: IgmpPacket): readonly PortEffect[] {
+  #packet(now: Instant, host: TrackedHost, packet: IgmpPacket, unicast: boolean): readonly PortEffect[] {
     switch (packet.kind) {
       case "v1Query":
       case "v2Query":
       case "v3Query":
-        return this.#query(now, host, packet);
+        return this.#query(now, { from: host, bytes: packet.bytes, query: readQuery(packet), unicast });
       case "v1Report":
       case "v2Report":
       case "v3Report":
@@ -130,15 +130,16 @@ export class PortTable {
     }
   }
 
-  /** 2.1.1 (1): a query from 0.0.0.0 is a switch's, and no sign of a router. */
-  #query(now: Instant, { port, address }: TrackedHost, packet: IgmpPacket): readonly PortEffect[] {
-    const query = readQuery(packet);
+  /** 2.1.1 (1): a query from 0.0.0.0 is a switch's, and no sign of a router; nor is one that does not count on the interface. */
+  #query(now: Instant, heard: HeardQuery): readonly PortEffect[] {
+    if (!this.#machine.heeds(heard)) return [];
+    const { query } = heard;
     const context = this.#context;
     // A question about a group goes to every port: who does not answer it is gone.
     const lowered = [...this.#ports].flatMap(([name, { groups }]) =>
       effectsOf(name, groups.heardQuery(now, query, context)),
     );
-    return address === ANY ? lowered : [...this.#router(now, port), ...lowered];
+    return [...this.#router(now, heard.from.port), ...lowered];
   }
 
   #discovery(now: Instant, port: string, packet: Uint8Array): readonly PortEffect[] {

@@ -1,11 +1,11 @@
 // One multicast router interface (RFC 3376 section 6): querier, group table and host tracking as one machine.
 
-import { checkFrame } from "../base/ethernet.ts";
 import { ANY, type Ipv4, ipv4 } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
-import { inSubnet, type Subnet } from "../base/subnet.ts";
+import type { Subnet } from "../base/subnet.ts";
 import { after, type Duration, earliest, type Instant, milliseconds } from "../base/time.ts";
 import type { Admission, Admitted } from "./admission.ts";
+import { Election } from "./election.ts";
 import { admits, wantsNothing } from "./filter.ts";
 import {
   type GroupChange,
@@ -14,11 +14,10 @@ import {
   type GroupView,
   refusal,
   type TableContext,
-  type TableLimits,
 } from "./group-table.ts";
-import { hasRoom, type TrackedHost } from "./host-shares.ts";
+import type { Room, TrackedHost } from "./host-shares.ts";
 import { type HostStatement, isLeaving, statementsIn, versionOf } from "./host-statement.ts";
-import { afterStatement, type HostChange, type HostLimits, type HostMembership } from "./host-table.ts";
+import { afterStatement, type HostChange, type HostMembership } from "./host-table.ts";
 import { HostTracking, isRefusal, refusedFrame } from "./host-tracking.ts";
 import type {
   RouterInterfaceEffect as Effect,
@@ -28,14 +27,16 @@ import type {
   RouterInterfaceOptions,
   TrackingSource,
 } from "./interface-events.ts";
-import { hasRouterAlert } from "./ip-header.ts";
-import { checkPacket, headGroup, type IgmpPacket, senderOf } from "./packet.ts";
-import { type OtherQuerier, Querier, type QuerierState } from "./querier.ts";
+import { admitted, isQuery } from "./interface-gate.ts";
+import { checkLanFrame, type LanFrame, type LanFrameDrop } from "./lan-frame.ts";
+import { groupLimits, hostLimits } from "./limits.ts";
+import { headGroup, type IgmpPacket, senderOf } from "./packet.ts";
+import type { QuerierState } from "./querier.ts";
 import { type IgmpVersion, type Query, queryLength, readQuery, splitQuery, writeQuery } from "./query.ts";
-import { type QueryGuard, type QueryRefusal, refuseQuery } from "./query-guard.ts";
+import type { HeardQuery } from "./query-guard.ts";
 import { undefinedRecords } from "./report.ts";
 import { Sightings, Unlocated } from "./sightings.ts";
-import { adoptTimes, type IgmpTimes, timesOf } from "./times.ts";
+import type { IgmpTimes } from "./times.ts";
 
 interface LinkUp extends LinkFacts {
   readonly kind: "up";
@@ -43,6 +44,8 @@ interface LinkUp extends LinkFacts {
   /** Until then, members of before a flap, or assumed ones, may still have to confirm themselves. */
   readonly confirming: Instant | undefined;
 }
+
+type RoomDrop = "igmp.too-many-groups" | "igmp.too-many-sources" | "igmp.host-share";
 
 type LinkState =
   | LinkUp
@@ -61,27 +64,21 @@ export class RouterInterface implements Machine<Event, Effect> {
   readonly #tracking: HostTracking;
   readonly #sightings = new Sightings();
   readonly #unlocated = new Unlocated();
+  readonly #election: Election;
   #link: LinkState = { kind: "down" };
-  #querier = new Querier(undefined);
-  #ownTimes: IgmpTimes;
-  /** Who asked last as far as taps know: they tell where that is. */
-  #asker: TrackedHost | undefined;
-  #refused = 0;
-  #mayWarnFrom: Instant | undefined;
-  #mayTellRefusedFrom: Instant | undefined;
 
   /** `admission`: who may receive; absent: everybody. */
   constructor(options: RouterInterfaceOptions = {}, admission: Admission | undefined = undefined) {
     this.#options = options;
     this.#admission = admission;
-    this.#ownTimes = timesOf(options.times);
+    this.#election = new Election(options);
     this.#groups = new GroupTable(groupLimits(options));
     this.#tracking = new HostTracking(options.trackingSource ?? "packets", hostLimits(options));
   }
 
   /** The version of RFC 3376 7.3.1. */
   get #version(): IgmpVersion {
-    return this.#options.version ?? 3;
+    return this.#election.version;
   }
 
   /** Our address on the link; undefined while it is not up. */
@@ -130,21 +127,17 @@ export class RouterInterface implements Machine<Event, Effect> {
       this.#link = { ...facts, confirming: before.confirming };
       return address === before.address ? [] : this.#compete(now, address);
     }
-    const span = this.#asks(address) ? this.#ownTimes.startupTime : this.#ownTimes.groupMembershipInterval;
+    const { startupTime, groupMembershipInterval } = this.#election.ownTimes;
+    const span = this.#election.mayAsk(address) ? startupTime : groupMembershipInterval;
     this.#link = { ...facts, confirming: before.kind === "flapping" ? after(now, span) : undefined };
     this.#groups.confirm(now, span);
     this.#tracking.confirm(now, span);
     return this.#compete(now, address);
   }
 
-  #asks(address: Ipv4): boolean {
-    return address !== ANY && (this.#options.mayQuery ?? true);
-  }
-
   #compete(now: Instant, address: Ipv4): Effect[] {
     return this.#electing(now, () => {
-      this.#querier = new Querier(this.#asks(address) ? address : undefined);
-      this.#querier.start(now, this.#ownTimes);
+      this.#election.compete(now, address);
       return this.#generalQuery(now);
     });
   }
@@ -164,33 +157,29 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   #silence(now: Instant | undefined): Effect[] {
     return this.#electing(now, () => {
-      this.#querier = new Querier(undefined);
+      this.#election.silence();
       return [];
     });
   }
 
   /** For the querier only: another one hears of the change itself, or asks when it is time. */
   #askAll(now: Instant): Effect[] {
-    if (!this.#querier.ours) return [];
-    this.#querier.start(now, this.#ownTimes);
-    return this.#generalQuery(now);
+    return this.#election.startAgain(now) ? this.#generalQuery(now) : [];
   }
 
   #configure(now: Instant, options: RouterInterfaceOptions): Effect[] {
-    this.#ownTimes = timesOf(options.times);
     this.#options = options;
+    this.#election.configure(options);
     this.#groups.limit(groupLimits(options));
     this.#tracking.limit(hostLimits(options));
-    if (!this.#querier.ours) return [];
     // The hosts learn the new times from queries, as after the start (8.6).
-    this.#querier.start(now, this.#ownTimes);
-    return this.#generalQuery(now);
+    return this.#askAll(now);
   }
 
   #assume(now: Instant, assumed: Extract<Event, { kind: "assume" }>): Effect[] {
     if (this.#link.kind !== "up") return [dropped("igmp.down")];
     // Where another router asks, it does so in its own time.
-    const least = this.#querier.ours ? 0 : this.times.groupMembershipInterval;
+    const least = this.#election.ours ? 0 : this.times.groupMembershipInterval;
     const span = milliseconds(Math.max(assumed.span, least));
     this.#link = { ...this.#link, confirming: latest(this.#link.confirming, after(now, span)) };
     return this.#tell(this.#groups.assume(now, { ...assumed, span }, this.#context()));
@@ -207,7 +196,7 @@ export class RouterInterface implements Machine<Event, Effect> {
       case "v1Query":
       case "v2Query":
       case "v3Query":
-        return [heard, ...(this.#asksByFrame ? [] : this.#query(now, this.#located(host), packet))];
+        return [heard, ...this.#queryByPacket(now, host, packet, event.unicast)];
       case "v1Report":
       case "v2Report":
       case "v3Report":
@@ -221,19 +210,7 @@ export class RouterInterface implements Machine<Event, Effect> {
   }
 
   #admit(bytes: Uint8Array, vouched = false): IgmpPacket | InterfaceDrop {
-    if (this.#link.kind !== "up") return "igmp.down";
-    const packet = checkPacket(bytes, vouched ? (this.#options.checksum ?? "verify") : undefined);
-    if (typeof packet === "string") return packet;
-    if (isOwn(this.#link, senderOf(packet))) return "igmp.own";
-    if (this.#options.requireRouterAlert === true && !hasRouterAlert(bytes)) return "igmp.no-router-alert";
-    return this.#isOffSubnet(this.#link, packet) ? "igmp.off-subnet" : packet;
-  }
-
-  // Queries have a guard of their own. A host without an address is heard in any case (4.2.13).
-  #isOffSubnet({ addresses }: LinkUp, packet: IgmpPacket): boolean {
-    const from = senderOf(packet);
-    if (this.#options.verifySourceSubnet !== true || addresses === undefined || from === ANY) return false;
-    return !isQuery(packet) && !addresses.some((subnet) => inSubnet(subnet, from));
+    return this.#link.kind === "up" ? admitted(bytes, vouched, this.#link, this.#options) : "igmp.down";
   }
 
   #statement(now: Instant, host: TrackedHost, said: HostStatement): Effect[] {
@@ -262,7 +239,7 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   /** Whoever wants the group is to say so. With the S flag, for which no router lowers its timers (6.6.1). */
   #invite(group: Ipv4): Effect[] {
-    return this.#querier.ours ? this.#ask({ kind: "query", group, query: { sources: [], suppress: true } }) : [];
+    return this.#election.ours ? this.#ask({ kind: "query", group, query: { sources: [], suppress: true } }) : [];
   }
 
   /** As if the host had said that it wants no more than this; it may be one that tracking had no room for. */
@@ -279,7 +256,7 @@ export class RouterInterface implements Machine<Event, Effect> {
   /** Others answer the questions that a leave brings; where none would be asked (7.3.2, 6.4.2), only tracking can tell. */
   #endsUnasked(now: Instant, host: TrackedHost, statement: HostStatement): boolean {
     if (this.#tracking.hasMembers(statement.group)) return false;
-    const asks = this.#querier.ours && this.#groups.mode(now, statement.group, this.#version) > 1;
+    const asks = this.#election.ours && this.#groups.mode(now, statement.group, this.#version) > 1;
     return !asks || this.#isProvenLast(now, host, statement);
   }
 
@@ -296,16 +273,16 @@ export class RouterInterface implements Machine<Event, Effect> {
     }
   }
 
-  /** Why there is no room for a group that is new: none at all, or none for a host that has so many already. */
-  #lacksRoom(
-    now: Instant,
-    host: TrackedHost,
-    statement: HostStatement,
-  ): "igmp.too-many-groups" | "igmp.host-share" | undefined {
-    if (!this.#groups.wouldAdd(statement) || this.#refusal(statement) !== undefined) return undefined;
-    const { free } = this.#groups;
-    if (free === 0) return "igmp.too-many-groups";
-    return hasRoom(this.#tracking.heldBy(now, host), free) ? undefined : "igmp.host-share";
+  /** Why there is no room for a group or source that is new: none at all, or none for a host that has so many already. */
+  #lacksRoom(now: Instant, host: TrackedHost, statement: HostStatement): RoomDrop | undefined {
+    if (this.#refusal(statement) !== undefined) return undefined;
+    const { room, sourceRoom } = this.#groups;
+    const lacks = (what: "groups" | "sources", of: Room): RoomDrop | undefined => {
+      if (of.free === 0) return `igmp.too-many-${what}`;
+      return this.#tracking.mayTake(now, host, what, of) ? undefined : "igmp.host-share";
+    };
+    const lacking = this.#groups.wouldAdd(statement) ? lacks("groups", room) : undefined;
+    return lacking ?? (this.#groups.wouldAddSources(statement) ? lacks("sources", sourceRoom) : undefined);
   }
 
   #track(from: TrackingSource, now: Instant, host: TrackedHost, statement: HostStatement): readonly HostChange[] {
@@ -333,19 +310,23 @@ export class RouterInterface implements Machine<Event, Effect> {
   }
 
   #frame(now: Instant, { bytes, port, vouched }: Extract<Event, { kind: "frame" }>): Effect[] {
-    const frame = checkFrame(bytes);
+    const frame = this.ofLan(bytes);
     if (typeof frame === "string") return [{ kind: "drop", reason: frame, port }];
     const packet = this.#admit(frame.packet, vouched);
     if (typeof packet === "string") return [{ kind: "drop", reason: packet, port }];
-    const host = { port, address: senderOf(packet), mac: frame.mac };
+    const { mac, vlan } = frame;
+    const host = { port, address: senderOf(packet), mac, ...(vlan === undefined ? {} : { vlan }) };
     this.#sightings.note(host);
     const { kind: message, unfilled } = packet;
     const heard: Effect = { kind: "heard", message, from: host.address, group: headGroup(packet), port, unfilled };
-    return [heard, ...this.#byFrame(now, host, packet)];
+    const { unicast } = frame;
+    return [
+      heard,
+      ...(isQuery(packet) ? this.#queryByFrame(now, host, packet, unicast) : this.#tracked(now, host, packet)),
+    ];
   }
 
-  #byFrame(now: Instant, host: TrackedHost, packet: IgmpPacket): readonly Effect[] {
-    if (isQuery(packet)) return this.#asksByFrame ? this.#query(now, host, packet) : this.#locate(host);
+  #tracked(now: Instant, host: TrackedHost, packet: IgmpPacket): readonly Effect[] {
     return this.#tracking.source === "packets"
       ? []
       : statementsIn(packet).flatMap((statement) => this.#trackFrame(now, host, statement));
@@ -362,29 +343,26 @@ export class RouterInterface implements Machine<Event, Effect> {
     return [...ended, ...asked, ...tracked];
   }
 
-  /** Where a port decides who may ask, only the frame tells it: the packet is passed over. */
-  get #asksByFrame(): boolean {
-    return this.#options.querierPorts !== undefined && this.#tracking.source === "frames";
+  #queryByPacket(now: Instant, host: TrackedHost, packet: IgmpPacket, unicast = false): readonly Effect[] {
+    if (this.#election.isByFrame(this.#tracking.source)) return [];
+    const from = this.#election.located(host);
+    return this.#query(now, { from, bytes: packet.bytes, query: readQuery(packet), unicast });
   }
 
-  #locate(host: TrackedHost): Effect[] {
-    this.#asker = host;
-    return this.#querier.locate(host) ? [this.#electionEffect()] : [];
+  #queryByFrame(now: Instant, from: TrackedHost, packet: IgmpPacket, unicast: boolean): readonly Effect[] {
+    if (!this.#election.isByFrame(this.#tracking.source)) return this.#election.locate(from);
+    return this.#query(now, { from, bytes: packet.bytes, query: readQuery(packet), unicast });
   }
 
-  #located(host: TrackedHost): TrackedHost {
-    return host.port === "" && this.#asker?.address === host.address ? this.#asker : host;
-  }
-
-  #query(now: Instant, host: TrackedHost, packet: IgmpPacket): Effect[] {
-    const query = readQuery(packet);
-    const older = this.#warnOfOlder(now, host.address, query.version);
+  #query(now: Instant, heard: HeardQuery): Effect[] {
+    const { from, query } = heard;
+    const older = this.#election.warnOfOlder(now, heard);
     // RFC 4541 2.1.1: a switch without an address is no router, whoever it asks about.
-    if (host.address === ANY) return older;
-    const reason = refuseQuery(packet.bytes, host, this.#guard());
-    if (reason !== undefined) return [...older, ...this.#refuse(now, reason, host)];
+    if (from.address === ANY) return [...older];
+    const reason = this.#election.faultOf(heard, this.#subnets);
+    if (reason !== undefined) return [...older, ...this.#election.refuse(now, reason, from)];
     const election = this.#electing(now, () => {
-      this.#querier.heard(now, host, this.#timesIn(query), this.#version === 2 && this.#groups.asking);
+      this.#election.heard(now, heard, this.#groups.asking);
       return [];
     });
     // RFC 1112: a v1 query asks about everything, whatever its group field says.
@@ -392,38 +370,18 @@ export class RouterInterface implements Machine<Event, Effect> {
     return [...older, ...election, ...this.#tell(lowered)];
   }
 
-  // 4.1.6, 4.1.7: an older query tells neither, so ours hold (erratum 4375).
-  #timesIn({ robustness, queryInterval }: Query): IgmpTimes {
-    return adoptTimes(this.#options.times ?? {}, robustness, queryInterval, this.#options.maxQueryInterval);
+  get #subnets(): readonly Subnet[] | undefined {
+    return this.#link.kind === "up" ? this.#link.addresses : undefined;
   }
 
-  #guard(): QueryGuard {
-    const subnets = this.#link.kind === "up" ? this.#link.addresses : undefined;
-    return { subnets, queriers: this.#options.queriers, ports: this.#options.querierPorts };
-  }
-
-  #refuse(now: Instant, reason: QueryRefusal, { address, mac, port }: TrackedHost): Effect[] {
-    this.#refused++;
-    if (this.#mayTellRefusedFrom !== undefined && now < this.#mayTellRefusedFrom) return [dropped(reason)];
-    this.#mayTellRefusedFrom = after(now, this.#ownTimes.queryInterval);
-    return [dropped(reason), { kind: "query-refused", reason, address, mac, port }];
-  }
-
-  #warnOfOlder(now: Instant, address: Ipv4, version: IgmpVersion): Effect[] {
-    if (version >= this.#version || (this.#mayWarnFrom !== undefined && now < this.#mayWarnFrom)) return [];
-    this.#mayWarnFrom = after(now, this.times.queryInterval);
-    return [{ kind: "older-querier", version, address }];
-  }
-
-  /** Runs what may change who the querier is, and tells when it did; `now` is undefined when nothing is to be kept. */
+  /** Runs what may change who asks, and tells when it did; `now` is undefined when nothing is to be kept. */
   #electing(now: Instant | undefined, change: () => Effect[]): Effect[] {
-    const before = winnerOf(this.#querier.state)?.address;
-    const ours = this.#querier.ours;
+    const before = this.#election.asking;
     const effects = change();
-    if (before === winnerOf(this.#querier.state)?.address && ours === this.#querier.ours) return effects;
-    if (!this.#querier.ours) this.#groups.stopAsking();
-    if (ours && now !== undefined) this.#yielded(now);
-    return [this.#electionEffect(), ...effects];
+    if (before === this.#election.asking) return effects;
+    if (!this.#election.ours) this.#groups.stopAsking();
+    if (before === "ours" && now !== undefined) this.#yielded(now);
+    return [this.#election.outcome(), ...effects];
   }
 
   /** The one who asks now does so in its own time: until then it is not known who is there, and who has yet to confirm itself has that long. */
@@ -435,18 +393,6 @@ export class RouterInterface implements Machine<Event, Effect> {
       this.#tracking.confirm(now, groupMembershipInterval);
     }
     this.#tracking.start(now, groupMembershipInterval);
-  }
-
-  #electionEffect(): Effect {
-    const winner = winnerOf(this.#querier.state);
-    const { ours } = this.#querier;
-    return {
-      kind: "querier",
-      ours,
-      address: ours ? this.#address : winner?.address,
-      mac: winner?.mac ?? "",
-      port: winner?.port ?? "",
-    };
   }
 
   poll(now: Instant): readonly Effect[] {
@@ -462,11 +408,11 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   nextDeadline(): Instant | undefined {
     if (this.#link.kind === "flapping") return this.#link.until;
-    return earliest([this.#querier.nextDeadline(), this.#groups.nextDeadline(), this.#tracking.nextDeadline()]);
+    return earliest([this.#election.nextDeadline(), this.#groups.nextDeadline(), this.#tracking.nextDeadline()]);
   }
 
   #generalQuery(now: Instant): Effect[] {
-    const due = this.#querier.poll(now, this.#ownTimes);
+    const due = this.#election.poll(now);
     if (due === undefined) return [];
     const { startupResponse, queryResponseInterval } = this.times;
     return [this.#send(ANY, due === "start" ? startupResponse : queryResponseInterval, [], false)];
@@ -502,7 +448,7 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   #context(): TableContext {
     const { sourceSpecific = SOURCE_SPECIFIC } = this.#options;
-    return { version: this.#version, times: this.times, querier: this.#querier.ours, sourceSpecific };
+    return { version: this.#version, times: this.times, querier: this.#election.ours, sourceSpecific };
   }
 
   /** Whether this link wants traffic of (source, group) now (6.3), and can get it. */
@@ -513,6 +459,16 @@ export class RouterInterface implements Machine<Event, Effect> {
   /** What the tables of the interface's ports go by (core/igmp/port-table.ts). */
   get tableContext(): TableContext {
     return this.#context();
+  }
+
+  /** The frame of a port, if it is of this LAN. */
+  ofLan(bytes: Uint8Array): LanFrame | LanFrameDrop {
+    return checkLanFrame(bytes, this.#options.vlan);
+  }
+
+  /** Whether the query is one of a router that may ask here, heard by those whom it asks. */
+  heeds(heard: HeardQuery): boolean {
+    return heard.from.address !== ANY && this.#election.faultOf(heard, this.#subnets) === undefined;
   }
 
   /** The interface's gate, for what is kept of its ports. */
@@ -526,17 +482,17 @@ export class RouterInterface implements Machine<Event, Effect> {
   }
 
   get querier(): QuerierState {
-    return this.#querier.state;
+    return this.#election.state;
   }
 
   /** Queries that did not count, since the start. */
   get refusedQueries(): number {
-    return this.#refused;
+    return this.#election.refused;
   }
 
   /** The timers in force, which are the querier's while another router asks. */
   get times(): IgmpTimes {
-    return winnerOf(this.#querier.state)?.times ?? this.#ownTimes;
+    return this.#election.times;
   }
 
   /** While the link is away, as they were when it went. */
@@ -560,30 +516,7 @@ export class RouterInterface implements Machine<Event, Effect> {
   }
 }
 
-const sourceLimit = ({ maxSourcesPerGroup = 256 }: RouterInterfaceOptions): number => maxSourcesPerGroup;
-
-const groupLimits = (options: RouterInterfaceOptions): TableLimits => ({
-  groups: options.maxGroups ?? 1024,
-  sourcesPerGroup: sourceLimit(options),
-});
-
-const hostLimits = (options: RouterInterfaceOptions): HostLimits => ({
-  memberships: options.maxHostMemberships ?? 100_000,
-  sources: sourceLimit(options),
-  groupsPerHost: options.maxGroupsPerHost ?? 64,
-  groupsPerPort: options.maxGroupsPerPort ?? Number.POSITIVE_INFINITY,
-  joinsPerSecond: options.joinsPerSecond ?? 100,
-});
-
 const latest = (a: Instant | undefined, b: Instant): Instant => (a !== undefined && a > b ? a : b);
-
-const winnerOf = (state: QuerierState): OtherQuerier | undefined =>
-  state.kind === "non-querier" ? state.winner : undefined;
-
-const isOwn = ({ address, addresses = [] }: LinkUp, sender: Ipv4): boolean =>
-  sender !== ANY && (sender === address || addresses.some((own) => own.address === sender));
-
-const isQuery = ({ kind }: IgmpPacket): boolean => kind === "v1Query" || kind === "v2Query" || kind === "v3Query";
 
 const undefinedIn = (packet: IgmpPacket): Effect[] =>
   packet.kind === "v3Report" ? Array.from({ length: undefinedRecords(packet) }, () => dropped("igmp.record-type")) : [];

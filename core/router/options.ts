@@ -31,7 +31,7 @@ import type { PaceOptions } from "./upstream-pace.ts";
 /** One interface with receivers behind it. */
 export interface DownstreamOptions {
   readonly name: string;
-  readonly igmp?: RouterInterfaceOptions;
+  readonly igmp?: Omit<RouterInterfaceOptions, "vlan">;
   /**
    * "always": who is subscribed here is served, whoever asks the questions. "elected": only while we ask, as RFC 4605 section 3 has it
    * for a link with several proxies. Default "always".
@@ -59,6 +59,8 @@ export interface UpstreamOptions extends PaceOptions {
   readonly name: string;
   /** The newest version to speak; default 3. */
   readonly version?: IgmpVersion;
+  /** Speak it whatever an older querier asks in; default false. */
+  readonly forceVersion?: boolean;
   /** Repeats of our reports where nobody asks; default "auto". */
   readonly refresh?: RefreshPolicy;
   /** The groups that come from here; empty or absent: all that no other upstream names more exactly. */

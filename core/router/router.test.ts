@@ -449,6 +449,7 @@ test("delivery by a route that a forgery made begins when the true stream has co
   bench.stream("lan");
   const use = (packets: number, wrong: number) =>
     bench.feed({ kind: "use", uses: [{ source: SOURCE, group: GROUP, packets, bytes: 0, wrong }] });
+  assert.ok(bench.pass(1.1).includes("count"), "which is looked at soon");
   assert.deepEqual(use(0, 9), []);
   assert.deepEqual(use(5, 9), ["72 lan"]);
   assert.deepEqual(use(9, 9), []);

@@ -8,7 +8,8 @@ import { admits, NO_SOURCE, type SourceFilter, wantsNothing } from "../igmp/filt
 import type { MulticastHostEffect } from "../igmp/host.ts";
 import type { HostMembership } from "../igmp/host-table.ts";
 import { isRefused } from "../igmp/host-tracking.ts";
-import type { RefusedWhom, RouterInterfaceEffect } from "../igmp/interface-events.ts";
+import type { RefusedWhom, RouterInterfaceEffect, RouterInterfaceOptions } from "../igmp/interface-events.ts";
+import { portLimits } from "../igmp/limits.ts";
 import { checkPacket, headGroup } from "../igmp/packet.ts";
 import type { PortView } from "../igmp/port-table.ts";
 import { MembershipDatabase, type UpstreamChange } from "../igmp/proxy.ts";
@@ -31,7 +32,7 @@ import { Upstream, upstreamOf } from "./upstream.ts";
 /** Between two looks at the route counters, while there are routes. */
 const COUNT_EVERY: Duration = seconds(30);
 
-/** After a packet came in where its route goes out: whether the source has moved there. */
+/** After a packet came in where its route goes out: whether the source has moved there; and whether a foreign route was true. */
 const LOOK_AFTER: Duration = seconds(1);
 
 /** In the database of what is wanted, behind the name of an interface: its static groups. No interface name has a blank. */
@@ -70,7 +71,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     this.#policy = new Policy(options, { downstreams, upstreams }, (group) => this.#uplinkOf(group));
     this.#downstreams = new Map(
       downstreams.map((one) => {
-        const machine = new RouterInterface(one.igmp, this.#policy.admission(one.name));
+        const machine = new RouterInterface(interfaceOptions(one), this.#policy.admission(one.name));
         return [one.name, { options: one, machine, up: false, subnets: undefined, snooping: snoopingOf(one, machine) }];
       }),
     );
@@ -243,7 +244,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     if (known === undefined) return [];
     const before = known.options.staticGroups ?? [];
     known.options = options;
-    const effects = known.machine.receive(now, { kind: "configure", options: options.igmp ?? {} });
+    const effects = known.machine.receive(now, { kind: "configure", options: interfaceOptions(options) });
     // What may be received may have changed too. Who may have more hears the query, and says what it wants.
     const refused = this.#endDenied(now, name, known);
     const groups = known.machine.groups(now);
@@ -592,8 +593,12 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       const usurper = this.#foreign(now, { name: route.inbound, source, group, expected: inbound });
       return [...this.#set(now, { source, group, inbound, outbound }), ...usurper];
     }
-    this.#countAt = earliest([this.#countAt, after(now, LOOK_AFTER)]);
+    this.#countSoon(now);
     return [dropped];
+  }
+
+  #countSoon(now: Instant): void {
+    this.#countAt = earliest([this.#countAt, after(now, LOOK_AFTER)]);
   }
 
   /**
@@ -623,7 +628,9 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
 
   /** `foreign`: of a new one, where the packet came in that made it, if its source may not send there. */
   #set(now: Instant, route: MulticastRoute, foreign?: string): readonly RouterEffect[] {
-    return this.#routes.set(now, route, this.#isWanted(route), foreign);
+    const effects = this.#routes.set(now, route, this.#isWanted(route), foreign);
+    if (effects.length > 0 && this.#routes.isUnproven(route)) this.#countSoon(now);
+    return effects;
   }
 
   /** RFC 4605 4.2: never back; upstream what comes from below; down where it is subscribed and we are the forwarder. */
@@ -718,10 +725,12 @@ function refusal(name: string, drop: RouterInterfaceEffect & { kind: "drop" }): 
 
 const drop = (name: string, reason: RouterDrop): RouterEffect => ({ kind: "drop", name, reason });
 
+/** What rules call the interface's VLAN is what its frames bear. */
+const interfaceOptions = ({ igmp, vlan }: DownstreamOptions): RouterInterfaceOptions =>
+  vlan === undefined ? { ...igmp } : { ...igmp, vlan };
+
 function snoopingOf(options: DownstreamOptions, machine: RouterInterface): Snooping | undefined {
-  const { maxGroups = 1024, maxSourcesPerGroup = 256 } = options.igmp ?? {};
-  const limits = { groups: maxGroups, sourcesPerGroup: maxSourcesPerGroup };
-  return options.snooping === true ? new Snooping(machine, limits) : undefined;
+  return options.snooping === true ? new Snooping(machine, portLimits(options.igmp ?? {})) : undefined;
 }
 
 const unroute = ({ source, group }: RefusedStream): RouterEffect => ({ kind: "unroute", source, group });

@@ -72,6 +72,12 @@ export class MulticastRoutes {
     return this.#groups.get(group)?.get(source)?.route;
   }
 
+  /** Whether somebody here is to receive by the route, and nothing has come in on it where it may. */
+  isUnproven({ source, group }: Pick<MulticastRoute, "source" | "group">): boolean {
+    const one = this.#groups.get(group)?.get(source);
+    return one?.foreign !== undefined && one.wanted;
+  }
+
   /** How many routes there are for what a source sends on an interface and nobody here receives. */
   unwantedOf(source: Ipv4, inbound: string): number {
     return this.#bySender.sizeOf(senderOf({ source, inbound }));

@@ -26,6 +26,7 @@ export class Upstream {
     this.pace = new UpstreamPace(options);
     this.host = new MulticastHost(entropy, {
       version: options.version ?? 3,
+      forceVersion: options.forceVersion ?? false,
       refresh: options.refresh ?? "auto",
       // The downstreams have limits of their own; what they took in is asked for.
       maxGroups: Number.POSITIVE_INFINITY,

@@ -252,6 +252,25 @@ if (inNamespace(import.meta.url, "linux forwarding", CABLES)) {
   });
 
   for (const driver of [forwarding, native])
+    test("linux forwarding: a report with Router Alert is no stream, and leaves nothing in the kernel", async () => {
+      const asked: string[] = [];
+      const table = driver.open({ ...nothing, noRoute: (_source, group) => asked.push(formatIpv4(group)) });
+      table.addInterface("rt0");
+      // The kernel keeps ten questions: those about reports must not stay among them.
+      for (let round = 0; round < 3; round++) {
+        for (let n = 0; n < 8; n++) {
+          const group = address(`239.255.79.${8 * round + n}`);
+          bench.inject("rt0", Buffer.from(writeV1V2Message(new Uint8Array(V1_V2_LENGTH), SOURCE, "v2Report", group)));
+        }
+        bench.inject("rt0", datagram(SOURCE, address(`239.255.78.${round}`), "asks"));
+        await eventually(() => asked.length > round);
+      }
+      assert.deepEqual(asked, ["239.255.78.0", "239.255.78.1", "239.255.78.2"]);
+      assert.doesNotMatch(readFileSync("/proc/net/ip_mr_cache", "latin1"), /4FFFEF/);
+      table.close();
+    });
+
+  for (const driver of [forwarding, native])
     test("linux forwarding: an upcall of an interface that was taken out is not another's that got its number", async () => {
       const asked: string[] = [];
       const table = driver.open({

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { Counters } from "../../core/base/counters.ts";
 import { type Ipv4, readIpv4, writeIpv4 } from "../../core/base/ipv4.ts";
 import { type Duration, seconds } from "../../core/base/time.ts";
+import { hasRouterAlert } from "../../core/igmp/ip-header.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type {
   Forwarding,
@@ -62,6 +63,8 @@ const LOSSES = 1000;
 export type MrouteCount =
   | "mroute.short-upcall"
   | "mroute.unknown-upcall"
+  /** A question about what is for the routers themselves, such as a report: raw-socket's routing socket may not be handed it. */
+  | "mroute.no-stream"
   /** Heard while the socket was being set up, before it was bound: from any interface. */
   | "mroute.before-ready"
   | "mroute.set-failed"
@@ -428,7 +431,7 @@ class LinuxForwardingTable implements ForwardingTable {
       this.#forgetQuestion(source, group);
   }
 
-  /** Answers with a route to nowhere, and takes that out. */
+  /** Answers with a route to nowhere, and takes that out: what the kernel keeps until it is answered goes, of which it keeps ten. */
   #forgetQuestion(source: Ipv4, group: Ipv4): void {
     if (this.#routes.has(keyOf(source, group))) return;
     try {
@@ -436,7 +439,7 @@ class LinuxForwardingTable implements ForwardingTable {
       this.#option(MRT_ADD_MFC, nowhere);
       this.#option(MRT_DEL_MFC, nowhere);
     } catch {
-      this.#counts.count("mroute.remove-failed");
+      this.#counts.count("mroute.set-failed");
     }
   }
 
@@ -476,9 +479,16 @@ class LinuxForwardingTable implements ForwardingTable {
     const [source, group] = [readIpv4(packet, UPCALL_SOURCE), readIpv4(packet, UPCALL_GROUP)];
     const isQuestion = packet[UPCALL_TYPE] === NOCACHE;
     if (inbound === undefined) return isQuestion ? () => this.#forgetQuestion(source, group) : () => {};
+    // The packet's own header, but for the octets of the upcall. RFC 2113: for the routers, so it is no stream.
+    if (hasRouterAlert(packet)) return () => this.#decline(source, group);
     if (isQuestion) return () => listener.noRoute(source, group, inbound);
     if (packet[UPCALL_TYPE] === WRONGVIF) return () => listener.wrongInterface(source, group, inbound);
     return () => this.#counts.count("mroute.unknown-upcall");
+  }
+
+  #decline(source: Ipv4, group: Ipv4): void {
+    this.#counts.count("mroute.no-stream");
+    this.#forgetQuestion(source, group);
   }
 
   #failed(cause: Error): void {

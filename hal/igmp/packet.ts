@@ -10,7 +10,7 @@ import { HalError } from "../../core/ports/errors.ts";
 import type { Arrival, IgmpListener, IgmpSocket, IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import { igmpOf } from "../native/filter.ts";
 import { internetAddress, openMulticastSender } from "../native/multicast-sender.ts";
-import { isVouched, openPacketSocket } from "../native/packet-socket.ts";
+import { isForOneCard, isVouched, openPacketSocket } from "../native/packet-socket.ts";
 import { type NativeSocket, ReceiveRoom } from "../native/socket.ts";
 import type { SocketsModule, SystemError } from "../native/sockets.ts";
 import { loadSockets } from "../native.ts";
@@ -167,7 +167,8 @@ class PacketIgmpSocket implements IgmpSocket {
 function arrivalOf(room: ReceiveRoom, slot: number): Arrival {
   const mac = room.mac(slot);
   const vouched = isVouched(room, slot);
-  return mac === undefined ? { vouched } : { mac, vouched };
+  // A link without cards, such as PPP, has nobody else on it.
+  return mac === undefined ? { vouched } : { mac, vouched, unicast: isForOneCard(room, slot) };
 }
 
 const addressesOf = (name: string): ReadonlySet<Ipv4> =>

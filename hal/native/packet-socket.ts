@@ -26,6 +26,10 @@ const CHECKSUM_VOUCHED = 0x80 | CHECKSUM_UNFILLED;
 export const isVouched = (room: ReceiveRoom, slot: number): boolean =>
   (room.number(slot, PACKET_ROW.status) & CHECKSUM_VOUCHED) !== 0;
 
+/** Whether the packet in this slot came in a frame to this machine's card alone. */
+export const isForOneCard = (room: ReceiveRoom, slot: number): boolean =>
+  room.number(slot, PACKET_ROW.type) === PACKET_TYPE.host;
+
 /** Whether it is still to be filled in: the packet comes from a program on this machine, by a cable that is none (veth). */
 export const isUnfilled = (room: ReceiveRoom, slot: number): boolean =>
   (room.number(slot, PACKET_ROW.status) & CHECKSUM_UNFILLED) !== 0;

@@ -23,13 +23,29 @@ test("limits have defaults, a range, and none per port unless asked for", () => 
   const [lan] = v.parse(routerConfig, least).downstreams;
   assert.deepEqual(
     [lan?.maxHostMemberships, lan?.maxGroupsPerHost, lan?.maxGroupsPerPort, lan?.joinsPerSecond],
-    [100_000, 64, undefined, 100],
+    [100_000, undefined, undefined, 100],
   );
-  const none = { maxHostMemberships: 0, maxGroupsPerHost: 0, maxGroupsPerPort: 0, joinsPerSecond: 0 };
+  assert.deepEqual(
+    [lan?.maxSourcesPerInterface, lan?.maxSourcesPerHost, lan?.maxSourcesPerPort],
+    [65_536, undefined, undefined],
+  );
+  const groups = { maxHostMemberships: 0, maxGroupsPerHost: 0, maxGroupsPerPort: 0 };
+  const sources = { maxSourcesPerInterface: 63, maxSourcesPerHost: 0, maxSourcesPerPort: 0 };
+  const none = { ...groups, ...sources, joinsPerSecond: 0 };
   assert.deepEqual(
     faults({ downstreams: [{ interface: "br-lan", ...none }] }).map((fault) => fault.split(":")[0]),
     Object.keys(none).map((name) => `downstreams.0.${name}`),
   );
+});
+
+test("hosts that speak for many are named by address, prefix, MAC or its first octets", () => {
+  const proxies = ["10.2.0.7", "10.2.1.0/24", "02:00:00:00:00:66", "02:00:00"];
+  const [lan] = v.parse(routerConfig, { ...least, downstreams: [{ interface: "br-lan", proxies }] }).downstreams;
+  assert.deepEqual(
+    lan?.proxies.map((one) => (one.kind === "mac" ? one.mac : one.subnet.prefixLength)),
+    [32, 24, "02:00:00:00:00:66", "02:00:00"],
+  );
+  assert.equal(faults({ downstreams: [{ interface: "br-lan", proxies: ["the proxy"] }] }).length, 1);
 });
 
 test("evidence waits in a bounded file, unless in memory is asked for", () => {

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { ipv4, isMulticast, isSourceSpecific, parseIpv4 } from "../../core/base/ipv4.ts";
 import type { Subnet } from "../../core/base/subnet.ts";
 import { type Duration, seconds } from "../../core/base/time.ts";
+import type { HostPattern } from "../../core/igmp/host-pattern.ts";
 import type { LeaveMode } from "../../core/igmp/interface-events.ts";
 import type { ChecksumMode } from "../../core/igmp/ip-header.ts";
 import type { IgmpVersion } from "../../core/igmp/query.ts";
@@ -11,7 +12,7 @@ import { checkTimes, MAX_QUERY_INTERVAL, type TimesConfig } from "../../core/igm
 import type { BandwidthOptions } from "../../core/router/policy/bandwidth.ts";
 import type { GroupPrefix } from "../../core/router/policy/group-access.ts";
 import type { EnforceOptions } from "../../core/router/policy/permits.ts";
-import type { HostPattern, Rule } from "../../core/router/policy/rules.ts";
+import type { Rule } from "../../core/router/policy/rules.ts";
 import type { StaticGroup } from "../../core/router/static-groups.ts";
 import { brokerEntries, commonEntries, identifier, refreshPolicy, x25519PublicKey } from "../shared/config.ts";
 import type { CommonConfig } from "../shared/target.ts";
@@ -34,10 +35,15 @@ export interface DownstreamConfig {
   readonly maxGroups: number;
   readonly maxSources: number;
   readonly maxHostMemberships: number;
-  readonly maxGroupsPerHost: number;
+  /** undefined: no limit but the interface's. */
+  readonly maxGroupsPerHost?: number | undefined;
   /** undefined: no limit but the interface's. */
   readonly maxGroupsPerPort?: number | undefined;
+  readonly maxSourcesPerInterface: number;
+  readonly maxSourcesPerHost?: number | undefined;
+  readonly maxSourcesPerPort?: number | undefined;
   readonly joinsPerSecond: number;
+  readonly proxies: readonly HostPattern[];
   readonly requireRouterAlert: boolean;
   readonly verifySourceSubnet: boolean;
   readonly checksum: ChecksumMode;
@@ -57,6 +63,7 @@ export interface DownstreamConfig {
 export interface UpstreamConfig {
   readonly interface: string;
   readonly version: IgmpVersion;
+  readonly forceVersion: boolean;
   readonly refresh: RefreshPolicy;
   readonly linger: Duration;
   readonly changesPerSecond?: number | undefined;
@@ -292,15 +299,21 @@ const downstream = v.pipe(
     allow: v.optional(groupPrefixes, []),
     deny: v.optional(groupPrefixes, []),
     sources: sourceSubnets,
-    maxGroups: v.optional(whole(1, 65_536), 1024),
+    maxGroups: v.optional(whole(1, 65_536), 4096),
     maxSources: v.optional(whole(64, 4096), 256),
     /** (Host, group) pairs that are tracked. */
     maxHostMemberships: v.optional(whole(1, 1_000_000), 100_000),
     /** A host is a MAC on a port, or an address where no MAC is known. */
-    maxGroupsPerHost: v.optional(whole(1, 65_536), 64),
-    maxGroupsPerPort: v.optional(whole(1, 1_000_000)),
+    maxGroupsPerHost: v.optional(whole(1, 65_536)),
+    maxGroupsPerPort: v.optional(whole(1, 65_536)),
+    /** Of all groups together. */
+    maxSourcesPerInterface: v.optional(whole(64, 1_000_000), 65_536),
+    maxSourcesPerHost: v.optional(whole(1, 1_000_000)),
+    maxSourcesPerPort: v.optional(whole(1, 1_000_000)),
     /** New memberships of one host, on average. */
     joinsPerSecond: v.optional(whole(1, 10_000), 100),
+    /** Hosts that speak for many. */
+    proxies: v.optional(v.pipe(v.array(hostPattern), v.maxLength(256)), []),
     requireRouterAlert: v.optional(v.boolean(), false),
     verifySourceSubnet: v.optional(v.boolean(), false),
     checksum: v.optional(v.picklist(["verify", "link"]), "verify"),
@@ -347,6 +360,8 @@ export const given = <T extends object>(entries: T): Given<T> =>
 const upstream = v.strictObject({
   interface: interfaceName,
   version: v.optional(v.picklist([1, 2, 3]), 3),
+  /** Speak it whatever an older querier asks in. */
+  forceVersion: v.optional(v.boolean(), false),
   refresh: refreshPolicy,
   /** Seconds between the end of the last membership and the leave upstream. */
   linger: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(600), v.transform(seconds)), 0),

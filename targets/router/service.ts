@@ -435,6 +435,7 @@ export class RouterService {
     return {
       change,
       ...placeOf(name, { ...host, mac: this.#mac(name, host) ?? "" }),
+      ...given({ vlan: host.vlan }),
       group,
       sources: filter.mode === "include" ? filter.sources.slice(0, REPORTED_SOURCES) : [],
       at: this.#calendar(),
@@ -529,7 +530,12 @@ function needingRestart(old: RouterConfig, config: RouterConfig): readonly strin
   return names.filter((name) => JSON.stringify(was[name]) !== JSON.stringify(is[name]));
 }
 
-const fixedUpstream = ({ interface: name, version, refresh }: UpstreamConfig): object => ({ name, version, refresh });
+const fixedUpstream = ({ interface: name, version, forceVersion, refresh }: UpstreamConfig): object => ({
+  name,
+  version,
+  forceVersion,
+  refresh,
+});
 
 function routerOptions(config: RouterConfig): RouterOptions {
   return {
@@ -561,8 +567,14 @@ function routerOptions(config: RouterConfig): RouterOptions {
         maxGroups: one.maxGroups,
         maxSourcesPerGroup: one.maxSources,
         maxHostMemberships: one.maxHostMemberships,
-        maxGroupsPerHost: one.maxGroupsPerHost,
-        ...(one.maxGroupsPerPort === undefined ? {} : { maxGroupsPerPort: one.maxGroupsPerPort }),
+        maxSourcesPerInterface: one.maxSourcesPerInterface,
+        ...given({
+          maxGroupsPerHost: one.maxGroupsPerHost,
+          maxGroupsPerPort: one.maxGroupsPerPort,
+          maxSourcesPerHost: one.maxSourcesPerHost,
+          maxSourcesPerPort: one.maxSourcesPerPort,
+        }),
+        proxies: one.proxies,
         joinsPerSecond: one.joinsPerSecond,
         requireRouterAlert: one.requireRouterAlert,
         verifySourceSubnet: one.verifySourceSubnet,

@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { ALL_SYSTEMS, ANY, address, type Ipv4 } from "../../core/base/ipv4.ts";
 import { milliseconds, seconds } from "../../core/base/time.ts";
 import { type Query, queryLength, writeQuery } from "../../core/igmp/query.ts";
+import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SimulatedDatagrams } from "../../hal/datagram/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
@@ -40,7 +41,7 @@ export async function simulatedRouter({
   readonly downstream?: Entries;
   readonly upstream?: Entries;
   readonly entries?: Entries;
-  readonly platform?: (forwarding: SimulatedForwarding) => Partial<RouterPlatform>;
+  readonly platform?: (forwarding: SimulatedForwarding, taps: FrameTaps) => Partial<RouterPlatform>;
 } = {}) {
   const clock = new SimulatedClock();
   const network = new SimulatedNetwork(clock, new SeededEntropy(1));
@@ -48,7 +49,7 @@ export async function simulatedRouter({
   const router = network.node("router");
   const uplink = router.attach("wan", { address: address("10.1.0.1"), lan: wan });
   const bridge = router.attach("br-lan", { address: address("10.2.0.5"), lan: { lan1, lan2 } });
-  const forwarding = new SimulatedForwarding(router);
+  const [forwarding, taps] = [new SimulatedForwarding(router), new SimulatedTaps(router)];
   const configured = (more: Entries) =>
     v.parse(routerConfig, {
       id: "simulated",
@@ -63,12 +64,12 @@ export async function simulatedRouter({
     links: simulatedLinks(router),
     igmp: new SimulatedIgmpSockets(router),
     forwarding,
-    taps: new SimulatedTaps(router),
+    taps,
     membershipReports: undefined,
     bridgeQueriers: new BridgeQueriers("/nonexistent"),
     log: createLogger({ level: "silent", format: "json", toStderr: true }, "router", "simulated"),
     fatal: (error) => assert.fail(error.message),
-    ...platform(forwarding),
+    ...platform(forwarding, taps),
   });
   const host = async (name: string, text: string, lan: typeof lan1) => {
     const node = network.node(name);

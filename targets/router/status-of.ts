@@ -238,11 +238,12 @@ function refusalStatus(parts: StatusParts, { name, reason, host, group, rule, ti
 
 /** Where the packet did not tell the MAC, as the kernel's neighbour table has it. */
 export function hostStatus({ links }: Pick<StatusParts, "links">, name: string, host: TrackedHost): HostStatus {
-  const { address, mac, port } = host;
+  const { address, mac, port, vlan } = host;
   return {
     host: formatIpv4(address),
     mac: mac === "" ? links.neighbour(name, address) : mac,
     port: port === "" ? undefined : port,
+    ...(vlan === undefined ? {} : { vlan }),
   };
 }
 

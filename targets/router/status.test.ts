@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
+import { tagged } from "../../core/igmp/igmp.testkit.ts";
+import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import { SimulatedBridges } from "../../hal/bridge/simulated.ts";
 import type { RouterPlatform } from "./service.ts";
 import { simulatedRouter } from "./simulated.testkit.ts";
@@ -151,10 +153,21 @@ const reference = [...readFileSync("docs/status.md", "utf8").matchAll(/^\| (`[^|
   .flatMap(([, cells = ""]) => [...cells.matchAll(/`([^`]+)`/g)].map(([, field = ""]) => field))
   .filter((field) => /^[a-zA-Z]+(\.[a-zA-Z-]+)*$/.test(field));
 
+/** What the ports of a VLAN's trunk hear. */
+const taggedTaps = (taps: FrameTaps, vlan: number): FrameTaps => ({
+  open: (name, listener) =>
+    taps.open(name, {
+      frame: (bytes) => listener.frame(tagged(bytes, vlan)),
+      resumed: () => listener.resumed(),
+      interrupted: (error) => listener.interrupted(error),
+    }),
+});
+
 test("docs/status.md has every field of a router to which much has happened, and no other", async () => {
   const membershipReports = { add() {}, refused() {}, inquire() {}, status: () => "as it says", close: async () => {} };
   const { a, b, run, otherQuerier, service, forgeFromLan } = await simulatedRouter({
     downstream: {
+      vlan: 7,
       maxGroupsPerHost: 1,
       snooping: true,
       bandwidth: 100_000,
@@ -168,7 +181,8 @@ test("docs/status.md has every field of a router to which much has happened, and
       identity: "router.identity",
       reception: { id: "reception", publicKey: "01".repeat(32) },
     },
-    platform: () => ({
+    platform: (_forwarding, taps) => ({
+      taps: taggedTaps(taps, 7),
       bridges: new SimulatedBridges({ "br-lan": ["lan1", "lan2"] }),
       drivers: { igmp: { driver: "x", passedOver: { packet: "y" }, lacks: "z" } },
       origins: {

@@ -10,6 +10,8 @@ export interface HostStatus {
   readonly mac?: string | undefined;
   /** The bridge port behind which it was heard. */
   readonly port?: string | undefined;
+  /** The VLAN tag of its frames there. */
+  readonly vlan?: number | undefined;
 }
 
 /** A host that is a member of a group. */

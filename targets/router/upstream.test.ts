@@ -8,6 +8,7 @@ import { wantsNothing } from "../../core/igmp/filter.ts";
 import { statementsIn } from "../../core/igmp/host-statement.ts";
 import { query } from "../../core/igmp/igmp.testkit.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
+import type { IgmpVersion } from "../../core/igmp/query.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SimulatedDatagrams } from "../../hal/datagram/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
@@ -29,6 +30,7 @@ const [REAL, FORGED] = [1, 2];
 
 interface Status {
   readonly upstream: {
+    readonly version: number;
     readonly asks: boolean;
     readonly refreshes: number;
     readonly groups: readonly string[];
@@ -126,12 +128,12 @@ async function bench(upstream: object = {}, more: object = {}) {
     heard,
     access: new SilentNetwork(headend, clock),
     /** A General Query of the access network. */
-    ask: () =>
+    ask: (version: IgmpVersion = 3) =>
       line.transmit({
         kind: "igmp",
         source: address(HEADEND),
         destination: ALL_SYSTEMS,
-        bytes: query(HEADEND, { queryInterval: seconds(60) }),
+        bytes: query(HEADEND, { version, queryInterval: seconds(60) }),
       }),
     join: () => socket.join(membership),
     leave: () => socket.leave(membership),
@@ -195,6 +197,18 @@ for (const [refresh, memory] of [
       assert.ok(access.serves(GROUP, memory), `forgotten after ${s} s`);
       clock.run(seconds(1));
     }
+  });
+
+for (const [forceVersion, version] of [
+  [false, 2],
+  [true, 3],
+] as const)
+  test(`after one v2 query of the access network the router speaks v${version} there (forceVersion ${forceVersion})`, async () => {
+    const { clock, join, status, ask } = await bench({ forceVersion });
+    join();
+    ask(2);
+    clock.run(seconds(20));
+    assert.equal(status().upstream.version, version);
   });
 
 test("refresh off: the router speaks when it is asked, and the status says that nobody asks", async () => {

@@ -135,9 +135,15 @@ export function ended(
 const LIMITS: ReadonlyMap<string, string> = new Map([
   ["igmp.host-groups", "it has as many groups as one host may have (`maxGroupsPerHost`)"],
   ["igmp.port-groups", "the hosts behind its port have as many groups as they may have (`maxGroupsPerPort`)"],
+  ["igmp.host-sources", "it would name more sources than one host may (`maxSourcesPerHost`)"],
+  ["igmp.port-sources", "the hosts behind its port would name more sources than they may (`maxSourcesPerPort`)"],
   ["igmp.host-rate", "it joins more quickly than one host may (`joinsPerSecond`)"],
-  ["igmp.host-share", "the room that is left on the interface is kept for hosts that have less (`maxGroups`)"],
+  [
+    "igmp.host-share",
+    "the room that is left on the interface is kept for hosts that have less (`maxGroups`, `maxSourcesPerInterface`)",
+  ],
   ["igmp.too-many-groups", "the interface has as many groups as it may have (`maxGroups`)"],
+  ["igmp.too-many-sources", "the interface has as many sources as it may have (`maxSourcesPerInterface`)"],
 ]);
 
 /** What is said of one group. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ALL_SYSTEMS, ANY, address, formatIpv4, type Ipv4 } from "../../base/ipv4.ts";
 import { after, type Instant, instant, seconds } from "../../base/time.ts";
-import { ethernet } from "../../igmp/igmp.testkit.ts";
+import { ethernet, tagged } from "../../igmp/igmp.testkit.ts";
 import { checkPacket, groupOf } from "../../igmp/packet.ts";
 import { type ReportRecord, recordsOf, reportLength, writeReport } from "../../igmp/report.ts";
 import type { DownstreamOptions, RouterEffect, RouterEvent, RouterOptions } from "../options.ts";
@@ -56,10 +56,10 @@ class Bench {
   }
 
   /** The same from a card. */
-  frame(port: string, mac: string, host: Ipv4, group: Ipv4): readonly string[] {
+  frame(port: string, mac: string, host: Ipv4, group: Ipv4, ...vlans: number[]): readonly string[] {
     const records = [{ type: "to-ex", group, sources: [] }] as const;
     const packet = writeReport(new Uint8Array(reportLength(records)), host, records);
-    return this.feed({ kind: "frame", name: "lan", port, bytes: ethernet(mac, packet) });
+    return this.feed({ kind: "frame", name: "lan", port, bytes: tagged(ethernet(mac, packet), ...vlans) });
   }
 
   stream(group: Ipv4, source = SOURCE): readonly string[] {
@@ -210,6 +210,21 @@ const PREVIEW: Rule = {
   groups: PREMIUM,
   preview: { watch: seconds(60), perDay: 2, pause: seconds(600) },
 };
+
+test("a rule by VLAN is about the tag that a tap shows, and a frame of another VLAN is nobody's here", () => {
+  const bench = new Bench({
+    ...lan({ vlan: 20 }),
+    rules: [{ action: "deny", vlan: 20, groups: [{ group: FILM, length: 32 }] }],
+  });
+  bench.feed({ kind: "link", name: "lan", address: address("10.2.0.1"), trackingSource: "frames" });
+  const card = "02:00:00:00:00:0a";
+  assert.deepEqual(bench.frame("lan1", card, A, FILM, 20), [`tracking.refused 10.2.0.11 ${formatIpv4(FILM)}`]);
+  assert.deepEqual(bench.frame("lan1", card, A, FILM, 30), ["frame.other-vlan 0.0.0.0 0.0.0.0"]);
+  assert.deepEqual(bench.frame("lan1", card, A, NEWS, 30), ["frame.other-vlan 0.0.0.0 0.0.0.0"]);
+  assert.deepEqual(bench.frame("lan1", card, A, NEWS, 20), [`joined ${formatIpv4(A)} ${formatIpv4(NEWS)}`]);
+  bench.reload({ ...lan({ vlan: 30 }), rules: [] });
+  assert.deepEqual(bench.frame("lan1", card, A, NEWS, 20), ["frame.other-vlan 0.0.0.0 0.0.0.0"]);
+});
 
 test("a preview ends by itself, though the host says that it is still there, and is refused until its pause is over", () => {
   const bench = new Bench({ rules: [PREVIEW] });

