@@ -1,4 +1,4 @@
-// What control permits each card, how long its word stands, and by which bridge ports a group may leave because of it.
+// What control permits each card, for how long that holds, and by which bridge ports a group may leave because of it.
 import { ANY, type Ipv4 } from "../../base/ipv4.ts";
 import {
   after,
@@ -15,11 +15,11 @@ import type { Pass } from "../../ports/enforcement.ts";
 import { CardQuestions } from "./card-questions.ts";
 import { covers, type GroupPrefix } from "./group-access.ts";
 
-/** How the word of control is enforced. */
+/** How it is enforced what control says. */
 export interface EnforceOptions {
   /** Groups that only a permitted card may receive. */
   readonly groups: readonly GroupPrefix[];
-  /** The last word stands for so long. */
+  /** What control said last holds for so long. */
   readonly stands: Duration;
   /** Then, before the first word, and while control is silent about a card that is new, everybody may receive, or nobody. */
   readonly afterwards: "open" | "closed";
@@ -38,14 +38,14 @@ export interface Permit {
 export type PermitEffect =
   | { readonly kind: "inquire"; readonly macs: readonly string[] }
   | { readonly kind: "passes"; readonly added: readonly Pass[]; readonly removed: readonly Pass[] }
-  /** What control has said stands for so long from now. */
+  /** What the guard was told holds for so long from now, then `afterwards`, whether or not we still run. */
   | { readonly kind: "stand"; readonly span: Duration }
   /** What the next process is to be left is something else than before. */
   | { readonly kind: "keep" };
 
 /** What control permits, as one process leaves it to the next. */
 export interface KeptPermits {
-  /** So long the word of control stands yet. */
+  /** So long what control said holds yet. */
   readonly standsFor: Duration;
   /** The cards that may receive something, and the port where they were heard. */
   readonly cards: readonly (Permit & { readonly port?: string })[];
@@ -66,7 +66,7 @@ interface Card {
 const MOST_CARDS = 8192;
 /** A card not heard for so long is asked about no more. */
 const FORGOTTEN_AFTER: Duration = seconds(3600);
-/** What a predecessor let pass stays so long, until its viewers have been heard and asked about. */
+/** Passes that a process before this one left in the guard stay so long, until their viewers have been heard and asked about. */
 const ADOPTED_FOR: Duration = seconds(60);
 /** Control has been asked and has said nothing of any card for so long: it is away. */
 const SILENT_AFTER: Duration = seconds(5);
@@ -162,7 +162,7 @@ export class Permits {
     return changed;
   }
 
-  /** What the process before has kept: it stands until it would have stood there, at most as long as a word does. */
+  /** What the process before has kept: it holds until it would have ended there. */
   restore(now: Instant, { standsFor, cards }: KeptPermits): void {
     if (standsFor <= 0) return;
     this.#stand(now, milliseconds(Math.min(standsFor, this.#options.stands)));
@@ -177,14 +177,14 @@ export class Permits {
     }
   }
 
-  /** What a predecessor left to the guard of the ports. */
+  /** Passes that are in the guard of the ports since a process before this one. */
   adopt(now: Instant, passes: readonly Pass[]): void {
     this.#passes.adopt(passes);
     this.#adoptedUntil = after(now, ADOPTED_FOR);
   }
 
   /**
-   * "ended": the word of control has ceased to stand just now, and everybody's rights may be others. "silent": control is away, and who was
+   * "ended": what control said last has become too old to hold just now, and everybody's rights may be others. "silent": control is away, and who was
    * refused without a word of it may be let in now.
    */
   poll(now: Instant): "ended" | "silent" | undefined {
@@ -221,7 +221,7 @@ export class Permits {
     return effects;
   }
 
-  /** For status: whether the word of control stands, and how many cards it is about. */
+  /** For status: whether what control said last still holds, and how many cards it is about. */
   summary(now: Instant): { readonly stands: boolean; readonly cards: number; readonly permitted: number } {
     const permitted = [...this.#cards.values()].filter(isEntitled);
     return { stands: this.#stands(now), cards: this.#cards.size, permitted: permitted.length };
