@@ -63,9 +63,9 @@ test("ports are guarded from the first moment and while they are of one of our b
 
 test("what is wrong with it is its state until all is in force again; a LAN without ports is named", () => {
   const { ports, listener, has } = guard({ br0: [] });
-  assert.deepEqual([ports.state, ports.unguarded], ["nothing to guard", ["br0"]]);
+  assert.deepEqual([ports.state, ports.hasPorts("br0"), ports.hasPorts("br1")], ["nothing to guard", false, undefined]);
   has("br1", "lan3");
-  assert.deepEqual([ports.state, ports.unguarded], ["guarded", ["br0"]]);
+  assert.deepEqual([ports.state, ports.hasPorts("br0"), ports.hasPorts("br1")], ["guarded", false, true]);
   listener.failed(new HalError("enforcement.lost", "gone"));
   assert.equal(ports.state, "enforcement.lost");
   listener.restored();

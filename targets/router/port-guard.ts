@@ -60,9 +60,10 @@ export class PortGuard {
     return this.#guarded.size === 0 ? "nothing to guard" : "guarded";
   }
 
-  /** Downstreams that are there and have no ports: their hosts share one wire. */
-  get unguarded(): readonly string[] {
-    return [...this.#ports].filter(([, ports]) => ports.length === 0).map(([name]) => name);
+  /** Whether the downstream has ports that could be guarded: without, its hosts share one wire. undefined while it is not there. */
+  hasPorts(name: string): boolean | undefined {
+    const ports = this.#ports.get(name);
+    return ports && ports.length > 0;
   }
 
   async close(): Promise<void> {

@@ -48,7 +48,7 @@ export interface StatusParts {
   readonly drivers: Readonly<Record<string, DriverChoice>> | undefined;
   readonly control: object | undefined;
   /** Lets the bridge ports pass only what control permits; undefined where nothing does. */
-  readonly guard: Pick<PortGuard, "state" | "unguarded"> | undefined;
+  readonly guard: Pick<PortGuard, "state" | "hasPorts"> | undefined;
   /** The card that was seen to send under an address there. */
   originOf(name: string, source: Ipv4): FrameOrigin | undefined;
 }
@@ -92,7 +92,6 @@ function enforceStatus({ router, clock, guard }: StatusParts): EnforceStatus | u
     summary && {
       ...summary,
       ports: guard?.state ?? "not guarded",
-      unguarded: guard?.unguarded ?? [],
     }
   );
 }
@@ -114,6 +113,7 @@ function downstreamStatus(parts: StatusParts, name: string, machine: RouterInter
     })),
     hosts: machine.hosts().map((membership) => memberStatus(parts, name, membership)),
     taps: interfaces.taps(name),
+    guarded: parts.guard?.hasPorts(name),
     snooping: bridgePorts?.status(name, router.ports(clock.now(), name)),
     ports: Object.fromEntries([...statistics.ports].map(([port, one]) => [port, portStatus(one)])),
     counts: hostCounts(statistics),

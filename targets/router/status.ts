@@ -108,6 +108,8 @@ export interface DownstreamStatus {
   readonly hosts: readonly MemberStatus[];
   /** By bridge port: "starting", "listening", or the code of the error while it is tried again. */
   readonly taps: Readonly<Record<string, string>>;
+  /** Where ports are guarded: whether this has any, as a bridge or a VLAN of one; undefined too while it is not there. */
+  readonly guarded?: boolean | undefined;
   /** undefined where ports are not told apart. */
   readonly snooping?: SnoopingStatus | undefined;
   readonly ports: Readonly<Record<string, PortStatus>>;
@@ -188,8 +190,6 @@ export interface EnforceStatus {
    * downstream is a bridge), or the code of what is wrong.
    */
   readonly ports: string;
-  /** Downstreams without ports, where they should be guarded. */
-  readonly unguarded: readonly string[];
 }
 
 /** A whole router. docs/status.md has every field. */

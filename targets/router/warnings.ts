@@ -10,7 +10,10 @@ export function warningsOf(status: Told): readonly string[] {
     ...[...upstreams, ...status.interfaces]
       .filter(({ up }) => !up)
       .map(({ name }) => `${name} is not in use: it is waited for`),
-    ...guardsLacking(status),
+    ...guardLacking(status),
+    ...status.interfaces
+      .filter(({ guarded }) => guarded === false)
+      .map(({ name }) => `${name} has no bridge ports that could be guarded: what one host there may have, all get`),
     ...status.interfaces.flatMap(electionsLost),
     ...status.interfaces.flatMap(refusedQueries),
     ...status.intruders.map(
@@ -33,15 +36,9 @@ export function whereText({ mac, port }: Pick<HostStatus, "mac" | "port">): stri
 
 const SOUND: ReadonlySet<string> = new Set(["guarded", "not guarded", "nothing to guard"]);
 
-function guardsLacking({ enforce }: Told): readonly string[] {
-  if (enforce === undefined) return [];
-  const { ports, unguarded } = enforce;
-  return [
-    ...(SOUND.has(ports) ? [] : [`the bridge ports are not guarded as they should be (${ports}): it is tried again`]),
-    ...unguarded.map(
-      (name) => `${name} has no bridge ports that could be guarded: what one host there may have, all may receive`,
-    ),
-  ];
+function guardLacking({ enforce }: Told): readonly string[] {
+  if (enforce === undefined || SOUND.has(enforce.ports)) return [];
+  return [`the bridge ports are not guarded as they should be (${enforce.ports}): it is tried again`];
 }
 
 function electionsLost({ name, querier }: DownstreamStatus): readonly string[] {
