@@ -1,14 +1,16 @@
 // The socket that holds multicast routing, of raw-socket or of our addon: the same calls, the same errors (strerror's text in each).
 import type { Socket } from "raw-socket";
 import { HalError } from "../../core/ports/errors.ts";
-import { UPCALLS } from "../native/filter.ts";
+import { NOTHING, UPCALLS } from "../native/filter.ts";
 import { NativeSocket, type ReceiveRoom } from "../native/socket.ts";
 import { type SocketsModule, SystemError } from "../native/sockets.ts";
 import type { RawSocketModule } from "../native.ts";
 import { drain } from "../raw-queue.ts";
 import {
   IGMP,
+  IP_ROUTER_ALERT,
   IPPROTO_IP,
+  int32,
   isEmpty,
   pastTheAddon,
   SO_BINDTODEVICE,
@@ -94,7 +96,7 @@ export const nativeMrouteSockets = (native: SocketsModule, room: ReceiveRoom): M
       socket.setFilter(UPCALLS);
       socket.setReceiveBuffer(QUEUE);
       socket.setOption(SOL_SOCKET, SO_BINDTODEVICE, LOOPBACK);
-      return nativeSocket(socket);
+      return nativeSocket(socket, [alertSocket(native, room)]);
     } catch (cause) {
       socket.close();
       throw cause;
@@ -103,11 +105,37 @@ export const nativeMrouteSockets = (native: SocketsModule, room: ReceiveRoom): M
   take(keeper) {
     const lock = lockOf(native, room);
     const taken = native.takeDescriptor(keeper, KEPT_DESCRIPTOR);
-    if (taken >= 0) return nativeSocket(new NativeSocket(native, taken, room), lock);
+    if (taken >= 0) return takenSocket(native, new NativeSocket(native, taken, room), lock, room);
     lock.close();
     return new SystemError("pidfd_getfd", -taken).message;
   },
 });
+
+function takenSocket(native: SocketsModule, socket: NativeSocket, lock: NativeSocket, room: ReceiveRoom): MrouteSocket {
+  try {
+    return nativeSocket(socket, [lock, alertSocket(native, room)]);
+  } catch (cause) {
+    socket.close();
+    lock.close();
+    throw cause;
+  }
+}
+
+/**
+ * Takes IGMP with Router Alert away from the kernel's routing (RFC 2113), and hears none of it. Else a v2 report, which goes to its
+ * group, is a packet without a route: an upcall before the join itself, and a route for each host that reports.
+ */
+function alertSocket(native: SocketsModule, room: ReceiveRoom): NativeSocket {
+  const socket = NativeSocket.make(native, room, [AF_INET, SOCK_RAW, IGMP]);
+  try {
+    socket.setFilter(NOTHING);
+    socket.setOption(IPPROTO_IP, IP_ROUTER_ALERT, int32(1));
+    return socket;
+  } catch (cause) {
+    socket.close();
+    throw cause;
+  }
+}
 
 /** Two that took the same socket would both route. */
 function lockOf(native: SocketsModule, room: ReceiveRoom): NativeSocket {
@@ -129,7 +157,8 @@ function unixAddress(name: string): Buffer {
   return Buffer.concat([family, Buffer.from(name, "latin1")]);
 }
 
-const nativeSocket = (socket: NativeSocket, lock?: NativeSocket): MrouteSocket => ({
+/** @param others are closed with it */
+const nativeSocket = (socket: NativeSocket, others: readonly NativeSocket[]): MrouteSocket => ({
   descriptor: socket.descriptor,
   setOption: (option, value) => socket.setOption(IPPROTO_IP, option, value),
   drain() {
@@ -141,6 +170,6 @@ const nativeSocket = (socket: NativeSocket, lock?: NativeSocket): MrouteSocket =
   dropped: () => socket.dropped(),
   close() {
     socket.close();
-    lock?.close();
+    for (const other of others) other.close();
   },
 });

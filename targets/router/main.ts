@@ -1,5 +1,4 @@
 // sealcast-router: IGMP end point, multicast routing and evidence of one router (patent 12, 22, 32, 42).
-import { MqttBuses } from "../../hal/bus/mqtt.ts";
 import { FileEvidenceLog } from "../../hal/evidence/file.ts";
 import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
@@ -14,12 +13,14 @@ import { RouterService } from "./service.ts";
 
 const primitives = new NodePrimitives();
 
-function openMembershipReports(
+async function openMembershipReports(
   { id, broker, identity, reception, evidence }: RouterConfig,
   runtime: Runtime,
-): MembershipReports | undefined {
+): Promise<MembershipReports | undefined> {
   if (broker === undefined || identity === undefined || reception === undefined) return undefined;
   const { clock, entropy, log } = runtime;
+  // Megabytes that a router on its own does not need.
+  const { MqttBuses } = await import("../../hal/bus/mqtt.ts");
   const own = readOwnIdentity("router", id, identity, primitives);
   const buses = new MqttBuses(mqttOptions(broker, own.password), clock, entropy);
   const file = evidence.file ?? `/var/lib/sealcast/router-${id}.evidence`;
@@ -39,8 +40,9 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
     entropy,
     log,
     ...drivers,
+    later: setImmediate,
     drivers: choices,
-    membershipReports: openMembershipReports(config, runtime),
+    membershipReports: await openMembershipReports(config, runtime),
     bridgeQueriers: new BridgeQueriers(),
     fatal: (error) => runtime.fatal(error),
   });

@@ -29,6 +29,7 @@ import type { Upstream } from "../../core/router/upstream.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
 import { explain } from "../shared/exit.ts";
+import { Afterwards } from "./afterwards.ts";
 import { given, type RouterConfig, type UpstreamConfig, upstreamsOf } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
@@ -43,6 +44,8 @@ export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   readonly senders?: Senders | undefined;
   readonly membershipReports: Pick<MembershipReports, "add" | "refused" | "status" | "close"> | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
+  /** Runs work once the packets that are there have been heard; without, effects come about in their order. */
+  readonly later?: (work: () => void) => void;
   /** For status: which driver serves a port. */
   readonly drivers?: Readonly<Record<string, DriverChoice>>;
 }
@@ -57,6 +60,7 @@ export class RouterService {
   readonly #platform: RouterPlatform;
   readonly #router: Router;
   readonly #runner: Runner<RouterEvent, RouterEffect>;
+  readonly #afterwards: Afterwards<RouterEffect>;
   readonly #table: ForwardingTable | undefined;
   readonly #interfaces: Interfaces;
   readonly #offenders: Offenders;
@@ -80,7 +84,8 @@ export class RouterService {
     this.#downstreams = config.downstreams.map((one) => one.interface);
     this.#upstreams = new Set(upstreamsOf(config).map((one) => one.interface));
     this.#router = new Router(routerOptions(config), platform.entropy);
-    this.#runner = new Runner(platform.clock, this.#router, (effect) => this.#apply(effect));
+    this.#afterwards = new Afterwards(platform.later ?? ((work) => work()), (effect) => this.#apply(effect));
+    this.#runner = new Runner(platform.clock, this.#router, (effect) => this.#take(effect));
     this.#table = this.#openTable();
     this.#names = [...this.#downstreams, ...this.#upstreams];
     const tappable = new Set(this.#downstreams);
@@ -118,6 +123,7 @@ export class RouterService {
     this.#runner.feed({ kind: "stop" });
     for (const name of this.#names) this.#runner.feed({ kind: "link", name, address: undefined });
     this.#runner.stop();
+    this.#afterwards.finish();
     this.#interfaces.close();
     this.#offenders.close();
     this.#table?.close();
@@ -133,6 +139,7 @@ export class RouterService {
   }
 
   status(): object {
+    this.#afterwards.finish();
     return {
       messages: this.#messages.snapshot(),
       interfaces: [...this.#router.interfaces()].map(([name, machine]) => ({
@@ -282,6 +289,12 @@ export class RouterService {
     else if (another !== undefined) this.#drops.count("router.two-subnets");
     else if (!this.#upstreams.has(name) && isQuery(packet)) this.#drops.count("router.query-from-nowhere");
     else this.#runner.feed({ kind: "packet", name, bytes: packet.slice() });
+  }
+
+  /** Viewers wait for routes, and other routers for what we send; nobody for what is counted, logged and reported. */
+  #take(effect: RouterEffect): void {
+    if (effect.kind === "route" || effect.kind === "unroute" || effect.kind === "send") this.#apply(effect);
+    else this.#afterwards.add(effect);
   }
 
   #apply(effect: RouterEffect): void {
