@@ -1,5 +1,6 @@
 // sealcast-router: IGMP end point, multicast routing and evidence of one router (patent 12, 22, 32, 42).
 import { FileEvidenceLog } from "../../hal/evidence/file.ts";
+import { leanMemory } from "../../hal/lean-memory.ts";
 import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { runTapHelper, TAP_ARGUMENT } from "../../hal/tap/helper.ts";
@@ -33,6 +34,7 @@ async function openMembershipReports(
 }
 
 async function start(config: RouterConfig, runtime: Runtime): Promise<Service<RouterConfig>> {
+  await leanMemory();
   const { clock, entropy, log } = runtime;
   const { choices, ...drivers } = await openDrivers(config, runtime);
   const service = new RouterService(config, {
