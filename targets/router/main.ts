@@ -10,6 +10,7 @@ import { type Runtime, runTarget, type Service, type Target } from "../shared/ta
 import { type RouterConfig, routerConfig } from "./config.ts";
 import { openDrivers } from "./drivers.ts";
 import { MembershipReports } from "./membership-reports.ts";
+import { rehearse } from "./rehearsal.ts";
 import { RouterService } from "./service.ts";
 
 const primitives = new NodePrimitives();
@@ -48,6 +49,9 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
     bridgeQueriers: new BridgeQueriers(),
     fatal: (error) => runtime.fatal(error),
   });
+  // The interfaces are open and the first query is out: what comes now is heard meanwhile.
+  await rehearse(config, runtime, setImmediate);
+  await leanMemory();
   return {
     status: () => service.status(),
     waiting: () => service.waiting(),
