@@ -64,6 +64,8 @@ export class RouterInterface implements Machine<Event, Effect> {
   #refused = 0;
   #mayWarnFrom: Instant | undefined;
   #mayTellRefusedFrom: Instant | undefined;
+  /** Nothing is due before: what `nextDeadline` last said. undefined: something has happened since. */
+  #quietUntil: number | undefined;
 
   constructor(options: RouterInterfaceOptions = {}) {
     this.#options = options;
@@ -84,6 +86,7 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   receive(now: Instant, event: Event): readonly Effect[] {
     const due = this.poll(now);
+    this.#quietUntil = undefined;
     return [...due, ...this.#take(now, event)];
   }
 
@@ -377,8 +380,9 @@ export class RouterInterface implements Machine<Event, Effect> {
   }
 
   poll(now: Instant): readonly Effect[] {
-    const due = this.nextDeadline();
-    if (due === undefined || due > now) return [];
+    const due = this.#quietUntil ?? this.nextDeadline() ?? Number.POSITIVE_INFINITY;
+    if (due > now) return [];
+    this.#quietUntil = undefined;
     if (this.#link.kind === "flapping") return this.#end();
     return [
       ...this.#electing(now, () => this.#generalQuery(now)),
@@ -388,8 +392,12 @@ export class RouterInterface implements Machine<Event, Effect> {
   }
 
   nextDeadline(): Instant | undefined {
-    if (this.#link.kind === "flapping") return this.#link.until;
-    return earliest([this.#querier.nextDeadline(), this.#groups.nextDeadline(), this.#tracking.nextDeadline()]);
+    const next =
+      this.#link.kind === "flapping"
+        ? this.#link.until
+        : earliest([this.#querier.nextDeadline(), this.#groups.nextDeadline(), this.#tracking.nextDeadline()]);
+    this.#quietUntil = next ?? Number.POSITIVE_INFINITY;
+    return next;
   }
 
   #generalQuery(now: Instant): Effect[] {

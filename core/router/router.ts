@@ -43,6 +43,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   readonly #intruders = new Intruders();
   readonly #maxRoutesPerSource: number;
   #countAt: Instant | undefined;
+  /** Nothing is due before: what `nextDeadline` last said. undefined: something has happened since. */
+  #quietUntil: number | undefined;
 
   /** Throws RangeError for IGMP options that `checkTimes` faults. */
   constructor(options: RouterOptions, entropy: Entropy) {
@@ -58,7 +60,9 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 
   receive(now: Instant, event: RouterEvent): readonly RouterEffect[] {
-    return routesFirst([...this.#due(now), ...this.#take(now, event)]);
+    const due = this.#quietUntil !== undefined && now < this.#quietUntil ? [] : this.#due(now);
+    this.#quietUntil = undefined;
+    return routesFirst([...due, ...this.#take(now, event)]);
   }
 
   #take(now: Instant, event: RouterEvent): readonly RouterEffect[] {
@@ -85,6 +89,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 
   poll(now: Instant): readonly RouterEffect[] {
+    this.#quietUntil = undefined;
     return routesFirst(this.#due(now));
   }
 
@@ -105,7 +110,9 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const machines = Array.from(this.#downstreams.values(), ({ machine }) => machine.nextDeadline());
     const upstreams = Array.from(this.#upstreams.values(), (upstream) => upstream.nextDeadline());
     const counting = this.#routes.size > 0 ? this.#countAt : undefined;
-    return earliest([...machines, ...upstreams, this.#refused.nextDeadline(), counting]);
+    const next = earliest([...machines, ...upstreams, this.#refused.nextDeadline(), counting]);
+    this.#quietUntil = next ?? Number.POSITIVE_INFINITY;
+    return next;
   }
 
   /** The downstream interfaces with their state, for status. */
