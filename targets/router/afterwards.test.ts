@@ -9,6 +9,7 @@ function bench() {
   const afterwards = new Afterwards<number>(
     (work) => turns.push(work),
     (effect) => done.push(effect),
+    (effect) => effect < 0,
   );
   return { afterwards, done, turns };
 }
@@ -20,6 +21,13 @@ test("what is added waits for the end of the turn, and comes about in order", ()
   assert.equal(turns.length, 1);
   for (const end of turns) end();
   assert.deepEqual(done, [1, 2, 3]);
+});
+
+test("what is pressing comes before the rest, in order too", () => {
+  const { afterwards, done } = bench();
+  for (const effect of [1, -1, 2, -2]) afterwards.add(effect);
+  afterwards.finish();
+  assert.deepEqual(done, [-1, -2, 1, 2]);
 });
 
 test("who wants to know how things stand finishes it first, and nothing comes about twice", () => {

@@ -7,12 +7,21 @@ const MOST = 1024;
 export class Afterwards<Effect> {
   readonly #later: (work: () => void) => void;
   readonly #apply: (effect: Effect) => void;
+  readonly #isPressing: (effect: Effect) => boolean;
   #waiting: Effect[] = [];
 
-  /** @param later runs its work once, at the end of the turn or at once */
-  constructor(later: (work: () => void) => void, apply: (effect: Effect) => void) {
+  /**
+   * @param later runs its work once, at the end of the turn or at once
+   * @param isPressing what comes before the rest that waits
+   */
+  constructor(
+    later: (work: () => void) => void,
+    apply: (effect: Effect) => void,
+    isPressing: (effect: Effect) => boolean,
+  ) {
     this.#later = later;
     this.#apply = apply;
+    this.#isPressing = isPressing;
   }
 
   add(effect: Effect): void {
@@ -25,6 +34,7 @@ export class Afterwards<Effect> {
   finish(): void {
     const due = this.#waiting;
     this.#waiting = [];
-    for (const effect of due) this.#apply(effect);
+    for (const effect of due) if (this.#isPressing(effect)) this.#apply(effect);
+    for (const effect of due) if (!this.#isPressing(effect)) this.#apply(effect);
   }
 }

@@ -84,7 +84,11 @@ export class RouterService {
     this.#downstreams = config.downstreams.map((one) => one.interface);
     this.#upstreams = new Set(upstreamsOf(config).map((one) => one.interface));
     this.#router = new Router(routerOptions(config), platform.entropy);
-    this.#afterwards = new Afterwards(platform.later ?? ((work) => work()), (effect) => this.#apply(effect));
+    this.#afterwards = new Afterwards(
+      platform.later ?? ((work) => work()),
+      (effect) => this.#apply(effect),
+      ({ kind }) => kind === "send",
+    );
     this.#runner = new Runner(platform.clock, this.#router, (effect) => this.#take(effect));
     this.#table = this.#openTable();
     this.#names = [...this.#downstreams, ...this.#upstreams];
@@ -291,9 +295,9 @@ export class RouterService {
     else this.#runner.feed({ kind: "packet", name, bytes: packet.slice() });
   }
 
-  /** Viewers wait for routes, and other routers for what we send; nobody for what is counted, logged and reported. */
+  /** Viewers wait for routes, then other routers for what we send; nobody for what is counted, logged and reported. */
   #take(effect: RouterEffect): void {
-    if (effect.kind === "route" || effect.kind === "unroute" || effect.kind === "send") this.#apply(effect);
+    if (effect.kind === "route" || effect.kind === "unroute") this.#apply(effect);
     else this.#afterwards.add(effect);
   }
 
