@@ -107,10 +107,10 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 
   nextDeadline(): Instant | undefined {
-    const machines = Array.from(this.#downstreams.values(), ({ machine }) => machine.nextDeadline());
-    const upstreams = Array.from(this.#upstreams.values(), (upstream) => upstream.nextDeadline());
-    const counting = this.#routes.size > 0 ? this.#countAt : undefined;
-    const next = earliest([...machines, ...upstreams, this.#refused.nextDeadline(), counting]);
+    const deadlines = [this.#refused.nextDeadline(), this.#routes.size > 0 ? this.#countAt : undefined];
+    for (const { machine } of this.#downstreams.values()) deadlines.push(machine.nextDeadline());
+    for (const upstream of this.#upstreams.values()) deadlines.push(upstream.nextDeadline());
+    const next = earliest(deadlines);
     this.#quietUntil = next ?? Number.POSITIVE_INFINITY;
     return next;
   }
@@ -475,12 +475,8 @@ function upstreamEffect(name: string, effect: MulticastHostEffect): RouterEffect
 /** A packet waits for the kernel's routes, and a querier for packets; names, logs and evidence can wait. */
 function routesFirst(effects: readonly RouterEffect[]): readonly RouterEffect[] {
   if (effects.length < 2) return effects;
-  const ranked: [RouterEffect[], RouterEffect[], RouterEffect[]] = [[], [], []];
-  for (const effect of effects) ranked[urgency(effect)].push(effect);
-  return ranked.flat();
+  const sent = effects.filter(({ kind }) => kind === "send");
+  return [...effects.filter(isRoute), ...sent, ...effects.filter((one) => !isRoute(one) && one.kind !== "send")];
 }
 
-function urgency({ kind }: RouterEffect): 0 | 1 | 2 {
-  if (kind === "route" || kind === "unroute") return 0;
-  return kind === "send" ? 1 : 2;
-}
+const isRoute = ({ kind }: RouterEffect): boolean => kind === "route" || kind === "unroute";
