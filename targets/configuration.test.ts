@@ -10,30 +10,7 @@ import { receptionConfig } from "./reception/config.ts";
 import { replayConfig } from "./replay/config.ts";
 import { routerConfig } from "./router/config.ts";
 import { settopConfig } from "./settop/config.ts";
-
-/** The parts of a valibot schema that have further schemas inside. */
-interface Parts {
-  readonly wrapped?: Parts;
-  readonly pipe?: readonly Parts[];
-  readonly item?: Parts;
-  readonly options?: readonly (Parts | string | number)[];
-  readonly entries?: Readonly<Record<string, Parts>>;
-}
-
-/** Every leaf's path; items of arrays have no step of their own. */
-function pathsOf(schema: Parts, path: string): readonly string[] {
-  const first = schema.pipe?.[0];
-  if (first !== undefined && first !== schema) return pathsOf(first, path);
-  if (schema.wrapped !== undefined) return pathsOf(schema.wrapped, path);
-  if (schema.item !== undefined) return pathsOf(schema.item, path);
-  if (schema.entries !== undefined)
-    return Object.entries(schema.entries).flatMap(([name, part]) =>
-      pathsOf(part, path === "" ? name : `${path}.${name}`),
-    );
-  const options = (schema.options ?? []).filter((option): option is Parts => typeof option === "object");
-  if (options.some((option) => option.entries !== undefined)) return options.flatMap((option) => pathsOf(option, path));
-  return [path];
-}
+import { type Parts, pathsOf } from "./shared/schema-paths.testkit.ts";
 
 const text = readFileSync("docs/configuration.md", "utf8");
 
@@ -62,7 +39,7 @@ const common = documented("Common");
 const covers = (entry: string, path: string): boolean => path === entry || path.startsWith(`${entry}.`);
 
 for (const [target, schema] of Object.entries(SCHEMAS)) {
-  const paths = pathsOf(schema as Parts, "");
+  const paths = pathsOf(schema as Parts);
   const own = documented(target);
 
   test(`every entry of ${target} is documented`, () => {

@@ -14,7 +14,7 @@ import { systemEntropy } from "../hal/entropy/system.ts";
 import { controlConfig } from "./control/config.ts";
 import { makeIdentity, SOME_KEY, scratch, type TargetName, until } from "./failures/bundles.testkit.ts";
 import { routerConfig } from "./router/config.ts";
-import { BUSYBOX, instance, runInit } from "./router/openwrt/init.testkit.ts";
+import { BUSYBOX, runInit, settingsOf } from "./router/openwrt/init.testkit.ts";
 import { settopConfig } from "./settop/config.ts";
 import { checkConfig, loadConfig } from "./shared/config.ts";
 
@@ -75,14 +75,10 @@ test("OpenWrt: the UCI example, also with all that is commented out", {
 }, async () => {
   const example = readFileSync(UCI, "utf8").replace("<64 hexadecimal digits>", SOME_KEY);
   const lines = uciLines(example).replace("option main enabled 0", "option main enabled 1");
-  const { command } = instance(runInit(join(folder, "uci"), lines, "start_service").lines);
-  const settings: string[] = command.slice(1);
-  isTaken("router", settings);
-  const checked = loadConfig(
-    routerConfig,
-    undefined,
-    settings.filter((word) => word !== "--set"),
-  );
+  const run = runInit(join(folder, "uci"), lines, "start_service");
+  const settings = settingsOf(run);
+  isTaken("router", ["--config", run.file, ...settings.flatMap((setting) => ["--set", setting])]);
+  const checked = loadConfig(routerConfig, run.file, settings);
   assert.ok(checked.ok && checked.config.broker !== undefined);
   await isLetIn(checked.config.broker.protocolVersion);
   const control = v.parse(controlConfig, {});

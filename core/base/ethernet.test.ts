@@ -13,7 +13,12 @@ test("802.1Q, 802.1ad and 0x9100 tags, at most two of them", () => {
     [0x91, 0x00],
   ]) {
     const checked = frame(...tag, 0xe0, 100, ...tag, 0x0f, 0xff, 8, 0, 0x45);
-    assert.deepEqual(checked, { mac: "02:00:00:00:00:09", vlans: [100, 4095], packet: Uint8Array.of(0x45) });
+    assert.deepEqual(checked, {
+      mac: "02:00:00:00:00:09",
+      unicast: false,
+      vlans: [100, 4095],
+      packet: Uint8Array.of(0x45),
+    });
     assert.equal(frame(...tag, 0, 1, ...tag, 0, 2, ...tag, 0, 3, 8, 0, 0x45), "frame.too-many-tags");
     assert.equal(frame(...tag, 0, 1, 8), "frame.truncated");
   }

@@ -2,6 +2,7 @@
 import { readUint16 } from "./bytes.ts";
 
 const MAC_LENGTH = 6;
+const DESTINATION = 0;
 const SENDER = 6;
 const ETHER_TYPE = 12;
 const HEADER = 14;
@@ -21,8 +22,10 @@ export type FrameDrop = "frame.truncated" | "frame.too-many-tags" | "frame.not-i
 
 /** A frame that passed `checkFrame`. `packet` is a view into the caller's buffer, link padding included. */
 export interface Ipv4Frame {
-  /** "aa:bb:cc:dd:ee:ff" */
+  /** The sender's: "aa:bb:cc:dd:ee:ff" */
   readonly mac: string;
+  /** To one card, and not to a group of them. */
+  readonly unicast: boolean;
   /** VLAN identifiers from the outer tag inwards; 0 is a priority tag. */
   readonly vlans: readonly number[];
   readonly packet: Uint8Array;
@@ -60,9 +63,12 @@ export function checkFrame(frame: Uint8Array): Ipv4Frame | FrameDrop {
   if (typeof payload === "string") return payload;
   if (payload.type !== ETHER_TYPE_IPV4) return "frame.not-ipv4";
   // The group bit says that it cannot be anybody's own address.
-  if (((frame[SENDER] ?? 0) & 1) !== 0) return "frame.source";
-  return { mac: formatMac(frame, SENDER), vlans: payload.vlans, packet: frame.subarray(payload.at) };
+  if (isGroup(frame, SENDER)) return "frame.source";
+  const unicast = !isGroup(frame, DESTINATION);
+  return { mac: formatMac(frame, SENDER), unicast, vlans: payload.vlans, packet: frame.subarray(payload.at) };
 }
+
+const isGroup = (frame: Uint8Array, at: number): boolean => ((frame[at] ?? 0) & 1) !== 0;
 
 const HEX = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, "0"));
 

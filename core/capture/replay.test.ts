@@ -7,7 +7,7 @@ import { seededBelow } from "../base/chance.testkit.ts";
 import { internetChecksum } from "../base/checksum.ts";
 import { address, formatIpv4 } from "../base/ipv4.ts";
 import { instant, seconds, unixTime } from "../base/time.ts";
-import { ethernet, lastOctets, query, report, v1v2Message } from "../igmp/igmp.testkit.ts";
+import { ethernet, lastOctets, query, report, tagged, v1v2Message } from "../igmp/igmp.testkit.ts";
 import type { RouterInterface } from "../igmp/router-interface.ts";
 import { writePcap } from "./pcap.ts";
 import { pcapng, replayIgmp, type WholeReplay } from "./replay.testkit.ts";
@@ -146,12 +146,6 @@ const HOST = "02:00:00:00:00:09";
 const GROUP = "239.1.1.1";
 const JOIN = ethernet(HOST, report("10.0.0.9", ["to-ex", GROUP]));
 const LEAVE = ethernet(HOST, report("10.0.0.9", ["to-in", GROUP]));
-
-/** The same frame with tags of 802.1Q, the outer one first. */
-function tagged(frame: Uint8Array, ...vlans: number[]): Uint8Array {
-  const tags = vlans.flatMap((id) => [0x81, 0, id >>> 8, id & 255]);
-  return Uint8Array.from([...frame.subarray(0, 12), ...tags, ...frame.subarray(12)]);
-}
 
 /** A pcap of frames a second apart. */
 const capture = (linkType: number, ...frames: Uint8Array[]): Uint8Array => paced(1000, linkType, frames);

@@ -60,7 +60,6 @@ export const LONGEST_GAP = seconds(86_400);
 
 /** A capture shows what was said, and refuses nobody. */
 const NO_SHARES: RouterInterfaceOptions = {
-  maxGroupsPerHost: Number.POSITIVE_INFINITY,
   joinsPerSecond: Number.POSITIVE_INFINITY,
 };
 

@@ -99,6 +99,7 @@ export const EXAMPLES: { readonly [T in MessageType]: MessageOf<T> } = {
         group: parameters.group,
         sources: [0x0a000001],
         at: 1_767_225_600_000,
+        vlan: 20,
         certainty: "exact",
       },
     ],
@@ -117,6 +118,15 @@ export const EXAMPLES: { readonly [T in MessageType]: MessageOf<T> } = {
         expired: 0,
         refused: 3,
       },
+    ],
+  },
+  "permits.request": { type: "permits.request", id, macs: ["02:00:00:00:01:17", "02:00:00:00:01:18"] },
+  permits: {
+    type: "permits",
+    id,
+    permits: [
+      { mac: "02:00:00:00:01:17", groups: [parameters.group] },
+      { mac: "02:00:00:00:01:18", groups: [] },
     ],
   },
   "membership.acknowledged": { type: "membership.acknowledged", id, sequence: 12 },

@@ -270,6 +270,8 @@ export const MEMBERSHIP_CHANGE = v.strictObject({
   port: v.optional(place),
   host: ipv4,
   mac: v.optional(mac),
+  /** The VLAN tag of its frames on that port. */
+  vlan: v.optional(whole(1, 4094)),
   group: ipv4,
   sources: v.pipe(v.array(ipv4), v.maxLength(64)),
   at: unixMs,
@@ -323,6 +325,32 @@ const membershipAcknowledgement = v.strictObject({
   sequence: whole(0, Number.MAX_SAFE_INTEGER),
 });
 
+const macAddress = v.pipe(v.string(), v.regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/));
+/** Groups in one answer, so that it stays within the size of a message. */
+export const MOST_PERMITTED_GROUPS = 2048;
+
+/** Router to reception server: what may the devices with these cards receive? */
+const permitsRequest = v.strictObject({
+  type: v.literal("permits.request"),
+  id: requestId,
+  macs: v.pipe(v.array(macAddress), v.minLength(1), v.maxLength(8)),
+});
+
+/** Each card's groups, none for a card of no device. Of the cards asked about one at least; the others are to be asked about anew. */
+const permits = v.strictObject({
+  type: v.literal("permits"),
+  id: requestId,
+  permits: v.pipe(
+    v.array(v.strictObject({ mac: macAddress, groups: v.pipe(v.array(ipv4), v.maxLength(MOST_PERMITTED_GROUPS)) })),
+    v.minLength(1),
+    v.maxLength(8),
+    v.check(
+      (all) => all.reduce((sum, { groups }) => sum + groups.length, 0) <= MOST_PERMITTED_GROUPS,
+      "too many groups for one answer",
+    ),
+  ),
+});
+
 /** The schema of each message, by its type. */
 export const MESSAGES = {
   "key.request": keyRequest,
@@ -348,6 +376,8 @@ export const MESSAGES = {
   "stream.report": streamReport,
   "membership.report": membershipReport,
   "membership.acknowledged": membershipAcknowledgement,
+  "permits.request": permitsRequest,
+  permits,
 } as const;
 
 /** As it stands in a message's `type`. */
@@ -400,6 +430,7 @@ export const ANSWERS = {
   "epoch.demand": ["epoch.proposal"],
   "stream.report": [],
   "membership.report": ["membership.acknowledged"],
+  "permits.request": ["permits"],
 } as const satisfies Partial<Record<MessageType, readonly MessageType[]>>;
 
 /** The patent's number of a message, as logs and reports count it; undefined for what the patent does not name. */

@@ -20,6 +20,8 @@ const STOPPED = instant(Number.NEGATIVE_INFINITY);
 /** Every method first lets pass what is due at `now`. */
 export class GroupRecord {
   readonly #maxSources: number;
+  /** What a call may come to: less than `#maxSources` where its table has no more room. */
+  #mostNow = 0;
   /** The group timer, which runs in EXCLUDE mode only: its presence IS the mode. */
   #excludeUntil: Instant | undefined;
   readonly #sources = new Map<Ipv4, Instant>();
@@ -39,10 +41,30 @@ export class GroupRecord {
     }
   }
 
-  /** One row of the table in 6.4.1 or 6.4.2; `lifetime` is the Group Membership Interval. */
-  apply(now: Instant, type: RecordType, sources: readonly Ipv4[], lifetime: Duration): Outcome {
+  /** Sources that are kept, whatever their timers. */
+  get size(): number {
+    return this.#sources.size;
+  }
+
+  #begin(now: Instant, room: number): void {
     this.settle(now);
     this.#refused = 0;
+    this.#mostNow = Math.min(this.#maxSources, this.#sources.size + room);
+  }
+
+  /**
+   * One row of the table in 6.4.1 or 6.4.2; `lifetime` is the Group Membership Interval.
+   *
+   * @param room for how many sources more there is room beyond this group
+   */
+  apply(
+    now: Instant,
+    type: RecordType,
+    sources: readonly Ipv4[],
+    lifetime: Duration,
+    room: number = Number.POSITIVE_INFINITY,
+  ): Outcome {
+    this.#begin(now, room);
     const named = sources.length === 0 ? sources : [...new Set(sources)];
     const until = after(now, lifetime);
     const actions =
@@ -103,7 +125,7 @@ export class GroupRecord {
 
   #start(sources: readonly Ipv4[], until: Instant): void {
     for (const source of sources) {
-      if (this.#sources.has(source) || this.#sources.size < this.#maxSources) this.#sources.set(source, until);
+      if (this.#sources.has(source) || this.#sources.size < this.#mostNow) this.#sources.set(source, until);
       else this.#refused++;
     }
   }
@@ -126,9 +148,13 @@ export class GroupRecord {
    * Wants what it wanted and this filter too (3.2), for at least `span`; answers how many sources found no room. No row of 6.4: those
    * rows replace what one host said by what it says now, and here nobody has said anything.
    */
-  assume(now: Instant, { mode, sources }: SourceFilter, span: Duration): number {
-    this.settle(now);
-    this.#refused = 0;
+  assume(
+    now: Instant,
+    { mode, sources }: SourceFilter,
+    span: Duration,
+    room: number = Number.POSITIVE_INFINITY,
+  ): number {
+    this.#begin(now, room);
     const until = after(now, span);
     if (mode === "include") this.#raise(sources, until);
     else this.#assumeAllBut(sources, until);
@@ -173,6 +199,11 @@ export class GroupRecord {
   /** The group timer; undefined in INCLUDE mode. */
   groupTimer(): Instant | undefined {
     return this.#excludeUntil;
+  }
+
+  /** How many of these it does not keep. */
+  unknown(sources: readonly Ipv4[]): number {
+    return sources.filter((source) => !this.#sources.has(source)).length;
   }
 
   /** A running source timer; undefined for a blocked or unknown source. */

@@ -5,6 +5,8 @@ import { inSubnet, type Subnet } from "../base/subnet.ts";
 import { after, type Duration, earliest, type Instant, milliseconds } from "../base/time.ts";
 import { NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
 import { GroupRecord, type QueryAction } from "./group-record.ts";
+import type { Room } from "./host-shares.ts";
+import { joins } from "./host-statement.ts";
 import { LastMemberQueries, type SpecificQuery } from "./last-member.ts";
 import type { IgmpVersion, Query } from "./query.ts";
 import { isExclude, type RecordType, type ReportRecord } from "./report.ts";
@@ -44,6 +46,8 @@ export interface TableContext {
 export interface TableLimits {
   readonly groups: number;
   readonly sourcesPerGroup: number;
+  /** Of all groups together; absent: no limit but that of each group. */
+  readonly sources?: number;
 }
 
 /** One group as status shows it. */
@@ -66,6 +70,8 @@ interface Entry extends Scheduled {
   reported: SourceFilter;
   v1Until: Instant | undefined;
   v2Until: Instant | undefined;
+  /** Sources kept, as they were counted last. */
+  counted: number;
 }
 
 const drop = (reason: GroupDrop): GroupChange => ({ kind: "drop", reason });
@@ -78,6 +84,8 @@ export class GroupTable {
   readonly #deadlines = new DeadlineHeap<Entry>();
   /** With last-member queries under way. */
   readonly #asking = new Set<Entry>();
+  /** Sources of all groups, as they were when each changed last. */
+  #sources = 0;
 
   constructor(limits: TableLimits) {
     this.#limits = limits;
@@ -100,14 +108,27 @@ export class GroupTable {
     return this.#apply(now, entry, "is-ex", [], context);
   }
 
-  /** Places for groups that are not there yet. */
-  get free(): number {
-    return Math.max(0, this.#limits.groups - this.#groups.size);
+  /** Places for groups. */
+  get room(): Room {
+    const { groups: total } = this.#limits;
+    return { free: Math.max(0, total - this.#groups.size), total };
+  }
+
+  /** Places for sources of all groups together. */
+  get sourceRoom(): Room {
+    const { sources: total = Number.POSITIVE_INFINITY } = this.#limits;
+    return { free: Math.max(0, total - this.#sources), total };
+  }
+
+  /** Whether a statement asks for sources by name that are not kept yet. */
+  wouldAddSources({ type, group, sources }: ReportRecord): boolean {
+    if (sources.length === 0 || isExclude(type) || type === "block") return false;
+    return (this.#groups.get(group)?.record.unknown(sources) ?? sources.length) > 0;
   }
 
   /** Whether a statement would take one of them. */
-  wouldAdd({ type, group, sources }: ReportRecord): boolean {
-    return !this.#groups.has(group) && wouldJoin(type, sources);
+  wouldAdd(record: ReportRecord): boolean {
+    return !this.#groups.has(record.group) && joins(record);
   }
 
   /** Leave Group: TO_IN({}) (7.3.2), heeded by the querier only and only for a group with members (RFC 2236 section 3). */
@@ -126,7 +147,8 @@ export class GroupTable {
     const refused = refusal({ type, group }, 3, context.sourceSpecific);
     if (refused !== undefined) return [drop(refused)];
     const known = this.#groups.get(group);
-    if (known === undefined && !wouldJoin(type, sources)) return [];
+    // INCLUDE({}) stays what it is, and needs no record, unless something joins.
+    if (known === undefined && !joins({ type, sources })) return [];
     const entry = known ?? this.#entry(group);
     if (entry === undefined) return [drop("igmp.too-many-groups")];
     return this.#inMode(now, entry, type, sources, context);
@@ -143,7 +165,7 @@ export class GroupTable {
     if (wantsNothing(filter)) return [];
     const entry = this.#entry(group);
     if (entry === undefined) return [drop("igmp.too-many-groups")];
-    const cut = entry.record.assume(now, filter, span);
+    const cut = entry.record.assume(now, filter, span, this.sourceRoom.free);
     return [...Array.from({ length: cut }, () => drop("igmp.too-many-sources")), ...this.#report(now, entry)];
   }
 
@@ -162,7 +184,8 @@ export class GroupTable {
   }
 
   #apply(now: Instant, entry: Entry, type: RecordType, sources: readonly Ipv4[], context: TableContext): GroupChange[] {
-    const outcome = entry.record.apply(now, type, sources, context.times.groupMembershipInterval);
+    const { groupMembershipInterval } = context.times;
+    const outcome = entry.record.apply(now, type, sources, groupMembershipInterval, this.sourceRoom.free);
     const refused = Array.from({ length: outcome.refused }, () => drop("igmp.too-many-sources"));
     const actions = outcome.actions.filter(({ kind }) => mayAsk(kind, context));
     const queries = actions.length === 0 ? [] : this.#ask(now, entry, actions, context.times);
@@ -241,6 +264,7 @@ export class GroupTable {
     const filter = entry.record.filter(now);
     const changed = !sameFilter(filter, entry.reported);
     entry.reported = filter;
+    this.#count(entry, entry.record.size);
     if (wantsNothing(filter)) this.#forget(entry);
     else this.#schedule(entry);
     return changed ? [{ kind: "membership", group: entry.group, filter }] : [];
@@ -252,7 +276,13 @@ export class GroupTable {
     else this.#asking.delete(entry);
   }
 
+  #count(entry: Entry, sources: number): void {
+    this.#sources += sources - entry.counted;
+    entry.counted = sources;
+  }
+
   #forget(entry: Entry): void {
+    this.#count(entry, 0);
     this.#groups.delete(entry.group);
     this.#deadlines.schedule(entry, undefined);
     this.#asking.delete(entry);
@@ -270,6 +300,7 @@ export class GroupTable {
       reported: NO_SOURCE,
       v1Until: undefined,
       v2Until: undefined,
+      counted: 0,
     };
     this.#groups.set(group, entry);
     return entry;
@@ -329,10 +360,6 @@ function modeOf(now: Instant, entry: Entry, version: IgmpVersion): IgmpVersion {
 const isAfter = (until: Instant | undefined, now: Instant): boolean => until !== undefined && until > now;
 
 const isDue = (now: Instant, { asking }: Entry): boolean => (asking?.nextDeadline() ?? Number.POSITIVE_INFINITY) <= now;
-
-/** INCLUDE({}) stays what it is, and needs no record, unless something joins. */
-const wouldJoin = (type: RecordType, sources: readonly Ipv4[]): boolean =>
-  isExclude(type) || (type !== "block" && sources.length > 0);
 
 // A v1 querier cannot ask about a group, a v2 querier not about sources (7.3.1).
 const mayAsk = (kind: "group" | "sources", { querier, version }: TableContext): boolean =>

@@ -1,28 +1,43 @@
 // Who may have how much: by host, by port, by rate, and by what is left for the others.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ANY, address } from "../base/ipv4.ts";
+import { ANY, address, ipv4 } from "../base/ipv4.ts";
 import {
   FIRST_GROUPS,
+  type Holding,
   type HostShare,
   HostShares,
   hasRoom,
+  type Room,
   type ShareLimits,
   type TrackedHost,
 } from "./host-shares.ts";
 import { at } from "./igmp.testkit.ts";
 
 const OFF = Number.POSITIVE_INFINITY;
-const NO_LIMITS: ShareLimits = { groupsPerHost: OFF, groupsPerPort: OFF, joinsPerSecond: OFF };
-const PLENTY = 10_000;
+const NO_LIMITS: ShareLimits = {
+  groupsPerHost: OFF,
+  groupsPerPort: OFF,
+  sourcesPerHost: OFF,
+  sourcesPerPort: OFF,
+  joinsPerSecond: OFF,
+  joinsAtOnce: 10_000,
+  proxies: [],
+};
+const PLENTY: Room = { free: 10_000, total: 10_000 };
 const host = (n: number, mac = "", port = ""): TrackedHost => ({ address: address(`10.0.0.${n}`), mac, port });
 
-/** Takes until refused, at most `most`; how many it got, and why no more. */
-function fill(shares: HostShares, s: number, who: TrackedHost, most: number, free = PLENTY): [number, string] {
+const holding = (n: number, sources = 0): Holding => ({ group: ipv4(0xef000000 + n), sources });
+const ONE = holding(1);
+let lastGroup = 0;
+
+/** Takes until refused, each time another group, at most `most`; how many it got, and why no more. */
+function fill(shares: HostShares, s: number, who: TrackedHost, most: number, room = PLENTY): [number, string] {
   for (let got = 0; got < most; got++) {
-    const refused = shares.refuse(at(s), who, free - got);
+    const another = holding(lastGroup++);
+    const refused = shares.refuse(at(s), who, another, { ...room, free: room.free - got });
     if (refused !== undefined) return [got, refused];
-    shares.take(at(s), who);
+    shares.take(at(s), who, another);
   }
   return [most, ""];
 }
@@ -37,9 +52,9 @@ test("igmp.host-groups: a MAC on a port is one host with all its addresses; with
 });
 
 test("0.0.0.0 without a MAC may be many hosts: no limit of one host holds for it, the share of the room does", () => {
-  const shares = new HostShares({ groupsPerHost: 3, groupsPerPort: OFF, joinsPerSecond: 1 });
+  const shares = new HostShares({ ...NO_LIMITS, groupsPerHost: 3, joinsPerSecond: 1, joinsAtOnce: 3 });
   const unknown = { address: ANY, mac: "", port: "" };
-  assert.deepEqual(fill(shares, 0, unknown, PLENTY, 100), [50, "igmp.host-share"]);
+  assert.deepEqual(fill(shares, 0, unknown, 1000, { free: 100, total: 100 }), [84, "igmp.host-share"]);
   assert.deepEqual(fill(shares, 0, { ...unknown, mac: "02:00:00:00:00:01" }, 9), [3, "igmp.host-groups"]);
 });
 
@@ -51,19 +66,46 @@ test("igmp.port-groups: all hosts behind a port together; what has no port is no
   assert.deepEqual(fill(shares, 0, host(4), 9), [9, ""]);
 });
 
+test("igmp.port-groups counts groups, not who watches them: what another host behind the port has is had for nothing", () => {
+  const shares = new HostShares({ ...NO_LIMITS, groupsPerPort: 1 });
+  const [first, second] = [1, 2].map((n) => shares.take(at(0), host(n, "", "lan1"), ONE));
+  assert.equal(shares.refuse(at(0), host(3, "", "lan1"), ONE, PLENTY), undefined);
+  assert.equal(shares.refuse(at(0), host(3, "", "lan1"), holding(2), PLENTY), "igmp.port-groups");
+  assert.ok(first && second);
+  shares.giveBack(first, ONE);
+  assert.equal(shares.refuse(at(0), host(3, "", "lan1"), holding(2), PLENTY), "igmp.port-groups", "one still watches");
+  shares.giveBack(second, ONE);
+  assert.equal(shares.refuse(at(0), host(3, "", "lan1"), holding(2), PLENTY), undefined);
+});
+
+test("igmp.host-sources, igmp.port-sources: sources of all groups together, of one host and of all behind a port", () => {
+  const shares = new HostShares({ ...NO_LIMITS, sourcesPerHost: 10, sourcesPerPort: 15 });
+  const [one, other] = [host(1, "", "lan1"), host(2, "", "lan1")];
+  const share = shares.take(at(0), one, holding(1, 8));
+  assert.equal(shares.refuse(at(0), one, holding(2, 3), PLENTY), "igmp.host-sources");
+  assert.equal(shares.refuse(at(0), one, holding(2, 2), PLENTY), undefined);
+  assert.equal(shares.refuseSources(one, 3), "igmp.host-sources", "nor by a longer list");
+  shares.addSources(share, 2);
+  assert.equal(shares.refuse(at(0), other, holding(2, 6), PLENTY), "igmp.port-sources");
+  assert.equal(shares.refuse(at(0), other, holding(2, 5), PLENTY), undefined);
+  assert.equal(shares.refuse(at(0), host(2), holding(2, 6), PLENTY), undefined, "nobody knows its port");
+  shares.giveBack(share, holding(1, 10));
+  assert.equal(shares.refuse(at(0), other, holding(2, 10), PLENTY), undefined);
+});
+
 test("a port has room again when a host behind it gives back", () => {
   const shares = new HostShares({ ...NO_LIMITS, groupsPerPort: 1 });
-  const share = shares.take(at(0), host(1, "", "lan1"));
-  assert.equal(shares.refuse(at(0), host(2, "", "lan1"), PLENTY), "igmp.port-groups");
-  shares.giveBack(share);
-  assert.equal(shares.refuse(at(0), host(2, "", "lan1"), PLENTY), undefined);
+  const share = shares.take(at(0), host(1, "", "lan1"), ONE);
+  assert.equal(shares.refuse(at(0), host(2, "", "lan1"), holding(2), PLENTY), "igmp.port-groups");
+  shares.giveBack(share, ONE);
+  assert.equal(shares.refuse(at(0), host(2, "", "lan1"), holding(2), PLENTY), undefined);
 });
 
 test("igmp.host-rate: at once as many as a host may have, then so many a second, though it gives all back", () => {
-  const shares = new HostShares({ groupsPerHost: 5, groupsPerPort: OFF, joinsPerSecond: 2 });
+  const shares = new HostShares({ ...NO_LIMITS, joinsPerSecond: 2, joinsAtOnce: 5 });
   const zap = (s: number): string | undefined => {
-    const refused = shares.refuse(at(s), host(1), PLENTY);
-    if (refused === undefined) shares.giveBack(shares.take(at(s), host(1)));
+    const refused = shares.refuse(at(s), host(1), ONE, PLENTY);
+    if (refused === undefined) shares.giveBack(shares.take(at(s), host(1), ONE), ONE);
     return refused;
   };
   assert.deepEqual(Array.from({ length: 6 }, () => zap(0)).filter(Boolean), ["igmp.host-rate"]);
@@ -72,34 +114,57 @@ test("igmp.host-rate: at once as many as a host may have, then so many a second,
     [zap(0.5), zap(0.5), zap(1.5), zap(1.5), zap(1.5)],
     [undefined, "igmp.host-rate", undefined, undefined, "igmp.host-rate"],
   );
-  assert.equal(shares.refuse(at(1.5), host(2), PLENTY), undefined, "another host is not concerned");
+  assert.equal(shares.refuse(at(1.5), host(2), ONE, PLENTY), undefined, "another host is not concerned");
 });
 
-test("igmp.host-share: the first few always, then never more than is left for the others", () => {
-  assert.equal(hasRoom(FIRST_GROUPS - 1, 1), true);
-  assert.equal(hasRoom(0, 0), false);
-  assert.equal(hasRoom(FIRST_GROUPS, FIRST_GROUPS), false);
-  assert.equal(hasRoom(FIRST_GROUPS, FIRST_GROUPS + 1), true);
+test("igmp.host-share: the first few always; the last 32nd for them alone, and of the one before never more than is left", () => {
+  const of640 = (free: number): Room => ({ free, total: 640 });
+  assert.equal(hasRoom(FIRST_GROUPS - 1, of640(1)), true);
+  assert.equal(hasRoom(0, of640(0)), false);
+  assert.equal(hasRoom(FIRST_GROUPS, of640(20)), false);
+  assert.equal(hasRoom(FIRST_GROUPS, of640(20 + FIRST_GROUPS)), false);
+  assert.equal(hasRoom(FIRST_GROUPS, of640(20 + FIRST_GROUPS + 1)), true);
+  assert.equal(hasRoom(599, of640(41)), true);
+  assert.equal(hasRoom(600, of640(40)), false);
 });
 
-test("of n greedy hosts each gets a part in n + 1 and one part stays free", () => {
+test("one host alone gets fifteen sixteenths; those who come later get less each, and one part in 32 stays free for small ones", () => {
   const shares = new HostShares(NO_LIMITS);
-  let free = 1000;
-  for (let round = 0; round < 1000; round++) {
-    for (const n of [1, 2, 3, 4]) {
-      if (shares.refuse(at(0), host(n), free) !== undefined) continue;
-      shares.take(at(0), host(n));
-      free--;
+  const room = { free: 4096, total: 4096 };
+  for (const n of [1, 2, 3, 4]) room.free -= fill(shares, 0, host(n), room.total, room)[0];
+  assert.deepEqual([room.free, ...[1, 2, 3, 4].map((n) => shares.held(host(n)))], [144, 3840, 64, 32, 16]);
+});
+
+test("of hosts that are greedy at the same time each gets the same", () => {
+  const shares = new HostShares(NO_LIMITS);
+  const room = { free: 1600, total: 1600 };
+  for (let round = 0; round < 1600; round++) {
+    for (const n of [1, 2, 3, 4].filter((one) => shares.refuse(at(0), host(one), ONE, room) === undefined)) {
+      shares.take(at(0), host(n), ONE);
+      room.free--;
     }
   }
-  assert.deepEqual([free, ...[1, 2, 3, 4].map((n) => shares.held(host(n)))], [200, 200, 200, 200, 200]);
+  assert.deepEqual([room.free, ...[1, 2, 3, 4].map((n) => shares.held(host(n)))], [100, 375, 375, 375, 375]);
+});
+
+test("for a host named as a proxy, by address or MAC, no limit of one host holds, the port's does", () => {
+  const limits = { ...NO_LIMITS, groupsPerHost: 3, joinsPerSecond: 1, joinsAtOnce: 3 };
+  const proxies: ShareLimits["proxies"] = [
+    { kind: "mac", mac: "02:00:00:00:00:01" },
+    { kind: "subnet", subnet: { address: address("10.0.0.2"), prefixLength: 32 } },
+  ];
+  const shares = new HostShares({ ...limits, groupsPerPort: 40, proxies });
+  assert.deepEqual(fill(shares, 0, host(1, "02:00:00:00:00:01"), 50, { free: 50, total: 50 }), [50, ""]);
+  assert.deepEqual(fill(shares, 0, host(2), 50, { free: 50, total: 50 }), [50, ""]);
+  assert.deepEqual(fill(shares, 0, host(3), 50), [3, "igmp.host-groups"]);
+  assert.deepEqual(fill(shares, 0, host(9, "02:00:00:00:00:01", "lan1"), 50), [40, "igmp.port-groups"]);
 });
 
 test("a host that holds nothing is remembered until it may join as freely as a stranger, and no longer", () => {
-  const shares = new HostShares({ groupsPerHost: 4, groupsPerPort: OFF, joinsPerSecond: 2 });
-  const held: HostShare[] = [1, 2, 3].map((n) => shares.take(at(0), host(n)));
-  for (const share of held) shares.giveBack(share);
-  shares.take(at(0.25), host(3));
+  const shares = new HostShares({ ...NO_LIMITS, joinsPerSecond: 2, joinsAtOnce: 4 });
+  const held: HostShare[] = [1, 2, 3].map((n) => shares.take(at(0), host(n), ONE));
+  for (const share of held) shares.giveBack(share, ONE);
+  shares.take(at(0.25), host(3), ONE);
   shares.forgetIdle(at(0.49));
   assert.equal(shares.size, 3);
   shares.forgetIdle(at(0.5));

@@ -1,29 +1,53 @@
 // What each host holds of an interface's room, and whether it may have more. Nobody is put out for another: a picture that plays plays on.
-// Instead the last room is kept back, because a host beyond its first few may never hold more than what is left for all others
-// (dynamic thresholds, Choudhury and Hahne 1998): of n greedy hosts each gets at most one part in n + 1, and one part stays free.
+// Instead the last room is kept back: one part in 32 for the first few groups of each host, and of the part before that a host beyond
+// its first few may never hold more than what is left (dynamic thresholds, Choudhury and Hahne 1998). What stands behind one MAC may be a
+// whole house, or the next proxy: alone it gets nearly all there is, and whoever comes later still finds a place.
 import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
 import { ANY, type Ipv4 } from "../base/ipv4.ts";
 import { after, between, type Instant, seconds } from "../base/time.ts";
+import { type HostPattern, isMeant } from "./host-pattern.ts";
 
 /** Who: the interface is the table's own. Empty port or MAC where they are not known (packets show neither). */
 export interface TrackedHost {
   readonly port: string;
   readonly address: Ipv4;
   readonly mac: string;
+  /** The tag that its frames bear on the port, 1 to 4094; absent where they bear none, and of a packet, which never shows it. */
+  readonly vlan?: number;
 }
 
 /**
- * Why a host gets no further membership. host-groups, port-groups: it, or all behind its port, have as many as they may. host-rate: it
- * joins too quickly. host-share: the room that is left is for hosts that have less.
+ * Why a host gets no further membership, or no further source of one. host-groups, port-groups, host-sources, port-sources: it, or all
+ * behind its port, have as many as they may. host-rate: it joins too quickly. host-share: the room that is left is for hosts that have less.
  */
-export type ShareDrop = "igmp.host-groups" | "igmp.port-groups" | "igmp.host-rate" | "igmp.host-share";
+export type ShareDrop =
+  | "igmp.host-groups"
+  | "igmp.port-groups"
+  | "igmp.host-sources"
+  | "igmp.port-sources"
+  | "igmp.host-rate"
+  | "igmp.host-share";
 
 /** What one host and one port may have; Infinity for no limit. */
 export interface ShareLimits {
   readonly groupsPerHost: number;
+  /** Different ones: what several hosts behind a port watch counts once. */
   readonly groupsPerPort: number;
-  /** New memberships of one host, on average; at once it may have a second's worth, or `groupsPerHost` if that is more. */
+  /** Sources named, of all groups together. */
+  readonly sourcesPerHost: number;
+  readonly sourcesPerPort: number;
+  /** New memberships of one host, on average. */
   readonly joinsPerSecond: number;
+  /** As many of them, or a second's worth if that is more, may come at once: a host that is asked tells all it has. Finite. */
+  readonly joinsAtOnce: number;
+  /** Hosts that speak for many: no limit of one host holds for them, and none but the last place is kept from them. */
+  readonly proxies: readonly HostPattern[];
+}
+
+/** Places of a table. */
+export interface Room {
+  readonly free: number;
+  readonly total: number;
 }
 
 /** What one host holds. A host is a MAC on a port, or an address where no MAC is known. */
@@ -31,24 +55,43 @@ export interface HostShare extends Scheduled {
   readonly key: string | Ipv4;
   readonly port: string;
   held: number;
+  /** Sources named in what it holds. */
+  sources: number;
   /** Joins that it may do now, as counted at `countedAt`. */
   joins: number;
   countedAt: Instant;
 }
 
+/** What all hosts behind one port hold. */
+interface PortShare {
+  /** How many of them hold each group. */
+  readonly groups: Map<Ipv4, number>;
+  sources: number;
+}
+
+/** A membership that a host has, or would have. */
+export interface Holding {
+  readonly group: Ipv4;
+  /** How many it names. */
+  readonly sources: number;
+}
+
 /** Every host may hold so many while there is any room at all: two pictures, and what machines join by themselves (mDNS, SSDP, LLMNR). */
 export const FIRST_GROUPS = 8;
 
-/** Whether a host that holds `held` may have one of the `free` places. */
-export const hasRoom = (held: number, free: number): boolean => free > 0 && !isGreedy(held, free);
+/** Whether a host that holds `held` may have one of the places. */
+export const hasRoom = (held: number, room: Room): boolean => room.free > 0 && !isGreedy(held, room);
 
-const isGreedy = (held: number, free: number): boolean => held >= FIRST_GROUPS && held >= free;
+function isGreedy(held: number, { free, total }: Room): boolean {
+  const kept = Math.max(FIRST_GROUPS, total / 32);
+  return held >= FIRST_GROUPS && free - kept <= Math.min(kept, held);
+}
 
 /** The shares of one interface. What is kept is bounded by the memberships held, and by the joins of the last seconds. */
 export class HostShares {
   #limits: ShareLimits;
   readonly #shares = new Map<string | Ipv4, HostShare>();
-  readonly #ports = new Map<string, number>();
+  readonly #ports = new Map<string, PortShare>();
   /** Hosts that hold nothing, until their joins are forgotten. */
   readonly #idle = new DeadlineHeap<HostShare>();
 
@@ -73,41 +116,88 @@ export class HostShares {
     }
   }
 
-  /** Memberships of the host. */
+  /** Memberships of the host that its share of the room is measured by: none for one that speaks for many. */
   held(host: TrackedHost): number {
-    return this.#shares.get(shareKey(host))?.held ?? 0;
+    return this.#isProxy(host) ? 0 : (this.#shares.get(shareKey(host))?.held ?? 0);
   }
 
-  /** Why the host may not have one of the `free` places; undefined when it may, or when there is none for anybody. */
-  refuse(now: Instant, host: TrackedHost, free: number): ShareDrop | undefined {
+  /** The same of the sources that it names. */
+  sources(host: TrackedHost): number {
+    return this.#isProxy(host) ? 0 : (this.#shares.get(shareKey(host))?.sources ?? 0);
+  }
+
+  /** Whether the host is named as one that speaks for many. */
+  #isProxy(host: TrackedHost): boolean {
+    return this.#limits.proxies.some((pattern) => isMeant(pattern, host));
+  }
+
+  /** Why the host may not have one of the places; undefined when it may, or when there is none for anybody. */
+  refuse(now: Instant, host: TrackedHost, wanted: Holding, room: Room): ShareDrop | undefined {
+    const isBounded = this.#isBounded(host);
     const share = this.#shares.get(shareKey(host));
-    const held = share?.held ?? 0;
-    const { groupsPerHost, groupsPerPort } = this.#limits;
-    if (isOne(host) && held >= groupsPerHost) return "igmp.host-groups";
-    if ((this.#ports.get(host.port) ?? 0) >= groupsPerPort) return "igmp.port-groups";
-    if (isOne(host) && share !== undefined && this.#joins(now, share) < 1) return "igmp.host-rate";
-    return isGreedy(held, free) ? "igmp.host-share" : undefined;
+    if (isBounded && (share?.held ?? 0) >= this.#limits.groupsPerHost) return "igmp.host-groups";
+    if (this.#portIsFull(host, wanted.group)) return "igmp.port-groups";
+    const lacking = this.refuseSources(host, wanted.sources);
+    if (lacking !== undefined) return lacking;
+    if (isBounded && share !== undefined && this.#joins(now, share) < 1) return "igmp.host-rate";
+    return isGreedy(this.held(host), room) ? "igmp.host-share" : undefined;
+  }
+
+  /** Why the host may not name so many sources more. */
+  refuseSources(host: TrackedHost, more: number): ShareDrop | undefined {
+    if (more <= 0) return undefined;
+    const { sourcesPerHost, sourcesPerPort } = this.#limits;
+    const named = this.#shares.get(shareKey(host))?.sources ?? 0;
+    if (this.#isBounded(host) && named + more > sourcesPerHost) return "igmp.host-sources";
+    const behindPort = this.#ports.get(host.port)?.sources ?? 0;
+    return host.port !== "" && behindPort + more > sourcesPerPort ? "igmp.port-sources" : undefined;
+  }
+
+  #isBounded(host: TrackedHost): boolean {
+    return isOne(host) && !this.#isProxy(host);
+  }
+
+  // Of a packet whose port is not known nothing can be counted by port.
+  #portIsFull({ port }: TrackedHost, group: Ipv4): boolean {
+    const groups = this.#ports.get(port)?.groups;
+    return port !== "" && (groups?.size ?? 0) >= this.#limits.groupsPerPort && groups?.has(group) !== true;
   }
 
   /** One membership more. */
-  take(now: Instant, host: TrackedHost): HostShare {
+  take(now: Instant, host: TrackedHost, { group, sources }: Holding): HostShare {
     const share = this.#shares.get(shareKey(host)) ?? this.#add(now, host);
     this.#idle.schedule(share, undefined);
     share.joins = Math.max(0, this.#joins(now, share) - 1);
     share.countedAt = now;
     share.held++;
-    // Of a packet whose port is not known nothing can be counted by port.
-    if (share.port !== "") this.#ports.set(share.port, (this.#ports.get(share.port) ?? 0) + 1);
+    this.#countBehind(share.port, group, 1);
+    this.addSources(share, sources);
     return share;
   }
 
   /** One membership less. */
-  giveBack(share: HostShare): void {
+  giveBack(share: HostShare, { group, sources }: Holding): void {
     share.held--;
+    this.addSources(share, -sources);
     if (share.held === 0) this.#idle.schedule(share, this.#forgottenAt(share));
-    const left = (this.#ports.get(share.port) ?? 0) - 1;
-    if (left > 0) this.#ports.set(share.port, left);
-    else this.#ports.delete(share.port);
+    this.#countBehind(share.port, group, -1);
+  }
+
+  /** So many sources more, or less, of a membership that is there. */
+  addSources(share: HostShare, more: number): void {
+    share.sources += more;
+    const port = this.#ports.get(share.port);
+    if (port !== undefined) port.sources += more;
+  }
+
+  #countBehind(name: string, group: Ipv4, more: 1 | -1): void {
+    if (name === "") return;
+    const port = this.#ports.get(name) ?? { groups: new Map<Ipv4, number>(), sources: 0 };
+    const hosts = (port.groups.get(group) ?? 0) + more;
+    if (hosts > 0) port.groups.set(group, hosts);
+    else port.groups.delete(group);
+    if (port.groups.size > 0) this.#ports.set(name, port);
+    else this.#ports.delete(name);
   }
 
   #add(now: Instant, host: TrackedHost): HostShare {
@@ -118,6 +208,7 @@ export class HostShares {
       key,
       port: host.port,
       held: 0,
+      sources: 0,
       joins: this.#burst(),
       countedAt: now,
     };
@@ -126,7 +217,7 @@ export class HostShares {
   }
 
   #burst(): number {
-    return Math.max(1, this.#limits.joinsPerSecond, this.#limits.groupsPerHost);
+    return Math.max(1, this.#limits.joinsPerSecond, this.#limits.joinsAtOnce);
   }
 
   #joins(now: Instant, share: HostShare): number {

@@ -1,7 +1,7 @@
 // What a message says of groups, one statement at a time, whatever the version its host speaks (RFC 3376 7.3.2).
 import { groupOf, type IgmpPacket } from "./packet.ts";
 import type { IgmpVersion } from "./query.ts";
-import { type ReportRecord, recordsOf } from "./report.ts";
+import { isExclude, type ReportRecord, recordsOf } from "./report.ts";
 
 /** The messages in which hosts speak. */
 export type HostMessage = "v1Report" | "v2Report" | "v3Report" | "leave";
@@ -29,6 +29,10 @@ export function statementsIn(packet: IgmpPacket): readonly HostStatement[] {
       return [];
   }
 }
+
+/** Whether it may make its host a member, or one of more sources: INCLUDE({}) is no membership. */
+export const joins = ({ type, sources }: Pick<HostStatement, "type" | "sources">): boolean =>
+  isExclude(type) || (type !== "block" && sources.length > 0);
 
 /** Whether it may end a membership of its host. */
 export const isLeaving = ({ type }: HostStatement): boolean => type === "to-in" || type === "block";

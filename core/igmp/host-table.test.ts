@@ -16,7 +16,11 @@ const LIMITS: HostLimits = {
   sources: 64,
   groupsPerHost: 10,
   groupsPerPort: Number.POSITIVE_INFINITY,
+  sourcesPerHost: Number.POSITIVE_INFINITY,
+  sourcesPerPort: Number.POSITIVE_INFINITY,
   joinsPerSecond: 10,
+  joinsAtOnce: 10,
+  proxies: [],
 };
 const host = (n: number, mac = "02:00:00:00:00:01", port = "lan1"): TrackedHost => ({
   port,
@@ -129,6 +133,18 @@ test("a v3 host is exact, a v2 host may be one of several, as its last message s
   );
 });
 
+test("sources count as the host's list is: what it takes back, and what it leaves, makes room", () => {
+  const table = new HostTable({ ...LIMITS, sourcesPerHost: 4 });
+  assert.deepEqual(say(table, 0, host(9), "allow", 1, 2, 3), ["host-joined"]);
+  assert.deepEqual(say(table, 0, host(9), "allow", 4, 5), ["igmp.host-sources"]);
+  assert.equal(wants(table), "include 1 2 3", "a list that is refused changes nothing");
+  assert.deepEqual(say(table, 0, host(9), "block", 1), []);
+  assert.deepEqual(say(table, 0, host(9), "allow", 4, 5), []);
+  assert.deepEqual(say(table, 0, host(9), "allow", 6), ["igmp.host-sources"]);
+  say(table, 0, host(9), "to-in");
+  assert.deepEqual(say(table, 0, host(9), "allow", 1, 2, 3, 4), ["host-joined"]);
+});
+
 test("a host that joins and leaves as strangers takes no room for good: it is forgotten with its last join", () => {
   const table = new HostTable({ ...LIMITS, memberships: 2 });
   for (const n of [1, 2, 3, 4]) {
@@ -137,8 +153,13 @@ test("a host that joins and leaves as strangers takes no room for good: it is fo
     assert.deepEqual(joined, n < 3 ? ["host-joined"] : ["tracking.full"]);
     say(table, 0, who, "to-in");
   }
-  assert.equal(table.heldBy(at(0), host(5, "")), LIMITS.groupsPerHost, "uncounted, so taken for one that has its part");
-  assert.equal(table.heldBy(at(1), host(5, "")), 0);
+  const lastOnes = { free: 32, total: 1024 };
+  assert.equal(
+    table.mayTake(at(0), host(5, ""), "groups", lastOnes),
+    false,
+    "uncounted, so taken for one that has its part",
+  );
+  assert.equal(table.mayTake(at(1), host(5, ""), "groups", lastOnes), true);
   assert.deepEqual(say(table, 1, host(4, "02:00:00:00:00:04"), "to-ex"), ["host-joined"]);
 });
 

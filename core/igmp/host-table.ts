@@ -3,7 +3,16 @@ import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
 import { ANY, type Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, type Instant } from "../base/time.ts";
 import { filterOf, NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
-import { type HostShare, HostShares, type ShareDrop, type ShareLimits, type TrackedHost } from "./host-shares.ts";
+import {
+  type Holding,
+  type HostShare,
+  HostShares,
+  hasRoom,
+  type Room,
+  type ShareDrop,
+  type ShareLimits,
+  type TrackedHost,
+} from "./host-shares.ts";
 import { type HostMessage, type HostStatement, versionOf } from "./host-statement.ts";
 import { isExclude } from "./report.ts";
 
@@ -15,9 +24,9 @@ export type HostDrop = "tracking.full" | "tracking.too-many-sources" | "tracking
 
 /**
  * left: it said so. expired: not heard for a group membership interval, or the group ended. moved: heard on another port.
- * down: the interface went.
+ * down: the interface went. revoked: it may no longer be one.
  */
-export type LeaveCause = "left" | "expired" | "moved" | "down";
+export type LeaveCause = "left" | "expired" | "moved" | "down" | "revoked";
 
 /** One host in one group. */
 export interface HostMembership {
@@ -68,6 +77,9 @@ export interface HostLimits extends ShareLimits {
   readonly sources: number;
 }
 
+/** What counts for a host that nobody had room to count. */
+const UNCOUNTED = 64;
+
 /** The hosts of one interface. No call looks at more than what it changes. */
 export class HostTable {
   #limits: HostLimits;
@@ -90,7 +102,7 @@ export class HostTable {
   /** Takes one statement of a host; `lifetime` is the group membership interval. */
   hear(now: Instant, host: TrackedHost, statement: HostStatement, lifetime: Duration): readonly HostChange[] {
     const here = this.#find(host, statement.group);
-    const known = here?.who.port === host.port ? here : undefined;
+    const known = here !== undefined && isSamePlace(here.who, host) ? here : undefined;
     const wanted = afterStatement(known?.filter ?? NO_SOURCE, statement);
     if (wantsNothing(wanted)) return known === undefined ? [] : [this.#leave(now, known, statement)];
     const filter = cutTo(this.#limits.sources, wanted);
@@ -98,6 +110,10 @@ export class HostTable {
     const cut: HostChange[] =
       filter === wanted ? [] : [{ kind: "drop", reason: "tracking.too-many-sources", host, group }];
     if (known === undefined) return [...cut, ...this.#join(now, host, here, filter, statement, lifetime)];
+    const more = filter.sources.length - known.filter.sources.length;
+    const reason = this.#shares.refuseSources(host, more);
+    if (reason !== undefined) return [{ kind: "drop", reason, host, group }];
+    this.#shares.addSources(known.share, more);
     this.#refresh(now, known, filter, statement, lifetime);
     return cut;
   }
@@ -107,7 +123,7 @@ export class HostTable {
     return station === undefined ? undefined : this.#groups.get(group)?.get(station);
   }
 
-  /** `elsewhere`: the same address and MAC on another port is the same host, re-plugged or roaming. */
+  /** `elsewhere`: the same address and MAC on another port or VLAN is the same host, re-plugged or roaming. */
   #join(
     now: Instant,
     host: TrackedHost,
@@ -117,15 +133,15 @@ export class HostTable {
     lifetime: Duration,
   ): HostChange[] {
     const moved = elsewhere === undefined ? [] : [this.#remove(elsewhere, "moved")];
-    const reason = this.#refuse(now, host);
+    const reason = this.#refuse(now, host, { group: statement.group, sources: filter.sources.length });
     if (reason !== undefined) return [...moved, { kind: "drop", reason, host, group: statement.group }];
     const membership = membershipOf(this.#add(now, host, filter, statement, lifetime));
     return [...moved, { kind: "host-joined", membership }];
   }
 
-  #refuse(now: Instant, host: TrackedHost): HostDrop | undefined {
-    const free = this.#free(now);
-    return this.#shares.refuse(now, host, free) ?? (free > 0 ? undefined : "tracking.full");
+  #refuse(now: Instant, host: TrackedHost, wanted: Holding): HostDrop | undefined {
+    const room = { free: this.#free(now), total: this.#limits.memberships };
+    return this.#shares.refuse(now, host, wanted, room) ?? (room.free > 0 ? undefined : "tracking.full");
   }
 
   /** Hosts that hold nothing, but have joined and left just now, take room too. */
@@ -142,7 +158,7 @@ export class HostTable {
     lifetime: Duration,
   ): Tracked {
     const station = this.#station(host);
-    const share = this.#shares.take(now, host);
+    const share = this.#shares.take(now, host, { group, sources: filter.sources.length });
     const { who } = station;
     // Fields by name and no spread, which would give each object a shape of its own, of several hundred octets.
     const tracked: Tracked = {
@@ -167,7 +183,7 @@ export class HostTable {
   #station(host: TrackedHost): Station {
     const key = stationKey(host);
     const station = this.#stations.get(key) ?? { key, who: host, held: 0 };
-    if (station.who.port !== host.port) station.who = host;
+    if (!isSamePlace(station.who, host)) station.who = host;
     this.#stations.set(key, station);
     return station;
   }
@@ -198,7 +214,7 @@ export class HostTable {
     members?.delete(station);
     if (members?.size === 0) this.#groups.delete(group);
     this.#expiries.schedule(tracked, undefined);
-    this.#shares.giveBack(share);
+    this.#shares.giveBack(share, { group, sources: tracked.filter.sources.length });
     station.held--;
     if (station.held === 0) this.#stations.delete(station.key);
     return { kind: "host-left", membership: membershipOf(tracked), cause };
@@ -221,6 +237,22 @@ export class HostTable {
 
   nextDeadline(): Instant | undefined {
     return this.#expiries.next();
+  }
+
+  /** Whether the host is in the group, on whatever port. */
+  isMember(host: TrackedHost, group: Ipv4): boolean {
+    return this.#find(host, group) !== undefined;
+  }
+
+  /** Whether there is anybody in the group. */
+  hasMembers(group: Ipv4): boolean {
+    return this.#groups.has(group);
+  }
+
+  /** Ends the membership of a host that may have none. */
+  revoke(host: TrackedHost, group: Ipv4): readonly HostChange[] {
+    const known = this.#find(host, group);
+    return known === undefined ? [] : [this.#remove(known, "revoked")];
   }
 
   /** Ends every membership of a group: the link as a whole no longer wants it. */
@@ -247,15 +279,23 @@ export class HostTable {
     return wantsNothing(afterStatement(member?.filter ?? NO_SOURCE, statement));
   }
 
-  /** How many memberships count for the host when room is given: without room to count more, as many as a host may have. */
-  heldBy(now: Instant, host: TrackedHost): number {
-    const held = this.#shares.held(host);
-    return this.#free(now) > 0 ? held : Math.max(held, this.#limits.groupsPerHost);
+  /**
+   * Whether the host may have one more of these places, for groups or for the sources of groups. Without room to count what it holds, it
+   * holds as many as a home does.
+   */
+  mayTake(now: Instant, host: TrackedHost, what: "groups" | "sources", room: Room): boolean {
+    const held = what === "groups" ? this.#shares.held(host) : this.#shares.sources(host);
+    return hasRoom(this.#free(now) > 0 ? held : Math.max(held, UNCOUNTED), room);
   }
 
-  /** The port on which the host with this MAC and address was heard last; undefined for one that is not a member of anything. */
-  portOf(host: TrackedHost): string | undefined {
-    return this.#stations.get(stationKey(host))?.who.port;
+  /** The host with this MAC and address where it was heard last; undefined for one that is not a member of anything. */
+  find(host: TrackedHost): TrackedHost | undefined {
+    return this.#stations.get(stationKey(host))?.who;
+  }
+
+  /** How many hosts are members of each group. */
+  *viewers(): Generator<readonly [group: Ipv4, hosts: number]> {
+    for (const [group, members] of this.#groups) yield [group, members.size];
   }
 
   /** In the order of joining within each group. */
@@ -278,7 +318,9 @@ const membershipOf = ({ who, group, filter, since, lastSeen, message }: Tracked)
   exact: versionOf({ message }) === 3,
 });
 
-/** Without the port where a MAC is known: it is one host wherever it is heard. */
+const isSamePlace = (a: TrackedHost, b: TrackedHost): boolean => a.port === b.port && a.vlan === b.vlan;
+
+/** Without port and VLAN where a MAC is known: it is one host wherever it is heard. */
 const stationKey = ({ port, address, mac }: TrackedHost): string | Ipv4 =>
   mac !== "" ? `${mac}|${address}` : port !== "" ? `${port}|${address}` : address;
 

@@ -1,7 +1,7 @@
 // The host tracking of one interface from both its sources: one of them is reported, proof that nobody is left needs both.
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, earliest, type Instant } from "../base/time.ts";
-import type { TrackedHost } from "./host-shares.ts";
+import type { Room, TrackedHost } from "./host-shares.ts";
 import type { HostStatement } from "./host-statement.ts";
 import { type HostChange, type HostLimits, type HostMembership, HostTable } from "./host-table.ts";
 import type { TrackingSource } from "./interface-events.ts";
@@ -55,15 +55,15 @@ export class HostTracking {
       : changes.map((change) => (isRefusal(change) ? refusedFrame(change.host, change.group) : change));
   }
 
-  /** How many memberships count for the host when it wants one more (see HostTable). */
-  heldBy(now: Instant, host: TrackedHost): number {
-    return this.#tables.packets.heldBy(now, host);
+  /** Whether the host may have one more of these places (see HostTable). */
+  mayTake(now: Instant, host: TrackedHost, what: "groups" | "sources", room: Room): boolean {
+    return this.#tables.packets.mayTake(now, host, what, room);
   }
 
-  /** The host of a packet with the port that its frames came in through, where taps have heard them. */
+  /** The host of a packet with port and VLAN of its frames, where taps have heard them. */
   locate(host: TrackedHost): TrackedHost {
     if (host.port !== "" || host.mac === "" || this.#source === "packets") return host;
-    return { ...host, port: this.#tables.frames.portOf(host) ?? "" };
+    return this.#tables.frames.find(host) ?? host;
   }
 
   /** Whether `statement` certainly leaves nobody. A frame may come later than its packet, so the packets must prove it too. */
@@ -82,6 +82,23 @@ export class HostTracking {
     return this.#both((table) => table.poll(now));
   }
 
+  /** Whether anybody was heard to be a member, by packets or by frames. */
+  hasMembers(group: Ipv4): boolean {
+    return Object.values(this.#tables).some((table) => table.hasMembers(group));
+  }
+
+  /** The host of a frame as its packets show it, if by them it is a member. */
+  memberByPackets(host: TrackedHost, group: Ipv4): TrackedHost | undefined {
+    const bare = { port: "", mac: "", address: host.address };
+    return [host, bare].find((one) => this.#tables.packets.isMember(one, group));
+  }
+
+  /** The host is no member any more, whatever it says. */
+  revoke(host: TrackedHost, group: Ipv4): readonly HostChange[] {
+    const byPackets = this.memberByPackets(host, group) ?? host;
+    return this.#both((table) => table.revoke(table === this.#tables.packets ? byPackets : host, group));
+  }
+
   /** The link as a whole no longer wants the group. */
   endGroup(group: Ipv4): readonly HostChange[] {
     return this.#both((table) => table.endGroup(group));
@@ -92,8 +109,17 @@ export class HostTracking {
     return this.#both((table) => table.clear());
   }
 
+  viewers(): Iterable<readonly [group: Ipv4, hosts: number]> {
+    return this.#tables[this.#source].viewers();
+  }
+
   memberships(): readonly HostMembership[] {
     return this.#tables[this.#source].memberships();
+  }
+
+  /** The memberships of both sources. */
+  everybody(): readonly HostMembership[] {
+    return Object.values(this.#tables).flatMap((table) => table.memberships());
   }
 
   nextDeadline(): Instant | undefined {
@@ -112,7 +138,7 @@ export const isRefusal = (change: HostChange): change is HostChange & { readonly
   change.kind === "drop" && isRefused(change.reason);
 
 /** Whether a drop that names its host means that a join was not honoured, and not only that something is not known. */
-export const isRefused = (reason: string): boolean => reason.startsWith("igmp.");
+export const isRefused = (reason: string): boolean => reason.startsWith("igmp.") || reason.startsWith("policy.");
 
 /** What a frame of a host comes to that may have no more. */
 export const refusedFrame = (host: TrackedHost, group: Ipv4): HostChange => ({

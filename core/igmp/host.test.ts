@@ -188,6 +188,28 @@ test("RFC 3376 7.2.1: a v1 querier gets v1 reports and no leave; the older of tw
   assert.deepEqual(bench.want(GROUP, NO_SOURCE), []);
 });
 
+test("erratum 4375: an older querier is remembered by our own query interval, not by what another router told", () => {
+  const bench = new Bench();
+  bench.hear(query("10.0.0.1", { robustness: 7, queryInterval: seconds(31744) }));
+  assert.deepEqual(bench.hear(query("10.0.0.2", { version: 2 })), ["mode v2"]);
+  assert.deepEqual(bench.until(7 * 125 + 9), []);
+  assert.deepEqual(bench.until(7 * 125 + 10), ["885 mode v3"]);
+  const tuned = new Bench({ queryInterval: seconds(20) });
+  tuned.hear(query("10.0.0.1", { robustness: 7, queryInterval: seconds(31744) }));
+  tuned.hear(query("10.0.0.2", { version: 2 }));
+  assert.deepEqual(tuned.until(1000), ["150 mode v3"]);
+});
+
+test("a version that is forced is spoken whatever an older querier asks in: a source is still asked for by name", () => {
+  const bench = new Bench({ version: 3, forceVersion: true });
+  bench.want(SSM, include(1));
+  bench.until(5);
+  assert.deepEqual(bench.hear(query("10.0.0.1", { version: 1 })), []);
+  assert.deepEqual(bench.hear(query("10.0.0.2", { version: 2 })), []);
+  assert.equal(bench.host.mode, 3);
+  assert.deepEqual(bench.until(15), ["10 is-in 232.1.1.1 {1}"]);
+});
+
 test("RFC 3376 7.2.1: a change of mode cancels what was pending", () => {
   const bench = new Bench();
   bench.want(GROUP, ANY_SOURCE);

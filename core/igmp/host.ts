@@ -4,7 +4,7 @@ import { ALL_SYSTEMS, ANY, type Ipv4, isSourceSpecific } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
 import { after, type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
 import type { Entropy } from "../ports/entropy.ts";
-import { type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
+import { NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
 import { HostGroup } from "./host-group.ts";
 import { destinationAddress, hasRouterAlert } from "./ip-header.ts";
 import { checkPacket, groupOf, type IgmpDrop, senderOf } from "./packet.ts";
@@ -17,6 +17,8 @@ import { V1_V2_LENGTH, type V1V2Kind, writeV1V2Message } from "./v1-v2-message.t
 export interface MulticastHostOptions {
   /** The newest version to speak; default 3. */
   readonly version?: IgmpVersion;
+  /** Speak it whatever an older querier asks in, as Linux's force_igmp_version; default false. */
+  readonly forceVersion?: boolean;
   /** Default 2; a v3 query's QRV takes its place. */
   readonly robustness?: number;
   /** 8.11 and RFC 2236 8.10: within this the repeats of a change go out; default 1 s for v3, 10 s for v1 and v2. */
@@ -40,6 +42,8 @@ export type MulticastHostEvent =
   | { readonly kind: "down" }
   /** The interface state of 3.2 for one group; INCLUDE({}) leaves. 224.0.0.1 is never spoken of and is ignored. */
   | { readonly kind: "want"; readonly group: Ipv4; readonly filter: SourceFilter }
+  /** Nothing is wanted any more. */
+  | { readonly kind: "leave-all" }
   /** A whole IPv4 packet heard on the interface. */
   | { readonly kind: "packet"; readonly bytes: Uint8Array };
 
@@ -67,6 +71,7 @@ const LONGEST_TRUST: Duration = seconds(300);
 export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostEffect> {
   readonly #entropy: Entropy;
   readonly #version: IgmpVersion;
+  readonly #forceVersion: boolean;
   readonly #unsolicited: Duration | undefined;
   readonly #requireRouterAlert: boolean;
   readonly #maxGroups: number;
@@ -77,6 +82,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   #address: Ipv4 | undefined;
   #mtu: number | undefined;
   #robustness: number;
+  readonly #ownQueryInterval: Duration;
   #queryInterval: Duration;
   #v1Until: Instant | undefined;
   #v2Until: Instant | undefined;
@@ -95,10 +101,12 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   constructor(entropy: Entropy, options: MulticastHostOptions = {}) {
     this.#entropy = entropy;
     this.#version = options.version ?? 3;
+    this.#forceVersion = options.forceVersion ?? false;
     this.#mode = this.#version;
     this.#robustness = options.robustness ?? 2;
     this.#unsolicited = options.unsolicitedReportInterval;
-    this.#queryInterval = options.queryInterval ?? seconds(125);
+    this.#ownQueryInterval = options.queryInterval ?? seconds(125);
+    this.#queryInterval = this.#ownQueryInterval;
     this.#requireRouterAlert = options.requireRouterAlert ?? false;
     this.#maxGroups = options.maxGroups ?? 1024;
     this.#refresh = new RefreshTimer(options.refresh ?? "off", entropy);
@@ -118,6 +126,8 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
         return this.#down();
       case "want":
         return this.#want(now, event.group, event.filter);
+      case "leave-all":
+        return this.#leaveAll(now);
       case "packet":
         return this.#packet(now, event.bytes);
     }
@@ -162,9 +172,17 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     return this.#tellChanges(now, [member]);
   }
 
-  #forgetQuietly(member: HostGroup): Effect[] {
-    member.cancel();
-    this.#tidy([member]);
+  #leaveAll(now: Instant): Effect[] {
+    const members = [...this.#groups.values()];
+    for (const member of members) member.change(NO_SOURCE, this.#robustness);
+    return this.#address === undefined || this.#kernelReports
+      ? this.#forgetQuietly(...members)
+      : this.#tellChanges(now, members);
+  }
+
+  #forgetQuietly(...members: readonly HostGroup[]): Effect[] {
+    for (const member of members) member.cancel();
+    this.#tidy(members);
     return [];
   }
 
@@ -227,9 +245,11 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     this.#refresh.asked(now, span);
   }
 
-  // 7.2.1 and 8.12: an older General Query sets the compatibility mode for robustness intervals and a response.
+  // 7.2.1 and 8.12: an older General Query sets the compatibility mode for robustness intervals and a response. It tells no interval, so
+  // ours counts (erratum 4375), and not what some other router told: 31744 s would be days in which no source can be asked for by name.
   #heardVersion(now: Instant, query: Query): Effect[] {
-    const until = after(now, milliseconds(this.#robustness * this.#queryInterval + query.maxResponse));
+    if (this.#forceVersion) return [];
+    const until = after(now, milliseconds(this.#robustness * this.#ownQueryInterval + query.maxResponse));
     if (query.version === 1) this.#v1Until = until;
     if (query.version === 2) this.#v2Until = until;
     return this.#updateMode(now);

@@ -1,7 +1,9 @@
 // What the tests of this folder share: vectors from files, packets from the writers, chance that repeats.
 import { readFileSync } from "node:fs";
 import { hex } from "../base/bytes.testkit.ts";
-import { ALL_SYSTEMS, ANY, address, formatIpv4, type Ipv4 } from "../base/ipv4.ts";
+import { writeUint16 } from "../base/bytes.ts";
+import { internetChecksum } from "../base/checksum.ts";
+import { ALL_SYSTEMS, ANY, address, formatIpv4, type Ipv4, writeIpv4 } from "../base/ipv4.ts";
 import { type Instant, instant, seconds } from "../base/time.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import { type Query, queryLength, writeQuery } from "./query.ts";
@@ -64,6 +66,25 @@ export function ethernet(mac: string, packet: Uint8Array): Uint8Array {
   frame.set(header);
   frame.set(packet, header.length);
   return frame;
+}
+
+/** The same packet with another TTL or destination, as it would come from beyond the link, or to ourselves alone. */
+export function readdressed(
+  packet: Uint8Array,
+  { ttl, to }: { readonly ttl?: number; readonly to?: string },
+): Uint8Array {
+  const changed = packet.slice();
+  if (ttl !== undefined) changed[8] = ttl;
+  if (to !== undefined) writeIpv4(changed, 16, address(to));
+  writeUint16(changed, 10, 0);
+  writeUint16(changed, 10, internetChecksum(changed, 0, 24));
+  return changed;
+}
+
+/** The same frame with tags of 802.1Q, the outer one first. */
+export function tagged(frame: Uint8Array, ...vlans: number[]): Uint8Array {
+  const tags = vlans.flatMap((id) => [0x81, 0, id >>> 8, id & 255]);
+  return Uint8Array.from([...frame.subarray(0, 12), ...tags, ...frame.subarray(12)]);
 }
 
 export { ALL_SYSTEMS, address, formatIpv4 };

@@ -1,14 +1,16 @@
 // What goes into and comes out of a RouterInterface, and how one is set up.
 
-import type { FrameDrop } from "../base/ethernet.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Subnet } from "../base/subnet.ts";
 import type { Duration } from "../base/time.ts";
+import type { AdmissionDrop, RuleName } from "./admission.ts";
 import type { SourceFilter } from "./filter.ts";
 import type { GroupDrop } from "./group-table.ts";
+import type { HostPattern } from "./host-pattern.ts";
 import type { TrackedHost } from "./host-shares.ts";
 import type { HostDrop, HostMembership, LeaveCause } from "./host-table.ts";
 import type { ChecksumMode } from "./ip-header.ts";
+import type { LanFrameDrop } from "./lan-frame.ts";
 import type { IgmpDrop, MessageKind } from "./packet.ts";
 import type { IgmpVersion } from "./query.ts";
 import type { QueryRefusal } from "./query-guard.ts";
@@ -53,20 +55,29 @@ export interface RouterInterfaceOptions {
   readonly flapGrace?: Duration;
   /** Groups of which sources are asked for by name only (RFC 4604 section 2); default 232.0.0.0/8. */
   readonly sourceSpecific?: readonly Subnet[];
+  /** The VLAN that the interface is, 1 to 4094: on bridge ports its frames may bear that tag, and no other; absent: they bear none. */
+  readonly vlan?: number;
   /** Until an "up" says otherwise; default "packets". */
   readonly trackingSource?: TrackingSource;
-  /** Default 1024. The last room is kept for hosts that have little (core/igmp/host-shares.ts). */
+  /** Default 4096, which take some 6 MB. The last room is kept for hosts that have little (core/igmp/host-shares.ts). */
   readonly maxGroups?: number;
   /** Default 256, at least 64 (RFC 3376 section 5 asks hosts for as many). */
   readonly maxSourcesPerGroup?: number;
+  /** Sources of all groups together; default 65,536, which take some 7 MB. */
+  readonly maxSourcesPerInterface?: number;
+  /** Sources that one host, or all hosts behind one bridge port, name for all groups together; default no limit but the interface's. */
+  readonly maxSourcesPerHost?: number;
+  readonly maxSourcesPerPort?: number;
   /** Tracked (host, group) pairs; default 100,000, which take some 60 MB. What finds no room is delivered, but leaves no evidence. */
   readonly maxHostMemberships?: number;
-  /** Groups of one host, which is a MAC on a port, or an address where no MAC is known; default 64. */
+  /** Groups of one host, which is a MAC on a port, or an address where no MAC is known; default no limit but the interface's. */
   readonly maxGroupsPerHost?: number;
-  /** (Host, group) pairs behind one bridge port; default no limit but the interface's. */
+  /** Groups that are watched behind one bridge port, by however many hosts; default no limit but the interface's. */
   readonly maxGroupsPerPort?: number;
-  /** New memberships of one host a second, on average; default 100. As many as in `maxGroupsPerHost` may come at once. */
+  /** New memberships of one host a second, on average; default 100. As many as it may have may come at once. */
   readonly joinsPerSecond?: number;
+  /** Hosts that speak for many, such as the next proxy: no limit of one host holds for them. */
+  readonly proxies?: readonly HostPattern[];
 }
 
 /** What is known of a link that is up, beside the address that we ask from. */
@@ -85,8 +96,16 @@ export type RouterInterfaceEvent =
   | { readonly kind: "down" }
   /** We end: nothing is kept. */
   | { readonly kind: "stop" }
+  /** All hosts are to say what they want, as after a start: something between them and us has changed (RFC 4541 2.1.1). */
+  | { readonly kind: "ask-all" }
   /** Other options, from now on; members stay. A source limit holds for groups that are new. */
   | { readonly kind: "configure"; readonly options: RouterInterfaceOptions }
+  /** What the host may have of the group from now on, whatever it said: these sources, or with none nothing. */
+  | { readonly kind: "restrict"; readonly host: TrackedHost; readonly group: Ipv4; readonly sources: readonly Ipv4[] }
+  /** Nobody here may have the group any more: it ends unasked. */
+  | { readonly kind: "end"; readonly group: Ipv4 }
+  /** A group that was refused may be had now: those who want it are to say so. */
+  | { readonly kind: "ask"; readonly group: Ipv4 }
   /**
    * Somebody here is taken to want this, for `span` or until a host says so itself: what was forwarded before we came. No host is
    * tracked for it, and no timer that is longer becomes shorter. While another router asks, it is for a group membership interval at
@@ -95,7 +114,7 @@ export type RouterInterfaceEvent =
   | { readonly kind: "assume"; readonly group: Ipv4; readonly filter: SourceFilter; readonly span: Duration }
   /**
    * A whole IPv4 packet from the interface's IGMP socket; port and MAC when the caller knows them. vouched: the link layer vouches
-   * for the checksum, or has still to fill it in.
+   * for the checksum, or has still to fill it in. unicast: in a frame to our card alone.
    */
   | {
       readonly kind: "packet";
@@ -103,6 +122,7 @@ export type RouterInterfaceEvent =
       readonly port?: string;
       readonly mac?: string;
       readonly vouched?: boolean;
+      readonly unicast?: boolean;
     }
   /** An Ethernet frame that came in through a bridge port; for host tracking only, the protocol runs on packets. */
   | { readonly kind: "frame"; readonly bytes: Uint8Array; readonly port: string; readonly vouched?: boolean };
@@ -110,9 +130,10 @@ export type RouterInterfaceEvent =
 /** down: no link. own: our own message came back. no-router-alert: required, and not there. Else as the gate and the tables say. */
 export type InterfaceDrop =
   | IgmpDrop
-  | FrameDrop
+  | LanFrameDrop
   | GroupDrop
   | HostDrop
+  | AdmissionDrop
   | QueryRefusal
   | "igmp.down"
   | "igmp.own"
@@ -134,7 +155,10 @@ export type RouterInterfaceEffect =
       readonly kind: "heard";
       readonly message: MessageKind;
       readonly from: Ipv4;
+      /** 0.0.0.0 in a General Query and a v3 report. */
       readonly group: Ipv4;
+      /** Of a frame: the bridge port. The same message is heard as a packet too. */
+      readonly port?: string;
       /** The checksum was still to be filled in, and the link layer vouched for it. */
       readonly unfilled: boolean;
     }
@@ -151,5 +175,11 @@ export type RouterInterfaceEffect =
   | ({ readonly kind: "query-refused"; readonly reason: QueryRefusal; readonly address: Ipv4 } & Whereabouts)
   /** 7.3.1: a router of an older version asks here, to be fixed by an administrator. Told at most once per query interval. */
   | { readonly kind: "older-querier"; readonly version: IgmpVersion; readonly address: Ipv4 }
-  /** `host`: who is refused, where it is one host's doing; `group`: what. */
-  | { readonly kind: "drop"; readonly reason: InterfaceDrop; readonly host?: TrackedHost; readonly group?: Ipv4 };
+  | ({ readonly kind: "drop"; readonly reason: InterfaceDrop; readonly port?: string } & RefusedWhom);
+
+/** Who is refused, where it is one host's doing; of what, and by which rule, where the policy did it. */
+export interface RefusedWhom {
+  readonly host?: TrackedHost;
+  readonly group?: Ipv4;
+  readonly rule?: RuleName;
+}

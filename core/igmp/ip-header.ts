@@ -74,6 +74,8 @@ function wrongChecksum(bytes: Uint8Array, vouched: ChecksumMode | undefined): Ip
 export const headerLength = (bytes: Uint8Array): number => ((bytes[VERSION_IHL] ?? 0) & 0x0f) * 4;
 /** Octets of the packet, 20 to 65535. */
 export const totalLength = (bytes: Uint8Array): number => readUint16(bytes, TOTAL_LENGTH);
+/** The protocol of what it carries. */
+export const protocolOf = (bytes: Uint8Array): number => bytes[PROTOCOL] ?? 0;
 /** Who sent it. */
 export const sourceAddress = (bytes: Uint8Array): Ipv4 => readIpv4(bytes, SOURCE);
 /** Hops that it had left, 0 to 255. */

@@ -48,8 +48,18 @@ class Octets {
 const floating = (code: number): number =>
   code < 128 ? code : ((code % 16) + 16) * 2 ** (Math.floor((code % 128) / 16) + 3);
 
-/** Lets the model hear a packet, or whatever else it is. */
-export function hear(model: RouterModel, ours: number, packet: Uint8Array): void {
+const everybody = (): boolean => true;
+
+/**
+ * Lets the model hear a packet, or whatever else it is.
+ * @param isNeighbour READING: queries of nobody on this link do not count
+ */
+export function hear(
+  model: RouterModel,
+  ours: number,
+  packet: Uint8Array,
+  isNeighbour: (from: number) => boolean = everybody,
+): void {
   const ip = new Octets(packet);
   const headerLength = 4 * (ip.one(0) % 16);
   const total = ip.two(2);
@@ -61,8 +71,9 @@ export function hear(model: RouterModel, ours: number, packet: Uint8Array): void
   if (from >= 0xe0000000 || from === ours) return;
   const message = ip.from(headerLength, total);
   if (message.length < 8 || !message.isWhole) return;
-  // READING: a query that was not sent to a group, or with another TTL than 1, is none of a router of this link.
-  const mayAsk = isGroup(ip.address(16)) && ip.one(8) === 1;
+  // READING: a query that was not sent to those whom it asks (4.1.12), or with another TTL than 1, is none of a router of this link.
+  const asksAll = message.address(4) === 0 || (message.length === 8 && message.one(1) === 0);
+  const mayAsk = ip.address(16) === (asksAll ? 0xe0000001 : message.address(4)) && ip.one(8) === 1 && isNeighbour(from);
   if (message.one(0) === 0x11 && mayAsk) heardQuery(model, from, message);
   else heardReport(model, message);
 }

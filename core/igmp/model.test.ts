@@ -1,16 +1,15 @@
 // The product against the model of RFC 3376 6.4, 6.5, 6.6 and 7.3: the same random reports, queries and times, seeded.
 import assert from "node:assert/strict";
-import { hex } from "../base/bytes.testkit.ts";
 import { toHex } from "../base/bytes.ts";
 import type { Below } from "../base/chance.testkit.ts";
 import { fuzz } from "../base/fuzz.testkit.ts";
 import { address, formatIpv4, type Ipv4 } from "../base/ipv4.ts";
 import { instant, milliseconds } from "../base/time.ts";
-import { query, report, sources, v1v2Message, vectorFile } from "./igmp.testkit.ts";
+import { query, report, sources, v1v2Message } from "./igmp.testkit.ts";
 import type { RouterInterfaceEffect } from "./interface-events.ts";
 import { type ModelQuery, type ModelSettings, RouterModel } from "./model.testkit.ts";
 import { hear } from "./model-wire.testkit.ts";
-import { mutate, pick, repair } from "./mutation.testkit.ts";
+import { GOOD_PACKETS, mutate, pick, repair } from "./mutation.testkit.ts";
 import { checkPacket } from "./packet.ts";
 import { type Query, readQuery } from "./query.ts";
 import type { RecordType } from "./report.ts";
@@ -220,15 +219,6 @@ fuzz(
   },
 );
 
-const vectors = vectorFile<{ hex: string }[]>("packets.json").map((vector) => hex(vector.hex));
-const SAID: readonly Uint8Array[] = [
-  ...vectors,
-  ...TYPES.map((type) =>
-    report("10.0.0.9", [type, "239.1.1.1", ...sources(1, 2, 3)], [type, "239.1.1.2", ...sources(3)]),
-  ),
-  query("10.0.0.9", { group: address("239.1.1.1"), sources: sources(1, 2) }),
-  query("10.0.0.9", { group: address("239.1.1.1") }),
-];
 /** Nobody is below us, so that what a mutated query tells of its sender's times changes none of ours. */
 const LOWEST = address("0.0.0.1");
 
@@ -249,7 +239,7 @@ fuzz(
       for (let at = machine.nextDeadline(); at !== undefined && at <= end; at = machine.nextDeadline())
         take(at, machine.poll(at));
       now = end;
-      const bytes = mutate(pick(SAID, below), below);
+      const bytes = mutate(pick(GOOD_PACKETS, below), below);
       if (below(4) > 0) repair(bytes);
       model.advance(now);
       hear(model, LOWEST, bytes);

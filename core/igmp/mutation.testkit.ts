@@ -1,7 +1,22 @@
 // What the fuzz tests of this folder do to good packets and frames.
+import { hex } from "../base/bytes.testkit.ts";
 import { readUint16, writeUint16 } from "../base/bytes.ts";
 import type { Below } from "../base/chance.testkit.ts";
 import { internetChecksum } from "../base/checksum.ts";
+import { address } from "../base/ipv4.ts";
+import { query, report, sources, vectorFile } from "./igmp.testkit.ts";
+
+const TYPES = ["is-in", "is-ex", "to-in", "to-ex", "allow", "block"] as const;
+
+/** What routers and hosts say: packets of every kind, some of them about the same groups. */
+export const GOOD_PACKETS: readonly Uint8Array[] = [
+  ...vectorFile<{ hex: string }[]>("packets.json").map((vector) => hex(vector.hex)),
+  ...TYPES.map((type) =>
+    report("10.0.0.9", [type, "239.1.1.1", ...sources(1, 2, 3)], [type, "239.1.1.2", ...sources(3)]),
+  ),
+  query("10.0.0.9", { group: address("239.1.1.1"), sources: sources(1, 2) }),
+  query("10.0.0.9", { group: address("239.1.1.1") }),
+];
 
 export const pick = (from: readonly Uint8Array[], below: Below): Uint8Array =>
   from[below(from.length)] ?? new Uint8Array(0);

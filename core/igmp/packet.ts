@@ -121,5 +121,8 @@ function checkReport(bytes: Uint8Array, start: number, end: number): MessageKind
 /** Who sent it; 0.0.0.0 for a host without an address (RFC 3376 4.2.13). */
 export const senderOf = (packet: IgmpPacket): Ipv4 => sourceAddress(packet.bytes);
 
+/** What the message as a whole is about: 0.0.0.0 in a General Query and a v3 report, whose records name groups. */
+export const headGroup = (packet: IgmpPacket): Ipv4 => (packet.kind === "v3Report" ? ANY : groupOf(packet));
+
 /** The group of a v1 or v2 report, a leave, or a query (0.0.0.0 in a General Query). */
 export const groupOf = (packet: IgmpPacket): Ipv4 => readIpv4(packet.bytes, packet.start + GROUP);

@@ -32,6 +32,11 @@ export class MembershipDatabase {
     return sameFilter(before, now) ? undefined : { group, filter: now };
   }
 
+  /** Whether this interface wants anything of the group. */
+  isWanted(interfaceName: string, group: Ipv4): boolean {
+    return this.#groups.get(group)?.has(interfaceName) === true;
+  }
+
   /** The merge for one group; INCLUDE({}) when nobody wants it. */
   of(group: Ipv4): SourceFilter {
     const filters = [...(this.#groups.get(group)?.values() ?? [])];

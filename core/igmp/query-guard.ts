@@ -1,15 +1,18 @@
 // Whose queries count on an interface: only then may they win the election or lower a timer (RFC 3376 6.6.1, 6.6.2).
-import { type Ipv4, isMulticast } from "../base/ipv4.ts";
+import { ALL_SYSTEMS, ANY, type Ipv4, isMulticast } from "../base/ipv4.ts";
 import { inSubnet, type Subnet } from "../base/subnet.ts";
 import type { TrackedHost } from "./host-shares.ts";
 import { destinationAddress, timeToLive } from "./ip-header.ts";
+import type { Query } from "./query.ts";
 
 /**
- * query-unicast: not sent to a group, so the hosts have not heard it. query-ttl: it may have come from beyond this link.
+ * query-unicast: not sent to a group, or to one in a frame to our card alone; query-destination: to another group than the hosts that
+ * it asks listen to. Either way they have not heard it. query-ttl: it may have come from beyond this link.
  * query-off-subnet: its sender is none of this link's. query-not-allowed, query-port: not one of those that may ask here.
  */
 export type QueryRefusal =
   | "igmp.query-unicast"
+  | "igmp.query-destination"
   | "igmp.query-ttl"
   | "igmp.query-off-subnet"
   | "igmp.query-not-allowed"
@@ -25,15 +28,30 @@ export interface QueryGuard {
   readonly ports: readonly string[] | undefined;
 }
 
-/** Why a query of `from`, in this whole IPv4 packet, does not count; undefined when it does. */
-export function refuseQuery(bytes: Uint8Array, from: TrackedHost, guard: QueryGuard): QueryRefusal | undefined {
-  if (!isMulticast(destinationAddress(bytes))) return "igmp.query-unicast";
+/** A query as it came in. */
+export interface HeardQuery {
+  readonly from: TrackedHost;
+  /** The whole IPv4 packet. */
+  readonly bytes: Uint8Array;
+  readonly query: Query;
+  /** Its frame was for our card alone. */
+  readonly unicast: boolean;
+}
+
+/** Why a query does not count; undefined when it does. */
+export function refuseQuery({ from, bytes, query, unicast }: HeardQuery, guard: QueryGuard): QueryRefusal | undefined {
+  const destination = destinationAddress(bytes);
+  if (unicast || !isMulticast(destination)) return "igmp.query-unicast";
+  if (destination !== audienceOf(query)) return "igmp.query-destination";
   // RFC 3376 section 4: every IGMP message has a TTL of 1, and a router between would have taken that.
   if (timeToLive(bytes) !== 1) return "igmp.query-ttl";
   if (isOffSubnet(from.address, guard)) return "igmp.query-off-subnet";
   if (guard.queriers?.some((subnet) => inSubnet(subnet, from.address)) === false) return "igmp.query-not-allowed";
   return guard.ports?.includes(from.port) === false ? "igmp.query-port" : undefined;
 }
+
+/** 4.1.12: where those listen whom it asks. A v1 query asks everybody, whatever its group field says (RFC 1112). */
+const audienceOf = ({ version, group }: Query): Ipv4 => (version === 1 || group === ANY ? ALL_SYSTEMS : group);
 
 /** A point-to-point link has addresses without a subnet: there, only who is named may ask. */
 function isOffSubnet(address: Ipv4, { subnets, queriers }: QueryGuard): boolean {

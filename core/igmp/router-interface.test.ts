@@ -3,12 +3,22 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hex } from "../base/bytes.testkit.ts";
 import { writeUint16 } from "../base/bytes.ts";
-import { internetChecksum } from "../base/checksum.ts";
-import { address, formatIpv4, writeIpv4 } from "../base/ipv4.ts";
+import { address, formatIpv4, type Ipv4 } from "../base/ipv4.ts";
 import type { Subnet } from "../base/subnet.ts";
 import { type Instant, instant, milliseconds, seconds } from "../base/time.ts";
 import { ANY_SOURCE, filterOf, type SourceFilter } from "./filter.ts";
-import { at, ethernet, query, report, source, sources, v1v2Message, vectorFile } from "./igmp.testkit.ts";
+import {
+  at,
+  ethernet,
+  query,
+  readdressed,
+  report,
+  source,
+  sources,
+  tagged,
+  v1v2Message,
+  vectorFile,
+} from "./igmp.testkit.ts";
 import type { InterfaceDrop, LinkFacts, RouterInterfaceEffect, RouterInterfaceOptions } from "./interface-events.ts";
 import { checkPacket } from "./packet.ts";
 import { readQuery } from "./query.ts";
@@ -55,7 +65,7 @@ const asker = ({ address: from, mac, port }: Extract<RouterInterfaceEffect, { ki
 const names = (list: readonly number[]): string => list.map((a) => a & 255).join(" ");
 
 const who = ({ membership: { host } }: Extract<RouterInterfaceEffect, { membership: unknown }>): string =>
-  [formatIpv4(host.address), host.mac, host.port].filter((part) => part !== "").join("/");
+  [formatIpv4(host.address), host.mac, host.port, host.vlan ?? ""].filter((part) => part !== "").join("/");
 
 /** A machine with a clock: every step gives the lines of its effects. */
 class Bench {
@@ -289,16 +299,6 @@ function guarded(options: RouterInterfaceOptions = {}, link: Partial<LinkFacts> 
   return bench;
 }
 
-/** As it would come from beyond the link, or to ourselves alone. */
-function readdressed(packet: Uint8Array, { ttl, to }: { readonly ttl?: number; readonly to?: string }): Uint8Array {
-  const changed = packet.slice();
-  if (ttl !== undefined) changed[8] = ttl;
-  if (to !== undefined) writeIpv4(changed, 16, address(to));
-  writeUint16(changed, 10, 0);
-  writeUint16(changed, 10, internetChecksum(changed, 0, 24));
-  return changed;
-}
-
 const single = (text: string): Subnet => ({ address: address(text), prefixLength: 32 });
 
 const REFUSED: readonly [QueryRefusal, Uint8Array, RouterInterfaceOptions, Partial<LinkFacts>][] = [
@@ -306,6 +306,8 @@ const REFUSED: readonly [QueryRefusal, Uint8Array, RouterInterfaceOptions, Parti
   ["igmp.query-off-subnet", query("9.9.9.9"), { queriers: [single("9.9.9.9")] }, GUARDED],
   ["igmp.query-off-subnet", query("9.9.9.9"), {}, { addresses: [single(OURS)] }],
   ["igmp.query-unicast", readdressed(query(LOWER), { to: OURS }), {}, GUARDED],
+  ["igmp.query-destination", readdressed(query(LOWER), { to: "224.0.0.99" }), {}, GUARDED],
+  ["igmp.query-destination", readdressed(query(LOWER), { to: GROUP }), {}, GUARDED],
   ["igmp.query-ttl", readdressed(query(LOWER), { ttl: 64 }), {}, GUARDED],
   ["igmp.query-not-allowed", query(LOWER), { queriers: [single("10.0.0.2")] }, GUARDED],
   ["igmp.query-not-allowed", query(LOWER), { queriers: [] }, GUARDED],
@@ -331,9 +333,29 @@ test("what a refused query asks about is not lowered: the hosts have not heard i
   bench.hear(join());
   const about = query(LOWER, { group: address(GROUP), maxResponse: seconds(1) });
   assert.ok(bench.hear(readdressed(about, { to: OURS })).includes("drop igmp.query-unicast"));
+  for (const to of ["224.0.0.99", "239.1.1.2", "224.0.0.1"])
+    assert.ok(bench.hear(readdressed(about, { to })).includes("drop igmp.query-destination"));
+  const unicast = { kind: "packet", bytes: about, mac: "02:00:00:00:00:77", unicast: true } as const;
+  assert.ok(bench.machine.receive(bench.now, unicast).flatMap(line).includes("drop igmp.query-unicast"));
   bench.hear(query("0.0.0.0", { group: address(GROUP), maxResponse: seconds(1) }));
   assert.deepEqual(bench.until(30), []);
   assert.ok(bench.machine.forwards(bench.now, address(GROUP), source(1)));
+});
+
+test("where a port decides who may ask, a query in a frame to one card does not count either", () => {
+  const bench = guarded({ querierPorts: ["lan1"], trackingSource: "frames" });
+  const frame = ethernet("02:00:00:00:00:77", query(LOWER));
+  frame.set([2, 0, 0, 0, 0, 5], 0);
+  assert.ok(bench.frame(frame, "lan1").includes("drop igmp.query-unicast"));
+  assert.deepEqual(bench.frame(ethernet("02:00:00:00:00:77", query(LOWER)), "lan1"), [
+    "10.0.0.1/02:00:00:00:00:77/lan1 asks",
+  ]);
+});
+
+test("a v1 query asks everybody, whatever its group field says", () => {
+  const bench = guarded();
+  const odd = readdressed(query(LOWER, { version: 1, group: address(GROUP) }), { to: "224.0.0.1" });
+  assert.deepEqual(bench.hear(odd), ["v1 querier 10.0.0.1", "10.0.0.1 asks"]);
 });
 
 test("the querier guard lets in who is on a subnet of the interface, any of several, and who is named on a link without one", () => {
@@ -646,9 +668,9 @@ const greedyFrames = (from: string, net: number): Uint8Array[] =>
 const groupsOf = (bench: Bench): number => bench.machine.groups(bench.now).length;
 
 for (const [options, kept, reason] of [
-  [{}, 64, "igmp.host-groups"],
-  [{ maxGroupsPerHost: 2000 }, 512, "igmp.host-share"],
-  [{ maxGroupsPerHost: 2000, maxGroups: 2000, maxHostMemberships: 100 }, 50, "igmp.host-share"],
+  [{ maxGroupsPerHost: 64 }, 64, "igmp.host-groups"],
+  [{ maxGroups: 1024 }, 960, "igmp.host-share"],
+  [{ maxHostMemberships: 100 }, 84, "igmp.host-share"],
 ] as const) {
   test(`twelve frames of 100 records from one host get ${kept} groups, then ${reason}; the viewer who comes next is served`, () => {
     const bench = new Bench(options);
@@ -659,8 +681,35 @@ for (const [options, kept, reason] of [
   });
 }
 
+test("behind one MAC may stand a house: of 1,200 groups at once none is refused by default, and one at its limit is named to have more", () => {
+  const hear = (options: RouterInterfaceOptions): number => {
+    const bench = new Bench(options);
+    for (const frame of greedyFrames("10.0.0.66", 9)) bench.hear(frame, "02:00:00:00:00:66");
+    return groupsOf(bench);
+  };
+  assert.equal(hear({}), 1200);
+  const bounds = { maxGroupsPerHost: 64, joinsPerSecond: 10, maxGroups: 1200 };
+  assert.equal(hear(bounds), 64);
+  assert.equal(hear({ ...bounds, proxies: [{ kind: "mac", mac: "02:00:00:00:00:66" }] }), 1200);
+});
+
+test("1,000 groups that were forwarded before we came stay when the one host that wants them says so", () => {
+  const bench = new Bench();
+  const groups = Array.from({ length: 1000 }, (_, i) => `239.4.${i >> 7}.${i & 127}`);
+  for (const group of groups) {
+    const assumed = { group: address(group), filter: ANY_SOURCE, span: seconds(60) };
+    bench.machine.receive(bench.now, { kind: "assume", ...assumed });
+  }
+  bench.until(1);
+  const records = groups.map((group): [RecordType, string] => ["is-ex", group]);
+  for (let i = 0; i < 1000; i += 100)
+    bench.hear(report("10.0.0.66", ...records.slice(i, i + 100)), "02:00:00:00:00:66");
+  bench.until(100);
+  assert.equal(groupsOf(bench), 1000);
+});
+
 test("hosts that are greedy one after the other leave room too: each new one finds its first groups", () => {
-  const bench = new Bench({ maxGroupsPerHost: 2000, maxGroups: 200 });
+  const bench = new Bench({ maxGroups: 1024 });
   const lines = [1, 2, 3, 4].flatMap((n) => greedyFrames(`10.0.1.${n}`, 10 + n).flatMap((frame) => bench.hear(frame)));
   assert.ok(lines.includes("drop igmp.host-share") && !lines.includes("drop igmp.too-many-groups"));
   const wanted = Array.from({ length: 8 }, (_, i): [RecordType, string] => ["to-ex", `239.8.1.${i}`]);
@@ -668,6 +717,29 @@ test("hosts that are greedy one after the other leave room too: each new one fin
     const served = bench.hear(report(from, ...wanted)).filter((text) => text.includes("joined"));
     assert.equal(served.length, 8);
   }
+});
+
+test("sources of all groups of the interface are bounded: who names many leaves room, and what is kept is kept", () => {
+  const bench = new Bench({ maxSourcesPerInterface: 640 });
+  const list = (group: number): [RecordType, string, ...Ipv4[]] => [
+    "allow",
+    `232.1.2.${group}`,
+    ...Array.from({ length: 50 }, (_, i) => address(`10.7.${group}.${i}`)),
+  ];
+  const greedy = Array.from({ length: 20 }, (_, i) => bench.hear(report("10.0.0.66", list(i)))).flat();
+  const [served, refused] = ["joined", "igmp.host-share"].map((word) => greedy.filter((t) => t.includes(word)).length);
+  assert.deepEqual([served, refused], [12, 8]);
+  assert.deepEqual(bench.hear(report("10.0.0.66", list(0))), [], "nothing new, nothing refused");
+  assert.deepEqual(bench.hear(report("10.0.0.9", ["allow", SSM, source(1)])), [
+    "10.0.0.9 joined 232.1.1.1",
+    "232.1.1.1 include {1}",
+  ]);
+  const rest = bench.hear(report("10.0.0.8", list(30)));
+  assert.equal(rest.filter((text) => text === "drop igmp.too-many-sources").length, 11);
+  assert.deepEqual(bench.hear(report("10.0.0.7", ["allow", SSM, source(2)])), ["drop igmp.too-many-sources"]);
+  for (let i = 0; i < 20; i++) bench.hear(report("10.0.0.66", ["to-in", `232.1.2.${i}`]));
+  bench.until(10);
+  assert.equal(bench.hear(report("10.0.0.7", ["allow", SSM, source(2)])).length, 2, "what is left makes room");
 });
 
 test("a refusal says who, so that it can be shown", () => {
@@ -899,7 +971,7 @@ function maxResponseOf(bytes: Uint8Array): number {
 test("host tracking from taps: frames tell who, by MAC and port, and packets run the protocol", () => {
   const bench = new Bench({ trackingSource: "frames" });
   const vectors = vectorFile<{ hex: string; reason?: string }[]>("frames.json");
-  const frame = hex(vectors[1]?.hex ?? "");
+  const frame = hex(vectors[0]?.hex ?? "");
   assert.deepEqual(bench.frame(frame, "lan1"), ["10.0.0.9/02:11:22:33:44:55/lan1 joined 239.1.1.1"]);
   assert.deepEqual(bench.machine.groups(bench.now), []);
   assert.deepEqual(bench.hear(v1v2Message("v2Report", "10.0.0.9", GROUP)), ["239.1.1.1 exclude {}"]);
@@ -907,6 +979,38 @@ test("host tracking from taps: frames tell who, by MAC and port, and packets run
   assert.deepEqual(bench.frame(hex(bad?.hex ?? ""), "lan1"), ["drop frame.not-ipv4"]);
   const [host] = bench.machine.hosts();
   assert.deepEqual([host?.message, host?.since, host?.host.port], ["v2Report", at(0), "lan1"]);
+});
+
+test("what another VLAN says on a bridge port makes no member of this LAN, and its query wins no election", () => {
+  const bench = guarded({ trackingSource: "frames", querierPorts: ["lan1"] });
+  const card = "02:00:00:00:00:09";
+  assert.deepEqual(bench.frame(tagged(ethernet(card, join()), 20), "lan1"), ["drop frame.other-vlan"]);
+  assert.deepEqual(bench.frame(tagged(ethernet(card, query(LOWER)), 20), "lan1"), ["drop frame.other-vlan"]);
+  assert.deepEqual([bench.machine.hosts(), bench.machine.members()], [[], []]);
+  assert.equal(bench.machine.querier.kind, "querier");
+  assert.deepEqual(bench.hear(join()), ["239.1.1.1 exclude {}"]);
+  assert.deepEqual(
+    bench.machine.members().map(({ host }) => host.port),
+    [""],
+    "nor does it tell where a host of this LAN is",
+  );
+});
+
+test("where the interface is a VLAN, its hosts are known by that tag, and by none where their port takes it away", () => {
+  const bench = new Bench({ trackingSource: "frames", vlan: 20 });
+  const frame = ethernet("02:00:00:00:00:09", join());
+  assert.deepEqual(bench.frame(tagged(frame, 20), "lan1"), ["10.0.0.9/02:00:00:00:00:09/lan1/20 joined 239.1.1.1"]);
+  assert.deepEqual(bench.frame(tagged(frame, 30), "lan1"), ["drop frame.other-vlan"]);
+  bench.hear(join(), "02:00:00:00:00:09");
+  assert.deepEqual(
+    bench.machine.members().map(({ host }) => host.vlan),
+    [20, 20],
+    "its packets too are of where it is",
+  );
+  assert.deepEqual(bench.frame(frame, "lan2"), [
+    "10.0.0.9/02:00:00:00:00:09/lan1/20 moved 239.1.1.1",
+    "10.0.0.9/02:00:00:00:00:09/lan2 joined 239.1.1.1",
+  ]);
 });
 
 test("mac-based leave with host tracking from taps: a member whose frame is still on its way is not cut off", () => {

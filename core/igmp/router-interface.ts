@@ -1,10 +1,11 @@
 // One multicast router interface (RFC 3376 section 6): querier, group table and host tracking as one machine.
 
-import { checkFrame } from "../base/ethernet.ts";
 import { ANY, type Ipv4, ipv4 } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
-import { inSubnet, type Subnet } from "../base/subnet.ts";
+import type { Subnet } from "../base/subnet.ts";
 import { after, type Duration, earliest, type Instant, milliseconds } from "../base/time.ts";
+import type { Admission, Admitted } from "./admission.ts";
+import { Election } from "./election.ts";
 import { admits, wantsNothing } from "./filter.ts";
 import {
   type GroupChange,
@@ -13,11 +14,10 @@ import {
   type GroupView,
   refusal,
   type TableContext,
-  type TableLimits,
 } from "./group-table.ts";
-import { hasRoom, type TrackedHost } from "./host-shares.ts";
+import type { Room, TrackedHost } from "./host-shares.ts";
 import { type HostStatement, isLeaving, statementsIn, versionOf } from "./host-statement.ts";
-import { afterStatement, type HostChange, type HostLimits, type HostMembership } from "./host-table.ts";
+import { afterStatement, type HostChange, type HostMembership } from "./host-table.ts";
 import { HostTracking, isRefusal, refusedFrame } from "./host-tracking.ts";
 import type {
   RouterInterfaceEffect as Effect,
@@ -27,13 +27,16 @@ import type {
   RouterInterfaceOptions,
   TrackingSource,
 } from "./interface-events.ts";
-import { hasRouterAlert } from "./ip-header.ts";
-import { checkPacket, groupOf, type IgmpPacket, senderOf } from "./packet.ts";
-import { type OtherQuerier, Querier, type QuerierState } from "./querier.ts";
+import { admitted, isQuery } from "./interface-gate.ts";
+import { checkLanFrame, type LanFrame, type LanFrameDrop } from "./lan-frame.ts";
+import { groupLimits, hostLimits } from "./limits.ts";
+import { headGroup, type IgmpPacket, senderOf } from "./packet.ts";
+import type { QuerierState } from "./querier.ts";
 import { type IgmpVersion, type Query, queryLength, readQuery, splitQuery, writeQuery } from "./query.ts";
-import { type QueryGuard, type QueryRefusal, refuseQuery } from "./query-guard.ts";
+import type { HeardQuery } from "./query-guard.ts";
 import { undefinedRecords } from "./report.ts";
-import { adoptTimes, type IgmpTimes, timesOf } from "./times.ts";
+import { Sightings, Unlocated } from "./sightings.ts";
+import type { IgmpTimes } from "./times.ts";
 
 interface LinkUp extends LinkFacts {
   readonly kind: "up";
@@ -41,6 +44,8 @@ interface LinkUp extends LinkFacts {
   /** Until then, members of before a flap, or assumed ones, may still have to confirm themselves. */
   readonly confirming: Instant | undefined;
 }
+
+type RoomDrop = "igmp.too-many-groups" | "igmp.too-many-sources" | "igmp.host-share";
 
 type LinkState =
   | LinkUp
@@ -54,29 +59,28 @@ const SOURCE_SPECIFIC: readonly Subnet[] = [{ address: ipv4(0xe8000000), prefixL
 /** Throws RangeError for options that `checkTimes` faults. */
 export class RouterInterface implements Machine<Event, Effect> {
   #options: RouterInterfaceOptions;
+  readonly #admission: Admission | undefined;
   readonly #groups: GroupTable;
   readonly #tracking: HostTracking;
+  readonly #sightings = new Sightings();
+  readonly #unlocated = new Unlocated();
+  readonly #election: Election;
   #link: LinkState = { kind: "down" };
-  #querier = new Querier(undefined);
-  #ownTimes: IgmpTimes;
-  /** Who asked last as far as taps know: they tell where that is. */
-  #asker: TrackedHost | undefined;
-  #refused = 0;
-  #mayWarnFrom: Instant | undefined;
-  #mayTellRefusedFrom: Instant | undefined;
   /** Nothing is due before: what `nextDeadline` last said. undefined: something has happened since. */
   #quietUntil: number | undefined;
 
-  constructor(options: RouterInterfaceOptions = {}) {
+  /** `admission`: who may receive; absent: everybody. */
+  constructor(options: RouterInterfaceOptions = {}, admission: Admission | undefined = undefined) {
     this.#options = options;
-    this.#ownTimes = timesOf(options.times);
+    this.#admission = admission;
+    this.#election = new Election(options);
     this.#groups = new GroupTable(groupLimits(options));
     this.#tracking = new HostTracking(options.trackingSource ?? "packets", hostLimits(options));
   }
 
   /** The version of RFC 3376 7.3.1. */
   get #version(): IgmpVersion {
-    return this.#options.version ?? 3;
+    return this.#election.version;
   }
 
   /** Our address on the link; undefined while it is not up. */
@@ -94,13 +98,22 @@ export class RouterInterface implements Machine<Event, Effect> {
     switch (event.kind) {
       case "up":
         if (event.trackingSource !== undefined) this.#tracking.useSource(event.trackingSource);
+        if (event.trackingSource === "packets") this.#sightings.clear();
         return this.#up(now, event);
       case "down":
         return this.#down(now);
       case "stop":
         return this.#end();
+      case "ask-all":
+        return this.#askAll(now);
       case "configure":
         return this.#configure(now, event.options);
+      case "restrict":
+        return this.#restrict(now, event.host, event.group, event.sources);
+      case "end":
+        return this.#tell(this.#groups.end(event.group));
+      case "ask":
+        return this.#invite(event.group);
       case "assume":
         return this.#assume(now, event);
       case "packet":
@@ -117,21 +130,17 @@ export class RouterInterface implements Machine<Event, Effect> {
       this.#link = { ...facts, confirming: before.confirming };
       return address === before.address ? [] : this.#compete(now, address);
     }
-    const span = this.#asks(address) ? this.#ownTimes.startupTime : this.#ownTimes.groupMembershipInterval;
+    const { startupTime, groupMembershipInterval } = this.#election.ownTimes;
+    const span = this.#election.mayAsk(address) ? startupTime : groupMembershipInterval;
     this.#link = { ...facts, confirming: before.kind === "flapping" ? after(now, span) : undefined };
     this.#groups.confirm(now, span);
     this.#tracking.confirm(now, span);
     return this.#compete(now, address);
   }
 
-  #asks(address: Ipv4): boolean {
-    return address !== ANY && (this.#options.mayQuery ?? true);
-  }
-
   #compete(now: Instant, address: Ipv4): Effect[] {
     return this.#electing(now, () => {
-      this.#querier = new Querier(this.#asks(address) ? address : undefined);
-      this.#querier.start(now, this.#ownTimes);
+      this.#election.compete(now, address);
       return this.#generalQuery(now);
     });
   }
@@ -151,26 +160,29 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   #silence(now: Instant | undefined): Effect[] {
     return this.#electing(now, () => {
-      this.#querier = new Querier(undefined);
+      this.#election.silence();
       return [];
     });
   }
 
+  /** For the querier only: another one hears of the change itself, or asks when it is time. */
+  #askAll(now: Instant): Effect[] {
+    return this.#election.startAgain(now) ? this.#generalQuery(now) : [];
+  }
+
   #configure(now: Instant, options: RouterInterfaceOptions): Effect[] {
-    this.#ownTimes = timesOf(options.times);
     this.#options = options;
+    this.#election.configure(options);
     this.#groups.limit(groupLimits(options));
     this.#tracking.limit(hostLimits(options));
-    if (!this.#querier.ours) return [];
     // The hosts learn the new times from queries, as after the start (8.6).
-    this.#querier.start(now, this.#ownTimes);
-    return this.#generalQuery(now);
+    return this.#askAll(now);
   }
 
   #assume(now: Instant, assumed: Extract<Event, { kind: "assume" }>): Effect[] {
     if (this.#link.kind !== "up") return [dropped("igmp.down")];
     // Where another router asks, it does so in its own time.
-    const least = this.#querier.ours ? 0 : this.times.groupMembershipInterval;
+    const least = this.#election.ours ? 0 : this.times.groupMembershipInterval;
     const span = milliseconds(Math.max(assumed.span, least));
     this.#link = { ...this.#link, confirming: latest(this.#link.confirming, after(now, span)) };
     return this.#tell(this.#groups.assume(now, { ...assumed, span }, this.#context()));
@@ -187,7 +199,7 @@ export class RouterInterface implements Machine<Event, Effect> {
       case "v1Query":
       case "v2Query":
       case "v3Query":
-        return [heard, ...(this.#asksByFrame ? [] : this.#query(now, this.#located(host), packet))];
+        return [heard, ...this.#queryByPacket(now, host, packet, event.unicast)];
       case "v1Report":
       case "v2Report":
       case "v3Report":
@@ -201,29 +213,54 @@ export class RouterInterface implements Machine<Event, Effect> {
   }
 
   #admit(bytes: Uint8Array, vouched = false): IgmpPacket | InterfaceDrop {
-    if (this.#link.kind !== "up") return "igmp.down";
-    const packet = checkPacket(bytes, vouched ? (this.#options.checksum ?? "verify") : undefined);
-    if (typeof packet === "string") return packet;
-    if (isOwn(this.#link, senderOf(packet))) return "igmp.own";
-    if (this.#options.requireRouterAlert === true && !hasRouterAlert(bytes)) return "igmp.no-router-alert";
-    return this.#isOffSubnet(this.#link, packet) ? "igmp.off-subnet" : packet;
+    return this.#link.kind === "up" ? admitted(bytes, vouched, this.#link, this.#options) : "igmp.down";
   }
 
-  // Queries have a guard of their own. A host without an address is heard in any case (4.2.13).
-  #isOffSubnet({ addresses }: LinkUp, packet: IgmpPacket): boolean {
-    const from = senderOf(packet);
-    if (this.#options.verifySourceSubnet !== true || addresses === undefined || from === ANY) return false;
-    return !isQuery(packet) && !addresses.some((subnet) => inSubnet(subnet, from));
+  #statement(now: Instant, host: TrackedHost, said: HostStatement): Effect[] {
+    const known = this.#sightings.complete(host);
+    const { statement, refusal } = this.#judge(now, known, said);
+    if (refusal !== undefined && host.port === "") this.#unlocated.note(host, said.group);
+    const refused: Effect[] =
+      refusal === undefined ? [] : [{ kind: "drop", ...refusal, host: known, group: said.group }];
+    return statement === undefined ? refused : [...refused, ...this.#admitted(now, host, statement)];
   }
 
-  #statement(now: Instant, host: TrackedHost, statement: HostStatement): Effect[] {
+  #judge(now: Instant, host: TrackedHost, statement: HostStatement): Admitted {
+    return this.#admission?.judge(now, host, statement) ?? { statement };
+  }
+
+  #admitted(now: Instant, host: TrackedHost, statement: HostStatement): Effect[] {
     const lacking = this.#lacksRoom(now, host, statement);
     if (lacking !== undefined) return [{ kind: "drop", reason: lacking, host, group: statement.group }];
     const immediate = this.#isProvenLast(now, host, statement);
     const tracked = this.#track("packets", now, host, statement);
     if (tracked.some(isRefusal)) return [...tracked];
+    this.#admission?.tookEffect(now, this.#sightings.complete(host), statement);
     const changes = immediate ? this.#groups.end(statement.group) : this.#change(now, statement);
     return [...tracked, ...this.#tell(changes)];
+  }
+
+  /** Whoever wants the group is to say so. With the S flag, for which no router lowers its timers (6.6.1). */
+  #invite(group: Ipv4): Effect[] {
+    return this.#election.ours ? this.#ask({ kind: "query", group, query: { sources: [], suppress: true } }) : [];
+  }
+
+  /** As if the host had said that it wants no more than this; it may be one that tracking had no room for. */
+  #restrict(now: Instant, host: TrackedHost, group: Ipv4, sources: readonly Ipv4[]): Effect[] {
+    const statement: HostStatement = { type: "to-in", group, sources, message: "v3Report" };
+    if (sources.length > 0) return this.#admitted(now, host, statement);
+    const left = this.#tracking.revoke(host, group);
+    const changes = this.#endsUnasked(now, host, statement)
+      ? this.#groups.end(group)
+      : this.#groups.record(now, statement, this.#context());
+    return [...left, ...this.#tell(changes)];
+  }
+
+  /** Others answer the questions that a leave brings; where none would be asked (7.3.2, 6.4.2), only tracking can tell. */
+  #endsUnasked(now: Instant, host: TrackedHost, statement: HostStatement): boolean {
+    if (this.#tracking.hasMembers(statement.group)) return false;
+    const asks = this.#election.ours && this.#groups.mode(now, statement.group, this.#version) > 1;
+    return !asks || this.#isProvenLast(now, host, statement);
   }
 
   #change(now: Instant, statement: HostStatement): readonly GroupChange[] {
@@ -239,16 +276,16 @@ export class RouterInterface implements Machine<Event, Effect> {
     }
   }
 
-  /** Why there is no room for a group that is new: none at all, or none for a host that has so many already. */
-  #lacksRoom(
-    now: Instant,
-    host: TrackedHost,
-    statement: HostStatement,
-  ): "igmp.too-many-groups" | "igmp.host-share" | undefined {
-    if (!this.#groups.wouldAdd(statement) || this.#refusal(statement) !== undefined) return undefined;
-    const { free } = this.#groups;
-    if (free === 0) return "igmp.too-many-groups";
-    return hasRoom(this.#tracking.heldBy(now, host), free) ? undefined : "igmp.host-share";
+  /** Why there is no room for a group or source that is new: none at all, or none for a host that has so many already. */
+  #lacksRoom(now: Instant, host: TrackedHost, statement: HostStatement): RoomDrop | undefined {
+    if (this.#refusal(statement) !== undefined) return undefined;
+    const { room, sourceRoom } = this.#groups;
+    const lacks = (what: "groups" | "sources", of: Room): RoomDrop | undefined => {
+      if (of.free === 0) return `igmp.too-many-${what}`;
+      return this.#tracking.mayTake(now, host, what, of) ? undefined : "igmp.host-share";
+    };
+    const lacking = this.#groups.wouldAdd(statement) ? lacks("groups", room) : undefined;
+    return lacking ?? (this.#groups.wouldAddSources(statement) ? lacks("sources", sourceRoom) : undefined);
   }
 
   #track(from: TrackingSource, now: Instant, host: TrackedHost, statement: HostStatement): readonly HostChange[] {
@@ -276,45 +313,59 @@ export class RouterInterface implements Machine<Event, Effect> {
   }
 
   #frame(now: Instant, { bytes, port, vouched }: Extract<Event, { kind: "frame" }>): Effect[] {
-    const frame = checkFrame(bytes);
-    if (typeof frame === "string") return [dropped(frame)];
+    const frame = this.ofLan(bytes);
+    if (typeof frame === "string") return [{ kind: "drop", reason: frame, port }];
     const packet = this.#admit(frame.packet, vouched);
-    if (typeof packet === "string") return [dropped(packet)];
-    const host = { port, address: senderOf(packet), mac: frame.mac };
-    if (isQuery(packet)) return this.#asksByFrame ? this.#query(now, host, packet) : this.#locate(host);
+    if (typeof packet === "string") return [{ kind: "drop", reason: packet, port }];
+    const { mac, vlan } = frame;
+    const host = { port, address: senderOf(packet), mac, ...(vlan === undefined ? {} : { vlan }) };
+    this.#sightings.note(host);
+    const { kind: message, unfilled } = packet;
+    const heard: Effect = { kind: "heard", message, from: host.address, group: headGroup(packet), port, unfilled };
+    const { unicast } = frame;
+    return [
+      heard,
+      ...(isQuery(packet) ? this.#queryByFrame(now, host, packet, unicast) : this.#tracked(now, host, packet)),
+    ];
+  }
+
+  #tracked(now: Instant, host: TrackedHost, packet: IgmpPacket): readonly Effect[] {
     return this.#tracking.source === "packets"
       ? []
       : statementsIn(packet).flatMap((statement) => this.#trackFrame(now, host, statement));
   }
 
-  #trackFrame(now: Instant, host: TrackedHost, statement: HostStatement): readonly HostChange[] {
-    const lacking = this.#lacksRoom(now, host, statement) !== undefined;
-    return lacking ? [refusedFrame(host, statement.group)] : this.#track("frames", now, host, statement);
+  #trackFrame(now: Instant, host: TrackedHost, said: HostStatement): readonly Effect[] {
+    const { statement, refusal } = this.#judge(now, host, said);
+    // The packet came first, and did not show on which port, or from which card.
+    const member = refusal === undefined ? undefined : this.#tracking.memberByPackets(host, said.group);
+    const ended = member === undefined ? [] : this.#restrict(now, member, said.group, statement?.sources ?? []);
+    const asked = refusal === undefined && this.#unlocated.take(host, said.group) ? this.#invite(said.group) : [];
+    const lacking = statement === undefined || this.#lacksRoom(now, host, statement) !== undefined;
+    const tracked = lacking ? [refusedFrame(host, said.group)] : this.#track("frames", now, host, statement);
+    return [...ended, ...asked, ...tracked];
   }
 
-  /** Where a port decides who may ask, only the frame tells it: the packet is passed over. */
-  get #asksByFrame(): boolean {
-    return this.#options.querierPorts !== undefined && this.#tracking.source === "frames";
+  #queryByPacket(now: Instant, host: TrackedHost, packet: IgmpPacket, unicast = false): readonly Effect[] {
+    if (this.#election.isByFrame(this.#tracking.source)) return [];
+    const from = this.#election.located(host);
+    return this.#query(now, { from, bytes: packet.bytes, query: readQuery(packet), unicast });
   }
 
-  #locate(host: TrackedHost): Effect[] {
-    this.#asker = host;
-    return this.#querier.locate(host) ? [this.#electionEffect()] : [];
+  #queryByFrame(now: Instant, from: TrackedHost, packet: IgmpPacket, unicast: boolean): readonly Effect[] {
+    if (!this.#election.isByFrame(this.#tracking.source)) return this.#election.locate(from);
+    return this.#query(now, { from, bytes: packet.bytes, query: readQuery(packet), unicast });
   }
 
-  #located(host: TrackedHost): TrackedHost {
-    return host.port === "" && this.#asker?.address === host.address ? this.#asker : host;
-  }
-
-  #query(now: Instant, host: TrackedHost, packet: IgmpPacket): Effect[] {
-    const query = readQuery(packet);
-    const older = this.#warnOfOlder(now, host.address, query.version);
+  #query(now: Instant, heard: HeardQuery): Effect[] {
+    const { from, query } = heard;
+    const older = this.#election.warnOfOlder(now, heard);
     // RFC 4541 2.1.1: a switch without an address is no router, whoever it asks about.
-    if (host.address === ANY) return older;
-    const reason = refuseQuery(packet.bytes, host, this.#guard());
-    if (reason !== undefined) return [...older, ...this.#refuse(now, reason, host)];
+    if (from.address === ANY) return [...older];
+    const reason = this.#election.faultOf(heard, this.#subnets);
+    if (reason !== undefined) return [...older, ...this.#election.refuse(now, reason, from)];
     const election = this.#electing(now, () => {
-      this.#querier.heard(now, host, this.#timesIn(query), this.#version === 2 && this.#groups.asking);
+      this.#election.heard(now, heard, this.#groups.asking);
       return [];
     });
     // RFC 1112: a v1 query asks about everything, whatever its group field says.
@@ -322,38 +373,18 @@ export class RouterInterface implements Machine<Event, Effect> {
     return [...older, ...election, ...this.#tell(lowered)];
   }
 
-  // 4.1.6, 4.1.7: an older query tells neither, so ours hold (erratum 4375).
-  #timesIn({ robustness, queryInterval }: Query): IgmpTimes {
-    return adoptTimes(this.#options.times ?? {}, robustness, queryInterval, this.#options.maxQueryInterval);
+  get #subnets(): readonly Subnet[] | undefined {
+    return this.#link.kind === "up" ? this.#link.addresses : undefined;
   }
 
-  #guard(): QueryGuard {
-    const subnets = this.#link.kind === "up" ? this.#link.addresses : undefined;
-    return { subnets, queriers: this.#options.queriers, ports: this.#options.querierPorts };
-  }
-
-  #refuse(now: Instant, reason: QueryRefusal, { address, mac, port }: TrackedHost): Effect[] {
-    this.#refused++;
-    if (this.#mayTellRefusedFrom !== undefined && now < this.#mayTellRefusedFrom) return [dropped(reason)];
-    this.#mayTellRefusedFrom = after(now, this.#ownTimes.queryInterval);
-    return [dropped(reason), { kind: "query-refused", reason, address, mac, port }];
-  }
-
-  #warnOfOlder(now: Instant, address: Ipv4, version: IgmpVersion): Effect[] {
-    if (version >= this.#version || (this.#mayWarnFrom !== undefined && now < this.#mayWarnFrom)) return [];
-    this.#mayWarnFrom = after(now, this.times.queryInterval);
-    return [{ kind: "older-querier", version, address }];
-  }
-
-  /** Runs what may change who the querier is, and tells when it did; `now` is undefined when nothing is to be kept. */
+  /** Runs what may change who asks, and tells when it did; `now` is undefined when nothing is to be kept. */
   #electing(now: Instant | undefined, change: () => Effect[]): Effect[] {
-    const before = winnerOf(this.#querier.state)?.address;
-    const ours = this.#querier.ours;
+    const before = this.#election.asking;
     const effects = change();
-    if (before === winnerOf(this.#querier.state)?.address && ours === this.#querier.ours) return effects;
-    if (!this.#querier.ours) this.#groups.stopAsking();
-    if (ours && now !== undefined) this.#yielded(now);
-    return [this.#electionEffect(), ...effects];
+    if (before === this.#election.asking) return effects;
+    if (!this.#election.ours) this.#groups.stopAsking();
+    if (before === "ours" && now !== undefined) this.#yielded(now);
+    return [this.#election.outcome(), ...effects];
   }
 
   /** The one who asks now does so in its own time: until then it is not known who is there, and who has yet to confirm itself has that long. */
@@ -365,18 +396,6 @@ export class RouterInterface implements Machine<Event, Effect> {
       this.#tracking.confirm(now, groupMembershipInterval);
     }
     this.#tracking.start(now, groupMembershipInterval);
-  }
-
-  #electionEffect(): Effect {
-    const winner = winnerOf(this.#querier.state);
-    const { ours } = this.#querier;
-    return {
-      kind: "querier",
-      ours,
-      address: ours ? this.#address : winner?.address,
-      mac: winner?.mac ?? "",
-      port: winner?.port ?? "",
-    };
   }
 
   poll(now: Instant): readonly Effect[] {
@@ -395,13 +414,13 @@ export class RouterInterface implements Machine<Event, Effect> {
     const next =
       this.#link.kind === "flapping"
         ? this.#link.until
-        : earliest([this.#querier.nextDeadline(), this.#groups.nextDeadline(), this.#tracking.nextDeadline()]);
+        : earliest([this.#election.nextDeadline(), this.#groups.nextDeadline(), this.#tracking.nextDeadline()]);
     this.#quietUntil = next ?? Number.POSITIVE_INFINITY;
     return next;
   }
 
   #generalQuery(now: Instant): Effect[] {
-    const due = this.#querier.poll(now, this.#ownTimes);
+    const due = this.#election.poll(now);
     if (due === undefined) return [];
     const { startupResponse, queryResponseInterval } = this.times;
     return [this.#send(ANY, due === "start" ? startupResponse : queryResponseInterval, [], false)];
@@ -437,7 +456,7 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   #context(): TableContext {
     const { sourceSpecific = SOURCE_SPECIFIC } = this.#options;
-    return { version: this.#version, times: this.times, querier: this.#querier.ours, sourceSpecific };
+    return { version: this.#version, times: this.times, querier: this.#election.ours, sourceSpecific };
   }
 
   /** Whether this link wants traffic of (source, group) now (6.3), and can get it. */
@@ -445,23 +464,58 @@ export class RouterInterface implements Machine<Event, Effect> {
     return this.#link.kind === "up" && admits(this.#groups.filter(now, group), source);
   }
 
+  /** What the tables of the interface's ports go by (core/igmp/port-table.ts). */
+  get tableContext(): TableContext {
+    return this.#context();
+  }
+
+  /** The frame of a port, if it is of this LAN. */
+  ofLan(bytes: Uint8Array): LanFrame | LanFrameDrop {
+    return checkLanFrame(bytes, this.#options.vlan);
+  }
+
+  /** Whether the query is one of a router that may ask here, heard by those whom it asks. */
+  heeds(heard: HeardQuery): boolean {
+    return heard.from.address !== ANY && this.#election.faultOf(heard, this.#subnets) === undefined;
+  }
+
+  /** The interface's gate, for what is kept of its ports. */
+  admit(packet: Uint8Array, vouched?: boolean): IgmpPacket | InterfaceDrop {
+    return this.#admit(packet, vouched);
+  }
+
+  /** What holds of a statement that the host made on its port; undefined: nothing. */
+  judge(now: Instant, host: TrackedHost, statement: HostStatement): HostStatement | undefined {
+    return this.#judge(now, host, statement).statement;
+  }
+
   get querier(): QuerierState {
-    return this.#querier.state;
+    return this.#election.state;
   }
 
   /** Queries that did not count, since the start. */
   get refusedQueries(): number {
-    return this.#refused;
+    return this.#election.refused;
   }
 
   /** The timers in force, which are the querier's while another router asks. */
   get times(): IgmpTimes {
-    return winnerOf(this.#querier.state)?.times ?? this.#ownTimes;
+    return this.#election.times;
   }
 
   /** While the link is away, as they were when it went. */
   groups(now: Instant): readonly GroupView[] {
     return this.#groups.view(this.#link.kind === "flapping" ? this.#link.since : now, this.#version);
+  }
+
+  /** How many hosts are members of each group. */
+  viewers(): Iterable<readonly [group: Ipv4, hosts: number]> {
+    return this.#tracking.viewers();
+  }
+
+  /** Everybody who was heard to be a member, with port and MAC where they are known; one host twice where packets and frames were heard. */
+  members(): readonly HostMembership[] {
+    return this.#tracking.everybody().map((one) => ({ ...one, host: this.#sightings.complete(one.host) }));
   }
 
   /** Who is a member of what, since when. */
@@ -470,32 +524,7 @@ export class RouterInterface implements Machine<Event, Effect> {
   }
 }
 
-const sourceLimit = ({ maxSourcesPerGroup = 256 }: RouterInterfaceOptions): number => maxSourcesPerGroup;
-
-const groupLimits = (options: RouterInterfaceOptions): TableLimits => ({
-  groups: options.maxGroups ?? 1024,
-  sourcesPerGroup: sourceLimit(options),
-});
-
-const hostLimits = (options: RouterInterfaceOptions): HostLimits => ({
-  memberships: options.maxHostMemberships ?? 100_000,
-  sources: sourceLimit(options),
-  groupsPerHost: options.maxGroupsPerHost ?? 64,
-  groupsPerPort: options.maxGroupsPerPort ?? Number.POSITIVE_INFINITY,
-  joinsPerSecond: options.joinsPerSecond ?? 100,
-});
-
 const latest = (a: Instant | undefined, b: Instant): Instant => (a !== undefined && a > b ? a : b);
-
-const winnerOf = (state: QuerierState): OtherQuerier | undefined =>
-  state.kind === "non-querier" ? state.winner : undefined;
-
-const isOwn = ({ address, addresses = [] }: LinkUp, sender: Ipv4): boolean =>
-  sender !== ANY && (sender === address || addresses.some((own) => own.address === sender));
-
-const isQuery = ({ kind }: IgmpPacket): boolean => kind === "v1Query" || kind === "v2Query" || kind === "v3Query";
-
-const headGroup = (packet: IgmpPacket): Ipv4 => (packet.kind === "v3Report" ? ANY : groupOf(packet));
 
 const undefinedIn = (packet: IgmpPacket): Effect[] =>
   packet.kind === "v3Report" ? Array.from({ length: undefinedRecords(packet) }, () => dropped("igmp.record-type")) : [];

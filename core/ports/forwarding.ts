@@ -49,11 +49,13 @@ export interface ForwardingTable {
   use(): readonly RouteUse[];
   /** Upcalls that the kernel threw away because nobody read them in time; undefined where the driver cannot tell. */
   dropped(): number | undefined;
+  /** What the driver dropped or was refused, by name. */
+  counts(): Readonly<Record<string, number>>;
   /** Hands multicast routing back to the kernel; every entry goes. */
   close(): void;
 }
 
-/** Multicast routing. Drivers: linux (MRT_* through our addon or raw-socket), simulated. */
+/** Multicast routing. Drivers: linux (MRT_* through our addon or raw-socket), relay (each packet through this process), simulated. */
 export interface Forwarding {
   /**
    * Throws HalError "mroute.in-use" (another daemon holds it), "mroute.permission", "mroute.unsupported" (by this kernel),

@@ -21,7 +21,7 @@ export interface FrameTap {
   close(): void;
 }
 
-/** IGMP frames as a port of a bridge (or any interface) hears them: who said it, by MAC. Drivers: packet (our addon), cap (child process), simulated. */
+/** IGMP frames, and those of PIM, which tell where routers are, as a port of a bridge (or any interface) hears them: who said it, by MAC. Drivers: packet (our addon), cap (child process), simulated. */
 export interface FrameTaps {
   open(interfaceName: string, listener: TapListener): FrameTap;
 }

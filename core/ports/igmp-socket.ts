@@ -6,6 +6,8 @@ export interface Arrival {
   readonly mac?: string;
   /** The link vouches for the message's checksum, or has still to fill it in: the octets may hold none. */
   readonly vouched?: boolean;
+  /** It came in a frame to this machine's card alone: nobody else on the link has heard it. */
+  readonly unicast?: boolean;
 }
 
 /** What the owner of a socket hears. */

@@ -11,6 +11,8 @@ export interface Link {
   readonly mtu?: number;
   /** Bridge ports when this is a bridge, else empty. */
   readonly ports: readonly string[];
+  /** Of a bridge a text that differs when a port has begun or ceased to forward, or its spanning tree says that something changed. */
+  readonly topology?: string;
 }
 
 /** Interfaces that come and go. Drivers: linux, simulated. */

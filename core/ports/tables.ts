@@ -123,6 +123,8 @@ export interface MembershipRow {
   /** The bridge port that heard it, where there is a tap. */
   readonly port?: string;
   readonly mac?: string;
+  /** The VLAN tag of its frames there. */
+  readonly vlan?: number;
   readonly until?: UnixTime;
   /** moved: heard on another port or with another MAC. restarted: the router's process ended, when is not known. */
   readonly cause?: "left" | "expired" | "moved" | "restarted";
@@ -325,6 +327,7 @@ export const LAYOUT: { readonly [T in TableName]: Layout<Tables[T]> } = {
       until: "integer?",
       cause: "text?",
       certainty: "text?",
+      vlan: "integer?",
     },
   },
   router_report: {

@@ -69,6 +69,18 @@ scenario(
   },
 );
 
+scenario("a VLAN that is learnt later is added to the open row, and one that changes begins another", async (store) => {
+  const tag = (vlan: number, s: number) => ({ ...joined, port: "lan1", vlan, at: at(s) });
+  await report(store, 1, [{ ...joined, port: "lan1" }]);
+  await report(store, 2, [tag(20, 2)]);
+  await report(store, 3, [tag(30, 3)]);
+  const told = (await rows(store)).map(({ since, until, vlan, cause }) => [since, until, vlan, cause]);
+  assert.deepEqual(told, [
+    [at(1), at(3), 20, "moved"],
+    [at(3), undefined, 30, undefined],
+  ]);
+});
+
 scenario("a router that starts anew closes what the process before it left open, once", async (store) => {
   await report(store, 1, [joined, { ...joined, host: 0x0a00000c }]);
   await report(store, 1, [{ ...joined, at: at(9) }], 0, 8);

@@ -128,14 +128,19 @@ function* openRow(equal: RowName): Asking<MembershipRow | undefined> {
   return (yield* find(query))[0];
 }
 
-type Where = Pick<MembershipRow, "port" | "mac" | "certainty">;
+type Where = Pick<MembershipRow, "port" | "mac" | "vlan" | "certainty">;
 
-const whereOf = ({ port, mac, certainty }: MembershipChange): Where => present({ port, mac, certainty });
+const whereOf = ({ port, mac, vlan, certainty }: MembershipChange): Where => present({ port, mac, vlan, certainty });
 
-const differ = (a: string | undefined, b: string | undefined): boolean => a !== undefined && b !== undefined && a !== b;
+const differ = <T>(a: T | undefined, b: T | undefined): boolean => a !== undefined && b !== undefined && a !== b;
 
 /** Whether both say where the host is, and not the same. */
-const isElsewhere = (row: Where, where: Where): boolean => differ(row.port, where.port) || differ(row.mac, where.mac);
+const isElsewhere = (row: Where, where: Where): boolean =>
+  differ(row.port, where.port) || differ(row.mac, where.mac) || differ(row.vlan, where.vlan);
 
-const isTold = (row: Where, { port, mac }: Where): boolean =>
-  (port === undefined || row.port === port) && (mac === undefined || row.mac === mac);
+const isTold = (row: Where, { port, mac, vlan }: Where): boolean =>
+  [
+    [port, row.port],
+    [mac, row.mac],
+    [vlan, row.vlan],
+  ].every(([told, known]) => told === undefined || told === known);

@@ -111,6 +111,16 @@ test("a router's evidence is acknowledged by its sequence number", () => {
   ]);
 });
 
+test("a router that asks what cards may receive is told; anybody else is not", () => {
+  const bench = new Bench();
+  const asked: Message = { type: "permits.request", id: bytes(41), macs: ["02:00:00:00:00:11"] };
+  bench.hear(ROUTER, asked);
+  const permits = [{ mac: "02:00:00:00:00:11", groups: [0xefff4d01] }];
+  assert.deepEqual(bench.decide({ kind: "told", permits }), [{ type: "permits", id: bytes(41), permits }]);
+  assert.deepEqual(bench.hear(KEYS, asked), []);
+  assert.equal(bench.server.status().drops["reception.message-unexpected"], 1);
+});
+
 test("the first sweep waits for the grace, and goes on at once while there is more", () => {
   const bench = new Bench();
   bench.pass(59_999);

@@ -26,6 +26,7 @@ import type { Decision } from "../ports/store.ts";
 import type { RekeyDemandRow } from "../ports/tables.ts";
 import { decideInquiry, type InquiryOutcome } from "./inquiry.ts";
 import { type DecisionSubject, PendingDecisions, type WhenDecided } from "./pending-decisions.ts";
+import { decidePermits, type PermitsOutcome } from "./permits.ts";
 import { type DemandOutcome, decideSettled } from "./revocation.ts";
 import { decideRouterReport, type RouterReportOutcome } from "./router-reports.ts";
 import { SentDemands } from "./sent-demands.ts";
@@ -33,7 +34,13 @@ import { decideStop, type StopOutcome } from "./stop.ts";
 import { decideSweep, type SweepOutcome } from "./sweep.ts";
 
 /** What any decision of this server comes to. */
-export type ReceptionOutcome = InquiryOutcome | StopOutcome | RouterReportOutcome | SweepOutcome | DemandOutcome;
+export type ReceptionOutcome =
+  | InquiryOutcome
+  | StopOutcome
+  | RouterReportOutcome
+  | PermitsOutcome
+  | SweepOutcome
+  | DemandOutcome;
 
 /** What the server hears, from the bus, from the store and from the operator's commands. */
 export type ReceptionEvent =
@@ -104,6 +111,8 @@ export interface RefusalNote {
 
 /** Refusals shown to the operator. */
 const REMEMBERED_REFUSALS = 256;
+/** What routers say, and nobody else. */
+const OF_ROUTERS: ReadonlySet<string> = new Set(["membership.report", "permits.request"]);
 const SWEEP_EVERY = seconds(5);
 
 type Effects = readonly ReceptionEffect[];
@@ -187,7 +196,7 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
   #heard(now: Instant, { from, message, request }: Received): Effects {
     const known = from.role === "router" ? this.#peers.router(from.id) : this.#peers.keyServer(from.id);
     if (known === undefined || !sameBytes(known, from.publicKey)) return this.#drop("reception.stranger");
-    if ((from.role === "router") !== (message.type === "membership.report")) return this.#unexpected();
+    if ((from.role === "router") !== OF_ROUTERS.has(message.type)) return this.#unexpected();
     if (message.type === "rekey.demand.acknowledged") return this.#demandAcknowledged(now, from, message);
     if (request === undefined) return this.#unexpected();
     switch (message.type) {
@@ -197,6 +206,8 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
         return this.#stopped(now, request, message);
       case "membership.report":
         return this.#routerReported(now, request, message);
+      case "permits.request":
+        return this.#permitsAsked(now, request, message);
       default:
         return this.#unexpected();
     }
@@ -238,6 +249,15 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
       { kind: "request", from: request.from.id, id },
       () => decideRouterReport(report, at),
       () => [{ kind: "answer", request, message: { type: "membership.acknowledged", id, sequence } }],
+    );
+  }
+
+  #permitsAsked(now: Instant, request: Request, { id, macs }: MessageOf<"permits.request">): Effects {
+    const at = this.#unix(now);
+    return this.#decide(
+      { kind: "request", from: request.from.id, id },
+      () => decidePermits(macs, at),
+      ({ permits }) => [{ kind: "answer", request, message: { type: "permits", id, permits: [...permits] } }],
     );
   }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { address, formatIpv4, type Ipv4 } from "../base/ipv4.ts";
+import { address, formatIpv4, type Ipv4, ipv4 } from "../base/ipv4.ts";
 import { after, type Instant, instant, seconds } from "../base/time.ts";
 import { query } from "../igmp/igmp.testkit.ts";
 import { checkPacket } from "../igmp/packet.ts";
@@ -104,6 +104,19 @@ test("what a predecessor delivered goes on without a touch, and is wanted upstre
   assert.deepEqual(successor.inherit(...routes), [], "no route is set, no delivery begins anew");
   assert.deepEqual(successor.routes, ["239.1.1.1 > lan wifi", "232.1.1.1 > wifi", "239.1.1.2 > -"]);
   assert.deepEqual(wanted(successor), ["239.1.1.1 exclude ", "232.1.1.1 include 10.1.0.2"]);
+});
+
+test("900 deliveries of a predecessor to one host, such as the next proxy, go on when it says that it wants them", () => {
+  const successor = new Successor();
+  const groups = Array.from({ length: 900 }, (_, i) => ipv4(0xef040000 + i));
+  successor.inherit(...groups.map((group) => route(group, ["lan"])));
+  successor.pass(1);
+  for (let i = 0; i < groups.length; i += 100)
+    successor.says("lan", ...groups.slice(i, i + 100).map((group) => ({ type: "is-ex" as const, group, sources: [] })));
+  assert.ok(SPAN < seconds(40), "what nobody has confirmed is over by then");
+  successor.pass(40);
+  assert.equal(wanted(successor).length, 900);
+  assert.equal(successor.routes.filter((text) => text.endsWith("> lan")).length, 900);
 });
 
 test("nobody reports: the deliveries end when the startup queries have been answered, and not before", () => {

@@ -9,34 +9,49 @@ import type { HostMembership, LeaveCause } from "../igmp/host-table.ts";
 import type {
   InterfaceDrop,
   LinkFacts,
+  RefusedWhom,
   RouterInterfaceEffect,
   RouterInterfaceOptions,
   TrackingSource,
 } from "../igmp/interface-events.ts";
 import type { MessageKind } from "../igmp/packet.ts";
+import type { PortEffect } from "../igmp/port-table.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
 import type { RefreshPolicy } from "../igmp/refresh.ts";
+import type { Pass } from "../ports/enforcement.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import type { Arrival } from "../ports/igmp-socket.ts";
-import type { GroupPrefix } from "./group-access.ts";
-import type { Intruder } from "./intruders.ts";
+import type { IntruderEffect } from "./intruders.ts";
+import type { GroupPrefix } from "./policy/group-access.ts";
+import type { Permit, PermitEffect } from "./policy/permits.ts";
+import type { PolicyOptions } from "./policy/policy.ts";
+import type { StaticGroup } from "./static-groups.ts";
 import type { PaceOptions } from "./upstream-pace.ts";
 
 /** One interface with receivers behind it. */
 export interface DownstreamOptions {
   readonly name: string;
-  readonly igmp?: RouterInterfaceOptions;
+  readonly igmp?: Omit<RouterInterfaceOptions, "vlan">;
   /**
    * "always": who is subscribed here is served, whoever asks the questions. "elected": only while we ask, as RFC 4605 section 3 has it
    * for a link with several proxies. Default "always".
    */
   readonly forwarder?: "always" | "elected";
-  /** Groups that may be received here; empty or absent: all. */
+  /** Groups that may be received here where no rule says otherwise; empty or absent: all. */
   readonly allow?: readonly GroupPrefix[];
   /** Groups that may not, whatever `allow` says. */
   readonly deny?: readonly GroupPrefix[];
+  /** The VLAN that the interface is, for rules that name one. */
+  readonly vlan?: number;
+  /** kbit/s of channels at once to all behind the interface, and behind one of its ports; absent: as many as come. */
+  readonly bandwidth?: number;
+  readonly portBandwidth?: number;
+  /** What is always asked for and delivered, whoever is there and whatever the rules say. */
+  readonly staticGroups?: readonly StaticGroup[];
   /** Whose traffic may come from here; absent: that of the interface's own subnets. */
   readonly sources?: readonly Subnet[];
+  /** Keep what each port of a bridge wants, by the frames of its taps; default false. */
+  readonly snooping?: boolean;
 }
 
 /** An interface towards the source. */
@@ -44,6 +59,8 @@ export interface UpstreamOptions extends PaceOptions {
   readonly name: string;
   /** The newest version to speak; default 3. */
   readonly version?: IgmpVersion;
+  /** Speak it whatever an older querier asks in; default false. */
+  readonly forceVersion?: boolean;
   /** Repeats of our reports where nobody asks; default "auto". */
   readonly refresh?: RefreshPolicy;
   /** The groups that come from here; empty or absent: all that no other upstream names more exactly. */
@@ -56,10 +73,12 @@ export interface UpstreamOptions extends PaceOptions {
   readonly scope?: readonly GroupPrefix[];
   /** Whose traffic may come from here; absent: anybody's. */
   readonly sources?: readonly Subnet[];
+  /** kbit/s of channels at once; absent: as many as are asked for. */
+  readonly bandwidth?: number;
 }
 
 /** A whole router. */
-export interface RouterOptions {
+export interface RouterOptions extends PolicyOptions {
   readonly downstreams: readonly DownstreamOptions[];
   /** Towards the sources (RFC 4605 section 2): one, or several by group; without any we route between the downstreams only. */
   readonly upstreams?: readonly UpstreamOptions[];
@@ -67,7 +86,7 @@ export interface RouterOptions {
   readonly idle?: Duration;
   /** Default 1024. */
   readonly maxRoutes?: number;
-  /** Routes of one sender behind a downstream; default 64. */
+  /** Routes of one sender behind a downstream by which nobody here receives; default 64. */
   readonly maxRoutesPerSource?: number;
 }
 
@@ -82,12 +101,16 @@ export type RouterEvent =
       readonly trackingSource?: TrackingSource;
     } & LinkFacts)
   /** Other options of the downstreams; an interface that is not among ours is passed over. Members and routes stay. */
-  | {
+  | ({
       readonly kind: "configure";
       readonly downstreams: readonly DownstreamOptions[];
       /** Absent: as they were. Version and refresh of an upstream stay. */
       readonly upstreams?: readonly UpstreamOptions[] | undefined;
-    }
+    } & PolicyOptions)
+  /** Control says what cards may receive. */
+  | { readonly kind: "permits"; readonly permits: readonly Permit[] }
+  /** The guard of the bridge ports is open, with what a predecessor let pass. */
+  | { readonly kind: "guarded"; readonly passes: readonly Pass[] }
   /** The process ends: no member is kept for the return of its link, and everything is left upstream now, whatever lingers or waits. */
   | { readonly kind: "stop" }
   /**
@@ -102,6 +125,10 @@ export type RouterEvent =
       Arrival,
       "vouched"
     >)
+  /** The bridge `name` as it is now; `topology` is a text that differs when anything between the ports may have changed. */
+  | { readonly kind: "bridge"; readonly name: string; readonly ports: readonly string[]; readonly topology: string }
+  /** Something that hosts of the downstream said may have been missed: where ports are kept, all are asked at once. */
+  | { readonly kind: "ask-all"; readonly name: string }
   | { readonly kind: "no-route"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }
   | { readonly kind: "wrong-interface"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }
   /** The counters that a "count-routes" effect asked for. */
@@ -113,11 +140,13 @@ export type RouterDrop =
   | MulticastHostDrop
   /** A packet of an interface that is not configured. */
   | "router.unknown-interface"
-  /** A membership for a group that this interface may not receive. */
+  /** A membership, of nobody that is known, for a group that this interface may not receive. */
   | "router.group-denied"
   | "router.too-many-routes"
-  /** One sender behind a downstream has all the routes that one sender may have. */
+  /** One sender behind a downstream has all the routes that one sender may have for what nobody here receives. */
   | "router.too-many-routes-of-source"
+  /** Half of all routes are there already because of foreign sources on this interface, and nobody would receive by this one. */
+  | "router.too-many-foreign-routes"
   /** A source that may not send from the interface where its packet came in; see the effect "intruder". */
   | "router.foreign-source"
   /** Traffic came in where it goes out: a second path to the source, or a loop. */
@@ -161,18 +190,28 @@ export type RouterEffect =
     }
   /** What the link as a whole wants now. */
   | { readonly kind: "membership"; readonly name: string; readonly group: Ipv4; readonly filter: SourceFilter }
-  | { readonly kind: "heard"; readonly name: string; readonly message: MessageKind; readonly unfilled: boolean }
+  /** What the bridge port gets. */
+  | (PortEffect & { readonly name: string })
+  /** A message that passed the gate; `group`, `port` and `unfilled` as in the effect of the interface. */
+  | {
+      readonly kind: "heard";
+      readonly name: string;
+      readonly message: MessageKind;
+      readonly group: Ipv4;
+      readonly port?: string;
+      readonly unfilled: boolean;
+    }
   | ({ readonly name: string } & Extract<RouterInterfaceEffect, { kind: "querier" | "query-refused" }>)
   | { readonly kind: "older-querier"; readonly name: string; readonly version: IgmpVersion; readonly address: Ipv4 }
   /** The upstream's querier makes our host part speak this version (RFC 3376 7.2.1). */
   | { readonly kind: "upstream-mode"; readonly name: string; readonly version: IgmpVersion }
+  | PermitEffect
   /** Somebody sends under an address that is not of its link: told once, and every ten minutes while it goes on. */
-  | { readonly kind: "intruder"; readonly intruder: Intruder }
-  /** `host`: who is refused, where it is one host's doing; `group`: what. */
-  | {
+  | IntruderEffect
+  /** `port`: of a frame that is none to us, the bridge port. */
+  | ({
       readonly kind: "drop";
       readonly name: string;
       readonly reason: RouterDrop;
-      readonly host?: TrackedHost;
-      readonly group?: Ipv4;
-    };
+      readonly port?: string;
+    } & RefusedWhom);

@@ -177,17 +177,22 @@ class Day {
       assert.ok(DOWN.includes(inbound) && goesUp && name === from, `up only from below, and what may: ${text}`);
     }
     if (outbound.length === 0) return;
-    assert.ok(mayCome(source, inbound, from), `from where it may: ${text}`);
+    assert.ok(this.#mayCome(source, inbound, from), `from where it may: ${text}`);
     for (const [name, machine] of this.#router.interfaces()) {
       if (name === inbound || !this.#isUp.has(name) || group >>> 8 === 0xe00000) continue;
       assert.equal(outbound.includes(name), machine.forwards(this.#now, group, source), `down where wanted: ${text}`);
     }
   }
-}
 
-/** A LAN's hosts from their LAN, everybody from the group's upstream. */
-const mayCome = (source: Ipv4, inbound: string, from: string | undefined): boolean =>
-  DOWN.includes(inbound) ? (HOSTS[inbound]?.includes(source) ?? false) : from === undefined || inbound === from;
+  /** A LAN's hosts from their LAN, everybody from the group's upstream; of a group without one, strangers from any LAN. */
+  #mayCome(source: Ipv4, inbound: string, from: string | undefined): boolean {
+    if (!DOWN.includes(inbound)) return from === undefined || inbound === from;
+    const home = DOWN.find(
+      (name) => HOSTS[name]?.includes(source) === true && (name === inbound || this.#isUp.has(name)),
+    );
+    return home === undefined ? from === undefined : home === inbound;
+  }
+}
 
 for (const seed of [1, 2, 3])
   test(`routes, boundaries and what is told upstream hold through a random day (seed ${seed})`, () => {

@@ -34,5 +34,17 @@ test("a flood of invented hosts leaves the most recent only, and the one that go
   }
   const recent = refusals.recent();
   assert.equal(recent.length, 64);
-  assert.deepEqual(recent[0], { ...refused(1), times: 10_000, last: 9999 });
+  assert.deepEqual(recent[0], { ...refused(1), group: undefined, rule: undefined, times: 10_000, last: 9999 });
+});
+
+test("each group that a rule refuses is told by itself, with the rule", () => {
+  const refusals = new Refusals();
+  const [film, news] = [ipv4(0xef010901), ipv4(0xef010001)];
+  for (const group of [film, news, film])
+    refusals.note(instant(1), { ...refused(1), reason: "policy.denied", group, rule: 2 });
+  const told = refusals.recent().map(({ group, rule, times }) => [group, rule, times]);
+  assert.deepEqual(told, [
+    [film, 2, 2],
+    [news, 2, 1],
+  ]);
 });

@@ -46,9 +46,14 @@ export class RefusedRoutes {
     return first?.until;
   }
 
+  /** Those of a group. */
+  of(group: Ipv4): readonly RefusedStream[] {
+    return [...this.#streams.values()].filter((stream) => stream.group === group);
+  }
+
   /** Those of a group that somebody wants now: they are to be asked about anew. */
   release(group: Ipv4): readonly RefusedStream[] {
-    return this.#end([...this.#streams.values()].filter((stream) => stream.group === group));
+    return this.#end(this.of(group));
   }
 
   #end(streams: readonly RefusedStream[]): readonly RefusedStream[] {

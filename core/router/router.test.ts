@@ -105,6 +105,8 @@ function line(effect: RouterEffect): string[] {
       const { name, source, expected } = effect.intruder;
       return [`intruder ${name} ${formatIpv4(source)} expected ${expected ?? "nowhere"}`];
     }
+    case "more-intruders":
+      return [`${effect.senders} more intruders ${effect.name}`];
     default:
       return [];
   }
@@ -242,6 +244,17 @@ test("a router that ends leaves upstream what it asked for", () => {
   assert.ok(lines.includes("82 lan") && lines.includes("up to-in 239.255.77.1"), lines.join());
 });
 
+test("a router that ends with many groups leaves them in as few reports as hold them", () => {
+  const bench = new Bench();
+  const groups = Array.from({ length: 60 }, (_, i) => ipv4(address("239.1.0.0") + i));
+  for (const group of groups) bench.join("lan", A, group);
+  bench.pass(5);
+  const sent = bench.router
+    .receive(bench.now, { kind: "stop" })
+    .filter((effect) => effect.kind === "send" && effect.name === "up");
+  assert.equal(sent.length, 1);
+});
+
 test("an upstream that goes down takes its routes; back with another address it reports everything again", () => {
   const bench = new Bench();
   bench.join("lan", A);
@@ -255,7 +268,7 @@ test("a denied group is not asked for upstream, not delivered, and the drop is n
   const deny = [{ group: address("239.255.0.0"), length: 16 }];
   const bench = new Bench({ downstreams: [{ name: "lan", deny }, { name: "wifi" }] });
   const lines = bench.join("lan", A);
-  assert.ok(lines.includes("drop lan router.group-denied"));
+  assert.ok(lines.includes("drop lan policy.denied"));
   assert.equal(
     lines.some((text) => text.startsWith("up ")),
     false,
@@ -275,10 +288,12 @@ test("other options take effect without a break: members stay, a group that is d
   assert.deepEqual(lines, [
     "route 239.255.88.1 up > -",
     "up to-in 239.255.88.1",
-    "82 lan",
+    "drop lan policy.denied",
+    "left lan 10.2.0.12",
     "drop lan router.group-denied",
+    "82 lan",
   ]);
-  assert.equal([...bench.router.interfaces()][0]?.[1].hosts().length, 2);
+  assert.equal([...bench.router.interfaces()][0]?.[1].hosts().length, 1);
   bench.leave("lan", A);
   assert.ok(bench.pass(1.1).includes("82 lan"), "one last-member query instead of two");
 });
@@ -304,7 +319,7 @@ test("the upstream is told of a membership again at every question, for half an 
 test("only allowed groups are received where a list of them is given", () => {
   const allow = [{ group: address("239.1.0.0"), length: 16 }];
   const bench = new Bench({ downstreams: [{ name: "lan", allow }] });
-  assert.ok(bench.join("lan", A).includes("drop lan router.group-denied"));
+  assert.ok(bench.join("lan", A).includes("drop lan policy.denied"));
   assert.ok(bench.join("lan", A, address("239.1.2.3")).includes("up to-ex 239.1.2.3"));
 });
 
@@ -384,6 +399,7 @@ test("a v2 host joins and leaves, and the upstream hears v3", () => {
   assert.ok(bench.pass(3).includes("82 lan"));
 });
 
+const inventedAddress = (n: number, network = "10.7.0.0"): Ipv4 => ipv4(address(network) + n);
 const FORGED = "intruder lan 10.1.0.2 expected up";
 
 test("a LAN host that sends under the headend's address before anybody watches does not become the ingress", () => {
@@ -411,6 +427,33 @@ test("an intruder is told of once, then every ten minutes, and status keeps the 
   for (let n = 0; n < 100; n++) bench.stream("lan", GROUP, ipv4(address("10.7.0.0") + n));
   assert.equal(bench.router.intruders().length, 64);
   assert.equal(bench.router.intruders().at(-1)?.source, address("10.7.0.99"));
+});
+
+test("invented senders do not flood the log: eight are told of by name in ten minutes, the rest as a number", () => {
+  const bench = new Bench();
+  bench.join("lan", A);
+  const told = (lines: readonly string[]) => lines.filter((line) => /intruder|^72|^82/.test(line));
+  const flood = (name: string) =>
+    Array.from({ length: 1100 }, (_, n) => told(bench.stream(name, GROUP, inventedAddress(n)))).flat();
+  assert.equal(flood("lan").length, 8, "and no delivery is said to begin by a route over which nothing comes");
+  bench.pass(300);
+  assert.equal(bench.stream("wifi", GROUP, inventedAddress(2000))[1], "intruder wifi 10.7.7.208 expected up");
+  assert.deepEqual(told(bench.pass(300)), ["1092 more intruders lan"]);
+  assert.deepEqual(told(bench.pass(300)), [], "of the other interface all was told");
+  assert.equal(flood("lan").length, 8);
+});
+
+test("delivery by a route that a forgery made begins when the true stream has come in", () => {
+  const bench = new Bench();
+  bench.join("lan", A);
+  bench.stream("lan");
+  const use = (packets: number, wrong: number) =>
+    bench.feed({ kind: "use", uses: [{ source: SOURCE, group: GROUP, packets, bytes: 0, wrong }] });
+  assert.ok(bench.pass(1.1).includes("count"), "which is looked at soon");
+  assert.deepEqual(use(0, 9), []);
+  assert.deepEqual(use(5, 9), ["72 lan"]);
+  assert.deepEqual(use(9, 9), []);
+  assert.ok(bench.link("lan", undefined).includes("82 lan"));
 });
 
 test("where both hear it, the upstream wins: the route moves as soon as the kernel tells of the other arrival", () => {
@@ -458,6 +501,43 @@ test("`sources` says who may send from an interface: a network behind another ro
   assert.deepEqual(strict.stream(), ["route 239.255.77.1 up > -"]);
 });
 
+test("a point-to-point downstream has no subnet: its peer may send, but not what is known to be behind another", () => {
+  const bench = new Bench();
+  const own = address("10.9.0.1");
+  bench.feed({ kind: "link", name: "lan", address: own, addresses: [{ address: own, prefixLength: 32 }] });
+  assert.deepEqual(bench.stream("lan", PUBLIC, address("10.9.0.2")), ["route 239.1.1.1 lan > up", "72 up"]);
+  const host = address("10.3.0.11");
+  assert.ok(bench.stream("lan", PUBLIC, host).includes("intruder lan 10.3.0.11 expected wifi"));
+});
+
+test("an address without a subnet beside one with leaves the guard up, and may send itself", () => {
+  const bench = new Bench();
+  const [own, shared] = [address("10.2.0.1"), address("10.77.0.1")];
+  const addresses = [
+    { address: own, prefixLength: 24 },
+    { address: shared, prefixLength: 32 },
+  ];
+  bench.feed({ kind: "link", name: "lan", address: own, addresses });
+  assert.ok(bench.stream("lan").includes(FORGED));
+  assert.deepEqual(bench.stream("lan", PUBLIC, shared), ["route 239.1.1.1 lan > up", "72 up"]);
+});
+
+test("where no upstream could carry the group, a source behind a router of the LAN is routed", () => {
+  const alone = new Bench({ upstreams: [] });
+  alone.join("wifi", B);
+  assert.deepEqual(alone.stream("lan"), ["route 239.255.77.1 lan > wifi", "72 wifi"]);
+  const moved = alone.stream("wifi", GROUP, A);
+  assert.ok(moved.includes("intruder wifi 10.2.0.11 expected lan"), "the hosts of a LAN are known to be there");
+  const elsewhere = new Bench({ upstreams: [{ name: "up", deny: [{ group: GROUP, length: 32 }] }] });
+  elsewhere.join("wifi", B);
+  assert.deepEqual(elsewhere.stream("lan"), ["route 239.255.77.1 lan > wifi", "72 wifi"]);
+  elsewhere.link("up", undefined);
+  assert.ok(
+    elsewhere.stream("lan", PUBLIC).includes("intruder lan 10.1.0.2 expected nowhere"),
+    "an upstream that is away",
+  );
+});
+
 test("one sender behind a downstream gets so many routes, others go on", () => {
   const bench = new Bench({ maxRoutesPerSource: 2 });
   const groups = [1, 2, 3].map((n) => ipv4(PUBLIC + n));
@@ -467,6 +547,69 @@ test("one sender behind a downstream gets so many routes, others go on", () => {
   assert.ok(
     groups.every((group) => bench.stream("up", group)[0]?.startsWith("route")),
     "the headend has no such limit",
+  );
+});
+
+test("a sender of many channels that nobody watches does not lose the one that is watched", () => {
+  const bench = new Bench({ maxRoutesPerSource: 2 });
+  const [first, second, third, fourth] = [1, 2, 3, 4].map((n) => ipv4(PUBLIC + n));
+  for (const group of [first, second, third]) bench.stream("lan", group, A);
+  bench.join("wifi", B, fourth);
+  assert.ok(bench.stream("lan", fourth, A).includes("72 wifi"), "a new one");
+  assert.ok(bench.join("wifi", B, third).includes("unroute 239.1.1.4"), "one that was refused is asked about anew");
+  assert.ok(bench.stream("lan", third, A).includes("72 wifi"));
+  bench.join("wifi", B, first);
+  assert.equal(bench.stream("lan", ipv4(PUBLIC + 5), A)[0], "route 239.1.1.6 lan > up", "a place is free again");
+});
+
+const OTHER = address("239.255.77.2");
+
+test("invented senders to a watched group from where they may not send keep out no channel", () => {
+  const bench = new Bench({ maxRoutes: 8 });
+  bench.join("lan", A);
+  for (let n = 0; n < 20; n++) bench.stream("lan", GROUP, inventedAddress(n));
+  assert.equal(bench.router.routes().length, 4, "half of the places");
+  for (let n = 0; n < 20; n++) bench.stream("wifi", GROUP, inventedAddress(n, "10.8.0.0"));
+  assert.equal(bench.router.routes().length, 8);
+  bench.join("lan", A, OTHER);
+  const lines = bench.stream("up", OTHER);
+  assert.deepEqual(lines, ["unroute 239.255.77.1", "route 239.255.77.2 up > lan", "72 lan"]);
+  assert.ok(bench.stream("up", ipv4(PUBLIC + 9)).includes("route 239.1.1.10 up > -"), "nor one that nobody wants yet");
+});
+
+test("of invented senders to a group that nobody wants so many get a route, and no question stays open", () => {
+  const bench = new Bench({ maxRoutes: 4 });
+  const lines = [1, 2, 3].flatMap((n) => bench.stream("lan", GROUP, inventedAddress(n)).at(-1) ?? []);
+  assert.deepEqual(lines.slice(1), ["drop lan router.foreign-source", "drop lan router.too-many-foreign-routes"]);
+});
+
+test("a route that a forgery made is the true stream's as soon as that came in: it does not go first any more", () => {
+  const bench = new Bench({ maxRoutes: 2 });
+  bench.join("lan", A);
+  bench.join("lan", A, OTHER);
+  bench.stream("lan");
+  bench.feed({ kind: "use", uses: [{ source: SOURCE, group: GROUP, packets: 5, bytes: 0, wrong: 1 }] });
+  bench.stream("lan", OTHER);
+  bench.join("lan", A, PUBLIC);
+  const lines = bench.stream("up", PUBLIC);
+  assert.ok(lines.includes("unroute 239.255.77.2") && lines.includes("route 239.1.1.1 up > lan"), lines.join("; "));
+});
+
+test("invented senders of the LAN's own network to a watched group keep out no channel, nor that group's own stream", () => {
+  const bench = new Bench({ maxRoutes: 8 });
+  bench.join("wifi", B);
+  bench.join("wifi", B, OTHER);
+  bench.stream("up", OTHER);
+  for (let n = 0; n < 20; n++) bench.stream("lan", GROUP, inventedAddress(n, "10.2.0.20"));
+  assert.equal(bench.router.routes().length, 8);
+  assert.ok(bench.stream("up").includes("72 wifi"));
+  bench.join("wifi", B, PUBLIC);
+  assert.ok(bench.stream("up", PUBLIC).includes("72 wifi"));
+  const crowded = bench.stream("lan", GROUP, address("10.2.0.99"));
+  assert.deepEqual(crowded, ["route 239.255.77.1 lan > -", "drop lan router.too-many-routes"]);
+  assert.deepEqual(
+    [OTHER, PUBLIC].map((group) => bench.router.routes().filter((route) => route.group === group).length),
+    [1, 1],
   );
 });
 

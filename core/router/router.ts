@@ -3,34 +3,52 @@ import { type Ipv4, isLinkLocalMulticast } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
 import type { Subnet } from "../base/subnet.ts";
 import { after, type Duration, earliest, type Instant, seconds } from "../base/time.ts";
-import { NO_SOURCE, wantsNothing } from "../igmp/filter.ts";
+import type { AdmissionRefusal } from "../igmp/admission.ts";
+import { admits, NO_SOURCE, type SourceFilter, wantsNothing } from "../igmp/filter.ts";
 import type { MulticastHostEffect } from "../igmp/host.ts";
+import type { HostMembership } from "../igmp/host-table.ts";
 import { isRefused } from "../igmp/host-tracking.ts";
-import type { RouterInterfaceEffect } from "../igmp/interface-events.ts";
+import type { RefusedWhom, RouterInterfaceEffect, RouterInterfaceOptions } from "../igmp/interface-events.ts";
+import { portLimits } from "../igmp/limits.ts";
+import { checkPacket, headGroup } from "../igmp/packet.ts";
+import type { PortView } from "../igmp/port-table.ts";
 import { MembershipDatabase, type UpstreamChange } from "../igmp/proxy.ts";
 import { RouterInterface } from "../igmp/router-interface.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import type { MulticastRoute } from "../ports/forwarding.ts";
-import { mayReceive } from "./group-access.ts";
+import type { DeliveryPath, PathLack } from "./delivery-path.ts";
 import { ingressOf, mayEnter, type Side } from "./ingress.ts";
 import { assumedFilter, assumedSpan } from "./inheritance.ts";
 import { type Intruder, Intruders } from "./intruders.ts";
 import type { DownstreamOptions, RouterDrop, RouterEffect, RouterEvent, RouterOptions } from "./options.ts";
+import type { Permit } from "./policy/permits.ts";
+import { Policy } from "./policy/policy.ts";
 import { RefusedRoutes, type RefusedStream } from "./refused-routes.ts";
 import { MulticastRoutes } from "./routes.ts";
+import { Snooping, type SnoopingEffect } from "./snooping.ts";
+import { groupsOf, type StaticGroup, staticFilter } from "./static-groups.ts";
 import { Upstream, upstreamOf } from "./upstream.ts";
 
 /** Between two looks at the route counters, while there are routes. */
 const COUNT_EVERY: Duration = seconds(30);
 
-/** After a packet came in where its route goes out: whether the source has moved there. */
+/** After a packet came in where its route goes out: whether the source has moved there; and whether a foreign route was true. */
 const LOOK_AFTER: Duration = seconds(1);
+
+/** In the database of what is wanted, behind the name of an interface: its static groups. No interface name has a blank. */
+const STATIC = " static";
+
+/** What a host that was a member may have now, and why no more. */
+interface Restriction extends Required<Pick<RefusedWhom, "host" | "group">>, AdmissionRefusal {
+  readonly sources: readonly Ipv4[];
+}
 
 interface Downstream {
   options: DownstreamOptions;
   readonly machine: RouterInterface;
   up: boolean;
   subnets: readonly Subnet[] | undefined;
+  readonly snooping: Snooping | undefined;
 }
 
 /** Events of every interface in, effects for sockets, kernel and reports out. */
@@ -42,27 +60,34 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   readonly #refused = new RefusedRoutes();
   readonly #intruders = new Intruders();
   readonly #maxRoutesPerSource: number;
+  /** Foreign routes heard on one interface. */
+  readonly #maxForeign: number;
+  readonly #policy: Policy;
   #countAt: Instant | undefined;
   /** Nothing is due before: what `nextDeadline` last said. undefined: something has happened since. */
   #quietUntil: number | undefined;
 
   /** Throws RangeError for IGMP options that `checkTimes` faults. */
   constructor(options: RouterOptions, entropy: Entropy) {
+    const { downstreams, upstreams = [] } = options;
+    this.#policy = new Policy(options, { downstreams, upstreams }, (group) => this.#uplinkOf(group));
     this.#downstreams = new Map(
-      options.downstreams.map((one) => [
-        one.name,
-        { options: one, machine: new RouterInterface(one.igmp), up: false, subnets: undefined },
-      ]),
+      downstreams.map((one) => {
+        const machine = new RouterInterface(interfaceOptions(one), this.#policy.admission(one.name));
+        return [one.name, { options: one, machine, up: false, subnets: undefined, snooping: snoopingOf(one, machine) }];
+      }),
     );
-    this.#upstreams = new Map((options.upstreams ?? []).map((one) => [one.name, new Upstream(one, entropy)]));
+    this.#upstreams = new Map(upstreams.map((one) => [one.name, new Upstream(one, entropy)]));
     this.#maxRoutesPerSource = options.maxRoutesPerSource ?? 64;
-    this.#routes = new MulticastRoutes(options.idle ?? seconds(180), options.maxRoutes ?? 1024);
+    const { maxRoutes = 1024 } = options;
+    this.#maxForeign = Math.ceil(maxRoutes / 2);
+    this.#routes = new MulticastRoutes(options.idle ?? seconds(180), maxRoutes);
   }
 
   receive(now: Instant, event: RouterEvent): readonly RouterEffect[] {
     const due = this.#quietUntil !== undefined && now < this.#quietUntil ? [] : this.#due(now);
     this.#quietUntil = undefined;
-    return routesFirst([...due, ...this.#take(now, event)]);
+    return routesFirst([...due, ...this.#take(now, event), ...this.#offer(now)]);
   }
 
   #take(now: Instant, event: RouterEvent): readonly RouterEffect[] {
@@ -71,6 +96,11 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
         return this.#link(now, event);
       case "configure":
         return this.#configure(now, event);
+      case "permits":
+        return this.#permitted(now, event.permits);
+      case "guarded":
+        this.#policy.adopt(now, event.passes);
+        return [];
       case "stop":
         return this.#stop(now);
       case "inherited":
@@ -79,6 +109,10 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
         return this.#packet(now, event);
       case "frame":
         return this.#frame(now, event);
+      case "bridge":
+        return this.#bridge(now, event);
+      case "ask-all":
+        return this.#askAll(now, event.name);
       case "no-route":
         return this.#noRoute(now, event.source, event.group, event.inbound);
       case "wrong-interface":
@@ -90,15 +124,18 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
 
   poll(now: Instant): readonly RouterEffect[] {
     this.#quietUntil = undefined;
-    return routesFirst(this.#due(now));
+    return routesFirst([...this.#due(now), ...this.#offer(now)]);
   }
 
   #due(now: Instant): RouterEffect[] {
     const effects: RouterEffect[] = [];
-    for (const [name, { machine }] of this.#downstreams)
-      effects.push(...this.#downstream(now, name, machine.poll(now)));
+    for (const [name, { machine, snooping }] of this.#downstreams)
+      effects.push(...this.#downstream(now, name, machine.poll(now)), ...this.#snooped(now, name, snooping?.poll(now)));
     for (const upstream of this.#upstreams.values()) effects.push(...fromHost(upstream, upstream.poll(now)));
-    effects.push(...this.#refused.poll(now).map(unroute));
+    if (this.#policy.wordHasEnded(now)) effects.push(...this.#reviewAll(now));
+    for (const { name, ...end } of this.#policy.poll(now))
+      effects.push(...this.#restrict(now, name, { ...end, reason: "policy.preview-over", sources: [] }));
+    effects.push(...this.#refused.poll(now).map(unroute), ...this.#intruders.poll(now));
     if (this.#countAt !== undefined && this.#countAt <= now) {
       this.#countAt = after(now, COUNT_EVERY);
       if (this.#routes.size > 0) effects.push({ kind: "count-routes" });
@@ -107,9 +144,11 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 
   nextDeadline(): Instant | undefined {
-    const deadlines = [this.#refused.nextDeadline(), this.#routes.size > 0 ? this.#countAt : undefined];
-    for (const { machine } of this.#downstreams.values()) deadlines.push(machine.nextDeadline());
+    const deadlines = [this.#refused.nextDeadline(), this.#intruders.nextDeadline(), this.#policy.nextDeadline()];
+    for (const { machine, snooping } of this.#downstreams.values())
+      deadlines.push(machine.nextDeadline(), snooping?.nextDeadline());
     for (const upstream of this.#upstreams.values()) deadlines.push(upstream.nextDeadline());
+    if (this.#routes.size > 0) deadlines.push(this.#countAt);
     const next = earliest(deadlines);
     this.#quietUntil = next ?? Number.POSITIVE_INFINITY;
     return next;
@@ -135,17 +174,27 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return this.#intruders.all();
   }
 
+  /** What is carried of what may be, for status. */
+  loads(): ReturnType<Policy["loads"]> {
+    return this.#policy.loads();
+  }
+
+  /** Of control's word, for status; undefined where it is not asked. */
+  permits(now: Instant): ReturnType<Policy["permitSummary"]> {
+    return this.#policy.permitSummary(now);
+  }
+
   routes(): ReturnType<MulticastRoutes["all"]> {
     return this.#routes.all();
   }
 
   #stop(now: Instant): readonly RouterEffect[] {
-    const event = { kind: "stop" } as const;
+    // First upstream, and all at once: by the ends of thousands of groups below it would be a report for each.
     return [
-      ...[...this.#downstreams].flatMap(([name, { machine }]) =>
-        this.#downstream(now, name, machine.receive(now, event)),
-      ),
       ...[...this.#upstreams.values()].flatMap((upstream) => fromHost(upstream, upstream.leaveAll(now))),
+      ...[...this.#downstreams].flatMap(([name, { machine }]) =>
+        this.#downstream(now, name, machine.receive(now, { kind: "stop" })),
+      ),
     ];
   }
 
@@ -166,6 +215,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     downstream.up = address !== undefined;
     downstream.subnets = facts.addresses;
     const effects = this.#downstream(now, name, downstream.machine.receive(now, event));
+    effects.push(...this.#setStatic(now, downstream, downstream.options.staticGroups ?? []));
     return [...effects, ...(address === undefined ? this.#withoutInbound(name) : []), ...this.#reroute(now)];
   }
 
@@ -180,11 +230,13 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return [...effects, ...(address === undefined ? this.#withoutInbound(name) : []), ...this.#reroute(now)];
   }
 
-  #configure(
-    now: Instant,
-    { downstreams, upstreams = [] }: RouterEvent & { kind: "configure" },
-  ): readonly RouterEffect[] {
+  #configure(now: Instant, event: RouterEvent & { kind: "configure" }): readonly RouterEffect[] {
+    const { downstreams, upstreams = [] } = event;
     for (const options of upstreams) this.#upstreams.get(options.name)?.configure(options);
+    this.#policy.configure(event, {
+      downstreams: this.#named(downstreams),
+      upstreams: Array.from(this.#upstreams.values(), ({ options }) => options),
+    });
     return [
       ...(upstreams.length === 0 ? [] : this.#wanted.groups().flatMap((change) => this.#want(now, change))),
       ...downstreams.flatMap((options) => this.#configureDownstream(now, options)),
@@ -196,14 +248,78 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const { name } = options;
     const known = this.#downstreams.get(name);
     if (known === undefined) return [];
+    const before = known.options.staticGroups ?? [];
     known.options = options;
-    const effects = known.machine.receive(now, { kind: "configure", options: options.igmp ?? {} });
-    // What may be received may have changed too.
+    const effects = known.machine.receive(now, { kind: "configure", options: interfaceOptions(options) });
+    // What may be received may have changed too. Who may have more hears the query, and says what it wants.
+    const refused = this.#endDenied(now, name, known);
     const groups = known.machine.groups(now);
     return [
       ...this.#downstream(now, name, effects),
-      ...groups.flatMap(({ group, filter }) => this.#membership(now, name, { kind: "membership", group, filter })),
+      ...refused,
+      ...this.#setStatic(now, known, before),
+      ...groups.flatMap(({ group, filter }) =>
+        this.#policy.mayDeliver(name, group, undefined)
+          ? this.#membership(now, name, { kind: "membership", group, filter })
+          : this.#downstream(now, name, known.machine.receive(now, { kind: "end", group })),
+      ),
+      ...this.portMemberships(now, name),
     ];
+  }
+
+  /** The downstreams as they are to be, those that are not told as they were. */
+  #named(changed: readonly DownstreamOptions[]): readonly DownstreamOptions[] {
+    return Array.from(this.#downstreams, ([name, { options }]) => changed.find((one) => one.name === name) ?? options);
+  }
+
+  #permitted(now: Instant, permits: readonly Permit[]): readonly RouterEffect[] {
+    const changed = this.#policy.told(now, permits);
+    return changed.size === 0 ? [] : this.#reviewAll(now, ({ host }) => changed.has(host.mac));
+  }
+
+  #reviewAll(now: Instant, isMeant?: (membership: HostMembership) => boolean): readonly RouterEffect[] {
+    return [...this.#downstreams].flatMap(([name, one]) => this.#endDenied(now, name, one, isMeant));
+  }
+
+  /** Ends what the policy does not allow any more. */
+  #endDenied(
+    now: Instant,
+    name: string,
+    { machine }: Downstream,
+    isMeant: (membership: HostMembership) => boolean = () => true,
+  ): readonly RouterEffect[] {
+    return machine.members().flatMap((membership) => {
+      if (!isMeant(membership)) return [];
+      const verdict = this.#policy.review(now, name, membership);
+      const { host, group } = membership;
+      if (verdict === undefined) return [];
+      return this.#restrict(now, name, { host, group, ...verdict.refusal, sources: verdict.sources });
+    });
+  }
+
+  #restrict(now: Instant, name: string, { sources, ...refused }: Restriction): readonly RouterEffect[] {
+    const { host, group } = refused;
+    const effects = this.#downstreams.get(name)?.machine.receive(now, { kind: "restrict", host, group, sources }) ?? [];
+    const dropped = { kind: "drop", ...refused } as const;
+    return [{ ...dropped, name }, ...refusal(name, dropped), ...this.#downstream(now, name, effects)];
+  }
+
+  /** Bandwidth has become free, or a right has come: whoever was refused is asked again, and need not wait for the next general query. */
+  #offer(now: Instant): readonly RouterEffect[] {
+    const asked = this.#policy.chances().flatMap(({ name, group }) => {
+      const machine = this.#downstreams.get(name)?.machine;
+      return machine === undefined ? [] : this.#downstream(now, name, machine.receive(now, { kind: "ask", group }));
+    });
+    return [...asked, ...this.#policy.permitEffects()];
+  }
+
+  /** Wants the static groups of an interface that is up; `before`: those that were. */
+  #setStatic(now: Instant, { options, up }: Downstream, before: readonly StaticGroup[]): readonly RouterEffect[] {
+    const { name, staticGroups = [] } = options;
+    const wanted = up ? staticGroups : [];
+    return groupsOf(before, staticGroups).flatMap((group) =>
+      this.#wants(now, name, STATIC, group, staticFilter(wanted, group)),
+    );
   }
 
   #inherit(now: Instant, routes: readonly MulticastRoute[]): readonly RouterEffect[] {
@@ -236,7 +352,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const span = assumedSpan(machine.times);
     return this.#routes.groups().flatMap((group) => {
       const filter = assumedFilter(name, group, this.#routes.of(group));
-      return wantsNothing(filter) || !this.#allowed(name, group)
+      return wantsNothing(filter) || !this.#policy.mayDeliver(name, group, undefined)
         ? []
         : machine.receive(now, { kind: "assume", group, filter, span });
     });
@@ -246,14 +362,63 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const downstream = this.#downstreams.get(name);
     if (downstream !== undefined) return this.#downstream(now, name, downstream.machine.receive(now, packet));
     const upstream = this.#upstreams.get(name);
-    if (upstream !== undefined) return fromHost(upstream, upstream.receive(now, packet));
-    return [drop(name, "router.unknown-interface")];
+    if (upstream === undefined) return [drop(name, "router.unknown-interface")];
+    return [...heardUpstream(name, packet.bytes), ...fromHost(upstream, upstream.receive(now, packet))];
   }
 
   #frame(now: Instant, { name, ...frame }: RouterEvent & { kind: "frame" }): readonly RouterEffect[] {
     const downstream = this.#downstreams.get(name);
     if (downstream === undefined) return [drop(name, "router.unknown-interface")];
-    return this.#downstream(now, name, downstream.machine.receive(now, frame));
+    const said = downstream.machine.receive(now, frame);
+    // Taps hear PIM too, which is no drop: it tells of routers.
+    const counted = said.filter((effect) => effect.kind !== "drop" || effect.reason !== "ip.not-igmp");
+    const effects = this.#downstream(now, name, counted);
+    return [...effects, ...this.#snooped(now, name, downstream.snooping?.frame(now, frame))];
+  }
+
+  #bridge(now: Instant, { name, ports, topology }: RouterEvent & { kind: "bridge" }): readonly RouterEffect[] {
+    return this.#snooped(now, name, this.#downstreams.get(name)?.snooping?.bridge(now, ports, topology));
+  }
+
+  #askAll(now: Instant, name: string): readonly RouterEffect[] {
+    const downstream = this.#downstreams.get(name);
+    if (downstream?.snooping === undefined) return [];
+    return this.#downstream(now, name, downstream.machine.receive(now, { kind: "ask-all" }));
+  }
+
+  #snooped(now: Instant, name: string, effects: readonly SnoopingEffect[] = []): readonly RouterEffect[] {
+    return effects.flatMap((effect) => this.#fromPorts(now, name, effect));
+  }
+
+  #fromPorts(now: Instant, name: string, effect: SnoopingEffect): readonly RouterEffect[] {
+    switch (effect.kind) {
+      case "ask-all":
+        return this.#askAll(now, name);
+      case "router-port":
+        return [{ ...effect, name }];
+      case "port-membership":
+        return [
+          {
+            ...effect,
+            name,
+            filter: this.#policy.mayDeliver(name, effect.group, undefined) ? effect.filter : NO_SOURCE,
+          },
+        ];
+    }
+  }
+
+  /** What each bridge port of a downstream gets, as the effects said; for a bridge that has forgotten it. */
+  portMemberships(now: Instant, name: string): readonly RouterEffect[] {
+    const views = this.#downstreams.get(name)?.snooping?.view(now) ?? [];
+    const all = views.flatMap(({ port, groups }) =>
+      groups.map(({ group, filter }) => ({ kind: "port-membership", port, group, filter }) as const),
+    );
+    return this.#snooped(now, name, all);
+  }
+
+  /** What is known of the bridge ports of a downstream, for status; undefined where nothing is kept of them. */
+  ports(now: Instant, name: string): readonly PortView[] | undefined {
+    return this.#downstreams.get(name)?.snooping?.view(now);
   }
 
   #downstream(now: Instant, name: string, effects: readonly RouterInterfaceEffect[]): RouterEffect[] {
@@ -263,22 +428,34 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   #fromDownstream(now: Instant, name: string, effect: RouterInterfaceEffect): readonly RouterEffect[] {
     switch (effect.kind) {
       case "membership":
-        return this.#membership(now, name, effect);
+        return [...this.#membership(now, name, effect), ...this.#endedOnPorts(now, name, effect)];
       case "host-joined":
+        this.#policy.joined(now, name, effect.membership);
         return [{ kind: "joined", number: 71, name, membership: effect.membership }];
       case "host-left":
+        this.#policy.left(now, name, effect.membership);
         return [{ ...effect, kind: "left", number: effect.cause === "left" ? 81 : undefined, name }];
       case "querier":
         return [{ ...effect, name }, ...this.#reroute(now)];
       case "send":
+      case "heard":
       case "older-querier":
       case "query-refused":
         return [{ ...effect, name }];
-      case "heard":
-        return [{ kind: "heard", name, message: effect.message, unfilled: effect.unfilled }];
       case "drop":
+        if (effect.group !== undefined && effect.host !== undefined)
+          this.#policy.refused(now, name, effect.host, effect.group, effect.reason);
         return [{ ...effect, name }, ...refusal(name, effect)];
     }
+  }
+
+  #endedOnPorts(
+    now: Instant,
+    name: string,
+    { group, filter }: RouterInterfaceEffect & { kind: "membership" },
+  ): readonly RouterEffect[] {
+    const ended = wantsNothing(filter) ? this.#downstreams.get(name)?.snooping?.endGroup(group) : undefined;
+    return this.#snooped(now, name, ended);
   }
 
   #membership(
@@ -286,12 +463,27 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     name: string,
     { group, filter }: RouterInterfaceEffect & { kind: "membership" },
   ): readonly RouterEffect[] {
-    const allowed = this.#allowed(name, group);
-    const change = this.#wanted.set(name, group, allowed ? filter : NO_SOURCE);
+    const allowed = this.#policy.mayDeliver(name, group, undefined);
+    return [
+      allowed ? { kind: "membership", name, group, filter } : drop(name, "router.group-denied"),
+      ...this.#wants(now, name, "", group, allowed ? filter : NO_SOURCE),
+    ];
+  }
+
+  /** What an interface wants of a group, by its members or (`part` STATIC) in any case. */
+  #wants(
+    now: Instant,
+    name: string,
+    part: "" | typeof STATIC,
+    group: Ipv4,
+    filter: SourceFilter,
+  ): readonly RouterEffect[] {
+    const change = this.#wanted.set(name + part, group, filter);
+    const isWanted = this.#wanted.isWanted(name, group) || this.#wanted.isWanted(name + STATIC, group);
+    this.#policy.wants(name, group, isWanted);
     return [
       ...this.#refused.release(group).map(unroute),
       ...this.#reroute(now, group),
-      allowed ? { kind: "membership", name, group, filter } : drop(name, "router.group-denied"),
       ...(change === undefined ? [] : this.#want(now, change)),
     ];
   }
@@ -299,6 +491,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   /** RFC 4605 4.1: the merged state is what our host part upstream wants; of a group that comes from elsewhere, nothing. */
   #want(now: Instant, change: UpstreamChange): readonly RouterEffect[] {
     const chosen = this.#upstreamOf(change.group);
+    this.#policy.wantsUp(change.group, wantsNothing(change.filter) ? undefined : this.#uplinkOf(change.group));
     return [...this.#upstreams.values()].flatMap((upstream) =>
       fromHost(upstream, upstream.want(now, upstream === chosen ? change : { ...change, filter: NO_SOURCE })),
     );
@@ -306,6 +499,12 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
 
   #upstreamOf(group: Ipv4): Upstream | undefined {
     return upstreamOf(group, this.#upstreams.values());
+  }
+
+  /** The upstream at which the group would be asked for. */
+  #uplinkOf(group: Ipv4): string | undefined {
+    const upstream = this.#upstreamOf(group);
+    return upstream?.mayJoin(group) === true ? upstream.name : undefined;
   }
 
   /** Every interface from which the group may come. */
@@ -320,16 +519,17 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const downstream = this.#downstreams.get(name);
     if (downstream !== undefined) {
       const { up, subnets, options } = downstream;
-      return { name, up, isUpstream: false, subnets, allowed: options.sources };
+      return { name, up, isUpstream: false, carries: false, subnets, allowed: options.sources };
     }
     const upstream = this.#upstreamOf(group);
     if (upstream?.name !== name) return undefined;
-    return { name, up: upstream.up, isUpstream: true, subnets: undefined, allowed: upstream.sources };
+    const { up, sources } = upstream;
+    return { name, up, isUpstream: true, carries: upstream.mayJoin(group), subnets: undefined, allowed: sources };
   }
 
   #mayEnter({ source, group, inbound }: MulticastRoute): boolean {
     const side = this.#side(inbound, group);
-    return side?.up === true && mayEnter(source, side);
+    return side?.up === true && mayEnter(source, side, this.#sides(group));
   }
 
   #noRoute(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly RouterEffect[] {
@@ -355,13 +555,26 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     heard: string,
   ): readonly RouterEffect[] {
     this.#refused.forget({ source, group });
-    if (this.#downstreams.has(heard) && this.#routes.countOf(source, heard) >= this.#maxRoutesPerSource)
-      return this.#refuse(now, { source, group, inbound: heard }, "router.too-many-routes-of-source");
     const outbound = ingress === undefined ? [] : this.#outbound(now, source, group, ingress);
     const route = { source, group, inbound: ingress ?? heard, outbound };
-    const room = this.#routes.full ? this.#makeRoom(route) : [];
-    if (this.#routes.full) return this.#refuse(now, { source, group, inbound: heard }, "router.too-many-routes");
-    return [...room, ...this.#set(now, route)];
+    const foreign = ingress === heard ? undefined : heard;
+    const excess = this.#excess(route, foreign);
+    if (excess !== undefined) return this.#refuse(now, { source, group, inbound: heard }, excess);
+    const room = this.#makeRoom(route, foreign);
+    if (this.#routes.full)
+      return [...room, ...this.#refuse(now, { source, group, inbound: heard }, "router.too-many-routes")];
+    return [...room, ...this.#set(now, route, foreign)];
+  }
+
+  /** Why a route by which nobody here would receive is one too many: one sender, or one that invents sources, gets so many. */
+  #excess(route: MulticastRoute, foreign: string | undefined): RouterDrop | undefined {
+    const { source, inbound } = route;
+    if (this.#isWanted(route)) return undefined;
+    if (foreign !== undefined)
+      return this.#routes.foreignOn(foreign) < this.#maxForeign ? undefined : "router.too-many-foreign-routes";
+    const isFew =
+      !this.#downstreams.has(inbound) || this.#routes.unwantedOf(source, inbound) < this.#maxRoutesPerSource;
+    return isFew ? undefined : "router.too-many-routes-of-source";
   }
 
   #refuse(now: Instant, stream: RefusedStream, reason: RouterDrop): readonly RouterEffect[] {
@@ -370,9 +583,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 
   #foreign(now: Instant, seen: Omit<Intruder, "times">): readonly RouterEffect[] {
-    const intruder = this.#intruders.note(now, seen);
-    const told: RouterEffect[] = intruder === undefined ? [] : [{ kind: "intruder", intruder }];
-    return [...told, drop(seen.name, "router.foreign-source")];
+    return [...this.#intruders.note(now, seen), drop(seen.name, "router.foreign-source")];
   }
 
   #wrongInterface(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly RouterEffect[] {
@@ -380,7 +591,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     const route = this.#routes.get(source, group);
     const side = this.#side(inbound, group);
     if (route === undefined || side?.up !== true) return [dropped];
-    if (!mayEnter(source, side))
+    if (!mayEnter(source, side, this.#sides(group)))
       return [dropped, ...this.#foreign(now, { name: inbound, source, group, expected: route.inbound })];
     // Where both hear it, the upstream wins: what a LAN host sends under the headend's address must not keep out the headend.
     if (side.isUpstream && this.#downstreams.has(route.inbound)) {
@@ -388,37 +599,97 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       const usurper = this.#foreign(now, { name: route.inbound, source, group, expected: inbound });
       return [...this.#set(now, { source, group, inbound, outbound }), ...usurper];
     }
-    this.#countAt = earliest([this.#countAt, after(now, LOOK_AFTER)]);
+    this.#countSoon(now);
     return [dropped];
   }
 
-  /** Streams that nobody here wants, as anybody may send them, do not keep out one that is wanted. */
-  #makeRoom(route: MulticastRoute): readonly RouterEffect[] {
-    return this.#isWanted(route) ? this.#routes.removeIdlest() : [];
+  #countSoon(now: Instant): void {
+    this.#countAt = earliest([this.#countAt, after(now, LOOK_AFTER)]);
+  }
+
+  /**
+   * What anybody may send does not keep out a stream that is wanted: first those go that came in where they may not, then those that
+   * nobody here wants, then one of those that have the most company, as a sender can invent sources of its own network too.
+   */
+  #makeRoom(route: MulticastRoute, foreign: string | undefined): readonly RouterEffect[] {
+    const isWanted = this.#isWanted(route);
+    if (foreign !== undefined && this.#routes.foreignOn(foreign) >= this.#maxForeign)
+      return this.#routes.removeForeign(foreign);
+    if (!this.#routes.full) return [];
+    const ways = [
+      () => (isWanted || foreign === undefined ? this.#routes.removeForeign() : []),
+      () => (isWanted ? this.#routes.removeIdlest() : []),
+      () => (isWanted && foreign === undefined ? this.#routes.removeFromCrowd(route) : []),
+    ];
+    for (const way of ways) {
+      const removed = way();
+      if (removed.length > 0) return removed;
+    }
+    return [];
   }
 
   #isWanted({ outbound }: MulticastRoute): boolean {
     return outbound.some((name) => this.#downstreams.has(name));
   }
 
-  #set(now: Instant, route: MulticastRoute): readonly RouterEffect[] {
-    return this.#routes.set(now, route, this.#isWanted(route));
+  /** `foreign`: of a new one, where the packet came in that made it, if its source may not send there. */
+  #set(now: Instant, route: MulticastRoute, foreign?: string): readonly RouterEffect[] {
+    const effects = this.#routes.set(now, route, this.#isWanted(route), foreign);
+    if (effects.length > 0 && this.#routes.isUnproven(route)) this.#countSoon(now);
+    return effects;
   }
 
   /** RFC 4605 4.2: never back; upstream what comes from below; down where it is subscribed and we are the forwarder. */
   #outbound(now: Instant, source: Ipv4, group: Ipv4, inbound: string): readonly string[] {
     const origin = this.#upstreams.get(inbound);
     if (isLinkLocalMulticast(group) || origin?.mayJoin(group) === false) return [];
-    const down = [...this.#downstreams].filter(
-      ([name, { machine, options }]) =>
-        name !== inbound &&
-        (options.forwarder !== "elected" || machine.querier.kind === "querier") &&
-        this.#allowed(name, group) &&
-        machine.forwards(now, group, source),
-    );
+    const stream = { source, group, inbound };
+    const down = [...this.#downstreams].filter(([name, one]) => this.#lack(now, name, one, stream) === undefined);
     const upstream = origin === undefined ? this.#upstreamOf(group) : undefined;
     const up = upstream?.up === true && upstream.maySend(group) ? [upstream.name] : [];
     return [...up, ...down.map(([name]) => name)];
+  }
+
+  #lack(
+    now: Instant,
+    name: string,
+    downstream: Downstream,
+    { source, group, inbound }: Omit<MulticastRoute, "outbound">,
+  ): PathLack | undefined {
+    if (name === inbound) return "inbound";
+    if (!isForwarder(downstream)) return "not-forwarder";
+    if (this.#isStatic(name, group, source)) return undefined;
+    if (!this.#policy.mayDeliver(name, group, source)) return "denied";
+    return downstream.machine.forwards(now, group, source) ? undefined : "not-wanted";
+  }
+
+  /** What decides whether a group reaches a downstream, as it is now; undefined for an interface that is none. For `--why`. */
+  path(now: Instant, name: string, group: Ipv4): DeliveryPath | undefined {
+    const downstream = this.#downstreams.get(name);
+    if (downstream === undefined) return undefined;
+    const upstream = this.#upstreamOf(group);
+    return {
+      isUp: downstream.up,
+      querier: downstream.machine.querier,
+      isForwarder: isForwarder(downstream),
+      isStatic: !wantsNothing(staticFilter(downstream.options.staticGroups ?? [], group)),
+      withoutRoom: this.#refused.of(group),
+      isDenied: !this.#policy.mayDeliver(name, group, undefined),
+      upstream: upstream && {
+        name: upstream.name,
+        isUp: upstream.up,
+        mayJoin: upstream.mayJoin(group),
+        standing: upstream.pace.standing(group),
+        isAsked: upstream.host.isAsked(now),
+      },
+      streams: this.#routes.of(group).map((route) => ({ route, lack: this.#routeLack(now, name, downstream, route) })),
+    };
+  }
+
+  #routeLack(now: Instant, name: string, downstream: Downstream, route: MulticastRoute): PathLack | undefined {
+    if (!this.#mayEnter(route)) return "foreign";
+    const isStopped = this.#upstreams.get(route.inbound)?.mayJoin(route.group) === false;
+    return isStopped ? "boundary" : this.#lack(now, name, downstream, route);
   }
 
   /** Brings the installed routes (of one group, or all) in line with what is wanted, and may be, now. */
@@ -442,21 +713,40 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     return lost.flatMap(({ source, group }) => this.#routes.remove(source, group));
   }
 
-  #allowed(name: string, group: Ipv4): boolean {
-    const options = this.#downstreams.get(name)?.options;
-    return mayReceive(group, options?.allow ?? [], options?.deny ?? []);
+  #isStatic(name: string, group: Ipv4, source: Ipv4): boolean {
+    const downstream = this.#downstreams.get(name);
+    return downstream?.up === true && admits(staticFilter(downstream.options.staticGroups ?? [], group), source);
   }
 }
 
+const isForwarder = ({ machine, options }: Downstream): boolean =>
+  options.forwarder !== "elected" || machine.querier.kind === "querier";
+
 /** What of a drop is evidence: a join that was not honoured. */
 function refusal(name: string, drop: RouterInterfaceEffect & { kind: "drop" }): readonly RouterEffect[] {
-  const { reason, host, group } = drop;
-  return host !== undefined && isRefused(reason) ? [{ kind: "refused", name, host, group, reason }] : [];
+  const { reason, host, group, rule } = drop;
+  if (host === undefined || !isRefused(reason)) return [];
+  return [{ kind: "refused", name, host, group, reason: typeof rule === "number" ? `policy.rule-${rule}` : reason }];
 }
 
 const drop = (name: string, reason: RouterDrop): RouterEffect => ({ kind: "drop", name, reason });
 
+/** What rules call the interface's VLAN is what its frames bear. */
+const interfaceOptions = ({ igmp, vlan }: DownstreamOptions): RouterInterfaceOptions =>
+  vlan === undefined ? { ...igmp } : { ...igmp, vlan };
+
+function snoopingOf(options: DownstreamOptions, machine: RouterInterface): Snooping | undefined {
+  return options.snooping === true ? new Snooping(machine, portLimits(options.igmp ?? {})) : undefined;
+}
+
 const unroute = ({ source, group }: RefusedStream): RouterEffect => ({ kind: "unroute", source, group });
+
+/** The same statistics as downstream: what passed the gate, whether our host part heeds it or not. */
+function heardUpstream(name: string, bytes: Uint8Array): readonly RouterEffect[] {
+  const packet = checkPacket(bytes);
+  if (typeof packet === "string") return [];
+  return [{ kind: "heard", name, message: packet.kind, group: headGroup(packet), unfilled: packet.unfilled }];
+}
 
 const fromHost = ({ name }: Upstream, effects: readonly MulticastHostEffect[]): RouterEffect[] =>
   effects.map((effect) => upstreamEffect(name, effect));
@@ -479,4 +769,4 @@ function routesFirst(effects: readonly RouterEffect[]): readonly RouterEffect[] 
   return [...effects.filter(isRoute), ...sent, ...effects.filter((one) => !isRoute(one) && one.kind !== "send")];
 }
 
-const isRoute = ({ kind }: RouterEffect): boolean => kind === "route" || kind === "unroute";
+const isRoute = ({ kind }: RouterEffect): boolean => kind === "route" || kind === "unroute" || kind === "passes";

@@ -23,6 +23,12 @@ export type PaceCount =
   | "upstream.change-delayed"
   | "upstream.change-merged";
 
+/**
+ * told: our host part asks for the group. lingering: it does, though nobody wants it any more. waiting: what is wanted of it waits for
+ * its turn. unknown: nobody wants it.
+ */
+export type PaceStanding = "told" | "lingering" | "waiting" | "unknown";
+
 /** One change, whatever fractions of milliseconds do to a sum. */
 const WHOLE = 1 - 1e-6;
 
@@ -67,11 +73,16 @@ export class UpstreamPace {
     return changes;
   }
 
-  /** The end of every group that our host part was told of, without linger or bound. */
-  endAll(): readonly UpstreamChange[] {
-    this.#lingering.clear();
-    this.#wanted.clear();
-    return [...this.#told.keys()].map((group) => this.#tell(group, NO_SOURCE));
+  /** Our host part has left every group. */
+  endAll(): void {
+    for (const groups of [this.#told, this.#lingering, this.#wanted, this.#unwanted]) groups.clear();
+  }
+
+  /** Where a group stands. */
+  standing(group: Ipv4): PaceStanding {
+    if (this.#lingering.has(group)) return "lingering";
+    if (this.#waits(group)) return "waiting";
+    return this.#told.has(group) ? "told" : "unknown";
   }
 
   /** What is due. */

@@ -5,8 +5,8 @@ import { NO_SOURCE } from "../igmp/filter.ts";
 import { MulticastHost, type MulticastHostEffect, type MulticastHostEvent } from "../igmp/host.ts";
 import type { UpstreamChange } from "../igmp/proxy.ts";
 import type { Entropy } from "../ports/entropy.ts";
-import { covers, type GroupPrefix, mayReceive } from "./group-access.ts";
 import type { UpstreamOptions } from "./options.ts";
+import { covers, type GroupPrefix, mayReceive } from "./policy/group-access.ts";
 import { UpstreamPace } from "./upstream-pace.ts";
 
 /** 239.255.0.0/16, the IPv4 Local Scope: its boundary is the smallest that a network can have (RFC 2365 6.1). */
@@ -26,6 +26,7 @@ export class Upstream {
     this.pace = new UpstreamPace(options);
     this.host = new MulticastHost(entropy, {
       version: options.version ?? 3,
+      forceVersion: options.forceVersion ?? false,
       refresh: options.refresh ?? "auto",
       // The downstreams have limits of their own; what they took in is asked for.
       maxGroups: Number.POSITIVE_INFINITY,
@@ -34,6 +35,11 @@ export class Upstream {
 
   get name(): string {
     return this.#options.name;
+  }
+
+  /** As they are in force. */
+  get options(): UpstreamOptions {
+    return this.#options;
   }
 
   /** Version and refresh stay as they were. */
@@ -72,9 +78,10 @@ export class Upstream {
     return this.#tell(now, this.pace.take(now, { group, filter: this.mayJoin(group) ? filter : NO_SOURCE }));
   }
 
-  /** Every group, at once. */
+  /** Every group, without linger or bound, in as few reports as hold them. */
   leaveAll(now: Instant): readonly MulticastHostEffect[] {
-    return this.#tell(now, this.pace.endAll());
+    this.pace.endAll();
+    return this.host.receive(now, { kind: "leave-all" });
   }
 
   poll(now: Instant): readonly MulticastHostEffect[] {

@@ -1,7 +1,7 @@
 // What every Forwarding driver must do; the drivers' tests run it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
+import { formatIpv4, type Ipv4, ipv4 } from "../../core/base/ipv4.ts";
 import type { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingListener } from "../../core/ports/forwarding.ts";
 
@@ -11,8 +11,8 @@ export interface ForwardingBench {
   readonly interfaces: readonly [string, string, string];
   readonly source: Ipv4;
   readonly group: Ipv4;
-  /** Puts one UDP datagram of (source, group) with this text on the link of an interface. */
-  inject(interfaceName: string, text: string): void;
+  /** Puts one UDP datagram of (source, group) with this text on the link of an interface; `from`: another source. */
+  inject(interfaceName: string, text: string, from?: Ipv4): void;
   /** The texts that left on an interface so far. */
   left(interfaceName: string): readonly string[];
   until(condition: () => boolean): Promise<boolean>;
@@ -87,6 +87,27 @@ export function forwardingContract(name: string, open: () => Promise<ForwardingB
     await bench.until(() => upcalls.log.length > 2);
     assert.equal(upcalls.log[2], upcalls.log[0]);
     table.close();
+    table.close();
+  });
+
+  test(`${name}: each source of a group has a route of its own, as source-specific hosts need it`, async () => {
+    const bench = await open();
+    const [inside, a, b] = bench.interfaces;
+    const { source, group } = bench;
+    const other = ipv4(source + 1);
+    const table = bench.forwarding.open(new Upcalls());
+    for (const one of bench.interfaces) table.addInterface(one);
+    table.set({ source, group, inbound: inside, outbound: [a] });
+    table.set({ source: other, group, inbound: inside, outbound: [b] });
+    bench.inject(inside, "wanted on a");
+    bench.inject(inside, "wanted on b", other);
+    await bench.until(() => bench.left(a).length > 0 && bench.left(b).length > 0);
+    assert.deepEqual([bench.left(a), bench.left(b)], [["wanted on a"], ["wanted on b"]]);
+    table.remove(other, group);
+    assert.deepEqual(
+      table.use().map((use) => [use.source, use.packets]),
+      [[source, 1]],
+    );
     table.close();
   });
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { toHex } from "../../core/base/bytes.ts";
@@ -15,6 +16,7 @@ import { igmpSockets } from "./keeper.ts";
 import { parseCache, parseVifs } from "./kernel-tables.ts";
 import { LinuxForwarding } from "./linux.ts";
 import { rawMrouteSockets } from "./mroute-socket.ts";
+import { RelayForwarding } from "./relay.ts";
 import { SimulatedForwarding } from "./simulated.ts";
 import { withoutAlert } from "./without-alert.testkit.ts";
 
@@ -52,8 +54,10 @@ async function simulatedBench(): Promise<ForwardingBench> {
     interfaces: INTERFACES,
     source: SOURCE,
     group: GROUP,
-    inject: (on, what) =>
-      outside.get(on as (typeof INTERFACES)[number])?.transmit({ ...udp, bytes: new TextEncoder().encode(what) }),
+    inject: (on, what, source = SOURCE) =>
+      outside
+        .get(on as (typeof INTERFACES)[number])
+        ?.transmit({ ...udp, source, bytes: new TextEncoder().encode(what) }),
     left: (on) => seen.get(on) ?? [],
     async until(condition) {
       clock.run(seconds(1));
@@ -139,10 +143,59 @@ const nothing = { noRoute() {}, wrongInterface() {}, igmp() {}, failed() {} };
 if (inNamespace(import.meta.url, "linux forwarding", CABLES)) {
   const { datagram, linuxBench } = await import("./linux.testkit.ts");
   const [forwarding, native] = [await LinuxForwarding.load(), await LinuxForwarding.loadNative()];
+  const relay = await RelayForwarding.load();
   const bench = await linuxBench(INTERFACES, SOURCE, GROUP, forwarding, eventually);
   const nativeBench = await linuxBench(INTERFACES, SOURCE, GROUP, native, eventually);
   forwardingContract("linux forwarding", bench.open);
   forwardingContract("linux forwarding on our addon", nativeBench.open);
+  const relayBench = await linuxBench(INTERFACES, SOURCE, GROUP, relay, eventually);
+  forwardingContract("relay", relayBench.open);
+
+  test("relay: not beside a kernel that forwards: viewers would get every packet twice", () => {
+    const table = native.open(nothing);
+    table.addInterface("rt0");
+    assert.throws(() => relay.open(nothing), { code: "mroute.in-use" });
+    table.close();
+    relay.open(nothing).close();
+  });
+
+  test("relay: what stays on its link, and what is no packet to forward, is dropped by name", async () => {
+    const { left } = await relayBench.open();
+    const table = relay.open(nothing);
+    for (const name of INTERFACES) table.addInterface(name);
+    table.set({ source: SOURCE, group: GROUP, inbound: "rt0", outbound: ["rt2"] });
+    const lastHop = datagram(SOURCE, GROUP, "last hop");
+    lastHop[8] = 1;
+    const packets = [lastHop, datagram(address("127.0.0.1"), GROUP, "loop"), datagram(SOURCE, GROUP, "x".repeat(1200))];
+    execFileSync("ip", ["link", "set", "rt2", "mtu", "1000"]);
+    for (const packet of [...packets, datagram(SOURCE, GROUP, "good")]) relayBench.inject("rt0", packet);
+    await eventually(() => left("rt2").length > 0);
+    assert.deepEqual(left("rt2"), ["good"]);
+    assert.deepEqual(table.counts(), { "relay.source": 1, "relay.too-big": 1, "relay.ttl": 1 });
+    execFileSync("ip", ["link", "set", "rt2", "mtu", "1500"]);
+    table.close();
+  });
+
+  test("relay: a packet that nobody has a route for waits with three more, is asked for once, and is not kept for ever", async () => {
+    const { left, inject } = await relayBench.open();
+    const asked: string[] = [];
+    const table = relay.open({
+      ...nothing,
+      noRoute: (source, group, inbound) => asked.push(`${source} ${group} ${inbound}`),
+    });
+    for (const name of INTERFACES) table.addInterface(name);
+    for (const number of [1, 2, 3, 4, 5, 6]) inject("rt0", String(number));
+    await eventually(() => table.counts()["relay.unresolved"] === 2);
+    assert.deepEqual(asked, [`${SOURCE} ${GROUP} rt0`]);
+    table.set({ source: SOURCE, group: GROUP, inbound: "rt0", outbound: ["rt2"] });
+    await eventually(() => left("rt2").length === 4);
+    assert.deepEqual(left("rt2"), ["1", "2", "3", "4"]);
+    for (let group = 0; group < 12; group++)
+      relayBench.inject("rt0", datagram(SOURCE, address(`239.255.78.${group}`), "asks"));
+    await eventually(() => table.counts()["relay.unresolved"] === 4);
+    assert.equal(asked.length, 11, "ten at a time");
+    table.close();
+  });
 
   test("linux forwarding: of IGMP the routing socket hears only what no interface's own socket does", async () => {
     const heard: string[] = [];
@@ -206,6 +259,6 @@ if (inNamespace(import.meta.url, "linux forwarding", CABLES)) {
     });
 
   test("close the benches", () => {
-    for (const { close } of [bench, nativeBench]) close();
+    for (const { close } of [bench, nativeBench, relayBench]) close();
   });
 }

@@ -51,7 +51,7 @@ export async function linuxBench(
   };
   const open = async (): Promise<ForwardingBench> => {
     for (const { texts } of ends.values()) texts.length = 0;
-    const injectText = (on: string, text: string): void => inject(on, datagram(source, group, text));
+    const injectText = (on: string, text: string, from = source): void => inject(on, datagram(from, group, text));
     return {
       forwarding,
       interfaces,

@@ -211,7 +211,7 @@ function openError(cause: unknown): HalError {
     return new HalError("mroute.unsupported", `this kernel has no multicast routing: ${text}`, {
       cause,
       needs: "a kernel with CONFIG_IP_MROUTE",
-      alternative: 'run without forwarding (`forwarding: "none"`) and bridge the multicast',
+      alternative: 'relay each packet through this process (`forwarding: "relay"`), or bridge (`forwarding: "bridge"`)',
     });
   return new HalError("mroute.open-failed", `multicast routing cannot be opened: ${text}`, {
     cause,
@@ -355,6 +355,10 @@ class LinuxForwardingTable implements ForwardingTable {
 
   dropped(): number | undefined {
     return this.#socket.dropped();
+  }
+
+  counts(): Readonly<Record<string, number>> {
+    return this.#counts.snapshot();
   }
 
   close(): void {

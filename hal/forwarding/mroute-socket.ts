@@ -1,16 +1,14 @@
 // The socket that holds multicast routing, of raw-socket or of our addon: the same calls, the same errors (strerror's text in each).
 import type { Socket } from "raw-socket";
 import { HalError } from "../../core/ports/errors.ts";
-import { NOTHING, UPCALLS } from "../native/filter.ts";
+import { UPCALLS } from "../native/filter.ts";
 import { NativeSocket, type ReceiveRoom } from "../native/socket.ts";
 import { type SocketsModule, SystemError } from "../native/sockets.ts";
 import type { RawSocketModule } from "../native.ts";
 import { drain } from "../raw-queue.ts";
 import {
   IGMP,
-  IP_ROUTER_ALERT,
   IPPROTO_IP,
-  int32,
   isEmpty,
   pastTheAddon,
   SO_BINDTODEVICE,
@@ -32,7 +30,7 @@ const EADDRINUSE = 98;
 /** Whose name in the network namespace says that a start is taking over: the kernel gives it to one, and back when that one ends. */
 const TAKING_OVER = "\0sealcast-router-takeover";
 
-/** An IGMP socket of the loopback interface, open until `close`. */
+/** An IGMP socket, open until `close`. */
 export interface MrouteSocket {
   /** undefined where nobody can tell: then no other process can be given it. */
   readonly descriptor: number | undefined;
@@ -57,7 +55,10 @@ export interface MrouteSockets {
   take(keeper: number): MrouteSocket | string;
 }
 
-/** Of raw-socket, which cannot filter: it hears all IGMP that the machine hears and that no other socket is bound for. */
+/**
+ * Of raw-socket, which cannot filter: it hears all IGMP that the machine hears and that no other socket is bound for. Bound, so that
+ * reports do not crowd upcalls out; in return the kernel takes those with Router Alert for streams.
+ */
 export const rawMrouteSockets = (native: RawSocketModule): MrouteSockets => ({
   make() {
     const socket = native.createSocket({ protocol: IGMP, bufferSize: RECEIVE_OCTETS });
@@ -88,15 +89,17 @@ const rawSocket = (socket: Socket): MrouteSocket => ({
   close: () => void socket.close(),
 });
 
-/** Of our addon: hears the kernel's upcalls only. */
+/**
+ * Of our addon: hears the kernel's upcalls only. Bound to no interface: a v1 or v2 report with Router Alert that the kernel may not
+ * hand to the routing socket (ip_call_ra_chain) it takes for a stream, and asks for a route.
+ */
 export const nativeMrouteSockets = (native: SocketsModule, room: ReceiveRoom): MrouteSockets => ({
   make() {
     const socket = NativeSocket.make(native, room, [AF_INET, SOCK_RAW, IGMP]);
     try {
       socket.setFilter(UPCALLS);
       socket.setReceiveBuffer(QUEUE);
-      socket.setOption(SOL_SOCKET, SO_BINDTODEVICE, LOOPBACK);
-      return nativeSocket(socket, [alertSocket(native, room)]);
+      return nativeSocket(socket);
     } catch (cause) {
       socket.close();
       throw cause;
@@ -105,37 +108,11 @@ export const nativeMrouteSockets = (native: SocketsModule, room: ReceiveRoom): M
   take(keeper) {
     const lock = lockOf(native, room);
     const taken = native.takeDescriptor(keeper, KEPT_DESCRIPTOR);
-    if (taken >= 0) return takenSocket(native, new NativeSocket(native, taken, room), lock, room);
+    if (taken >= 0) return nativeSocket(new NativeSocket(native, taken, room), lock);
     lock.close();
     return new SystemError("pidfd_getfd", -taken).message;
   },
 });
-
-function takenSocket(native: SocketsModule, socket: NativeSocket, lock: NativeSocket, room: ReceiveRoom): MrouteSocket {
-  try {
-    return nativeSocket(socket, [lock, alertSocket(native, room)]);
-  } catch (cause) {
-    socket.close();
-    lock.close();
-    throw cause;
-  }
-}
-
-/**
- * Takes IGMP with Router Alert away from the kernel's routing (RFC 2113), and hears none of it. Else a v2 report, which goes to its
- * group, is a packet without a route: an upcall before the join itself, and a route for each host that reports.
- */
-function alertSocket(native: SocketsModule, room: ReceiveRoom): NativeSocket {
-  const socket = NativeSocket.make(native, room, [AF_INET, SOCK_RAW, IGMP]);
-  try {
-    socket.setFilter(NOTHING);
-    socket.setOption(IPPROTO_IP, IP_ROUTER_ALERT, int32(1));
-    return socket;
-  } catch (cause) {
-    socket.close();
-    throw cause;
-  }
-}
 
 /** Two that took the same socket would both route. */
 function lockOf(native: SocketsModule, room: ReceiveRoom): NativeSocket {
@@ -157,8 +134,7 @@ function unixAddress(name: string): Buffer {
   return Buffer.concat([family, Buffer.from(name, "latin1")]);
 }
 
-/** @param others are closed with it */
-const nativeSocket = (socket: NativeSocket, others: readonly NativeSocket[]): MrouteSocket => ({
+const nativeSocket = (socket: NativeSocket, lock?: NativeSocket): MrouteSocket => ({
   descriptor: socket.descriptor,
   setOption: (option, value) => socket.setOption(IPPROTO_IP, option, value),
   drain() {
@@ -170,6 +146,6 @@ const nativeSocket = (socket: NativeSocket, others: readonly NativeSocket[]): Mr
   dropped: () => socket.dropped(),
   close() {
     socket.close();
-    for (const other of others) other.close();
+    lock?.close();
   },
 });

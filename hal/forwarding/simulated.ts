@@ -129,6 +129,10 @@ class SimulatedForwardingTable implements ForwardingTable {
     return 0;
   }
 
+  counts(): Readonly<Record<string, number>> {
+    return {};
+  }
+
   use(): readonly RouteUse[] {
     return [...this.#entries.values()].map(({ route, packets, bytes, wrong }) => ({
       source: route.source,

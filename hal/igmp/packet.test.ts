@@ -97,6 +97,7 @@ if (inNamespace(import.meta.url, "packet igmp", [...CABLE, ...OTHERS])) {
         sources.map((source) => `v2Report ${source} 239.255.77.1 ${HOST}`),
       );
       assert.deepEqual(there.heard.log, ["v2Report 10.9.1.7 239.255.77.2 02:00:00:00:00:12"]);
+      assert.ok(here.heard.arrivals.every(({ unicast }) => unicast === false));
     },
   );
 
@@ -144,6 +145,7 @@ if (inNamespace(import.meta.url, "packet igmp", [...CABLE, ...OTHERS])) {
       sayTo("10.9.1.1");
       await eventually(() => heard.log.length > 0);
       assert.equal(heard.log.length, 1, heard.log.join());
+      assert.equal(heard.arrivals[0]?.unicast, true, "nobody else on the link has heard it");
       assert.equal(sockets.counts.of("igmp.not-for-us"), before + 1);
       execFileSync("ip", ["addr", "add", "10.9.1.99/24", "dev", "rt0"]);
       const again = setInterval(() => sayTo("10.9.1.99"), 50);

@@ -5,33 +5,17 @@
 // whatever source (0.0.0.0, another subnet), and never what came in on another interface.
 import { networkInterfaces } from "node:os";
 import { Counters } from "../../core/base/counters.ts";
-import { ANY, type Ipv4, isMulticast, parseIpv4, readIpv4, writeIpv4 } from "../../core/base/ipv4.ts";
+import { ANY, type Ipv4, isMulticast, parseIpv4, readIpv4 } from "../../core/base/ipv4.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Arrival, IgmpListener, IgmpSocket, IgmpSockets } from "../../core/ports/igmp-socket.ts";
-import { igmpOf, NOTHING } from "../native/filter.ts";
-import { isVouched, openPacketSocket } from "../native/packet-socket.ts";
-import { NativeSocket, ReceiveRoom } from "../native/socket.ts";
+import { igmpOf } from "../native/filter.ts";
+import { internetAddress, openMulticastSender } from "../native/multicast-sender.ts";
+import { isForOneCard, isVouched, openPacketSocket } from "../native/packet-socket.ts";
+import { type NativeSocket, ReceiveRoom } from "../native/socket.ts";
 import type { SocketsModule, SystemError } from "../native/sockets.ts";
 import { loadSockets } from "../native.ts";
-import {
-  groupOnInterface,
-  IP_HDRINCL,
-  IP_MULTICAST_IF,
-  IP_MULTICAST_LOOP,
-  IPPROTO_IP,
-  int32,
-  interfaceIndex,
-  SO_BINDTODEVICE,
-  SOL_SOCKET,
-  writeNative16,
-} from "../socket-options.ts";
+import { interfaceIndex } from "../socket-options.ts";
 import { noInterface, openError } from "./open-error.ts";
-
-const AF_INET = 2;
-const SOCK_RAW = 3;
-/** Sends whatever protocol its header names, and hears only packets of protocol 255, which the filter keeps out too. */
-const IPPROTO_RAW = 255;
-const SOCKADDR_IN_OCTETS = 16;
 
 /** A jumbo frame; the rest of the machine's links carry less. */
 const LARGEST_PACKET = 9216;
@@ -74,7 +58,8 @@ export class PacketIgmpSockets implements IgmpSockets {
     if (index === undefined) throw noInterface(interfaceName);
     const made: NativeSocket[] = [];
     try {
-      const sending = this.#openSending(interfaceName, index, made);
+      const sending = openMulticastSender(this.#native, this.#room, { name: interfaceName, index });
+      made.push(sending);
       const options = { index, hears: "packets", filter: igmpOf(index), queue: QUEUE } as const;
       const hearing = openPacketSocket(this.#native, this.#room, options);
       made.push(hearing);
@@ -85,17 +70,6 @@ export class PacketIgmpSockets implements IgmpSockets {
       for (const socket of made) socket.close();
       throw openError(interfaceName, index, cause);
     }
-  }
-
-  #openSending(interfaceName: string, index: number, made: NativeSocket[]): NativeSocket {
-    const socket = NativeSocket.make(this.#native, this.#room, [AF_INET, SOCK_RAW, IPPROTO_RAW]);
-    made.push(socket);
-    socket.setFilter(NOTHING);
-    socket.setOption(SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(`${interfaceName}\0`));
-    socket.setOption(IPPROTO_IP, IP_HDRINCL, int32(1));
-    socket.setOption(IPPROTO_IP, IP_MULTICAST_IF, groupOnInterface(ANY, index));
-    socket.setOption(IPPROTO_IP, IP_MULTICAST_LOOP, int32(0));
-    return socket;
   }
 }
 
@@ -193,7 +167,8 @@ class PacketIgmpSocket implements IgmpSocket {
 function arrivalOf(room: ReceiveRoom, slot: number): Arrival {
   const mac = room.mac(slot);
   const vouched = isVouched(room, slot);
-  return mac === undefined ? { vouched } : { mac, vouched };
+  // A link without cards, such as PPP, has nobody else on it.
+  return mac === undefined ? { vouched } : { mac, vouched, unicast: isForOneCard(room, slot) };
 }
 
 const addressesOf = (name: string): ReadonlySet<Ipv4> =>
@@ -202,11 +177,3 @@ const addressesOf = (name: string): ReadonlySet<Ipv4> =>
       family === "IPv4" ? (parseIpv4(address) ?? []) : [],
     ),
   );
-
-/** struct sockaddr_in, port 0. */
-function internetAddress(destination: Ipv4): Buffer {
-  const address = Buffer.alloc(SOCKADDR_IN_OCTETS);
-  writeNative16(address, 0, AF_INET);
-  writeIpv4(address, 4, destination);
-  return address;
-}

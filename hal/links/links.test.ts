@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
 import { seconds } from "../../core/base/time.ts";
@@ -80,6 +80,25 @@ test("the MTU of a link is what the system says, unless no IPv4 packet would fit
     listLinks(folder, () => ({})).map(({ mtu }) => mtu),
     [1400, undefined, undefined],
   );
+});
+
+test("a bridge says when a port begins or ceases to forward, and when its spanning tree has changed", (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "sealcast-links-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const write = (path: string, text: string): void => {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), `${text}\n`);
+  };
+  for (const name of ["rt1", "br0"]) write(`${name}/ifindex`, "7");
+  write("br0/brif/rt2/state", "3");
+  write("br0/brif/rt3/state", "0");
+  write("br0/bridge/topology_change", "0");
+  const seen = (): unknown => listLinks(folder, () => ({})).map(({ topology }) => topology);
+  assert.deepEqual(seen(), ["3 0 0", undefined]);
+  write("br0/brif/rt3/state", "3");
+  assert.deepEqual(seen(), ["3 3 0", undefined]);
+  write("br0/bridge/topology_change", "1");
+  assert.deepEqual(seen(), ["3 3 1", undefined]);
 });
 
 const BRIDGE = [

@@ -50,6 +50,7 @@ function readLink(name: string, addresses: Addresses, root = FOLDER): Link | und
   if (index === undefined) return undefined;
   const flags = Number(read(`${folder}/flags`) ?? 0);
   const state = read(`${folder}/operstate`);
+  const ports = namesIn(`${folder}/brif`);
   const mtu = Number(read(`${folder}/mtu`) ?? 0);
   return {
     name,
@@ -58,9 +59,14 @@ function readLink(name: string, addresses: Addresses, root = FOLDER): Link | und
     up: (flags & IFF_UP) !== 0 && state !== "down" && state !== "lowerlayerdown",
     addresses: ipv4Of(addresses[name]),
     ...(mtu >= LEAST_MTU ? { mtu } : {}),
-    ports: namesIn(`${folder}/brif`),
+    ports,
+    ...(ports.length > 0 ? { topology: topologyOf(folder, ports) } : {}),
   };
 }
+
+/** The state of each port (IEEE 802.1D: forwarding or not), and the bridge's topology change flag. */
+const topologyOf = (folder: string, ports: readonly string[]): string =>
+  [...ports.map((port) => read(`${folder}/brif/${port}/state`)), read(`${folder}/bridge/topology_change`)].join(" ");
 
 function ipv4Of(addresses: Addresses[string] = []): Link["addresses"] {
   return addresses.flatMap(({ family, address, cidr }) => {

@@ -7,6 +7,7 @@ const LOAD_HALF = 0x28;
 const LOAD_OCTET = 0x30;
 const IS = 0x15;
 const IS_GREATER = 0x25;
+const IS_AT_LEAST = 0x35;
 const RETURN = 0x06;
 
 /** SKF_AD_*: what the kernel knows beside the packet. */
@@ -18,8 +19,13 @@ const WHOLE = 0x40000;
 const INSTRUCTION = 8;
 
 const IGMP = 2;
+const PIM = 103;
 const IPV4 = 0x0800;
 const IP_PROTOCOL = 9;
+const IP_DESTINATION = 16;
+/** 224.0.1.0 to 239.255.255.255: what a router forwards. */
+const FIRST_GROUP = 0xe000_0100;
+const LAST_GROUP = 0xefff_ffff;
 const ETHER_TYPE = 12;
 const ETHERNET = 14;
 const TAG = 4;
@@ -66,26 +72,43 @@ export const igmpOf = (index: number): Uint8Array =>
     [RETURN, 0, 0, 0],
   ]);
 
-/** Frames that carry IGMP inwards, through at most one tag besides the one that the kernel took out; for SOCK_RAW. */
+/** Multicast other than IGMP that a router forwards and that came in on the interface of this index itself; for SOCK_DGRAM. */
+export const streamsOf = (index: number): Uint8Array =>
+  assemble([
+    [LOAD_WORD, 0, 0, INTERFACE],
+    [IS, 0, 8, index],
+    [LOAD_WORD, 0, 0, TYPE],
+    [IS, 0, 6, PACKET_TYPE.multicast],
+    [LOAD_OCTET, 0, 0, IP_PROTOCOL],
+    [IS, 4, 0, IGMP],
+    [LOAD_WORD, 0, 0, IP_DESTINATION],
+    [IS_AT_LEAST, 0, 2, FIRST_GROUP],
+    [IS_GREATER, 1, 0, LAST_GROUP],
+    [RETURN, 0, 0, WHOLE],
+    [RETURN, 0, 0, 0],
+  ]);
+
+/** Frames that carry IGMP or PIM inwards, through at most one tag besides the one that the kernel took out; for SOCK_RAW. */
 export const IGMP_FRAMES = assemble([
   [LOAD_WORD, 0, 0, TYPE],
-  [IS_GREATER, 11, 0, PACKET_TYPE.otherHost],
+  [IS_GREATER, 13, 0, PACKET_TYPE.otherHost],
   [LOAD_HALF, 0, 0, ETHER_TYPE],
   [IS, 4, 0, IPV4],
   [IS, 1, 0, DOT1Q],
-  [IS, 0, 7, DOT1AD],
+  [IS, 0, 9, DOT1AD],
   [LOAD_HALF, 0, 0, ETHER_TYPE + TAG],
-  [IS, 2, 5, IPV4],
+  [IS, 3, 7, IPV4],
   [LOAD_OCTET, 0, 0, ETHERNET + IP_PROTOCOL],
-  [IS, 2, 3, IGMP],
+  [IS, 4, 0, IGMP],
+  [IS, 3, 4, PIM],
   [LOAD_OCTET, 0, 0, ETHERNET + TAG + IP_PROTOCOL],
-  [IS, 0, 1, IGMP],
+  [IS, 1, 0, IGMP],
+  [IS, 0, 1, PIM],
   [RETURN, 0, 0, WHOLE],
   [RETURN, 0, 0, 0],
 ]);
 
 const IP_SOURCE = 12;
-const IP_DESTINATION = 16;
 
 /** IPv4 from one address to one group that came in on the interface of this index itself, for an AF_PACKET socket of SOCK_DGRAM. */
 export const sentTo = (index: number, source: number, group: number): Uint8Array =>

@@ -19,11 +19,20 @@ const PACKET_MREQ_OCTETS = 16;
 /** For whom a packet was, seen from this machine (PACKET_HOST ...). */
 export const PACKET_TYPE = { host: 0, broadcast: 1, multicast: 2, otherHost: 3 } as const;
 /** tp_status: the card or the stack has checked the transport checksum, or is still to fill it in. */
-const CHECKSUM_VOUCHED = 0x80 | 0x08;
+const CHECKSUM_UNFILLED = 0x08;
+const CHECKSUM_VOUCHED = 0x80 | CHECKSUM_UNFILLED;
 
 /** Whether the link layer vouches for the checksum of what is in this slot, or has still to fill it in. */
 export const isVouched = (room: ReceiveRoom, slot: number): boolean =>
   (room.number(slot, PACKET_ROW.status) & CHECKSUM_VOUCHED) !== 0;
+
+/** Whether the packet in this slot came in a frame to this machine's card alone. */
+export const isForOneCard = (room: ReceiveRoom, slot: number): boolean =>
+  room.number(slot, PACKET_ROW.type) === PACKET_TYPE.host;
+
+/** Whether it is still to be filled in: the packet comes from a program on this machine, by a cable that is none (veth). */
+export const isUnfilled = (room: ReceiveRoom, slot: number): boolean =>
+  (room.number(slot, PACKET_ROW.status) & CHECKSUM_UNFILLED) !== 0;
 
 /** What a socket at the link layer is to hear. */
 export interface PacketSocketOptions {

@@ -68,6 +68,7 @@ const VERSION_2 = "ALTER TABLE router_report ADD COLUMN process INTEGER;";
 
 const VERSION_3 = `
 ALTER TABLE membership ADD COLUMN certainty TEXT;
+ALTER TABLE membership ADD COLUMN vlan INTEGER;
 ALTER TABLE router_report ADD COLUMN previous INTEGER;
 CREATE TABLE evidence_count (
   router TEXT NOT NULL, process INTEGER NOT NULL, sequence INTEGER NOT NULL, position INTEGER NOT NULL,

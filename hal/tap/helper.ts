@@ -16,7 +16,7 @@ export const TAP_EXIT = { noInterface: 3, native: 4, open: 5, permission: 6 } as
  * the interface) hears no other interface. It judges what came before this filter was in the kernel, and always the first frame
  * after that, itself, and cannot tell there what is inbound: that frame is lost, not mistaken.
  */
-const FILTER = "inbound and (igmp or (vlan and igmp))";
+const FILTER = "inbound and (igmp or ip proto 103 or (vlan and (igmp or ip proto 103)))";
 const RING_OCTETS = 1 << 20;
 const LARGEST_FRAME = 65535;
 /** Octets waiting in the pipe; what exceeds them is dropped, for a parent that does not read must not make us grow. */

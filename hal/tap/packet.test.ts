@@ -52,7 +52,7 @@ if (inNamespace(import.meta.url, "packet tap", [...TWO_TAPPED, ...BRIDGE])) {
   const taps = await PacketTaps.load(options);
 
   test(
-    "packet tap: a bridge port's frames have their tags, also the one that the kernel took out",
+    "packet tap: a bridge port's frames, of IGMP and PIM, have their tags, also the one that the kernel took out",
     HANGS,
     async (t) => {
       const heard = new HeardHosts();
@@ -69,9 +69,10 @@ if (inNamespace(import.meta.url, "packet tap", [...TWO_TAPPED, ...BRIDGE])) {
       udp[14 + 9] = 17;
       send(udp);
       send(tagged(udp, [0x8100, 7]));
-      send(frame);
-      await eventually(() => heard.log.length === 5);
-      assert.deepEqual(heard.log, ["resumed", HOST, `${HOST} 7`, `${HOST} 5 7`, HOST]);
+      const pim = Uint8Array.from(udp).fill(103, 14 + 9, 14 + 10);
+      for (const one of [pim, tagged(pim, [0x8100, 7]), frame]) send(one);
+      await eventually(() => heard.log.length === 7);
+      assert.deepEqual(heard.log, ["resumed", HOST, `${HOST} 7`, `${HOST} 5 7`, HOST, `${HOST} 7`, HOST]);
     },
   );
 

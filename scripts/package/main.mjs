@@ -18,17 +18,31 @@ import { foldersOf, tar } from "./tar.mjs";
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const output = resolve(process.argv[2] ?? join(root, "dist/openwrt"));
 const time = Number(process.env.SOURCE_DATE_EPOCH ?? 1_767_225_600);
-const { version, license, description } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+const { version, license } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
 const NAME = "sealcast-router";
 const RELEASE = `${version}-1`;
 const FILES = join(root, "targets/router/openwrt/files");
 const BUNDLE = join(root, "dist/router.cjs");
 const LICENSES = `usr/share/licenses/${NAME}`;
-const EXECUTABLE = [/^etc\/init\.d\//, /^etc\/uci-defaults\//, /^etc\/hotplug\.d\//];
+const EXECUTABLE = [/^etc\/init\.d\//, /^etc\/uci-defaults\//];
 
 /** opkg keeps what the owner changed. */
 const CONFFILES = ["/etc/config/sealcast-router"];
+
+/** They want the kernel's one multicast routing socket too. */
+const CONFLICTS = ["igmpproxy", "omcproxy"];
+
+/** The package is for every architecture, the addon inside for one: it leans on a package that is compiled for the device. */
+const DEPENDS = ["node", "node-raw-socket"];
+
+/** A line that begins with a space goes on with the one before. */
+const DESCRIPTION = [
+  "IGMP querier and proxy, multicast routing, and evidence of who receives",
+  ` Its own socket addon is inside for ${process.platform} ${process.arch}, linked with glibc: it has been loaded under musl there, not yet by`,
+  " OpenWrt's node. For another processor put a sealcast_sockets.node compiled for it into /usr/lib/sealcast-router; without,",
+  " the router takes node-raw-socket (not in the stock feed), and has no takeover, no MACs from packets, no counted losses.",
+].join("\n");
 
 /** @typedef {import("./tar.mjs").Entry} Entry */
 
@@ -76,13 +90,14 @@ function controlFiles(entries) {
   const control = [
     `Package: ${NAME}`,
     `Version: ${RELEASE}`,
-    "Depends: node, node-raw-socket",
+    `Depends: ${DEPENDS.join(", ")}`,
+    `Conflicts: ${CONFLICTS.join(", ")}`,
     "Source: feeds/sealcast/sealcast-router",
     `License: ${license}`,
     "Section: net",
     "Architecture: all",
     `Installed-Size: ${size}`,
-    `Description: ${description}`,
+    `Description: ${DESCRIPTION}`,
     "",
   ].join("\n");
   return [

@@ -46,3 +46,30 @@ test("without its native part it exits with 69 and names package and alternative
   assert.match(text, /igmp\.native-missing/);
   assert.match(text, /needs: the native package raw-socket/);
 });
+
+/** A command of a router that does not run. */
+function ask(...command: readonly string[]) {
+  const settings = SETTINGS.map((one) => (one === "socket=" ? `socket=${join(scratch, "none.sock")}` : one));
+  const line = [join(scratch, "router.cjs"), ...settings, ...command];
+  const { status, stdout, stderr } = spawnSync(process.execPath, line, { encoding: "utf8", timeout: 15_000 });
+  return { code: status, out: stdout, err: stderr };
+}
+
+test("status, --why, top and metrics of a router that does not run: 69, and where was looked", {
+  skip: !built && "needs npm run build",
+}, () => {
+  for (const command of [["status"], ["status", "--why", "239.1.1.1", "10.0.0.1"], ["top"], ["metrics"]]) {
+    const { code, out, err } = ask(...command);
+    assert.deepEqual([code, out], [69, ""], command.join(" "));
+    assert.match(err, /is not running \(nobody listens on .*none\.sock\)/);
+  }
+});
+
+test("a question that is none is a wrong command line: 64", { skip: !built && "needs npm run build" }, () => {
+  for (const words of [["239.1.1.1"], ["239.1.1.1", "10.0.0.1", "10.0.0.2"]]) {
+    const { code, err } = ask("status", "--why", ...words);
+    assert.equal(code, 64, err);
+    assert.match(err, /--why takes a group and a host/);
+  }
+  assert.equal(ask("top", "--count", "many").code, 64);
+});

@@ -1,14 +1,19 @@
 // The router's configuration: interfaces, their IGMP parameters, and the optional way to the reception server.
 import * as v from "valibot";
-import { ipv4, isMulticast, parseIpv4 } from "../../core/base/ipv4.ts";
+import { ipv4, isMulticast, isSourceSpecific, parseIpv4 } from "../../core/base/ipv4.ts";
 import type { Subnet } from "../../core/base/subnet.ts";
 import { type Duration, seconds } from "../../core/base/time.ts";
+import type { HostPattern } from "../../core/igmp/host-pattern.ts";
 import type { LeaveMode } from "../../core/igmp/interface-events.ts";
 import type { ChecksumMode } from "../../core/igmp/ip-header.ts";
 import type { IgmpVersion } from "../../core/igmp/query.ts";
 import type { RefreshPolicy } from "../../core/igmp/refresh.ts";
 import { checkTimes, MAX_QUERY_INTERVAL, type TimesConfig } from "../../core/igmp/times.ts";
-import type { GroupPrefix } from "../../core/router/group-access.ts";
+import type { BandwidthOptions } from "../../core/router/policy/bandwidth.ts";
+import type { GroupPrefix } from "../../core/router/policy/group-access.ts";
+import type { EnforceOptions } from "../../core/router/policy/permits.ts";
+import type { Rule } from "../../core/router/policy/rules.ts";
+import type { StaticGroup } from "../../core/router/static-groups.ts";
 import { brokerEntries, commonEntries, identifier, refreshPolicy, x25519PublicKey } from "../shared/config.ts";
 import type { CommonConfig } from "../shared/target.ts";
 
@@ -30,20 +35,35 @@ export interface DownstreamConfig {
   readonly maxGroups: number;
   readonly maxSources: number;
   readonly maxHostMemberships: number;
-  readonly maxGroupsPerHost: number;
+  /** undefined: no limit but the interface's. */
+  readonly maxGroupsPerHost?: number | undefined;
   /** undefined: no limit but the interface's. */
   readonly maxGroupsPerPort?: number | undefined;
+  readonly maxSourcesPerInterface: number;
+  readonly maxSourcesPerHost?: number | undefined;
+  readonly maxSourcesPerPort?: number | undefined;
   readonly joinsPerSecond: number;
+  readonly proxies: readonly HostPattern[];
   readonly requireRouterAlert: boolean;
   readonly verifySourceSubnet: boolean;
   readonly checksum: ChecksumMode;
   readonly sourceSpecific?: readonly Subnet[] | undefined;
+  /** undefined: what the interface's name says, as "eth0.10". */
+  readonly vlan?: number | undefined;
+  /** kbit/s. */
+  readonly bandwidth?: number | undefined;
+  readonly portBandwidth?: number | undefined;
+  readonly staticGroups: readonly StaticGroup[];
+  /** undefined: where nothing is routed, `forwarding: "bridge"`. */
+  readonly snooping?: boolean | undefined;
+  readonly routerPorts: readonly string[];
 }
 
 /** The interface towards the source. */
 export interface UpstreamConfig {
   readonly interface: string;
   readonly version: IgmpVersion;
+  readonly forceVersion: boolean;
   readonly refresh: RefreshPolicy;
   readonly linger: Duration;
   readonly changesPerSecond?: number | undefined;
@@ -54,6 +74,14 @@ export interface UpstreamConfig {
   readonly sources?: readonly Subnet[] | undefined;
   /** Empty: all groups that no other upstream names more exactly. */
   readonly groups: readonly GroupPrefix[];
+  /** kbit/s. */
+  readonly bandwidth?: number | undefined;
+}
+
+/** Only what control permits. */
+export interface EnforceConfig extends EnforceOptions {
+  /** Guard the ports of bridges too. */
+  readonly ports: boolean;
 }
 
 /** Which driver serves a port; "auto" takes the first that loads, in the order in which they stand here. */
@@ -70,7 +98,10 @@ export interface RouterConfig extends CommonConfig {
   readonly upstream?: UpstreamConfig | undefined;
   readonly upstreams: readonly UpstreamConfig[];
   readonly downstreams: readonly DownstreamConfig[];
-  readonly forwarding: "kernel" | "none";
+  readonly rules: readonly Rule[];
+  readonly bandwidth: BandwidthOptions;
+  readonly enforce?: EnforceConfig | undefined;
+  readonly forwarding: "kernel" | "relay" | "bridge" | "none";
   readonly takeover: Duration;
   readonly taps: boolean;
   readonly hal: DriverConfig;
@@ -80,6 +111,8 @@ export interface RouterConfig extends CommonConfig {
   readonly broker?: v.InferOutput<typeof brokerEntries.broker> | undefined;
   readonly identity?: string | undefined;
   readonly reception?: { readonly id: string; readonly publicKey: Uint8Array } | undefined;
+  /** Where collectors fetch Prometheus text; undefined: nowhere. */
+  readonly metrics?: { readonly address: string; readonly port: number } | undefined;
   /** Where evidence waits for its acknowledgement; without a file in /var/lib/sealcast, with "" in memory only. */
   readonly evidence: { readonly file?: string | undefined; readonly limit: number };
 }
@@ -130,6 +163,115 @@ const groupRange = v.pipe(
 
 const senders = v.optional(v.pipe(v.array(subnet), v.minLength(1), v.maxLength(256)));
 
+/** What carriers and channels are measured in. */
+const kbitPerSecond = whole(1, 1_000_000_000);
+const vlanId = whole(1, 4094);
+
+/** One multicast group. */
+const oneGroup = v.pipe(
+  v.string(),
+  v.check((text) => parsePrefix(text)?.length === 32, "must be a multicast group such as 239.1.1.1"),
+  v.transform((text) => ipv4(parseIpv4(text) ?? 0)),
+);
+const oneAddress = v.pipe(
+  v.string(),
+  v.check((text) => parseIpv4(text) !== undefined, "must be an IPv4 address"),
+  v.transform((text) => ipv4(parseIpv4(text) ?? 0)),
+);
+
+const staticGroups = v.pipe(
+  v.array(
+    v.pipe(
+      v.strictObject({
+        group: oneGroup,
+        /** Absent: from everybody. */
+        sources: v.optional(v.pipe(v.array(oneAddress), v.minLength(1), v.maxLength(64))),
+      }),
+      v.check(
+        ({ group, sources }) => !isSourceSpecific(group) || sources !== undefined,
+        "a group of 232.0.0.0/8 needs `sources`",
+      ),
+      v.transform(({ group, sources }): StaticGroup => (sources === undefined ? { group } : { group, sources })),
+    ),
+  ),
+  v.maxLength(1024),
+  v.check((groups) => new Set(groups.map(({ group }) => group)).size === groups.length, "a group is named twice"),
+);
+
+const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){2,5}$/;
+
+function parseHost(text: string): HostPattern | undefined {
+  const mac = text.toLowerCase();
+  if (MAC.test(mac)) return { kind: "mac", mac };
+  const one = parseSubnet(text);
+  return one === undefined ? undefined : { kind: "subnet", subnet: one };
+}
+
+/** "10.2.0.0/24", an address, a MAC, or its first three to five octets. */
+const hostPattern = v.pipe(
+  v.string(),
+  v.check(
+    (text) => parseHost(text) !== undefined,
+    "must be an address, a prefix such as 10.2.0.0/24, or a MAC or its first octets such as 02:00:00",
+  ),
+  v.transform((text) => parseHost(text) as HostPattern),
+);
+
+const ruleScope = {
+  interface: v.optional(interfaceName),
+  vlan: v.optional(vlanId),
+  port: v.optional(interfaceName),
+  host: v.optional(hostPattern),
+  groups: v.optional(v.pipe(groupPrefixes, v.minLength(1))),
+  sources: senders,
+};
+
+const rule = v.pipe(
+  v.variant("action", [
+    v.strictObject({ action: v.picklist(["allow", "deny"]), ...ruleScope }),
+    v.strictObject({
+      action: v.literal("preview"),
+      ...ruleScope,
+      preview: v.strictObject({
+        /** Seconds. */
+        seconds: v.pipe(v.number(), v.minValue(1), v.maxValue(86_400)),
+        perDay: v.optional(whole(1, 1000), 1),
+        /** Seconds. */
+        pause: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(86_400), v.transform(seconds)), 0),
+      }),
+    }),
+  ]),
+  v.transform((one): Rule => {
+    if (one.action !== "preview") return given(one) as Rule;
+    const { seconds: watch, perDay, pause } = one.preview;
+    return { ...given(one), preview: { watch: seconds(watch), perDay, pause } } as Rule;
+  }),
+);
+
+const bandwidth = v.strictObject({
+  channels: v.optional(
+    v.pipe(
+      v.array(v.strictObject({ groups: v.pipe(groupPrefixes, v.minLength(1)), kbitPerSecond })),
+      v.maxLength(1024),
+    ),
+    [],
+  ),
+  otherChannels: v.optional(whole(0, 1_000_000_000), 0),
+});
+
+const enforce = v.pipe(
+  v.strictObject({
+    groups: v.pipe(groupPrefixes, v.minLength(1)),
+    /** Seconds. */
+    stands: v.optional(v.pipe(v.number(), v.minValue(10), v.maxValue(604_800), v.transform(seconds)), 3600),
+    afterwards: v.picklist(["open", "closed"]),
+    /** Seconds. */
+    refresh: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(86_400), v.transform(seconds)), 60),
+    ports: v.optional(v.boolean(), true),
+  }),
+  v.check(({ stands, refresh }) => refresh * 2 <= stands, "`refresh` must be at most half of `stands`"),
+);
+
 const downstream = v.pipe(
   v.strictObject({
     interface: interfaceName,
@@ -157,19 +299,33 @@ const downstream = v.pipe(
     allow: v.optional(groupPrefixes, []),
     deny: v.optional(groupPrefixes, []),
     sources: senders,
-    maxGroups: v.optional(whole(1, 65_536), 1024),
+    maxGroups: v.optional(whole(1, 65_536), 4096),
     maxSources: v.optional(whole(64, 4096), 256),
     /** (Host, group) pairs that are tracked. */
     maxHostMemberships: v.optional(whole(1, 1_000_000), 100_000),
     /** A host is a MAC on a port, or an address where no MAC is known. */
-    maxGroupsPerHost: v.optional(whole(1, 65_536), 64),
-    maxGroupsPerPort: v.optional(whole(1, 1_000_000)),
+    maxGroupsPerHost: v.optional(whole(1, 65_536)),
+    maxGroupsPerPort: v.optional(whole(1, 65_536)),
+    /** Of all groups together. */
+    maxSourcesPerInterface: v.optional(whole(64, 1_000_000), 65_536),
+    maxSourcesPerHost: v.optional(whole(1, 1_000_000)),
+    maxSourcesPerPort: v.optional(whole(1, 1_000_000)),
     /** New memberships of one host, on average. */
     joinsPerSecond: v.optional(whole(1, 10_000), 100),
+    /** Hosts that speak for many. */
+    proxies: v.optional(v.pipe(v.array(hostPattern), v.maxLength(256)), []),
     requireRouterAlert: v.optional(v.boolean(), false),
     verifySourceSubnet: v.optional(v.boolean(), false),
     checksum: v.optional(v.picklist(["verify", "link"]), "verify"),
     sourceSpecific: v.optional(v.pipe(v.array(groupRange), v.maxLength(256))),
+    vlan: v.optional(vlanId),
+    bandwidth: v.optional(kbitPerSecond),
+    portBandwidth: v.optional(kbitPerSecond),
+    staticGroups: v.optional(staticGroups, []),
+    /** Each port of a bridge gets what its hosts asked for. Default: with `forwarding: "bridge"`. */
+    snooping: v.optional(v.boolean()),
+    /** Bridge ports with a router behind them. */
+    routerPorts: v.optional(v.pipe(v.array(interfaceName), v.maxLength(64)), []),
   }),
   v.rawTransform(({ dataset, addIssue, NEVER }): DownstreamConfig => {
     const {
@@ -204,6 +360,8 @@ export const given = <T extends object>(entries: T): Given<T> =>
 const upstream = v.strictObject({
   interface: interfaceName,
   version: v.optional(v.picklist([1, 2, 3]), 3),
+  /** Speak it whatever an older querier asks in. */
+  forceVersion: v.optional(v.boolean(), false),
   refresh: refreshPolicy,
   /** Seconds between the end of the last membership and the leave upstream. */
   linger: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(600), v.transform(seconds)), 0),
@@ -213,6 +371,7 @@ const upstream = v.strictObject({
   scope: v.optional(groupPrefixes),
   sources: senders,
   groups: v.optional(groupPrefixes, []),
+  bandwidth: v.optional(kbitPerSecond),
 });
 
 const fields = v.strictObject({
@@ -223,8 +382,13 @@ const fields = v.strictObject({
   /** Several, by the groups that come from each. */
   upstreams: v.optional(v.pipe(v.array(upstream), v.maxLength(16)), []),
   downstreams: v.pipe(v.array(downstream), v.minLength(1), v.maxLength(31)),
-  /** "none": querier and evidence only, for a machine that bridges. */
-  forwarding: v.optional(v.picklist(["kernel", "none"]), "kernel"),
+  /** In order; the first that matches decides. */
+  rules: v.optional(v.pipe(v.array(rule), v.maxLength(1024)), []),
+  /** What channels need. */
+  bandwidth: v.optional(bandwidth, {}),
+  enforce: v.optional(enforce),
+  /** "relay": packet by packet in this process. "bridge": by port, on a machine that only bridges. "none": querier and evidence only. */
+  forwarding: v.optional(v.picklist(["kernel", "relay", "bridge", "none"]), "kernel"),
   /** Seconds for which the kernel forwards on after this process was killed, for the next one to take over; 0: not at all. */
   takeover: v.optional(v.pipe(whole(0, 300), v.transform(seconds)), 10),
   /** Listen on the ports of a bridge, so that a host's port and MAC are known. */
@@ -247,6 +411,10 @@ const fields = v.strictObject({
   broker: v.optional(brokerEntries.broker),
   identity: v.optional(v.pipe(v.string(), v.minLength(1))),
   reception: v.optional(v.strictObject({ id: identifier, publicKey: x25519PublicKey })),
+  /** Counters over HTTP, on the loopback interface unless another address is named. */
+  metrics: v.optional(
+    v.strictObject({ address: v.optional(v.pipe(v.string(), v.ipv4()), "127.0.0.1"), port: whole(1, 65_535) }),
+  ),
   evidence: v.optional(
     v.strictObject({ file: v.optional(v.string()), limit: v.optional(whole(256, 131_072), EVIDENCE_LIMIT) }),
     { limit: EVIDENCE_LIMIT },
@@ -256,6 +424,10 @@ const fields = v.strictObject({
 /** Towards the sources, whichever way they are configured. */
 export const upstreamsOf = ({ upstream, upstreams }: RouterConfig): readonly UpstreamConfig[] =>
   upstream === undefined ? upstreams : [upstream];
+
+/** The downstreams whose bridge ports are kept. */
+export const snooped = ({ downstreams, forwarding }: RouterConfig): readonly DownstreamConfig[] =>
+  downstreams.filter(({ snooping = forwarding === "bridge" }) => snooping);
 
 const ranges = (config: RouterConfig): readonly string[] =>
   config.upstreams.flatMap(({ groups }) =>
@@ -271,9 +443,22 @@ export const interfacesOf = (config: RouterConfig): readonly string[] => [
   ...config.downstreams.map((one) => one.interface),
 ];
 
+const limitsBandwidth = (config: RouterConfig): boolean =>
+  upstreamsOf(config).some((one) => one.bandwidth !== undefined) ||
+  config.downstreams.some((one) => one.bandwidth !== undefined || one.portBandwidth !== undefined);
+
 /** Checked before anything opens; docs/configuration.md has every entry. */
 export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
   fields,
+  v.check(
+    ({ rules, downstreams }) =>
+      rules.every((one) => one.interface === undefined || downstreams.some((lan) => lan.interface === one.interface)),
+    "one of `rules` names an interface that is not among `downstreams`",
+  ),
+  v.check(
+    (config) => config.bandwidth.channels.length + config.bandwidth.otherChannels > 0 || !limitsBandwidth(config),
+    "`bandwidth` has to say what channels need where an interface, port or uplink has one",
+  ),
   v.check(
     (config) => new Set(interfacesOf(config)).size === interfacesOf(config).length,
     "an interface is named twice",
@@ -291,9 +476,17 @@ export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
     `multicast routing takes ${MOST_INTERFACES} interfaces at most`,
   ),
   v.check(
+    (config) => config.taps || snooped(config).length === 0,
+    '`snooping`, as with `forwarding: "bridge"`, needs `taps`: what hosts say has to be heard by port',
+  ),
+  v.check(
     ({ broker, identity, reception }) =>
       [broker, identity, reception].every((one) => one === undefined) ||
       [broker, identity, reception].every((one) => one !== undefined),
     "`broker`, `identity` and `reception` come together or not at all",
+  ),
+  v.check(
+    ({ enforce: enforced, reception }) => enforced === undefined || reception !== undefined,
+    "`enforce` needs `broker`, `identity` and `reception`: the word of control is enforced",
   ),
 );

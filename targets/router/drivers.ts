@@ -1,11 +1,14 @@
 // The drivers of a router: of each port the best that loads here, and for status which it is, why no better one, and what it lacks.
+import type { BridgeTables } from "../../core/ports/bridge-table.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding } from "../../core/ports/forwarding.ts";
 import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import type { IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import type { Links } from "../../core/ports/links.ts";
 import type { Senders } from "../../core/ports/senders.ts";
+import { LinuxBridgeTables } from "../../hal/bridge/linux.ts";
 import { LinuxForwarding, type TakeoverOptions } from "../../hal/forwarding/linux.ts";
+import { RelayForwarding } from "../../hal/forwarding/relay.ts";
 import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
 import { RawIgmpSockets } from "../../hal/igmp/raw.ts";
 import { linksBy } from "../../hal/links/linux.ts";
@@ -15,7 +18,7 @@ import { PacketSenders } from "../../hal/senders/packet.ts";
 import { CapTaps } from "../../hal/tap/cap.ts";
 import { PacketTaps } from "../../hal/tap/packet.ts";
 import type { Runtime } from "../shared/target.ts";
-import { interfacesOf, type RouterConfig } from "./config.ts";
+import { interfacesOf, type RouterConfig, snooped } from "./config.ts";
 
 /** One way to serve a port. */
 interface Candidate<Port> {
@@ -39,6 +42,7 @@ export interface RouterDrivers {
   readonly igmp: IgmpSockets;
   readonly forwarding: Forwarding | undefined;
   readonly taps: FrameTaps | undefined;
+  readonly bridges: BridgeTables | undefined;
   readonly links: Links;
   readonly senders: Senders | undefined;
   readonly choices: Readonly<Record<string, DriverChoice>>;
@@ -93,6 +97,16 @@ const forwardingDrivers = (takeover: TakeoverOptions): readonly Candidate<Forwar
   },
 ];
 
+const relayDrivers: readonly Candidate<Forwarding>[] = [
+  {
+    driver: "relay",
+    lacks:
+      "each packet wakes this process (some 5 microseconds of a core, for each interface that it leaves by), what is longer than the " +
+      "outgoing MTU is not fragmented, netfilter's forward hook does not see it, what this machine itself sends is not forwarded",
+    load: () => RelayForwarding.load(),
+  },
+];
+
 const linksDrivers: readonly Candidate<Links>[] = [
   { driver: "netlink", load: async () => linksBy(netlinkMonitor(await loadSockets("links"))) },
   {
@@ -132,6 +146,31 @@ async function openTaps({ taps, hal }: RouterConfig, runtime: Runtime) {
   }
 }
 
+/** undefined: nothing is routed here. */
+async function openForwarding(config: RouterConfig, runtime: Runtime) {
+  switch (config.forwarding) {
+    case "kernel":
+      return choose(config.hal.forwarding, forwardingDrivers(takeoverOf(config, runtime)));
+    case "relay":
+      return choose("auto", relayDrivers);
+    case "bridge":
+    case "none":
+      return undefined;
+  }
+}
+
+/** Without them a bridge delivers as its own snooping has it. */
+async function openBridges(config: RouterConfig, { log }: Runtime): Promise<BridgeTables | undefined> {
+  if (snooped(config).length === 0) return undefined;
+  try {
+    return await LinuxBridgeTables.load();
+  } catch (error) {
+    if (!(error instanceof HalError)) throw error;
+    log.warn({ code: error.code, needs: error.needs }, `${error.message}; ${error.alternative}`);
+    return undefined;
+  }
+}
+
 /** Without, an intruder is named by the address that it chose. */
 async function openSenders(): Promise<Senders | undefined> {
   try {
@@ -148,16 +187,14 @@ export async function openDrivers(config: RouterConfig, runtime: Runtime): Promi
   // First: a child that it may start is to inherit no socket.
   const links = await choose(hal.links, linksDrivers);
   const igmp = await choose(hal.igmp, igmpDrivers);
-  const forwarding =
-    config.forwarding === "kernel"
-      ? await choose(hal.forwarding, forwardingDrivers(takeoverOf(config, runtime)))
-      : undefined;
+  const forwarding = await openForwarding(config, runtime);
   const taps = await openTaps(config, runtime);
   const chosen = { igmp, forwarding, tap: taps, links };
   return {
     igmp: igmp.port,
     forwarding: forwarding?.port,
     taps: taps?.port,
+    bridges: await openBridges(config, runtime),
     links: links.port,
     senders: await openSenders(),
     choices: Object.fromEntries(

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
 import { milliseconds, seconds } from "../../core/base/time.ts";
 import { HalError } from "../../core/ports/errors.ts";
+import type { TapListener } from "../../core/ports/frame-tap.ts";
 import type { IgmpListener, IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
@@ -73,4 +74,46 @@ test("one that opens and dies at once is no success; one that lasted begins anew
   newest?.failed(broken());
   clock.run(seconds(2));
   assert.deepEqual(attempts.slice(6), [81_000]);
+});
+
+test("of a bridge its ports are told, and that a tap which was deaf hears again", () => {
+  const clock = new SimulatedClock();
+  const entropy = new SeededEntropy(1);
+  const network = new SimulatedNetwork(clock, entropy);
+  const router = network.node("router");
+  router.attach("br0", { address: address("10.2.0.1"), lan: { lan1: network.lan("lan1"), lan2: network.lan("lan2") } });
+  const taps = new Map<string, TapListener>();
+  const told: string[] = [];
+  const interfaces = new Interfaces(
+    {
+      clock,
+      entropy,
+      links: simulatedLinks(router),
+      igmp: {
+        hearsUnjoined: true,
+        open: (interfaceName) => ({ interfaceName, send: () => {}, dropped: () => 0, close: () => {} }),
+      },
+      table: undefined,
+      taps: {
+        open(interfaceName, listener) {
+          taps.set(interfaceName, listener);
+          return { interfaceName, dropped: () => 0, close: () => {} };
+        },
+      },
+      log: createLogger({ level: "silent", format: "json", toStderr: true }, "router", "r"),
+      fatal: (error) => assert.fail(error.message),
+    },
+    ["br0"],
+    new Set(["br0"]),
+    (event) => told.push(event.kind === "bridge" ? event.ports.join() : event.kind),
+  );
+  interfaces.start();
+  assert.deepEqual(told, ["lan1,lan2", "link"]);
+  const lan1 = taps.get("lan1");
+  lan1?.resumed();
+  assert.equal(told.length, 2, "the start asks by itself");
+  lan1?.interrupted(new HalError("tap.ended", "it was killed"));
+  lan1?.resumed();
+  assert.deepEqual([told.at(-1), interfaces.taps("br0").lan1], ["ask-all", "listening"]);
+  interfaces.close();
 });

@@ -215,6 +215,7 @@ export class Interfaces {
       open.taps.delete(port);
     }
     for (const port of link.ports) if (!open.taps.has(port)) open.taps.set(port, this.#tap(taps, name, port));
+    this.#feed({ kind: "bridge", name, ports: link.ports, topology: link.topology ?? "" });
   }
 
   #tap(taps: FrameTaps, name: string, port: string): Tap {
@@ -228,6 +229,8 @@ export class Interfaces {
         log.warn({ interface: name, port, code, needs }, message);
       },
       resumed: () => {
+        // It has missed what was said meanwhile.
+        if (tap.state !== "starting") this.#feed({ kind: "ask-all", name });
         tap.state = "listening";
         log.info({ interface: name, port }, "tap is listening");
       },

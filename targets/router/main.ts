@@ -1,17 +1,23 @@
 // sealcast-router: IGMP end point, multicast routing and evidence of one router (patent 12, 22, 32, 42).
+import { HalError } from "../../core/ports/errors.ts";
+import { NftEnforcement, removeLeftGuard } from "../../hal/enforcement/nft.ts";
 import { FileEvidenceLog } from "../../hal/evidence/file.ts";
 import { leanMemory } from "../../hal/lean-memory.ts";
 import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { runTapHelper, TAP_ARGUMENT } from "../../hal/tap/helper.ts";
+import { explain } from "../shared/exit.ts";
 import { addKeygen } from "../shared/keygen.ts";
 import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
+import { addRouterCommands, screenWidth, whyQuestion } from "./command-line.ts";
 import { type RouterConfig, routerConfig } from "./config.ts";
 import { openDrivers } from "./drivers.ts";
 import { MembershipReports } from "./membership-reports.ts";
+import { listenForCollectors, type MetricsListener } from "./metrics-listener.ts";
 import { rehearse } from "./rehearsal.ts";
 import { RouterService } from "./service.ts";
+import { statusText } from "./status-text.ts";
 
 const primitives = new NodePrimitives();
 
@@ -34,6 +40,24 @@ async function openMembershipReports(
   );
 }
 
+/** Nobody's stream is to end because nobody can count it: what cannot be opened is told, and the router goes on. */
+async function openMetrics(
+  { metrics }: RouterConfig,
+  { log }: Runtime,
+  service: RouterService,
+): Promise<MetricsListener | undefined> {
+  if (metrics === undefined) return undefined;
+  try {
+    const listener = await listenForCollectors(metrics, () => service.metrics());
+    log.info({ address: metrics.address, port: listener.port }, "collectors may fetch /metrics");
+    return listener;
+  } catch (error) {
+    if (!(error instanceof HalError)) throw error;
+    log.error({ code: error.code }, explain(error));
+    return undefined;
+  }
+}
+
 async function start(config: RouterConfig, runtime: Runtime): Promise<Service<RouterConfig>> {
   await leanMemory();
   const { clock, entropy, log } = runtime;
@@ -46,17 +70,25 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
     later: setImmediate,
     drivers: choices,
     membershipReports: await openMembershipReports(config, runtime),
+    enforcement: config.enforce?.ports === true ? new NftEnforcement() : undefined,
     bridgeQueriers: new BridgeQueriers(),
     fatal: (error) => runtime.fatal(error),
   });
+  const metrics = await openMetrics(config, runtime, service);
+  // Not before routing is ours: another router of this machine may guard its ports.
+  if (config.enforce?.ports !== true) void removeLeftGuard();
   // The interfaces are open and the first query is out: what comes now is heard meanwhile.
   await rehearse(config, runtime, setImmediate);
   await leanMemory();
   return {
     status: () => service.status(),
+    commands: service.commands,
     waiting: () => service.waiting(),
     reload: (changed) => service.reload(changed),
-    stop: () => service.stop(),
+    stop() {
+      metrics?.close();
+      return service.stop();
+    },
   };
 }
 
@@ -65,8 +97,11 @@ const target: Target<RouterConfig> = {
   summary: "IGMP querier and proxy, multicast routing, and evidence of who receives",
   config: routerConfig,
   start,
-  extend(program) {
+  showStatus: (status) => statusText(status, screenWidth()),
+  question: whyQuestion,
+  extend(program, frame) {
     addKeygen(program, "router", primitives, "make this router's keys; prints the public part, for `control`");
+    addRouterCommands(program, frame);
   },
 };
 

@@ -1,14 +1,18 @@
 // What one router saw of its hosts, on its way to the reception server over the broker.
 
 import { Counters } from "../../core/base/counters.ts";
+import { ipv4 } from "../../core/base/ipv4.ts";
 import { wholeUnixTime } from "../../core/base/time.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
 import type { Peer } from "../../core/control/participant.ts";
 import type { LeaveCause } from "../../core/igmp/host-table.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { EvidenceLog } from "../../core/ports/evidence-log.ts";
+import { RouterClient, type RouterClientEffect, type RouterClientEvent } from "../../core/router/client.ts";
+import { PermitInquiry } from "../../core/router/permit-inquiry.ts";
+import type { Permit } from "../../core/router/policy/permits.ts";
 import type { RefusedJoin } from "../../core/router/refused-joins.ts";
-import { MembershipReporter, type ReporterEffect, type ReporterEvent } from "../../core/router/reporter.ts";
+import { MembershipReporter, type ReporterEffect } from "../../core/router/reporter.ts";
 import { brokerStatus } from "../shared/broker-words.ts";
 import { explain } from "../shared/exit.ts";
 import type { Logger } from "../shared/log.ts";
@@ -25,8 +29,9 @@ export interface EvidenceKeeping {
 /** Reports until `close`; while the broker or the server is away changes wait, bounded, and on the disk where there is a log. */
 export class MembershipReports {
   readonly #reporter: MembershipReporter;
-  readonly #onBus: MachineOnBus<ReporterEvent, ReporterEffect>;
+  readonly #onBus: MachineOnBus<RouterClientEvent, RouterClientEffect>;
   readonly #drops = new Counters<string>();
+  #told: (permits: readonly Permit[]) => void = () => {};
   readonly #log: Logger;
   readonly #evidenceLog: EvidenceLog | undefined;
   /** Why the evidence is not on the disk. */
@@ -43,11 +48,18 @@ export class MembershipReports {
     const options = { limit, started, ...(found === undefined ? {} : { restored: found }) };
     this.#reporter = new MembershipReporter(server, entropy, options);
     const participant = { role: "router", id, keys: platform.keys, peers: [server] } as const;
-    this.#onBus = new MachineOnBus(participant, platform, this.#reporter, heard, (effect) => this.#apply(effect));
+    const client = new RouterClient(this.#reporter, new PermitInquiry(server, platform.entropy));
+    this.#onBus = new MachineOnBus(participant, platform, client, heard, (effect) => this.#apply(effect));
   }
 
   add(change: MembershipChange): void {
     this.#onBus.feed({ kind: "change", change });
+  }
+
+  /** Asks what the cards may receive until it is known; `told` hears each word of control from now on. */
+  inquire(macs: readonly string[], told: (permits: readonly Permit[]) => void): void {
+    this.#told = told;
+    this.#onBus.feed({ kind: "inquire", macs });
   }
 
   refused(refusal: RefusedJoin): void {
@@ -72,10 +84,13 @@ export class MembershipReports {
     await this.#onBus.stop();
   }
 
-  #apply(effect: ReporterEffect): void {
+  #apply(effect: RouterClientEffect): void {
     switch (effect.kind) {
       case "send":
         this.#onBus.bus.say(effect);
+        return;
+      case "permits":
+        this.#told(effect.permits.map(({ mac, groups }) => ({ mac, groups: groups.map(ipv4) })));
         return;
       case "write":
         this.#writing = this.#write(effect);
@@ -115,7 +130,7 @@ export class MembershipReports {
 }
 
 /** What waits goes on waiting while the broker is away. */
-function heard(event: BusEvent): ReporterEvent | undefined {
+function heard(event: BusEvent): RouterClientEvent | undefined {
   switch (event.kind) {
     case "message":
       return { kind: "answer", from: event.received.from, message: event.received.message };

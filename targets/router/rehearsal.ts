@@ -74,6 +74,7 @@ class Stage {
         remove() {},
         inherited: () => [],
         use: () => [],
+        counts: () => ({}),
         dropped: () => 0,
         close() {},
       };

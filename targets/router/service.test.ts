@@ -45,7 +45,14 @@ interface Status {
     readonly hosts: readonly StatusHost[];
     readonly querier: { readonly state: string; readonly mac?: string };
   }[];
-  readonly refusals: readonly { interface: string; host: string; port?: string; reason: string }[];
+  readonly refusals: readonly {
+    interface: string;
+    host: string;
+    port?: string;
+    reason: string;
+    group?: string;
+    rule?: number;
+  }[];
   readonly upstream: { readonly groups: readonly string[] };
 }
 
@@ -177,11 +184,64 @@ test("a host that asks for more than it may have is refused, and status says who
   ]);
 });
 
+test("a rule for a bridge port lets in one host and not its neighbour, and status names rule, port and group", async () => {
+  const { a, b, run, status, service } = await bench(1);
+  const rules = [{ action: "allow", port: "lan1" }, { action: "deny" }];
+  const changed = { id: "simulated", upstream: { interface: "wan" }, downstreams: [{ interface: "br-lan" }], rules };
+  service.reload(v.parse(routerConfig, changed));
+  a.join();
+  b.join();
+  run(3);
+  assert.ok(a.heard.length > 50, `${a.heard.length}`);
+  assert.deepEqual(
+    status().interfaces[0]?.hosts.map(({ host }) => host),
+    ["10.2.0.11"],
+  );
+  const denied = status().refusals.find(({ host, reason }) => host === "10.2.0.12" && reason === "policy.denied");
+  assert.deepEqual([denied?.group, denied?.rule], ["239.255.77.1", 2]);
+  a.leave();
+  run(5);
+  const before = a.heard.length;
+  run(2);
+  assert.equal(a.heard.length, before, "what the neighbour says keeps nothing alive");
+});
+
+test("a reload judges members by the port and card that their frames showed: who may watch watches on", async () => {
+  const { a, run, status, service } = await bench(1);
+  const rules = [{ action: "allow", port: "lan1" }, { action: "deny" }];
+  const changed = { id: "simulated", upstream: { interface: "wan" }, downstreams: [{ interface: "br-lan" }], rules };
+  service.reload(v.parse(routerConfig, changed));
+  a.join();
+  run(3);
+  const before = a.heard.length;
+  service.reload(v.parse(routerConfig, { ...changed, rules: [...rules, { action: "allow" }] }));
+  run(4);
+  assert.equal(a.heard.length - before, 200);
+  service.reload(v.parse(routerConfig, { ...changed, rules: [{ action: "deny", port: "lan1" }] }));
+  run(4);
+  assert.deepEqual([status().upstream.groups, status().interfaces[0]?.hosts], [[], []]);
+});
+
+test("a rule that denies a bridge port ends what a packet began, whose port was not known yet", async () => {
+  const { a, b, run, status, service } = await bench(1);
+  const rules = [{ action: "deny", port: "lan2" }];
+  const changed = { id: "simulated", upstream: { interface: "wan" }, downstreams: [{ interface: "br-lan" }], rules };
+  service.reload(v.parse(routerConfig, changed));
+  b.join();
+  run(4);
+  assert.deepEqual(status().upstream.groups, []);
+  assert.deepEqual(status().interfaces[0]?.hosts, []);
+  a.join();
+  run(2);
+  assert.deepEqual(status().upstream.groups, ["239.255.77.1"]);
+});
+
 test("joins with their certainty, leaves and refusals become evidence, a refusal once for each packet", async () => {
   const told: string[] = [];
   const membershipReports: RouterPlatform["membershipReports"] = {
     add: ({ host, group, change, certainty }) => void told.push([host, group, change, certainty].join(" ")),
     refused: ({ host, group, reason }) => void told.push([host, group, reason].join(" ")),
+    inquire() {},
     status: () => ({}),
     close: async () => {},
   };

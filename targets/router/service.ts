@@ -1,48 +1,54 @@
 // The running router: applies the machine's effects to sockets, the kernel's multicast routing and the evidence.
-import { Counters } from "../../core/base/counters.ts";
 import { formatIpv4, type Ipv4, isLinkLocalMulticast, isMulticast } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
 import { inSubnet } from "../../core/base/subnet.ts";
-import {
-  after,
-  type Duration,
-  type Instant,
-  milliseconds,
-  type UnixTime,
-  wholeUnixTime,
-} from "../../core/base/time.ts";
+import { after, type Duration, milliseconds, type UnixTime, wholeUnixTime } from "../../core/base/time.ts";
 import type { MembershipChange } from "../../core/control/messages.ts";
 import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
-import type { RouterInterface } from "../../core/igmp/router-interface.ts";
+import { timesOf } from "../../core/igmp/times.ts";
+import type { BridgeTables } from "../../core/ports/bridge-table.ts";
+import type { Enforcement, GuardedPorts } from "../../core/ports/enforcement.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { Link } from "../../core/ports/links.ts";
-import type { Sender, Senders } from "../../core/ports/senders.ts";
-import type { Intruder } from "../../core/router/intruders.ts";
+import type { Senders } from "../../core/ports/senders.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router/options.ts";
-import { type Refusal, Refusals } from "../../core/router/refusals.ts";
 import { Router } from "../../core/router/router.ts";
-import type { Upstream } from "../../core/router/upstream.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
+import type { Commands } from "../shared/admin.ts";
 import { explain } from "../shared/exit.ts";
 import { Afterwards } from "./afterwards.ts";
-import { given, type RouterConfig, type UpstreamConfig, upstreamsOf } from "./config.ts";
+import { BridgePorts } from "./bridge-ports.ts";
+import { given, type RouterConfig, snooped, type UpstreamConfig, upstreamsOf } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
+import { metricsText, type ProcessUse } from "./metrics.ts";
 import { Offenders } from "./offenders.ts";
+import { sampleOf } from "./sample.ts";
+import { Statistics } from "./statistics.ts";
+import type { RouterStatus } from "./status.ts";
+import { hostStatus, intruderStatus, routerStatus, type StatusParts } from "./status-of.ts";
+import { why } from "./why.ts";
+
+/** What a router says to control, and asks it. */
+export type Control = Pick<MembershipReports, "add" | "refused" | "inquire" | "status" | "close">;
 
 /** What a router stands on. */
 export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   /** undefined: querier and evidence only. */
   readonly forwarding: Forwarding | undefined;
+  /** undefined: bridges deliver as they do by themselves. */
+  readonly bridges?: BridgeTables | undefined;
   /** Without, an intruder is named by the address that it chose. */
   readonly senders?: Senders | undefined;
-  readonly membershipReports: Pick<MembershipReports, "add" | "refused" | "status" | "close"> | undefined;
+  readonly membershipReports: Control | undefined;
+  /** Keeps a bridge's ports to what control permits; undefined: hosts are refused, but not kept from what their neighbours have. */
+  readonly enforcement?: Enforcement | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
   /** Runs work once the packets that are there have been heard; without, effects come about in their order. */
   readonly later?: (work: () => void) => void;
@@ -55,6 +61,16 @@ const FAREWELL: Duration = milliseconds(50);
 /** Sources of an exact filter that a report carries. */
 const REPORTED_SOURCES = 64;
 
+/** What viewers wait for: routes, and what a bridge passes on. */
+const DELIVERING: ReadonlySet<RouterEffect["kind"]> = new Set([
+  "route",
+  "unroute",
+  "port-membership",
+  "router-port",
+  "passes",
+  "stand",
+]);
+
 /** Runs until `stop`. */
 export class RouterService {
   readonly #platform: RouterPlatform;
@@ -63,16 +79,15 @@ export class RouterService {
   readonly #afterwards: Afterwards<RouterEffect>;
   readonly #table: ForwardingTable | undefined;
   readonly #interfaces: Interfaces;
+  readonly #bridgePorts: BridgePorts | undefined;
+  readonly #guard: GuardedPorts | undefined;
+  readonly #unwatch: () => void;
   readonly #offenders: Offenders;
   readonly #downstreams: readonly string[];
   readonly #upstreams: ReadonlySet<string>;
   readonly #names: readonly string[];
   readonly #config: RouterConfig;
-  /** 71, 72, 81 and 82, as the patent numbers them. */
-  readonly #messages = new Counters<string>();
-  readonly #heard = new Counters<string>();
-  readonly #drops = new Counters<string>();
-  readonly #refusals = new Refusals();
+  readonly #statistics: Statistics;
   /** Bridges whose own querier may not be turned off, of which the log has told. */
   readonly #unsilenced = new Set<string>();
 
@@ -83,6 +98,8 @@ export class RouterService {
     this.#offenders = new Offenders(platform);
     this.#downstreams = config.downstreams.map((one) => one.interface);
     this.#upstreams = new Set(upstreamsOf(config).map((one) => one.interface));
+    this.#names = [...this.#downstreams, ...this.#upstreams];
+    this.#statistics = new Statistics(this.#names, platform.clock);
     this.#router = new Router(routerOptions(config), platform.entropy);
     this.#afterwards = new Afterwards(
       platform.later ?? ((work) => work()),
@@ -91,17 +108,49 @@ export class RouterService {
     );
     this.#runner = new Runner(platform.clock, this.#router, (effect) => this.#take(effect));
     this.#table = this.#openTable();
-    this.#names = [...this.#downstreams, ...this.#upstreams];
     const tappable = new Set(this.#downstreams);
+    this.#bridgePorts = this.#keepPorts();
     this.#interfaces = new Interfaces({ ...platform, table: this.#table }, this.#names, tappable, (event) =>
-      this.#runner.feed(event),
+      this.#feed(event),
     );
+    this.#guard = this.#openGuard();
+    this.#unwatch = this.#guardPorts();
     this.#interfaces.start();
     this.#takeOver();
     for (const name of this.#waiting()) {
       const lack = lackOf(name, platform.links);
       if (lack !== undefined) platform.log.warn({ interface: name }, `${lack}: waiting for it`);
     }
+  }
+
+  #keepPorts(): BridgePorts | undefined {
+    const { clock, log, bridges } = this.#platform;
+    const kept = snooped(this.#config);
+    if (bridges === undefined || kept.length === 0) return undefined;
+    return new BridgePorts(
+      {
+        clock,
+        log,
+        tables: bridges,
+        memberships: (name) => this.#router.portMemberships(clock.now(), name),
+        ask: (name) => this.#runner.feed({ kind: "ask-all", name }),
+        asks: (name) =>
+          [...this.#router.interfaces()].some(([one, { querier }]) => one === name && querier.kind === "querier"),
+        isDeaf: (name, port) => (this.#interfaces.taps(name)[port] ?? "listening") !== "listening",
+      },
+      kept.map(({ interface: name, routerPorts, times }) => {
+        const { startupResponse, groupMembershipInterval } = timesOf(times);
+        return { name, routerPorts, response: startupResponse, lifetime: groupMembershipInterval };
+      }),
+    );
+  }
+
+  #feed(event: RouterEvent): void {
+    this.#runner.feed(event);
+    if (event.kind === "link" && event.address !== undefined)
+      this.#bridgePorts?.follow(event.name, this.#interfaces.link(event.name)?.index ?? 0);
+    if (event.kind === "bridge") this.#bridgePorts?.changed(event.name);
+    if (event.kind === "ask-all") this.#bridgePorts?.hearsAgain(event.name);
   }
 
   /** "waiting for interface eth1", with all that are not in use; undefined when all are. */
@@ -118,8 +167,7 @@ export class RouterService {
   reload(config: RouterConfig): void {
     const entries = needingRestart(this.#config, config);
     if (entries.length > 0) this.#platform.log.warn({ entries }, "these entries take effect at the next start");
-    const { downstreams, upstreams } = routerOptions(config);
-    this.#runner.feed({ kind: "configure", downstreams, upstreams });
+    this.#runner.feed({ kind: "configure", ...routerOptions(config) });
   }
 
   /** Leaves the groups upstream, gives back routing and the bridges. */
@@ -130,11 +178,13 @@ export class RouterService {
     this.#afterwards.finish();
     this.#interfaces.close();
     this.#offenders.close();
+    this.#bridgePorts?.close();
     this.#table?.close();
     this.#platform.bridgeQueriers.restore((bridge, error) =>
       this.#platform.log.warn({ interface: bridge, code: error.code }, explain(error)),
     );
-    await Promise.all([this.#platform.membershipReports?.close(), this.#wait(FAREWELL)]);
+    this.#unwatch();
+    await Promise.all([this.#platform.membershipReports?.close(), this.#guard?.close(), this.#wait(FAREWELL)]);
   }
 
   #wait(span: Duration): Promise<void> {
@@ -142,119 +192,76 @@ export class RouterService {
     return new Promise((resolve) => void clock.alarm(after(clock.now(), span), resolve));
   }
 
-  status(): object {
+  /** What `status --json` says. */
+  status(): RouterStatus {
+    return routerStatus(this.#settled());
+  }
+
+  /** For the local socket. */
+  get commands(): Commands {
+    return {
+      why: (input) => why(this.#settled(), input),
+      sample: () => sampleOf(this.#settled(), processUse()),
+      metrics: () => ({ text: this.metrics() }),
+    };
+  }
+
+  /** Prometheus text. */
+  metrics(): string {
+    return metricsText(this.#settled(), processUse());
+  }
+
+  /** With what is still to be counted. */
+  #settled(): StatusParts {
     this.#afterwards.finish();
+    return this.#parts();
+  }
+
+  #parts(): StatusParts {
+    const { clock, links, drivers, membershipReports } = this.#platform;
     return {
-      messages: this.#messages.snapshot(),
-      interfaces: [...this.#router.interfaces()].map(([name, machine]) => ({
-        name,
-        up: this.#interfaces.link(name) !== undefined,
-        querier: this.#querier(name, machine),
-        groups: machine.groups(this.#platform.clock.now()).map(({ group, filter, mode }) => ({
-          group: formatIpv4(group),
-          mode: filter.mode,
-          sources: filter.sources.map(formatIpv4),
-          version: mode,
-        })),
-        hosts: machine.hosts().map((membership) => this.#host(name, membership)),
-        taps: this.#interfaces.taps(name),
-        lost: this.#interfaces.lost(name),
-      })),
-      ...this.#upstreamsStatus(),
-      routes: this.#router.routes().map(({ source, group, inbound, outbound }) => ({
-        source: formatIpv4(source),
-        group: formatIpv4(group),
-        inbound,
-        outbound,
-      })),
-      intruders: this.#router.intruders().map((intruder) => this.#intruder(intruder)),
-      heard: this.#heard.snapshot(),
-      drops: this.#drops.snapshot(),
-      refusals: this.#refusals.recent().map((refusal) => this.#refusal(refusal)),
-      lostUpcalls: this.#table?.dropped(),
-      drivers: this.#platform.drivers,
-      control: this.#platform.membershipReports?.status(),
+      config: this.#config,
+      router: this.#router,
+      interfaces: this.#interfaces,
+      bridgePorts: this.#bridgePorts,
+      statistics: this.#statistics,
+      table: this.#table,
+      clock,
+      links,
+      drivers,
+      control: membershipReports?.status(),
+      isGuarded: this.#guard !== undefined,
+      senderOf: (name, source) => this.#offenders.senderOf(name, source),
     };
   }
 
-  /** Who asks there, since when (seconds), and how many queries of others did not count. */
-  #querier(name: string, { querier, refusedQueries: refused }: RouterInterface): object {
-    switch (querier.kind) {
-      case "silent":
-        return { state: querier.kind, refused };
-      case "querier":
-        return { state: querier.kind, seconds: this.#secondsSince(querier.since), refused };
-      case "non-querier": {
-        const { winner, since } = querier;
-        return { state: querier.kind, ...this.#whereText(name, winner), seconds: this.#secondsSince(since), refused };
-      }
-    }
+  #whereText(name: string, host: TrackedHost) {
+    const { host: address, ...where } = hostStatus(this.#platform, name, host);
+    return { address, ...where };
   }
 
-  #whereText(name: string, host: HostMembership["host"]) {
-    return {
-      address: formatIpv4(host.address),
-      mac: this.#mac(name, host),
-      port: host.port === "" ? undefined : host.port,
+  #openGuard(): GuardedPorts | undefined {
+    const { enforce } = this.#config;
+    if (enforce === undefined) return undefined;
+    const groups = enforce.groups.map(({ group, length }) => ({ address: group, prefixLength: length }));
+    const { log, enforcement } = this.#platform;
+    const guard = enforcement?.open({ groups, afterwards: enforce.afterwards }, ({ code, message, needs }) =>
+      log.error({ code, needs }, message),
+    );
+    if (guard !== undefined) this.#runner.feed({ kind: "guarded", passes: guard.inherited() });
+    return guard;
+  }
+
+  /** Every port of a downstream that is a bridge, also one that comes later. */
+  #guardPorts(): () => void {
+    const guard = this.#guard;
+    if (guard === undefined) return () => {};
+    const { links } = this.#platform;
+    const follow = (link: Link | undefined): void => {
+      for (const port of link?.ports ?? []) guard.guard(port, true);
     };
-  }
-
-  /** In the form of the configuration: one, or a list. */
-  #upstreamsStatus(): object {
-    const all = Array.from(this.#router.upstreams(), (upstream) => this.#upstreamStatus(upstream));
-    return this.#config.upstreams.length > 0 ? { upstreams: all } : { upstream: all[0] };
-  }
-
-  #upstreamStatus(upstream: Upstream): object {
-    const { name, up, host, pace } = upstream;
-    return {
-      name,
-      up,
-      version: host.mode,
-      asks: host.isAsked(this.#platform.clock.now()),
-      refreshes: host.refreshes,
-      counts: pace.counts.snapshot(),
-      lost: this.#interfaces.lost(name),
-      groups: this.#router.wanted(upstream).map(({ group }) => formatIpv4(group)),
-    };
-  }
-
-  #intruder({ name, source, group, expected, times }: Intruder): object {
-    const address = formatIpv4(source);
-    return {
-      interface: name,
-      source: address,
-      ...this.#senderOf(name, source),
-      group: formatIpv4(group),
-      expected,
-      times,
-    };
-  }
-
-  /** Which card, and behind which bridge port: of a forged address neither tracking nor the neighbour table knows. */
-  #senderOf(name: string, address: Ipv4): Partial<Sender> {
-    const mac = this.#platform.links.neighbour(name, address);
-    return this.#offenders.senderOf(name, address) ?? (mac === undefined ? {} : { mac });
-  }
-
-  #host(name: string, { host, group, since, exact }: HostMembership): object {
-    return { ...this.#who(name, host), group: formatIpv4(group), seconds: this.#secondsSince(since), exact };
-  }
-
-  #refusal({ name, reason, host, times, last }: Refusal): object {
-    return { interface: name, ...this.#who(name, host), reason, times, seconds: this.#secondsSince(last) };
-  }
-
-  #who(name: string, host: TrackedHost): object {
-    return {
-      host: formatIpv4(host.address),
-      mac: this.#mac(name, host),
-      port: host.port === "" ? undefined : host.port,
-    };
-  }
-
-  #secondsSince(moment: Instant): number {
-    return Math.round((this.#platform.clock.now() - moment) / 1000);
+    for (const name of this.#downstreams) follow(links.get(name));
+    return links.watch(this.#downstreams, (_name, link) => follow(link));
   }
 
   #openTable(): ForwardingTable | undefined {
@@ -289,20 +296,22 @@ export class RouterService {
     if (!isMulticast(destination) || isLinkLocalMulticast(destination)) return;
     const source = sourceAddress(packet);
     const [name, another] = this.#names.filter((one) => reaches(this.#interfaces.link(one), source));
-    if (name === undefined) this.#drops.count("router.off-subnet");
-    else if (another !== undefined) this.#drops.count("router.two-subnets");
-    else if (!this.#upstreams.has(name) && isQuery(packet)) this.#drops.count("router.query-from-nowhere");
+    const { drops } = this.#statistics;
+    if (name === undefined) drops.count("router.off-subnet");
+    else if (another !== undefined) drops.count("router.two-subnets");
+    else if (!this.#upstreams.has(name) && isQuery(packet)) drops.count("router.query-from-nowhere");
     else this.#runner.feed({ kind: "packet", name, bytes: packet.slice() });
   }
 
   /** Viewers wait for routes, then other routers for what we send; nobody for what is counted, logged and reported. */
   #take(effect: RouterEffect): void {
-    if (effect.kind === "route" || effect.kind === "unroute") this.#apply(effect);
+    if (DELIVERING.has(effect.kind)) this.#apply(effect);
     else this.#afterwards.add(effect);
   }
 
   #apply(effect: RouterEffect): void {
     const { log } = this.#platform;
+    this.#statistics.take(effect);
     switch (effect.kind) {
       case "send":
         this.#interfaces.send(effect.name, effect.packet);
@@ -317,7 +326,6 @@ export class RouterService {
         this.#runner.feed({ kind: "use", uses: this.#table?.use() ?? [] });
         break;
       case "delivery":
-        this.#messages.count(String(effect.number));
         log.info(
           { number: effect.number, interface: effect.name, ...streamText(effect.source, effect.group) },
           effect.number === 72 ? "delivery begins" : "delivery ends",
@@ -333,9 +341,12 @@ export class RouterService {
           "what a network wants of a group",
         );
         break;
+      case "port-membership":
+      case "router-port":
+        this.#bridgePorts?.apply(effect);
+        break;
       case "heard":
-        this.#heard.count(effect.message);
-        if (effect.unfilled) this.#heard.count("igmp.checksum-unfilled");
+      case "drop":
         break;
       case "querier":
         this.#querierChanged(effect);
@@ -357,18 +368,30 @@ export class RouterService {
         break;
       case "intruder":
         log.warn(
-          this.#intruder(effect.intruder),
+          intruderStatus(this.#parts(), effect.intruder),
           "a sender under an address that is not of this interface is not routed",
         );
         this.#offenders.lookFor(effect.intruder);
         break;
+      case "more-intruders":
+        log.warn(
+          { interface: effect.name, senders: effect.senders },
+          "more senders under addresses that are not of this interface were not routed; status has the last",
+        );
+        break;
       case "refused":
         this.#refused(effect);
         break;
-      case "drop":
-        this.#drops.count(effect.reason);
-        if (effect.host !== undefined)
-          this.#refusals.note(this.#platform.clock.now(), { ...effect, host: effect.host });
+      case "inquire":
+        this.#platform.membershipReports?.inquire(effect.macs, (permits) =>
+          this.#runner.feed({ kind: "permits", permits }),
+        );
+        break;
+      case "passes":
+        this.#guard?.change(effect.added, effect.removed);
+        break;
+      case "stand":
+        this.#guard?.stand(effect.span);
         break;
       default:
         effect satisfies never;
@@ -379,7 +402,6 @@ export class RouterService {
     const { membership, name, number } = effect;
     // Every machine joins some of 224.0.0.0/24, which no router delivers: neither 71 nor evidence.
     if (isLinkLocalMulticast(membership.group)) return;
-    if (number !== undefined) this.#messages.count(String(number));
     const change = this.#change(name, membership, effect.kind === "joined" ? "joined" : changeWord(effect.cause));
     this.#platform.membershipReports?.add(change);
     this.#platform.log.info(
@@ -412,6 +434,7 @@ export class RouterService {
     return {
       change,
       ...placeOf(name, { ...host, mac: this.#mac(name, host) ?? "" }),
+      ...given({ vlan: host.vlan }),
       group,
       sources: filter.mode === "include" ? filter.sources.slice(0, REPORTED_SOURCES) : [],
       at: this.#calendar(),
@@ -453,6 +476,11 @@ export class RouterService {
   }
 }
 
+function processUse(): ProcessUse {
+  const { user, system } = process.cpuUsage();
+  return { cpuSeconds: (user + system) / 1e6, residentBytes: process.memoryUsage.rss() };
+}
+
 function isQuery(bytes: Uint8Array): boolean {
   const packet = checkPacket(bytes);
   return typeof packet !== "string" && packet.kind.endsWith("Query");
@@ -486,6 +514,13 @@ function needingRestart(old: RouterConfig, config: RouterConfig): readonly strin
   const fixed = (one: RouterConfig): Readonly<Record<string, unknown>> => ({
     ...one,
     downstreams: one.downstreams.map((downstream) => downstream.interface).sort(),
+    rules: undefined,
+    bandwidth: undefined,
+    enforce: one.enforce && {
+      groups: one.enforce.groups,
+      afterwards: one.enforce.afterwards,
+      ports: one.enforce.ports,
+    },
     upstream: one.upstream && fixedUpstream(one.upstream),
     upstreams: one.upstreams.map(fixedUpstream),
   });
@@ -494,7 +529,12 @@ function needingRestart(old: RouterConfig, config: RouterConfig): readonly strin
   return names.filter((name) => JSON.stringify(was[name]) !== JSON.stringify(is[name]));
 }
 
-const fixedUpstream = ({ interface: name, version, refresh }: UpstreamConfig): object => ({ name, version, refresh });
+const fixedUpstream = ({ interface: name, version, forceVersion, refresh }: UpstreamConfig): object => ({
+  name,
+  version,
+  forceVersion,
+  refresh,
+});
 
 function routerOptions(config: RouterConfig): RouterOptions {
   return {
@@ -503,7 +543,14 @@ function routerOptions(config: RouterConfig): RouterOptions {
       forwarder: one.forwarder,
       allow: one.allow,
       deny: one.deny,
-      ...(one.sources === undefined ? {} : { sources: one.sources }),
+      snooping: snooped(config).includes(one),
+      ...given({
+        sources: one.sources,
+        vlan: one.vlan ?? vlanOf(one.interface),
+        bandwidth: one.bandwidth,
+        portBandwidth: one.portBandwidth,
+      }),
+      staticGroups: one.staticGroups,
       igmp: {
         version: one.version,
         times: one.times,
@@ -519,8 +566,14 @@ function routerOptions(config: RouterConfig): RouterOptions {
         maxGroups: one.maxGroups,
         maxSourcesPerGroup: one.maxSources,
         maxHostMemberships: one.maxHostMemberships,
-        maxGroupsPerHost: one.maxGroupsPerHost,
-        ...(one.maxGroupsPerPort === undefined ? {} : { maxGroupsPerPort: one.maxGroupsPerPort }),
+        maxSourcesPerInterface: one.maxSourcesPerInterface,
+        ...given({
+          maxGroupsPerHost: one.maxGroupsPerHost,
+          maxGroupsPerPort: one.maxGroupsPerPort,
+          maxSourcesPerHost: one.maxSourcesPerHost,
+          maxSourcesPerPort: one.maxSourcesPerPort,
+        }),
+        proxies: one.proxies,
         joinsPerSecond: one.joinsPerSecond,
         requireRouterAlert: one.requireRouterAlert,
         verifySourceSubnet: one.verifySourceSubnet,
@@ -531,8 +584,17 @@ function routerOptions(config: RouterConfig): RouterOptions {
       ...{ name, version, refresh, groups, allow, linger },
       ...given(rest),
     })),
+    rules: config.rules,
+    bandwidth: config.bandwidth,
+    ...given({ enforce: config.enforce }),
     idle: config.idle,
     maxRoutes: config.maxRoutes,
     maxRoutesPerSource: config.maxRoutesPerSource,
   };
 }
+
+/** As the kernel names a VLAN of an interface: "eth0.10", "br-lan.10". */
+const vlanOf = (name: string): number | undefined => {
+  const [, id = ""] = /\.(\d{1,4})$/.exec(name) ?? [];
+  return id === "" ? undefined : Number(id);
+};

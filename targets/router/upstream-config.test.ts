@@ -14,7 +14,7 @@ test("`upstream` is `upstreams` of one", () => {
     upstream: { interface: "wan" },
   });
   assert.deepEqual(upstreamsOf(config), [
-    { interface: "wan", version: 3, refresh: "auto", linger: 0, allow: [], groups: [] },
+    { interface: "wan", version: 3, forceVersion: false, refresh: "auto", linger: 0, allow: [], groups: [] },
   ]);
   const both = { upstream: { interface: "wan" }, upstreams: [{ interface: "wan2" }] };
   assert.deepEqual(faultsOf(both), ["`upstream` is the short form of `upstreams` with one: give one of the two"]);

@@ -2,11 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as v from "valibot";
-import { ANY, address, formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
+import { ALL_SYSTEMS, ANY, address, formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { after, type Instant, milliseconds, seconds } from "../../core/base/time.ts";
 import { wantsNothing } from "../../core/igmp/filter.ts";
 import { statementsIn } from "../../core/igmp/host-statement.ts";
+import { query } from "../../core/igmp/igmp.testkit.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
+import type { IgmpVersion } from "../../core/igmp/query.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SimulatedDatagrams } from "../../hal/datagram/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
@@ -28,6 +30,7 @@ const [REAL, FORGED] = [1, 2];
 
 interface Status {
   readonly upstream: {
+    readonly version: number;
     readonly asks: boolean;
     readonly refreshes: number;
     readonly groups: readonly string[];
@@ -103,7 +106,7 @@ async function bench(upstream: object = {}, more: object = {}) {
   );
   const membership = { group: GROUP, interfaceAddress: ANY };
   const headend = network.node("headend");
-  headend.attach("eth0", { address: address(HEADEND), lan: wan });
+  const line = headend.attach("eth0", { address: address(HEADEND), lan: wan });
   const leaked: string[] = [];
   headend.receivers.add((packet) => {
     if (packet.kind === "udp" && packet.bytes[0] === FORGED) leaked.push(formatIpv4(packet.destination));
@@ -124,6 +127,14 @@ async function bench(upstream: object = {}, more: object = {}) {
     redial,
     heard,
     access: new SilentNetwork(headend, clock),
+    /** A General Query of the access network. */
+    ask: (version: IgmpVersion = 3) =>
+      line.transmit({
+        kind: "igmp",
+        source: address(HEADEND),
+        destination: ALL_SYSTEMS,
+        bytes: query(HEADEND, { version, queryInterval: seconds(60) }),
+      }),
     join: () => socket.join(membership),
     leave: () => socket.leave(membership),
     send: (group = GROUP) => sender.send(Uint8Array.of(REAL), group, 5000),
@@ -158,6 +169,21 @@ test("an access network that never asks and forgets after 140 s: the stream does
   assert.deepEqual(access.leaves, [], "and nothing was left to be joined again");
 });
 
+test("an access network that asks every minute and forgets after 140 s: the stream does not drop in ten minutes", async () => {
+  const { access, ask, clock, heard, join, send, status } = await bench();
+  join();
+  clock.run(seconds(1));
+  for (let n = 0; n < 6000; n++) {
+    if (n % 600 === 0) ask();
+    if (access.serves(GROUP, 140)) send();
+    clock.run(milliseconds(100));
+  }
+  assert.equal(heard.length, 6000);
+  assert.deepEqual(access.leaves, []);
+  const { asks, refreshes } = status().upstream;
+  assert.deepEqual([asks, refreshes], [true, 0], "its answers are enough");
+});
+
 for (const [refresh, memory] of [
   ["auto", 30],
   [5, 8],
@@ -170,6 +196,18 @@ for (const [refresh, memory] of [
       assert.ok(access.serves(GROUP, memory), `forgotten after ${s} s`);
       clock.run(seconds(1));
     }
+  });
+
+for (const [forceVersion, version] of [
+  [false, 2],
+  [true, 3],
+] as const)
+  test(`after one v2 query of the access network the router speaks v${version} there (forceVersion ${forceVersion})`, async () => {
+    const { clock, join, status, ask } = await bench({ forceVersion });
+    join();
+    ask(2);
+    clock.run(seconds(20));
+    assert.equal(status().upstream.version, version);
   });
 
 test("refresh off: the router speaks when it is asked, and the status says that nobody asks", async () => {

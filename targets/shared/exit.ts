@@ -19,7 +19,8 @@ export const EXIT = {
 
 /** What each code says, as --help and the README tell it. */
 export const MEANINGS: Readonly<Record<Exclude<keyof typeof EXIT, "ok">, string>> = {
-  mismatch: "a test failed: a capture does not show what it was expected to show; each difference is listed",
+  mismatch:
+    "a test failed: a capture does not show what it was expected to show, each difference is listed; or a host does not get the group that `router status --why` asks about",
   usage: "the command line is wrong: a command or option that there is not, a value that cannot be one",
   data: "what was asked is refused: an id that is unknown, taken or in use; or a file that is no store, a capture that cannot be read whole, with what was read of it printed",
   noInput: "the store or the capture that a command works on is not there",

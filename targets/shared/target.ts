@@ -1,5 +1,5 @@
 // The frame of every bundle: command line, configuration check, logger, local socket, signals, exit codes.
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import type * as v from "valibot";
 import { printable } from "../../core/base/printable.ts";
 import type { Clock } from "../../core/ports/clock.ts";
@@ -66,8 +66,19 @@ export interface Target<Config extends CommonConfig> extends Program<Config> {
   outputIsStdout?(config: Config): boolean;
   /** The person's form of `status`; default: indented JSON. */
   showStatus?(status: unknown): string;
+  /** What `status` may be asked instead of everything. */
+  readonly question?: StatusQuestion<Config>;
   /** Further subcommands. */
   extend?(program: Command, frame: Frame<Config>): void;
+}
+
+/** An option of `status` with values, which a target answers itself. */
+export interface StatusQuestion<Config> {
+  /** As commander takes it: "--why <group host...>". */
+  readonly flags: string;
+  readonly description: string;
+  /** Prints the answer and sets the exit code. */
+  ask(values: readonly string[], json: boolean, frame: Frame<Config>): Promise<void>;
 }
 
 /** What a target's own subcommands may use. */
@@ -200,12 +211,29 @@ function addCommands<Config extends CommonConfig>(
     .command("run", { isDefault: true })
     .description("run until SIGTERM (the default)")
     .action(() => run(target, config(), load, socketOf));
-  program
+  addStatus(program, target, frame, () => socketOf(config()));
+  target.extend?.(program, frame);
+}
+
+function addStatus<Config extends CommonConfig>(
+  program: Command,
+  target: Target<Config>,
+  frame: Frame<Config>,
+  socket: () => string,
+): void {
+  const { question } = target;
+  const status = program
     .command("status")
     .description("what the running process says of itself")
-    .option("--json", "as JSON")
-    .action((options: { json?: boolean }) => showStatus(target, socketOf(config()), options.json ?? false));
-  target.extend?.(program, frame);
+    .option("--json", "as JSON");
+  const option = question && new Option(question.flags, question.description);
+  if (option !== undefined) status.addOption(option);
+  status.action((options: Readonly<Record<string, unknown>>) => {
+    const json = options.json === true;
+    const values = option && (options[option.attributeName()] as readonly string[] | undefined);
+    if (question === undefined || values === undefined) return showStatus(target, socket(), json);
+    return question.ask(values, json, frame);
+  });
 }
 
 async function showStatus<Config extends CommonConfig>(
@@ -222,10 +250,13 @@ async function showStatus<Config extends CommonConfig>(
     process.stderr.write(`${refusalOf(got)}\n`);
     exitWith(EXIT.unavailable);
   }
-  const text =
-    json || target.showStatus === undefined ? JSON.stringify(got.body, undefined, 2) : target.showStatus(got.body);
+  const text = json || target.showStatus === undefined ? jsonText(got.body) : target.showStatus(got.body);
   process.stdout.write(`${text}\n`);
 }
+
+/** Escapes are JSON too: what comes from outside does nothing to a terminal and reads back the same. */
+export const jsonText = (value: unknown): string =>
+  JSON.stringify(value, undefined, 2).split("\n").map(printable).join("\n");
 
 function refusalOf({ code, body }: { readonly code: number; readonly body: unknown }): string {
   const told = typeof body === "object" && body !== null && "error" in body ? body.error : undefined;

@@ -18,6 +18,16 @@ const ROUTER_SETTINGS = {
   "net/ipv4/igmp_max_memberships": 100_000,
 };
 
+/** Ends all processes of a namespace, those too that one of them starts meanwhile. @param {import("../../lab/network.mjs").Namespace} place */
+export function emptied(place) {
+  const none = () => {
+    const left = command("ip", ["netns", "pids", place.name]).split("\n").filter(Boolean);
+    for (const pid of left) succeeds("kill", ["-9", pid]);
+    return left.length === 0 || undefined;
+  };
+  return ask(`${place.name} to be empty`, none, { every: 20 });
+}
+
 /** Three namespaces for one router, empty of processes; they are their run's, which ends and removes everything. */
 export class Site {
   /**
@@ -51,10 +61,8 @@ export class Site {
   }
 
   /** Ends what a router has left behind: a child that holds its routing socket would keep the next one out. */
-  async clear() {
-    const left = () => command("ip", ["netns", "pids", this.router.name]).split("\n").filter(Boolean);
-    for (const pid of left()) succeeds("kill", ["-9", pid]);
-    await ask("the router's namespace to be empty", () => left().length === 0 || undefined, { every: 20 });
+  clear() {
+    return emptied(this.router);
   }
 
   up() {

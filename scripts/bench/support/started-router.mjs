@@ -58,6 +58,7 @@ new RouterService(config, {
         remove() {},
         inherited: () => [],
         use: () => [],
+        counts: () => ({}),
         dropped: () => 0,
         close() {},
       };

@@ -67,9 +67,12 @@ function layerFault({ from, to, line }) {
   return [{ path: from, line, text: `${roomOf(from)} may not know ${roomOf(to)}, which is above it` }];
 }
 
+/** The scripts are no product: those that compare and measure may stand on what tests stand on. @param {string} path */
+const isProduct = (path) => !isSupport(path) && !path.startsWith("scripts/");
+
 /** @param {Import} one @returns {Fault[]} */
 const supportFault = ({ from, to, line }) =>
-  !isSupport(from) && isSupport(to) ? [{ path: from, line, text: `the product imports test support: ${to}` }] : [];
+  isProduct(from) && isSupport(to) ? [{ path: from, line, text: `the product imports test support: ${to}` }] : [];
 
 /**
  * The groups of names that reach each other, each at least two, or one that imports itself (Tarjan 1972).

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,9 +12,9 @@ const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { versio
 const IPK = `sealcast-router_${version}-1_all.ipk`;
 after(() => rmSync(scratch, { recursive: true }));
 
-function build(name: string): string {
+function build(name: string, environment: Readonly<Record<string, string>> = {}): string {
   const folder = join(scratch, name);
-  execFileSync(process.execPath, ["scripts/package/main.mjs", folder]);
+  execFileSync(process.execPath, ["scripts/package/main.mjs", folder], { env: { ...process.env, ...environment } });
   return folder;
 }
 
@@ -27,9 +28,19 @@ function unpack(archive: string, name: string): string {
 const list = (archive: string): string[] =>
   execFileSync("tar", ["-tzf", archive], { encoding: "utf8" }).trim().split("\n");
 
-test("two builds are the same, octet for octet", { skip }, () => {
-  const [one, two] = [build("one"), build("two")];
-  assert.ok(readFileSync(join(one, IPK)).equals(readFileSync(join(two, IPK))));
+const sha256 = (file: string): string => createHash("sha256").update(readFileSync(file)).digest("hex");
+
+test("two builds are the same, octet for octet, whatever the clock, the zone and the mask of modes", { skip }, () => {
+  const one = build("one");
+  const before = process.umask(0o077);
+  try {
+    const two = build("two", { TZ: "Asia/Tokyo", LC_ALL: "tr_TR.UTF-8" });
+    assert.equal(sha256(join(one, IPK)), sha256(join(two, IPK)));
+  } finally {
+    process.umask(before);
+  }
+  const three = build("three", { SOURCE_DATE_EPOCH: "1700000000" });
+  assert.notEqual(sha256(join(one, IPK)), sha256(join(three, IPK)), "its time is the one that is told");
 });
 
 test("the .ipk is a gzipped tar of control, data and the format's version", { skip }, () => {
@@ -57,7 +68,6 @@ test("the .ipk is a gzipped tar of control, data and the format's version", { sk
     list(join(outer, "data.tar.gz")).filter((path) => !path.endsWith("/")),
     [
       "./etc/config/sealcast-router",
-      "./etc/hotplug.d/iface/60-sealcast-router",
       "./etc/init.d/sealcast-router",
       "./etc/uci-defaults/60-sealcast-router",
       "./lib/upgrade/keep.d/sealcast-router",
@@ -66,6 +76,28 @@ test("the .ipk is a gzipped tar of control, data and the format's version", { sk
       "./usr/share/licenses/sealcast-router/LICENSE",
       "./usr/share/licenses/sealcast-router/THIRD-PARTY.txt",
     ],
+  );
+});
+
+test("the package says what it lacks, and does not install beside who wants the same socket", { skip }, () => {
+  const outer = unpack(join(build("told"), IPK), "told-outer");
+  const fields = readFileSync(join(unpack(join(outer, "control.tar.gz"), "told-control"), "control"), "utf8");
+  assert.match(fields, /^Conflicts: igmpproxy, omcproxy$/m);
+  assert.match(fields, /^Depends: node, node-raw-socket$/m, "for all architectures nothing inside is compiled");
+  const description = /^Description: (.|\n )*/m.exec(fields)?.[0] ?? "";
+  for (const word of ["glibc", "musl", "node-raw-socket", "sealcast_sockets.node"])
+    assert.ok(description.includes(word), word);
+});
+
+test("what the example names in /etc survives an upgrade, and nothing else of the package has to", { skip }, () => {
+  const files = "targets/router/openwrt/files";
+  const kept = readFileSync(`${files}/lib/upgrade/keep.d/sealcast-router`, "utf8").trim().split("\n");
+  const example = readFileSync(`${files}/etc/config/sealcast-router`, "utf8");
+  const named = [...example.matchAll(/'(\/etc\/[^']+)'/g)].map(([, path = ""]) => path);
+  assert.ok(named.length >= 4);
+  assert.deepEqual(
+    named.filter((path) => !kept.some((folder) => path.startsWith(folder))),
+    [],
   );
 });
 

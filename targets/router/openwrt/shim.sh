@@ -1,14 +1,16 @@
 # Test support: the parts of OpenWrt's rc.common, procd and UCI that the init script uses, as recorders. A configuration is lines of
 # "section type name", "option section name value" and "list section name value" in $UCI; what procd is told goes to standard output.
 
-config_load() { :; }
+# Into variables, as OpenWrt's own.
+config_load() {
+	local kind section name value
+	while read -r kind section name value; do
+		[ "$kind" != option ] || eval "CONFIG_${section}_$name=\$value"
+	done <"$UCI"
+}
 
 config_get() { # variable section option [default]
-	local found
-	found="$(while read -r kind section name value; do
-		[ "$kind $section $name" = "option $2 $3" ] && echo "$value"
-	done <"$UCI")"
-	eval "$1=\"\${found:-\$4}\""
+	eval "$1=\"\${CONFIG_$2_$3:-\$4}\""
 }
 
 config_foreach() { # function type
@@ -28,7 +30,12 @@ config_list_foreach() { # section list function [argument...]
 	return 0
 }
 
-network_get_device() { eval "$1=br-$2"; }
+network_get_device() { # variable network; one that is down ($DOWN) has none
+	[ "$2" != "$DOWN" ] || return 1
+	eval "$1=br-$2"
+}
+
+extra_command() { :; }
 
 record() { # words
 	local word line=""
@@ -45,6 +52,7 @@ procd_close_data() { :; }
 procd_set_config_changed() { record config-changed "$@"; }
 procd_add_reload_trigger() { record reload-trigger "$@"; }
 procd_add_interface_trigger() { record interface-trigger "$@"; }
+procd_send_signal() { record signal "$@"; }
 json_add_array() { :; }
 json_close_array() { :; }
 json_add_object() { :; }
@@ -63,6 +71,9 @@ stop() {
 uci() { # -q show package
 	local kind section name value
 	while read -r kind section name value; do
-		[ "$kind" != option ] || echo "$3.$section.$name='$value'"
+		case "$kind" in
+		section) echo "$3.$name=$section" ;;
+		*) echo "$3.$section.$name='$value'" ;;
+		esac
 	done <"$UCI"
 }

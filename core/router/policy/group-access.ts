@@ -1,5 +1,5 @@
 // Which groups an interface may receive: prefixes that are allowed and prefixes that are denied.
-import type { Ipv4 } from "../base/ipv4.ts";
+import type { Ipv4 } from "../../base/ipv4.ts";
 
 /** 239.255.0.0/16 is { group: 239.255.0.0, length: 16 }; the bits beyond the length do not count. */
 export interface GroupPrefix {

@@ -1,0 +1,44 @@
+// Who may receive, asked before anything is kept of what a host says: no membership, no route, no join upstream without it.
+import type { Instant } from "../base/time.ts";
+import type { TrackedHost } from "./host-shares.ts";
+import type { HostStatement } from "./host-statement.ts";
+
+/**
+ * denied: a rule says so. preview-over: the host has watched what its preview gives, now or today. previews-full: no room to count another
+ * preview. The rest: the group does not fit in beside what the interface,
+ * the port or the uplink carries.
+ */
+export type AdmissionDrop =
+  | "policy.denied"
+  | "policy.preview-over"
+  | "policy.previews-full"
+  | "policy.unpermitted"
+  | "policy.no-word"
+  | "policy.interface-bandwidth"
+  | "policy.port-bandwidth"
+  | "policy.uplink-bandwidth";
+
+/** The place of a rule in the configuration, from 1, or the list of an interface that stands for rules. */
+export type RuleName = number | "allow" | "deny";
+
+/** Why a host may not receive a group. */
+export interface AdmissionRefusal {
+  readonly reason: AdmissionDrop;
+  /** The rule that decided; absent: none did. */
+  readonly rule?: RuleName;
+}
+
+/** What becomes of a statement. Both: something is refused, and something holds all the same, such as the part that leaves. */
+export interface Admitted {
+  /** What holds of it; undefined: nothing. */
+  readonly statement?: HostStatement | undefined;
+  readonly refusal?: AdmissionRefusal | undefined;
+}
+
+/** The gate of one interface. */
+export interface Admission {
+  /** Changes nothing: it is asked for packets and for frames. */
+  judge(now: Instant, host: TrackedHost, statement: HostStatement): Admitted;
+  /** The statement, of a packet, is in force. */
+  tookEffect(now: Instant, host: TrackedHost, statement: HostStatement): void;
+}

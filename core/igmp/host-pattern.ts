@@ -1,0 +1,24 @@
+// Which hosts an entry of the configuration means: by address, or by card.
+import type { Ipv4 } from "../base/ipv4.ts";
+import { inSubnet, type Subnet } from "../base/subnet.ts";
+
+/** A host by its address, or by its card: "02:00:00:00:00:01", or the first octets of it, such as a maker's three. */
+export type HostPattern =
+  | { readonly kind: "subnet"; readonly subnet: Subnet }
+  | { readonly kind: "mac"; readonly mac: string };
+
+/** What of a host a pattern looks at; no MAC is "". */
+interface PatternedHost {
+  readonly address: Ipv4;
+  readonly mac: string;
+}
+
+/** Whether the host is meant; one whose MAC is not known is by no MAC. */
+export function isMeant(pattern: HostPattern, { address, mac }: PatternedHost): boolean {
+  switch (pattern.kind) {
+    case "subnet":
+      return inSubnet(pattern.subnet, address);
+    case "mac":
+      return mac === pattern.mac || mac.startsWith(`${pattern.mac}:`);
+  }
+}

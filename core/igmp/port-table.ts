@@ -1,0 +1,218 @@
+// What each port of a bridge wants (RFC 4541 2.1): a group table for each, of what its hosts are heard to say, and where routers are.
+import { internetChecksum } from "../base/checksum.ts";
+import { ANY, type Ipv4, isLinkLocalMulticast } from "../base/ipv4.ts";
+import { after, earliest, type Instant } from "../base/time.ts";
+import { NO_SOURCE, type SourceFilter, wantsNothing } from "./filter.ts";
+import { type GroupChange, GroupTable, type GroupView, type TableContext, type TableLimits } from "./group-table.ts";
+import type { TrackedHost } from "./host-shares.ts";
+import { type HostStatement, statementsIn } from "./host-statement.ts";
+import { headerLength, protocolOf, sourceAddress, totalLength } from "./ip-header.ts";
+import { type IgmpPacket, senderOf } from "./packet.ts";
+import { readQuery } from "./query.ts";
+import type { HeardQuery } from "./query-guard.ts";
+import type { RouterInterface } from "./router-interface.ts";
+
+/** What the bridge is to do. */
+export type PortEffect =
+  /** The port gets this of the group, and nothing of it with INCLUDE({}). */
+  | { readonly kind: "port-membership"; readonly port: string; readonly group: Ipv4; readonly filter: SourceFilter }
+  /** A router was heard behind the port, or has not been heard for too long. */
+  | { readonly kind: "router-port"; readonly port: string; readonly present: boolean };
+
+/** One port as status shows it. */
+export interface PortView {
+  readonly port: string;
+  /** A router is behind it: it gets every group. */
+  readonly router: boolean;
+  readonly groups: readonly GroupView[];
+}
+
+const PIM = 103;
+/** Version 2, type 0 (RFC 7761 4.9). */
+const PIM_HELLO = 0x20;
+
+/** Of a router with an address (RFC 4541 2.1.1 (1)). A Hello's checksum covers all of it, as that of a Register alone does not (RFC 7761 4.9). */
+function isPimHello(packet: Uint8Array): boolean {
+  if (protocolOf(packet) !== PIM || packet.length < totalLength(packet)) return false;
+  const header = headerLength(packet);
+  const end = totalLength(packet);
+  if (packet[header] !== PIM_HELLO || sourceAddress(packet) === ANY) return false;
+  return internetChecksum(packet, 0, header) === 0 && internetChecksum(packet, header, end) === 0;
+}
+
+/** A frame that came in through a port; `vouched` as of core/ports/igmp-socket.ts. */
+export interface PortFrame {
+  readonly port: string;
+  readonly bytes: Uint8Array;
+  readonly vouched?: boolean;
+}
+
+/** The interface whose ports they are: its gate, its policy, and what it is at the moment. */
+export type PortsOwner = Pick<RouterInterface, "tableContext" | "ofLan" | "admit" | "judge" | "heeds">;
+
+interface Port {
+  readonly groups: GroupTable;
+  /** RFC 4541 2.1.1 (1): so long it counts as a router's. */
+  routerUntil: Instant | undefined;
+}
+
+/** Multicast Router Discovery (RFC 4286 section 3): messages of IGMP whose types are these. */
+const ROUTER_ADVERTISEMENT = 0x30;
+const ROUTER_TERMINATION = 0x32;
+
+/**
+ * The leaves of a port are asked about by the link's querier, which hears them too: of a port's own table the timers count, and its
+ * questions are not sent.
+ */
+export class PortTable {
+  readonly #limits: TableLimits;
+  readonly #machine: PortsOwner;
+  readonly #ports = new Map<string, Port>();
+
+  /** @param limits of each port. */
+  constructor(machine: PortsOwner, limits: TableLimits) {
+    this.#machine = machine;
+    this.#limits = limits;
+  }
+
+  get #context(): TableContext {
+    return this.#machine.tableContext;
+  }
+
+  /** What has no effect is the interface's to count. */
+  frame(now: Instant, { port, bytes, vouched }: PortFrame): readonly PortEffect[] {
+    const checked = this.#machine.ofLan(bytes);
+    if (typeof checked === "string") return [];
+    const packet = this.#machine.admit(checked.packet, vouched);
+    if (packet === "ip.not-igmp") return isPimHello(checked.packet) ? this.#router(now, port) : [];
+    // The gate looks at the type last: the message is whole, and of a kind that is no business of hosts and queriers.
+    if (packet === "igmp.unknown-type") return this.#discovery(now, port, checked.packet);
+    if (typeof packet === "string") return [];
+    return this.#packet(now, { port, mac: checked.mac, address: senderOf(packet) }, packet, checked.unicast);
+  }
+
+  #packet(now: Instant, host: TrackedHost, packet: IgmpPacket, unicast: boolean): readonly PortEffect[] {
+    switch (packet.kind) {
+      case "v1Query":
+      case "v2Query":
+      case "v3Query":
+        return this.#query(now, { from: host, bytes: packet.bytes, query: readQuery(packet), unicast });
+      case "v1Report":
+      case "v2Report":
+      case "v3Report":
+      case "leave":
+        return statementsIn(packet).flatMap((statement) => this.#statement(now, host, statement));
+    }
+  }
+
+  #statement(now: Instant, host: TrackedHost, said: HostStatement): readonly PortEffect[] {
+    // 2.1.2 (2): 224.0.0.0/24 goes to every port.
+    if (isLinkLocalMulticast(said.group)) return [];
+    const { groups } = this.#port(host.port);
+    const statement = this.#machine.judge(now, host, said);
+    if (statement !== undefined) return effectsOf(host.port, this.#change(now, groups, statement));
+    // The bridge has heard the host too, and knows of no policy.
+    const isWanted = !wantsNothing(groups.filter(now, said.group));
+    return isWanted ? [] : [{ kind: "port-membership", port: host.port, group: said.group, filter: NO_SOURCE }];
+  }
+
+  #change(now: Instant, groups: GroupTable, statement: HostStatement): readonly GroupChange[] {
+    const context = this.#context;
+    switch (statement.message) {
+      case "v1Report":
+        return groups.v1v2Report(now, statement.group, 1, context);
+      case "v2Report":
+        return groups.v1v2Report(now, statement.group, 2, context);
+      case "leave":
+        return groups.leave(now, statement.group, context);
+      case "v3Report":
+        return groups.record(now, statement, context);
+    }
+  }
+
+  /** 2.1.1 (1): a query from 0.0.0.0 is a switch's, and no sign of a router; nor is one that does not count on the interface. */
+  #query(now: Instant, heard: HeardQuery): readonly PortEffect[] {
+    if (!this.#machine.heeds(heard)) return [];
+    const { query } = heard;
+    const context = this.#context;
+    // A question about a group goes to every port: who does not answer it is gone.
+    const lowered = [...this.#ports].flatMap(([name, { groups }]) =>
+      effectsOf(name, groups.heardQuery(now, query, context)),
+    );
+    return [...this.#router(now, heard.from.port), ...lowered];
+  }
+
+  #discovery(now: Instant, port: string, packet: Uint8Array): readonly PortEffect[] {
+    const type = packet[headerLength(packet)];
+    if (type === ROUTER_ADVERTISEMENT) return this.#router(now, port);
+    return type === ROUTER_TERMINATION ? this.#noRouter(port) : [];
+  }
+
+  #router(now: Instant, name: string): readonly PortEffect[] {
+    const port = this.#port(name);
+    const known = port.routerUntil !== undefined;
+    port.routerUntil = after(now, this.#context.times.otherQuerierPresentInterval);
+    return known ? [] : [{ kind: "router-port", port: name, present: true }];
+  }
+
+  #noRouter(name: string): readonly PortEffect[] {
+    const port = this.#ports.get(name);
+    if (port?.routerUntil === undefined) return [];
+    port.routerUntil = undefined;
+    return [{ kind: "router-port", port: name, present: false }];
+  }
+
+  /** As many ports as are tapped. */
+  #port(name: string): Port {
+    const known = this.#ports.get(name);
+    if (known !== undefined) return known;
+    const port: Port = { groups: new GroupTable(this.#limits), routerUntil: undefined };
+    this.#ports.set(name, port);
+    return port;
+  }
+
+  /** The bridge has these ports; what was known of others is over. */
+  keep(names: readonly string[]): readonly PortEffect[] {
+    const gone = [...this.#ports].filter(([name]) => !names.includes(name));
+    return gone.flatMap(([name, { groups }]) => {
+      const effects = [...this.#noRouter(name), ...effectsOf(name, groups.clear())];
+      this.#ports.delete(name);
+      return effects;
+    });
+  }
+
+  /** It is proven that nobody on the link wants the group any more. */
+  endGroup(group: Ipv4): readonly PortEffect[] {
+    return [...this.#ports].flatMap(([name, { groups }]) => effectsOf(name, groups.end(group)));
+  }
+
+  poll(now: Instant): readonly PortEffect[] {
+    const context = this.#context;
+    return [...this.#ports].flatMap(([name, port]) => [
+      ...effectsOf(name, port.groups.poll(now, context)),
+      ...(port.routerUntil !== undefined && port.routerUntil <= now ? this.#noRouter(name) : []),
+    ]);
+  }
+
+  nextDeadline(): Instant | undefined {
+    return earliest(
+      Array.from(this.#ports.values(), ({ groups, routerUntil }) => earliest([groups.nextDeadline(), routerUntil])),
+    );
+  }
+
+  /** Every port that has said something. */
+  view(now: Instant): readonly PortView[] {
+    const { version } = this.#context;
+    return Array.from(this.#ports, ([port, { groups, routerUntil }]) => ({
+      port,
+      router: routerUntil !== undefined,
+      groups: groups.view(now, version),
+    }));
+  }
+}
+
+/** The table's own questions and drops are the interface's to ask and to count. */
+const effectsOf = (port: string, changes: readonly GroupChange[]): readonly PortEffect[] =>
+  changes.flatMap((change) =>
+    change.kind === "membership" ? [{ ...change, kind: "port-membership" as const, port }] : [],
+  );

@@ -1,0 +1,35 @@
+import type { Ipv4 } from "../base/ipv4.ts";
+
+/** Only these sources, or all but these; INCLUDE of none is nothing. As RFC 3376 section 2 has it. */
+export interface PortFilter {
+  readonly mode: "include" | "exclude";
+  readonly sources: readonly Ipv4[];
+}
+
+/** What a bridge delivers through which of its ports, ours while it is open. */
+export interface BridgeTable {
+  /**
+   * From now on the port gets this of the group: INCLUDE only these sources, EXCLUDE all but these, INCLUDE({}) nothing. A group that no
+   * port gets goes to router ports only, while a querier is known; 224.0.0.0/24 goes to every port.
+   */
+  set(port: string, group: Ipv4, filter: PortFilter): void;
+  /** Puts back what the bridge has lost by itself, as when a port leaves it and comes back. */
+  restore(): void;
+  /** Ports that get every group and every report, besides those behind which the bridge itself hears a router. */
+  routerPorts(ports: readonly string[]): void;
+  /** Entries of a predecessor that was killed serve until this: those that nobody has set since go. */
+  confirm(): void;
+  /** What the bridge refused, by name. */
+  counts(): Readonly<Record<string, number>>;
+  /** Entries go, and every setting is as it was found. */
+  close(): void;
+}
+
+/** The multicast tables of bridges. Drivers: linux (the kernel's MDB by rtnetlink), simulated. */
+export interface BridgeTables {
+  /**
+   * Throws HalError "bridge.no-bridge" (or none that keeps multicast groups), "bridge.permission", "bridge.failed" (file descriptors,
+   * memory).
+   */
+  open(bridge: string): BridgeTable;
+}

@@ -1,0 +1,44 @@
+import type { Ipv4 } from "../base/ipv4.ts";
+import type { Subnet } from "../base/subnet.ts";
+import type { Duration } from "../base/time.ts";
+import type { HalError } from "./errors.ts";
+
+/** What may leave by a bridge port. */
+export interface Pass {
+  readonly port: string;
+  readonly group: Ipv4;
+}
+
+/** What is guarded, and what becomes of it when nobody has said anything for too long. */
+export interface GuardRules {
+  /** Groups that leave a guarded port by a pass only. */
+  readonly groups: readonly Subnet[];
+  /** Once the last word no longer stands: everything leaves, or nothing does. So it is before the first word too. */
+  readonly afterwards: "open" | "closed";
+}
+
+/**
+ * The guard of bridge ports, ours while it is open. It outlives a process that is killed, and so do its passes; then the machine itself
+ * counts how long the last word stands. Calls take effect in their order, soon; what cannot be done is told to `failed`.
+ */
+export interface GuardedPorts {
+  /** The passes that a predecessor left. */
+  inherited(): readonly Pass[];
+  /** Guards a port, or no longer. A port that nobody guards lets everything out. */
+  guard(port: string, guarded: boolean): void;
+  /** Adds and takes away; what is there already, or not, is no fault. */
+  change(added: readonly Pass[], removed: readonly Pass[]): void;
+  /** The passes stand for so long from now, 1 s at least. */
+  stand(span: Duration): void;
+  /** Nothing is guarded any more; resolves when it is so. */
+  close(): Promise<void>;
+}
+
+/** Drivers: nft (nftables, family bridge), simulated. */
+export interface Enforcement {
+  /**
+   * Takes over what a predecessor left. Throws HalError "enforcement.missing" (no nft program), "enforcement.permission",
+   * "enforcement.unsupported" (by this kernel).
+   */
+  open(rules: GuardRules, failed: (error: HalError) => void): GuardedPorts;
+}

@@ -1,0 +1,41 @@
+// What stands between a stream and a downstream, for an operator who asks why somebody sees nothing.
+import type { Ipv4 } from "../base/ipv4.ts";
+import type { QuerierState } from "../igmp/querier.ts";
+import type { MulticastRoute } from "../ports/forwarding.ts";
+import type { PaceStanding } from "./upstream-pace.ts";
+
+/**
+ * Why a stream does not leave on a downstream. foreign: its source may not send from
+ * where it comes in. inbound: it comes in there. not-forwarder: another router serves the link. denied: the
+ * group may not be received there. not-wanted: nobody there asks for this source. boundary: the upstream lets nothing of the group in.
+ */
+export type PathLack = "foreign" | "inbound" | "not-forwarder" | "denied" | "not-wanted" | "boundary";
+
+/** Everything that decides whether a group reaches a downstream, as it is at one moment. */
+export interface DeliveryPath {
+  /** Whether the downstream is there. */
+  readonly isUp: boolean;
+  readonly querier: QuerierState;
+  /** Whether we forward to it, whoever asks there. */
+  readonly isForwarder: boolean;
+  /** By a rule that holds for everybody there, whatever the source. */
+  readonly isDenied: boolean;
+  /** Whether it is always delivered there, whoever asks. */
+  readonly isStatic: boolean;
+  /** Streams of the group that came in and found no room among the routes. */
+  readonly withoutRoom: readonly { readonly source: Ipv4; readonly inbound: string }[];
+  /** The interface from which the group is expected; undefined: from the downstreams only. */
+  readonly upstream:
+    | {
+        readonly name: string;
+        readonly isUp: boolean;
+        /** By the upstream's `allow` and `deny`. */
+        readonly mayJoin: boolean;
+        readonly standing: PaceStanding;
+        /** Whether somebody asks General Queries there. */
+        readonly isAsked: boolean;
+      }
+    | undefined;
+  /** The group's routes; `lack` is undefined where the route leads to the downstream. */
+  readonly streams: readonly { readonly route: MulticastRoute; readonly lack: PathLack | undefined }[];
+}

@@ -1,0 +1,317 @@
+// Who may receive what, and whether it fits in: rules, previews and bandwidth of one router as the gates of its interfaces.
+import { type Ipv4, isLinkLocalMulticast } from "../../base/ipv4.ts";
+import { earliest, type Instant } from "../../base/time.ts";
+import type { Admission, AdmissionDrop, AdmissionRefusal, Admitted } from "../../igmp/admission.ts";
+import type { SourceFilter } from "../../igmp/filter.ts";
+import type { TrackedHost } from "../../igmp/host-shares.ts";
+import { type HostStatement, joins } from "../../igmp/host-statement.ts";
+import type { HostMembership } from "../../igmp/host-table.ts";
+import { isExclude } from "../../igmp/report.ts";
+import type { Pass } from "../../ports/enforcement.ts";
+import { Bandwidth, type BandwidthOptions, type Carrier, type CarrierLoad } from "./bandwidth.ts";
+import { type EnforceOptions, type Permit, type PermitEffect, Permits } from "./permits.ts";
+import { type PreviewEnd, Previews, type PreviewWish } from "./previews.ts";
+import { InterfaceRules, type NamedRule, type Rule, type RuledInterface } from "./rules.ts";
+
+/** What an operator decides about receivers. */
+export interface PolicyOptions {
+  readonly rules?: readonly Rule[];
+  /** Absent: no group needs any. */
+  readonly bandwidth?: BandwidthOptions;
+  /** Absent: control is not asked. */
+  readonly enforce?: EnforceOptions;
+}
+
+/** A downstream as the policy sees it; in kbit/s what may be carried to all behind it, and to one of its ports. */
+export interface PolicyInterface extends RuledInterface {
+  readonly bandwidth?: number | undefined;
+  readonly portBandwidth?: number | undefined;
+}
+
+/** The interfaces that it holds for; of the uplinks in kbit/s what may come from there. */
+export interface PolicyScope {
+  readonly downstreams: readonly PolicyInterface[];
+  readonly upstreams: readonly { readonly name: string; readonly bandwidth?: number | undefined }[];
+}
+
+/** A group that was refused for want of bandwidth and may have it now. */
+export interface Chance {
+  readonly name: string;
+  readonly group: Ipv4;
+}
+
+type PreviewOf = Pick<PreviewWish, "name" | "host" | "group">;
+
+/** Groups of one interface that wait for bandwidth; what is beyond is admitted by the next general query. */
+const MOST_WAITING = 64;
+
+/** The policy of one router. 224.0.0.0/24, which no router delivers, passes it by. */
+export class Policy {
+  #rules: ReadonlyMap<string, InterfaceRules> = new Map();
+  readonly #previews = new Previews();
+  #permits: Permits | undefined;
+  readonly #bandwidth: Bandwidth;
+  readonly #uplinkOf: (group: Ipv4) => string | undefined;
+  /** By interface. */
+  readonly #waiting = new Map<string, Set<Ipv4>>();
+  #hasMoreRoom = false;
+  /** The uplink that carries a group. */
+  readonly #carried = new Map<Ipv4, string>();
+
+  /** `uplinkOf`: the upstream that a group would be asked for at; undefined when at none. */
+  constructor(options: PolicyOptions, scope: PolicyScope, uplinkOf: (group: Ipv4) => string | undefined) {
+    this.#uplinkOf = uplinkOf;
+    this.#bandwidth = new Bandwidth(ratesOf(options), capacities(scope));
+    this.configure(options, scope);
+  }
+
+  /** From now on; what this means for who is a member already is told by `review`. */
+  configure(options: PolicyOptions, scope: PolicyScope): void {
+    const { rules = [] } = options;
+    this.#rules = new Map(scope.downstreams.map((one) => [one.name, new InterfaceRules(rules, one)]));
+    this.#bandwidth.configure(ratesOf(options), capacities(scope));
+    this.#enforce(options.enforce);
+    this.#hasMoreRoom = true;
+  }
+
+  /** The gate of a downstream. */
+  admission(name: string): Admission {
+    return {
+      judge: (now, host, statement) => this.#judge(now, name, host, statement),
+      tookEffect: (now, host, statement) => this.#tookEffect(now, name, host, statement),
+    };
+  }
+
+  /** Whether anybody behind the interface may receive (group, source). */
+  mayDeliver(name: string, group: Ipv4, source: Ipv4 | undefined): boolean {
+    return isLinkLocalMulticast(group) || this.#rules.get(name)?.deniesAll(group, source) !== true;
+  }
+
+  /** What a member that was admitted before may have now: the sources that remain, none when all is refused; undefined when nothing changes. */
+  review(
+    now: Instant,
+    name: string,
+    { host, group, filter, message }: HostMembership,
+  ): { readonly sources: readonly Ipv4[]; readonly refusal: AdmissionRefusal } | undefined {
+    const statement: HostStatement = { type: typeOf(filter), group, sources: filter.sources, message };
+    if (isLinkLocalMulticast(group)) return undefined;
+    // What it has watched so far is counted; other terms hold for the rest.
+    this.#previews.stop(now, host, group);
+    const { statement: kept, refusal } = this.#byRight(now, name, host, statement);
+    if (kept !== undefined) this.#tookEffect(now, name, host, kept);
+    if (refusal === undefined) return undefined;
+    return { sources: kept?.sources ?? [], refusal };
+  }
+
+  /** A host is tracked as a member from now on. */
+  joined(now: Instant, name: string, { host, group, filter, message }: HostMembership): void {
+    // It may have come from another port, where its preview was stopped.
+    this.#tookEffect(now, name, host, { type: typeOf(filter), group, sources: filter.sources, message });
+    if (host.port !== "" && !isLinkLocalMulticast(group)) this.#bandwidth.take(portOf(name, host), group);
+  }
+
+  /** A host that was tracked as a member is none any more. */
+  left(now: Instant, name: string, { host, group }: HostMembership): void {
+    this.#previews.stop(now, host, group);
+    if (host.port !== "") this.#freed(this.#bandwidth.giveBack(portOf(name, host), group));
+  }
+
+  /** Whether the interface as a whole wants the group. */
+  wants(name: string, group: Ipv4, wanted: boolean): void {
+    if (!isLinkLocalMulticast(group)) this.#carry({ kind: "interface", name }, group, wanted);
+  }
+
+  /** The uplink on which the group is wanted; undefined: on none. */
+  wantsUp(group: Ipv4, uplink: string | undefined): void {
+    const before = this.#carried.get(group);
+    if (before === uplink) return;
+    if (before !== undefined) this.#carry({ kind: "uplink", name: before }, group, false);
+    this.#carried.delete(group);
+    if (uplink === undefined) return;
+    this.#carried.set(group, uplink);
+    this.#carry({ kind: "uplink", name: uplink }, group, true);
+  }
+
+  /** A refusal went out. */
+  refused(now: Instant, name: string, host: TrackedHost, group: Ipv4, reason: string): void {
+    this.#permits?.heard(now, host);
+    if (!MAY_CHANGE.has(reason)) return;
+    const groups = this.#waiting.get(name) ?? new Set<Ipv4>();
+    if (groups.size < MOST_WAITING) this.#waiting.set(name, groups.add(group));
+  }
+
+  /** Groups that were refused and fit in now: whoever still wants them is to be asked. Each is told once. */
+  chances(): readonly Chance[] {
+    if (!this.#hasMoreRoom) return [];
+    this.#hasMoreRoom = false;
+    return [...this.#waiting].flatMap(([name, groups]) => {
+      const fitting = [...groups].filter((group) => this.#lacks(name, group) === undefined);
+      for (const group of fitting) groups.delete(group);
+      return fitting.map((group) => ({ name, group }));
+    });
+  }
+
+  /** Control has spoken; the cards of whose rights it said something else than before, to be reviewed. */
+  told(now: Instant, permits: readonly Permit[]): ReadonlySet<string> {
+    const changed = this.#permits?.told(now, permits) ?? new Set<string>();
+    this.#hasMoreRoom ||= changed.size > 0;
+    return changed;
+  }
+
+  /** What a predecessor let pass. */
+  adopt(now: Instant, passes: readonly Pass[]): void {
+    this.#permits?.adopt(now, passes);
+  }
+
+  /** Whether everybody is to be reviewed: the word of control has just ceased to stand. */
+  wordHasEnded(now: Instant): boolean {
+    const hasEnded = this.#permits?.poll(now) === true;
+    this.#hasMoreRoom ||= hasEnded;
+    return hasEnded;
+  }
+
+  /** What is to be asked of control, and said to the guard of the ports. */
+  permitEffects(): readonly PermitEffect[] {
+    return this.#permits?.effects() ?? [];
+  }
+
+  /** For status; undefined where control is not asked. */
+  permitSummary(now: Instant): ReturnType<Permits["summary"]> | undefined {
+    return this.#permits?.summary(now);
+  }
+
+  /** Previews that are over now: their hosts are to be ended. */
+  poll(now: Instant): readonly PreviewEnd[] {
+    return this.#previews.poll(now);
+  }
+
+  nextDeadline(): Instant | undefined {
+    return earliest([this.#previews.nextDeadline(), this.#permits?.nextDeadline()]);
+  }
+
+  /** What is carried of what may be, in kbit/s, for status. */
+  loads(): readonly CarrierLoad[] {
+    return this.#bandwidth.loads();
+  }
+
+  #enforce(options: EnforceOptions | undefined): void {
+    if (options === undefined) this.#permits = undefined;
+    else if (this.#permits === undefined) this.#permits = new Permits(options);
+    else this.#permits.configure(options);
+  }
+
+  #judge(now: Instant, name: string, host: TrackedHost, statement: HostStatement): Admitted {
+    if (!joins(statement) || isLinkLocalMulticast(statement.group)) return { statement };
+    const admitted = this.#byRight(now, name, host, statement);
+    if (admitted.statement === undefined || !joins(admitted.statement)) return admitted;
+    const reason = this.#lacks(name, statement.group, host);
+    return reason === undefined ? admitted : refuse(statement, { reason });
+  }
+
+  /** By the rules, and by what control permits. */
+  #byRight(now: Instant, name: string, host: TrackedHost, statement: HostStatement): Admitted {
+    const reason = this.#permits?.refuse(now, host, statement.group);
+    return reason === undefined ? this.#byRules(now, name, host, statement) : refuse(statement, { reason });
+  }
+
+  #byRules(now: Instant, name: string, host: TrackedHost, statement: HostStatement): Admitted {
+    const rules = this.#rules.get(name);
+    if (rules?.decide !== true) return { statement };
+    const { group } = statement;
+    const decide = (source?: Ipv4) => this.#refusalOf(now, { name, host, group }, rules.of({ host, group, source }));
+    if (isExclude(statement.type) || !rules.namesSources) {
+      const refusal = decide();
+      return refusal === undefined ? { statement } : refuse(statement, refusal);
+    }
+    const judged = statement.sources.map((source) => ({ source, refusal: decide(source) }));
+    const refusal = judged.find((one) => one.refusal !== undefined)?.refusal;
+    if (refusal === undefined) return { statement };
+    const sources = judged.filter((one) => one.refusal === undefined).map(({ source }) => source);
+    return sources.length === 0 ? refuse(statement, refusal) : { statement: { ...statement, sources }, refusal };
+  }
+
+  #refusalOf(now: Instant, wish: PreviewOf, decided: NamedRule | undefined): AdmissionRefusal | undefined {
+    if (decided === undefined) return undefined;
+    const { rule, name } = decided;
+    switch (rule.action) {
+      case "allow":
+        return undefined;
+      case "deny":
+        return { reason: "policy.denied", rule: name };
+      case "preview": {
+        const reason = this.#previews.refuse(now, { ...wish, rule: name, terms: rule.preview });
+        return reason === undefined ? undefined : { reason, rule: name };
+      }
+    }
+  }
+
+  #tookEffect(now: Instant, name: string, host: TrackedHost, statement: HostStatement): void {
+    this.#permits?.heard(now, host);
+    const rules = this.#rules.get(name);
+    if (rules?.decide !== true || !joins(statement) || isLinkLocalMulticast(statement.group)) return;
+    const { group } = statement;
+    const sources = isExclude(statement.type) ? [undefined] : statement.sources;
+    for (const source of sources) {
+      const decided = rules.of({ host, group, source });
+      if (decided?.rule.action !== "preview") continue;
+      this.#previews.begin(now, { name, host, group, rule: decided.name, terms: decided.rule.preview });
+    }
+  }
+
+  #lacks(name: string, group: Ipv4, host?: TrackedHost): AdmissionDrop | undefined {
+    if (!this.#bandwidth.fits({ kind: "interface", name }, group)) return "policy.interface-bandwidth";
+    if (host !== undefined && host.port !== "" && !this.#bandwidth.fits(portOf(name, host), group))
+      return "policy.port-bandwidth";
+    const uplink = this.#uplinkOf(group);
+    const hasRoom = uplink === undefined || this.#bandwidth.fits({ kind: "uplink", name: uplink }, group);
+    return hasRoom ? undefined : "policy.uplink-bandwidth";
+  }
+
+  #carry(carrier: Carrier, group: Ipv4, wanted: boolean): void {
+    if (this.#bandwidth.carries(carrier, group) === wanted) return;
+    if (wanted) this.#bandwidth.take(carrier, group);
+    else this.#freed(this.#bandwidth.giveBack(carrier, group));
+  }
+
+  #freed(hasMoreRoom: boolean): void {
+    this.#hasMoreRoom ||= hasMoreRoom && this.#waiting.size > 0;
+  }
+}
+
+/** Refusals that may be over soon, without a word of the host. */
+const MAY_CHANGE: ReadonlySet<string> = new Set([
+  "policy.unpermitted",
+  "policy.no-word",
+  "policy.interface-bandwidth",
+  "policy.port-bandwidth",
+  "policy.uplink-bandwidth",
+]);
+
+const NO_RATES: BandwidthOptions = { channels: [], otherChannels: 0 };
+
+const ratesOf = ({ bandwidth = NO_RATES }: PolicyOptions): BandwidthOptions => bandwidth;
+
+function capacities({ downstreams, upstreams }: PolicyScope): (carrier: Carrier) => number | undefined {
+  const [below, above] = [byName(downstreams), byName(upstreams)];
+  return (carrier) => {
+    switch (carrier.kind) {
+      case "interface":
+        return below.get(carrier.name)?.bandwidth;
+      case "port":
+        return below.get(carrier.name)?.portBandwidth;
+      case "uplink":
+        return above.get(carrier.name)?.bandwidth;
+    }
+  };
+}
+
+const byName = <T extends { readonly name: string }>(all: readonly T[]): ReadonlyMap<string, T> =>
+  new Map(all.map((one) => [one.name, one]));
+
+const typeOf = ({ mode }: SourceFilter): "is-in" | "is-ex" => (mode === "include" ? "is-in" : "is-ex");
+
+const portOf = (name: string, { port }: TrackedHost): Carrier => ({ kind: "port", name, port });
+
+/** Nothing of it holds, but a host that changes over leaves what it had. */
+const refuse = (statement: HostStatement, refusal: AdmissionRefusal): Admitted =>
+  statement.type === "to-in" ? { statement: { ...statement, sources: [] }, refusal } : { refusal };

@@ -1,0 +1,72 @@
+// Snooping on the bridge ports of one downstream (RFC 4541): what each wants, and a question to all when the bridge changes.
+import type { Ipv4 } from "../base/ipv4.ts";
+import { after, earliest, type Instant, seconds } from "../base/time.ts";
+import type { TableLimits } from "../igmp/group-table.ts";
+import { type PortEffect, type PortFrame, type PortsOwner, PortTable, type PortView } from "../igmp/port-table.ts";
+
+/** Between two questions because of changes: ports that flap do not make us ask without end. */
+const ASK_EVERY = seconds(1);
+
+/** What the router is to do: for a port, or ask all hosts of the downstream at once. */
+export type SnoopingEffect = PortEffect | { readonly kind: "ask-all" };
+
+/** Beside the downstream's machine, which asks, and says what holds of what is heard. */
+export class Snooping {
+  readonly #table: PortTable;
+  #shape = "";
+  #askAt: Instant | undefined;
+  #mayAskFrom: Instant | undefined;
+
+  /** @param limits of each port. */
+  constructor(machine: PortsOwner, limits: TableLimits) {
+    this.#table = new PortTable(machine, limits);
+  }
+
+  frame(now: Instant, frame: PortFrame): readonly SnoopingEffect[] {
+    return this.#table.frame(now, frame);
+  }
+
+  /**
+   * The bridge as it is now. RFC 4541 2.1.1 (4): when its topology has changed, hosts may be behind other ports than before, and are
+   * asked at once; changes that come together are one, and the last of them is asked about too.
+   */
+  bridge(now: Instant, ports: readonly string[], topology: string): readonly SnoopingEffect[] {
+    const shape = `${ports.join()} ${topology}`;
+    const before = this.#shape;
+    this.#shape = shape;
+    const gone = this.#table.keep(ports);
+    // The first: the start of the interface asks.
+    if (before === "" || before === shape) return gone;
+    this.#askAt = earliest([this.#askAt, latest(now, this.#mayAskFrom)]);
+    return [...gone, ...this.poll(now)];
+  }
+
+  /** It is proven that nobody on the link wants the group any more. */
+  endGroup(group: Ipv4): readonly SnoopingEffect[] {
+    return this.#table.endGroup(group);
+  }
+
+  poll(now: Instant): readonly SnoopingEffect[] {
+    const due = this.nextDeadline();
+    if (due === undefined || due > now) return [];
+    return [...this.#ask(now), ...this.#table.poll(now)];
+  }
+
+  #ask(now: Instant): readonly SnoopingEffect[] {
+    if (this.#askAt === undefined || this.#askAt > now) return [];
+    this.#askAt = undefined;
+    this.#mayAskFrom = after(now, ASK_EVERY);
+    return [{ kind: "ask-all" }];
+  }
+
+  nextDeadline(): Instant | undefined {
+    return earliest([this.#askAt, this.#table.nextDeadline()]);
+  }
+
+  view(now: Instant): readonly PortView[] {
+    return this.#table.view(now);
+  }
+}
+
+const latest = (now: Instant, other: Instant | undefined): Instant =>
+  other !== undefined && other > now ? other : now;

@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { address, type Ipv4, ipv4 } from "../../core/base/ipv4.ts";
+import { ANY_SOURCE, filterOf, NO_SOURCE } from "../../core/igmp/filter.ts";
+import { datagram } from "../forwarding/linux.testkit.ts";
+import { eventually, inNamespace } from "../in-namespace.testkit.ts";
+import { bridgeContract } from "./contract.testkit.ts";
+import { LinuxBridgeTables } from "./linux.ts";
+import { MOST_SOURCES } from "./port-entries.ts";
+import { SimulatedBridges } from "./simulated.ts";
+
+const [SOURCE, GROUP] = [address("10.9.1.1"), address("239.255.77.1")];
+const PORTS = ["p0", "p1", "p2"] as const;
+
+const simulated = new SimulatedBridges({ br0: PORTS });
+bridgeContract("simulated bridge", {
+  tables: simulated,
+  bridge: "br0",
+  ports: PORTS,
+  source: SOURCE,
+  group: GROUP,
+  reached: async (source, group) => simulated.tables.get("br0")?.delivers(source, group) ?? [],
+});
+
+/** The bridge's own querier makes it look into its table; its answers are waited for 10 ms only. */
+const BRIDGE = [
+  "sysctl -qw net.ipv6.conf.all.disable_ipv6=1",
+  "ip link add br0 type bridge mcast_query_response_interval 1 mcast_snooping 0 mcast_igmp_version 2",
+  "ip link set br0 type bridge mcast_querier 1",
+  "ip addr add 10.9.1.1/24 dev br0",
+  "ip link set br0 up",
+  ...PORTS.flatMap((port) => [
+    `ip link add ${port} type veth peer name far-${port}`,
+    `ip link set ${port} master br0 up`,
+    `ip link set far-${port} up`,
+  ]),
+];
+
+if (inNamespace(import.meta.url, "linux bridge", BRIDGE)) {
+  const { loadSockets } = await import("../native.ts");
+  const { internetAddress, openMulticastSender } = await import("../native/multicast-sender.ts");
+  const { ReceiveRoom } = await import("../native/socket.ts");
+  const { interfaceIndex } = await import("../socket-options.ts");
+  const native = await loadSockets("test");
+  const sender = openMulticastSender(native, new ReceiveRoom(1), { name: "br0", index: interfaceIndex("br0") ?? 0 });
+  const setting = (path: string): string => readFileSync(`/sys/class/net/${path}`, "latin1").trim();
+  const sent = (): readonly number[] => PORTS.map((port) => Number(setting(`${port}/statistics/tx_bytes`)));
+  const PROBE = "x".repeat(1000);
+
+  /** A bridge has handed the packet to its ports when the send returns; nothing else here is so long. */
+  const reached = async (source: Ipv4, group: Ipv4): Promise<readonly string[]> => {
+    const before = sent();
+    sender.send(datagram(source, group, PROBE), internetAddress(group));
+    const now = sent();
+    return PORTS.filter((_, i) => (now[i] ?? 0) - (before[i] ?? 0) > PROBE.length);
+  };
+
+  const tables = await LinuxBridgeTables.load();
+  const SETTINGS = ["multicast_snooping", "multicast_igmp_version", "multicast_router", "hash_max"].map(
+    (one) => `br0/bridge/${one}`,
+  );
+  const entries = (): string => execFileSync("bridge", ["mdb", "show", "dev", "br0"], { encoding: "utf8" });
+
+  // The bridge looks into its table once its querier's response time is over.
+  const first = tables.open("br0");
+  await eventually(() => false, 200);
+  first.close();
+
+  const bench = { bridge: "br0", ports: PORTS, source: SOURCE, group: GROUP, reached };
+  bridgeContract("linux bridge", { ...bench, tables });
+  bridgeContract("linux bridge before 6.2", {
+    ...bench,
+    tables: new LinuxBridgeTables(native, "plain"),
+  });
+
+  test("linux bridge: who names more sources than are told apart gets the whole group, and that is counted", async () => {
+    const table = tables.open("br0");
+    const many = (length: number) =>
+      filterOf(
+        "include",
+        Array.from({ length }, (_, i) => ipv4(SOURCE + 1 + i)),
+      );
+    const group = address("239.255.79.1");
+    table.set("p0", group, many(MOST_SOURCES));
+    assert.deepEqual([table.counts(), await reached(SOURCE, group)], [{}, []]);
+    table.set("p0", group, many(MOST_SOURCES + 1));
+    assert.deepEqual([table.counts(), await reached(SOURCE, group)], [{ "bridge.not-filtered": 1 }, ["p0"]]);
+    table.close();
+  });
+
+  test("linux bridge: every setting is given back, and no entry of ours stays", () => {
+    const found = SETTINGS.map(setting);
+    assert.deepEqual(found, ["0", "2", "1", "4096"]);
+    const table = tables.open("br0");
+    assert.deepEqual(SETTINGS.map(setting), ["1", "3", "2", "65536"]);
+    for (const again of [() => table.restore(), () => table.set("p0", GROUP, ANY_SOURCE)]) {
+      execFileSync("ip", ["link", "set", "br0", "type", "bridge", "mcast_snooping", "0"]);
+      again();
+      assert.equal(setting("br0/bridge/multicast_snooping"), "1", "turned off by somebody else");
+    }
+    table.set("p1", GROUP, filterOf("include", [SOURCE]));
+    table.routerPorts(["p2"]);
+    assert.equal(setting("p2/brport/multicast_router"), "2");
+    assert.match(entries(), /239\.255\.77\.1/);
+    table.close();
+    assert.doesNotMatch(entries(), /239\.255\.77\.1/);
+    assert.deepEqual(SETTINGS.map(setting), found);
+    assert.equal(setting("p2/brport/multicast_router"), "1");
+  });
+
+  test("linux bridge: what a killed predecessor left serves until it is confirmed or not, and an operator's entry stays", async () => {
+    const killed = tables.open("br0");
+    execFileSync("bridge", ["mdb", "add", "dev", "br0", "port", "p2", "grp", "239.255.77.1", "permanent"]);
+    killed.set("p0", GROUP, ANY_SOURCE);
+    killed.set("p1", GROUP, ANY_SOURCE);
+    const successor = tables.open("br0");
+    assert.deepEqual(await reached(SOURCE, GROUP), ["p0", "p1", "p2"]);
+    successor.set("p0", GROUP, ANY_SOURCE);
+    successor.confirm();
+    assert.deepEqual(await reached(SOURCE, GROUP), ["p0", "p2"]);
+    successor.close();
+    assert.deepEqual(await reached(SOURCE, GROUP), ["p2"]);
+    execFileSync("bridge", ["mdb", "del", "dev", "br0", "port", "p2", "grp", "239.255.77.1"]);
+    killed.close();
+  });
+
+  test("linux bridge: a port that left and came back has its entries again, and one that is gone leaves nothing behind", async () => {
+    const group = address("239.255.80.1");
+    const table = tables.open("br0");
+    table.set("p0", group, ANY_SOURCE);
+    table.set("p1", group, filterOf("include", [SOURCE]));
+    execFileSync("ip", ["link", "set", "p0", "nomaster"]);
+    execFileSync("ip", ["link", "set", "p0", "master", "br0"]);
+    assert.doesNotMatch(entries(), /port p0 grp 239.255.80.1/);
+    table.restore();
+    assert.deepEqual(await reached(SOURCE, group), ["p0", "p1"]);
+    execFileSync("ip", ["link", "add", "p3", "type", "veth", "peer", "name", "far-p3"]);
+    execFileSync("ip", ["link", "set", "p3", "master", "br0", "up"]);
+    table.set("p3", group, ANY_SOURCE);
+    execFileSync("ip", ["link", "del", "p3"]);
+    table.set("p3", group, NO_SOURCE);
+    table.restore();
+    assert.deepEqual([table.counts(), await reached(SOURCE, group)], [{}, ["p0", "p1"]]);
+    table.close();
+  });
+
+  test("linux bridge: what the kernel refuses is counted", () => {
+    const table = tables.open("br0");
+    table.set("lo", GROUP, ANY_SOURCE);
+    table.routerPorts(["lo"]);
+    assert.deepEqual(table.counts(), { "bridge.router-port-failed": 1, "bridge.set-failed": 1 });
+    table.close();
+  });
+
+  test("close the socket", () => sender.close());
+}

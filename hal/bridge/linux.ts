@@ -1,0 +1,324 @@
+// The multicast database of a Linux bridge (MDB), by rtnetlink. The kernel's own snooping stays on, for only then does the bridge look
+// into its database; our entries are permanent, which that snooping leaves alone, and it keeps reports from all but router ports.
+//
+// mcast_flood of the ports is not touched: without it 224.0.0.0/24 would not reach them. A group that nobody asked for goes to router
+// ports only as soon as the bridge has heard a querier for its response time (10 s after a start with the default).
+import { Counters } from "../../core/base/counters.ts";
+import type { Ipv4 } from "../../core/base/ipv4.ts";
+import { ANY_SOURCE, NO_SOURCE, type SourceFilter, wantsNothing } from "../../core/igmp/filter.ts";
+import type { BridgeTable, BridgeTables } from "../../core/ports/bridge-table.ts";
+import { HalError } from "../../core/ports/errors.ts";
+import { NativeSocket, ReceiveRoom } from "../native/socket.ts";
+import type { SocketsModule } from "../native/sockets.ts";
+import { loadSockets } from "../native.ts";
+import { interfaceIndex, writeNative16 } from "../socket-options.ts";
+import {
+  allEntries,
+  answersIn,
+  deleteEntry,
+  type MdbAnswer,
+  type MdbDialect,
+  type MdbEntry,
+  newEntry,
+} from "./mdb-message.ts";
+import { PortEntries } from "./port-entries.ts";
+import { BridgeSettings } from "./settings.ts";
+
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const NETLINK_ROUTE = 0;
+const SOCKADDR_NL_OCTETS = 12;
+/** The kernel fills at most so much of a read of this size. */
+const SLOT = 32768;
+
+const ENOENT = 2;
+const EEXIST = 17;
+const ENODEV = 19;
+const EINVAL = 22;
+
+/** Groups of a bridge. */
+const ROOM = 65_536;
+
+const GONE: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ENODEV"]);
+const REFUSED: ReadonlySet<string> = new Set(["EPERM", "EACCES", "EROFS"]);
+
+/** What the kernel refused. */
+export type BridgeCount =
+  /** Its database is full (mcast_hash_max, mcast_max_groups), or the port is not the bridge's any more. */
+  | "bridge.set-failed"
+  | "bridge.remove-failed"
+  /** The port is not there, or its setting may not be written. */
+  | "bridge.router-port-failed"
+  /** More sources of a group than are told apart, or a kernel before 5.10, which tells none: the port gets all of the group. */
+  | "bridge.not-filtered";
+
+/** Needs root or CAP_NET_ADMIN, and /sys not mounted read-only. */
+export class LinuxBridgeTables implements BridgeTables {
+  readonly #native: SocketsModule;
+  readonly #dialect: MdbDialect;
+
+  /** With the addon given; `load` finds it. @param dialect the most that is tried. */
+  constructor(native: SocketsModule, dialect: MdbDialect = "full") {
+    this.#native = native;
+    this.#dialect = dialect;
+  }
+
+  /** Rejects with HalError "bridge.native-missing". */
+  static async load(): Promise<LinuxBridgeTables> {
+    return new LinuxBridgeTables(await loadSockets("bridge"));
+  }
+
+  open(bridge: string): BridgeTable {
+    const index = interfaceIndex(bridge);
+    const settings = new BridgeSettings();
+    let kernel: Kernel | undefined;
+    try {
+      kernel = new Kernel(this.#native, this.#dialect);
+      // Frames for groups are looked up by (source, group) only in version 3; our router hears every group whoever is the querier.
+      settings.set(`${bridge}/bridge/multicast_igmp_version`, "3");
+      settings.set(`${bridge}/bridge/multicast_router`, "2");
+      // When it is full the kernel turns snooping off: what hosts report to it must not bring that about soon.
+      settings.raise(`${bridge}/bridge/hash_max`, ROOM);
+      settings.set(`${bridge}/bridge/multicast_snooping`, "1");
+      return new LinuxBridgeTable({ name: bridge, bridge: index ?? 0, settings, kernel });
+    } catch (cause) {
+      settings.restoreAll();
+      kernel?.close();
+      throw openError(bridge, cause);
+    }
+  }
+}
+
+function openError(bridge: string, cause: unknown): HalError {
+  const { code = "", message } = cause as NodeJS.ErrnoException;
+  if (GONE.has(code))
+    return new HalError("bridge.no-bridge", `${bridge} is no bridge that keeps multicast groups`, {
+      cause,
+      needs: `${bridge} to be a bridge, and a kernel with CONFIG_BRIDGE_IGMP_SNOOPING`,
+      alternative: "run without snooping (`snooping: false`)",
+    });
+  if (REFUSED.has(code))
+    return new HalError("bridge.permission", `the multicast table of bridge ${bridge} may not be changed (${code})`, {
+      cause,
+      needs: "root of the network namespace, and /sys not mounted read-only",
+      alternative: "run without snooping (`snooping: false`)",
+    });
+  return new HalError("bridge.failed", `the multicast table of bridge ${bridge} cannot be opened: ${message}`, {
+    cause,
+    needs: "free file descriptors and memory",
+  });
+}
+
+type FoundEntry = Extract<MdbAnswer, { kind: "entry" }>;
+
+/** Requests to the kernel, each answered before it returns. */
+class Kernel {
+  readonly #socket: NativeSocket;
+  #sequence = 0;
+  #dialect: MdbDialect;
+
+  /** Throws SystemError. */
+  constructor(native: SocketsModule, dialect: MdbDialect) {
+    this.#dialect = dialect;
+    this.#socket = NativeSocket.make(native, new ReceiveRoom(SLOT), [AF_NETLINK, SOCK_RAW, NETLINK_ROUTE]);
+  }
+
+  /** errno, 0 when it was done; where the kernel turns out not to know all of it, the dialect is plain from then on. */
+  add(entry: MdbEntry): number {
+    const errno = this.#done((sequence) => newEntry(sequence, entry, this.#dialect));
+    if (errno === EINVAL && this.#dialect === "full") return this.#addPlain(entry);
+    if (errno !== EEXIST) return errno;
+    // It does not replace.
+    this.remove(entry);
+    return this.#done((sequence) => newEntry(sequence, entry, this.#dialect));
+  }
+
+  #addPlain(entry: MdbEntry): number {
+    const errno = this.#done((sequence) => newEntry(sequence, entry, "plain"));
+    if (errno === 0 || errno === EEXIST) this.#dialect = "plain";
+    return errno;
+  }
+
+  /** errno, 0 when it was done or there is no such entry. */
+  remove(entry: MdbEntry): number {
+    const errno = this.#done((sequence) => deleteEntry(sequence, entry));
+    return errno === ENOENT || errno === EINVAL || errno === ENODEV ? 0 : errno;
+  }
+
+  /** What is there. */
+  entries(bridge: number): readonly FoundEntry[] {
+    const found: FoundEntry[] = [];
+    this.#ask(allEntries, (answer) => {
+      if (answer.kind === "entry" && answer.entry.bridge === bridge) found.push(answer);
+    });
+    return found;
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  #done(request: (sequence: number) => Buffer): number {
+    let errno = EINVAL;
+    this.#ask(request, (answer) => {
+      if (answer.kind === "done") errno = answer.errno;
+    });
+    return errno;
+  }
+
+  /** The kernel has answered when the send returns, a long answer in parts as they are read. */
+  #ask(request: (sequence: number) => Buffer, hear: (answer: MdbAnswer) => void): void {
+    const sequence = ++this.#sequence;
+    const error = this.#socket.send(request(sequence), TO_KERNEL);
+    if (error !== undefined) return;
+    let done = false;
+    while (!done) {
+      let heard = false;
+      this.#socket.drain((room, slot) => {
+        heard = true;
+        for (const answer of answersIn(room.octets(slot))) {
+          if (answer.kind === "done") done ||= answer.sequence === sequence;
+          hear(answer);
+        }
+      });
+      if (!heard) return;
+    }
+  }
+}
+
+/** struct sockaddr_nl of the kernel. */
+const TO_KERNEL = Buffer.alloc(SOCKADDR_NL_OCTETS);
+writeNative16(TO_KERNEL, 0, AF_NETLINK);
+
+interface Parts {
+  readonly name: string;
+  /** Its number. */
+  readonly bridge: number;
+  readonly settings: BridgeSettings;
+  readonly kernel: Kernel;
+}
+
+class LinuxBridgeTable implements BridgeTable {
+  readonly #name: string;
+  readonly #bridge: number;
+  readonly #settings: BridgeSettings;
+  readonly #kernel: Kernel;
+  readonly #counts = new Counters<BridgeCount>();
+  readonly #groups = new Map<Ipv4, PortEntries>();
+  /** Numbers of ports by name, as they were last: of one that is gone nobody else knows it. */
+  readonly #numbers = new Map<string, number>();
+  #routerPorts: readonly string[] = [];
+
+  constructor({ name, bridge, settings, kernel }: Parts) {
+    this.#name = name;
+    this.#bridge = bridge;
+    this.#settings = settings;
+    this.#kernel = kernel;
+    for (const { entry, ours } of kernel.entries(bridge))
+      if (ours) this.#entries(entry.group).inherit(entry.port, entry.source);
+  }
+
+  #entries(group: Ipv4): PortEntries {
+    const entries = this.#groups.get(group) ?? new PortEntries();
+    this.#groups.set(group, entries);
+    return entries;
+  }
+
+  set(port: string, group: Ipv4, filter: SourceFilter): void {
+    const index = interfaceIndex(port) ?? this.#numbers.get(port);
+    if (index === undefined) return;
+    this.#numbers.set(port, index);
+    this.#set(index, group, filter);
+  }
+
+  restore(): void {
+    this.#snoop();
+    const found = new Set(this.#kernel.entries(this.#bridge).map(({ entry }) => keyOf(entry)));
+    for (const [group, entries] of this.#groups) {
+      for (const [port, source] of entries.present())
+        if (!found.has(keyOf({ port, group, source }))) entries.removed(port, source);
+      this.#apply(group, entries);
+    }
+  }
+
+  /** Somebody else, or the kernel when its table was full, may have turned it off. */
+  #snoop(): void {
+    try {
+      this.#settings.set(`${this.#name}/bridge/multicast_snooping`, "1");
+    } catch {
+      this.#counts.count("bridge.set-failed");
+    }
+  }
+
+  #set(port: number, group: Ipv4, filter: SourceFilter): void {
+    const entries = this.#entries(group);
+    entries.set(port, filter);
+    this.#apply(group, entries);
+    // What the kernel's own snooping has learnt of the port would outlive ours.
+    if (wantsNothing(filter)) this.#remove({ bridge: this.#bridge, port, group, source: undefined });
+    if (filter.mode === "include" && entries.isUnfiltered(port)) this.#counts.count("bridge.not-filtered");
+    if (entries.isEmpty) this.#groups.delete(group);
+  }
+
+  /** First what is to come: nothing that is wanted before and after is lost between the two. */
+  #apply(group: Ipv4, entries: PortEntries): void {
+    for (const [to, source] of entries.toAdd()) this.#add(entries, { bridge: this.#bridge, port: to, group, source });
+    for (const [from, source] of entries.toRemove()) {
+      this.#remove({ bridge: this.#bridge, port: from, group, source });
+      entries.removed(from, source);
+    }
+  }
+
+  #add(entries: PortEntries, entry: MdbEntry): void {
+    let errno = this.#kernel.add(entry);
+    if (errno === EINVAL) {
+      this.#snoop();
+      errno = this.#kernel.add(entry);
+    }
+    if (errno === 0) entries.added(entry.port, entry.source);
+    else if (errno === EINVAL && entry.source !== undefined) this.#addAll(entries, entry);
+    else this.#counts.count("bridge.set-failed");
+  }
+
+  /** Better too much than a viewer who gets nothing. */
+  #addAll(entries: PortEntries, entry: MdbEntry): void {
+    this.#counts.count("bridge.not-filtered");
+    entries.set(entry.port, ANY_SOURCE);
+    this.#add(entries, { ...entry, source: undefined });
+  }
+
+  #remove(entry: MdbEntry): void {
+    if (this.#kernel.remove(entry) !== 0) this.#counts.count("bridge.remove-failed");
+  }
+
+  routerPorts(ports: readonly string[]): void {
+    for (const port of this.#routerPorts) if (!ports.includes(port)) this.#settings.restore(routerFile(port));
+    this.#routerPorts = ports;
+    for (const port of ports)
+      try {
+        this.#settings.set(routerFile(port), "2");
+      } catch {
+        this.#counts.count("bridge.router-port-failed");
+      }
+  }
+
+  confirm(): void {
+    for (const [group, entries] of [...this.#groups])
+      for (const port of entries.inherited) this.#set(port, group, NO_SOURCE);
+  }
+
+  counts(): Readonly<Record<string, number>> {
+    return this.#counts.snapshot();
+  }
+
+  close(): void {
+    for (const [group, entries] of [...this.#groups])
+      for (const port of entries.ports()) this.#set(port, group, NO_SOURCE);
+    this.#settings.restoreAll();
+    this.#kernel.close();
+  }
+}
+
+const routerFile = (port: string): string => `${port}/brport/multicast_router`;
+
+const keyOf = ({ port, group, source }: Omit<MdbEntry, "bridge">): string => `${port} ${group} ${source ?? "*"}`;

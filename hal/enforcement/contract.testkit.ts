@@ -1,0 +1,95 @@
+// What every Enforcement driver must do; the drivers' tests run it.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { address, type Ipv4 } from "../../core/base/ipv4.ts";
+import { type Duration, seconds } from "../../core/base/time.ts";
+import type { Enforcement, GuardRules } from "../../core/ports/enforcement.ts";
+
+export interface EnforcementBench {
+  readonly enforcement: Enforcement;
+  /** Two ports of one bridge. */
+  readonly ports: readonly [string, string];
+  /** Where a packet to the group comes out. */
+  reached(group: Ipv4): Promise<readonly string[]>;
+  pass(span: Duration): Promise<void>;
+}
+
+const [GROUP, OTHER, FREE] = [address("239.1.1.1"), address("239.1.1.2"), address("239.2.1.1")];
+const RULES: GuardRules = { groups: [{ address: address("239.1.0.0"), prefixLength: 16 }], afterwards: "closed" };
+const failed = (error: Error): void => assert.fail(error.message);
+
+export function enforcementContract(name: string, bench: EnforcementBench): void {
+  const [a, b] = bench.ports;
+  /** What was said is in force soon; the last look stands for all. */
+  const reaches = async (group: Ipv4, ports: readonly string[]): Promise<void> => {
+    const end = performance.now() + 20_000;
+    let reached = await bench.reached(group);
+    while (reached.join() !== ports.join() && performance.now() < end) reached = await bench.reached(group);
+    assert.deepEqual(reached, ports);
+  };
+  const open = (rules = RULES) => {
+    const guard = bench.enforcement.open(rules, failed);
+    for (const port of bench.ports) guard.guard(port, true);
+    return guard;
+  };
+
+  test(`${name}: a guarded group leaves by the ports that have a pass, any other by all`, async () => {
+    const guard = open();
+    guard.stand(seconds(60));
+    guard.change([{ port: a, group: GROUP }], []);
+    await reaches(GROUP, [a]);
+    await reaches(OTHER, []);
+    await reaches(FREE, [a, b]);
+    guard.change([{ port: b, group: GROUP }], [{ port: a, group: GROUP }]);
+    await reaches(GROUP, [b]);
+    await guard.close();
+    await reaches(GROUP, [a, b]);
+  });
+
+  test(`${name}: what is said twice, or taken away without having been there, is no fault`, async () => {
+    const guard = open();
+    guard.stand(seconds(60));
+    const one = { port: a, group: GROUP };
+    guard.change([one], [{ port: b, group: GROUP }]);
+    guard.change([one], []);
+    guard.guard(b, false);
+    guard.guard(b, false);
+    await reaches(GROUP, [a, b]);
+    await reaches(OTHER, [b]);
+    await guard.close();
+  });
+
+  for (const afterwards of ["closed", "open"] as const) {
+    test(`${name}: before the first word and after the last has stood its time, all is ${afterwards}`, async () => {
+      const nobodyKnows = afterwards === "open" ? [a, b] : [];
+      const guard = open({ ...RULES, afterwards });
+      guard.change([{ port: a, group: GROUP }], []);
+      await reaches(GROUP, nobodyKnows);
+      guard.stand(seconds(60));
+      await reaches(GROUP, [a]);
+      guard.stand(seconds(1));
+      await bench.pass(seconds(1.5));
+      await reaches(GROUP, nobodyKnows);
+      guard.stand(seconds(60));
+      await reaches(GROUP, [a]);
+      await guard.close();
+    });
+  }
+
+  test(`${name}: who died without a word leaves its passes to the next, and the machine counts how long they stand`, async () => {
+    const dead = open();
+    dead.stand(seconds(60));
+    dead.change([{ port: a, group: GROUP }], []);
+    await reaches(GROUP, [a]);
+    const next = bench.enforcement.open({ ...RULES, afterwards: "open" }, failed);
+    assert.deepEqual(next.inherited(), [{ port: a, group: GROUP }]);
+    await reaches(GROUP, [a]);
+    next.stand(seconds(1));
+    await bench.pass(seconds(1.5));
+    await reaches(GROUP, [a, b]);
+    await next.close();
+    const last = bench.enforcement.open(RULES, failed);
+    assert.deepEqual(last.inherited(), []);
+    await last.close();
+  });
+}

@@ -1,0 +1,177 @@
+// The multicast tables of the router's bridges: opened when a bridge is there, filled with what its ports want, given back at the end.
+import type { Alarm } from "../../core/base/alarm.ts";
+import { formatIpv4 } from "../../core/base/ipv4.ts";
+import { after, type Duration, seconds } from "../../core/base/time.ts";
+import { type SourceFilter, wantsNothing } from "../../core/igmp/filter.ts";
+import type { PortEffect, PortView } from "../../core/igmp/port-table.ts";
+import type { BridgeTable, BridgeTables } from "../../core/ports/bridge-table.ts";
+import type { Clock } from "../../core/ports/clock.ts";
+import { HalError } from "../../core/ports/errors.ts";
+import type { RouterEffect } from "../../core/router/options.ts";
+import { explain } from "../shared/exit.ts";
+import type { Logger } from "../shared/log.ts";
+import type { SnoopingStatus } from "./status.ts";
+
+/** What they stand on. */
+export interface BridgePortsPlatform {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly tables: BridgeTables;
+  /** What each port of the bridge gets as the router knows it now. */
+  memberships(bridge: string): readonly RouterEffect[];
+  /** All hosts of the bridge are to be asked. */
+  ask(bridge: string): void;
+  /** Whether we are the one who asks there. */
+  asks(bridge: string): boolean;
+  /** Whether the port has a tap that does not listen at the moment. */
+  isDeaf(bridge: string, port: string): boolean;
+}
+
+/** How one bridge is kept. */
+export interface KeptBridge {
+  readonly name: string;
+  /** Ports with a router behind them that need not be heard. */
+  readonly routerPorts: readonly string[];
+  /** Within which hosts answer our questions of a start. */
+  readonly response: Duration;
+  /** Within which every host has been asked, whoever asks: one group membership interval. */
+  readonly lifetime: Duration;
+}
+
+type PortMembership = Extract<PortEffect, { kind: "port-membership" }> & { readonly name: string };
+
+const keyOf = ({ name, port, group }: PortMembership): string => `${name} ${port} ${group}`;
+
+/** Beyond a response time, for what is under way. */
+const MARGIN: Duration = seconds(1);
+
+/** Bridges that are not there yet are waited for; those whose table may not be had go on as they are, and the log says so. */
+export class BridgePorts {
+  readonly #platform: BridgePortsPlatform;
+  readonly #kept: ReadonlyMap<string, KeptBridge>;
+  readonly #tables = new Map<string, BridgeTable>();
+  readonly #numbers = new Map<string, number>();
+  readonly #alarms = new Map<string, Alarm>();
+  readonly #refused = new Map<string, string>();
+  /** What ended on a port that nobody heard: perhaps it did not. */
+  readonly #doubtful = new Map<string, PortMembership>();
+
+  constructor(platform: BridgePortsPlatform, kept: readonly KeptBridge[]) {
+    this.#platform = platform;
+    this.#kept = new Map(kept.map((one) => [one.name, one]));
+  }
+
+  /** The bridge is in use, for the first time or again; with another number it is another of the same name. */
+  follow(name: string, index: number): void {
+    const kept = this.#kept.get(name);
+    if (kept === undefined || (this.#tables.has(name) && this.#numbers.get(name) === index)) return;
+    this.#release(name);
+    const table = this.#open(name);
+    if (table === undefined) return;
+    this.#tables.set(name, table);
+    this.#numbers.set(name, index);
+    table.routerPorts(kept.routerPorts);
+    for (const effect of this.#platform.memberships(name)) if (effect.kind === "port-membership") this.apply(effect);
+    this.#askAgain(kept, table);
+  }
+
+  /** Something between the ports has changed: a port that left and came back has lost what it had, or is another of the same name. */
+  changed(name: string): void {
+    for (const effect of this.#platform.memberships(name)) if (effect.kind === "port-membership") this.apply(effect);
+    this.#tables.get(name)?.restore();
+  }
+
+  apply(effect: PortEffect & { readonly name: string }): void {
+    if (effect.kind === "port-membership") this.#set(effect);
+    else
+      this.#platform.log.info(
+        { interface: effect.name, port: effect.port },
+        effect.present ? "a router is behind a bridge port" : "no router is behind a bridge port any more",
+      );
+  }
+
+  /** While a tap is deaf, its port keeps what it had: silence is no sign that a viewer has gone. */
+  #set(membership: PortMembership): void {
+    const { name, port, group, filter } = membership;
+    const key = keyOf(membership);
+    this.#doubtful.delete(key);
+    if (wantsNothing(filter) && this.#platform.isDeaf(name, port)) this.#doubtful.set(key, membership);
+    else this.#tables.get(name)?.set(port, group, filter);
+  }
+
+  /** A tap listens again and all have been asked: what nobody has said in answer is over. */
+  hearsAgain(name: string): void {
+    const kept = this.#kept.get(name);
+    if (kept === undefined) return;
+    this.#whenAnswered(`${name} again`, kept, () => {
+      for (const membership of [...this.#doubtful.values()]) if (membership.name === name) this.#set(membership);
+    });
+  }
+
+  /**
+   * Until the bridge has known a querier for its response time it floods reports too, so that v2 hosts on other ports keep silent (RFC
+   * 2236 section 6) and their ports are not known: all are asked again then. Who has not answered that either is gone.
+   */
+  #askAgain(kept: KeptBridge, table: BridgeTable): void {
+    this.#wait(kept.name, kept.response, () => {
+      this.#platform.ask(kept.name);
+      this.#whenAnswered(kept.name, kept, () => table.confirm());
+    });
+  }
+
+  /** Another router asks when it is time. */
+  #whenAnswered(what: string, { name, response, lifetime }: KeptBridge, then: () => void): void {
+    this.#wait(what, this.#platform.asks(name) ? response : lifetime, then);
+  }
+
+  #wait(what: string, span: Duration, then: () => void): void {
+    const { clock } = this.#platform;
+    this.#alarms.get(what)?.cancel();
+    this.#alarms.set(what, clock.alarm(after(after(clock.now(), span), MARGIN), then));
+  }
+
+  #open(name: string): BridgeTable | undefined {
+    try {
+      const table = this.#platform.tables.open(name);
+      this.#refused.delete(name);
+      return table;
+    } catch (error) {
+      if (!(error instanceof HalError)) throw error;
+      this.#refused.set(name, error.code);
+      this.#platform.log.warn({ interface: name, code: error.code }, explain(error));
+      return undefined;
+    }
+  }
+
+  #release(name: string): void {
+    for (const what of [name, `${name} again`]) {
+      this.#alarms.get(what)?.cancel();
+      this.#alarms.delete(what);
+    }
+    for (const [key, membership] of this.#doubtful) if (membership.name === name) this.#doubtful.delete(key);
+    this.#tables.get(name)?.close();
+    this.#tables.delete(name);
+  }
+
+  close(): void {
+    for (const name of [...this.#tables.keys()]) this.#release(name);
+  }
+
+  /** For status; undefined where the ports are not kept. `state` is an error's code where the bridge's table is not ours. */
+  status(name: string, views: readonly PortView[] = []): SnoopingStatus | undefined {
+    const kept = this.#kept.get(name);
+    if (kept === undefined) return undefined;
+    const table = this.#tables.get(name);
+    return {
+      state: this.#refused.get(name) ?? (table === undefined ? "waiting" : "kept"),
+      counts: table?.counts(),
+      perPort: views.map(({ port, router, groups }) => ({
+        port,
+        router: router || kept.routerPorts.includes(port),
+        groups: groups.map(({ group, filter }) => ({ group: formatIpv4(group), ...filterText(filter) })),
+      })),
+    };
+  }
+}
+
+const filterText = ({ mode, sources }: SourceFilter) => ({ mode, sources: sources.map(formatIpv4) });

@@ -1,0 +1,78 @@
+// What is wrong with a router, in words, from its own status: what an operator is to read first.
+import type { DownstreamStatus, HostStatus, RouterStatus, UpstreamStatus } from "./status.ts";
+
+type Told = Omit<RouterStatus, "warnings">;
+
+/** One sentence each, the gravest first; text from outside as it is. */
+export function warningsOf(status: Told): readonly string[] {
+  const upstreams = status.upstreams ?? (status.upstream === undefined ? [] : [status.upstream]);
+  return [
+    ...[...upstreams, ...status.interfaces]
+      .filter(({ up }) => !up)
+      .map(({ name }) => `${name} is not in use: it is waited for`),
+    ...status.interfaces.flatMap(electionsLost),
+    ...status.interfaces.flatMap(refusedQueries),
+    ...status.intruders.map(
+      ({ interface: name, source, expected, times, ...where }) =>
+        `${name}: ${source}${whereText(where)} sends under an address that is not of this interface, told ${times} times${expected === undefined ? "" : `; it is expected from ${expected}`}`,
+    ),
+    ...lostUpcalls(status),
+    ...[...upstreams, ...status.interfaces].flatMap(losses),
+    ...status.interfaces.flatMap(tapsAway),
+    ...status.interfaces.flatMap(portsTogether),
+    ...driversPassedOver(status),
+  ];
+}
+
+/** " (02:00:00:00:00:01, port lan3)", with what of it is known. */
+export function whereText({ mac, port }: Pick<HostStatus, "mac" | "port">): string {
+  const parts = [mac, port === undefined ? undefined : `port ${port}`].filter((part) => part !== undefined);
+  return parts.length === 0 ? "" : ` (${parts.join(", ")})`;
+}
+
+function electionsLost({ name, querier }: DownstreamStatus): readonly string[] {
+  if (querier.state !== "non-querier") return [];
+  return [`${name}: the querier election is lost to ${querier.address ?? "nobody known"}${whereText(querier)}`];
+}
+
+const REFUSED_QUERY = /^igmp\.query-(?!length|truncated|sources)/;
+
+function refusedQueries({ name, drops }: DownstreamStatus): readonly string[] {
+  return Object.entries(drops)
+    .filter(([reason]) => REFUSED_QUERY.test(reason))
+    .map(([reason, times]) => `${name}: ${times} queries of somebody who may not ask there (${reason})`);
+}
+
+function lostUpcalls({ lostUpcalls: lost = 0 }: Told): readonly string[] {
+  return lost === 0 ? [] : [`${lost} questions of the kernel about new streams were lost in its queue`];
+}
+
+function losses({ name, lost: { packets = 0, frames = 0 } }: DownstreamStatus | UpstreamStatus): readonly string[] {
+  return [
+    ...(packets === 0 ? [] : [`${name}: ${packets} IGMP packets were lost in the kernel's queue`]),
+    ...(frames === 0 ? [] : [`${name}: ${frames} frames of its bridge ports were lost in the kernel's queue`]),
+  ];
+}
+
+function tapsAway({ name, taps }: DownstreamStatus): readonly string[] {
+  return Object.entries(taps)
+    .filter(([, state]) => state !== "listening" && state !== "starting")
+    .map(([port, state]) => `${name}: nothing is heard from bridge port ${port} (${state})`);
+}
+
+function portsTogether({ name, snooping }: DownstreamStatus): readonly string[] {
+  if (snooping === undefined || snooping.state === "kept" || snooping.state === "waiting") return [];
+  return [`${name}: its bridge ports get what the bridge gives them, not what each asked for (${snooping.state})`];
+}
+
+/** What the configuration itself has passed over is as the operator wants it. */
+function driversPassedOver({ drivers = {} }: Told): readonly string[] {
+  return Object.entries(drivers).flatMap(([port, { driver, passedOver = {}, lacks }]) => {
+    const failed = Object.entries(passedOver).filter(([, why]) => !why.startsWith("the configuration wants "));
+    if (failed.length === 0) return [];
+    const missing = lacks === undefined ? "" : `; what it lacks: ${lacks}`;
+    return [
+      `${port} is served by ${driver}: ${failed.map(([name, why]) => `${name} did not load (${why})`).join(", ")}${missing}`,
+    ];
+  });
+}

@@ -1,0 +1,187 @@
+// `status --why` of a host that is no member of the group: what was last known of it.
+import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
+import { after, milliseconds } from "../../core/base/time.ts";
+import type { Refusal } from "../../core/router/refusals.ts";
+import { type StatusParts, secondsSince } from "./status-of.ts";
+import {
+  ago,
+  down,
+  machineOf,
+  no,
+  type Question,
+  type Standing,
+  timeText,
+  type WhyAnswer,
+  whoText,
+} from "./why-words.ts";
+
+/** Of a host that no downstream knows. */
+export function nowhere({ router }: StatusParts, { group, text }: Question): WhyAnswer {
+  const names = Array.from(router.interfaces(), ([name]) => name);
+  return no(
+    "not-joined",
+    undefined,
+    `${text} is not known: no downstream (${names.join(", ")}) has heard of it since the start, nor has any its address or port.`,
+    `So it has not joined ${formatIpv4(group)} here.`,
+  );
+}
+
+/** Of a host whose place is known, and that has not been heard of the group. */
+export function notJoined(
+  parts: StatusParts,
+  { group, text }: Question,
+  standing: Standing & { readonly kind: "elsewhere" | "unheard" },
+): WhyAnswer {
+  const { name } = standing;
+  if (parts.interfaces.link(name) === undefined) return down(name);
+  const others = othersText(parts, name, group);
+  if (standing.kind === "elsewhere") {
+    const groups = [...new Set(standing.memberships.map((one) => formatIpv4(one.group)))].slice(0, 5);
+    return no(
+      "not-joined",
+      name,
+      `${text} on ${name} has not joined ${formatIpv4(group)}: it was heard of ${groups.join(", ")}, never of this group.`,
+      others,
+    );
+  }
+  const silence = silenceOf(parts, name);
+  if (silence !== undefined)
+    return no(
+      "no-query",
+      name,
+      `${text} was never heard on ${name}, where ${silence}: a host that is not asked may stay silent.`,
+      others,
+    );
+  const asked = `the last query there was ${ago(parts, parts.statistics.of(name).lastQuery)}`;
+  return no(
+    "not-joined",
+    name,
+    `${text} was never heard on ${name}: it has not joined ${formatIpv4(group)}; ${asked}.`,
+    others,
+  );
+}
+
+/** Why nobody is asked on an interface; undefined when somebody is. */
+function silenceOf(parts: StatusParts, name: string): string | undefined {
+  const { lastQuery } = parts.statistics.of(name);
+  const times = machineOf(parts, name).times;
+  if (lastQuery === undefined) return "no query has been sent or heard since the start";
+  const expected = milliseconds(times.queryInterval + times.queryResponseInterval);
+  const overdue = after(lastQuery, expected) <= parts.clock.now();
+  return overdue ? `no query was seen for ${secondsSince(parts.clock, lastQuery)} s` : undefined;
+}
+
+/** Who else watches: it tells a host that is not heard from a group that nobody gets. */
+function othersText(parts: StatusParts, name: string, group: Ipv4): string {
+  const members = machineOf(parts, name)
+    .hosts()
+    .filter((one) => one.group === group);
+  const [last] = [...members].sort((a, b) => b.lastSeen - a.lastSeen);
+  if (last === undefined) return `Nobody on ${name} is a member of ${formatIpv4(group)} now.`;
+  const who = whoText(parts, name, last.host);
+  return `${formatIpv4(group)} was last heard of on ${name} from ${who}, ${ago(parts, last.lastSeen)}; members there: ${members.length}.`;
+}
+
+/** Of a host that was a member. */
+export function ended(
+  parts: StatusParts,
+  { group }: Question,
+  standing: Standing & { readonly kind: "ended" },
+): WhyAnswer {
+  const { name, ended: one } = standing;
+  const [who, when] = [whoText(parts, name, one.host), timeText(parts, one.at)];
+  const watched = `It had been a member for ${Math.round((one.at - one.since) / 1000)} s.`;
+  const others = othersText(parts, name, group);
+  switch (one.cause) {
+    case "left":
+      return no("left", name, `${who} left ${formatIpv4(group)} on ${name} at ${when}.`, watched, others);
+    case "expired":
+      return no(
+        "timed-out",
+        name,
+        `${who} timed out of ${formatIpv4(group)} on ${name} at ${when}: it answered no query for a membership interval.`,
+        watched,
+        `Queries on ${name}: ${silenceOf(parts, name) ?? `the last was ${ago(parts, parts.statistics.of(name).lastQuery)}`}.`,
+        others,
+      );
+    case "moved":
+      return no(
+        "left",
+        name,
+        `${who} went to another port of ${name} at ${when} and has not joined again.`,
+        watched,
+        others,
+      );
+    case "revoked":
+      return no(
+        "refused",
+        name,
+        `${who} may no longer receive ${formatIpv4(group)} on ${name}, since ${when}.`,
+        watched,
+        others,
+      );
+    case "down":
+      return no(
+        "interface-down",
+        name,
+        `${name} was out of use at ${when}, and ${who} has not joined again since.`,
+        watched,
+        others,
+      );
+  }
+}
+
+/** Limits that refuse whatever their host asks for, as the configuration calls them. */
+const LIMITS: ReadonlyMap<string, string> = new Map([
+  ["igmp.host-groups", "it has as many groups as one host may have (`maxGroupsPerHost`)"],
+  ["igmp.port-groups", "the hosts behind its port have as many groups as they may have (`maxGroupsPerPort`)"],
+  ["igmp.host-sources", "it would name more sources than one host may (`maxSourcesPerHost`)"],
+  ["igmp.port-sources", "the hosts behind its port would name more sources than they may (`maxSourcesPerPort`)"],
+  ["igmp.host-rate", "it joins more quickly than one host may (`joinsPerSecond`)"],
+  [
+    "igmp.host-share",
+    "the room that is left on the interface is kept for hosts that have less (`maxGroups`, `maxSourcesPerInterface`)",
+  ],
+  ["igmp.too-many-groups", "the interface has as many groups as it may have (`maxGroups`)"],
+  ["igmp.too-many-sources", "the interface has as many sources as it may have (`maxSourcesPerInterface`)"],
+]);
+
+/** What is said of one group. */
+const POLICY: ReadonlyMap<string, string> = new Map([
+  ["tracking.refused", "a rule or a limit of its host or port did not honour its packet"],
+  ["policy.preview-over", "its preview is over, now or for today"],
+  ["policy.previews-full", "there is no room to count another preview"],
+  ["policy.unpermitted", "control does not permit its device (`enforce`)"],
+  ["policy.no-word", "control has not spoken, and until it does nobody is permitted (`enforce`)"],
+  ["policy.interface-bandwidth", "the group does not fit in beside what the interface carries (`bandwidth`)"],
+  ["policy.port-bandwidth", "the group does not fit in beside what its port carries (`portBandwidth`)"],
+  ["policy.uplink-bandwidth", "the group does not fit in beside what the uplink carries (`upstream.bandwidth`)"],
+]);
+
+/** Whether it is a limit that refuses its host whichever group it asks for. */
+export const isLimit = (reason: string): boolean => LIMITS.has(reason);
+
+/** Of a host whose join was not honoured. */
+export function refused(
+  parts: StatusParts,
+  { group }: Question,
+  { name, refusal }: Standing & { readonly kind: "refused" },
+): WhyAnswer {
+  const { reason, times, last } = refusal;
+  const who = whoText(parts, name, refusal.host);
+  const cause = [LIMITS.get(reason) ?? POLICY.get(reason), ruleText(refusal.rule)].filter((one) => one !== undefined);
+  const asked =
+    refusal.group === undefined || refusal.group === group ? "" : `; the last time for ${formatIpv4(refusal.group)}`;
+  return no(
+    "refused",
+    name,
+    `${who} was refused ${formatIpv4(group)} on ${name}: ${cause.join("; ")} (${reason}).`,
+    `Refused for this ${times} times, last at ${timeText(parts, last)}${asked}.`,
+  );
+}
+
+/** A rule by its number, or the list of the interface. */
+function ruleText(rule: Refusal["rule"]): string | undefined {
+  if (rule === undefined) return undefined;
+  return typeof rule === "number" ? `rule ${rule} of \`rules\` decides` : `the interface's \`${rule}\` decides`;
+}
