@@ -51,7 +51,12 @@ export interface ForwardingTable {
   dropped(): number | undefined;
   /** What the driver dropped or was refused, by name. */
   counts(): Readonly<Record<string, number>>;
-  /** Hands multicast routing back to the kernel; every entry goes. */
+  /**
+   * Ends without an end: the entries forward on for a while, and who opens next takes them over. When nobody has by then, they go and
+   * the driver has done what `farewell` says, one line. False where the driver can leave nothing, or does not now: all is as it was.
+   */
+  handOver(farewell: () => string): boolean;
+  /** Hands multicast routing back to the kernel; every entry goes. After `handOver`: what was left goes, without a farewell. */
   close(): void;
 }
 

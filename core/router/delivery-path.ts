@@ -1,7 +1,11 @@
 // What stands between a stream and a downstream, for an operator who asks why somebody sees nothing.
 import type { Ipv4 } from "../base/ipv4.ts";
+import type { Instant } from "../base/time.ts";
+import { wantsNothing } from "../igmp/filter.ts";
 import type { QuerierState } from "../igmp/querier.ts";
 import type { MulticastRoute } from "../ports/forwarding.ts";
+import type { Downstream } from "./downstream.ts";
+import type { Upstream } from "./upstream.ts";
 import type { PaceStanding } from "./upstream-pace.ts";
 
 /**
@@ -10,6 +14,12 @@ import type { PaceStanding } from "./upstream-pace.ts";
  * group may not be received there. not-wanted: nobody there asks for this source. boundary: the upstream lets nothing of the group in.
  */
 export type PathLack = "foreign" | "inbound" | "not-forwarder" | "denied" | "not-wanted" | "boundary";
+
+/** One of the group's routes; `lack` is undefined where it leads to the downstream. */
+export interface StreamPath {
+  readonly route: MulticastRoute;
+  readonly lack: PathLack | undefined;
+}
 
 /** Everything that decides whether a group reaches a downstream, as it is at one moment. */
 export interface DeliveryPath {
@@ -36,6 +46,26 @@ export interface DeliveryPath {
         readonly isAsked: boolean;
       }
     | undefined;
-  /** The group's routes; `lack` is undefined where the route leads to the downstream. */
-  readonly streams: readonly { readonly route: MulticastRoute; readonly lack: PathLack | undefined }[];
+  readonly streams: readonly StreamPath[];
 }
+
+/** What the downstream itself says to it. */
+export const downstreamPath = (
+  downstream: Downstream,
+  group: Ipv4,
+): Pick<DeliveryPath, "isUp" | "querier" | "isForwarder" | "isStatic"> => ({
+  isUp: downstream.up,
+  querier: downstream.machine.querier,
+  isForwarder: downstream.isForwarder,
+  isStatic: !wantsNothing(downstream.staticFilter(group)),
+});
+
+/** What the group's upstream says to it, if there is one. */
+export const upstreamPath = (now: Instant, upstream: Upstream | undefined, group: Ipv4): DeliveryPath["upstream"] =>
+  upstream && {
+    name: upstream.name,
+    isUp: upstream.up,
+    mayJoin: upstream.mayJoin(group),
+    standing: upstream.pace.standing(group),
+    isAsked: upstream.host.isAsked(now),
+  };

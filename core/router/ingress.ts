@@ -1,9 +1,70 @@
 // From which interface a source's packets may come: a LAN host must not pass for the headend.
 import type { Ipv4 } from "../base/ipv4.ts";
 import { inSubnet, type Subnet } from "../base/subnet.ts";
+import type { MulticastRoute } from "../ports/forwarding.ts";
+import type { Downstream } from "./downstream.ts";
+import type { Interfaces } from "./interfaces.ts";
+import type { Upstream } from "./upstream.ts";
+
+/** A packet of (source, group), and where it came in. */
+export type Arrival = Omit<MulticastRoute, "outbound">;
+
+/** By the interfaces as they are at each moment. */
+export class Ingress {
+  readonly #interfaces: Interfaces;
+
+  constructor(interfaces: Interfaces) {
+    this.#interfaces = interfaces;
+  }
+
+  /** Where the stream is to come in of which a packet came in on `inbound`; undefined: from nowhere. */
+  of({ source, group, inbound }: Arrival): string | undefined {
+    return ingressOf(source, inbound, this.#sides(group))?.name;
+  }
+
+  /** Whether the stream may come in there. closed: nothing of its group may, now; foreign: it may not, because of its source. */
+  verdict({ source, group, inbound }: Arrival): "open" | "closed" | "foreign" {
+    const side = this.#side(inbound, group);
+    if (side?.up !== true) return "closed";
+    return mayEnter(source, side, () => this.#sides(group)) ? "open" : "foreign";
+  }
+
+  /** The interface, if what is sent to the group may come from there at all. */
+  #side(name: string, group: Ipv4): Side | undefined {
+    const downstream = this.#interfaces.downstreams.get(name);
+    if (downstream !== undefined) return sideOf(downstream);
+    const upstream = this.#interfaces.upstreamOf(group);
+    return upstream?.name === name ? upstreamSide(upstream, group) : undefined;
+  }
+
+  /** Every interface from which the group may come. */
+  #sides(group: Ipv4): readonly Side[] {
+    const downstreams = Array.from(this.#interfaces.downstreams.values(), sideOf);
+    const upstream = this.#interfaces.upstreamOf(group);
+    return upstream === undefined ? downstreams : [...downstreams, upstreamSide(upstream, group)];
+  }
+}
+
+const sideOf = ({ name, up, subnets, options }: Downstream): Side => ({
+  name,
+  up,
+  isUpstream: false,
+  carries: false,
+  subnets,
+  allowed: options.sources,
+});
+
+const upstreamSide = (upstream: Upstream, group: Ipv4): Side => ({
+  name: upstream.name,
+  up: upstream.up,
+  isUpstream: true,
+  carries: upstream.mayJoin(group),
+  subnets: undefined,
+  allowed: upstream.sources,
+});
 
 /** An interface from which a group may come, as the sources behind it see it. */
-export interface Side {
+interface Side {
   readonly name: string;
   readonly up: boolean;
   /** Towards the sources: takes everybody unless `allowed` says otherwise. */
@@ -17,13 +78,14 @@ export interface Side {
 }
 
 /** Whether what `source` sends may come in on `side`, one of `sides`: the downstreams and the group's upstream. */
-export function mayEnter(source: Ipv4, side: Side, sides: readonly Side[]): boolean {
+function mayEnter(source: Ipv4, side: Side, sides: () => readonly Side[]): boolean {
   const { isUpstream, subnets, allowed } = side;
   if (allowed !== undefined) return holds(allowed, source);
   if (isUpstream || subnets === undefined || holds(subnets, source)) return true;
   // Where no subnet says who is there, or no upstream has a stream that could be forged, only what is known to be elsewhere is foreign.
-  const isGuarded = hasNetwork(subnets) && sides.some(({ carries }) => carries);
-  return !isGuarded && !sides.some((other) => other !== side && !other.isUpstream && isBehind(source, other));
+  const all = sides();
+  const isGuarded = hasNetwork(subnets) && all.some(({ carries }) => carries);
+  return !isGuarded && !all.some((other) => other.name !== side.name && !other.isUpstream && isBehind(source, other));
 }
 
 const holds = (subnets: readonly Subnet[], one: Ipv4): boolean => subnets.some((subnet) => inSubnet(subnet, one));
@@ -38,12 +100,12 @@ const isBehind = (source: Ipv4, { allowed, subnets }: Side): boolean => holds(al
  * Where (source, group) is to come in, of `sides`. `heard` is where a packet of it came in; if it may not, its place is where the
  * source is known to be, or upstream. undefined: from nowhere.
  */
-export function ingressOf(source: Ipv4, heard: string, sides: readonly Side[]): Side | undefined {
+function ingressOf(source: Ipv4, heard: string, sides: readonly Side[]): Side | undefined {
   const up = sides.filter((side) => side.up);
   const here = up.find(({ name }) => name === heard);
-  if (here !== undefined && mayEnter(source, here, sides)) return here;
+  if (here !== undefined && mayEnter(source, here, () => sides)) return here;
   return (
     up.find((side) => !side.isUpstream && isBehind(source, side)) ??
-    up.find((side) => side.isUpstream && mayEnter(source, side, sides))
+    up.find((side) => side.isUpstream && mayEnter(source, side, () => sides))
   );
 }

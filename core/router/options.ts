@@ -109,7 +109,7 @@ export type RouterEvent =
     } & PolicyOptions)
   /** Control says what cards may receive. */
   | { readonly kind: "permits"; readonly permits: readonly Permit[] }
-  /** The guard of the bridge ports is open, with what a predecessor let pass. */
+  /** The guard of the bridge ports has been opened; `passes` are in it since a process before this one. */
   | { readonly kind: "guarded"; readonly passes: readonly Pass[] }
   /** The process ends: no member is kept for the return of its link, and everything is left upstream now, whatever lingers or waits. */
   | { readonly kind: "stop" }

@@ -13,7 +13,7 @@ export type PermitInquiryEvent =
   /** The broker is there (again). */
   | { readonly kind: "up" };
 
-/** A request to send, the word of control, or an answer that nobody waits for. */
+/** A request to send, what control says of cards, or an answer that nobody waits for. */
 export type PermitInquiryEffect =
   | { readonly kind: "send"; readonly to: Peer; readonly message: Message }
   | { readonly kind: "permits"; readonly permits: MessageOf<"permits">["permits"] }

@@ -3,19 +3,21 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { toHex } from "../../core/base/bytes.ts";
-import { address, formatIpv4 } from "../../core/base/ipv4.ts";
+import { address, formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { seconds } from "../../core/base/time.ts";
 import { query } from "../../core/igmp/igmp.testkit.ts";
 import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/v1-v2-message.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
 import { eventually, inNamespace } from "../in-namespace.testkit.ts";
+import { ReceiveRoom } from "../native/socket.ts";
+import { loadSockets } from "../native.ts";
 import { SimulatedNetwork } from "../simulation/network.ts";
 import { type ForwardingBench, forwardingContract } from "./contract.testkit.ts";
 import { igmpSockets } from "./keeper.ts";
-import { parseCache, parseVifs } from "./kernel-tables.ts";
+import { parseCache, parseUnresolved, parseVifs } from "./kernel-tables.ts";
 import { LinuxForwarding } from "./linux.ts";
-import { rawMrouteSockets } from "./mroute-socket.ts";
+import { type MrouteSocket, type MrouteSockets, nativeMrouteSockets, rawMrouteSockets } from "./mroute-socket.ts";
 import { RelayForwarding } from "./relay.ts";
 import { SimulatedForwarding } from "./simulated.ts";
 import { withoutAlert } from "./without-alert.testkit.ts";
@@ -96,6 +98,8 @@ test("the kernel's cache is read line by line, unresolved entries left out", () 
       wrong: 1,
     },
   ]);
+  const unresolved = parseUnresolved(cache).map(({ source, group }) => [formatIpv4(source), formatIpv4(group)]);
+  assert.deepEqual(unresolved, [["10.9.1.2", "239.255.77.2"]]);
 });
 
 test("the kernel's virtual interfaces are read line by line, with the index in the place of an address", () => {
@@ -137,6 +141,27 @@ const CABLES = [
     `ip link set rt${2 * i + 1} up`,
   ]),
 ];
+
+const waiting = () => parseUnresolved(readFileSync("/proc/net/ip_mr_cache", "latin1"));
+const unresolved = (): number => waiting().length;
+const isUnresolved = (group: Ipv4): boolean => waiting().some((one) => one.group === group);
+
+/** Of our addon, but that as many upcalls as `lose` says are not heard, as if the queue had been full. */
+async function losingSockets() {
+  const sockets = nativeMrouteSockets(await loadSockets("test"), new ReceiveRoom(128));
+  let [toLose, lost] = [0, 0];
+  const losing = (socket: MrouteSocket): MrouteSocket => ({
+    ...socket,
+    listen: (heard, failed) =>
+      socket.listen((packet) => {
+        if (toLose === 0) heard(packet);
+        else [toLose, lost] = [toLose - 1, lost + 1];
+      }, failed),
+    dropped: () => lost,
+  });
+  const made: MrouteSockets = { make: () => losing(sockets.make()), take: (keeper) => sockets.take(keeper) };
+  return { sockets: made, lose: (count: number) => (toLose = count), lost: () => lost };
+}
 
 const nothing = { noRoute() {}, wrongInterface() {}, igmp() {}, failed() {} };
 
@@ -240,6 +265,25 @@ if (inNamespace(import.meta.url, "linux forwarding", CABLES)) {
   });
 
   for (const driver of [forwarding, native])
+    test("linux forwarding: a report with Router Alert is no stream, and leaves nothing in the kernel", async () => {
+      const asked: string[] = [];
+      const table = driver.open({ ...nothing, noRoute: (_source, group) => asked.push(formatIpv4(group)) });
+      table.addInterface("rt0");
+      // The kernel keeps ten questions: those about reports must not stay among them.
+      for (let round = 0; round < 3; round++) {
+        for (let n = 0; n < 8; n++) {
+          const group = address(`239.255.79.${8 * round + n}`);
+          bench.inject("rt0", Buffer.from(writeV1V2Message(new Uint8Array(V1_V2_LENGTH), SOURCE, "v2Report", group)));
+        }
+        bench.inject("rt0", datagram(SOURCE, address(`239.255.78.${round}`), "asks"));
+        await eventually(() => asked.length > round);
+      }
+      assert.deepEqual(asked, ["239.255.78.0", "239.255.78.1", "239.255.78.2"]);
+      assert.doesNotMatch(readFileSync("/proc/net/ip_mr_cache", "latin1"), /4FFFEF/);
+      table.close();
+    });
+
+  for (const driver of [forwarding, native])
     test("linux forwarding: an upcall of an interface that was taken out is not another's that got its number", async () => {
       const asked: string[] = [];
       const table = driver.open({
@@ -255,6 +299,43 @@ if (inNamespace(import.meta.url, "linux forwarding", CABLES)) {
       bench.inject("rt2", datagram(SOURCE, other, "late"));
       await eventually(() => asked.length > 0);
       assert.deepEqual(asked, [`${other} rt2`]);
+      table.close();
+    });
+
+  for (const driver of [forwarding, native])
+    test("linux forwarding: a source that was asked about as its interface went is asked about again at once", async () => {
+      const asked: string[] = [];
+      const table = driver.open({ ...nothing, noRoute: (_source, _group, inbound) => asked.push(inbound) });
+      table.addInterface("rt0");
+      await new Promise<void>((resolve) => bench.inject("rt0", datagram(SOURCE, GROUP, "as it goes"), resolve));
+      table.removeInterface("rt0");
+      await eventually(() => unresolved() === 0, 1000);
+      assert.equal(unresolved(), 0, "the kernel waits for no answer");
+      table.addInterface("rt0");
+      bench.inject("rt0", datagram(SOURCE, GROUP, "again"));
+      await eventually(() => asked.length > 0);
+      assert.deepEqual(asked, ["rt0"]);
+      table.close();
+    });
+
+  for (const whenAsked of ["another interface comes", "the queue is seen to have lost some"] as const)
+    test(`linux forwarding on our addon: a question that was lost is asked again once ${whenAsked}`, async () => {
+      const { sockets, lose, lost } = await losingSockets();
+      const asked: string[] = [];
+      const table = new LinuxForwarding(sockets).open({
+        ...nothing,
+        noRoute: (_source, group) => asked.push(formatIpv4(group)),
+      });
+      table.addInterface("rt0");
+      lose(1);
+      bench.inject("rt0", datagram(SOURCE, GROUP, "lost"));
+      await eventually(() => lost() === 1);
+      if (whenAsked === "another interface comes") table.addInterface("rt2");
+      else bench.inject("rt0", datagram(SOURCE, address("239.255.77.9"), "heard"));
+      await eventually(() => !isUnresolved(GROUP), 3000);
+      bench.inject("rt0", datagram(SOURCE, GROUP, "again"));
+      await eventually(() => asked.includes(formatIpv4(GROUP)), 3000);
+      assert.ok(asked.includes(formatIpv4(GROUP)), asked.join());
       table.close();
     });
 

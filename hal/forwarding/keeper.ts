@@ -11,33 +11,57 @@ export const KEPT_DESCRIPTOR = 3;
 /** Its name in `ps`, by which a successor finds it. */
 const MARKER = "sealcast-router-keeper";
 
+/** The line by which a parent that hands over says that more follows. */
+const FAREWELL = "farewell";
+
 /**
  * Its standard input ends with its parent, however that dies. The subshell that sleeps holds nothing: a shell whose last command is
- * `sleep` would become it, and close the socket at once.
+ * `sleep` would become it, and close the socket at once. What runs in the end reads what follows the first line.
  */
-const SCRIPT = `read -r end; (exec sleep "$1" ${KEPT_DESCRIPTOR}>&-); :`;
+const SCRIPT = [
+  `read -r end; (exec sleep "$1" ${KEPT_DESCRIPTOR}>&-)`,
+  `[ "$end" = ${FAREWELL} ] || exit 0`,
+  `shift 2; exec "$@" ${KEPT_DESCRIPTOR}>&-`,
+].join("\n");
 
-/** `sh -c SCRIPT name seconds router`: where these are. */
+/** `sh -c SCRIPT name seconds router command...`: where these are. */
 const [NAME, ROUTER] = [3, 5];
 
 /** Between the end of a keeper that somebody else ended, and the next. */
 const AGAIN = { first: seconds(1), last: seconds(60) };
 
-/** Holds a routing socket from its construction to `end`, for `span` longer than this process lives. */
+/** How long routing goes on without a router, and what ends it. */
+export interface KeeperOptions {
+  readonly span: Duration;
+  /** The command that `leave` gives its text to, on standard input, when the span is over. */
+  readonly farewell: readonly string[];
+}
+
+/** Holds a routing socket from its construction to `end`, for the span longer than this process lives. */
 export class Keeper {
   readonly #descriptor: number;
-  readonly #span: Duration;
+  readonly #options: KeeperOptions;
   readonly #failed: (why: string) => void;
   #child: ChildProcess | undefined;
   #losses = 0;
+  #left = false;
   #again: NodeJS.Timeout | undefined;
 
   /** @param failed is told when there is none, each time; it is tried again. */
-  constructor(descriptor: number, span: Duration, failed: (why: string) => void) {
+  constructor(descriptor: number, options: KeeperOptions, failed: (why: string) => void) {
     this.#descriptor = descriptor;
-    this.#span = span;
+    this.#options = options;
     this.#failed = failed;
     this.#start();
+  }
+
+  /** Counts the span from now on; `farewell` is one line. False where there is no keeper at the moment. */
+  leave(farewell: () => string): boolean {
+    const input = this.#child?.stdin;
+    if (input?.writable !== true) return false;
+    this.#left = true;
+    input.write(`${FAREWELL}\n${farewell()}\n`);
+    return true;
   }
 
   end(): void {
@@ -48,7 +72,8 @@ export class Keeper {
   }
 
   #start(): void {
-    const child = spawn("sh", ["-c", SCRIPT, MARKER, String(this.#span / 1000), String(process.pid)], {
+    const { span, farewell } = this.#options;
+    const child = spawn("sh", ["-c", SCRIPT, MARKER, String(span / 1000), String(process.pid), ...farewell], {
       stdio: ["pipe", "ignore", "ignore", this.#descriptor],
       // A session of its own: what ends our process group (Ctrl-C, a closed terminal) leaves it, and one signal ends it with its sleep.
       detached: true,
@@ -56,13 +81,15 @@ export class Keeper {
     });
     child.on("error", ({ message }) => this.#lost(child, message));
     child.on("exit", (code, signal) => this.#lost(child, `it ended by ${signal ?? `itself, with code ${code}`}`));
+    // It may end before it has read; its exit tells.
+    child.stdin?.on("error", () => {});
     // Nothing waits for it.
     child.unref();
     this.#child = child;
   }
 
   #lost(child: ChildProcess, why: string): void {
-    if (this.#child !== child) return;
+    if (this.#child !== child || this.#left) return;
     this.#child = undefined;
     this.#failed(why);
     const wait = doubled(AGAIN.first, this.#losses++, AGAIN.last);

@@ -35,10 +35,17 @@ const CACHE_LINE = /^([0-9A-F]{8}) ([0-9A-F]{8}) (-?\d+) +(\d+) +(\d+) +(\d+)(.*
 const OUTBOUND = / (\d+):\d+/g;
 
 /** /proc/net/ip_mr_cache, without the entries that wait for an answer. */
-export function parseCache(text: string): readonly KernelRoute[] {
+export const parseCache = (text: string): readonly KernelRoute[] =>
+  entriesIn(text).filter(({ inbound }) => inbound >= 0);
+
+/** Those that wait: the kernel has asked about them, and does not ask again for 10 s. */
+export const parseUnresolved = (text: string): readonly Pick<KernelRoute, "source" | "group">[] =>
+  entriesIn(text).filter(({ inbound }) => inbound < 0);
+
+function entriesIn(text: string): readonly KernelRoute[] {
   return text.split("\n").flatMap((line) => {
     const [, group, source, inbound, packets, bytes, wrong, outbound = ""] = CACHE_LINE.exec(line) ?? [];
-    if (group === undefined || source === undefined || Number(inbound) < 0) return [];
+    if (group === undefined || source === undefined) return [];
     return [
       {
         source: ipv4FromNativeHex(source),

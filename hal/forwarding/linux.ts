@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { Counters } from "../../core/base/counters.ts";
 import { type Ipv4, readIpv4, writeIpv4 } from "../../core/base/ipv4.ts";
 import { type Duration, seconds } from "../../core/base/time.ts";
+import { hasRouterAlert } from "../../core/igmp/ip-header.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type {
   Forwarding,
@@ -16,7 +17,7 @@ import { ReceiveRoom } from "../native/socket.ts";
 import { loadRawSocket, loadSockets } from "../native.ts";
 import { int32, interfaceIndex, isPermission, writeNative16, writeNative32 } from "../socket-options.ts";
 import { endKeeper, type FoundKeeper, findIgmpPrograms, findKeepers, Keeper } from "./keeper.ts";
-import { type KernelInterface, type KernelRoute, parseCache, parseVifs } from "./kernel-tables.ts";
+import { type KernelInterface, type KernelRoute, parseCache, parseUnresolved, parseVifs } from "./kernel-tables.ts";
 import { type MrouteSocket, type MrouteSockets, nativeMrouteSockets, rawMrouteSockets } from "./mroute-socket.ts";
 
 const MRT_INIT = 200;
@@ -55,11 +56,15 @@ const LONGEST_UPCALL = 128;
 /** How long the kernel may take to give back what an ended keeper held. */
 const RELEASE = seconds(2);
 const LOOK_AGAIN = 5;
+/** Between a loss in the queue and what is done about it, in ms: a flood loses many. */
+const LOSSES = 1000;
 
 /** Upcalls that make no sense, what was heard too early, and changes that the kernel refused. */
 export type MrouteCount =
   | "mroute.short-upcall"
   | "mroute.unknown-upcall"
+  /** A question about what is for the routers themselves, such as a report: raw-socket's routing socket may not be handed it. */
+  | "mroute.no-stream"
   /** Heard while the socket was being set up, before it was bound: from any interface. */
   | "mroute.before-ready"
   | "mroute.set-failed"
@@ -71,11 +76,13 @@ export interface TakeoverOptions {
   readonly span: Duration;
   /** Those that are ours: what a predecessor had besides is taken out. */
   readonly interfaces: readonly string[];
+  /** The command that does what a `farewell` on its standard input says. */
+  readonly farewell: readonly string[];
   /** Is told what the operator should know, in words. */
   warn(text: string): void;
 }
 
-const NO_TAKEOVER: TakeoverOptions = { span: seconds(0), interfaces: [], warn() {} };
+const NO_TAKEOVER: TakeoverOptions = { span: seconds(0), interfaces: [], farewell: [], warn() {} };
 
 /** Needs CONFIG_IP_MROUTE, and root or CAP_NET_ADMIN and CAP_NET_RAW; to take over, root or CAP_SYS_PTRACE besides. */
 export class LinuxForwarding implements Forwarding {
@@ -133,10 +140,12 @@ export class LinuxForwarding implements Forwarding {
   }
 
   #table(socket: MrouteSocket, listener: ForwardingListener): LinuxForwardingTable {
-    const { span, warn } = this.#takeover;
+    const { span, farewell, warn } = this.#takeover;
     const keeper =
       span > 0 && socket.descriptor !== undefined
-        ? new Keeper(socket.descriptor, span, (why) => warn(`streams would stop if this router were killed: ${why}`))
+        ? new Keeper(socket.descriptor, { span, farewell }, (why) =>
+            warn(`streams would stop if this router were killed: ${why}`),
+          )
         : undefined;
     return new LinuxForwardingTable(socket, listener, this.counts, keeper);
   }
@@ -235,6 +244,8 @@ class LinuxForwardingTable implements ForwardingTable {
   /** Interfaces that came with what was taken over, by index, until they are added or removed here. */
   readonly #kept = new Map<string, number>();
   #inherited: readonly MulticastRoute[] = [];
+  #lost = 0;
+  #asking: NodeJS.Timeout | undefined;
   #open = true;
 
   constructor(
@@ -294,6 +305,7 @@ class LinuxForwardingTable implements ForwardingTable {
     const index = interfaceIndex(name);
     const [vif] = this.#free;
     if (index === undefined) throw addError(name, "there is no such interface");
+    this.#askAgain();
     if (vif === undefined) throw addError(name, `the kernel takes ${MAXVIFS} at most`);
     try {
       this.#option(MRT_ADD_VIF, vifctl(vif, index));
@@ -361,10 +373,17 @@ class LinuxForwardingTable implements ForwardingTable {
     return this.#counts.snapshot();
   }
 
+  handOver(farewell: () => string): boolean {
+    if (!this.#open || this.#keeper?.leave(farewell) !== true) return false;
+    this.#open = false;
+    this.#socket.close();
+    return true;
+  }
+
   close(): void {
+    this.#keeper?.end();
     if (!this.#open) return;
     this.#open = false;
-    this.#keeper?.end();
     try {
       this.#option(MRT_DONE, int32(1));
     } finally {
@@ -401,6 +420,39 @@ class LinuxForwardingTable implements ForwardingTable {
     for (const packet of this.#open ? this.#queued() : []) this.#received(packet);
   }
 
+  /**
+   * What the kernel waits for although nothing is queued was asked of an interface that is gone, or lost. It would not ask about these
+   * sources again for 10 s, wherever they come in.
+   */
+  #askAgain(): void {
+    this.#readQueued();
+    if (!this.#open) return;
+    for (const { source, group } of parseUnresolved(readFileSync("/proc/net/ip_mr_cache", "latin1")))
+      this.#forgetQuestion(source, group);
+  }
+
+  /** Answers with a route to nowhere, and takes that out: what the kernel keeps until it is answered goes, of which it keeps ten. */
+  #forgetQuestion(source: Ipv4, group: Ipv4): void {
+    if (this.#routes.has(keyOf(source, group))) return;
+    try {
+      const nowhere = mfcctl(source, group, 0, []);
+      this.#option(MRT_ADD_MFC, nowhere);
+      this.#option(MRT_DEL_MFC, nowhere);
+    } catch {
+      this.#counts.count("mroute.set-failed");
+    }
+  }
+
+  #noteLosses(): void {
+    const lost = this.#socket.dropped() ?? 0;
+    if (lost === this.#lost) return;
+    this.#lost = lost;
+    this.#asking ??= setTimeout(() => {
+      this.#asking = undefined;
+      this.#askAgain();
+    }, LOSSES).unref();
+  }
+
   #queued(): readonly Buffer[] {
     try {
       return this.#socket.drain();
@@ -411,7 +463,9 @@ class LinuxForwardingTable implements ForwardingTable {
   }
 
   #received(packet: Buffer): void {
-    if (this.#open) this.#told(packet)();
+    if (!this.#open) return;
+    this.#told(packet)();
+    this.#noteLosses();
   }
 
   /** What a packet tells the listener, with the numbers of virtual interfaces as they are now. */
@@ -422,11 +476,19 @@ class LinuxForwardingTable implements ForwardingTable {
 
   #upcall(packet: Buffer, listener: ForwardingListener): () => void {
     const inbound = this.#vifs[(packet[UPCALL_VIF] ?? 0) | ((packet[UPCALL_VIF_HIGH] ?? 0) << 8)];
-    if (inbound === undefined) return () => {};
     const [source, group] = [readIpv4(packet, UPCALL_SOURCE), readIpv4(packet, UPCALL_GROUP)];
-    if (packet[UPCALL_TYPE] === NOCACHE) return () => listener.noRoute(source, group, inbound);
+    const isQuestion = packet[UPCALL_TYPE] === NOCACHE;
+    if (inbound === undefined) return isQuestion ? () => this.#forgetQuestion(source, group) : () => {};
+    // The packet's own header, but for the octets of the upcall. RFC 2113: for the routers, so it is no stream.
+    if (hasRouterAlert(packet)) return () => this.#decline(source, group);
+    if (isQuestion) return () => listener.noRoute(source, group, inbound);
     if (packet[UPCALL_TYPE] === WRONGVIF) return () => listener.wrongInterface(source, group, inbound);
     return () => this.#counts.count("mroute.unknown-upcall");
+  }
+
+  #decline(source: Ipv4, group: Ipv4): void {
+    this.#counts.count("mroute.no-stream");
+    this.#forgetQuestion(source, group);
   }
 
   #failed(cause: Error): void {

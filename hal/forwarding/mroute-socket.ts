@@ -57,7 +57,7 @@ export interface MrouteSockets {
 
 /**
  * Of raw-socket, which cannot filter: it hears all IGMP that the machine hears and that no other socket is bound for. Bound, so that
- * reports do not crowd upcalls out; in return the kernel takes those with Router Alert for streams.
+ * reports do not crowd upcalls out; in return the kernel asks for routes for those with Router Alert, which are declined.
  */
 export const rawMrouteSockets = (native: RawSocketModule): MrouteSockets => ({
   make() {

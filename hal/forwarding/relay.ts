@@ -244,6 +244,11 @@ class RelayTable implements ForwardingTable {
     return 0;
   }
 
+  /** What it forwards ends with its process. */
+  handOver(): boolean {
+    return false;
+  }
+
   counts(): Readonly<Record<string, number>> {
     const lost = [...this.#sides.values()].reduce((all, { hearing }) => all + hearing.dropped(), this.#droppedBefore);
     const full: Partial<Record<RelayCount, number>> = lost === 0 ? {} : { "relay.queue-full": lost };

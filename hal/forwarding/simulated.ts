@@ -40,10 +40,15 @@ export class SimulatedForwarding implements Forwarding {
     if (this.#held !== undefined) throw new HalError("mroute.in-use", "another program holds multicast routing");
     const left = this.#orphan?.end() ?? [];
     this.#orphan = undefined;
-    this.#held = new SimulatedForwardingTable(this.#node, listener, left, () => {
-      this.#held = undefined;
+    const table = new SimulatedForwardingTable(this.#node, listener, left, {
+      closed: () => {
+        if (this.#held === table) this.#held = undefined;
+        if (this.#orphan === table) this.#orphan = undefined;
+      },
+      left: () => this.kill(),
     });
-    return this.#held;
+    this.#held = table;
+    return table;
   }
 
   /** The holder dies: its routes forward on, it is told nothing more, and the next to open takes over. */
@@ -51,6 +56,11 @@ export class SimulatedForwarding implements Forwarding {
     this.#orphan = this.#held?.orphaned();
     this.#held = undefined;
   }
+}
+
+interface TableEnd {
+  closed(): void;
+  left(): void;
 }
 
 class SimulatedForwardingTable implements ForwardingTable {
@@ -61,20 +71,15 @@ class SimulatedForwardingTable implements ForwardingTable {
   readonly #entries = new Map<string, Entry>();
   readonly #waiting = new Map<string, { packet: UdpPacket; on: string }[]>();
   readonly #receiver = (packet: SimulatedPacket, on: SimulatedInterface): void => this.#received(packet, on);
-  readonly #closed: () => void;
+  readonly #end: TableEnd;
 
-  constructor(
-    node: SimulatedNode,
-    listener: ForwardingListener,
-    inherited: readonly MulticastRoute[],
-    closed: () => void,
-  ) {
+  constructor(node: SimulatedNode, listener: ForwardingListener, inherited: readonly MulticastRoute[], end: TableEnd) {
     this.#node = node;
     this.#listener = listener;
     this.#inherited = inherited;
     for (const name of inherited.flatMap(({ inbound, outbound }) => [inbound, ...outbound])) this.#interfaces.add(name);
     for (const route of inherited) this.set(route);
-    this.#closed = closed;
+    this.#end = end;
     node.receivers.add(this.#receiver);
   }
 
@@ -143,8 +148,14 @@ class SimulatedForwardingTable implements ForwardingTable {
     }));
   }
 
+  /** Nobody counts the time. */
+  handOver(): boolean {
+    this.#end.left();
+    return true;
+  }
+
   close(): void {
-    if (this.#node.receivers.delete(this.#receiver)) this.#closed();
+    if (this.#node.receivers.delete(this.#receiver)) this.#end.closed();
     this.#entries.clear();
     this.#waiting.clear();
   }

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { address, formatIpv4 } from "../../core/base/ipv4.ts";
 import { type Duration, seconds } from "../../core/base/time.ts";
@@ -35,18 +37,36 @@ const NOTHING: ForwardingListener = { noRoute() {}, wrongInterface() {}, igmp() 
 const options = (warnings: string[], span: Duration, interfaces: readonly string[] = INTERFACES): TakeoverOptions => ({
   span,
   interfaces,
+  farewell: [],
   warn: (text) => void warnings.push(text),
 });
 
 /** The process that is killed: routes from rt0 to rt2 and rt4, and from rt4 to nowhere. */
-async function route(span: Duration): Promise<void> {
-  const forwarding = await LinuxForwarding.loadNative(options([], span));
+async function route(span: Duration, file: string | undefined): Promise<void> {
+  const farewell = file === undefined ? [] : ["sh", "-c", 'cat > "$1"', "sh", file];
+  const forwarding = await LinuxForwarding.loadNative({ ...options([], span), farewell });
   const table = forwarding.open(NOTHING);
   for (const name of INTERFACES) table.addInterface(name);
   table.set({ source: SOURCE, group: GROUP, inbound: "rt0", outbound: ["rt2", "rt4"] });
   table.set({ source: SOURCE, group: OTHER, inbound: "rt4", outbound: [] });
   process.stdout.write("routes\n");
-  process.stdin.resume().on("end", () => process.exit(0));
+  process.stdin.on("data", () => {
+    assert.ok(table.handOver(() => LAST_WORDS));
+    process.exit(0);
+  });
+  process.stdin.on("end", () => process.exit(0));
+}
+
+/** More than a pipe that somebody reads a line of may have swallowed. */
+const LAST_WORDS = "the last words ".repeat(1000);
+
+/** Routes and hands over; what it has the keeper say comes into `file`. */
+async function handsOver(t: TestContext, span: Duration, file: string): Promise<void> {
+  const child = start(t, [process.execPath, new URL(import.meta.url).pathname, "route", String(span), file]);
+  assert.equal((await linesOf(child).next()).value, "routes");
+  const ended = once(child, "exit");
+  child.stdin?.write("hand over\n");
+  assert.deepEqual(await ended, [0, null]);
 }
 
 /** Routes and dies. */
@@ -64,7 +84,7 @@ const inherited = (table: ForwardingTable): readonly string[] =>
   table.inherited().map(({ group, inbound, outbound }) => [formatIpv4(group), inbound, ">", ...outbound].join(" "));
 const nobodyKeeps = (): Promise<boolean> => eventually(() => findKeepers().length === 0, HANGS.timeout);
 
-if (process.argv[2] === "route") await route(Number(process.argv[3]) as Duration);
+if (process.argv[2] === "route") await route(Number(process.argv[3]) as Duration, process.argv[4]);
 else if (inNamespace(import.meta.url, "takeover", CABLES)) {
   const { datagram, linuxBench } = await import("./linux.testkit.ts");
   const raw = await LinuxForwarding.load();
@@ -165,6 +185,48 @@ else if (inNamespace(import.meta.url, "takeover", CABLES)) {
     assert.deepEqual([vifs(), routed()], [[], []]);
   });
 
+  test("what was handed over is taken over, and then nobody bids farewell", HANGS, async (t) => {
+    const file = join(mkdtempSync(join(tmpdir(), "sealcast-farewell-")), "said");
+    t.after(() => rmSync(dirname(file), { recursive: true }));
+    await handsOver(t, seconds(60), file);
+    assert.deepEqual(vifs(), INTERFACES);
+    const table = (await LinuxForwarding.loadNative(options([], seconds(60)))).open(NOTHING);
+    assert.equal(inherited(table).length, 2);
+    table.close();
+    assert.ok(await nobodyKeeps());
+    assert.ok(!existsSync(file));
+  });
+
+  test(
+    "what was handed over and nobody takes over ends after the span, and the farewell is bidden",
+    HANGS,
+    async (t) => {
+      const file = join(mkdtempSync(join(tmpdir(), "sealcast-farewell-")), "said");
+      t.after(() => rmSync(dirname(file), { recursive: true }));
+      await handsOver(t, seconds(1), file);
+      assert.deepEqual(vifs(), INTERFACES);
+      const isSaid = () => existsSync(file) && readFileSync(file, "utf8") === `${LAST_WORDS}\n`;
+      assert.ok(await eventually(isSaid, HANGS.timeout), "nothing was said");
+      assert.deepEqual([vifs(), routed(), findKeepers()], [[], [], []]);
+    },
+  );
+
+  test("a stop after a handing over leaves nothing, and without a keeper nothing is handed over", HANGS, async () => {
+    const table = (await LinuxForwarding.loadNative(options([], seconds(60)))).open(NOTHING);
+    for (const name of INTERFACES) table.addInterface(name);
+    assert.ok(table.handOver(() => ""));
+    assert.deepEqual(vifs(), INTERFACES);
+    table.close();
+    assert.ok(await nobodyKeeps());
+    assert.ok(await eventually(() => vifs().length === 0, HANGS.timeout));
+    const alone = raw.open(NOTHING);
+    assert.equal(
+      alone.handOver(() => assert.fail()),
+      false,
+    );
+    alone.close();
+  });
+
   test("with a span of 0 nothing outlives the process", HANGS, async (t) => {
     await predecessor(t, seconds(0));
     assert.deepEqual([vifs(), routed(), findKeepers()], [[], [], []]);
@@ -200,7 +262,7 @@ else if (inNamespace(import.meta.url, "takeover", CABLES)) {
 
   test("a keeper that is killed is told of and replaced", HANGS, async () => {
     const warnings: string[] = [];
-    const keeper = new Keeper(0, seconds(60), (why) => void warnings.push(why));
+    const keeper = new Keeper(0, { span: seconds(60), farewell: [] }, (why) => void warnings.push(why));
     assert.ok(await eventually(() => findKeepers().length === 1));
     const [first] = findKeepers();
     process.kill(first?.pid ?? 0, "SIGKILL");

@@ -123,7 +123,7 @@ test(`${FRAMES} frames that are almost IGMP`, { skip }, () =>
     for (const name of [...names, "igmp.group-not-multicast", "igmp.too-many-sources"])
       assert.ok(drops[name] > 0, `${name}: ${JSON.stringify(drops)}`);
     assert.ok(memory(router) - before < MOST_GROWTH, `grown by ${memory(router) - before}`);
-    const { code, took } = await endedBy("SIGTERM", router.process);
+    const { code, took } = await endedBy("SIGINT", router.process);
     assert.equal(code, 0, router.lines.slice(-5).join("\n"));
     assert.ok(took < 2000, `${took} ms`);
   }),

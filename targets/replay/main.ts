@@ -1,7 +1,7 @@
 // sealcast-replay: captures through the router's own machines, without a network, or onto one.
 import { randomInt } from "node:crypto";
 import { systemClock } from "../../hal/clock/system.ts";
-import { systemSenders } from "../../hal/sender/open.ts";
+import { systemSenders } from "../../hal/frame-sender/open.ts";
 import { runTool, type Tool } from "../shared/target.ts";
 import { type IgmpOptions, percentOf, replayCommand, type Surroundings, seedOf, speedOf, timesOf } from "./command.ts";
 import { type ReplayConfig, replayConfig } from "./config.ts";

@@ -8,8 +8,8 @@ import { test } from "node:test";
 import { toHex } from "../../core/base/bytes.ts";
 import { writePcap } from "../../core/capture/pcap.ts";
 import { readInParts } from "../../core/capture/replay.testkit.ts";
+import { otherEnd } from "../../hal/frame-sender/other-end.testkit.ts";
 import { CABLE, eventually, inNamespace } from "../../hal/in-namespace.testkit.ts";
-import { otherEnd } from "../../hal/sender/other-end.testkit.ts";
 
 const V3 = "core/igmp/vectors/kernel-v3.pcap";
 /** Of the kernel host in that capture, and of its querier. */

@@ -161,7 +161,7 @@ const groupRange = v.pipe(
   v.transform(({ group, length }): Subnet => ({ address: group, prefixLength: length })),
 );
 
-const senders = v.optional(v.pipe(v.array(subnet), v.minLength(1), v.maxLength(256)));
+const sourceSubnets = v.optional(v.pipe(v.array(subnet), v.minLength(1), v.maxLength(256)));
 
 /** What carriers and channels are measured in. */
 const kbitPerSecond = whole(1, 1_000_000_000);
@@ -223,7 +223,7 @@ const ruleScope = {
   port: v.optional(interfaceName),
   host: v.optional(hostPattern),
   groups: v.optional(v.pipe(groupPrefixes, v.minLength(1))),
-  sources: senders,
+  sources: sourceSubnets,
 };
 
 const rule = v.pipe(
@@ -298,7 +298,7 @@ const downstream = v.pipe(
     flapGrace: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(86_400), v.transform(seconds))),
     allow: v.optional(groupPrefixes, []),
     deny: v.optional(groupPrefixes, []),
-    sources: senders,
+    sources: sourceSubnets,
     maxGroups: v.optional(whole(1, 65_536), 4096),
     maxSources: v.optional(whole(64, 4096), 256),
     /** (Host, group) pairs that are tracked. */
@@ -369,7 +369,7 @@ const upstream = v.strictObject({
   allow: v.optional(groupPrefixes, []),
   deny: v.optional(groupPrefixes),
   scope: v.optional(groupPrefixes),
-  sources: senders,
+  sources: sourceSubnets,
   groups: v.optional(groupPrefixes, []),
   bandwidth: v.optional(kbitPerSecond),
 });

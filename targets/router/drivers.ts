@@ -2,10 +2,10 @@
 import type { BridgeTables } from "../../core/ports/bridge-table.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding } from "../../core/ports/forwarding.ts";
+import type { FrameOrigins } from "../../core/ports/frame-origin.ts";
 import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import type { IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import type { Links } from "../../core/ports/links.ts";
-import type { Senders } from "../../core/ports/senders.ts";
 import { LinuxBridgeTables } from "../../hal/bridge/linux.ts";
 import { LinuxForwarding, type TakeoverOptions } from "../../hal/forwarding/linux.ts";
 import { RelayForwarding } from "../../hal/forwarding/relay.ts";
@@ -14,11 +14,12 @@ import { RawIgmpSockets } from "../../hal/igmp/raw.ts";
 import { linksBy } from "../../hal/links/linux.ts";
 import { commandMonitor, netlinkMonitor, sharedMonitor } from "../../hal/links/monitor.ts";
 import { loadCapture, loadSockets } from "../../hal/native.ts";
-import { PacketSenders } from "../../hal/senders/packet.ts";
+import { PacketOrigins } from "../../hal/origin/packet.ts";
 import { CapTaps } from "../../hal/tap/cap.ts";
 import { PacketTaps } from "../../hal/tap/packet.ts";
 import type { Runtime } from "../shared/target.ts";
 import { interfacesOf, type RouterConfig, snooped } from "./config.ts";
+import { FAREWELL_ARGUMENT } from "./farewell.ts";
 
 /** One way to serve a port. */
 interface Candidate<Port> {
@@ -44,7 +45,7 @@ export interface RouterDrivers {
   readonly taps: FrameTaps | undefined;
   readonly bridges: BridgeTables | undefined;
   readonly links: Links;
-  readonly senders: Senders | undefined;
+  readonly origins: FrameOrigins | undefined;
   readonly choices: Readonly<Record<string, DriverChoice>>;
 }
 
@@ -131,6 +132,7 @@ const tapDrivers = ({ clock, entropy }: Runtime): readonly Candidate<FrameTaps>[
 const takeoverOf = (config: RouterConfig, { log }: Runtime): TakeoverOptions => ({
   span: config.takeover,
   interfaces: interfacesOf(config),
+  farewell: [process.execPath, process.argv[1] ?? "", FAREWELL_ARGUMENT],
   warn: (text) => log.warn({}, text),
 });
 
@@ -172,9 +174,9 @@ async function openBridges(config: RouterConfig, { log }: Runtime): Promise<Brid
 }
 
 /** Without, an intruder is named by the address that it chose. */
-async function openSenders(): Promise<Senders | undefined> {
+async function openOrigins(): Promise<FrameOrigins | undefined> {
   try {
-    return await PacketSenders.load();
+    return await PacketOrigins.load();
   } catch (error) {
     if (!(error instanceof HalError)) throw error;
     return undefined;
@@ -196,7 +198,7 @@ export async function openDrivers(config: RouterConfig, runtime: Runtime): Promi
     taps: taps?.port,
     bridges: await openBridges(config, runtime),
     links: links.port,
-    senders: await openSenders(),
+    origins: await openOrigins(),
     choices: Object.fromEntries(
       Object.entries(chosen).flatMap(([port, one]) => (one === undefined ? [] : [[port, one.choice]])),
     ),

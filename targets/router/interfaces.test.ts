@@ -1,22 +1,27 @@
 // Interfaces whose sockets cannot be opened, or die again and again: attempts grow apart, and begin anew after one that lasted.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { address } from "../../core/base/ipv4.ts";
+import { address, formatIpv4 } from "../../core/base/ipv4.ts";
 import { milliseconds, seconds } from "../../core/base/time.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { TapListener } from "../../core/ports/frame-tap.ts";
 import type { IgmpListener, IgmpSockets } from "../../core/ports/igmp-socket.ts";
+import type { Links } from "../../core/ports/links.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { simulatedLinks } from "../../hal/links/simulated.ts";
 import { SimulatedNetwork } from "../../hal/simulation/network.ts";
+import type { SimulatedNode } from "../../hal/simulation/node.ts";
 import { createLogger } from "../shared/log.ts";
 import { Interfaces } from "./interfaces.ts";
 
 const broken = () => new HalError("igmp.failed", "the socket cannot be opened");
 
 /** One interface; `open` is called at each attempt. When, in ms since the start, is what comes back. */
-function watched(open: (listener: IgmpListener, clock: SimulatedClock) => void) {
+function watched(
+  open: (listener: IgmpListener, clock: SimulatedClock) => void,
+  linksOf: (router: SimulatedNode) => Links = simulatedLinks,
+) {
   const clock = new SimulatedClock();
   const entropy = new SeededEntropy(1);
   const network = new SimulatedNetwork(clock, entropy);
@@ -36,17 +41,77 @@ function watched(open: (listener: IgmpListener, clock: SimulatedClock) => void) 
   const platform = {
     clock,
     entropy,
-    links: simulatedLinks(router),
+    links: linksOf(router),
     igmp,
     table: undefined,
     taps: undefined,
     log,
     fatal,
   };
-  const interfaces = new Interfaces(platform, ["eth0"], new Set(), () => {});
+  const told: string[] = [];
+  const interfaces = new Interfaces(platform, ["eth0"], new Set(), (event) => {
+    if (event.kind === "link")
+      told.push(`${clock.now()} ${event.address === undefined ? "gone" : formatIpv4(event.address)}`);
+  });
   interfaces.start();
-  return { clock, attempts, interfaces };
+  return { clock, attempts, interfaces, told };
 }
+
+/** Links whose only one has the addresses that it is given. */
+function readdressed() {
+  let tell: (texts: readonly string[]) => void = () => {};
+  const linksOf = (router: SimulatedNode): Links => {
+    const links = simulatedLinks(router);
+    const first = links.get("eth0") ?? assert.fail();
+    let link = first;
+    return {
+      ...links,
+      get: () => link,
+      watch(_names, changed) {
+        tell = (texts) => {
+          link = { ...first, addresses: texts.map((text) => ({ address: address(text), prefixLength: 24 })) };
+          changed("eth0", link);
+        };
+        return () => {};
+      },
+    };
+  };
+  return { linksOf, give: (...texts: readonly string[]) => tell(texts) };
+}
+
+test("an address that goes and comes back, or another in its place within 10 s: the interface stays in use", () => {
+  const { linksOf, give } = readdressed();
+  const { clock, attempts, told } = watched(() => {}, linksOf);
+  give();
+  give("10.2.0.1");
+  clock.run(seconds(20));
+  give();
+  clock.run(seconds(9));
+  give();
+  give("10.2.0.7");
+  clock.run(seconds(20));
+  assert.deepEqual([attempts, told], [[0], ["0 10.2.0.1", "29000 10.2.0.7"]]);
+});
+
+test("one that stays away is waited for 10 s, and the interface comes back with the next", () => {
+  const { linksOf, give } = readdressed();
+  const { clock, attempts, told, interfaces } = watched(() => {}, linksOf);
+  give();
+  clock.run(seconds(4));
+  give();
+  clock.run(seconds(26));
+  give("10.2.0.1");
+  give();
+  interfaces.close();
+  clock.run(seconds(20));
+  assert.deepEqual(
+    [attempts, told],
+    [
+      [0, 30_000],
+      ["0 10.2.0.1", "10000 gone", "30000 10.2.0.1"],
+    ],
+  );
+});
 
 test("a socket that cannot be opened is tried after 1, 2, 4 ... 30 s", () => {
   const { clock, attempts, interfaces } = watched(() => {

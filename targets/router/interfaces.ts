@@ -2,7 +2,7 @@
 
 import type { Alarm } from "../../core/base/alarm.ts";
 import { Backoff, exactly, type Schedule } from "../../core/base/backoff.ts";
-import { after, seconds } from "../../core/base/time.ts";
+import { after, type Duration, seconds } from "../../core/base/time.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import { HalError } from "../../core/ports/errors.ts";
@@ -52,7 +52,13 @@ interface Open {
  */
 const REOPENING: Schedule = { first: seconds(1), ceiling: seconds(30), range: exactly, lasting: seconds(30) };
 
-/** Open while their links are up and have an address; what cannot be opened is tried again. */
+/**
+ * A DHCP client that renews by taking out and putting back, or a network that is renumbered so, leaves a link without an address for an
+ * instant or some seconds. The kernel forwards on without one.
+ */
+const ADDRESS_GRACE: Duration = seconds(10);
+
+/** Open while their links are up and have an address, or had one just now; what cannot be opened is tried again. */
 export class Interfaces {
   readonly #platform: InterfacesPlatform;
   readonly #names: readonly string[];
@@ -62,6 +68,8 @@ export class Interfaces {
   readonly #open = new Map<string, Open>();
   readonly #backoffs: ReadonlyMap<string, Backoff>;
   readonly #retries = new Map<string, Alarm>();
+  /** The ends of ADDRESS_GRACE. */
+  readonly #graces = new Map<string, Alarm>();
   /** By sockets that are closed. */
   readonly #lostBefore = new Map<string, Lost>();
   #unwatch: (() => void) | undefined;
@@ -120,6 +128,11 @@ export class Interfaces {
 
   #follow(name: string, link: Link | undefined): void {
     const open = this.#open.get(name);
+    if (open !== undefined && link !== undefined && isWithoutAddress(open.link, link)) {
+      this.#waitForAddress(name);
+      return;
+    }
+    this.#endGrace(name);
     const isServed =
       open !== undefined &&
       link !== undefined &&
@@ -135,6 +148,25 @@ export class Interfaces {
     }
     if (open !== undefined) this.#lose(name);
     if (link?.up === true && link.addresses.length > 0) this.#gain(name, link);
+  }
+
+  #waitForAddress(name: string): void {
+    if (this.#graces.has(name)) return;
+    const { clock, log } = this.#platform;
+    const end = after(clock.now(), ADDRESS_GRACE);
+    this.#graces.set(
+      name,
+      clock.alarm(end, () => this.#lose(name)),
+    );
+    log.warn(
+      { interface: name, seconds: ADDRESS_GRACE / 1000 },
+      "interface has lost its address: in use for so long without",
+    );
+  }
+
+  #endGrace(name: string): void {
+    this.#graces.get(name)?.cancel();
+    this.#graces.delete(name);
   }
 
   #gain(name: string, link: Link): void {
@@ -178,6 +210,7 @@ export class Interfaces {
   }
 
   #shut(name: string): void {
+    this.#endGrace(name);
     const open = this.#open.get(name);
     this.#lostBefore.set(name, this.lost(name));
     this.#open.delete(name);
@@ -241,6 +274,9 @@ export class Interfaces {
 
 const sum = (counts: readonly (number | undefined)[]): number | undefined =>
   counts.reduce((all, one) => (all === undefined || one === undefined ? undefined : all + one), 0);
+
+const isWithoutAddress = (was: Link, { index, up, addresses }: Link): boolean =>
+  was.index === index && up && addresses.length === 0;
 
 /** Whether sockets and virtual interface of the one serve the other: both are told the interface by its index, not by its address. */
 const sameLink = (a: Link, b: Link): boolean => a.index === b.index && b.up && b.addresses.length > 0;

@@ -48,9 +48,8 @@ async function puts(packet: Uint8Array): Promise<void> {
   await the(packets).saw(/^sent$/, LIMIT, from);
 }
 
-/** The next datagrams of the stream reach the host, none of them missing. */
-async function watches(count: number): Promise<void> {
-  const from = the(host).lines.length;
+/** The next datagrams of the stream reach the host, none of them missing since its line `from`. */
+async function watches(count: number, from = the(host).lines.length): Promise<void> {
   await the(host).sawTimes(count, new RegExp(`^${GROUP} `), LIMIT, from);
   const numbers = the(host)
     .lines.slice(from)
@@ -126,6 +125,25 @@ test("a network that is renumbered: nobody loses a packet, and the router asks f
   ip("-n", ROUTER, "addr", "add", "10.2.0.5/24", "dev", "lan0");
   ip("-n", ROUTER, "addr", "del", "10.3.0.5/24", "dev", "lan0");
   await the(wire).saw(/10\.2\.0\.5 > 224\.0\.0\.1: igmp query v3/, LIMIT, from);
+});
+
+test("an address that is taken out and put back, at once or after a second, at either end: nobody loses a packet", {
+  skip,
+}, async () => {
+  const from = the(host).lines.length;
+  await watches(10);
+  for (const [name, text] of [
+    ["up0", "10.1.0.1"],
+    ["lan0", "10.2.0.5"],
+  ] as const)
+    for (const wait of [0, 1000]) {
+      ip("-n", ROUTER, "addr", "flush", "dev", name);
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      ip("-n", ROUTER, "addr", "add", `${text}/24`, "dev", name);
+      await watches(25);
+    }
+  await watches(10, from);
+  assert.equal(status().messages["82"], undefined);
 });
 
 test("a cable that comes loose: delivery goes on with the link, before its viewer has said anything", {

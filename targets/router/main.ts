@@ -13,6 +13,7 @@ import { type Runtime, runTarget, type Service, type Target } from "../shared/ta
 import { addRouterCommands, screenWidth, whyQuestion } from "./command-line.ts";
 import { type RouterConfig, routerConfig } from "./config.ts";
 import { openDrivers } from "./drivers.ts";
+import { FAREWELL_ARGUMENT, runFarewell } from "./farewell.ts";
 import { MembershipReports } from "./membership-reports.ts";
 import { listenForCollectors, type MetricsListener } from "./metrics-listener.ts";
 import { rehearse } from "./rehearsal.ts";
@@ -85,6 +86,10 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
     commands: service.commands,
     waiting: () => service.waiting(),
     reload: (changed) => service.reload(changed),
+    handOver() {
+      metrics?.close();
+      return service.handOver();
+    },
     stop() {
       metrics?.close();
       return service.stop();
@@ -107,4 +112,5 @@ const target: Target<RouterConfig> = {
 
 const [, , first, device] = process.argv;
 if (first === TAP_ARGUMENT && device !== undefined) void runTapHelper(device);
+else if (first === FAREWELL_ARGUMENT) void runFarewell();
 else void runTarget(target);

@@ -69,7 +69,8 @@ export async function removeNamespaces(names: readonly string[]): Promise<void> 
   for (const { process: child } of actors) {
     if (child.exitCode !== null || child.signalCode !== null) continue;
     const ended = new Promise((resolve) => child.once("exit", resolve));
-    child.kill();
+    // Not SIGTERM: a router would leave its keeper for a while.
+    child.kill("SIGINT");
     await ended;
   }
   for (const name of names)

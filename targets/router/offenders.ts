@@ -4,14 +4,14 @@ import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { after, type Duration, seconds } from "../../core/base/time.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import { HalError } from "../../core/ports/errors.ts";
-import type { Sender, Senders } from "../../core/ports/senders.ts";
+import type { FrameOrigin, FrameOrigins } from "../../core/ports/frame-origin.ts";
 import type { Intruder } from "../../core/router/intruders.ts";
 import type { Logger } from "../shared/log.ts";
 
-/** What the search stands on; without `senders` nobody is found. */
+/** What the search stands on; without `origins` nobody is found. */
 export interface OffendersPlatform {
   readonly clock: Clock;
-  readonly senders?: Senders | undefined;
+  readonly origins?: FrameOrigins | undefined;
   readonly log: Logger;
 }
 
@@ -26,14 +26,14 @@ const LIMIT = 64;
 export class Offenders {
   readonly #platform: OffendersPlatform;
   readonly #searches = new Map<string, () => void>();
-  readonly #found = new Map<string, Sender>();
+  readonly #found = new Map<string, FrameOrigin>();
 
   constructor(platform: OffendersPlatform) {
     this.#platform = platform;
   }
 
   /** The card that was last seen to send under this address there. */
-  senderOf(name: string, source: Ipv4): Sender | undefined {
+  originOf(name: string, source: Ipv4): FrameOrigin | undefined {
     return this.#found.get(keyOf(name, source));
   }
 
@@ -41,10 +41,10 @@ export class Offenders {
   lookFor(intruder: Intruder): void {
     const { name, source, group } = intruder;
     const key = keyOf(name, source);
-    const { senders, clock, log } = this.#platform;
-    if (senders === undefined || this.#searches.has(key) || this.#searches.size >= SEARCHES) return;
+    const { origins, clock, log } = this.#platform;
+    if (origins === undefined || this.#searches.has(key) || this.#searches.size >= SEARCHES) return;
     try {
-      const stop = senders.find(name, source, group, (sender) => this.#isFound(intruder, sender));
+      const stop = origins.find(name, source, group, (origin) => this.#isFound(intruder, origin));
       const alarm: Alarm = clock.alarm(after(clock.now(), PATIENCE), () => this.#end(key));
       this.#searches.set(key, () => {
         alarm.cancel();
@@ -60,15 +60,15 @@ export class Offenders {
     for (const key of [...this.#searches.keys()]) this.#end(key);
   }
 
-  #isFound({ name, source, group }: Intruder, sender: Sender): void {
+  #isFound({ name, source, group }: Intruder, origin: FrameOrigin): void {
     const key = keyOf(name, source);
     this.#end(key);
     this.#found.delete(key);
-    this.#found.set(key, sender);
+    this.#found.set(key, origin);
     const [oldest] = this.#found.keys();
     if (this.#found.size > LIMIT && oldest !== undefined) this.#found.delete(oldest);
     this.#platform.log.warn(
-      { interface: name, source: formatIpv4(source), group: formatIpv4(group), ...sender },
+      { interface: name, source: formatIpv4(source), group: formatIpv4(group), ...origin },
       "this card sends under an address that is not of its network",
     );
   }

@@ -76,6 +76,7 @@ class Stage {
         use: () => [],
         counts: () => ({}),
         dropped: () => 0,
+        handOver: () => false,
         close() {},
       };
     },

@@ -13,8 +13,8 @@ import type { BridgeTables } from "../../core/ports/bridge-table.ts";
 import type { Enforcement, GuardedPorts } from "../../core/ports/enforcement.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
+import type { FrameOrigins } from "../../core/ports/frame-origin.ts";
 import type { Link } from "../../core/ports/links.ts";
-import type { Senders } from "../../core/ports/senders.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router/options.ts";
 import { Router } from "../../core/router/router.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
@@ -25,6 +25,7 @@ import { Afterwards } from "./afterwards.ts";
 import { BridgePorts } from "./bridge-ports.ts";
 import { given, type RouterConfig, snooped, type UpstreamConfig, upstreamsOf } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
+import { farewellText, type Leave } from "./farewell.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
 import { metricsText, type ProcessUse } from "./metrics.ts";
@@ -45,7 +46,7 @@ export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   /** undefined: bridges deliver as they do by themselves. */
   readonly bridges?: BridgeTables | undefined;
   /** Without, an intruder is named by the address that it chose. */
-  readonly senders?: Senders | undefined;
+  readonly origins?: FrameOrigins | undefined;
   readonly membershipReports: Control | undefined;
   /** Keeps a bridge's ports to what control permits; undefined: hosts are refused, but not kept from what their neighbours have. */
   readonly enforcement?: Enforcement | undefined;
@@ -90,6 +91,8 @@ export class RouterService {
   readonly #statistics: Statistics;
   /** Bridges whose own querier may not be turned off, of which the log has told. */
   readonly #unsilenced = new Set<string>();
+  /** What would leave the groups upstream, once we hand over. */
+  #leaves: Leave[] | undefined;
 
   /** Takes multicast routing and opens the interfaces that are there. Throws HalError "mroute.*". */
   constructor(config: RouterConfig, platform: RouterPlatform) {
@@ -146,6 +149,8 @@ export class RouterService {
   }
 
   #feed(event: RouterEvent): void {
+    // Bridges are handed over as they are.
+    if (this.#leaves !== undefined) return;
     this.#runner.feed(event);
     if (event.kind === "link" && event.address !== undefined)
       this.#bridgePorts?.follow(event.name, this.#interfaces.link(event.name)?.index ?? 0);
@@ -170,8 +175,28 @@ export class RouterService {
     this.#runner.feed({ kind: "configure", ...routerOptions(config) });
   }
 
+  /**
+   * Ends for the sake of the next start: for the time of `takeover` routes, passes, tables of bridges and the memberships upstream stay as
+   * they are, and when nobody has come by then all of it ends. Where nothing can be left this is a stop. A stop may follow.
+   */
+  async handOver(): Promise<void> {
+    if (this.#table?.handOver(() => this.#farewell()) !== true) return this.stop();
+    this.#restoreBridges();
+    await this.#platform.membershipReports?.close();
+  }
+
+  /** The machine stops, and nothing of what it says is done yet. */
+  #farewell(): string {
+    this.#leaves = [];
+    this.#runner.feed({ kind: "stop" });
+    this.#runner.stop();
+    const bridges = snooped(this.#config).map((one) => one.interface);
+    return farewellText({ leaves: this.#leaves, isGuarded: this.#guard !== undefined, bridges });
+  }
+
   /** Leaves the groups upstream, gives back routing and the bridges. */
   async stop(): Promise<void> {
+    for (const { name, packet } of this.#leaves ?? []) this.#interfaces.send(name, packet);
     this.#runner.feed({ kind: "stop" });
     for (const name of this.#names) this.#runner.feed({ kind: "link", name, address: undefined });
     this.#runner.stop();
@@ -180,11 +205,15 @@ export class RouterService {
     this.#offenders.close();
     this.#bridgePorts?.close();
     this.#table?.close();
+    this.#restoreBridges();
+    this.#unwatch();
+    await Promise.all([this.#platform.membershipReports?.close(), this.#guard?.close(), this.#wait(FAREWELL)]);
+  }
+
+  #restoreBridges(): void {
     this.#platform.bridgeQueriers.restore((bridge, error) =>
       this.#platform.log.warn({ interface: bridge, code: error.code }, explain(error)),
     );
-    this.#unwatch();
-    await Promise.all([this.#platform.membershipReports?.close(), this.#guard?.close(), this.#wait(FAREWELL)]);
   }
 
   #wait(span: Duration): Promise<void> {
@@ -231,7 +260,7 @@ export class RouterService {
       drivers,
       control: membershipReports?.status(),
       isGuarded: this.#guard !== undefined,
-      senderOf: (name, source) => this.#offenders.senderOf(name, source),
+      originOf: (name, source) => this.#offenders.originOf(name, source),
     };
   }
 
@@ -310,6 +339,10 @@ export class RouterService {
   }
 
   #apply(effect: RouterEffect): void {
+    if (this.#leaves !== undefined) {
+      if (effect.kind === "send" && this.#upstreams.has(effect.name)) this.#leaves.push(effect);
+      return;
+    }
     const { log } = this.#platform;
     this.#statistics.take(effect);
     switch (effect.kind) {

@@ -222,7 +222,7 @@ test("a port that leaves the bridge and comes back gets its viewer's group again
 });
 
 test("a stop leaves the bridge as it was found", { skip }, async () => {
-  await ended(the(router), "SIGTERM");
+  await ended(the(router), "SIGINT");
   assert.deepEqual([settings(), entries(GROUP)], [FOUND, []]);
   const asked = the(wire).lines.length;
   router = start();
@@ -245,7 +245,7 @@ test("a killed router leaves a bridge that goes on, and the next takes it over w
 });
 
 test("a tap's process that is killed comes back, and nothing else notices", { skip }, async () => {
-  await ended(the(router), "SIGTERM");
+  await ended(the(router), "SIGINT");
   router = start("--set", "hal.tap=cap");
   await the(router).sawTimes(3, /tap is listening/, 10_000);
   the(a).say(`join ${GROUP}`);
@@ -267,7 +267,7 @@ test("a tap's process that is killed comes back, and nothing else notices", { sk
 });
 
 test("what the kernel routes to a bridge reaches the ports that asked for it, and no other", { skip }, async () => {
-  await ended(the(router), "SIGTERM");
+  await ended(the(router), "SIGINT");
   const group = "239.1.77.9";
   ip("-n", ROUTER, "link", "set", "port-s", "nomaster");
   ip("-n", ROUTER, "addr", "add", "10.1.0.1/24", "dev", "port-s");

@@ -6,8 +6,8 @@ import type { HostMembership } from "../../core/igmp/host-table.ts";
 import type { RouterInterface } from "../../core/igmp/router-interface.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { ForwardingTable } from "../../core/ports/forwarding.ts";
+import type { FrameOrigin } from "../../core/ports/frame-origin.ts";
 import type { Links } from "../../core/ports/links.ts";
-import type { Sender } from "../../core/ports/senders.ts";
 import type { Intruder } from "../../core/router/intruders.ts";
 import type { Refusal } from "../../core/router/refusals.ts";
 import type { Router } from "../../core/router/router.ts";
@@ -49,7 +49,7 @@ export interface StatusParts {
   /** Whether the bridge ports let pass only what control permits. */
   readonly isGuarded: boolean;
   /** The card that was seen to send under an address there. */
-  senderOf(name: string, source: Ipv4): Sender | undefined;
+  originOf(name: string, source: Ipv4): FrameOrigin | undefined;
 }
 
 /** The status as it is now. */
@@ -200,13 +200,13 @@ function upstreamStatus(parts: StatusParts, upstream: Upstream): UpstreamStatus 
 
 /** An intruder with the card behind its address. */
 export function intruderStatus(
-  parts: Pick<StatusParts, "links" | "senderOf">,
+  parts: Pick<StatusParts, "links" | "originOf">,
   { name, source, group, expected, times }: Intruder,
 ): IntruderStatus {
   return {
     interface: name,
     source: formatIpv4(source),
-    ...senderOf(parts, name, source),
+    ...originOf(parts, name, source),
     group: formatIpv4(group),
     expected,
     times,
@@ -214,9 +214,9 @@ export function intruderStatus(
 }
 
 /** Which card, and behind which bridge port: of a forged address neither tracking nor the neighbour table knows. */
-function senderOf(parts: Pick<StatusParts, "links" | "senderOf">, name: string, address: Ipv4): Partial<Sender> {
+function originOf(parts: Pick<StatusParts, "links" | "originOf">, name: string, address: Ipv4): Partial<FrameOrigin> {
   const mac = parts.links.neighbour(name, address);
-  return parts.senderOf(name, address) ?? (mac === undefined ? {} : { mac });
+  return parts.originOf(name, address) ?? (mac === undefined ? {} : { mac });
 }
 
 function memberStatus(parts: StatusParts, name: string, { host, group, since, exact }: HostMembership): MemberStatus {

@@ -185,7 +185,7 @@ test("docs/status.md has every field of a router to which much has happened, and
       taps: taggedTaps(taps, 7),
       bridges: new SimulatedBridges({ "br-lan": ["lan1", "lan2"] }),
       drivers: { igmp: { driver: "x", passedOver: { packet: "y" }, lacks: "z" } },
-      senders: {
+      origins: {
         find(_name, _source, _group, found) {
           found({ mac: "02:00:00:00:00:09", port: "lan2" });
           return () => {};

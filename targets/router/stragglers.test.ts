@@ -91,6 +91,7 @@ function bench() {
           inherited: () => [],
           use: () => [],
           dropped: () => 0,
+          handOver: () => false,
           counts: () => ({}),
           close: nothing,
         };

@@ -1,9 +1,13 @@
-// The router bundle is killed while a viewer watches, and the next one takes over: loss is counted in packets. Needs root.
+// The router bundle is killed, crashes or is restarted while a viewer watches, and the next one takes over: loss is counted in packets.
+// Needs root.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { after, before, beforeEach, test } from "node:test";
+import { address } from "../../core/base/ipv4.ts";
+import { report } from "../../core/igmp/igmp.testkit.ts";
 import { parseCache, parseVifs } from "../../hal/forwarding/kernel-tables.ts";
+import { farewellText } from "./farewell.ts";
 import { type Actor, act, cable, inside, ip, makeNamespaces, removeNamespaces } from "./namespaces.testkit.ts";
 
 const PREFIX = `to-${process.pid}`;
@@ -21,6 +25,8 @@ const RATE = 500;
 /** Seconds. */
 const TAKEOVER = 4;
 const [QUERY_INTERVAL, RESPONSE_INTERVAL] = [8, 2];
+/** For so many seconds the kernel does not ask again about a source that it has asked about (net/ipv4/ipmr.c). */
+const UNANSWERED = 10;
 /** RFC 3376 8.6 and 8.7: two startup queries, a quarter of the interval apart, and the time to answer the second. */
 const ASSUMED = QUERY_INTERVAL / 4 + RESPONSE_INTERVAL;
 
@@ -47,13 +53,13 @@ let [sender, a, b, router]: (Actor | undefined)[] = [];
 const the = (actor: Actor | undefined): Actor => actor ?? assert.fail("the lab is not built");
 
 /** A router that has begun its work. */
-async function start(given = BOTH): Promise<Actor> {
-  router = act(ROUTER, NODE, "dist/router.cjs", ...given);
+async function start(given = BOTH, ...nodeOptions: readonly string[]): Promise<Actor> {
+  router = act(ROUTER, NODE, ...nodeOptions, "dist/router.cjs", ...given);
   await router.saw(/"msg":"running/, LIMIT);
   return router;
 }
 
-async function end(actor: Actor, signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
+async function end(actor: Actor, signal: NodeJS.Signals): Promise<number | null> {
   const exited = once(actor.process, "exit");
   actor.process.kill(signal);
   const [code] = (await exited) as [number | null];
@@ -176,6 +182,44 @@ test("killed and started again: the viewer loses no packet, and his delivery doe
   assert.ok(successor.count(/"number":71.*"host":"10\.2\.0\.11"/) > 0, "he has been asked, and has answered");
 });
 
+/** What the access network hears of IGMP. */
+async function listenUpstream(): Promise<Actor> {
+  const wire = act(SENDER, "tcpdump", "-l", "-n", "-v", "-i", "eth0", "igmp");
+  await wire.saw(/listening on eth0/, LIMIT);
+  return wire;
+}
+
+const LEFT = new RegExp(`${GROUP.replaceAll(".", "\\.")} to_in`);
+
+async function nobodyNoticed(successor: Actor, upstream: Actor): Promise<void> {
+  await successor.saw(TOOK_OVER, LIMIT);
+  assert.equal((await watch(the(a), (ASSUMED + 2) * RATE)).lost, 0);
+  assert.deepEqual([successor.count(delivery(72)), successor.count(delivery(82)), upstream.count(LEFT)], [0, 0, 0]);
+  await end(upstream, "SIGINT");
+}
+
+test("ended by SIGTERM and started again, as in a planned restart: no packet is lost, no group left upstream", {
+  skip,
+}, async () => {
+  const upstream = await listenUpstream();
+  assert.equal(await end(the(router), "SIGTERM"), 0);
+  assert.equal(the(router).count(/"msg":"handed over"/), 1);
+  await nobodyNoticed(await start(), upstream);
+});
+
+const CRASHES = `data:text/javascript,process.on("SIGUSR2",()=>{throw new Error("a mistake of ours")})`;
+
+test("a mistake of ours ends it with 70: the viewer loses no packet, and no group is left upstream", {
+  skip,
+}, async () => {
+  await end(the(router), "SIGTERM");
+  const faulty = await start(BOTH, "--import", CRASHES);
+  await watch(the(a), RATE);
+  const upstream = await listenUpstream();
+  assert.equal(await end(faulty, "SIGUSR2"), 70);
+  await nobodyNoticed(await start(), upstream);
+});
+
 test("ten times in a row, however early it is killed again", { skip }, async () => {
   for (let times = 0; times < 10; times++) {
     await end(the(router), "SIGKILL");
@@ -235,6 +279,20 @@ test("started with other interfaces it takes over those that are still its own, 
   await leave(the(b));
 });
 
+test("an uplink that had no address for long: the stream is back with the address, not when the kernel forgets it had asked", {
+  skip,
+}, async () => {
+  const from = the(router).lines.length;
+  ip("-n", ROUTER, "addr", "flush", "dev", "up0");
+  await the(router).saw(/"interface":"up0".*out of use/, LIMIT, from);
+  await count(the(a));
+  const at = performance.now();
+  ip("-n", ROUTER, "addr", "add", "10.1.0.1/24", "dev", "up0");
+  await watch(the(a), RATE / 5);
+  const seconds = (performance.now() - at) / 1000;
+  assert.ok(seconds < UNANSWERED / 2, `${seconds} s`);
+});
+
 test("killed and not started again: the stream ends in time, and nothing is left", { skip }, async () => {
   const at = Date.now();
   await end(the(router), "SIGKILL");
@@ -246,10 +304,56 @@ test("killed and not started again: the stream ends in time, and nothing is left
   assert.ok(await until(() => processes().length === 0, LIMIT), processes().join("\n"));
 });
 
+test("ended by SIGTERM and not started again: the stream ends in time, then the groups are left upstream", {
+  skip,
+}, async () => {
+  await start();
+  await watch(the(a), RATE / 5);
+  const upstream = await listenUpstream();
+  const at = Date.now();
+  assert.equal(await end(the(router), "SIGTERM"), 0);
+  await upstream.saw(LEFT, TAKEOVER * 1000 + LIMIT);
+  assert.deepEqual([vifs(), table("cache")], [[], []]);
+  const seconds = ((await count(the(a))).lastAt - at) / 1000;
+  assert.ok(seconds > TAKEOVER - 1 && seconds < TAKEOVER + 2, `${seconds} s`);
+  await end(upstream, "SIGINT");
+  assert.ok(await until(() => processes().length === 0, LIMIT), processes().join("\n"));
+});
+
+test("a farewell leaves the groups on every link that is there still, takes the guard off and empties bridges", {
+  skip,
+}, async () => {
+  inside(ROUTER, "nft", "add table bridge sealcast");
+  for (const words of [
+    "link add br7 up type bridge mcast_snooping 1",
+    "link add pt0 up master br7 type veth peer name pt1",
+  ])
+    ip("-n", ROUTER, ...words.split(" "));
+  const bridges = new URL("../../hal/bridge/linux.js", import.meta.url).href;
+  const set = `.open("br7").set("pt0", ${address(GROUP)}, { mode: "exclude", sources: [] }); process.exit()`;
+  const program = `import { LinuxBridgeTables } from "${bridges}"; (await LinuxBridgeTables.load())${set}`;
+  inside(ROUTER, NODE, "--input-type=module", "-e", program);
+  assert.match(inside(ROUTER, "bridge", "mdb", "show"), new RegExp(GROUP));
+  const leave = report("10.1.0.1", ["to-in", GROUP]);
+  const upstream = await listenUpstream();
+  const farewell = act(ROUTER, NODE, "dist/router.cjs", "__farewell");
+  const leaves = ["gone0", "up0"].map((name) => ({ name, packet: leave }));
+  farewell.process.stdin?.end(farewellText({ leaves, isGuarded: true, bridges: ["br7", "gone0"] }));
+  assert.deepEqual(await once(farewell.process, "exit"), [0, null], farewell.lines.join("\n"));
+  await upstream.saw(LEFT, LIMIT);
+  assert.equal(inside(ROUTER, "nft", "list tables").trim(), "");
+  assert.doesNotMatch(inside(ROUTER, "bridge", "mdb", "show"), new RegExp(GROUP));
+  for (const name of ["br7", "pt0"]) ip("-n", ROUTER, "link", "del", name);
+  await end(upstream, "SIGINT");
+});
+
 test("a stop leaves no process, no interface and no route", { skip }, async () => {
   await start();
   await watch(the(a), RATE / 5);
-  assert.equal(await end(the(router), "SIGTERM"), 0);
+  const upstream = await listenUpstream();
+  assert.equal(await end(the(router), "SIGINT"), 0);
   assert.deepEqual([vifs(), table("cache")], [[], []]);
+  await upstream.saw(LEFT, LIMIT);
+  await end(upstream, "SIGINT");
   assert.ok(await until(() => processes().length === 0, LIMIT), processes().join("\n"));
 });

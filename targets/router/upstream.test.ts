@@ -16,7 +16,7 @@ import { SimulatedForwarding } from "../../hal/forwarding/simulated.ts";
 import { SimulatedIgmpSockets } from "../../hal/igmp/simulated.ts";
 import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { simulatedLinks } from "../../hal/links/simulated.ts";
-import { simulatedSenders } from "../../hal/senders/simulated.ts";
+import { simulatedOrigins } from "../../hal/origin/simulated.ts";
 import { attachKernelHost } from "../../hal/simulation/kernel-host.ts";
 import { SimulatedNetwork } from "../../hal/simulation/network.ts";
 import type { SimulatedNode } from "../../hal/simulation/node.ts";
@@ -87,7 +87,7 @@ async function bench(upstream: object = {}, more: object = {}) {
     entropy: network.entropy,
     // As a kernel's table: nobody has asked for the address that is forged.
     links: { ...simulatedLinks(router), neighbour: () => undefined },
-    senders: simulatedSenders(router),
+    origins: simulatedOrigins(router),
     igmp: new SimulatedIgmpSockets(router),
     forwarding: new SimulatedForwarding(router),
     taps: undefined,
@@ -152,6 +152,7 @@ async function bench(upstream: object = {}, more: object = {}) {
     /** What the access network sees of packets from below. */
     leaked,
     card,
+    handOver: () => service.handOver(),
     stop: () => service.stop(),
     status: () => service.status() as unknown as Status,
   };
@@ -275,6 +276,26 @@ test("a router that stops leaves its groups at once, those that linger too", asy
   clock.run(seconds(1));
   await stopped;
   assert.deepEqual(access.leaves, [GROUP]);
+});
+
+test("a router that hands over leaves no group, and its routes forward on; a stop that follows leaves them all", async () => {
+  const { clock, join, send, heard, access, handOver, stop } = await bench();
+  const sendOne = () => {
+    send();
+    clock.run(milliseconds(10));
+  };
+  join();
+  clock.run(seconds(1));
+  sendOne();
+  await handOver();
+  clock.run(seconds(1));
+  sendOne();
+  assert.deepEqual([heard.length, access.leaves], [2, []]);
+  const stopped = stop();
+  clock.run(seconds(1));
+  await stopped;
+  sendOne();
+  assert.deepEqual([heard.length, access.leaves], [2, [GROUP]]);
 });
 
 test("the upstream's link flaps, then comes back with another address: everything is asked for again at once", async () => {

@@ -42,6 +42,12 @@ export interface Service<Config> {
   readonly commands?: Commands;
   /** SIGHUP with a valid new configuration. Without it SIGHUP only says that a restart is needed. */
   reload?(config: Config): void | Promise<void>;
+  /**
+   * Ends so that the next start goes on where this one was, without a gap. A service that has it is handed over by the first SIGTERM,
+   * and stopped by a second one or by SIGINT, also while it hands over. A mistake of ours (70) then ends the process as it is: what is
+   * to outlive it must not be taken down by a state that is wrong.
+   */
+  handOver?(): void | Promise<void>;
   /** Leaves groups, sends stops, closes. The frame exits after `STOP_LIMIT` whatever happens. */
   stop(): void | Promise<void>;
 }
@@ -95,6 +101,8 @@ export interface Frame<Config> {
 
 /** Between SIGTERM and exit, in milliseconds: claim of the README is "under 2 s". */
 const STOP_LIMIT = 1_800;
+
+type Ending = keyof Pick<Service<never>, "handOver" | "stop">;
 
 interface GlobalOptions {
   readonly config?: string;
@@ -209,7 +217,7 @@ function addCommands<Config extends CommonConfig>(
   };
   program
     .command("run", { isDefault: true })
-    .description("run until SIGTERM (the default)")
+    .description("run until SIGTERM or SIGINT (the default)")
     .action(() => run(target, config(), load, socketOf));
   addStatus(program, target, frame, () => socketOf(config()));
   target.extend?.(program, frame);
@@ -294,22 +302,24 @@ async function run<Config extends CommonConfig>(
   const log = createLogger({ ...config.log, toStderr }, target.name, config.id);
   let service: Service<Config> | undefined;
   let door: AdminDoor | undefined;
-  let ending = false;
+  let ending: Ending | undefined;
 
-  const end = (code: number): void => {
-    if (ending) return;
-    ending = true;
+  const end = (code: number, how: Ending = "stop"): void => {
+    if (ending === "stop" || ending === how) return;
+    ending = how;
     setTimeout(() => {
       log.error({ afterMs: STOP_LIMIT }, "stopping took too long: exiting as it is");
       exitWith(code);
     }, STOP_LIMIT);
     const stopped = async (): Promise<void> => {
-      await service?.stop();
+      await service?.[how]?.();
       await door?.close();
     };
     stopped().then(
       () => {
-        log.info({ code }, "stopped");
+        // A stop that came while we handed over has the last word.
+        if (ending !== how) return;
+        log.info({ code }, how === "stop" ? "stopped" : "handed over");
         exitWith(code);
       },
       (error) => {
@@ -320,10 +330,14 @@ async function run<Config extends CommonConfig>(
   };
   const fatal = (error: unknown): void => {
     log.fatal(error instanceof HalError ? { code: error.code } : { err: error }, explain(error));
-    end(exitCodeOf(error));
+    const code = exitCodeOf(error);
+    if (code === EXIT.software && ending !== "stop" && service?.handOver !== undefined) exitWith(code);
+    end(code);
   };
 
-  process.on("SIGTERM", () => end(EXIT.ok));
+  process.on("SIGTERM", () =>
+    end(EXIT.ok, ending === undefined && service?.handOver !== undefined ? "handOver" : "stop"),
+  );
   process.on("SIGINT", () => end(EXIT.ok));
   process.on("uncaughtException", fatal);
   process.on("unhandledRejection", fatal);

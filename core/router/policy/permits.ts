@@ -1,15 +1,15 @@
-// What control permits each card, how long its word stands, and by which bridge ports a group may leave because of it.
+// What control permits each card, for how long that holds, and by which bridge ports a group may leave because of it.
 import type { Ipv4 } from "../../base/ipv4.ts";
 import { after, type Duration, earliest, type Instant, seconds } from "../../base/time.ts";
 import type { TrackedHost } from "../../igmp/host-shares.ts";
 import type { Pass } from "../../ports/enforcement.ts";
 import { covers, type GroupPrefix } from "./group-access.ts";
 
-/** How the word of control is enforced. */
+/** How it is enforced what control says. */
 export interface EnforceOptions {
   /** Groups that only a permitted card may receive. */
   readonly groups: readonly GroupPrefix[];
-  /** The last word stands for so long. */
+  /** What control said last holds for so long. */
   readonly stands: Duration;
   /** Then, and before the first word, everybody may receive, or nobody. */
   readonly afterwards: "open" | "closed";
@@ -28,7 +28,7 @@ export interface Permit {
 export type PermitEffect =
   | { readonly kind: "inquire"; readonly macs: readonly string[] }
   | { readonly kind: "passes"; readonly added: readonly Pass[]; readonly removed: readonly Pass[] }
-  /** Control has spoken. */
+  /** Control has spoken: what the guard was told holds for so long, then `afterwards`, whether or not we still run. */
   | { readonly kind: "stand"; readonly span: Duration };
 
 interface Card {
@@ -43,7 +43,7 @@ interface Card {
 const MOST_CARDS = 8192;
 /** A card not heard for so long is asked about no more. */
 const FORGOTTEN_AFTER: Duration = seconds(3600);
-/** What a predecessor let pass stays so long, until its viewers have been heard and asked about. */
+/** Passes that a process before this one left in the guard stay so long, until their viewers have been heard and asked about. */
 const ADOPTED_FOR: Duration = seconds(60);
 
 /** The permits of one router. */
@@ -104,13 +104,13 @@ export class Permits {
     return changed;
   }
 
-  /** What a predecessor left to the guard of the ports. */
+  /** Passes that are in the guard of the ports since a process before this one. */
   adopt(now: Instant, passes: readonly Pass[]): void {
     this.#passes.adopt(passes);
     this.#adoptedUntil = after(now, ADOPTED_FOR);
   }
 
-  /** Whether the word of control has ceased to stand just now: then everybody's rights may be others. */
+  /** Whether what control said last has become too old to hold just now: then everybody's rights may be others. */
   poll(now: Instant): boolean {
     if (this.#adoptedUntil !== undefined && this.#adoptedUntil <= now) {
       this.#adoptedUntil = undefined;
@@ -139,7 +139,7 @@ export class Permits {
     return effects;
   }
 
-  /** For status: whether the word of control stands, and how many cards it is about. */
+  /** For status: whether what control said last still holds, and how many cards it is about. */
   summary(now: Instant): { readonly stands: boolean; readonly cards: number; readonly permitted: number } {
     const permitted = [...this.#cards.values()].filter(({ groups }) => groups !== undefined && groups.size > 0);
     return { stands: this.#stands(now), cards: this.#cards.size, permitted: permitted.length };

@@ -35,7 +35,7 @@ export interface PolicyScope {
 }
 
 /** A group that was refused for want of bandwidth and may have it now. */
-export interface Chance {
+export interface FittingGroup {
   readonly name: string;
   readonly group: Ipv4;
 }
@@ -141,7 +141,7 @@ export class Policy {
   }
 
   /** Groups that were refused and fit in now: whoever still wants them is to be asked. Each is told once. */
-  chances(): readonly Chance[] {
+  fittingNow(): readonly FittingGroup[] {
     if (!this.#hasMoreRoom) return [];
     this.#hasMoreRoom = false;
     return [...this.#waiting].flatMap(([name, groups]) => {
@@ -158,12 +158,12 @@ export class Policy {
     return changed;
   }
 
-  /** What a predecessor let pass. */
+  /** By which bridge ports groups leave already: the guard was left so by a process that ended before this one. */
   adopt(now: Instant, passes: readonly Pass[]): void {
     this.#permits?.adopt(now, passes);
   }
 
-  /** Whether everybody is to be reviewed: the word of control has just ceased to stand. */
+  /** Whether everybody is to be reviewed: what control said last has just become too old to hold. */
   wordHasEnded(now: Instant): boolean {
     const hasEnded = this.#permits?.poll(now) === true;
     this.#hasMoreRoom ||= hasEnded;

@@ -60,6 +60,7 @@ new RouterService(config, {
         use: () => [],
         counts: () => ({}),
         dropped: () => 0,
+        handOver: () => false,
         close() {},
       };
     },

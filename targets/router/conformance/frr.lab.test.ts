@@ -215,7 +215,7 @@ test("FRR pim_igmp_join_startup, pim_basic_igmp_proxy: a router that is stopped 
   await lab.reaches(V2, older, ANY);
   await lab.reaches(V3, newer, "include 1");
   const from = lab.uplink.now;
-  await lab.restart("SIGTERM");
+  await lab.restart("SIGINT");
   const left = (one: Heard): boolean => one.src === ROUTER && one.kind === "leave" && one.group === older;
   await lab.uplink.hears("its leave upstream, in the version of that querier", left, from);
   await lab.reaches(V2, older, ANY);

@@ -160,7 +160,7 @@ export class Lab {
   }
 
   /** Ends it as `signal` does, and starts another one. */
-  async restart(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+  async restart(signal: "SIGINT" | "SIGKILL"): Promise<void> {
     const { process: child } = this.router;
     const ended = once(child, "exit");
     child.kill(signal);

@@ -216,6 +216,14 @@ test("a value with a space stays one argument", { skip }, () => {
   assert.ok(settingsOf(ash("space", SPACED, "start_service")).includes('downstreams.1.interface="eth1 tv"'));
 });
 
+test("a stop ends the streams at once; a restart and a package's upgrade hand over", { skip }, () => {
+  const signals = (name: string, text: string) =>
+    ash(name, CONFIG, text).lines.filter((line) => line.startsWith("signal|"));
+  assert.deepEqual(signals("stop", "stop"), ["signal|sealcast-router|*|INT"]);
+  assert.deepEqual(signals("restart", "restart"), []);
+  assert.deepEqual(signals("upgrade", "PKG_UPGRADE=1; stop; start"), []);
+});
+
 test("a disabled router opens no instance", { skip }, () => {
   assert.deepEqual(ash("disabled", `${CONFIG}option main enabled 0\n`, "start_service").lines, [""]);
 });

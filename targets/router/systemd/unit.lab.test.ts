@@ -38,7 +38,7 @@ async function start(): Promise<Actor> {
   return router;
 }
 
-async function end(router: Actor, signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+async function end(router: Actor, signal: "SIGKILL" | "SIGINT"): Promise<void> {
   const ended = once(router.process, "exit");
   router.process.kill(signal);
   await ended;
@@ -56,6 +56,6 @@ test("with the unit's capabilities it routes, quietens a bridge, takes over from
   await end(first, "SIGKILL");
   const second = await start();
   assert.deepEqual(complaints(second), []);
-  await end(second, "SIGTERM");
+  await end(second, "SIGINT");
   assert.deepEqual(complaints(second), []);
 });

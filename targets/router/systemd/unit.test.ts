@@ -43,6 +43,7 @@ test("the configuration of the unit's head is one, in the folders that systemd m
 
 test("systemd ends the router alone, and starts the next one while the keeper holds the routes", () => {
   assert.equal(directive("KillMode"), "process");
+  assert.deepEqual([directive("KillSignal"), directive("RestartKillSignal")], ["SIGINT", "SIGTERM"]);
   const checked = checkConfig(routerConfig, { id: "x", downstreams: [{ interface: "lan0" }] }, []);
   assert.ok(checked.ok);
   assert.ok(seconds(Number(directive("RestartSec"))) * 2 <= checked.config.takeover);

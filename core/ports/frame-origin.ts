@@ -1,7 +1,7 @@
 import type { Ipv4 } from "../base/ipv4.ts";
 
 /** Whose card sends something, whatever address it writes. */
-export interface Sender {
+export interface FrameOrigin {
   /** "02:00:00:00:00:01". */
   readonly mac: string;
   /** Where the card is, when the interface is a bridge and has learnt it. */
@@ -9,10 +9,10 @@ export interface Sender {
 }
 
 /** Finds the card behind an address that may be forged: no neighbour table knows it. Drivers: packet (Linux), simulated. */
-export interface Senders {
+export interface FrameOrigins {
   /**
    * Calls `found` once, with whoever sends the next packet from `source` to `group` that comes in on the interface. Returns the way to
-   * stop looking. Throws HalError "sender.permission", "sender.no-interface", "sender.open-failed".
+   * stop looking. Throws HalError "origin.permission", "origin.no-interface", "origin.open-failed".
    */
-  find(interfaceName: string, source: Ipv4, group: Ipv4, found: (sender: Sender) => void): () => void;
+  find(interfaceName: string, source: Ipv4, group: Ipv4, found: (origin: FrameOrigin) => void): () => void;
 }

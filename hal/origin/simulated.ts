@@ -1,9 +1,9 @@
 // Whose card sends something, on a node of the simulated network.
-import type { Senders } from "../../core/ports/senders.ts";
+import type { FrameOrigins } from "../../core/ports/frame-origin.ts";
 import type { PacketReceiver, SimulatedNode } from "../simulation/node.ts";
 
 /** As the interface has just learnt it from the packet. */
-export const simulatedSenders = (node: SimulatedNode): Senders => ({
+export const simulatedOrigins = (node: SimulatedNode): FrameOrigins => ({
   find(interfaceName, source, group, found) {
     const receiver: PacketReceiver = (packet, on) => {
       if (on.name !== interfaceName || packet.source !== source || packet.destination !== group) return;

@@ -1,7 +1,7 @@
 // The card behind an address, by a socket at the link layer that hears its next packet and is closed. Needs root or CAP_NET_RAW.
 import type { Ipv4 } from "../../core/base/ipv4.ts";
 import { HalError } from "../../core/ports/errors.ts";
-import type { Sender, Senders } from "../../core/ports/senders.ts";
+import type { FrameOrigin, FrameOrigins } from "../../core/ports/frame-origin.ts";
 import { sentTo } from "../native/filter.ts";
 import { openPacketSocket } from "../native/packet-socket.ts";
 import { type NativeSocket, ReceiveRoom } from "../native/socket.ts";
@@ -16,7 +16,7 @@ const HEADER_OCTETS = 64;
 const QUEUE = 4096;
 
 /** By our own addon. */
-export class PacketSenders implements Senders {
+export class PacketOrigins implements FrameOrigins {
   readonly #native: SocketsModule;
   readonly #room = new ReceiveRoom(HEADER_OCTETS);
 
@@ -25,17 +25,17 @@ export class PacketSenders implements Senders {
     this.#native = native;
   }
 
-  /** Rejects with HalError "sender.native-missing". */
-  static async load(): Promise<PacketSenders> {
-    return new PacketSenders(await loadSockets("sender"));
+  /** Rejects with HalError "origin.native-missing". */
+  static async load(): Promise<PacketOrigins> {
+    return new PacketOrigins(await loadSockets("origin"));
   }
 
-  find(interfaceName: string, source: Ipv4, group: Ipv4, found: (sender: Sender) => void): () => void {
+  find(interfaceName: string, source: Ipv4, group: Ipv4, found: (origin: FrameOrigin) => void): () => void {
     const socket = this.#open(interfaceName, source, group);
     const hears = (room: ReceiveRoom, slot: number): void => {
       const mac = room.mac(slot);
       socket.close();
-      if (mac !== undefined) found(senderAt(interfaceName, mac));
+      if (mac !== undefined) found(originAt(interfaceName, mac));
     };
     // The interface may go: then nobody sends there.
     socket.listen(hears, () => socket.close());
@@ -44,19 +44,19 @@ export class PacketSenders implements Senders {
 
   #open(interfaceName: string, source: Ipv4, group: Ipv4): NativeSocket {
     const index = interfaceIndex(interfaceName);
-    if (index === undefined) throw new HalError("sender.no-interface", `there is no interface ${interfaceName}`);
+    if (index === undefined) throw new HalError("origin.no-interface", `there is no interface ${interfaceName}`);
     try {
       const filter = sentTo(index, source, group);
       return openPacketSocket(this.#native, this.#room, { index, hears: "packets", filter, queue: QUEUE });
     } catch (cause) {
       const why = `nobody can be looked for on ${interfaceName}: ${cause instanceof Error ? cause.message : cause}`;
-      if (!isPermission(cause)) throw new HalError("sender.open-failed", why, { cause });
-      throw new HalError("sender.permission", why, { cause, needs: "root, or CAP_NET_RAW" });
+      if (!isPermission(cause)) throw new HalError("origin.open-failed", why, { cause });
+      throw new HalError("origin.permission", why, { cause, needs: "root, or CAP_NET_RAW" });
     }
   }
 }
 
-function senderAt(interfaceName: string, mac: string): Sender {
+function originAt(interfaceName: string, mac: string): FrameOrigin {
   const port = bridgePortOf(interfaceName, mac);
   return port === undefined ? { mac } : { mac, port };
 }

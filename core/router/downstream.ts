@@ -1,0 +1,70 @@
+// One interface with receivers behind it: who asks and listens there, its bridge ports, and what is known of the link.
+import type { Ipv4 } from "../base/ipv4.ts";
+import type { Subnet } from "../base/subnet.ts";
+import { earliest, type Instant } from "../base/time.ts";
+import type { Admission } from "../igmp/admission.ts";
+import { admits, type SourceFilter } from "../igmp/filter.ts";
+import type { RouterInterfaceOptions } from "../igmp/interface-events.ts";
+import { portLimits } from "../igmp/limits.ts";
+import type { PortView } from "../igmp/port-table.ts";
+import { RouterInterface } from "../igmp/router-interface.ts";
+import type { DownstreamOptions } from "./options.ts";
+import { Snooping, type SnoopingEffect } from "./snooping.ts";
+import { staticFilter } from "./static-groups.ts";
+
+/** Its options may be replaced; machine and bridge ports stay. */
+export class Downstream {
+  readonly machine: RouterInterface;
+  /** Of the bridge ports; undefined where nothing is kept of them. */
+  readonly snooping: Snooping | undefined;
+  options: DownstreamOptions;
+  up = false;
+  /** Its own addresses; undefined while nobody knows their prefixes. */
+  subnets: readonly Subnet[] | undefined;
+
+  /** Throws RangeError for IGMP options that `checkTimes` faults. */
+  constructor(options: DownstreamOptions, admission: Admission) {
+    this.options = options;
+    this.machine = new RouterInterface(this.igmpOptions, admission);
+    this.snooping = options.snooping === true ? new Snooping(this.machine, portLimits(options.igmp ?? {})) : undefined;
+  }
+
+  /** For the machine: what rules call the interface's VLAN is what its frames bear. */
+  get igmpOptions(): RouterInterfaceOptions {
+    const { igmp, vlan } = this.options;
+    return vlan === undefined ? { ...igmp } : { ...igmp, vlan };
+  }
+
+  get name(): string {
+    return this.options.name;
+  }
+
+  /** Whether we forward to it, whoever asks there. */
+  get isForwarder(): boolean {
+    return this.options.forwarder !== "elected" || this.machine.querier.kind === "querier";
+  }
+
+  /** What of a group is delivered whoever is there, by the options. */
+  staticFilter(group: Ipv4): SourceFilter {
+    return staticFilter(this.options.staticGroups ?? [], group);
+  }
+
+  isStatic(group: Ipv4, source: Ipv4): boolean {
+    return this.up && admits(this.staticFilter(group), source);
+  }
+
+  /** What each bridge port gets, as the effects said. */
+  portMemberships(now: Instant): readonly SnoopingEffect[] {
+    return (this.ports(now) ?? []).flatMap(({ port, groups }) =>
+      groups.map(({ group, filter }) => ({ kind: "port-membership", port, group, filter }) as const),
+    );
+  }
+
+  ports(now: Instant): readonly PortView[] | undefined {
+    return this.snooping?.view(now);
+  }
+
+  nextDeadline(): Instant | undefined {
+    return earliest([this.machine.nextDeadline(), this.snooping?.nextDeadline()]);
+  }
+}

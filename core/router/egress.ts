@@ -1,0 +1,46 @@
+// On which interfaces a stream leaves (RFC 4605 4.2): upstream what comes from below, and down where it is subscribed.
+import { isLinkLocalMulticast } from "../base/ipv4.ts";
+import type { Instant } from "../base/time.ts";
+import type { PathLack } from "./delivery-path.ts";
+import type { Downstream } from "./downstream.ts";
+import type { Arrival } from "./ingress.ts";
+import type { Interfaces } from "./interfaces.ts";
+import type { Policy } from "./policy/policy.ts";
+
+/** By the interfaces, their members and the policy as they are at each moment. */
+export class Egress {
+  readonly #interfaces: Interfaces;
+  readonly #policy: Pick<Policy, "mayDeliver">;
+
+  constructor(interfaces: Interfaces, policy: Pick<Policy, "mayDeliver">) {
+    this.#interfaces = interfaces;
+    this.#policy = policy;
+  }
+
+  /** The names, the upstream first; never the one where the stream comes in. */
+  of(now: Instant, stream: Arrival): readonly string[] {
+    const { group, inbound } = stream;
+    const { downstreams, upstreams } = this.#interfaces;
+    const origin = upstreams.get(inbound);
+    if (isLinkLocalMulticast(group) || origin?.mayJoin(group) === false) return [];
+    const down = [...downstreams.values()].filter((one) => this.#lackBelow(now, one, stream) === undefined);
+    const upstream = origin === undefined ? this.#interfaces.upstreamOf(group) : undefined;
+    const up = upstream?.up === true && upstream.maySend(group) ? [upstream.name] : [];
+    return [...up, ...down.map(({ name }) => name)];
+  }
+
+  /** Why the stream does not leave on a downstream; undefined where it does. */
+  lack(now: Instant, downstream: Downstream, stream: Arrival): PathLack | undefined {
+    const isStopped = this.#interfaces.upstreams.get(stream.inbound)?.mayJoin(stream.group) === false;
+    return isStopped ? "boundary" : this.#lackBelow(now, downstream, stream);
+  }
+
+  #lackBelow(now: Instant, downstream: Downstream, { source, group, inbound }: Arrival): PathLack | undefined {
+    const { name } = downstream;
+    if (name === inbound) return "inbound";
+    if (!downstream.isForwarder) return "not-forwarder";
+    if (downstream.isStatic(group, source)) return undefined;
+    if (!this.#policy.mayDeliver(name, group, source)) return "denied";
+    return downstream.machine.forwards(now, group, source) ? undefined : "not-wanted";
+  }
+}

@@ -1,0 +1,252 @@
+// The downstream side of a router: what hosts say there, what the policy lets them have, and what becomes of both.
+import type { Ipv4 } from "../base/ipv4.ts";
+import type { Instant } from "../base/time.ts";
+import type { AdmissionRefusal } from "../igmp/admission.ts";
+import { NO_SOURCE, wantsNothing } from "../igmp/filter.ts";
+import type { HostMembership } from "../igmp/host-table.ts";
+import type { RefusedWhom, RouterInterfaceEffect } from "../igmp/interface-events.ts";
+import type { Demand } from "./demand.ts";
+import type { Downstream } from "./downstream.ts";
+import { drop, refusal } from "./effects.ts";
+import type { ForwardingCache } from "./forwarding-cache.ts";
+import { assumedFilter, assumedSpan } from "./inheritance.ts";
+import type { DownstreamOptions, RouterEffect, RouterEvent } from "./options.ts";
+import type { Permit } from "./policy/permits.ts";
+import type { Policy } from "./policy/policy.ts";
+import type { SnoopingEffect } from "./snooping.ts";
+
+/** What a host that was a member may have now, and why no more. */
+interface Restriction extends Required<Pick<RefusedWhom, "host" | "group">>, AdmissionRefusal {
+  readonly sources: readonly Ipv4[];
+}
+
+/** Of all downstreams; the routes follow by `demand`, and by `cache` where no membership has changed. */
+export class Receivers {
+  readonly #downstreams: ReadonlyMap<string, Downstream>;
+  readonly #policy: Policy;
+  readonly #cache: ForwardingCache;
+  readonly #demand: Demand;
+
+  constructor(downstreams: ReadonlyMap<string, Downstream>, policy: Policy, cache: ForwardingCache, demand: Demand) {
+    this.#downstreams = downstreams;
+    this.#policy = policy;
+    this.#cache = cache;
+    this.#demand = demand;
+  }
+
+  poll(now: Instant): readonly RouterEffect[] {
+    return [...this.#downstreams.values()].flatMap((one) => [
+      ...this.#say(now, one, one.machine.poll(now)),
+      ...this.#fromPorts(now, one, one.snooping?.poll(now)),
+    ]);
+  }
+
+  /** Ends what the policy does not allow any more: rights that lasted so long, and previews. */
+  endOverdue(now: Instant): readonly RouterEffect[] {
+    const ended = this.#policy.wordHasEnded(now) ? this.#reviewAll(now) : [];
+    const previews = this.#policy.poll(now).flatMap(({ name, ...end }) => {
+      const one = this.#downstreams.get(name);
+      return one === undefined ? [] : this.#restrict(now, one, { ...end, reason: "policy.preview-over", sources: [] });
+    });
+    return [...ended, ...previews];
+  }
+
+  /** Bandwidth has become free, or a right has come: whoever was refused is asked again, and need not wait for the next general query. */
+  askRefused(now: Instant): readonly RouterEffect[] {
+    return this.#policy.fittingNow().flatMap(({ name, group }) => {
+      const one = this.#downstreams.get(name);
+      return one === undefined ? [] : this.#say(now, one, one.machine.receive(now, { kind: "ask", group }));
+    });
+  }
+
+  /** The interface comes, goes, or has other addresses. */
+  link(
+    now: Instant,
+    one: Downstream,
+    { kind: _, name, address, ...facts }: RouterEvent & { kind: "link" },
+  ): readonly RouterEffect[] {
+    const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address, ...facts } as const);
+    one.up = address !== undefined;
+    one.subnets = facts.addresses;
+    return [
+      ...this.#say(now, one, one.machine.receive(now, event)),
+      ...this.#demand.setStatic(now, one, one.options.staticGroups ?? []),
+    ];
+  }
+
+  /** Other options; an interface that is none is passed over. */
+  configure(now: Instant, options: DownstreamOptions): readonly RouterEffect[] {
+    const one = this.#downstreams.get(options.name);
+    if (one === undefined) return [];
+    const before = one.options.staticGroups ?? [];
+    one.options = options;
+    const effects = one.machine.receive(now, { kind: "configure", options: one.igmpOptions });
+    // What may be received may have changed too. Who may have more hears the query, and says what it wants.
+    const refused = this.#endDenied(now, one);
+    const groups = one.machine.groups(now);
+    return [
+      ...this.#say(now, one, effects),
+      ...refused,
+      ...this.#demand.setStatic(now, one, before),
+      ...groups.flatMap(({ group, filter }) =>
+        this.#policy.mayDeliver(one.name, group, undefined)
+          ? this.#membership(now, one, { kind: "membership", group, filter })
+          : this.#say(now, one, one.machine.receive(now, { kind: "end", group })),
+      ),
+      ...this.portMemberships(now, one),
+    ];
+  }
+
+  packet(now: Instant, one: Downstream, { name: _, ...packet }: RouterEvent & { kind: "packet" }): RouterEffect[] {
+    return this.#say(now, one, one.machine.receive(now, packet));
+  }
+
+  frame(now: Instant, one: Downstream, { name: _, ...frame }: RouterEvent & { kind: "frame" }): RouterEffect[] {
+    const said = one.machine.receive(now, frame);
+    // Taps hear PIM too, which is no drop: it tells of routers.
+    const counted = said.filter((effect) => effect.kind !== "drop" || effect.reason !== "ip.not-igmp");
+    return [...this.#say(now, one, counted), ...this.#fromPorts(now, one, one.snooping?.frame(now, frame))];
+  }
+
+  bridge(now: Instant, { name, ports, topology }: RouterEvent & { kind: "bridge" }): readonly RouterEffect[] {
+    const one = this.#downstreams.get(name);
+    return one === undefined ? [] : this.#fromPorts(now, one, one.snooping?.bridge(now, ports, topology));
+  }
+
+  /** Where ports are kept, all hosts are asked at once. */
+  askAll(now: Instant, name: string): readonly RouterEffect[] {
+    const one = this.#downstreams.get(name);
+    if (one?.snooping === undefined) return [];
+    return this.#say(now, one, one.machine.receive(now, { kind: "ask-all" }));
+  }
+
+  /** What each bridge port gets, as the effects said. */
+  portMemberships(now: Instant, one: Downstream): readonly RouterEffect[] {
+    return this.#fromPorts(now, one, one.portMemberships(now));
+  }
+
+  /** Control has said what cards may receive. */
+  permitted(now: Instant, permits: readonly Permit[]): readonly RouterEffect[] {
+    const changed = this.#policy.told(now, permits);
+    return changed.size === 0 ? [] : this.#reviewAll(now, ({ host }) => changed.has(host.mac));
+  }
+
+  /** Takes whoever gets something by the routes of a predecessor for a member, until the startup queries are answered. */
+  assume(now: Instant): readonly RouterEffect[] {
+    // Every interface before any route: one that is not known to be wanted yet would be taken out of a route for a moment.
+    const heard = [...this.#downstreams.values()]
+      .filter(({ up }) => up)
+      .map((one) => [one, this.#assumed(now, one)] as const);
+    return heard.flatMap(([one, effects]) => this.#say(now, one, effects));
+  }
+
+  stop(now: Instant): readonly RouterEffect[] {
+    return [...this.#downstreams.values()].flatMap((one) =>
+      this.#say(now, one, one.machine.receive(now, { kind: "stop" })),
+    );
+  }
+
+  #assumed(now: Instant, { name, machine }: Downstream): readonly RouterInterfaceEffect[] {
+    const span = assumedSpan(machine.times);
+    return this.#cache.groups().flatMap((group) => {
+      const filter = assumedFilter(name, group, this.#cache.of(group));
+      return wantsNothing(filter) || !this.#policy.mayDeliver(name, group, undefined)
+        ? []
+        : machine.receive(now, { kind: "assume", group, filter, span });
+    });
+  }
+
+  #reviewAll(now: Instant, isMeant?: (membership: HostMembership) => boolean): readonly RouterEffect[] {
+    return [...this.#downstreams.values()].flatMap((one) => this.#endDenied(now, one, isMeant));
+  }
+
+  /** Ends what the policy does not allow any more. */
+  #endDenied(
+    now: Instant,
+    one: Downstream,
+    isMeant: (membership: HostMembership) => boolean = () => true,
+  ): readonly RouterEffect[] {
+    return one.machine.members().flatMap((membership) => {
+      if (!isMeant(membership)) return [];
+      const verdict = this.#policy.review(now, one.name, membership);
+      const { host, group } = membership;
+      if (verdict === undefined) return [];
+      return this.#restrict(now, one, { host, group, ...verdict.refusal, sources: verdict.sources });
+    });
+  }
+
+  #restrict(now: Instant, one: Downstream, { sources, ...refused }: Restriction): readonly RouterEffect[] {
+    const { host, group } = refused;
+    const effects = one.machine.receive(now, { kind: "restrict", host, group, sources });
+    const dropped = { kind: "drop", ...refused } as const;
+    return [{ ...dropped, name: one.name }, ...refusal(one.name, dropped), ...this.#say(now, one, effects)];
+  }
+
+  /** What becomes of what a downstream's machine says. */
+  #say(now: Instant, one: Downstream, effects: readonly RouterInterfaceEffect[]): RouterEffect[] {
+    return effects.flatMap((effect) => this.#fromMachine(now, one, effect));
+  }
+
+  #fromMachine(now: Instant, one: Downstream, effect: RouterInterfaceEffect): readonly RouterEffect[] {
+    const { name } = one;
+    switch (effect.kind) {
+      case "membership":
+        return [...this.#membership(now, one, effect), ...this.#endedOnPorts(now, one, effect)];
+      case "host-joined":
+        this.#policy.joined(now, name, effect.membership);
+        return [{ kind: "joined", number: 71, name, membership: effect.membership }];
+      case "host-left":
+        this.#policy.left(now, name, effect.membership);
+        return [{ ...effect, kind: "left", number: effect.cause === "left" ? 81 : undefined, name }];
+      case "querier":
+        return [{ ...effect, name }, ...this.#cache.review(now)];
+      case "send":
+      case "heard":
+      case "older-querier":
+      case "query-refused":
+        return [{ ...effect, name }];
+      case "drop":
+        if (effect.group !== undefined && effect.host !== undefined)
+          this.#policy.refused(now, name, effect.host, effect.group, effect.reason);
+        return [{ ...effect, name }, ...refusal(name, effect)];
+    }
+  }
+
+  #membership(
+    now: Instant,
+    { name }: Downstream,
+    { group, filter }: RouterInterfaceEffect & { kind: "membership" },
+  ): readonly RouterEffect[] {
+    const allowed = this.#policy.mayDeliver(name, group, undefined);
+    return [
+      allowed ? { kind: "membership", name, group, filter } : drop(name, "router.group-denied"),
+      ...this.#demand.set(now, name, group, allowed ? filter : NO_SOURCE),
+    ];
+  }
+
+  #endedOnPorts(
+    now: Instant,
+    one: Downstream,
+    { group, filter }: RouterInterfaceEffect & { kind: "membership" },
+  ): readonly RouterEffect[] {
+    return wantsNothing(filter) ? this.#fromPorts(now, one, one.snooping?.endGroup(group)) : [];
+  }
+
+  /** What becomes of what is kept of a downstream's bridge ports. */
+  #fromPorts(now: Instant, one: Downstream, effects: readonly SnoopingEffect[] = []): readonly RouterEffect[] {
+    return effects.flatMap((effect) => this.#fromPort(now, one, effect));
+  }
+
+  #fromPort(now: Instant, { name }: Downstream, effect: SnoopingEffect): readonly RouterEffect[] {
+    switch (effect.kind) {
+      case "ask-all":
+        return this.askAll(now, name);
+      case "router-port":
+        return [{ ...effect, name }];
+      case "port-membership": {
+        const isAllowed = this.#policy.mayDeliver(name, effect.group, undefined);
+        return [{ ...effect, name, filter: isAllowed ? effect.filter : NO_SOURCE }];
+      }
+    }
+  }
+}

@@ -1,0 +1,58 @@
+// What a router that handed over has still to do when nobody takes over in time: done by a process of its own, which the keeper starts.
+import { readFileSync } from "node:fs";
+import { fromHex, toHex } from "../../core/base/bytes.ts";
+import { HalError } from "../../core/ports/errors.ts";
+import type { IgmpListener, IgmpSockets } from "../../core/ports/igmp-socket.ts";
+import { LinuxBridgeTables } from "../../hal/bridge/linux.ts";
+import { removeLeftGuard } from "../../hal/enforcement/nft.ts";
+import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
+
+/** The first argument by which the bundle knows that it is to do this, with the text on standard input. */
+export const FAREWELL_ARGUMENT = "__farewell";
+
+/** A whole IPv4 packet that leaves groups, and where. */
+export interface Leave {
+  readonly name: string;
+  readonly packet: Uint8Array;
+}
+
+/** All of it. */
+export interface Farewell {
+  readonly leaves: readonly Leave[];
+  /** Bridge ports are guarded. */
+  readonly isGuarded: boolean;
+  /** Whose multicast tables have entries of ours. */
+  readonly bridges: readonly string[];
+}
+
+/** One line. */
+export const farewellText = ({ leaves, ...rest }: Farewell): string =>
+  JSON.stringify({ leaves: leaves.map(({ name, packet }) => [name, toHex(packet)]), ...rest });
+
+/** On the links and bridges that are there still. Rejects with HalError "igmp.native-missing" or "bridge.native-missing". */
+export async function runFarewell(): Promise<void> {
+  const said = JSON.parse(readFileSync(0, "utf8")) as Omit<Farewell, "leaves"> & { leaves: [string, string][] };
+  const sockets = await PacketIgmpSockets.load();
+  for (const [name, hex] of said.leaves)
+    ifThere(() => send(sockets, { name, packet: fromHex(hex) ?? new Uint8Array() }));
+  const tables = await LinuxBridgeTables.load();
+  for (const name of said.bridges) ifThere(() => tables.open(name).close());
+  if (said.isGuarded) await removeLeftGuard();
+}
+
+const NOBODY: IgmpListener = { packet() {}, failed() {} };
+
+function send(sockets: IgmpSockets, { name, packet }: Leave): void {
+  const socket = sockets.open(name, NOBODY);
+  socket.send(packet);
+  socket.close();
+}
+
+/** What is gone needs no farewell. */
+function ifThere(act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    if (!(error instanceof HalError)) throw error;
+  }
+}
