@@ -30,7 +30,7 @@ async function outcome(config: RouterConfig, look: number) {
 }
 
 test("every viewer gets a stream, and others are let in after every millisecond", async () => {
-  assert.deepEqual(await outcome(parsed({}), 0.5), { pauses: 60, served: 120 });
+  assert.deepEqual(await outcome(parsed({}), 0.5), { pauses: 30, served: 60 });
 });
 
 test("on a machine that is too slow for it a rehearsal ends before it is complete", async () => {

@@ -16,7 +16,7 @@ import { type RouterConfig, upstreamsOf } from "./config.ts";
 import { type RouterPlatform, RouterService } from "./service.ts";
 
 /** After so many a join takes a tenth of what the first one does; twice as many would cost twice the time, and gain little. */
-const VIEWERS = 120;
+const VIEWERS = 60;
 /** Of them at the same time. */
 const WATCHING = 10;
 /** Between one and the next: some of their timers end. */
