@@ -35,7 +35,7 @@ async function compile(target) {
     format: "cjs",
     minify: true,
     legalComments: "none",
-    charset: "utf8",
+    charset: "ascii",
     banner: { js: "#!/usr/bin/env node" },
     define: {
       SEALCAST_VERSION: JSON.stringify(manifest.version),

@@ -41,9 +41,11 @@ export const isPast = (now: Instant, deadline: Instant | undefined): boolean =>
   deadline !== undefined && deadline <= now;
 
 /** The earliest of the given instants; undefined when there is none. */
-export function earliest(instants: Iterable<Instant | undefined>): Instant | undefined {
+export function earliest(instants: readonly (Instant | undefined)[]): Instant | undefined {
   let first: Instant | undefined;
-  for (const at of instants) {
+  // By index: this is asked before and after every packet, and an iterator is an object for each step.
+  for (let i = 0; i < instants.length; i++) {
+    const at = instants[i];
     if (at !== undefined && (first === undefined || at < first)) first = at;
   }
   return first;

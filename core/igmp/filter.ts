@@ -16,10 +16,9 @@ export const NO_SOURCE: SourceFilter = { mode: "include", sources: [] };
 export const ANY_SOURCE: SourceFilter = { mode: "exclude", sources: [] };
 
 /** The filter with these sources, in order and each once. Without any it is always the same object: most name none, and there are many. */
-export function filterOf(mode: FilterMode, sources: Iterable<Ipv4>): SourceFilter {
-  const named = new Set(sources);
-  if (named.size === 0) return mode === "include" ? NO_SOURCE : ANY_SOURCE;
-  return { mode, sources: [...named].sort((a, b) => a - b) };
+export function filterOf(mode: FilterMode, sources: readonly Ipv4[]): SourceFilter {
+  if (sources.length === 0) return mode === "include" ? NO_SOURCE : ANY_SOURCE;
+  return { mode, sources: [...new Set(sources)].sort((a, b) => a - b) };
 }
 
 /** INCLUDE({}), which is no membership. */
@@ -47,7 +46,7 @@ export function mergeFilters(filters: Iterable<SourceFilter>): SourceFilter {
     if (mode === "include") for (const source of sources) included.add(source);
     else excluded = excluded === undefined ? new Set(sources) : common(excluded, sources);
   }
-  if (excluded === undefined) return filterOf("include", included);
+  if (excluded === undefined) return filterOf("include", [...included]);
   return filterOf(
     "exclude",
     [...excluded].filter((source) => !included.has(source)),

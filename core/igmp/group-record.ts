@@ -65,7 +65,7 @@ export class GroupRecord {
     room: number = Number.POSITIVE_INFINITY,
   ): Outcome {
     this.#begin(now, room);
-    const named = [...new Set(sources)];
+    const named = sources.length === 0 ? sources : [...new Set(sources)];
     const until = after(now, lifetime);
     const actions =
       this.#excludeUntil === undefined
@@ -131,6 +131,7 @@ export class GroupRecord {
   }
 
   #keepOnly(sources: readonly Ipv4[]): void {
+    if (this.#sources.size === 0) return;
     const kept = new Set(sources);
     for (const source of this.#sources.keys()) if (!kept.has(source)) this.#sources.delete(source);
   }
@@ -216,7 +217,7 @@ export class GroupRecord {
     this.settle(now);
     if (this.#sources.size === 0) return this.#excludeUntil === undefined ? NO_SOURCE : ANY_SOURCE;
     return this.#excludeUntil === undefined
-      ? filterOf("include", this.#sources.keys())
+      ? filterOf("include", [...this.#sources.keys()])
       : filterOf("exclude", this.#stopped());
   }
 
@@ -235,12 +236,15 @@ export class GroupRecord {
   }
 }
 
-const minus = (a: readonly Ipv4[], b: readonly Ipv4[]): Ipv4[] => {
+// Most reports name no source at all.
+const minus = (a: readonly Ipv4[], b: readonly Ipv4[]): readonly Ipv4[] => {
+  if (a.length === 0 || b.length === 0) return a;
   const gone = new Set(b);
   return a.filter((source) => !gone.has(source));
 };
 
-const both = (a: readonly Ipv4[], b: readonly Ipv4[]): Ipv4[] => {
+const both = (a: readonly Ipv4[], b: readonly Ipv4[]): readonly Ipv4[] => {
+  if (a.length === 0 || b.length === 0) return [];
   const kept = new Set(b);
   return a.filter((source) => kept.has(source));
 };

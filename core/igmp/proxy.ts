@@ -1,6 +1,6 @@
 // The membership database of an IGMP proxy (RFC 4605 4.1): what all downstream interfaces want, merged for the one upstream.
 import { type Ipv4, isLinkLocalMulticast } from "../base/ipv4.ts";
-import { mergeFilters, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
+import { mergeFilters, NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
 
 /** A group, and what all downstream interfaces together want of it. */
 export interface UpstreamChange {
@@ -39,7 +39,9 @@ export class MembershipDatabase {
 
   /** The merge for one group; INCLUDE({}) when nobody wants it. */
   of(group: Ipv4): SourceFilter {
-    return mergeFilters(this.#groups.get(group)?.values() ?? []);
+    const filters = [...(this.#groups.get(group)?.values() ?? [])];
+    const [only = NO_SOURCE] = filters;
+    return filters.length > 1 ? mergeFilters(filters) : only;
   }
 
   groups(): readonly UpstreamChange[] {

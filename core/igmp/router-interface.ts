@@ -66,6 +66,8 @@ export class RouterInterface implements Machine<Event, Effect> {
   readonly #unlocated = new Unlocated();
   readonly #election: Election;
   #link: LinkState = { kind: "down" };
+  /** Nothing is due before: what `nextDeadline` last said. undefined: something has happened since. */
+  #quietUntil: number | undefined;
 
   /** `admission`: who may receive; absent: everybody. */
   constructor(options: RouterInterfaceOptions = {}, admission: Admission | undefined = undefined) {
@@ -88,6 +90,7 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   receive(now: Instant, event: Event): readonly Effect[] {
     const due = this.poll(now);
+    this.#quietUntil = undefined;
     return [...due, ...this.#take(now, event)];
   }
 
@@ -396,8 +399,9 @@ export class RouterInterface implements Machine<Event, Effect> {
   }
 
   poll(now: Instant): readonly Effect[] {
-    const due = this.nextDeadline();
-    if (due === undefined || due > now) return [];
+    const due = this.#quietUntil ?? this.nextDeadline() ?? Number.POSITIVE_INFINITY;
+    if (due > now) return [];
+    this.#quietUntil = undefined;
     if (this.#link.kind === "flapping") return this.#end();
     return [
       ...this.#electing(now, () => this.#generalQuery(now)),
@@ -407,8 +411,12 @@ export class RouterInterface implements Machine<Event, Effect> {
   }
 
   nextDeadline(): Instant | undefined {
-    if (this.#link.kind === "flapping") return this.#link.until;
-    return earliest([this.#election.nextDeadline(), this.#groups.nextDeadline(), this.#tracking.nextDeadline()]);
+    const next =
+      this.#link.kind === "flapping"
+        ? this.#link.until
+        : earliest([this.#election.nextDeadline(), this.#groups.nextDeadline(), this.#tracking.nextDeadline()]);
+    this.#quietUntil = next ?? Number.POSITIVE_INFINITY;
+    return next;
   }
 
   #generalQuery(now: Instant): Effect[] {

@@ -50,12 +50,8 @@ function upstreamEffect(name: string, effect: MulticastHostEffect): RouterEffect
 /** A packet waits for the kernel's routes, and a querier for packets; names, logs and evidence can wait. */
 export function routesFirst(effects: readonly RouterEffect[]): readonly RouterEffect[] {
   if (effects.length < 2) return effects;
-  const ranked: [RouterEffect[], RouterEffect[], RouterEffect[]] = [[], [], []];
-  for (const effect of effects) ranked[urgency(effect)].push(effect);
-  return ranked.flat();
+  const sent = effects.filter(({ kind }) => kind === "send");
+  return [...effects.filter(isRoute), ...sent, ...effects.filter((one) => !isRoute(one) && one.kind !== "send")];
 }
 
-function urgency({ kind }: RouterEffect): 0 | 1 | 2 {
-  if (kind === "route" || kind === "unroute" || kind === "passes") return 0;
-  return kind === "send" ? 1 : 2;
-}
+const isRoute = ({ kind }: RouterEffect): boolean => kind === "route" || kind === "unroute" || kind === "passes";

@@ -27,6 +27,8 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   readonly #demand: Demand;
   readonly #receivers: Receivers;
   readonly #policy: Policy;
+  /** Nothing is due before: what `nextDeadline` last said. undefined: something has happened since. */
+  #quietUntil: number | undefined;
 
   /** Throws RangeError for IGMP options that `checkTimes` faults. */
   constructor(options: RouterOptions, entropy: Entropy) {
@@ -51,7 +53,9 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 
   receive(now: Instant, event: RouterEvent): readonly RouterEffect[] {
-    return routesFirst([...this.#due(now), ...this.#take(now, event), ...this.#ask(now)]);
+    const due = this.#quietUntil !== undefined && now < this.#quietUntil ? [] : this.#due(now);
+    this.#quietUntil = undefined;
+    return routesFirst([...due, ...this.#take(now, event), ...this.#ask(now)]);
   }
 
   #take(now: Instant, event: RouterEvent): readonly RouterEffect[] {
@@ -90,6 +94,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 
   poll(now: Instant): readonly RouterEffect[] {
+    this.#quietUntil = undefined;
     return routesFirst([...this.#due(now), ...this.#ask(now)]);
   }
 
@@ -108,8 +113,12 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 
   nextDeadline(): Instant | undefined {
-    const interfaces = [...this.#downstreams.values(), ...this.#upstreams.values()];
-    return earliest([...interfaces, this.#cache, this.#policy].map((part) => part.nextDeadline()));
+    const deadlines = [this.#cache.nextDeadline(), this.#policy.nextDeadline()];
+    for (const downstream of this.#downstreams.values()) deadlines.push(downstream.nextDeadline());
+    for (const upstream of this.#upstreams.values()) deadlines.push(upstream.nextDeadline());
+    const next = earliest(deadlines);
+    this.#quietUntil = next ?? Number.POSITIVE_INFINITY;
+    return next;
   }
 
   /** The downstream interfaces with their state, for status. */

@@ -59,6 +59,6 @@ export class HeldEpochs {
 
   /** When `expire` has work; undefined while it has none. */
   nextDeadline(): Instant | undefined {
-    return earliest(this.#held.values());
+    return earliest([...this.#held.values()]);
   }
 }

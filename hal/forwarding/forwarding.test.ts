@@ -251,6 +251,19 @@ if (inNamespace(import.meta.url, "linux forwarding", CABLES)) {
     table.close();
   });
 
+  test("linux forwarding on our addon: a report with Router Alert is no packet that wants a route", async () => {
+    const asked: string[] = [];
+    const table = native.open({ ...nothing, noRoute: (source) => asked.push(formatIpv4(source)) });
+    table.addInterface("rt0");
+    const host = address("10.9.1.77");
+    const report = writeV1V2Message(new Uint8Array(V1_V2_LENGTH), host, "v2Report", GROUP);
+    bench.inject("rt0", Buffer.from(report));
+    bench.inject("rt0", datagram(SOURCE, GROUP, "asks"));
+    await eventually(() => asked.length > 0);
+    assert.deepEqual(asked, [formatIpv4(SOURCE)]);
+    table.close();
+  });
+
   for (const driver of [forwarding, native])
     test("linux forwarding: a report with Router Alert is no stream, and leaves nothing in the kernel", async () => {
       const asked: string[] = [];

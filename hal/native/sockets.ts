@@ -33,6 +33,8 @@ export interface SocketsModule {
   takeDescriptor(pid: number, fd: number): number;
   /** Ends the watch too. */
   close(fd: number): number;
+  /** Free memory goes back to the system, now and from so many octets on (malloc_trim, M_TRIM_THRESHOLD); -ENOSYS without glibc. */
+  trimAt(octets: number): number;
 }
 
 /** Packets that one `receive` takes at most. */

@@ -145,7 +145,16 @@ function sweepNamespaces() {
     const name = line.split(" ")[0] ?? "";
     const owner = PREFIX.exec(name)?.[1];
     if (owner === undefined || lives(Number(owner))) continue;
-    for (const pid of command("ip", ["netns", "pids", name]).split("\n").filter(Boolean)) succeeds("kill", ["-9", pid]);
+    for (const pid of processesIn(name)) succeeds("kill", ["-9", pid]);
     succeeds("ip", ["netns", "del", name]);
+  }
+}
+
+/** None in a namespace that somebody else has swept since it was listed. */
+function processesIn(/** @type {string} */ name) {
+  try {
+    return command("ip", ["netns", "pids", name]).split("\n").filter(Boolean);
+  } catch {
+    return [];
   }
 }

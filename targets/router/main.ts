@@ -1,8 +1,8 @@
 // sealcast-router: IGMP end point, multicast routing and evidence of one router (patent 12, 22, 32, 42).
 import { HalError } from "../../core/ports/errors.ts";
-import { MqttBuses } from "../../hal/bus/mqtt.ts";
 import { NftEnforcement, removeLeftGuard } from "../../hal/enforcement/nft.ts";
 import { FileEvidenceLog, PERMITS } from "../../hal/evidence/file.ts";
+import { leanMemory } from "../../hal/lean-memory.ts";
 import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { runTapHelper, TAP_ARGUMENT } from "../../hal/tap/helper.ts";
@@ -16,17 +16,20 @@ import { openDrivers } from "./drivers.ts";
 import { FAREWELL_ARGUMENT, runFarewell } from "./farewell.ts";
 import { MembershipReports } from "./membership-reports.ts";
 import { listenForCollectors, type MetricsListener } from "./metrics-listener.ts";
+import { rehearse } from "./rehearsal.ts";
 import { RouterService } from "./service.ts";
 import { statusText } from "./status-text.ts";
 
 const primitives = new NodePrimitives();
 
-function openMembershipReports(
+async function openMembershipReports(
   { id, broker, identity, reception, evidence }: RouterConfig,
   runtime: Runtime,
-): MembershipReports | undefined {
+): Promise<MembershipReports | undefined> {
   if (broker === undefined || identity === undefined || reception === undefined) return undefined;
   const { clock, entropy, log } = runtime;
+  // Megabytes that a router on its own does not need.
+  const { MqttBuses } = await import("../../hal/bus/mqtt.ts");
   const own = readOwnIdentity("router", id, identity, primitives);
   const buses = new MqttBuses(mqttOptions(broker, own.password), clock, entropy);
   const file = evidence.file ?? `/var/lib/sealcast/router-${id}.evidence`;
@@ -62,6 +65,7 @@ async function openMetrics(
 }
 
 async function start(config: RouterConfig, runtime: Runtime): Promise<Service<RouterConfig>> {
+  await leanMemory();
   const { clock, entropy, log } = runtime;
   const { choices, ...drivers } = await openDrivers(config, runtime);
   const service = new RouterService(config, {
@@ -69,8 +73,9 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
     entropy,
     log,
     ...drivers,
+    later: setImmediate,
     drivers: choices,
-    membershipReports: openMembershipReports(config, runtime),
+    membershipReports: await openMembershipReports(config, runtime),
     permitLog: openPermitLog(config),
     enforcement: config.enforce?.ports === true ? new NftEnforcement() : undefined,
     bridgeQueriers: new BridgeQueriers(),
@@ -79,6 +84,9 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
   const metrics = await openMetrics(config, runtime, service);
   // Not before routing is ours: another router of this machine may guard its ports.
   if (config.enforce?.ports !== true) void removeLeftGuard();
+  // The interfaces are open and the first query is out: what comes now is heard meanwhile.
+  await rehearse(config, runtime, setImmediate);
+  await leanMemory();
   return {
     status: () => service.status(),
     commands: service.commands,

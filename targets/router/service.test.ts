@@ -122,6 +122,26 @@ async function bench(
   return { service, network, clock, a, b, run, bridge, asks, status: () => service.status() as unknown as Status };
 }
 
+test("a route is in the kernel before the join that wants it is logged and reported", async () => {
+  const turns: (() => void)[] = [];
+  const lines: string[] = [];
+  const log = pino({ level: "info" }, { write: (line) => void lines.push(JSON.parse(line).msg) });
+  const { a, run, service, clock } = await bench(1, {}, { log, later: (work) => turns.push(work) });
+  const endTurn = (): void => {
+    for (const end of turns.splice(0)) end();
+  };
+  run(1);
+  endTurn();
+  a.join();
+  clock.run(milliseconds(0));
+  run(1);
+  assert.ok(a.heard.length > 40, `${a.heard.length} of 50 packets`);
+  assert.ok(!lines.includes("a host has joined a group"), lines.join());
+  endTurn();
+  assert.ok(lines.includes("a host has joined a group"), lines.join());
+  await Promise.all([service.stop(), clock.run(seconds(1))]);
+});
+
 test("join, delivery, leave, end of delivery: 71, 72, 81, 82, and the upstream follows", async () => {
   const { a, run, status, service } = await bench(1);
   run(1);

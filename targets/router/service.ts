@@ -22,6 +22,7 @@ import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
 import type { Commands } from "../shared/admin.ts";
 import { explain } from "../shared/exit.ts";
+import { Afterwards } from "./afterwards.ts";
 import { BridgePorts } from "./bridge-ports.ts";
 import { given, type RouterConfig, snooped, type UpstreamConfig, upstreamsOf } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
@@ -55,6 +56,8 @@ export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   /** Keeps what control permits over the end of the process; undefined: in memory only. */
   readonly permitLog?: EvidenceLog | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
+  /** Runs work once the packets that are there have been heard; without, effects come about in their order. */
+  readonly later?: (work: () => void) => void;
   /** For status: which driver serves a port. */
   readonly drivers?: Readonly<Record<string, DriverChoice>>;
 }
@@ -64,11 +67,22 @@ const FAREWELL: Duration = milliseconds(50);
 /** Sources of an exact filter that a report carries. */
 const REPORTED_SOURCES = 64;
 
+/** What viewers wait for: routes, and what a bridge passes on. */
+const DELIVERING: ReadonlySet<RouterEffect["kind"]> = new Set([
+  "route",
+  "unroute",
+  "port-membership",
+  "router-port",
+  "passes",
+  "stand",
+]);
+
 /** Runs until `stop`. */
 export class RouterService {
   readonly #platform: RouterPlatform;
   readonly #router: Router;
   readonly #runner: Runner<RouterEvent, RouterEffect>;
+  readonly #afterwards: Afterwards<RouterEffect>;
   readonly #table: ForwardingTable | undefined;
   readonly #interfaces: Interfaces;
   readonly #bridgePorts: BridgePorts | undefined;
@@ -95,7 +109,12 @@ export class RouterService {
     this.#names = [...this.#downstreams, ...this.#upstreams];
     this.#statistics = new Statistics(this.#names, platform.clock);
     this.#router = new Router(routerOptions(config, platform.links), platform.entropy);
-    this.#runner = new Runner(platform.clock, this.#router, (effect) => this.#apply(effect));
+    this.#afterwards = new Afterwards(
+      platform.later ?? ((work) => work()),
+      (effect) => this.#apply(effect),
+      ({ kind }) => kind === "send",
+    );
+    this.#runner = new Runner(platform.clock, this.#router, (effect) => this.#take(effect));
     this.#table = this.#openTable();
     const tappable = new Set(this.#downstreams);
     this.#bridgePorts = this.#keepPorts();
@@ -186,6 +205,7 @@ export class RouterService {
     this.#runner.feed({ kind: "stop" });
     for (const name of this.#names) this.#runner.feed({ kind: "link", name, address: undefined });
     this.#runner.stop();
+    this.#afterwards.finish();
     this.#interfaces.close();
     this.#offenders.close();
     this.#bridgePorts?.close();
@@ -212,21 +232,27 @@ export class RouterService {
 
   /** What `status --json` says. */
   status(): RouterStatus {
-    return routerStatus(this.#parts());
+    return routerStatus(this.#settled());
   }
 
   /** For the local socket. */
   get commands(): Commands {
     return {
-      why: (input) => why(this.#parts(), input),
-      sample: () => sampleOf(this.#parts(), processUse()),
+      why: (input) => why(this.#settled(), input),
+      sample: () => sampleOf(this.#settled(), processUse()),
       metrics: () => ({ text: this.metrics() }),
     };
   }
 
   /** Prometheus text. */
   metrics(): string {
-    return metricsText(this.#parts(), processUse());
+    return metricsText(this.#settled(), processUse());
+  }
+
+  /** With what is still to be counted. */
+  #settled(): StatusParts {
+    this.#afterwards.finish();
+    return this.#parts();
   }
 
   #parts(): StatusParts {
@@ -309,6 +335,12 @@ export class RouterService {
     else if (another !== undefined) drops.count("router.two-subnets");
     else if (!this.#upstreams.has(name) && isQuery(packet)) drops.count("router.query-from-nowhere");
     else this.#runner.feed({ kind: "packet", name, bytes: packet.slice() });
+  }
+
+  /** Viewers wait for routes, then other routers for what we send; nobody for what is counted, logged and reported. */
+  #take(effect: RouterEffect): void {
+    if (DELIVERING.has(effect.kind)) this.#apply(effect);
+    else this.#afterwards.add(effect);
   }
 
   #apply(effect: RouterEffect): void {

@@ -1,5 +1,5 @@
 // Structured logs: JSON lines for collectors, a human form on a terminal.
-import { type Logger, pino } from "pino";
+import { type DestinationStream, type Logger, pino } from "pino";
 import pretty from "pino-pretty";
 
 export type { Logger };
@@ -19,7 +19,10 @@ export interface LogOptions {
 /** Octets of lines that could not be written and are tried again; beyond, lines are dropped. */
 const MOST_WAITING = 64 * 1024;
 
-/** Synchronous on purpose: the last line before an exit must arrive. Lines carry role and id. */
+/** Characters of lines that are written at once, well below MOST_WAITING. */
+const MOST_TOGETHER = 16 * 1024;
+
+/** The last line before an exit arrives. Lines carry role and id. */
 export function createLogger(options: LogOptions, role: string, id: string | undefined): Logger {
   const descriptor = options.toStderr ? 2 : 1;
   const terminal = options.toStderr ? process.stderr.isTTY : process.stdout.isTTY;
@@ -35,7 +38,28 @@ export function createLogger(options: LogOptions, role: string, id: string | und
         messageFormat: "{role} {id} {msg}",
         translateTime: "SYS:HH:MM:ss.l",
       })
-    : lines;
+    : together(lines);
   const base = id === undefined ? { role } : { role, id };
   return pino({ level: options.level, base, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+}
+
+/** The lines of one turn of the event loop in one write: each is a system call, and wakes who reads them. */
+function together(lines: DestinationStream): DestinationStream {
+  let waiting = "";
+  const flush = (): void => {
+    process.off("exit", flush);
+    const text = waiting;
+    waiting = "";
+    if (text !== "") lines.write(text);
+  };
+  return {
+    write(line) {
+      if (waiting === "") {
+        process.on("exit", flush);
+        setImmediate(flush);
+      }
+      waiting += line;
+      if (waiting.length >= MOST_TOGETHER) flush();
+    },
+  };
 }

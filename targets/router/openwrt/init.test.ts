@@ -36,6 +36,7 @@ option main links_driver netlink
 section upstream up
 option up network wan
 option up version 2
+option up force_version 1
 option up refresh auto
 option up linger 1.5
 option up changes_per_second 20
@@ -75,7 +76,12 @@ option lan max_sources 128
 option lan max_host_memberships 5000
 option lan max_groups_per_host 16
 option lan max_groups_per_port 32
+option lan max_sources_per_interface 4096
+option lan max_sources_per_host 64
+option lan max_sources_per_port 512
 option lan joins_per_second 10
+list lan proxy 10.2.0.7
+list lan proxy 02:00:5e
 option lan require_router_alert on
 option lan verify_source_subnet yes
 option lan checksum link
