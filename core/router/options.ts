@@ -23,7 +23,7 @@ import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import type { Arrival } from "../ports/igmp-socket.ts";
 import type { IntruderEffect } from "./intruders.ts";
 import type { GroupPrefix } from "./policy/group-access.ts";
-import type { Permit, PermitEffect } from "./policy/permits.ts";
+import type { KeptPermits, Permit, PermitEffect } from "./policy/permits.ts";
 import type { PolicyOptions } from "./policy/policy.ts";
 import type { StaticGroup } from "./static-groups.ts";
 import type { PaceOptions } from "./upstream-pace.ts";
@@ -111,6 +111,8 @@ export type RouterEvent =
   | { readonly kind: "permits"; readonly permits: readonly Permit[] }
   /** The guard of the bridge ports has been opened; `passes` are in it since a process before this one. */
   | { readonly kind: "guarded"; readonly passes: readonly Pass[] }
+  /** What control permitted before the process began; after "guarded". */
+  | { readonly kind: "restored"; readonly permits: KeptPermits }
   /** The process ends: no member is kept for the return of its link, and everything is left upstream now, whatever lingers or waits. */
   | { readonly kind: "stop" }
   /**

@@ -69,6 +69,9 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
       case "guarded":
         this.#policy.adopt(now, event.passes);
         return [];
+      case "restored":
+        this.#policy.restore(now, event.permits);
+        return [];
       case "stop":
         return this.#stop(now);
       case "inherited":
@@ -106,7 +109,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
 
   /** What is to be asked now: of those who were refused, and of control. */
   #ask(now: Instant): readonly RouterEffect[] {
-    return [...this.#receivers.askRefused(now), ...this.#policy.permitEffects()];
+    return [...this.#receivers.askRefused(now), ...this.#policy.permitEffects(now)];
   }
 
   nextDeadline(): Instant | undefined {
@@ -146,6 +149,11 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   /** Of control's word, for status; undefined where it is not asked. */
   permits(now: Instant): ReturnType<Policy["permitSummary"]> {
     return this.#policy.permitSummary(now);
+  }
+
+  /** What control permits, for the next process; undefined where it is not asked. */
+  keptPermits(now: Instant): ReturnType<Policy["keptPermits"]> {
+    return this.#policy.keptPermits(now);
   }
 
   routes(): readonly MulticastRoute[] {

@@ -10,11 +10,12 @@ import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from 
 import { checkPacket } from "../../core/igmp/packet.ts";
 import { timesOf } from "../../core/igmp/times.ts";
 import type { BridgeTables } from "../../core/ports/bridge-table.ts";
-import type { Enforcement, GuardedPorts } from "../../core/ports/enforcement.ts";
+import type { Enforcement } from "../../core/ports/enforcement.ts";
 import { HalError } from "../../core/ports/errors.ts";
+import type { EvidenceLog } from "../../core/ports/evidence-log.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { FrameOrigins } from "../../core/ports/frame-origin.ts";
-import type { Link } from "../../core/ports/links.ts";
+import type { Link, Links } from "../../core/ports/links.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router/options.ts";
 import { Router } from "../../core/router/router.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
@@ -30,6 +31,8 @@ import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
 import { metricsText, type ProcessUse } from "./metrics.ts";
 import { Offenders } from "./offenders.ts";
+import { PermitFile } from "./permit-file.ts";
+import { PortGuard } from "./port-guard.ts";
 import { sampleOf } from "./sample.ts";
 import { Statistics } from "./statistics.ts";
 import type { RouterStatus } from "./status.ts";
@@ -50,6 +53,8 @@ export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   readonly membershipReports: Control | undefined;
   /** Keeps a bridge's ports to what control permits; undefined: hosts are refused, but not kept from what their neighbours have. */
   readonly enforcement?: Enforcement | undefined;
+  /** Keeps what control permits over the end of the process; undefined: in memory only. */
+  readonly permitLog?: EvidenceLog | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
   /** Runs work once the packets that are there have been heard; without, effects come about in their order. */
   readonly later?: (work: () => void) => void;
@@ -81,8 +86,8 @@ export class RouterService {
   readonly #table: ForwardingTable | undefined;
   readonly #interfaces: Interfaces;
   readonly #bridgePorts: BridgePorts | undefined;
-  readonly #guard: GuardedPorts | undefined;
-  readonly #unwatch: () => void;
+  readonly #guard: PortGuard | undefined;
+  readonly #permitFile: PermitFile | undefined;
   readonly #offenders: Offenders;
   readonly #downstreams: readonly string[];
   readonly #upstreams: ReadonlySet<string>;
@@ -103,7 +108,7 @@ export class RouterService {
     this.#upstreams = new Set(upstreamsOf(config).map((one) => one.interface));
     this.#names = [...this.#downstreams, ...this.#upstreams];
     this.#statistics = new Statistics(this.#names, platform.clock);
-    this.#router = new Router(routerOptions(config), platform.entropy);
+    this.#router = new Router(routerOptions(config, platform.links), platform.entropy);
     this.#afterwards = new Afterwards(
       platform.later ?? ((work) => work()),
       (effect) => this.#apply(effect),
@@ -117,7 +122,7 @@ export class RouterService {
       this.#feed(event),
     );
     this.#guard = this.#openGuard();
-    this.#unwatch = this.#guardPorts();
+    this.#permitFile = this.#openPermitFile();
     this.#interfaces.start();
     this.#takeOver();
     for (const name of this.#waiting()) {
@@ -172,7 +177,7 @@ export class RouterService {
   reload(config: RouterConfig): void {
     const entries = needingRestart(this.#config, config);
     if (entries.length > 0) this.#platform.log.warn({ entries }, "these entries take effect at the next start");
-    this.#runner.feed({ kind: "configure", ...routerOptions(config) });
+    this.#runner.feed({ kind: "configure", ...routerOptions(config, this.#platform.links) });
   }
 
   /**
@@ -182,7 +187,7 @@ export class RouterService {
   async handOver(): Promise<void> {
     if (this.#table?.handOver(() => this.#farewell()) !== true) return this.stop();
     this.#restoreBridges();
-    await this.#platform.membershipReports?.close();
+    await Promise.all([this.#platform.membershipReports?.close(), this.#permitFile?.close()]);
   }
 
   /** The machine stops, and nothing of what it says is done yet. */
@@ -208,8 +213,12 @@ export class RouterService {
     this.#bridgePorts?.close();
     this.#table?.close();
     this.#restoreBridges();
-    this.#unwatch();
-    await Promise.all([this.#platform.membershipReports?.close(), this.#guard?.close(), this.#wait(FAREWELL)]);
+    await Promise.all([
+      this.#platform.membershipReports?.close(),
+      this.#permitFile?.close(),
+      this.#guard?.close(),
+      this.#wait(FAREWELL),
+    ]);
   }
 
   #restoreBridges(): void {
@@ -261,7 +270,7 @@ export class RouterService {
       links,
       drivers,
       control: membershipReports?.status(),
-      isGuarded: this.#guard !== undefined,
+      guard: this.#guard,
       originOf: (name, source) => this.#offenders.originOf(name, source),
     };
   }
@@ -271,28 +280,24 @@ export class RouterService {
     return { address, ...where };
   }
 
-  #openGuard(): GuardedPorts | undefined {
-    const { enforce } = this.#config;
-    if (enforce === undefined) return undefined;
+  #openGuard(): PortGuard | undefined {
+    const [{ enforce }, { enforcement, links, log }] = [this.#config, this.#platform];
+    if (enforce === undefined || enforcement === undefined) return undefined;
     const groups = enforce.groups.map(({ group, length }) => ({ address: group, prefixLength: length }));
-    const { log, enforcement } = this.#platform;
-    const guard = enforcement?.open({ groups, afterwards: enforce.afterwards }, ({ code, message, needs }) =>
-      log.error({ code, needs }, message),
-    );
-    if (guard !== undefined) this.#runner.feed({ kind: "guarded", passes: guard.inherited() });
+    const { afterwards } = enforce;
+    const guard = new PortGuard({ groups, afterwards }, this.#downstreams, { enforcement, links, log });
+    this.#runner.feed({ kind: "guarded", passes: guard.inherited() });
     return guard;
   }
 
-  /** Every port of a downstream that is a bridge, also one that comes later. */
-  #guardPorts(): () => void {
-    const guard = this.#guard;
-    if (guard === undefined) return () => {};
-    const { links } = this.#platform;
-    const follow = (link: Link | undefined): void => {
-      for (const port of link?.ports ?? []) guard.guard(port, true);
-    };
-    for (const name of this.#downstreams) follow(links.get(name));
-    return links.watch(this.#downstreams, (_name, link) => follow(link));
+  /** Where a predecessor left what control permitted, it holds from now on. */
+  #openPermitFile(): PermitFile | undefined {
+    const { permitLog, clock } = this.#platform;
+    if (this.#config.enforce === undefined || permitLog === undefined) return undefined;
+    const file = new PermitFile(permitLog, this.#platform, () => this.#router.keptPermits(clock.now()));
+    const permits = file.load();
+    if (permits !== undefined) this.#runner.feed({ kind: "restored", permits });
+    return file;
   }
 
   #openTable(): ForwardingTable | undefined {
@@ -428,6 +433,9 @@ export class RouterService {
       case "stand":
         this.#guard?.stand(effect.span);
         break;
+      case "keep":
+        this.#permitFile?.changed();
+        break;
       default:
         effect satisfies never;
     }
@@ -555,6 +563,7 @@ function needingRestart(old: RouterConfig, config: RouterConfig): readonly strin
       groups: one.enforce.groups,
       afterwards: one.enforce.afterwards,
       ports: one.enforce.ports,
+      file: one.enforce.file,
     },
     upstream: one.upstream && fixedUpstream(one.upstream),
     upstreams: one.upstreams.map(fixedUpstream),
@@ -571,7 +580,7 @@ const fixedUpstream = ({ interface: name, version, forceVersion, refresh }: Upst
   refresh,
 });
 
-function routerOptions(config: RouterConfig): RouterOptions {
+function routerOptions(config: RouterConfig, links: Links): RouterOptions {
   return {
     downstreams: config.downstreams.map((one) => ({
       name: one.interface,
@@ -581,7 +590,7 @@ function routerOptions(config: RouterConfig): RouterOptions {
       snooping: snooped(config).includes(one),
       ...given({
         sources: one.sources,
-        vlan: one.vlan ?? vlanOf(one.interface),
+        vlan: one.vlan ?? links.get(one.interface)?.vlan ?? vlanOf(one.interface),
         bandwidth: one.bandwidth,
         portBandwidth: one.portBandwidth,
       }),
@@ -628,7 +637,7 @@ function routerOptions(config: RouterConfig): RouterOptions {
   };
 }
 
-/** As the kernel names a VLAN of an interface: "eth0.10", "br-lan.10". */
+/** As a VLAN of an interface is mostly called: "eth0.10", "br-lan.10". */
 const vlanOf = (name: string): number | undefined => {
   const [, id = ""] = /\.(\d{1,4})$/.exec(name) ?? [];
   return id === "" ? undefined : Number(id);

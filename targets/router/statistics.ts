@@ -153,6 +153,7 @@ export class Statistics {
       case "inquire":
       case "passes":
       case "stand":
+      case "keep":
       case "port-membership":
       case "router-port":
         break;

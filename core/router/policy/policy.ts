@@ -9,7 +9,7 @@ import type { HostMembership } from "../../igmp/host-table.ts";
 import { isExclude } from "../../igmp/report.ts";
 import type { Pass } from "../../ports/enforcement.ts";
 import { Bandwidth, type BandwidthOptions, type Carrier, type CarrierLoad } from "./bandwidth.ts";
-import { type EnforceOptions, type Permit, type PermitEffect, Permits } from "./permits.ts";
+import { type EnforceOptions, type KeptPermits, type Permit, type PermitEffect, Permits } from "./permits.ts";
 import { type PreviewEnd, Previews, type PreviewWish } from "./previews.ts";
 import { InterfaceRules, type NamedRule, type Rule, type RuledInterface } from "./rules.ts";
 
@@ -107,12 +107,14 @@ export class Policy {
   joined(now: Instant, name: string, { host, group, filter, message }: HostMembership): void {
     // It may have come from another port, where its preview was stopped.
     this.#tookEffect(now, name, host, { type: typeOf(filter), group, sources: filter.sources, message });
+    this.#permits?.joined(host, group);
     if (host.port !== "" && !isLinkLocalMulticast(group)) this.#bandwidth.take(portOf(name, host), group);
   }
 
   /** A host that was tracked as a member is none any more. */
   left(now: Instant, name: string, { host, group }: HostMembership): void {
     this.#previews.stop(now, host, group);
+    this.#permits?.left(host, group);
     if (host.port !== "") this.#freed(this.#bandwidth.giveBack(portOf(name, host), group));
   }
 
@@ -163,16 +165,26 @@ export class Policy {
     this.#permits?.adopt(now, passes);
   }
 
+  /** What control permitted before the process began. */
+  restore(now: Instant, permits: KeptPermits): void {
+    this.#permits?.restore(now, permits);
+  }
+
   /** Whether everybody is to be reviewed: what control said last has just become too old to hold. */
   wordHasEnded(now: Instant): boolean {
-    const hasEnded = this.#permits?.poll(now) === true;
-    this.#hasMoreRoom ||= hasEnded;
-    return hasEnded;
+    const news = this.#permits?.poll(now);
+    this.#hasMoreRoom ||= news !== undefined;
+    return news === "ended";
+  }
+
+  /** What the next process is to be left; undefined where control is not asked. */
+  keptPermits(now: Instant): KeptPermits | undefined {
+    return this.#permits?.kept(now);
   }
 
   /** What is to be asked of control, and said to the guard of the ports. */
-  permitEffects(): readonly PermitEffect[] {
-    return this.#permits?.effects() ?? [];
+  permitEffects(now: Instant): readonly PermitEffect[] {
+    return this.#permits?.effects(now) ?? [];
   }
 
   /** For status; undefined where control is not asked. */
