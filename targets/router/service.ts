@@ -192,9 +192,11 @@ export class RouterService {
 
   /** The machine stops, and nothing of what it says is done yet. */
   #farewell(): string {
+    this.#afterwards.finish();
     this.#leaves = [];
     this.#runner.feed({ kind: "stop" });
     this.#runner.stop();
+    this.#afterwards.finish();
     const bridges = snooped(this.#config).map((one) => one.interface);
     return farewellText({ leaves: this.#leaves, isGuarded: this.#guard !== undefined, bridges });
   }
