@@ -254,5 +254,11 @@ export function hostStatus({ links }: Pick<StatusParts, "links">, name: string, 
   };
 }
 
+/** The same for the log. */
+export function whereText(parts: Pick<StatusParts, "links">, name: string, host: TrackedHost) {
+  const { host: address, ...where } = hostStatus(parts, name, host);
+  return { address, ...where };
+}
+
 /** Whole seconds. */
 export const secondsSince = (clock: Clock, moment: Instant): number => Math.round((clock.now() - moment) / 1000);
