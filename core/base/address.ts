@@ -13,6 +13,13 @@ export type Ipv6 = bigint & { readonly [ipv6Brand]: true };
 /** Equal by ===, ordered by <, a key of a Map. A table holds addresses of one family, which is its type parameter. */
 export type Address = Ipv4 | Ipv6;
 
+/**
+ * An address in records that leave the process: an IPv4 one as its number, as in the first version of all messages and tables; an IPv6 one
+ * as its eight groups in full, "2001:0db8:0000:0000:0000:0000:0000:0001" (RFC 4291 2.2, form 1), so that equal addresses are equal texts,
+ * texts order as their octets do, and no column takes one for a number.
+ */
+export type RecordedAddress = number | string;
+
 /** What only a family knows of its addresses. */
 export interface AddressFamily<A extends Address> {
   /** The group that all members of the link are in, and that is never reported: 224.0.0.1 (RFC 3376 section 6), ff02::1 (RFC 9777). */
