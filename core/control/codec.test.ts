@@ -116,6 +116,18 @@ test("message.invalid: the fault is told with its path", () => {
   }
 });
 
+test("an address of a membership is a number, or eight groups of four digits in full and nothing shorter", () => {
+  const report = EXAMPLES["membership.report"];
+  const [change] = report.changes;
+  const telling = (host: unknown) =>
+    encode({ ...report, changes: [{ ...change, host, group: host, sources: [host] }] });
+  const host = "2001:0db8:0000:0000:0000:0000:0000:00fe";
+  const read = decodeMessage(telling(host));
+  assert.deepEqual(read, { ...report, changes: [{ ...change, host, group: host, sources: [host] }] });
+  for (const bad of ["2001:db8::fe", host.toUpperCase(), `${host}:0000`, "192.0.2.1", new Uint8Array(16), -1, 2 ** 32])
+    assert.equal(refusal(telling(bad)).drop, "message.invalid", String(bad));
+});
+
 test("a map with a __proto__ key cannot lend fields to a message", () => {
   // {"__proto__": {...every field...}}: as an own key it is one too many, inherited it would be accepted.
   const inner = bytesOf(EXAMPLES.permission);

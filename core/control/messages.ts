@@ -33,6 +33,8 @@ const requestId = bytes(16);
 const receptionId = bytes(16);
 const publicKey = bytes(32);
 const ipv4 = uint32;
+/** See RecordedAddress; a server of before knows the number only, and refuses what a router of IPv6 tells. */
+const address = v.union([ipv4, v.pipe(v.string(), v.regex(/^[0-9a-f]{4}(:[0-9a-f]{4}){7}$/))]);
 
 /** Why a device may not receive; `DENIALS` says it in words that a person understands. */
 export const DENIALS = {
@@ -268,12 +270,12 @@ export const MEMBERSHIP_CHANGE = v.strictObject({
   interface: place,
   /** The bridge port that heard it, when there is a tap on it. */
   port: v.optional(place),
-  host: ipv4,
+  host: address,
   mac: v.optional(mac),
   /** The VLAN tag of its frames on that port. */
   vlan: v.optional(whole(1, 4094)),
-  group: ipv4,
-  sources: v.pipe(v.array(ipv4), v.maxLength(64)),
+  group: address,
+  sources: v.pipe(v.array(address), v.maxLength(64)),
   at: unixMs,
   /**
    * exact: the host speaks for itself (IGMPv3). shared: it speaks v1 or v2, is silent when it hears another report the group, and may be
@@ -289,9 +291,9 @@ export const MOST_COUNTS = 32;
 export const MEMBERSHIP_COUNT = v.strictObject({
   interface: v.optional(place),
   port: v.optional(place),
-  host: v.optional(ipv4),
+  host: v.optional(address),
   mac: v.optional(mac),
-  group: v.optional(ipv4),
+  group: v.optional(address),
   /** Why joins were refused, as the router's drops are named. */
   reason: v.optional(place),
   /** Of the first and the last of what is counted. */

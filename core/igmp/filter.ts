@@ -1,35 +1,37 @@
 // What somebody wants of a group: a filter mode and a source list (RFC 3376 section 2), and the merge of several (3.2).
+import { type Address, ascending } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 
 /** RFC 3376 section 2: INCLUDE or EXCLUDE. */
 export type FilterMode = "include" | "exclude";
 
 /** Include: only these sources. Exclude: all but these. `sources` ascends without repetition; see `filterOf`. */
-export interface SourceFilter {
+export interface SourceFilter<A extends Address = Ipv4> {
   readonly mode: FilterMode;
-  readonly sources: readonly Ipv4[];
+  readonly sources: readonly A[];
 }
 
 /** INCLUDE({}): not a member. */
-export const NO_SOURCE: SourceFilter = { mode: "include", sources: [] };
+export const NO_SOURCE: SourceFilter<never> = { mode: "include", sources: [] };
 /** EXCLUDE({}): a member as in v1 and v2, any source. */
-export const ANY_SOURCE: SourceFilter = { mode: "exclude", sources: [] };
+export const ANY_SOURCE: SourceFilter<never> = { mode: "exclude", sources: [] };
 
 /** The filter with these sources, in order and each once. Without any it is always the same object: most name none, and there are many. */
-export function filterOf(mode: FilterMode, sources: readonly Ipv4[]): SourceFilter {
+export function filterOf<A extends Address>(mode: FilterMode, sources: readonly A[]): SourceFilter<A> {
   if (sources.length === 0) return mode === "include" ? NO_SOURCE : ANY_SOURCE;
-  return { mode, sources: [...new Set(sources)].sort((a, b) => a - b) };
+  return { mode, sources: [...new Set(sources)].sort(ascending) };
 }
 
 /** INCLUDE({}), which is no membership. */
-export const wantsNothing = (filter: SourceFilter): boolean => filter.mode === "include" && filter.sources.length === 0;
+export const wantsNothing = (filter: SourceFilter<Address>): boolean =>
+  filter.mode === "include" && filter.sources.length === 0;
 
 /** Whether traffic from `source` is wanted. */
-export const admits = (filter: SourceFilter, source: Ipv4): boolean =>
+export const admits = <A extends Address>(filter: SourceFilter<A>, source: A): boolean =>
   filter.sources.includes(source) === (filter.mode === "include");
 
 /** Same mode and same sources. */
-export function sameFilter(a: SourceFilter, b: SourceFilter): boolean {
+export function sameFilter<A extends Address>(a: SourceFilter<A>, b: SourceFilter<A>): boolean {
   if (a === b) return true;
   return (
     a.mode === b.mode &&
@@ -39,9 +41,9 @@ export function sameFilter(a: SourceFilter, b: SourceFilter): boolean {
 }
 
 /** RFC 3376 3.2: any EXCLUDE makes EXCLUDE(intersection of the excluded less all included), else INCLUDE(union). */
-export function mergeFilters(filters: Iterable<SourceFilter>): SourceFilter {
-  const included = new Set<Ipv4>();
-  let excluded: ReadonlySet<Ipv4> | undefined;
+export function mergeFilters<A extends Address>(filters: Iterable<SourceFilter<A>>): SourceFilter<A> {
+  const included = new Set<A>();
+  let excluded: ReadonlySet<A> | undefined;
   for (const { mode, sources } of filters) {
     if (mode === "include") for (const source of sources) included.add(source);
     else excluded = excluded === undefined ? new Set(sources) : common(excluded, sources);
@@ -53,5 +55,5 @@ export function mergeFilters(filters: Iterable<SourceFilter>): SourceFilter {
   );
 }
 
-const common = (a: ReadonlySet<Ipv4>, b: readonly Ipv4[]): ReadonlySet<Ipv4> =>
+const common = <A extends Address>(a: ReadonlySet<A>, b: readonly A[]): ReadonlySet<A> =>
   new Set(b.filter((source) => a.has(source)));

@@ -1,10 +1,12 @@
 // RFC 3376 6.4 row for row, 6.2, 6.3, 6.5, and the vectors of the Linux selftests (tools/testing/selftests/net/forwarding/bridge_igmp.sh).
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { type AddressSample, overBothFamilies } from "../base/address.testkit.ts";
+import type { Address } from "../base/address.ts";
 import { seconds } from "../base/time.ts";
 import { admits } from "./filter.ts";
 import { GroupRecord, type QueryAction } from "./group-record.ts";
-import { at, lastOctets, source, sources, vectorFile } from "./igmp.testkit.ts";
+import { at, lastOctets, vectorFile } from "./igmp.testkit.ts";
 import type { RecordType } from "./report.ts";
 
 const GMI = seconds(260);
@@ -14,29 +16,6 @@ interface State {
   /** X, whose timers run, and Y, whose timers are zero. */
   readonly exclude?: readonly [x: number[], y: number[]];
 }
-
-/** A record in this state, its timers set at 0 s: group and sources until 260 s. */
-function given(state: State): GroupRecord {
-  const record = new GroupRecord(64);
-  if (state.include !== undefined) record.apply(at(0), "is-in", sources(...state.include), GMI);
-  if (state.exclude !== undefined) {
-    const [x, y] = state.exclude;
-    record.apply(at(0), "is-ex", sources(...y), GMI);
-    // From the first EXCLUDE of an INCLUDE({}) group the sources are Y; those asked for become X.
-    record.apply(at(0), "is-in", sources(...x), GMI);
-    if (y.length === 0 && x.length === 0) record.apply(at(0), "is-ex", [], GMI);
-  }
-  return record;
-}
-
-function stateText(record: GroupRecord, now = at(10)): string {
-  const filter = record.filter(now);
-  if (filter.mode === "include") return `INCLUDE(${lastOctets(filter.sources)})`;
-  return `EXCLUDE(${lastOctets(record.requested(now))}; ${lastOctets(filter.sources)})`;
-}
-
-const actionsText = (actions: readonly QueryAction[]): string =>
-  actions.map((action) => (action.kind === "group" ? "Q(G)" : `Q(G,${lastOctets(action.sources)})`)).join(" ");
 
 interface Row {
   readonly section: string;
@@ -220,20 +199,6 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-for (const row of ROWS) {
-  test(`RFC 3376 ${row.section}`, () => {
-    const record = given(row.from);
-    const { actions, refused } = record.apply(at(10), row.type, sources(...row.named), GMI);
-    assert.equal(stateText(record), row.to);
-    assert.equal(actionsText(actions), row.actions ?? "");
-    assert.equal(refused, 0);
-    for (const [n, until] of Object.entries(row.timers ?? {})) {
-      assert.equal(record.sourceTimer(source(Number(n))), until === undefined ? undefined : at(until), `source ${n}`);
-    }
-    if (row.group !== undefined) assert.equal(record.groupTimer(), at(row.group));
-  });
-}
-
 const SELFTESTS: readonly [name: string, from: State, type: RecordType, named: number[], to: string][] = [
   ["v3include", {}, "is-in", [1, 2, 3], "INCLUDE(1 2 3)"],
   ["v3inc_allow", IN, "allow", [10, 11, 12], "INCLUDE(1 2 3 10 11 12)"],
@@ -247,95 +212,139 @@ const SELFTESTS: readonly [name: string, from: State, type: RecordType, named: n
   ["v3exc_block", EX, "block", [1, 20, 30], "EXCLUDE(1 2 30; 20 21)"],
 ];
 
-for (const [name, from, type, named, to] of SELFTESTS) {
-  test(`Linux bridge_igmp.sh ${name}`, () => {
-    const record = given(from);
-    record.apply(at(10), type, sources(...named), GMI);
-    assert.equal(stateText(record), to);
-    const stranger = admits(record.filter(at(10)), source(100));
-    assert.equal(stranger, to.startsWith("EXCLUDE"), "192.0.2.100 is forwarded in EXCLUDE mode only");
+overBothFamilies(stateTable);
+
+function stateTable<A extends Address>({ suffix, source }: AddressSample<A>): void {
+  const sources = (...numbers: number[]): A[] => numbers.map(source);
+
+  /** A record in this state, its timers set at 0 s: group and sources until 260 s. */
+  function given(state: State): GroupRecord<A> {
+    const record = new GroupRecord<A>(64);
+    if (state.include !== undefined) record.apply(at(0), "is-in", sources(...state.include), GMI);
+    if (state.exclude !== undefined) {
+      const [x, y] = state.exclude;
+      record.apply(at(0), "is-ex", sources(...y), GMI);
+      // From the first EXCLUDE of an INCLUDE({}) group the sources are Y; those asked for become X.
+      record.apply(at(0), "is-in", sources(...x), GMI);
+      if (y.length === 0 && x.length === 0) record.apply(at(0), "is-ex", [], GMI);
+    }
+    return record;
+  }
+
+  function stateText(record: GroupRecord<A>, now = at(10)): string {
+    const filter = record.filter(now);
+    if (filter.mode === "include") return `INCLUDE(${lastOctets(filter.sources)})`;
+    return `EXCLUDE(${lastOctets(record.requested(now))}; ${lastOctets(filter.sources)})`;
+  }
+
+  const actionsText = (actions: readonly QueryAction<A>[]): string =>
+    actions.map((action) => (action.kind === "group" ? "Q(G)" : `Q(G,${lastOctets(action.sources)})`)).join(" ");
+
+  for (const row of ROWS) {
+    test(`RFC 3376 ${row.section}${suffix}`, () => {
+      const record = given(row.from);
+      const { actions, refused } = record.apply(at(10), row.type, sources(...row.named), GMI);
+      assert.equal(stateText(record), row.to);
+      assert.equal(actionsText(actions), row.actions ?? "");
+      assert.equal(refused, 0);
+      for (const [n, until] of Object.entries(row.timers ?? {})) {
+        assert.equal(record.sourceTimer(source(Number(n))), until === undefined ? undefined : at(until), `source ${n}`);
+      }
+      if (row.group !== undefined) assert.equal(record.groupTimer(), at(row.group));
+    });
+  }
+
+  for (const [name, from, type, named, to] of SELFTESTS) {
+    test(`Linux bridge_igmp.sh ${name}${suffix}`, () => {
+      const record = given(from);
+      record.apply(at(10), type, sources(...named), GMI);
+      assert.equal(stateText(record), to);
+      const stranger = admits(record.filter(at(10)), source(100));
+      assert.equal(stranger, to.startsWith("EXCLUDE"), "192.0.2.100 is forwarded in EXCLUDE mode only");
+    });
+  }
+
+  test(`360 records in 60 groups: every state is the one that the Linux bridge reached${suffix}`, () => {
+    const { groups } = vectorFile<{ groups: [RecordType, string, string][][] }>("linux-bridge.json");
+    for (const steps of groups) {
+      const record = new GroupRecord<A>(64);
+      const heard: string[] = [];
+      for (const [i, [type, named, then]] of steps.entries()) {
+        const list = named === "" ? [] : sources(...named.split(" ").map(Number));
+        heard.push(`${type} {${named}}`);
+        for (const action of record.apply(at(i / 100), type, list, GMI).actions) {
+          if (action.kind === "group") record.lowerGroup(at(i / 100), seconds(2));
+          else record.lowerSources(at(i / 100), action.sources, seconds(2));
+        }
+        assert.equal(stateText(record, at(i / 100)), then, heard.join(", "));
+      }
+    }
+  });
+
+  test(`Linux bridge_igmp.sh v3inc_block: the blocked source goes when nobody answers for it${suffix}`, () => {
+    const record = given(IN);
+    const { actions } = record.apply(at(10), "block", sources(1, 20, 30), GMI);
+    for (const action of actions)
+      if (action.kind === "sources") record.lowerSources(at(10), action.sources, seconds(2));
+    assert.equal(stateText(record, at(13)), "INCLUDE(2 3)");
+  });
+
+  test(`Linux bridge_igmp.sh v3exc_timeout: the group timer's end makes INCLUDE of the sources still asked for${suffix}`, () => {
+    const record = new GroupRecord<A>(64);
+    record.apply(at(0), "is-in", sources(1, 2, 3), seconds(3));
+    record.apply(at(0), "is-ex", sources(1, 2, 20, 21), seconds(3));
+    record.apply(at(0.5), "allow", sources(20, 30), GMI);
+    assert.equal(stateText(record, at(2.9)), "EXCLUDE(1 2 20 30; 21)");
+    assert.equal(stateText(record, at(3.5)), "INCLUDE(20 30)");
+    assert.ok(!admits(record.filter(at(3.5)), source(1)));
+    assert.ok(!admits(record.filter(at(3.5)), source(100)));
+  });
+
+  test(`RFC 3376 6.3: forwarding follows the mode and the timers${suffix}`, () => {
+    const include = given(IN);
+    assert.ok(admits(include.filter(at(1)), source(1)));
+    assert.ok(!admits(include.filter(at(1)), source(9)));
+    const exclude = given(EX);
+    assert.ok(admits(exclude.filter(at(1)), source(1)), "timer running");
+    assert.ok(!admits(exclude.filter(at(1)), source(20)), "timer zero");
+    assert.ok(admits(exclude.filter(at(1)), source(9)), "unknown");
+  });
+
+  test(`RFC 3376 6.2.3: in EXCLUDE mode a source whose timer ends is kept, and blocked${suffix}`, () => {
+    const record = given({ exclude: [[1, 2], [20]] });
+    record.apply(at(100), "is-ex", sources(1, 2, 20), GMI);
+    assert.equal(record.nextDeadline(), at(260));
+    assert.equal(stateText(record, at(260)), "EXCLUDE(; 1 2 20)");
+    assert.equal(record.nextDeadline(), at(360));
+  });
+
+  test(`RFC 3376 6.5: an EXCLUDE group without sources asked for ends with its group timer${suffix}`, () => {
+    const record = given({ exclude: [[], [20, 21]] });
+    assert.equal(stateText(record, at(259)), "EXCLUDE(; 20 21)");
+    assert.equal(stateText(record, at(260)), "INCLUDE()");
+    assert.equal(record.nextDeadline(), undefined);
+  });
+
+  test(`RFC 3376 6.6.1: lowering never raises, and says whose timers were longer${suffix}`, () => {
+    const record = given({ exclude: [[1, 2], []] });
+    assert.deepEqual(record.lowerSources(at(10), sources(1, 9), seconds(2)), sources(1));
+    assert.equal(record.sourceTimer(source(1)), at(12));
+    assert.deepEqual(record.lowerSources(at(11), sources(1), seconds(2)), []);
+    assert.equal(record.sourceTimer(source(1)), at(12));
+    record.lowerGroup(at(10), seconds(2));
+    record.lowerGroup(at(11), seconds(2));
+    assert.equal(record.groupTimer(), at(12));
+    const include = given(IN);
+    include.lowerGroup(at(10), seconds(2));
+    assert.equal(include.groupTimer(), undefined);
+  });
+
+  test(`a list longer than the limit keeps what fits and counts the rest; known sources always fit${suffix}`, () => {
+    const record = new GroupRecord<A>(3);
+    assert.equal(record.apply(at(0), "allow", sources(1, 2, 3, 4, 5), GMI).refused, 2);
+    assert.equal(record.apply(at(1), "allow", sources(1, 2, 3), GMI).refused, 0);
+    assert.equal(stateText(record), "INCLUDE(1 2 3)");
+    assert.equal(record.apply(at(2), "is-ex", sources(7, 8, 9), GMI).refused, 0, "those given up make room first");
+    assert.equal(stateText(record), "EXCLUDE(; 7 8 9)");
   });
 }
-
-test("360 records in 60 groups: every state is the one that the Linux bridge reached", () => {
-  const { groups } = vectorFile<{ groups: [RecordType, string, string][][] }>("linux-bridge.json");
-  for (const steps of groups) {
-    const record = new GroupRecord(64);
-    const heard: string[] = [];
-    for (const [i, [type, named, then]] of steps.entries()) {
-      const list = named === "" ? [] : sources(...named.split(" ").map(Number));
-      heard.push(`${type} {${named}}`);
-      for (const action of record.apply(at(i / 100), type, list, GMI).actions) {
-        if (action.kind === "group") record.lowerGroup(at(i / 100), seconds(2));
-        else record.lowerSources(at(i / 100), action.sources, seconds(2));
-      }
-      assert.equal(stateText(record, at(i / 100)), then, heard.join(", "));
-    }
-  }
-});
-
-test("Linux bridge_igmp.sh v3inc_block: the blocked source goes when nobody answers for it", () => {
-  const record = given(IN);
-  const { actions } = record.apply(at(10), "block", sources(1, 20, 30), GMI);
-  for (const action of actions) if (action.kind === "sources") record.lowerSources(at(10), action.sources, seconds(2));
-  assert.equal(stateText(record, at(13)), "INCLUDE(2 3)");
-});
-
-test("Linux bridge_igmp.sh v3exc_timeout: the group timer's end makes INCLUDE of the sources still asked for", () => {
-  const record = new GroupRecord(64);
-  record.apply(at(0), "is-in", sources(1, 2, 3), seconds(3));
-  record.apply(at(0), "is-ex", sources(1, 2, 20, 21), seconds(3));
-  record.apply(at(0.5), "allow", sources(20, 30), GMI);
-  assert.equal(stateText(record, at(2.9)), "EXCLUDE(1 2 20 30; 21)");
-  assert.equal(stateText(record, at(3.5)), "INCLUDE(20 30)");
-  assert.ok(!admits(record.filter(at(3.5)), source(1)));
-  assert.ok(!admits(record.filter(at(3.5)), source(100)));
-});
-
-test("RFC 3376 6.3: forwarding follows the mode and the timers", () => {
-  const include = given(IN);
-  assert.ok(admits(include.filter(at(1)), source(1)));
-  assert.ok(!admits(include.filter(at(1)), source(9)));
-  const exclude = given(EX);
-  assert.ok(admits(exclude.filter(at(1)), source(1)), "timer running");
-  assert.ok(!admits(exclude.filter(at(1)), source(20)), "timer zero");
-  assert.ok(admits(exclude.filter(at(1)), source(9)), "unknown");
-});
-
-test("RFC 3376 6.2.3: in EXCLUDE mode a source whose timer ends is kept, and blocked", () => {
-  const record = given({ exclude: [[1, 2], [20]] });
-  record.apply(at(100), "is-ex", sources(1, 2, 20), GMI);
-  assert.equal(record.nextDeadline(), at(260));
-  assert.equal(stateText(record, at(260)), "EXCLUDE(; 1 2 20)");
-  assert.equal(record.nextDeadline(), at(360));
-});
-
-test("RFC 3376 6.5: an EXCLUDE group without sources asked for ends with its group timer", () => {
-  const record = given({ exclude: [[], [20, 21]] });
-  assert.equal(stateText(record, at(259)), "EXCLUDE(; 20 21)");
-  assert.equal(stateText(record, at(260)), "INCLUDE()");
-  assert.equal(record.nextDeadline(), undefined);
-});
-
-test("RFC 3376 6.6.1: lowering never raises, and says whose timers were longer", () => {
-  const record = given({ exclude: [[1, 2], []] });
-  assert.deepEqual(record.lowerSources(at(10), sources(1, 9), seconds(2)), sources(1));
-  assert.equal(record.sourceTimer(source(1)), at(12));
-  assert.deepEqual(record.lowerSources(at(11), sources(1), seconds(2)), []);
-  assert.equal(record.sourceTimer(source(1)), at(12));
-  record.lowerGroup(at(10), seconds(2));
-  record.lowerGroup(at(11), seconds(2));
-  assert.equal(record.groupTimer(), at(12));
-  const include = given(IN);
-  include.lowerGroup(at(10), seconds(2));
-  assert.equal(include.groupTimer(), undefined);
-});
-
-test("a list longer than the limit keeps what fits and counts the rest; known sources always fit", () => {
-  const record = new GroupRecord(3);
-  assert.equal(record.apply(at(0), "allow", sources(1, 2, 3, 4, 5), GMI).refused, 2);
-  assert.equal(record.apply(at(1), "allow", sources(1, 2, 3), GMI).refused, 0);
-  assert.equal(stateText(record), "INCLUDE(1 2 3)");
-  assert.equal(record.apply(at(2), "is-ex", sources(7, 8, 9), GMI).refused, 0, "those given up make room first");
-  assert.equal(stateText(record), "EXCLUDE(; 7 8 9)");
-});

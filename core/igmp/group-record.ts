@@ -1,15 +1,18 @@
 // One group on one interface as the router keeps it: deadlines, from which the filter mode follows (RFC 3376 6.2 to 6.5).
+import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, earliest, type Instant, instant } from "../base/time.ts";
 import { ANY_SOURCE, filterOf, NO_SOURCE, type SourceFilter } from "./filter.ts";
 import type { RecordType } from "./report.ts";
 
 /** "Send Q(G)" and "Send Q(G,X)" of the table in 6.4. */
-export type QueryAction = { readonly kind: "group" } | { readonly kind: "sources"; readonly sources: readonly Ipv4[] };
+export type QueryAction<A extends Address = Ipv4> =
+  | { readonly kind: "group" }
+  | { readonly kind: "sources"; readonly sources: readonly A[] };
 
 /** What a row of the table in 6.4 asks for, beside the new timers. */
-export interface Outcome {
-  readonly actions: readonly QueryAction[];
+export interface Outcome<A extends Address = Ipv4> {
+  readonly actions: readonly QueryAction<A>[];
   /** Sources that found no room. */
   readonly refused: number;
 }
@@ -18,13 +21,13 @@ export interface Outcome {
 const STOPPED = instant(Number.NEGATIVE_INFINITY);
 
 /** Every method first lets pass what is due at `now`. */
-export class GroupRecord {
+export class GroupRecord<A extends Address = Ipv4> {
   readonly #maxSources: number;
   /** What a call may come to: less than `#maxSources` where its table has no more room. */
   #mostNow = 0;
   /** The group timer, which runs in EXCLUDE mode only: its presence IS the mode. */
   #excludeUntil: Instant | undefined;
-  readonly #sources = new Map<Ipv4, Instant>();
+  readonly #sources = new Map<A, Instant>();
   #refused = 0;
 
   constructor(maxSources: number) {
@@ -60,10 +63,10 @@ export class GroupRecord {
   apply(
     now: Instant,
     type: RecordType,
-    sources: readonly Ipv4[],
+    sources: readonly A[],
     lifetime: Duration,
     room: number = Number.POSITIVE_INFINITY,
-  ): Outcome {
+  ): Outcome<A> {
     this.#begin(now, room);
     const named = sources.length === 0 ? sources : [...new Set(sources)];
     const until = after(now, lifetime);
@@ -74,7 +77,7 @@ export class GroupRecord {
     return { actions, refused: this.#refused };
   }
 
-  #whileInclude(type: RecordType, b: readonly Ipv4[], until: Instant): QueryAction[] {
+  #whileInclude(type: RecordType, b: readonly A[], until: Instant): QueryAction<A>[] {
     const a = [...this.#sources.keys()];
     switch (type) {
       case "is-in":
@@ -95,7 +98,7 @@ export class GroupRecord {
     }
   }
 
-  #whileExclude(type: RecordType, a: readonly Ipv4[], until: Instant, groupTimer: Instant): QueryAction[] {
+  #whileExclude(type: RecordType, a: readonly A[], until: Instant, groupTimer: Instant): QueryAction<A>[] {
     const x = this.#running();
     const y = this.#stopped();
     const unknown = minus(a, [...x, ...y]);
@@ -123,24 +126,24 @@ export class GroupRecord {
     }
   }
 
-  #start(sources: readonly Ipv4[], until: Instant): void {
+  #start(sources: readonly A[], until: Instant): void {
     for (const source of sources) {
       if (this.#sources.has(source) || this.#sources.size < this.#mostNow) this.#sources.set(source, until);
       else this.#refused++;
     }
   }
 
-  #keepOnly(sources: readonly Ipv4[]): void {
+  #keepOnly(sources: readonly A[]): void {
     if (this.#sources.size === 0) return;
     const kept = new Set(sources);
     for (const source of this.#sources.keys()) if (!kept.has(source)) this.#sources.delete(source);
   }
 
-  #running(): Ipv4[] {
+  #running(): A[] {
     return [...this.#sources].filter(([, until]) => until !== STOPPED).map(([source]) => source);
   }
 
-  #stopped(): Ipv4[] {
+  #stopped(): A[] {
     return [...this.#sources].filter(([, until]) => until === STOPPED).map(([source]) => source);
   }
 
@@ -150,7 +153,7 @@ export class GroupRecord {
    */
   assume(
     now: Instant,
-    { mode, sources }: SourceFilter,
+    { mode, sources }: SourceFilter<A>,
     span: Duration,
     room: number = Number.POSITIVE_INFINITY,
   ): number {
@@ -161,14 +164,14 @@ export class GroupRecord {
     return this.#refused;
   }
 
-  #raise(sources: readonly Ipv4[], until: Instant): void {
+  #raise(sources: readonly A[], until: Instant): void {
     this.#start(
       sources.filter((source) => (this.#sources.get(source) ?? STOPPED) < until),
       until,
     );
   }
 
-  #assumeAllBut(blocked: readonly Ipv4[], until: Instant): void {
+  #assumeAllBut(blocked: readonly A[], until: Instant): void {
     if (this.#excludeUntil === undefined) this.#start(minus(blocked, [...this.#sources.keys()]), STOPPED);
     else for (const source of minus(this.#stopped(), blocked)) this.#sources.delete(source);
     this.#excludeUntil = instant(Math.max(this.#excludeUntil ?? until, until));
@@ -188,7 +191,7 @@ export class GroupRecord {
   }
 
   /** Lowers source timers; answers which were longer than `wait` (6.6.1, 6.6.3.2). */
-  lowerSources(now: Instant, sources: readonly Ipv4[], wait: Duration): readonly Ipv4[] {
+  lowerSources(now: Instant, sources: readonly A[], wait: Duration): readonly A[] {
     this.settle(now);
     const bound = after(now, wait);
     const longer = sources.filter((source) => (this.#sources.get(source) ?? STOPPED) > bound);
@@ -202,18 +205,18 @@ export class GroupRecord {
   }
 
   /** How many of these it does not keep. */
-  unknown(sources: readonly Ipv4[]): number {
+  unknown(sources: readonly A[]): number {
     return sources.filter((source) => !this.#sources.has(source)).length;
   }
 
   /** A running source timer; undefined for a blocked or unknown source. */
-  sourceTimer(source: Ipv4): Instant | undefined {
+  sourceTimer(source: A): Instant | undefined {
     const until = this.#sources.get(source);
     return until === STOPPED ? undefined : until;
   }
 
   /** 6.3, and what RFC 4605 4.1 merges: INCLUDE with the sources wanted, EXCLUDE with those whose timer is zero. */
-  filter(now: Instant): SourceFilter {
+  filter(now: Instant): SourceFilter<A> {
     this.settle(now);
     if (this.#sources.size === 0) return this.#excludeUntil === undefined ? NO_SOURCE : ANY_SOURCE;
     return this.#excludeUntil === undefined
@@ -222,7 +225,7 @@ export class GroupRecord {
   }
 
   /** Sources in EXCLUDE mode that somebody includes (X of the table), or all in INCLUDE mode (A). */
-  requested(now: Instant): readonly Ipv4[] {
+  requested(now: Instant): readonly A[] {
     this.settle(now);
     return filterOf("include", this.#running()).sources;
   }
@@ -237,18 +240,18 @@ export class GroupRecord {
 }
 
 // Most reports name no source at all.
-const minus = (a: readonly Ipv4[], b: readonly Ipv4[]): readonly Ipv4[] => {
+const minus = <A extends Address>(a: readonly A[], b: readonly A[]): readonly A[] => {
   if (a.length === 0 || b.length === 0) return a;
   const gone = new Set(b);
   return a.filter((source) => !gone.has(source));
 };
 
-const both = (a: readonly Ipv4[], b: readonly Ipv4[]): readonly Ipv4[] => {
+const both = <A extends Address>(a: readonly A[], b: readonly A[]): readonly A[] => {
   if (a.length === 0 || b.length === 0) return [];
   const kept = new Set(b);
   return a.filter((source) => kept.has(source));
 };
 
 /** 6.4: a query about no source is not sent. */
-const queryAbout = (sources: readonly Ipv4[]): QueryAction[] =>
+const queryAbout = <A extends Address>(sources: readonly A[]): QueryAction<A>[] =>
   sources.length === 0 ? [] : [{ kind: "sources", sources }];

@@ -2,15 +2,16 @@
 // Instead the last room is kept back: one part in 32 for the first few groups of each host, and of the part before that a host beyond
 // its first few may never hold more than what is left (dynamic thresholds, Choudhury and Hahne 1998). What stands behind one MAC may be a
 // whole house, or the next proxy: alone it gets nearly all there is, and whoever comes later still finds a place.
+import { type Address, isUnspecified } from "../base/address.ts";
 import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
-import { ANY, type Ipv4 } from "../base/ipv4.ts";
+import type { Ipv4 } from "../base/ipv4.ts";
 import { after, between, type Instant, seconds } from "../base/time.ts";
 import { type HostPattern, isMeant } from "./host-pattern.ts";
 
 /** Who: the interface is the table's own. Empty port or MAC where they are not known (packets show neither). */
-export interface TrackedHost {
+export interface TrackedHost<A extends Address = Ipv4> {
   readonly port: string;
-  readonly address: Ipv4;
+  readonly address: A;
   readonly mac: string;
   /** The tag that its frames bear on the port, 1 to 4094; absent where they bear none, and of a packet, which never shows it. */
   readonly vlan?: number;
@@ -29,7 +30,7 @@ export type ShareDrop =
   | "igmp.host-share";
 
 /** What one host and one port may have; Infinity for no limit. */
-export interface ShareLimits {
+export interface ShareLimits<A extends Address = Ipv4> {
   readonly groupsPerHost: number;
   /** Different ones: what several hosts behind a port watch counts once. */
   readonly groupsPerPort: number;
@@ -41,7 +42,7 @@ export interface ShareLimits {
   /** As many of them, or a second's worth if that is more, may come at once: a host that is asked tells all it has. Finite. */
   readonly joinsAtOnce: number;
   /** Hosts that speak for many: no limit of one host holds for them, and none but the last place is kept from them. */
-  readonly proxies: readonly HostPattern[];
+  readonly proxies: readonly HostPattern<A>[];
 }
 
 /** Places of a table. */
@@ -51,8 +52,8 @@ export interface Room {
 }
 
 /** What one host holds. A host is a MAC on a port, or an address where no MAC is known. */
-export interface HostShare extends Scheduled {
-  readonly key: string | Ipv4;
+export interface HostShare<A extends Address = Ipv4> extends Scheduled {
+  readonly key: string | A;
   readonly port: string;
   held: number;
   /** Sources named in what it holds. */
@@ -63,15 +64,15 @@ export interface HostShare extends Scheduled {
 }
 
 /** What all hosts behind one port hold. */
-interface PortShare {
+interface PortShare<A extends Address = Ipv4> {
   /** How many of them hold each group. */
-  readonly groups: Map<Ipv4, number>;
+  readonly groups: Map<A, number>;
   sources: number;
 }
 
 /** A membership that a host has, or would have. */
-export interface Holding {
-  readonly group: Ipv4;
+export interface Holding<A extends Address = Ipv4> {
+  readonly group: A;
   /** How many it names. */
   readonly sources: number;
 }
@@ -88,19 +89,19 @@ function isGreedy(held: number, { free, total }: Room): boolean {
 }
 
 /** The shares of one interface. What is kept is bounded by the memberships held, and by the joins of the last seconds. */
-export class HostShares {
-  #limits: ShareLimits;
-  readonly #shares = new Map<string | Ipv4, HostShare>();
-  readonly #ports = new Map<string, PortShare>();
+export class HostShares<A extends Address = Ipv4> {
+  #limits: ShareLimits<A>;
+  readonly #shares = new Map<string | A, HostShare<A>>();
+  readonly #ports = new Map<string, PortShare<A>>();
   /** Hosts that hold nothing, until their joins are forgotten. */
-  readonly #idle = new DeadlineHeap<HostShare>();
+  readonly #idle = new DeadlineHeap<HostShare<A>>();
 
-  constructor(limits: ShareLimits) {
+  constructor(limits: ShareLimits<A>) {
     this.#limits = limits;
   }
 
   /** New limits for what is new. */
-  limit(limits: ShareLimits): void {
+  limit(limits: ShareLimits<A>): void {
     this.#limits = limits;
   }
 
@@ -117,22 +118,22 @@ export class HostShares {
   }
 
   /** Memberships of the host that its share of the room is measured by: none for one that speaks for many. */
-  held(host: TrackedHost): number {
+  held(host: TrackedHost<A>): number {
     return this.#isProxy(host) ? 0 : (this.#shares.get(shareKey(host))?.held ?? 0);
   }
 
   /** The same of the sources that it names. */
-  sources(host: TrackedHost): number {
+  sources(host: TrackedHost<A>): number {
     return this.#isProxy(host) ? 0 : (this.#shares.get(shareKey(host))?.sources ?? 0);
   }
 
   /** Whether the host is named as one that speaks for many. */
-  #isProxy(host: TrackedHost): boolean {
+  #isProxy(host: TrackedHost<A>): boolean {
     return this.#limits.proxies.some((pattern) => isMeant(pattern, host));
   }
 
   /** Why the host may not have one of the places; undefined when it may, or when there is none for anybody. */
-  refuse(now: Instant, host: TrackedHost, wanted: Holding, room: Room): ShareDrop | undefined {
+  refuse(now: Instant, host: TrackedHost<A>, wanted: Holding<A>, room: Room): ShareDrop | undefined {
     const isBounded = this.#isBounded(host);
     const share = this.#shares.get(shareKey(host));
     if (isBounded && (share?.held ?? 0) >= this.#limits.groupsPerHost) return "igmp.host-groups";
@@ -144,7 +145,7 @@ export class HostShares {
   }
 
   /** Why the host may not name so many sources more. */
-  refuseSources(host: TrackedHost, more: number): ShareDrop | undefined {
+  refuseSources(host: TrackedHost<A>, more: number): ShareDrop | undefined {
     if (more <= 0) return undefined;
     const { sourcesPerHost, sourcesPerPort } = this.#limits;
     const named = this.#shares.get(shareKey(host))?.sources ?? 0;
@@ -153,18 +154,18 @@ export class HostShares {
     return host.port !== "" && behindPort + more > sourcesPerPort ? "igmp.port-sources" : undefined;
   }
 
-  #isBounded(host: TrackedHost): boolean {
+  #isBounded(host: TrackedHost<A>): boolean {
     return isOne(host) && !this.#isProxy(host);
   }
 
   // Of a packet whose port is not known nothing can be counted by port.
-  #portIsFull({ port }: TrackedHost, group: Ipv4): boolean {
+  #portIsFull({ port }: TrackedHost<A>, group: A): boolean {
     const groups = this.#ports.get(port)?.groups;
     return port !== "" && (groups?.size ?? 0) >= this.#limits.groupsPerPort && groups?.has(group) !== true;
   }
 
   /** One membership more. */
-  take(now: Instant, host: TrackedHost, { group, sources }: Holding): HostShare {
+  take(now: Instant, host: TrackedHost<A>, { group, sources }: Holding<A>): HostShare<A> {
     const share = this.#shares.get(shareKey(host)) ?? this.#add(now, host);
     this.#idle.schedule(share, undefined);
     share.joins = Math.max(0, this.#joins(now, share) - 1);
@@ -176,7 +177,7 @@ export class HostShares {
   }
 
   /** One membership less. */
-  giveBack(share: HostShare, { group, sources }: Holding): void {
+  giveBack(share: HostShare<A>, { group, sources }: Holding<A>): void {
     share.held--;
     this.addSources(share, -sources);
     if (share.held === 0) this.#idle.schedule(share, this.#forgottenAt(share));
@@ -184,15 +185,15 @@ export class HostShares {
   }
 
   /** So many sources more, or less, of a membership that is there. */
-  addSources(share: HostShare, more: number): void {
+  addSources(share: HostShare<A>, more: number): void {
     share.sources += more;
     const port = this.#ports.get(share.port);
     if (port !== undefined) port.sources += more;
   }
 
-  #countBehind(name: string, group: Ipv4, more: 1 | -1): void {
+  #countBehind(name: string, group: A, more: 1 | -1): void {
     if (name === "") return;
-    const port = this.#ports.get(name) ?? { groups: new Map<Ipv4, number>(), sources: 0 };
+    const port = this.#ports.get(name) ?? { groups: new Map<A, number>(), sources: 0 };
     const hosts = (port.groups.get(group) ?? 0) + more;
     if (hosts > 0) port.groups.set(group, hosts);
     else port.groups.delete(group);
@@ -200,9 +201,9 @@ export class HostShares {
     else this.#ports.delete(name);
   }
 
-  #add(now: Instant, host: TrackedHost): HostShare {
+  #add(now: Instant, host: TrackedHost<A>): HostShare<A> {
     const key = shareKey(host);
-    const share: HostShare = {
+    const share: HostShare<A> = {
       due: undefined,
       place: -1,
       key,
@@ -220,22 +221,22 @@ export class HostShares {
     return Math.max(1, this.#limits.joinsPerSecond, this.#limits.joinsAtOnce);
   }
 
-  #joins(now: Instant, share: HostShare): number {
+  #joins(now: Instant, share: HostShare<A>): number {
     const { joinsPerSecond } = this.#limits;
     if (joinsPerSecond === Number.POSITIVE_INFINITY) return joinsPerSecond;
     return Math.min(this.#burst(), share.joins + (joinsPerSecond * between(share.countedAt, now)) / 1000);
   }
 
   /** When it may join as freely as one that nobody knows. */
-  #forgottenAt(share: HostShare): Instant {
+  #forgottenAt(share: HostShare<A>): Instant {
     const { joinsPerSecond } = this.#limits;
     const missing = joinsPerSecond === Number.POSITIVE_INFINITY ? 0 : this.#burst() - share.joins;
     return after(share.countedAt, seconds(Math.max(0, missing / joinsPerSecond)));
   }
 }
 
-/** 0.0.0.0 without a MAC may be any number of hosts: only the room that is left bounds it. */
-const isOne = ({ address, mac }: TrackedHost): boolean => mac !== "" || address !== ANY;
+/** Without address and MAC it may be any number of hosts: only the room that is left bounds it. */
+const isOne = ({ address, mac }: TrackedHost<Address>): boolean => mac !== "" || !isUnspecified(address);
 
-const shareKey = ({ port, address, mac }: TrackedHost): string | Ipv4 =>
+const shareKey = <A extends Address>({ port, address, mac }: TrackedHost<A>): string | A =>
   mac !== "" ? `${port}|${mac}` : port !== "" ? `${port}|${address}` : address;

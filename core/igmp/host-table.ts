@@ -1,6 +1,7 @@
 // Explicit host tracking (RFC 3376 A.2): who on this interface is a member of what, since when, and which message showed it.
+import { type Address, isUnspecified } from "../base/address.ts";
 import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
-import { ANY, type Ipv4 } from "../base/ipv4.ts";
+import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, type Instant } from "../base/time.ts";
 import { filterOf, NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
 import {
@@ -29,10 +30,10 @@ export type HostDrop = "tracking.full" | "tracking.too-many-sources" | "tracking
 export type LeaveCause = "left" | "expired" | "moved" | "down" | "revoked";
 
 /** One host in one group. */
-export interface HostMembership {
-  readonly host: TrackedHost;
-  readonly group: Ipv4;
-  readonly filter: SourceFilter;
+export interface HostMembership<A extends Address = Ipv4> {
+  readonly host: TrackedHost<A>;
+  readonly group: A;
+  readonly filter: SourceFilter<A>;
   readonly since: Instant;
   readonly lastSeen: Instant;
   /** The message that showed it last. */
@@ -45,32 +46,32 @@ export interface HostMembership {
 }
 
 /** What a statement, or silence, changes. */
-export type HostChange =
-  | { readonly kind: "host-joined"; readonly membership: HostMembership }
-  | { readonly kind: "host-left"; readonly membership: HostMembership; readonly cause: LeaveCause }
-  | { readonly kind: "drop"; readonly reason: HostDrop; readonly host: TrackedHost; readonly group: Ipv4 };
+export type HostChange<A extends Address = Ipv4> =
+  | { readonly kind: "host-joined"; readonly membership: HostMembership<A> }
+  | { readonly kind: "host-left"; readonly membership: HostMembership<A>; readonly cause: LeaveCause }
+  | { readonly kind: "drop"; readonly reason: HostDrop; readonly host: TrackedHost<A>; readonly group: A };
 
 /** A host with its memberships' number. With a MAC it is in one place at a time, so `who` is where it was heard last. */
-interface Station {
-  readonly key: string | Ipv4;
-  who: TrackedHost;
+interface Station<A extends Address = Ipv4> {
+  readonly key: string | A;
+  who: TrackedHost<A>;
   held: number;
 }
 
 /** A HostMembership as it is kept: there may be a hundred thousand. `due` is when it expires. */
-interface Tracked extends Scheduled {
-  readonly station: Station;
-  readonly who: TrackedHost;
-  readonly share: HostShare;
-  readonly group: Ipv4;
-  filter: SourceFilter;
+interface Tracked<A extends Address = Ipv4> extends Scheduled {
+  readonly station: Station<A>;
+  readonly who: TrackedHost<A>;
+  readonly share: HostShare<A>;
+  readonly group: A;
+  filter: SourceFilter<A>;
   readonly since: Instant;
   lastSeen: Instant;
   message: HostMessage;
 }
 
 /** How much is kept of one interface. */
-export interface HostLimits extends ShareLimits {
+export interface HostLimits<A extends Address = Ipv4> extends ShareLimits<A> {
   /** (host, group) pairs. */
   readonly memberships: number;
   /** Sources kept of one host for one group. */
@@ -81,33 +82,33 @@ export interface HostLimits extends ShareLimits {
 const UNCOUNTED = 64;
 
 /** The hosts of one interface. No call looks at more than what it changes. */
-export class HostTable {
-  #limits: HostLimits;
-  readonly #groups = new Map<Ipv4, Map<Station, Tracked>>();
-  readonly #stations = new Map<string | Ipv4, Station>();
-  readonly #shares: HostShares;
-  readonly #expiries = new DeadlineHeap<Tracked>();
+export class HostTable<A extends Address = Ipv4> {
+  #limits: HostLimits<A>;
+  readonly #groups = new Map<A, Map<Station<A>, Tracked<A>>>();
+  readonly #stations = new Map<string | A, Station<A>>();
+  readonly #shares: HostShares<A>;
+  readonly #expiries = new DeadlineHeap<Tracked<A>>();
 
-  constructor(limits: HostLimits) {
+  constructor(limits: HostLimits<A>) {
     this.#limits = limits;
-    this.#shares = new HostShares(limits);
+    this.#shares = new HostShares<A>(limits);
   }
 
   /** New limits; nothing that is kept goes. */
-  limit(limits: HostLimits): void {
+  limit(limits: HostLimits<A>): void {
     this.#limits = limits;
     this.#shares.limit(limits);
   }
 
   /** Takes one statement of a host; `lifetime` is the group membership interval. */
-  hear(now: Instant, host: TrackedHost, statement: HostStatement, lifetime: Duration): readonly HostChange[] {
+  hear(now: Instant, host: TrackedHost<A>, statement: HostStatement<A>, lifetime: Duration): readonly HostChange<A>[] {
     const here = this.#find(host, statement.group);
     const known = here !== undefined && isSamePlace(here.who, host) ? here : undefined;
     const wanted = afterStatement(known?.filter ?? NO_SOURCE, statement);
     if (wantsNothing(wanted)) return known === undefined ? [] : [this.#leave(now, known, statement)];
     const filter = cutTo(this.#limits.sources, wanted);
     const { group } = statement;
-    const cut: HostChange[] =
+    const cut: HostChange<A>[] =
       filter === wanted ? [] : [{ kind: "drop", reason: "tracking.too-many-sources", host, group }];
     if (known === undefined) return [...cut, ...this.#join(now, host, here, filter, statement, lifetime)];
     const more = filter.sources.length - known.filter.sources.length;
@@ -118,7 +119,7 @@ export class HostTable {
     return cut;
   }
 
-  #find(host: TrackedHost, group: Ipv4): Tracked | undefined {
+  #find(host: TrackedHost<A>, group: A): Tracked<A> | undefined {
     const station = this.#stations.get(stationKey(host));
     return station === undefined ? undefined : this.#groups.get(group)?.get(station);
   }
@@ -126,12 +127,12 @@ export class HostTable {
   /** `elsewhere`: the same address and MAC on another port or VLAN is the same host, re-plugged or roaming. */
   #join(
     now: Instant,
-    host: TrackedHost,
-    elsewhere: Tracked | undefined,
-    filter: SourceFilter,
-    statement: HostStatement,
+    host: TrackedHost<A>,
+    elsewhere: Tracked<A> | undefined,
+    filter: SourceFilter<A>,
+    statement: HostStatement<A>,
     lifetime: Duration,
-  ): HostChange[] {
+  ): HostChange<A>[] {
     const moved = elsewhere === undefined ? [] : [this.#remove(elsewhere, "moved")];
     const reason = this.#refuse(now, host, { group: statement.group, sources: filter.sources.length });
     if (reason !== undefined) return [...moved, { kind: "drop", reason, host, group: statement.group }];
@@ -139,7 +140,7 @@ export class HostTable {
     return [...moved, { kind: "host-joined", membership }];
   }
 
-  #refuse(now: Instant, host: TrackedHost, wanted: Holding): HostDrop | undefined {
+  #refuse(now: Instant, host: TrackedHost<A>, wanted: Holding<A>): HostDrop | undefined {
     const room = { free: this.#free(now), total: this.#limits.memberships };
     return this.#shares.refuse(now, host, wanted, room) ?? (room.free > 0 ? undefined : "tracking.full");
   }
@@ -152,16 +153,16 @@ export class HostTable {
 
   #add(
     now: Instant,
-    host: TrackedHost,
-    filter: SourceFilter,
-    { group, message }: HostStatement,
+    host: TrackedHost<A>,
+    filter: SourceFilter<A>,
+    { group, message }: HostStatement<A>,
     lifetime: Duration,
-  ): Tracked {
+  ): Tracked<A> {
     const station = this.#station(host);
     const share = this.#shares.take(now, host, { group, sources: filter.sources.length });
     const { who } = station;
     // Fields by name and no spread, which would give each object a shape of its own, of several hundred octets.
-    const tracked: Tracked = {
+    const tracked: Tracked<A> = {
       due: undefined,
       place: -1,
       station,
@@ -173,14 +174,14 @@ export class HostTable {
       lastSeen: now,
       message,
     };
-    const members = this.#groups.get(group) ?? new Map<Station, Tracked>();
+    const members = this.#groups.get(group) ?? new Map<Station<A>, Tracked<A>>();
     this.#groups.set(group, members.set(station, tracked));
     this.#expiries.schedule(tracked, after(now, lifetime));
     station.held++;
     return tracked;
   }
 
-  #station(host: TrackedHost): Station {
+  #station(host: TrackedHost<A>): Station<A> {
     const key = stationKey(host);
     const station = this.#stations.get(key) ?? { key, who: host, held: 0 };
     if (!isSamePlace(station.who, host)) station.who = host;
@@ -191,9 +192,9 @@ export class HostTable {
   // 6.4: IS_IN and source changes of an EXCLUDE host do not renew it, so that a lost TO_IN heals at expiry.
   #refresh(
     now: Instant,
-    known: Tracked,
-    filter: SourceFilter,
-    { type, message }: HostStatement,
+    known: Tracked<A>,
+    filter: SourceFilter<A>,
+    { type, message }: HostStatement<A>,
     lifetime: Duration,
   ): void {
     if (!sameFilter(filter, known.filter)) known.filter = filter;
@@ -202,13 +203,13 @@ export class HostTable {
     if (filter.mode === "include" || isExclude(type)) this.#expiries.schedule(known, after(now, lifetime));
   }
 
-  #leave(now: Instant, tracked: Tracked, { message }: HostStatement): HostChange {
+  #leave(now: Instant, tracked: Tracked<A>, { message }: HostStatement<A>): HostChange<A> {
     tracked.lastSeen = now;
     tracked.message = message;
     return this.#remove(tracked, "left");
   }
 
-  #remove(tracked: Tracked, cause: LeaveCause): HostChange {
+  #remove(tracked: Tracked<A>, cause: LeaveCause): HostChange<A> {
     const { station, group, share } = tracked;
     const members = this.#groups.get(group);
     members?.delete(station);
@@ -221,8 +222,8 @@ export class HostTable {
   }
 
   /** Ends what has not been heard for its lifetime. */
-  poll(now: Instant): readonly HostChange[] {
-    const changes: HostChange[] = [];
+  poll(now: Instant): readonly HostChange<A>[] {
+    const changes: HostChange<A>[] = [];
     for (let gone = this.#expiries.takeDue(now); gone !== undefined; gone = this.#expiries.takeDue(now)) {
       changes.push(this.#remove(gone, "expired"));
     }
@@ -240,38 +241,38 @@ export class HostTable {
   }
 
   /** Whether the host is in the group, on whatever port. */
-  isMember(host: TrackedHost, group: Ipv4): boolean {
+  isMember(host: TrackedHost<A>, group: A): boolean {
     return this.#find(host, group) !== undefined;
   }
 
   /** Whether there is anybody in the group. */
-  hasMembers(group: Ipv4): boolean {
+  hasMembers(group: A): boolean {
     return this.#groups.has(group);
   }
 
   /** Ends the membership of a host that may have none. */
-  revoke(host: TrackedHost, group: Ipv4): readonly HostChange[] {
+  revoke(host: TrackedHost<A>, group: A): readonly HostChange<A>[] {
     const known = this.#find(host, group);
     return known === undefined ? [] : [this.#remove(known, "revoked")];
   }
 
   /** Ends every membership of a group: the link as a whole no longer wants it. */
-  endGroup(group: Ipv4): readonly HostChange[] {
+  endGroup(group: A): readonly HostChange<A>[] {
     const members = [...(this.#groups.get(group)?.values() ?? [])];
     return members.map((tracked) => this.#remove(tracked, "expired"));
   }
 
   /** Ends everything: the interface is down. */
-  clear(): readonly HostChange[] {
+  clear(): readonly HostChange<A>[] {
     return [...this.#all()].map((tracked) => this.#remove(tracked, "down"));
   }
 
   /**
-   * Whether `statement`, from a host with this address, leaves nobody in the group as far as is known. Never true for 0.0.0.0, nor for
+   * Whether `statement`, from a host with this address, leaves nobody in the group as far as is known. Never true for a host without address, nor for
    * an address seen with two MACs or on two ports: they may be several hosts.
    */
-  wouldBeLast(address: Ipv4, statement: HostStatement): boolean {
-    if (address === ANY) return false;
+  wouldBeLast(address: A, statement: HostStatement<A>): boolean {
+    if (isUnspecified(address)) return false;
     const members = this.#groups.get(statement.group);
     if (members !== undefined && members.size > 1) return false;
     const [member] = members?.values() ?? [];
@@ -283,32 +284,39 @@ export class HostTable {
    * Whether the host may have one more of these places, for groups or for the sources of groups. Without room to count what it holds, it
    * holds as many as a home does.
    */
-  mayTake(now: Instant, host: TrackedHost, what: "groups" | "sources", room: Room): boolean {
+  mayTake(now: Instant, host: TrackedHost<A>, what: "groups" | "sources", room: Room): boolean {
     const held = what === "groups" ? this.#shares.held(host) : this.#shares.sources(host);
     return hasRoom(this.#free(now) > 0 ? held : Math.max(held, UNCOUNTED), room);
   }
 
   /** The host with this MAC and address where it was heard last; undefined for one that is not a member of anything. */
-  find(host: TrackedHost): TrackedHost | undefined {
+  find(host: TrackedHost<A>): TrackedHost<A> | undefined {
     return this.#stations.get(stationKey(host))?.who;
   }
 
   /** How many hosts are members of each group. */
-  *viewers(): Generator<readonly [group: Ipv4, hosts: number]> {
+  *viewers(): Generator<readonly [group: A, hosts: number]> {
     for (const [group, members] of this.#groups) yield [group, members.size];
   }
 
   /** In the order of joining within each group. */
-  memberships(): readonly HostMembership[] {
+  memberships(): readonly HostMembership<A>[] {
     return Array.from(this.#all(), membershipOf);
   }
 
-  *#all(): Generator<Tracked> {
+  *#all(): Generator<Tracked<A>> {
     for (const members of this.#groups.values()) yield* members.values();
   }
 }
 
-const membershipOf = ({ who, group, filter, since, lastSeen, message }: Tracked): HostMembership => ({
+const membershipOf = <A extends Address>({
+  who,
+  group,
+  filter,
+  since,
+  lastSeen,
+  message,
+}: Tracked<A>): HostMembership<A> => ({
   host: who,
   group,
   filter,
@@ -318,20 +326,24 @@ const membershipOf = ({ who, group, filter, since, lastSeen, message }: Tracked)
   exact: versionOf({ message }) === 3,
 });
 
-const isSamePlace = (a: TrackedHost, b: TrackedHost): boolean => a.port === b.port && a.vlan === b.vlan;
+const isSamePlace = (a: TrackedHost<Address>, b: TrackedHost<Address>): boolean =>
+  a.port === b.port && a.vlan === b.vlan;
 
 /** Without port and VLAN where a MAC is known: it is one host wherever it is heard. */
-const stationKey = ({ port, address, mac }: TrackedHost): string | Ipv4 =>
+const stationKey = <A extends Address>({ port, address, mac }: TrackedHost<A>): string | A =>
   mac !== "" ? `${mac}|${address}` : port !== "" ? `${port}|${address}` : address;
 
-const cutTo = (most: number, filter: SourceFilter): SourceFilter =>
+const cutTo = <A extends Address>(most: number, filter: SourceFilter<A>): SourceFilter<A> =>
   filter.sources.length > most ? { ...filter, sources: filter.sources.slice(0, most) } : filter;
 
 /**
  * What a host wants after a statement. IS_IN may answer about some sources only (5.2) or be one of several (4.2.16), so it adds
  * and never takes away.
  */
-export function afterStatement(filter: SourceFilter, { type, sources }: HostStatement): SourceFilter {
+export function afterStatement<A extends Address>(
+  filter: SourceFilter<A>,
+  { type, sources }: HostStatement<A>,
+): SourceFilter<A> {
   switch (type) {
     case "is-ex":
     case "to-ex":
@@ -350,7 +362,7 @@ export function afterStatement(filter: SourceFilter, { type, sources }: HostStat
   }
 }
 
-function without(filter: SourceFilter, sources: readonly Ipv4[]): readonly Ipv4[] {
+function without<A extends Address>(filter: SourceFilter<A>, sources: readonly A[]): readonly A[] {
   const named = new Set(sources);
   return filter.sources.filter((source) => !named.has(source));
 }

@@ -1,4 +1,5 @@
 // The host tracking of one interface from both its sources: one of them is reported, proof that nobody is left needs both.
+import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, earliest, type Instant } from "../base/time.ts";
 import type { Room, TrackedHost } from "./host-shares.ts";
@@ -7,16 +8,16 @@ import { type HostChange, type HostLimits, type HostMembership, HostTable } from
 import type { TrackingSource } from "./interface-events.ts";
 
 /** Every call returns the changes of the source in use, and of the other none but refusals of packets, which end delivery. */
-export class HostTracking {
+export class HostTracking<A extends Address = Ipv4> {
   /** Who sent the packets that made the groups, and who was heard by a tap. */
-  readonly #tables: Readonly<Record<TrackingSource, HostTable>>;
+  readonly #tables: Readonly<Record<TrackingSource, HostTable<A>>>;
   #source: TrackingSource;
   /** Tracking knows everybody once all have been asked, and nothing was lost since; undefined before the first start. */
   #completeFrom: Instant | undefined;
 
-  constructor(source: TrackingSource, limits: HostLimits) {
+  constructor(source: TrackingSource, limits: HostLimits<A>) {
     this.#source = source;
-    this.#tables = { packets: new HostTable(limits), frames: new HostTable(limits) };
+    this.#tables = { packets: new HostTable<A>(limits), frames: new HostTable<A>(limits) };
   }
 
   /** The source whose changes are reported. */
@@ -30,7 +31,7 @@ export class HostTracking {
   }
 
   /** New limits; nothing that is kept goes. */
-  limit(limits: HostLimits): void {
+  limit(limits: HostLimits<A>): void {
     for (const table of Object.values(this.#tables)) table.limit(limits);
   }
 
@@ -42,10 +43,10 @@ export class HostTracking {
   hear(
     from: TrackingSource,
     now: Instant,
-    host: TrackedHost,
-    statement: HostStatement,
+    host: TrackedHost<A>,
+    statement: HostStatement<A>,
     lifetime: Duration,
-  ): readonly HostChange[] {
+  ): readonly HostChange<A>[] {
     const changes = this.#tables[from].hear(now, host, statement, lifetime);
     // Who is refused is delivered nothing, so that nothing is lost with it.
     if (changes.some((change) => change.kind === "drop" && !isRefusal(change))) this.start(now, lifetime);
@@ -56,18 +57,18 @@ export class HostTracking {
   }
 
   /** Whether the host may have one more of these places (see HostTable). */
-  mayTake(now: Instant, host: TrackedHost, what: "groups" | "sources", room: Room): boolean {
+  mayTake(now: Instant, host: TrackedHost<A>, what: "groups" | "sources", room: Room): boolean {
     return this.#tables.packets.mayTake(now, host, what, room);
   }
 
   /** The host of a packet with port and VLAN of its frames, where taps have heard them. */
-  locate(host: TrackedHost): TrackedHost {
+  locate(host: TrackedHost<A>): TrackedHost<A> {
     if (host.port !== "" || host.mac === "" || this.#source === "packets") return host;
     return this.#tables.frames.find(host) ?? host;
   }
 
   /** Whether `statement` certainly leaves nobody. A frame may come later than its packet, so the packets must prove it too. */
-  provesLast(now: Instant, address: Ipv4, statement: HostStatement): boolean {
+  provesLast(now: Instant, address: A, statement: HostStatement<A>): boolean {
     if (this.#completeFrom === undefined || now < this.#completeFrom) return false;
     return Object.values(this.#tables).every((table) => table.wouldBeLast(address, statement));
   }
@@ -78,47 +79,47 @@ export class HostTracking {
     this.start(now, span);
   }
 
-  poll(now: Instant): readonly HostChange[] {
+  poll(now: Instant): readonly HostChange<A>[] {
     return this.#both((table) => table.poll(now));
   }
 
   /** Whether anybody was heard to be a member, by packets or by frames. */
-  hasMembers(group: Ipv4): boolean {
+  hasMembers(group: A): boolean {
     return Object.values(this.#tables).some((table) => table.hasMembers(group));
   }
 
   /** The host of a frame as its packets show it, if by them it is a member. */
-  memberByPackets(host: TrackedHost, group: Ipv4): TrackedHost | undefined {
+  memberByPackets(host: TrackedHost<A>, group: A): TrackedHost<A> | undefined {
     const bare = { port: "", mac: "", address: host.address };
     return [host, bare].find((one) => this.#tables.packets.isMember(one, group));
   }
 
   /** The host is no member any more, whatever it says. */
-  revoke(host: TrackedHost, group: Ipv4): readonly HostChange[] {
+  revoke(host: TrackedHost<A>, group: A): readonly HostChange<A>[] {
     const byPackets = this.memberByPackets(host, group) ?? host;
     return this.#both((table) => table.revoke(table === this.#tables.packets ? byPackets : host, group));
   }
 
   /** The link as a whole no longer wants the group. */
-  endGroup(group: Ipv4): readonly HostChange[] {
+  endGroup(group: A): readonly HostChange<A>[] {
     return this.#both((table) => table.endGroup(group));
   }
 
   /** The interface is down. */
-  clear(): readonly HostChange[] {
+  clear(): readonly HostChange<A>[] {
     return this.#both((table) => table.clear());
   }
 
-  viewers(): Iterable<readonly [group: Ipv4, hosts: number]> {
+  viewers(): Iterable<readonly [group: A, hosts: number]> {
     return this.#tables[this.#source].viewers();
   }
 
-  memberships(): readonly HostMembership[] {
+  memberships(): readonly HostMembership<A>[] {
     return this.#tables[this.#source].memberships();
   }
 
   /** The memberships of both sources. */
-  everybody(): readonly HostMembership[] {
+  everybody(): readonly HostMembership<A>[] {
     return Object.values(this.#tables).flatMap((table) => table.memberships());
   }
 
@@ -126,7 +127,7 @@ export class HostTracking {
     return earliest([this.#tables.packets.nextDeadline(), this.#tables.frames.nextDeadline()]);
   }
 
-  #both(change: (table: HostTable) => readonly HostChange[]): readonly HostChange[] {
+  #both(change: (table: HostTable<A>) => readonly HostChange<A>[]): readonly HostChange<A>[] {
     const { packets, frames } = this.#tables;
     const changes = { packets: change(packets), frames: change(frames) };
     return changes[this.#source];
@@ -134,14 +135,15 @@ export class HostTracking {
 }
 
 /** Whether it says that a host, by the packets it sent, gets no further membership. */
-export const isRefusal = (change: HostChange): change is HostChange & { readonly kind: "drop" } =>
-  change.kind === "drop" && isRefused(change.reason);
+export const isRefusal = <A extends Address>(
+  change: HostChange<A>,
+): change is HostChange<A> & { readonly kind: "drop" } => change.kind === "drop" && isRefused(change.reason);
 
 /** Whether a drop that names its host means that a join was not honoured, and not only that something is not known. */
 export const isRefused = (reason: string): boolean => reason.startsWith("igmp.") || reason.startsWith("policy.");
 
 /** What a frame of a host comes to that may have no more. */
-export const refusedFrame = (host: TrackedHost, group: Ipv4): HostChange => ({
+export const refusedFrame = <A extends Address>(host: TrackedHost<A>, group: A): HostChange<A> => ({
   kind: "drop",
   reason: "tracking.refused",
   host,

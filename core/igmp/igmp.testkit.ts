@@ -24,13 +24,6 @@ export const at = (s: number): Instant => instant(s * 1000);
 export const source = (n: number): Ipv4 => address(`192.0.2.${n}`);
 export const sources = (...numbers: number[]): Ipv4[] => numbers.map(source);
 
-/** "1 2 30" for the last octets, ascending. */
-export const lastOctets = (addresses: readonly Ipv4[]): string =>
-  addresses
-    .map((a) => a & 255)
-    .sort((a, b) => a - b)
-    .join(" ");
-
 export function v1v2Message(kind: V1V2Kind, from: string, group: string): Uint8Array {
   return writeV1V2Message(prefilled(V1_V2_LENGTH), address(from), kind, address(group));
 }
@@ -87,4 +80,5 @@ export function tagged(frame: Uint8Array, ...vlans: number[]): Uint8Array {
   return Uint8Array.from([...frame.subarray(0, 12), ...tags, ...frame.subarray(12)]);
 }
 
+export { lastOctets } from "../base/address.testkit.ts";
 export { ALL_SYSTEMS, address, formatIpv4 };

@@ -1,4 +1,5 @@
 // Membership Queries of the three versions (RFC 3376 4.1 and 7.1): read in place, written as whole IPv4 packets.
+import type { Address } from "../base/address.ts";
 import { readUint16, writeUint16 } from "../base/bytes.ts";
 import { internetChecksum } from "../base/checksum.ts";
 import { ALL_SYSTEMS, ANY, type Ipv4, readIpv4, writeIpv4 } from "../base/ipv4.ts";
@@ -24,12 +25,12 @@ import { groupOf, type IgmpPacket } from "./packet.ts";
 export type IgmpVersion = 1 | 2 | 3;
 
 /** A Membership Query of any version. */
-export interface Query {
+export interface Query<A extends Address = Ipv4> {
   readonly version: IgmpVersion;
   /** 0.0.0.0 asks about every group. */
-  readonly group: Ipv4;
+  readonly group: A;
   /** Empty unless the query is group-and-source-specific (v3 only). */
-  readonly sources: readonly Ipv4[];
+  readonly sources: readonly A[];
   /** On the wire: v3 floating-point tenths of a second, v2 linear up to 25.5 s, v1 none (read as 10 s). */
   readonly maxResponse: Duration;
   /** The S flag: routers that hear it leave their timers alone (4.1.5). */

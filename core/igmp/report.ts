@@ -1,4 +1,5 @@
 // Version 3 Membership Reports (RFC 3376 4.2): records read in place, packets written whole, long reports split (4.2.16).
+import type { Address } from "../base/address.ts";
 import { readUint16, writeUint16 } from "../base/bytes.ts";
 import { internetChecksum } from "../base/checksum.ts";
 import { ALL_IGMPV3_ROUTERS, type Ipv4, readIpv4, writeIpv4 } from "../base/ipv4.ts";
@@ -24,10 +25,10 @@ const RECORD_TYPES = ["is-in", "is-ex", "to-in", "to-ex", "allow", "block"] as c
 export type RecordType = (typeof RECORD_TYPES)[number];
 
 /** A group record (4.2.4), without auxiliary data. */
-export interface ReportRecord {
+export interface ReportRecord<A extends Address = Ipv4> {
   readonly type: RecordType;
-  readonly group: Ipv4;
-  readonly sources: readonly Ipv4[];
+  readonly group: A;
+  readonly sources: readonly A[];
 }
 
 /** Ethernet's. */

@@ -1,5 +1,6 @@
 // One multicast router interface (RFC 3376 section 6): querier, group table and host tracking as one machine.
 
+import { IPV4 } from "../base/address.ts";
 import { ANY, type Ipv4, ipv4 } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
 import type { Subnet } from "../base/subnet.ts";
@@ -294,7 +295,7 @@ export class RouterInterface implements Machine<Event, Effect> {
   }
 
   #refusal(statement: HostStatement): GroupDrop | undefined {
-    return refusal(statement, versionOf(statement), this.#options.sourceSpecific ?? SOURCE_SPECIFIC);
+    return refusal(statement, versionOf(statement), this.#range());
   }
 
   // Without proof that nobody is left, the last-member queries decide: viewer B must not freeze because viewer A leaves.
@@ -455,8 +456,11 @@ export class RouterInterface implements Machine<Event, Effect> {
   }
 
   #context(): TableContext {
-    const { sourceSpecific = SOURCE_SPECIFIC } = this.#options;
-    return { version: this.#version, times: this.times, querier: this.#election.ours, sourceSpecific };
+    return { version: this.#version, times: this.times, querier: this.#election.ours, ...this.#range() };
+  }
+
+  #range(): Pick<TableContext, "sourceSpecific" | "family"> {
+    return { sourceSpecific: this.#options.sourceSpecific ?? SOURCE_SPECIFIC, family: IPV4 };
   }
 
   /** Whether this link wants traffic of (source, group) now (6.3), and can get it. */

@@ -1,6 +1,7 @@
 // What is kept on disk, row by row: the registry, live receptions, usage records, what routers saw, and the key server's epochs.
-// Times are milliseconds since 1970, addresses numbers (192.0.2.1 is 0xc0000201), ids `Identifier`s, reception ids 32 hexadecimal
+// Times are milliseconds since 1970, IPv4 addresses numbers (192.0.2.1 is 0xc0000201), ids `Identifier`s, reception ids 32 hexadecimal
 // digits, epochs 0 to 2^32 - 1; rows are flat so that any database holds them.
+import type { RecordedAddress } from "../base/address.ts";
 import type { UnixTime } from "../base/time.ts";
 
 /** A set-top that may use the broker, and whose it is. */
@@ -117,8 +118,8 @@ export interface RekeyDemandRow {
 export interface MembershipRow {
   readonly router: string;
   readonly interface: string;
-  readonly host: number;
-  readonly group: number;
+  readonly host: RecordedAddress;
+  readonly group: RecordedAddress;
   readonly since: UnixTime;
   /** The bridge port that heard it, where there is a tap. */
   readonly port?: string;
@@ -147,9 +148,9 @@ export interface EvidenceCountRow {
   readonly position: number;
   readonly interface?: string;
   readonly port?: string;
-  readonly host?: number;
+  readonly host?: RecordedAddress;
   readonly mac?: string;
-  readonly group?: number;
+  readonly group?: RecordedAddress;
   /** Why joins were refused. */
   readonly reason?: string;
   /** The first of what is counted, and the last. */
@@ -234,11 +235,14 @@ export interface Tables {
 /** "device", "live_reception" and so on. */
 export type TableName = keyof Tables;
 
+/** address: a RecordedAddress, numbers before texts. */
+export type ColumnKind = "text" | "integer" | "octets" | "address";
+
 /** What a driver must know of a table. */
 export interface Layout<Row> {
   readonly key: readonly (keyof Row & string)[];
   /** Every column; "?" marks one that may be absent. */
-  readonly columns: { readonly [C in keyof Row]-?: "text" | "integer" | "octets" | "text?" | "integer?" };
+  readonly columns: { readonly [C in keyof Row]-?: ColumnKind | `${Exclude<ColumnKind, "octets">}?` };
   /** Rows hold keys: what is deleted must be gone from the disk too. */
   readonly secret?: true;
 }
@@ -319,8 +323,8 @@ export const LAYOUT: { readonly [T in TableName]: Layout<Tables[T]> } = {
     columns: {
       router: "text",
       interface: "text",
-      host: "integer",
-      group: "integer",
+      host: "address",
+      group: "address",
       since: "integer",
       port: "text?",
       mac: "text?",
@@ -350,9 +354,9 @@ export const LAYOUT: { readonly [T in TableName]: Layout<Tables[T]> } = {
       position: "integer",
       interface: "text?",
       port: "text?",
-      host: "integer?",
+      host: "address?",
       mac: "text?",
-      group: "integer?",
+      group: "address?",
       reason: "text?",
       since: "integer",
       until: "integer",

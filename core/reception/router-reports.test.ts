@@ -85,7 +85,12 @@ scenario("a router that starts anew closes what the process before it left open,
   await report(store, 1, [joined, { ...joined, host: 0x0a00000c }]);
   await report(store, 1, [{ ...joined, at: at(9) }], 0, 8);
   await report(store, 1, [{ ...joined, at: at(9) }], 0, 8);
-  const told = (await rows(store)).map(({ host: who, since, until, cause }) => [who & 255, since, until, cause]);
+  const told = (await rows(store)).map(({ host: who, since, until, cause }) => [
+    Number(who) & 255,
+    since,
+    until,
+    cause,
+  ]);
   assert.deepEqual(told, [
     [11, at(1), at(10), "restarted"],
     [11, at(9), undefined, undefined],
@@ -110,6 +115,26 @@ scenario("what the process before repeats is known, whatever its number", async 
   await report(store, 1, [joined]);
   await report(store, 2, [left]);
   assert.deepEqual([await rows(store), await store.read({ table: "router_report", limit: 1 })], before);
+});
+
+scenario("a host of 16 octets is told from one of 4, and from its neighbour", async (store) => {
+  const group = `ff3e:${"0000:".repeat(6)}0001`;
+  const member = (host: string, more: object) => ({
+    ...joined,
+    host: `fe80:${"0000:".repeat(6)}${host}`,
+    group,
+    ...more,
+  });
+  await report(store, 1, [joined, member("000a", {}), member("000b", {})]);
+  await report(store, 2, [member("000a", { change: "left", at: at(9) })]);
+  assert.deepEqual(
+    (await rows(store)).map(({ host: who, until }) => [String(who).slice(-4), until]),
+    [
+      [String(joined.host).slice(-4), undefined],
+      ["000a", at(9)],
+      ["000b", undefined],
+    ],
+  );
 });
 
 scenario("how sure a membership is, is kept", async (store) => {

@@ -85,8 +85,15 @@ test("a report is never larger than a message may be, however long its lists and
   const sources = Array.from({ length: 64 }, (_, n) => 0xffff_0000 + n);
   const mac = "02:00:00:00:00:01";
   const place = { interface: long, port: long, mac, host: 0xffff_ffff, group: 0xffff_ffff };
+  const longer = Array<string>(64).fill(`${"ffff:".repeat(7)}ffff`);
   for (let n = 0; n < 300; n++)
-    queue.add({ ...place, change: "expired", sources, at: 4_000_000_000_000 + n, certainty: "shared" });
+    queue.add({
+      ...place,
+      change: "expired",
+      sources: n % 2 === 0 ? sources : longer,
+      at: 4_000_000_000_000 + n,
+      certainty: "shared",
+    });
   const numbers = { since: 4_000_000_000_000, until: 4_000_000_000_000, joined: 0, left: 0, expired: 0 };
   for (let n = 0; n < 64; n++)
     queue.addCount({ ...place, ...numbers, reason: `${n}`.padEnd(64, "x"), refused: 4_000_000_000 });

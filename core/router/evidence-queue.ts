@@ -318,5 +318,5 @@ const octetsOf = (rows: readonly object[]): number =>
 
 function valueOctets(value: unknown): number {
   if (typeof value === "string") return 3 + value.length * 3;
-  return Array.isArray(value) ? 3 + value.length * 5 : 9;
+  return Array.isArray(value) ? value.reduce((sum, one) => sum + (typeof one === "string" ? 2 + one.length : 5), 3) : 9;
 }

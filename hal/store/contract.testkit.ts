@@ -25,7 +25,7 @@ const epochRow = (epoch: number): EpochRow => ({
 });
 const putEpoch = (epoch: number): Decision<void> => writing({ put: "epoch", row: epochRow(epoch) });
 
-const seen = (host: number, more: Partial<MembershipRow> = {}): MembershipRow => ({
+const seen = (host: MembershipRow["host"], more: Partial<MembershipRow> = {}): MembershipRow => ({
   router: "r1",
   interface: "eth1",
   host,
@@ -95,6 +95,22 @@ function rowScenarios(scenario: Scenario): void {
     await decided(store, writing({ put: "membership", row }));
     assert.deepEqual(await store.read({ table: "membership", limit: 10 }), [row]);
   });
+
+  scenario(
+    "an address of 16 octets comes back as it was put, is found, and follows the numbers",
+    async (store, reopen) => {
+      const group = "ff3e:0000:0000:0000:0000:0000:0000:0001";
+      const [longest, nought] = ["2001:0db8:0000:0000:0000:0000:0000:0001", "0000:0000:0000:0000:0000:0000:0000:0000"];
+      const rows = [longest, nought, 0xffffffff, 1].map((host) => seen(host, { group }));
+      await decided(store, writing(...rows.map((row): Write => ({ put: "membership", row }))));
+      const again = await reopen();
+      assert.deepEqual(await again.read({ table: "membership", limit: 10 }), rows.toReversed());
+      const [first] = rows;
+      assert.deepEqual(await again.read({ table: "membership", equal: { host: longest }, limit: 10 }), [first]);
+      const after = { table: "membership", after: seen(0xffffffff, { group }), limit: 10 } as const;
+      assert.deepEqual(await again.read(after), [rows[1], first]);
+    },
+  );
 
   scenario("a row with the same key takes the place of the first, absent columns too", async (store) => {
     await decided(store, writing({ put: "membership", row: seen(1, { port: "lan1", until: at(2), cause: "left" }) }));

@@ -83,6 +83,8 @@ const compareValues = (a: Ordered, b: Ordered): number => {
   if (a === b) return 0;
   if (a === undefined) return -1;
   if (b === undefined) return 1;
+  // A column of addresses has both: SQLite puts numbers first.
+  if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
   return a < b ? -1 : 1;
 };
 

@@ -4,7 +4,9 @@ import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, statSync
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import Database from "better-sqlite3";
+import { unixTime } from "../../core/base/time.ts";
 import { freshPath, inNewFolder } from "../../core/reception/stores.testkit.ts";
+import { writing } from "./contract.testkit.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 import { openSqlite } from "./sqlite.ts";
 
@@ -105,6 +107,19 @@ for (const [index] of MIGRATIONS.slice(0, 2).entries()) {
       assert.equal(markOf(path), APPLICATION_ID);
     });
 }
+
+test("a store of version 2 takes addresses of 16 octets beside the numbers that it has", async () => {
+  const path = inNewFolder();
+  const columns = 'router, interface, host, "group", since';
+  const row = `INSERT INTO membership (${columns}) VALUES ('r1', 'eth1', ${0xffffffff}, ${0xef880101}, 1)`;
+  sqlite(path, ...MIGRATIONS.slice(0, 2), "PRAGMA user_version = 2", row);
+  const known = { router: "r1", interface: "eth1", host: 0xffffffff, group: 0xef880101, since: unixTime(1) };
+  const longer = { ...known, host: `${"0000:".repeat(7)}0001`, group: `ff3e:${"0000:".repeat(6)}0001` };
+  const store = openSqlite({ path });
+  await store.transact([writing({ put: "membership", row: longer })]);
+  assert.deepEqual(await store.read({ table: "membership", limit: 9 }), [known, longer]);
+  await store.close();
+});
 
 test("the file of a new store says whose it is before anything is written out of its log", async () => {
   const path = freshPath();

@@ -1,5 +1,7 @@
 // The SQL schema, version by version. A released step never changes: a new version is a new step at the end.
 
+// An address column (core/ports/tables.ts) is INTEGER since the first version and takes the text of an IPv6 address as it is: SQLite turns
+// into a number what looks like one, and no text with a colon does (https://sqlite.org/datatype3.html, section 3).
 const VERSION_1 = `
 CREATE TABLE device (
   id TEXT NOT NULL PRIMARY KEY, subscriber TEXT NOT NULL, publicKey BLOB NOT NULL CHECK (length(publicKey) = 32),

@@ -1,13 +1,14 @@
 // The routers' evidence for an operator: where it disagrees with the keys that were given out, what was only counted, who zaps, and how far
 // each router has told. A zap is no record of its own: it is a leave and a join of one host, which are on record already with their times,
 // so that any definition of it can be applied afterwards, and nothing can contradict them.
+import type { RecordedAddress } from "../../core/base/address.ts";
 import type { Store } from "../../core/ports/store.ts";
 import type { LiveReceptionRow, MembershipRow } from "../../core/ports/tables.ts";
 import { isoTime, type Listed, plain, rowsOf } from "./listing.ts";
 
 /** What the servers know of channels, devices and receptions, to hold memberships against. Registered devices are held in memory. */
 class Keyed {
-  readonly #channels = new Map<number, string>();
+  readonly #channels = new Map<RecordedAddress, string>();
   readonly #byMac = new Map<string, string>();
   readonly #withMac = new Set<string>();
   readonly #receptions = new Set<string>();

@@ -43,7 +43,7 @@ function evidenceIlls(world: World): readonly string[] {
   const open = world.control.rows("membership").filter(({ until }) => until === undefined);
   return SETTOP_NAMES.flatMap((name) => {
     const host = address(SETTOPS[name]);
-    const seen = open.filter((row) => row.host === host).map(({ group }) => formatIpv4(ipv4(group)));
+    const seen = open.filter((row) => row.host === host).map(({ group }) => formatIpv4(ipv4(Number(group))));
     const joined = world.settops[name].node.memberships.groups("eth0").map(formatIpv4);
     return seen.sort().join() === joined.sort().join() ? [] : [`${name} joined ${joined}; on record: ${seen}`];
   });
