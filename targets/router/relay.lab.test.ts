@@ -107,7 +107,9 @@ test("a second router that would relay the same gets a clear error", { skip }, a
   assert.equal(code, 69);
 });
 
-test("SIGTERM is a stop here, and the log says so: nothing is left that a successor could take over", { skip }, async () => {
+test("SIGTERM is a stop here, and the log says so: nothing is left that a successor could take over", {
+  skip,
+}, async () => {
   const { process: child } = the(router);
   const exited = new Promise((resolve) => child.once("exit", resolve));
   child.kill("SIGTERM");

@@ -52,8 +52,8 @@ export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   /** Keeps what control permits over the end of the process; undefined: in memory only. */
   readonly permitLog?: EvidenceLog | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
-  /** Runs work once the packets that are there have been heard; without, effects come about in their order. */
-  readonly later?: (work: () => void) => void;
+  /** Runs work once the packets that are there have been heard. */
+  readonly later: (work: () => void) => void;
   /** For status: which driver serves a port. */
   readonly drivers?: Readonly<Record<string, DriverChoice>>;
 }
@@ -107,7 +107,7 @@ export class RouterService {
     this.#duty = new QuerierDuty(platform);
     this.#router = new Router(routerOptions(config, platform.links), platform.entropy);
     this.#afterwards = new Afterwards(
-      platform.later ?? ((work) => work()),
+      platform.later,
       (effect) => this.#apply(effect),
       ({ kind }) => kind === "send",
     );
