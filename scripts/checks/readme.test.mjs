@@ -33,8 +33,9 @@ it("what the README tells to do by hand works as it stands", () => {
 
 const skip = process.getuid?.() !== 0 && "needs root for a network namespace";
 
-/** The interfaces that the README takes for granted; /run is not the machine's. */
+/** The interfaces that the README takes for granted; /run and /sys are not the machine's. */
 const MACHINE = `mount -t tmpfs none /run
+  mount -t sysfs none /sys
   for name in wan0:10.1.0.1 lan0:10.2.0.1; do
     ip link add "\${name%:*}" type veth peer name "peer-\${name%:*}"
     ip link set "peer-\${name%:*}" up
@@ -54,7 +55,13 @@ it("what the README tells a router's user to type first works as it stands", { s
     timeout: 60_000,
   });
   assert.equal(status, 0, stdout + stderr);
-  const told = ["the configuration is right", "lan0", "not-joined", "this host does not get", "the router has stopped"];
+  const told = [
+    "the configuration is right",
+    "lan0       downstream  up     we",
+    "not-joined",
+    "this host does not get",
+    "the router has stopped",
+  ];
   const places = told.map((words) => stdout.indexOf(words));
   assert.ok(!places.includes(-1), `${told.filter((_, i) => places[i] === -1)} in:\n${stdout}`);
   assert.deepEqual(
