@@ -4,6 +4,7 @@ import { fromHex, toHex } from "../../core/base/bytes.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { IgmpListener, IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import { LinuxBridgeTables } from "../../hal/bridge/linux.ts";
+import { BridgeSettings } from "../../hal/bridge/settings.ts";
 import { removeLeftGuard } from "../../hal/enforcement/nft.ts";
 import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
 
@@ -23,6 +24,8 @@ export interface Farewell {
   readonly isGuarded: boolean;
   /** Whose multicast tables have entries of ours. */
   readonly bridges: readonly string[];
+  /** The file that knows how the bridges were found. */
+  readonly found: string | undefined;
 }
 
 /** One line. */
@@ -35,8 +38,10 @@ export async function runFarewell(): Promise<void> {
   const sockets = await PacketIgmpSockets.load();
   for (const [name, hex] of said.leaves)
     ifThere(() => send(sockets, { name, packet: fromHex(hex) ?? new Uint8Array() }));
-  const tables = await LinuxBridgeTables.load();
+  const settings = new BridgeSettings(said.found === undefined ? {} : { file: said.found });
+  const tables = await LinuxBridgeTables.load(settings);
   for (const name of said.bridges) ifThere(() => tables.open(name).close());
+  settings.restoreAll();
   if (said.isGuarded) await removeLeftGuard();
 }
 

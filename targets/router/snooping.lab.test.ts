@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
+import { toHex } from "../../core/base/bytes.ts";
+import { query } from "../../core/igmp/igmp.testkit.ts";
 import { type Actor, act, cable, inside, ip, makeNamespaces, removeNamespaces } from "./namespaces.testkit.ts";
 
 const PREFIX = `sn-${process.pid}`;
@@ -153,6 +155,21 @@ test("a leave cuts its port only: the other viewer loses no packet", { skip }, a
   // What was on its way when the port was cut has been shown by then.
   assert.ok(the(wireA).count(streamOf(GROUP), cut) <= 5, "nothing more reaches who has left");
   withoutGap(numbers(the(b), GROUP, from));
+});
+
+test("whoever asks under an address that is not of the LAN gets his port nothing", { skip }, async () => {
+  const group = "239.255.77.5";
+  the(sender).say(group);
+  the(a).say(`join ${group}`);
+  await gets(the(a), group, 5);
+  const flood = act(HOST_B, process.execPath, "hal/igmp/lab-flood.testkit.cjs", "eth0", toHex(query("9.9.9.9")));
+  await the(router).saw(/"reason":"igmp.query-off-subnet"/, 10_000);
+  const from = the(wireB).lines.length;
+  await gets(the(a), group, 100);
+  await ended(flood, "SIGKILL");
+  assert.equal(the(wireB).count(streamOf(group), from), 0);
+  the(a).say(`leave ${group}`);
+  await until("the port is cut", () => entries(group).length === 0);
 });
 
 test("of a source-specific group a port gets the sources that it asked for", { skip }, async () => {
