@@ -6,6 +6,7 @@ import type { IgmpListener, IgmpSockets } from "../../core/ports/igmp-socket.ts"
 import { LinuxBridgeTables } from "../../hal/bridge/linux.ts";
 import { BridgeSettings } from "../../hal/bridge/settings.ts";
 import { removeLeftGuard } from "../../hal/enforcement/nft.ts";
+import { findKeepers } from "../../hal/forwarding/keeper.ts";
 import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
 
 /** The first argument by which the bundle knows that it is to do this, with the text on standard input. */
@@ -32,9 +33,10 @@ export interface Farewell {
 export const farewellText = ({ leaves, ...rest }: Farewell): string =>
   JSON.stringify({ leaves: leaves.map(({ name, packet }) => [name, toHex(packet)]), ...rest });
 
-/** On the links and bridges that are there still. Rejects with HalError "igmp.native-missing" or "bridge.native-missing". */
+/** On the links and bridges that are there still, and not beside a router that has come meanwhile: it goes on with them. Rejects with HalError "igmp.native-missing" or "bridge.native-missing". */
 export async function runFarewell(): Promise<void> {
   const said = JSON.parse(readFileSync(0, "utf8")) as Omit<Farewell, "leaves"> & { leaves: [string, string][] };
+  if (findKeepers().some(({ router }) => router !== undefined)) return;
   const sockets = await PacketIgmpSockets.load();
   for (const [name, hex] of said.leaves)
     ifThere(() => send(sockets, { name, packet: fromHex(hex) ?? new Uint8Array() }));
