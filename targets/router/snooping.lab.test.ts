@@ -202,24 +202,27 @@ test("a port whose cable is plugged in again, or that is new, is asked at once (
 }, async () => {
   const state = (): string => inside(ROUTER, "cat", "/sys/class/net/port-a/brport/state").trim();
   const asksAtOnce = async (change: () => void): Promise<void> => {
-    // Right after a regular question, the next is 2 s away.
-    await the(wire).saw(GENERAL_QUERY, 5000, the(wire).lines.length);
     const from = the(wire).lines.length;
-    const began = performance.now();
     change();
-    await the(wire).saw(GENERAL_QUERY, 5000, from);
-    assert.ok(performance.now() - began < 1800, `after ${performance.now() - began} ms`);
-    await the(wire).sawTimes(3, GENERAL_QUERY, 10_000, from);
+    await the(wire).saw(GENERAL_QUERY, 20_000, from);
   };
+  await ended(the(router), "SIGINT");
   ip("-n", HOST_A, "link", "set", "eth0", "down");
   await until("the port is down", () => state() === "0");
-  await the(wire).sawTimes(3, GENERAL_QUERY, 10_000, the(wire).lines.length);
+  const from = the(wire).lines.length;
+  // Each time it asks once, and the next regular question is minutes away: that of the start, and that for hosts that it flooded.
+  router = start("--set", "downstreams.0.queryInterval=600", "--set", "downstreams.0.robustness=1");
+  await the(wire).sawTimes(2, GENERAL_QUERY, 20_000, from);
   await asksAtOnce(() => ip("-n", HOST_A, "link", "set", "eth0", "up"));
   ip("-n", ROUTER, "link", "add", "port-n", "type", "veth", "peer", "name", "spare");
   ip("-n", ROUTER, "link", "set", "port-n", "up");
   await asksAtOnce(() => ip("-n", ROUTER, "link", "set", "port-n", "master", "br0"));
   ip("-n", ROUTER, "link", "del", "port-n");
   ip("-n", HOST_A, "route", "add", "default", "dev", "eth0");
+  await ended(the(router), "SIGINT");
+  const again = the(wire).lines.length;
+  router = start();
+  await the(wire).sawTimes(3, GENERAL_QUERY, 10_000, again);
 });
 
 test("a port that leaves the bridge and comes back gets its viewer's group again at once", { skip }, async () => {
