@@ -1,4 +1,5 @@
 // What the downstreams want of each group, by their members and by options, told upstream (RFC 4605 4.1) and to the forwarding cache.
+import { IPV4 } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Instant } from "../base/time.ts";
 import { NO_SOURCE, type SourceFilter, wantsNothing } from "../igmp/filter.ts";
@@ -17,7 +18,7 @@ const STATIC = " static";
 
 /** The merged state of one router. */
 export class Demand {
-  readonly #database = new MembershipDatabase();
+  readonly #database = new MembershipDatabase(IPV4);
   readonly #interfaces: Interfaces;
   readonly #policy: Pick<Policy, "wants" | "wantsUp">;
   readonly #cache: ForwardingCache;

@@ -1,4 +1,5 @@
 // One interface with receivers behind it: who asks and listens there, its bridge ports, and what is known of the link.
+
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Subnet } from "../base/subnet.ts";
 import { earliest, type Instant } from "../base/time.ts";
@@ -8,6 +9,7 @@ import type { RouterInterfaceOptions } from "../igmp/interface-events.ts";
 import { portLimits } from "../igmp/limits.ts";
 import type { PortView } from "../igmp/port-table.ts";
 import { RouterInterface } from "../igmp/router-interface.ts";
+import { IGMP } from "../igmp/wire.ts";
 import type { DownstreamOptions } from "./options.ts";
 import { Snooping, type SnoopingEffect } from "./snooping.ts";
 import { staticFilter } from "./static-groups.ts";
@@ -25,7 +27,7 @@ export class Downstream {
   /** Throws RangeError for IGMP options that `checkTimes` faults. */
   constructor(options: DownstreamOptions, admission: Admission) {
     this.options = options;
-    this.machine = new RouterInterface(this.igmpOptions, admission);
+    this.machine = new RouterInterface(IGMP, this.igmpOptions, admission);
     this.snooping = options.snooping === true ? new Snooping(this.machine, portLimits(options.igmp ?? {})) : undefined;
   }
 

@@ -1,4 +1,5 @@
 // How a router process is set up, and what goes into and comes out of its machine.
+import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Subnet } from "../base/subnet.ts";
 import type { Duration } from "../base/time.ts";
@@ -153,12 +154,12 @@ export type RouterDrop =
   | "router.wrong-interface";
 
 /** Delivery of (source, group) on one interface begins (72) or ends (82). */
-export interface Delivery {
+export interface Delivery<A extends Address = Ipv4> {
   readonly kind: "delivery";
   readonly number: 72 | 82;
   readonly name: string;
-  readonly source: Ipv4;
-  readonly group: Ipv4;
+  readonly source: A;
+  readonly group: A;
 }
 
 /** What the process is to do, or to tell. */

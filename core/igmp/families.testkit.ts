@@ -1,0 +1,132 @@
+// Interfaces that speak IGMP, and interfaces of 16-octet addresses that pass messages from hand to hand: as MLD will, without its octets.
+import { type AddressSample, SAMPLE_V4, SAMPLE_V6 } from "../base/address.testkit.ts";
+import type { Address, Ipv6 } from "../base/address.ts";
+import type { Ipv4 } from "../base/ipv4.ts";
+import { ethernet, prefilled } from "./igmp.testkit.ts";
+import { checkPacket, type IgmpPacket, type MessageKind } from "./packet.ts";
+import { type Query, queryLength, readQuery, writeQuery } from "./query.ts";
+import { type ReportRecord, reportLength, writeReport } from "./report.ts";
+import { V1_V2_LENGTH, writeV1V2Message } from "./v1-v2-message.ts";
+import { IGMP, type MembershipWire } from "./wire.ts";
+
+/** What somebody on the link says. */
+export type Said<A extends Address> =
+  | { readonly kind: "v3Report"; readonly records: readonly ReportRecord<A>[] }
+  | { readonly kind: "v2Report" | "leave"; readonly group: A }
+  | { readonly kind: "query"; readonly query: Query<A> };
+
+/** A family with its wire, and how a test speaks on it. */
+export interface Spoken<A extends Address> {
+  readonly sample: AddressSample<A>;
+  readonly wire: MembershipWire<A>;
+  readonly packet: (from: A, said: Said<A>) => Uint8Array;
+  readonly frame: (mac: string, packet: Uint8Array) => Uint8Array;
+  /** What the interface asked with this packet. */
+  readonly asked: (packet: Uint8Array) => Query<A>;
+}
+
+function igmpPacket(from: Ipv4, said: Said<Ipv4>): Uint8Array {
+  switch (said.kind) {
+    case "v3Report":
+      return writeReport(prefilled(reportLength(said.records)), from, said.records);
+    case "query":
+      return writeQuery(prefilled(queryLength(said.query)), from, said.query);
+    case "v2Report":
+    case "leave":
+      return writeV1V2Message(prefilled(V1_V2_LENGTH), from, said.kind, said.group);
+  }
+}
+
+/** IPv4, over the octets of IGMP. */
+export const SPOKEN_V4: Spoken<Ipv4> = {
+  sample: SAMPLE_V4,
+  wire: IGMP,
+  packet: igmpPacket,
+  frame: ethernet,
+  asked: (packet) => {
+    const checked = checkPacket(packet);
+    if (typeof checked === "string") throw new RangeError(checked);
+    return readQuery(checked);
+  },
+};
+
+/** What a packet stands for, which is in none of its octets. */
+const MESSAGES = new WeakMap<Uint8Array, { readonly from: Ipv6; readonly said: Said<Ipv6> }>();
+const FRAMES = new WeakMap<Uint8Array, { readonly mac: string; readonly packet: Uint8Array }>();
+
+function handed(from: Ipv6, said: Said<Ipv6>): Uint8Array {
+  const packet = new Uint8Array(1);
+  MESSAGES.set(packet, { from, said });
+  return packet;
+}
+
+function found<T>(known: WeakMap<Uint8Array, T>, bytes: Uint8Array): T {
+  const one = known.get(bytes);
+  if (one === undefined) throw new RangeError("octets that nobody handed in");
+  return one;
+}
+
+const messageIn = ({ bytes }: Pick<IgmpPacket, "bytes">) => found(MESSAGES, bytes);
+
+function queryIn(packet: Pick<IgmpPacket, "bytes">): Query<Ipv6> {
+  const { said } = messageIn(packet);
+  if (said.kind !== "query") throw new RangeError(`${said.kind} asks nothing`);
+  return said.query;
+}
+
+const kindOf = (said: Said<Ipv6>): MessageKind =>
+  said.kind !== "query" ? said.kind : said.query.version === 3 ? "v3Query" : "v2Query";
+
+const { family, group, ssm } = SAMPLE_V6;
+
+const HANDED: MembershipWire<Ipv6> = {
+  family,
+  sourceSpecific: [{ address: ssm(0), prefixLength: 32 }],
+  frame: (bytes) => ({ ...found(FRAMES, bytes), unicast: false }),
+  admit: (bytes, _, ours) => {
+    const { from, said } = found(MESSAGES, bytes);
+    return from === ours.address ? "igmp.own" : { kind: kindOf(said), bytes, start: 0, end: 1, unfilled: false };
+  },
+  senderOf: (packet) => messageIn(packet).from,
+  destinationOf: (packet) => {
+    const { said } = messageIn(packet);
+    if (said.kind !== "query") return "group" in said ? said.group : group(0);
+    return said.query.group === family.unspecified ? family.allNodes : said.query.group;
+  },
+  hopsOf: () => 1,
+  headGroup: (packet) => {
+    const { said } = messageIn(packet);
+    return said.kind === "query" ? said.query.group : said.kind === "v3Report" ? family.unspecified : said.group;
+  },
+  statementsIn: (packet) => {
+    const { said } = messageIn(packet);
+    switch (said.kind) {
+      case "query":
+        return [];
+      case "v3Report":
+        return said.records.map((record) => ({ ...record, message: said.kind }));
+      case "v2Report":
+        return [{ type: "is-ex", group: said.group, sources: [], message: said.kind }];
+      case "leave":
+        return [{ type: "to-in", group: said.group, sources: [], message: said.kind }];
+    }
+  },
+  undefinedRecords: () => 0,
+  readQuery: queryIn,
+  splitQuery: (sources) => [sources],
+  routerSign: () => undefined,
+  query: (source, query) => handed(source, { kind: "query", query }),
+};
+
+/** 16 octets, from hand to hand. */
+export const SPOKEN_V6: Spoken<Ipv6> = {
+  sample: SAMPLE_V6,
+  wire: HANDED,
+  packet: handed,
+  frame: (mac, packet) => {
+    const frame = new Uint8Array(1);
+    FRAMES.set(frame, { mac, packet });
+    return frame;
+  },
+  asked: (packet) => queryIn({ bytes: packet }),
+};
