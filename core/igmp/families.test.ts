@@ -4,8 +4,10 @@ import type { Address } from "../base/address.ts";
 import type { Below } from "../base/chance.testkit.ts";
 import { fuzz } from "../base/fuzz.testkit.ts";
 import { milliseconds, seconds } from "../base/time.ts";
-import { type Said, SPOKEN_V4, SPOKEN_V6, type Spoken } from "./families.testkit.ts";
-import { at } from "./igmp.testkit.ts";
+import { readOut, type Said, SPOKEN_V4, SPOKEN_V6, type Spoken } from "./families.testkit.ts";
+import { type FilterMode, filterOf } from "./filter.ts";
+import { MulticastHost } from "./host.ts";
+import { at, middle } from "./igmp.testkit.ts";
 import { PortTable } from "./port-table.ts";
 import type { Query } from "./query.ts";
 import type { RecordType } from "./report.ts";
@@ -37,44 +39,29 @@ function someDeed(below: Below): Deed {
   return { kind: "report", type: TYPES[below(6)] ?? "is-in", group, sources };
 }
 
-/** One link, and the log of what its interface and ports did. */
-class Link<A extends Address> {
+/** What is heard on a link of one family, and the log of what was done there. */
+class Talk<A extends Address> {
   readonly log: string[] = [];
   readonly #spoken: Spoken<A>;
-  readonly #machine: RouterInterface<A>;
-  readonly #ports: PortTable<A>;
   /** Addresses by what they are, so that both logs have the same words. */
   readonly #names = new Map<unknown, string>();
 
-  constructor(spoken: Spoken<A>, trackingSource: "packets" | "frames") {
+  constructor(spoken: Spoken<A>) {
     this.#spoken = spoken;
     const { host, group, ssm, source, family } = spoken.sample;
     for (let n = 1; n < 10; n++)
       for (const [name, one] of Object.entries({ host, group, ssm, source })) this.#names.set(one(n), `${name} ${n}`);
     this.#names.set(family.allNodes, "all nodes").set(family.unspecified, "unspecified");
-    const options = { trackingSource, maxGroups: 6, maxSourcesPerGroup: 4, maxHostMemberships: 20, joinsPerSecond: 2 };
-    this.#machine = new RouterInterface(spoken.wire, options);
-    this.#ports = new PortTable(this.#machine, { groups: 5, sourcesPerGroup: 4 });
-    const addresses = [{ address: host(OURS), prefixLength: family.bits - 8 }];
-    this.#note(this.#machine.receive(at(0), { kind: "up", address: host(OURS), addresses }));
   }
 
-  take({ at: s, host, deed }: Step): void {
-    const now = at(s);
-    const { packet: spell, frame, sample } = this.#spoken;
-    const packet = spell(host === 0 ? sample.family.unspecified : sample.host(host), this.#said(deed));
-    const [port, mac] = [`lan${1 + (host % 2)}`, `02:00:00:00:00:0${host}`];
-    const framed = { port, bytes: frame(mac, packet) };
-    this.#note(this.#machine.receive(now, { kind: "packet", bytes: packet }));
-    this.#note(this.#machine.receive(now, { kind: "frame", ...framed }));
-    this.#note([...this.#ports.poll(now), ...this.#ports.frame(now, framed)]);
-    this.#note([this.#machine.groups(now), this.#machine.hosts(), this.#machine.querier, this.#machine.nextDeadline()]);
-    this.#note(this.#ports.view(now));
+  packet(host: number, deed: Deed): Uint8Array {
+    const { packet, sample } = this.#spoken;
+    return packet(host === 0 ? sample.family.unspecified : sample.host(host), this.#said(deed));
   }
 
   #said(deed: Deed): Said<A> {
     const { source, family } = this.#spoken.sample;
-    const group = this.#group(deed.group);
+    const group = this.group(deed.group);
     switch (deed.kind) {
       case "report":
         return { kind: "v3Report", records: [{ type: deed.type, group, sources: deed.sources.map(source) }] };
@@ -97,19 +84,54 @@ class Link<A extends Address> {
   }
 
   /** 0: the group of all; 1 to 5; and two source-specific ones. */
-  #group(n: number): A {
+  group(n: number): A {
     const { family, group, ssm } = this.#spoken.sample;
     return n === 0 ? family.allNodes : n < 6 ? group(n) : ssm(n);
   }
 
-  #note(done: readonly unknown[] | object): void {
+  note(done: readonly unknown[] | object): void {
     for (const one of Object.values(done)) this.log.push(JSON.stringify(one, (_, value) => this.#named(value)));
   }
 
   #named(value: unknown): unknown {
-    if (value instanceof Uint8Array) return Object.entries(this.#spoken.asked(value)).sort();
+    if (value instanceof Uint8Array) return readOut(this.#spoken, value);
     // Instants and lengths may be 0 too.
     return value === 0 ? "unspecified" : (this.#names.get(value) ?? value);
+  }
+}
+
+/** An interface and its ports. */
+class Link<A extends Address> {
+  readonly talk: Talk<A>;
+  readonly #spoken: Spoken<A>;
+  readonly #machine: RouterInterface<A>;
+  readonly #ports: PortTable<A>;
+  constructor(spoken: Spoken<A>, trackingSource: "packets" | "frames") {
+    this.#spoken = spoken;
+    this.talk = new Talk(spoken);
+    const { host, family } = spoken.sample;
+    const options = { trackingSource, maxGroups: 6, maxSourcesPerGroup: 4, maxHostMemberships: 20, joinsPerSecond: 2 };
+    this.#machine = new RouterInterface(spoken.wire, options);
+    this.#ports = new PortTable(this.#machine, { groups: 5, sourcesPerGroup: 4 });
+    const addresses = [{ address: host(OURS), prefixLength: family.bits - 8 }];
+    this.talk.note(this.#machine.receive(at(0), { kind: "up", address: host(OURS), addresses }));
+  }
+
+  take({ at: s, host, deed }: Step): void {
+    const now = at(s);
+    const packet = this.talk.packet(host, deed);
+    const [port, mac] = [`lan${1 + (host % 2)}`, `02:00:00:00:00:0${host}`];
+    const framed = { port, bytes: this.#spoken.frame(mac, packet) };
+    this.talk.note(this.#machine.receive(now, { kind: "packet", bytes: packet }));
+    this.talk.note(this.#machine.receive(now, { kind: "frame", ...framed }));
+    this.talk.note([...this.#ports.poll(now), ...this.#ports.frame(now, framed)]);
+    this.talk.note([
+      this.#machine.groups(now),
+      this.#machine.hosts(),
+      this.#machine.querier,
+      this.#machine.nextDeadline(),
+    ]);
+    this.talk.note(this.#ports.view(now));
   }
 }
 
@@ -127,7 +149,7 @@ fuzz(
         const one = { at: s, host: below(8), deed: someDeed(below) };
         if (one.host === OURS) continue;
         for (const link of links) link.take(one);
-        const [four, sixteen] = links.map(({ log }) => log.splice(0));
+        const [four, sixteen] = links.map(({ talk }) => talk.log.splice(0));
         assert.deepEqual(sixteen, four, JSON.stringify(one));
         for (const line of four ?? []) seen.add(/^\{"kind":"([a-z-]+)"/.exec(line)?.[1]);
       }
@@ -143,5 +165,59 @@ fuzz(
       "router-port",
     ])
       assert.ok(seen.has(kind), kind);
+  },
+);
+
+/** A host that wants this and that while somebody asks. */
+class Member<A extends Address> {
+  readonly talk: Talk<A>;
+  readonly #spoken: Spoken<A>;
+  readonly #host: MulticastHost<A>;
+
+  constructor(spoken: Spoken<A>) {
+    this.#spoken = spoken;
+    this.talk = new Talk(spoken);
+    this.#host = new MulticastHost(spoken.wire, middle, { maxGroups: 6, refresh: seconds(60) });
+    this.talk.note(this.#host.receive(at(0), { kind: "up", address: spoken.sample.host(OURS) }));
+  }
+
+  hear({ at: s, host, deed }: Step): void {
+    this.talk.note(this.#host.receive(at(s), { kind: "packet", bytes: this.talk.packet(host, deed) }));
+    this.talk.note([this.#host.nextDeadline()]);
+  }
+
+  want(s: number, n: number, mode: FilterMode, sources: readonly number[]): void {
+    const filter = filterOf(mode, sources.map(this.#spoken.sample.source));
+    this.talk.note(this.#host.receive(at(s), { kind: "want", group: this.talk.group(n), filter }));
+  }
+}
+
+fuzz(
+  "a host reports and answers with 16-octet addresses as it does with 4 octets",
+  { seed: 3810, rounds: 6 },
+  ({ below, rounds }) => {
+    const seen = new Set<string | undefined>();
+    for (let round = 0; round < rounds; round++) {
+      const members = [new Member(SPOKEN_V4), new Member(SPOKEN_V6)] as const;
+      let s = 0;
+      for (let step = 0; step < 500; step++) {
+        s += below(8);
+        const one = { at: s, host: below(8), deed: someDeed(below) };
+        const wish = [
+          s,
+          below(8),
+          below(2) === 0 ? "include" : "exclude",
+          [1 + below(4), 1 + below(4)].slice(below(3)),
+        ] as const;
+        for (const member of members) {
+          member.hear(one);
+          member.want(...wish);
+        }
+        const [four, sixteen] = members.map(({ talk }) => talk.log.splice(0));
+        assert.deepEqual(sixteen, four, JSON.stringify([one, wish]));
+        for (const line of four ?? []) seen.add(/"kind":"(v3Report|v2Report|leave|mode|drop)"/.exec(line)?.[1]);
+      }
+    }
+    for (const kind of ["v3Report", "v2Report", "leave", "mode", "drop"]) assert.ok(seen.has(kind), kind);
   },
 );

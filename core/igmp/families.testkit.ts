@@ -3,8 +3,9 @@ import { type AddressSample, SAMPLE_V4, SAMPLE_V6 } from "../base/address.testki
 import type { Address, Ipv6 } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { ethernet, prefilled } from "./igmp.testkit.ts";
-import { checkPacket, type IgmpPacket, type MessageKind } from "./packet.ts";
-import { type Query, queryLength, readQuery, writeQuery } from "./query.ts";
+import { isQuery } from "./interface-gate.ts";
+import type { IgmpPacket, MessageKind } from "./packet.ts";
+import { type Query, queryLength, writeQuery } from "./query.ts";
 import { type ReportRecord, reportLength, writeReport } from "./report.ts";
 import { V1_V2_LENGTH, writeV1V2Message } from "./v1-v2-message.ts";
 import { IGMP, type MembershipWire } from "./wire.ts";
@@ -21,8 +22,6 @@ export interface Spoken<A extends Address> {
   readonly wire: MembershipWire<A>;
   readonly packet: (from: A, said: Said<A>) => Uint8Array;
   readonly frame: (mac: string, packet: Uint8Array) => Uint8Array;
-  /** What the interface asked with this packet. */
-  readonly asked: (packet: Uint8Array) => Query<A>;
 }
 
 function igmpPacket(from: Ipv4, said: Said<Ipv4>): Uint8Array {
@@ -43,11 +42,6 @@ export const SPOKEN_V4: Spoken<Ipv4> = {
   wire: IGMP,
   packet: igmpPacket,
   frame: ethernet,
-  asked: (packet) => {
-    const checked = checkPacket(packet);
-    if (typeof checked === "string") throw new RangeError(checked);
-    return readQuery(checked);
-  },
 };
 
 /** What a packet stands for, which is in none of its octets. */
@@ -77,6 +71,14 @@ function queryIn(packet: Pick<IgmpPacket, "bytes">): Query<Ipv6> {
 const kindOf = (said: Said<Ipv6>): MessageKind =>
   said.kind !== "query" ? said.kind : said.query.version === 3 ? "v3Query" : "v2Query";
 
+const viewOf = (bytes: Uint8Array): IgmpPacket => ({
+  kind: kindOf(messageIn({ bytes }).said),
+  bytes,
+  start: 0,
+  end: 1,
+  unfilled: false,
+});
+
 const { family, group, ssm } = SAMPLE_V6;
 
 const HANDED: MembershipWire<Ipv6> = {
@@ -84,9 +86,9 @@ const HANDED: MembershipWire<Ipv6> = {
   sourceSpecific: [{ address: ssm(0), prefixLength: 32 }],
   frame: (bytes) => ({ ...found(FRAMES, bytes), unicast: false }),
   admit: (bytes, _, ours) => {
-    const { from, said } = found(MESSAGES, bytes);
-    return from === ours.address ? "igmp.own" : { kind: kindOf(said), bytes, start: 0, end: 1, unfilled: false };
+    return messageIn({ bytes }).from === ours.address ? "igmp.own" : viewOf(bytes);
   },
+  check: (bytes) => viewOf(bytes),
   senderOf: (packet) => messageIn(packet).from,
   destinationOf: (packet) => {
     const { said } = messageIn(packet);
@@ -94,6 +96,7 @@ const HANDED: MembershipWire<Ipv6> = {
     return said.query.group === family.unspecified ? family.allNodes : said.query.group;
   },
   hopsOf: () => 1,
+  hasRouterAlert: () => true,
   headGroup: (packet) => {
     const { said } = messageIn(packet);
     return said.kind === "query" ? said.query.group : said.kind === "v3Report" ? family.unspecified : said.group;
@@ -116,6 +119,9 @@ const HANDED: MembershipWire<Ipv6> = {
   splitQuery: (sources) => [sources],
   routerSign: () => undefined,
   query: (source, query) => handed(source, { kind: "query", query }),
+  splitReports: (records) => (records.length === 0 ? [] : [records]),
+  report: (source, records) => handed(source, { kind: "v3Report", records }),
+  short: (source, kind, group) => handed(source, { kind: kind === "leave" ? kind : "v2Report", group }),
 };
 
 /** 16 octets, from hand to hand. */
@@ -128,5 +134,12 @@ export const SPOKEN_V6: Spoken<Ipv6> = {
     FRAMES.set(frame, { mac, packet });
     return frame;
   },
-  asked: (packet) => queryIn({ bytes: packet }),
 };
+
+/** What a machine says with this packet, and by whom. */
+export function readOut<A extends Address>({ wire }: Spoken<A>, bytes: Uint8Array): object {
+  const packet = wire.check(bytes);
+  if (typeof packet === "string") throw new RangeError(packet);
+  const said = isQuery(packet) ? Object.entries(wire.readQuery(packet)).sort() : wire.statementsIn(packet);
+  return { from: wire.senderOf(packet), kind: packet.kind, said };
+}

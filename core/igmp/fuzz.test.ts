@@ -112,7 +112,7 @@ fuzz(
   "a host hears mutated packets while its groups change: what it sends passes the gate",
   { seed: 2236, rounds: ROUNDS },
   ({ below, entropy, rounds }) => {
-    const host = new MulticastHost(entropy, { maxGroups: 10 });
+    const host = new MulticastHost(IGMP, entropy, { maxGroups: 10 });
     host.receive(at(0), { kind: "up", address: address("10.0.0.9") });
     let sent = 0;
     for (let round = 0; round < rounds; round++) {

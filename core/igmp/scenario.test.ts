@@ -43,7 +43,7 @@ class Wire {
     this.#draw = seededBelow(seed);
     this.#lost = lost;
     this.routers = [new RouterInterface(IGMP, options), new RouterInterface(IGMP, options)];
-    this.hosts = versions.map((version, n) => new MulticastHost(new SeededEntropy(seed + n), { version }));
+    this.hosts = versions.map((version, n) => new MulticastHost(IGMP, new SeededEntropy(seed + n), { version }));
     for (const [i, router] of this.routers.entries()) {
       this.#router(i, router.receive(at(0), { kind: "up", address: address(`10.0.0.${i + 1}`) }));
     }

@@ -6,13 +6,14 @@ import type { TrackedHost } from "./host-shares.ts";
 import { type HostStatement, statementsIn } from "./host-statement.ts";
 import type { InterfaceDrop, RouterInterfaceOptions } from "./interface-events.ts";
 import { admitted, type OurSide } from "./interface-gate.ts";
-import { destinationAddress, timeToLive } from "./ip-header.ts";
+import { destinationAddress, hasRouterAlert, timeToLive } from "./ip-header.ts";
 import { checkLanFrame, type LanFrame, type LanFrameDrop } from "./lan-frame.ts";
-import { headGroup, type IgmpPacket, senderOf } from "./packet.ts";
+import { checkPacket, headGroup, type IgmpDrop, type IgmpPacket, senderOf } from "./packet.ts";
 import { type Query, queryLength, readQuery, splitQuery, writeQuery } from "./query.ts";
 import type { HeardQuery } from "./query-guard.ts";
-import { undefinedRecords } from "./report.ts";
+import { type ReportRecord, reportLength, splitReports, undefinedRecords, writeReport } from "./report.ts";
 import { type RouterSign, routerSign } from "./router-sign.ts";
+import { V1_V2_LENGTH, type V1V2Kind, writeV1V2Message } from "./v1-v2-message.ts";
 
 /** The readers are safe for what `admit` has let in, and for nothing else. */
 export interface MembershipWire<A extends Address> {
@@ -28,10 +29,13 @@ export interface MembershipWire<A extends Address> {
     ours: OurSide<A>,
     options: RouterInterfaceOptions<A>,
   ): IgmpPacket | InterfaceDrop;
+  /** The same as a host takes it, of anybody. */
+  check(bytes: Uint8Array): IgmpPacket | IgmpDrop;
   senderOf(packet: IgmpPacket): A;
   destinationOf(packet: IgmpPacket): A;
   /** That it had left. */
   hopsOf(packet: IgmpPacket): number;
+  hasRouterAlert(packet: IgmpPacket): boolean;
   /** What the message as a whole is about; unspecified: everything, or what its records name. */
   headGroup(packet: IgmpPacket): A;
   statementsIn(packet: IgmpPacket): readonly HostStatement<A>[];
@@ -43,6 +47,12 @@ export interface MembershipWire<A extends Address> {
   routerSign(packet: Uint8Array, refused: InterfaceDrop): RouterSign | undefined;
   /** The whole packet. */
   query(source: A, query: Query<A>): Uint8Array;
+  /** The records of the reports that a link with this MTU needs, in order. */
+  splitReports(records: readonly ReportRecord<A>[], mtu: number | undefined): readonly (readonly ReportRecord<A>[])[];
+  /** The whole packet. */
+  report(source: A, records: readonly ReportRecord<A>[]): Uint8Array;
+  /** The whole packet of a message of an older version, about one group. */
+  short(source: A, kind: V1V2Kind, group: A): Uint8Array;
 }
 
 /** A query with all that decides whether it counts. */
@@ -64,9 +74,11 @@ export const IGMP: MembershipWire<Ipv4> = {
   sourceSpecific: SOURCE_SPECIFIC,
   frame: checkLanFrame,
   admit: admitted,
+  check: checkPacket,
   senderOf,
   destinationOf: ({ bytes }) => destinationAddress(bytes),
   hopsOf: ({ bytes }) => timeToLive(bytes),
+  hasRouterAlert: ({ bytes }) => hasRouterAlert(bytes),
   headGroup,
   statementsIn,
   undefinedRecords,
@@ -74,4 +86,7 @@ export const IGMP: MembershipWire<Ipv4> = {
   splitQuery,
   routerSign,
   query: (source, query) => writeQuery(new Uint8Array(queryLength(query)), source, query),
+  splitReports,
+  report: (source, records) => writeReport(new Uint8Array(reportLength(records)), source, records),
+  short: (source, kind, group) => writeV1V2Message(new Uint8Array(V1_V2_LENGTH), source, kind, group),
 };

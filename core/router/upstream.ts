@@ -1,9 +1,11 @@
 // One interface towards the source (RFC 4605 section 2): what may be asked for and sent there, and how fast.
+
 import type { Ipv4 } from "../base/ipv4.ts";
 import { earliest, type Instant } from "../base/time.ts";
 import { NO_SOURCE } from "../igmp/filter.ts";
 import { MulticastHost, type MulticastHostEffect, type MulticastHostEvent } from "../igmp/host.ts";
 import type { UpstreamChange } from "../igmp/proxy.ts";
+import { IGMP } from "../igmp/wire.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import type { UpstreamOptions } from "./options.ts";
 import { covers, type GroupPrefix, mayReceive } from "./policy/group-access.ts";
@@ -24,7 +26,7 @@ export class Upstream {
   constructor(options: UpstreamOptions, entropy: Entropy) {
     this.#options = options;
     this.pace = new UpstreamPace(options);
-    this.host = new MulticastHost(entropy, {
+    this.host = new MulticastHost(IGMP, entropy, {
       version: options.version ?? 3,
       forceVersion: options.forceVersion ?? false,
       refresh: options.refresh ?? "auto",
