@@ -37,6 +37,8 @@ export const SAMPLE_V6: AddressSample<Ipv6> = {
     allNodes: ipv6((0xff02n << 112n) | 1n),
     unspecified: ipv6(0n),
     bits: 128,
+    localScope: { group: ipv6(0xff03n << 112n), length: 16 },
+    localServices: { group: ipv6((0xff03n << 112n) | 0xc00n), length: 120 },
     isMulticast: (a) => a >> 120n === 0xffn,
     isLinkLocalMulticast: (a) => a >> 112n === 0xff02n,
   },

@@ -1,4 +1,5 @@
 // The running router: applies the machine's effects to sockets, the kernel's multicast routing and the evidence.
+
 import { formatIpv4, type Ipv4, isLinkLocalMulticast, isMulticast } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
 import { inSubnet } from "../../core/base/subnet.ts";
@@ -9,6 +10,7 @@ import type { HostMembership } from "../../core/igmp/host-table.ts";
 import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
 import { timesOf } from "../../core/igmp/times.ts";
+import { IGMP } from "../../core/igmp/wire.ts";
 import type { BridgeTables } from "../../core/ports/bridge-table.ts";
 import type { Enforcement, GuardedPorts } from "../../core/ports/enforcement.ts";
 import { HalError } from "../../core/ports/errors.ts";
@@ -103,7 +105,7 @@ export class RouterService {
     this.#upstreams = new Set(upstreamsOf(config).map((one) => one.interface));
     this.#names = [...this.#downstreams, ...this.#upstreams];
     this.#statistics = new Statistics(this.#names, platform.clock);
-    this.#router = new Router(routerOptions(config), platform.entropy);
+    this.#router = new Router(IGMP, routerOptions(config), platform.entropy);
     this.#afterwards = new Afterwards(
       platform.later ?? ((work) => work()),
       (effect) => this.#apply(effect),

@@ -1,14 +1,10 @@
 // Which groups an interface may receive: prefixes that are allowed and prefixes that are denied.
-import type { Address } from "../../base/address.ts";
+import type { Address, GroupRange } from "../../base/address.ts";
 import type { Ipv4 } from "../../base/ipv4.ts";
 import { inSubnet } from "../../base/subnet.ts";
 
 /** 239.255.0.0/16 is { group: 239.255.0.0, length: 16 }; the bits beyond the length do not count. */
-export interface GroupPrefix<A extends Address = Ipv4> {
-  readonly group: A;
-  /** 4 to 32; of ff00::/8, 8 to 128. */
-  readonly length: number;
-}
+export type GroupPrefix<A extends Address = Ipv4> = GroupRange<A>;
 
 /** Whether the prefix holds the group. */
 export const covers = <A extends Address>({ group, length }: GroupPrefix<A>, address: A): boolean =>

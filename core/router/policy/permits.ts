@@ -1,4 +1,5 @@
 // What control permits each card, for how long that holds, and by which bridge ports a group may leave because of it.
+import type { Address } from "../../base/address.ts";
 import type { Ipv4 } from "../../base/ipv4.ts";
 import { after, type Duration, earliest, type Instant, seconds } from "../../base/time.ts";
 import type { TrackedHost } from "../../igmp/host-shares.ts";
@@ -6,9 +7,9 @@ import type { Pass } from "../../ports/enforcement.ts";
 import { covers, type GroupPrefix } from "./group-access.ts";
 
 /** How it is enforced what control says. */
-export interface EnforceOptions {
+export interface EnforceOptions<A extends Address = Ipv4> {
   /** Groups that only a permitted card may receive. */
-  readonly groups: readonly GroupPrefix[];
+  readonly groups: readonly GroupPrefix<A>[];
   /** What control said last holds for so long. */
   readonly stands: Duration;
   /** Then, and before the first word, everybody may receive, or nobody. */
@@ -18,23 +19,23 @@ export interface EnforceOptions {
 }
 
 /** What a card may receive, as control says. */
-export interface Permit {
+export interface Permit<A extends Address = Ipv4> {
   /** "02:00:00:00:00:01" */
   readonly mac: string;
-  readonly groups: readonly Ipv4[];
+  readonly groups: readonly A[];
 }
 
 /** What is to be asked of control, and said to the guard of the ports. */
-export type PermitEffect =
+export type PermitEffect<A extends Address = Ipv4> =
   | { readonly kind: "inquire"; readonly macs: readonly string[] }
-  | { readonly kind: "passes"; readonly added: readonly Pass[]; readonly removed: readonly Pass[] }
+  | { readonly kind: "passes"; readonly added: readonly Pass<A>[]; readonly removed: readonly Pass<A>[] }
   /** Control has spoken: what the guard was told holds for so long, then `afterwards`, whether or not we still run. */
   | { readonly kind: "stand"; readonly span: Duration };
 
-interface Card {
+interface Card<A extends Address = Ipv4> {
   readonly mac: string;
   /** undefined: control has not said anything of it. */
-  groups: ReadonlySet<Ipv4> | undefined;
+  groups: ReadonlySet<A> | undefined;
   port: string | undefined;
   heardAt: Instant;
 }
@@ -47,28 +48,28 @@ const FORGOTTEN_AFTER: Duration = seconds(3600);
 const ADOPTED_FOR: Duration = seconds(60);
 
 /** The permits of one router. */
-export class Permits {
-  #options: EnforceOptions;
+export class Permits<A extends Address = Ipv4> {
+  #options: EnforceOptions<A>;
   /** The one heard last is last. */
-  readonly #cards = new Map<string, Card>();
-  readonly #passes: PassCounts = new PassCounts();
+  readonly #cards = new Map<string, Card<A>>();
+  readonly #passes: PassCounts<A> = new PassCounts<A>();
   #toAsk = new Set<string>();
   #standsUntil: Instant | undefined;
   #refreshAt: Instant | undefined;
   #adoptedUntil: Instant | undefined;
   #hasSpoken = false;
 
-  constructor(options: EnforceOptions) {
+  constructor(options: EnforceOptions<A>) {
     this.#options = options;
   }
 
   /** Other options, from now on. */
-  configure(options: EnforceOptions): void {
+  configure(options: EnforceOptions<A>): void {
     this.#options = options;
   }
 
   /** Why the host may not have the group; undefined when it may. */
-  refuse(now: Instant, { mac }: TrackedHost, group: Ipv4): "policy.unpermitted" | "policy.no-word" | undefined {
+  refuse(now: Instant, { mac }: TrackedHost<A>, group: A): "policy.unpermitted" | "policy.no-word" | undefined {
     if (!this.#options.groups.some((prefix) => covers(prefix, group))) return undefined;
     if (!this.#stands(now)) return this.#options.afterwards === "open" ? undefined : "policy.no-word";
     const card = this.#cards.get(mac);
@@ -77,7 +78,7 @@ export class Permits {
   }
 
   /** A host was heard: it is asked about if it is new, and what it may have may leave by its port. */
-  heard(now: Instant, { mac, port }: TrackedHost): void {
+  heard(now: Instant, { mac, port }: TrackedHost<A>): void {
     if (mac === "") return;
     const known = this.#cards.get(mac);
     const card = known ?? { mac, groups: undefined, port: undefined, heardAt: now };
@@ -89,7 +90,7 @@ export class Permits {
   }
 
   /** Control has spoken; the cards of which it said something else than before. */
-  told(now: Instant, permits: readonly Permit[]): ReadonlySet<string> {
+  told(now: Instant, permits: readonly Permit<A>[]): ReadonlySet<string> {
     this.#standsUntil = after(now, this.#options.stands);
     this.#hasSpoken = true;
     const changed = new Set<string>();
@@ -105,7 +106,7 @@ export class Permits {
   }
 
   /** Passes that are in the guard of the ports since a process before this one. */
-  adopt(now: Instant, passes: readonly Pass[]): void {
+  adopt(now: Instant, passes: readonly Pass<A>[]): void {
     this.#passes.adopt(passes);
     this.#adoptedUntil = after(now, ADOPTED_FOR);
   }
@@ -127,8 +128,8 @@ export class Permits {
   }
 
   /** What there is to do since the last call. */
-  effects(): readonly PermitEffect[] {
-    const effects: PermitEffect[] = [];
+  effects(): readonly PermitEffect<A>[] {
+    const effects: PermitEffect<A>[] = [];
     const { added, removed } = this.#passes.take();
     if (added.length + removed.length > 0) effects.push({ kind: "passes", added, removed });
     // After the passes that came with the word.
@@ -149,7 +150,7 @@ export class Permits {
     return this.#standsUntil !== undefined && now < this.#standsUntil;
   }
 
-  #add(now: Instant, { mac }: Card): void {
+  #add(now: Instant, { mac }: Card<A>): void {
     this.#toAsk.add(mac);
     this.#refreshAt ??= after(now, this.#options.refresh);
     if (this.#cards.size <= MOST_CARDS) return;
@@ -166,21 +167,21 @@ export class Permits {
     this.#refreshAt = this.#cards.size > 0 ? after(now, this.#options.refresh) : undefined;
   }
 
-  #forget(card: Card): void {
+  #forget(card: Card<A>): void {
     this.#permit(card, new Set());
     this.#cards.delete(card.mac);
     this.#toAsk.delete(card.mac);
   }
 
-  #permit(card: Card, groups: ReadonlySet<Ipv4>): void {
-    const before = card.groups ?? new Set<Ipv4>();
+  #permit(card: Card<A>, groups: ReadonlySet<A>): void {
+    const before = card.groups ?? new Set<A>();
     card.groups = groups;
     if (card.port === undefined) return;
     for (const group of groups) if (!before.has(group)) this.#passes.add({ port: card.port, group });
     for (const group of before) if (!groups.has(group)) this.#passes.remove({ port: card.port, group });
   }
 
-  #move(card: Card, port: string): void {
+  #move(card: Card<A>, port: string): void {
     for (const group of card.groups ?? []) {
       this.#passes.add({ port, group });
       if (card.port !== undefined) this.#passes.remove({ port: card.port, group });
@@ -190,13 +191,13 @@ export class Permits {
 }
 
 /** Each pass with how many cards it is for, and the changes that were not taken yet. */
-class PassCounts {
-  readonly #counts = new Map<string, { readonly pass: Pass; times: number }>();
-  readonly #adopted = new Map<string, Pass>();
-  readonly #added = new Map<string, Pass>();
-  readonly #removed = new Map<string, Pass>();
+class PassCounts<A extends Address = Ipv4> {
+  readonly #counts = new Map<string, { readonly pass: Pass<A>; times: number }>();
+  readonly #adopted = new Map<string, Pass<A>>();
+  readonly #added = new Map<string, Pass<A>>();
+  readonly #removed = new Map<string, Pass<A>>();
 
-  add(pass: Pass): void {
+  add(pass: Pass<A>): void {
     const key = keyOf(pass);
     const known = this.#counts.get(key);
     if (known !== undefined) {
@@ -207,7 +208,7 @@ class PassCounts {
     if (!this.#adopted.delete(key) && !this.#removed.delete(key)) this.#added.set(key, pass);
   }
 
-  remove(pass: Pass): void {
+  remove(pass: Pass<A>): void {
     const key = keyOf(pass);
     const known = this.#counts.get(key);
     if (known === undefined) return;
@@ -217,7 +218,7 @@ class PassCounts {
     if (!this.#added.delete(key)) this.#removed.set(key, pass);
   }
 
-  adopt(passes: readonly Pass[]): void {
+  adopt(passes: readonly Pass<A>[]): void {
     for (const pass of passes) if (!this.#counts.has(keyOf(pass))) this.#adopted.set(keyOf(pass), pass);
   }
 
@@ -226,7 +227,7 @@ class PassCounts {
     this.#adopted.clear();
   }
 
-  take(): { readonly added: readonly Pass[]; readonly removed: readonly Pass[] } {
+  take(): { readonly added: readonly Pass<A>[]; readonly removed: readonly Pass<A>[] } {
     const changes = { added: [...this.#added.values()], removed: [...this.#removed.values()] };
     this.#added.clear();
     this.#removed.clear();
@@ -234,4 +235,4 @@ class PassCounts {
   }
 }
 
-const keyOf = ({ port, group }: Pass): string => `${port} ${group}`;
+const keyOf = <A extends Address>({ port, group }: Pass<A>): string => `${port} ${group}`;
