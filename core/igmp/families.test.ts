@@ -1,104 +1,14 @@
 // The same things said on two links, one of 4-octet and one of 16-octet addresses: interface and bridge ports do the same on both.
 import assert from "node:assert/strict";
 import type { Address } from "../base/address.ts";
-import type { Below } from "../base/chance.testkit.ts";
 import { fuzz } from "../base/fuzz.testkit.ts";
-import { milliseconds, seconds } from "../base/time.ts";
-import { readOut, type Said, SPOKEN_V4, SPOKEN_V6, type Spoken } from "./families.testkit.ts";
+import { seconds } from "../base/time.ts";
+import { OURS, SPOKEN_V4, SPOKEN_V6, type Spoken, type Step, someDeed, Talk } from "./families.testkit.ts";
 import { type FilterMode, filterOf } from "./filter.ts";
 import { MulticastHost } from "./host.ts";
 import { at, middle } from "./igmp.testkit.ts";
 import { PortTable } from "./port-table.ts";
-import type { Query } from "./query.ts";
-import type { RecordType } from "./report.ts";
 import { RouterInterface } from "./router-interface.ts";
-
-const TYPES: readonly RecordType[] = ["is-in", "is-ex", "to-in", "to-ex", "allow", "block"];
-const OURS = 5;
-
-/** What happens, by numbers: the same on both links. */
-type Deed =
-  | { readonly kind: "report"; readonly type: RecordType; readonly group: number; readonly sources: readonly number[] }
-  | { readonly kind: "v2Report" | "leave"; readonly group: number }
-  | { readonly kind: "query"; readonly version: 2 | 3; readonly group: number; readonly sources: readonly number[] };
-
-interface Step {
-  readonly at: number;
-  readonly host: number;
-  readonly deed: Deed;
-}
-
-function someDeed(below: Below): Deed {
-  const group = below(8);
-  const sources = Array.from({ length: below(4) }, () => 1 + below(6));
-  const choice = below(20);
-  if (choice === 0) return { kind: "query", version: below(2) === 0 ? 2 : 3, group: 0, sources: [] };
-  if (choice === 1) return { kind: "query", version: 3, group: 1 + below(4), sources };
-  if (choice < 4) return { kind: "v2Report", group };
-  if (choice < 6) return { kind: "leave", group };
-  return { kind: "report", type: TYPES[below(6)] ?? "is-in", group, sources };
-}
-
-/** What is heard on a link of one family, and the log of what was done there. */
-class Talk<A extends Address> {
-  readonly log: string[] = [];
-  readonly #spoken: Spoken<A>;
-  /** Addresses by what they are, so that both logs have the same words. */
-  readonly #names = new Map<unknown, string>();
-
-  constructor(spoken: Spoken<A>) {
-    this.#spoken = spoken;
-    const { host, group, ssm, source, family } = spoken.sample;
-    for (let n = 1; n < 10; n++)
-      for (const [name, one] of Object.entries({ host, group, ssm, source })) this.#names.set(one(n), `${name} ${n}`);
-    this.#names.set(family.allNodes, "all nodes").set(family.unspecified, "unspecified");
-  }
-
-  packet(host: number, deed: Deed): Uint8Array {
-    const { packet, sample } = this.#spoken;
-    return packet(host === 0 ? sample.family.unspecified : sample.host(host), this.#said(deed));
-  }
-
-  #said(deed: Deed): Said<A> {
-    const { source, family } = this.#spoken.sample;
-    const group = this.group(deed.group);
-    switch (deed.kind) {
-      case "report":
-        return { kind: "v3Report", records: [{ type: deed.type, group, sources: deed.sources.map(source) }] };
-      case "v2Report":
-      case "leave":
-        return { kind: deed.kind, group };
-      case "query": {
-        const told = deed.version === 3 ? { robustness: 2, queryInterval: seconds(125) } : undefined;
-        const query: Query<A> = {
-          version: deed.version,
-          group: deed.group === 0 ? family.unspecified : group,
-          sources: deed.sources.map(source),
-          maxResponse: milliseconds(1000),
-          suppress: false,
-          ...(told ?? { robustness: 0, queryInterval: seconds(0) }),
-        };
-        return { kind: "query", query };
-      }
-    }
-  }
-
-  /** 0: the group of all; 1 to 5; and two source-specific ones. */
-  group(n: number): A {
-    const { family, group, ssm } = this.#spoken.sample;
-    return n === 0 ? family.allNodes : n < 6 ? group(n) : ssm(n);
-  }
-
-  note(done: readonly unknown[] | object): void {
-    for (const one of Object.values(done)) this.log.push(JSON.stringify(one, (_, value) => this.#named(value)));
-  }
-
-  #named(value: unknown): unknown {
-    if (value instanceof Uint8Array) return readOut(this.#spoken, value);
-    // Instants and lengths may be 0 too.
-    return value === 0 ? "unspecified" : (this.#names.get(value) ?? value);
-  }
-}
 
 /** An interface and its ports. */
 class Link<A extends Address> {
