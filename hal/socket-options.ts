@@ -35,6 +35,14 @@ export function writeNative32(into: Buffer, at: number, value: number): void {
   else into.writeUInt32BE(value, at);
 }
 
+/** As `writeNative16` writes it. */
+export const readNative16 = (from: Buffer, at: number): number =>
+  LITTLE ? from.readUInt16LE(at) : from.readUInt16BE(at);
+
+/** As `writeNative32` writes it. */
+export const readNative32 = (from: Buffer, at: number): number =>
+  LITTLE ? from.readUInt32LE(at) : from.readUInt32BE(at);
+
 /** The address whose in-memory form the kernel printed as a native hexadecimal word, as /proc does. */
 export function ipv4FromNativeHex(hex: string): Ipv4 {
   const word = Buffer.alloc(4);

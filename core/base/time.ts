@@ -36,6 +36,10 @@ export const between = (from: Instant, to: Instant): Duration => (to - from) as 
 /** What is left until `deadline`, never negative. */
 export const remaining = (now: Instant, deadline: Instant): Duration => Math.max(0, deadline - now) as Duration;
 
+/** Whether the deadline is now or was before; undefined is none. */
+export const isPast = (now: Instant, deadline: Instant | undefined): boolean =>
+  deadline !== undefined && deadline <= now;
+
 /** The earliest of the given instants; undefined when there is none. */
 export function earliest(instants: readonly (Instant | undefined)[]): Instant | undefined {
   let first: Instant | undefined;

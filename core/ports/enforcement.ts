@@ -16,11 +16,22 @@ export interface GuardRules {
   readonly groups: readonly Subnet[];
   /** Once the last word no longer stands: everything leaves, or nothing does. So it is before the first word too. */
   readonly afterwards: "open" | "closed";
+  /** Guarded from the first moment; none that a predecessor guarded besides stays so. */
+  readonly ports: readonly string[];
+}
+
+/** What becomes of the guard; a machine's other programs may take it away. */
+export interface GuardListener {
+  /** "enforcement.lost": somebody took it away. "enforcement.port-name": that port cannot be guarded. Else as `Enforcement.open`. */
+  failed(error: HalError): void;
+  /** All that was said is in force again. */
+  restored(): void;
 }
 
 /**
  * The guard of bridge ports, ours while it is open. It outlives a process that is killed, and so do its passes; then the machine itself
- * counts how long the last word stands. Calls take effect in their order, soon; what cannot be done is told to `failed`.
+ * counts how long the last word stands. Calls take effect in their order, soon. What fails or is lost is told, and put in force again as
+ * a whole, until it is.
  */
 export interface GuardedPorts {
   /** The passes that a predecessor left. */
@@ -39,7 +50,7 @@ export interface GuardedPorts {
 export interface Enforcement {
   /**
    * Takes over what a predecessor left. Throws HalError "enforcement.missing" (no nft program), "enforcement.permission",
-   * "enforcement.unsupported" (by this kernel).
+   * "enforcement.unsupported" (by this kernel), "enforcement.refused".
    */
-  open(rules: GuardRules, failed: (error: HalError) => void): GuardedPorts;
+  open(rules: GuardRules, listener: GuardListener): GuardedPorts;
 }

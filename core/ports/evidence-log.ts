@@ -15,7 +15,7 @@ export interface EvidenceContent {
 }
 
 /**
- * One write at a time. All kinds reject with HalError "evidence.disk-full", "evidence.permission" or "evidence.failed".
+ * One write at a time. What control permits is kept in one too, whose codes begin with "permits". All kinds reject with HalError "evidence.disk-full", "evidence.permission" or "evidence.failed".
  * Drivers: file, memory.
  */
 export interface EvidenceLog {

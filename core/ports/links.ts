@@ -9,8 +9,10 @@ export interface Link {
   readonly addresses: readonly Subnet[];
   /** Octets of the largest packet, at least 68; absent where that is not known. */
   readonly mtu?: number;
-  /** Bridge ports when this is a bridge, else empty. */
+  /** Bridge ports when this is a bridge, or those that carry its VLAN when it is a VLAN of a bridge; else empty. */
   readonly ports: readonly string[];
+  /** Its identifier when this is a VLAN of another interface, 1 to 4094; absent where that is not known. */
+  readonly vlan?: number;
   /** Of a bridge a text that differs when a port has begun or ceased to forward, or its spanning tree says that something changed. */
   readonly topology?: string;
 }

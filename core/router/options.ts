@@ -24,7 +24,7 @@ import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import type { Arrival } from "../ports/igmp-socket.ts";
 import type { IntruderEffect } from "./intruders.ts";
 import type { GroupPrefix } from "./policy/group-access.ts";
-import type { Permit, PermitEffect } from "./policy/permits.ts";
+import type { KeptPermits, Permit, PermitEffect } from "./policy/permits.ts";
 import type { PolicyOptions } from "./policy/policy.ts";
 import type { StaticGroup } from "./static-groups.ts";
 import type { PaceOptions } from "./upstream-pace.ts";
@@ -112,6 +112,8 @@ export type RouterEvent<A extends Address = Ipv4> =
   | { readonly kind: "permits"; readonly permits: readonly Permit<A>[] }
   /** The guard of the bridge ports has been opened; `passes` are in it since a process before this one. */
   | { readonly kind: "guarded"; readonly passes: readonly Pass<A>[] }
+  /** What control permitted before the process began; after "guarded". */
+  | { readonly kind: "restored"; readonly permits: KeptPermits<A> }
   /** The process ends: no member is kept for the return of its link, and everything is left upstream now, whatever lingers or waits. */
   | { readonly kind: "stop" }
   /**

@@ -1,4 +1,5 @@
-// What control permits the cards that a router sees: asked for, a few at a time, until it is answered.
+// What control permits the cards that a router sees: asked for until it is answered. Which are asked about next, and how many at once,
+// core/router/policy/card-questions.ts decides.
 import type { Machine } from "../base/machine.ts";
 import type { Instant } from "../base/time.ts";
 import type { Message, MessageOf } from "../control/messages.ts";
@@ -8,6 +9,7 @@ import type { Entropy } from "../ports/entropy.ts";
 
 /** What happens to it. */
 export type PermitInquiryEvent =
+  /** At most 8; the next when these are answered. */
   | { readonly kind: "inquire"; readonly macs: readonly string[] }
   | { readonly kind: "answer"; readonly from: Peer; readonly message: Message }
   /** The broker is there (again). */
@@ -19,15 +21,12 @@ export type PermitInquiryEffect =
   | { readonly kind: "permits"; readonly permits: MessageOf<"permits">["permits"] }
   | { readonly kind: "drop"; readonly reason: AnswerDrop };
 
-/** Cards of one request. */
-const CARDS = 8;
-
-/** One request is under way at a time. What waits is bounded by the cards that the router knows. */
+/** One request is under way at a time; of what is asked meanwhile, the last is asked next. */
 export class PermitInquiry implements Machine<PermitInquiryEvent, PermitInquiryEffect> {
   readonly #server: Peer;
   readonly #entropy: Entropy;
   readonly #requester: Requester;
-  readonly #waiting = new Set<string>();
+  #next: readonly string[] = [];
 
   constructor(server: Peer, entropy: Entropy) {
     this.#server = server;
@@ -38,7 +37,7 @@ export class PermitInquiry implements Machine<PermitInquiryEvent, PermitInquiryE
   receive(now: Instant, event: PermitInquiryEvent): readonly PermitInquiryEffect[] {
     switch (event.kind) {
       case "inquire":
-        for (const mac of event.macs) this.#waiting.add(mac);
+        this.#next = event.macs;
         return this.#ask(now);
       case "answer":
         return this.#answered(now, event.from, event.message);
@@ -60,14 +59,13 @@ export class PermitInquiry implements Machine<PermitInquiryEvent, PermitInquiryE
     const matched = this.#requester.receive(now, from, message);
     if (typeof matched === "string") return [{ kind: "drop", reason: matched }];
     if (message.type !== "permits") return [];
-    for (const { mac } of message.permits) this.#waiting.delete(mac);
     return [{ kind: "permits", permits: message.permits }, ...this.#ask(now)];
   }
 
   #ask(now: Instant): readonly PermitInquiryEffect[] {
-    if (this.#waiting.size === 0 || this.#requester.outstanding > 0) return [];
-    const macs = [...this.#waiting].slice(0, CARDS);
-    const message: Message = { type: "permits.request", id: newRequestId(this.#entropy), macs };
+    if (this.#next.length === 0 || this.#requester.outstanding > 0) return [];
+    const message: Message = { type: "permits.request", id: newRequestId(this.#entropy), macs: [...this.#next] };
+    this.#next = [];
     return sends(this.#requester.ask(now, { to: this.#server, message }));
   }
 }

@@ -140,6 +140,8 @@ test("refusals are told once a minute, by host, group and reason; a flood of inv
   for (const n of [1, 2, 3]) reporter.receive(instant(n), { kind: "refused", refusal: refusal(n) });
   for (let n = 1; n <= 500; n++)
     reporter.receive(instant(4), { kind: "refused", refusal: refusal(4, `239.1.${n >> 8}.${n & 255}`) });
+  assert.equal(reporter.nextDeadline(), 5001);
+  assert.deepEqual(reports(reporter.poll(instant(5001))), []);
   assert.equal(reporter.nextDeadline(), 60_001);
   const [first = assert.fail()] = reports(reporter.poll(instant(60_001)));
   const [second = assert.fail()] = reports(acknowledge(reporter, 60_002, first));
@@ -149,6 +151,20 @@ test("refusals are told once a minute, by host, group and reason; a flood of inv
   assert.equal(
     told.reduce((sum, { refused }) => sum + refused, 0),
     503,
+  );
+});
+
+test("refusals that were written apart are told as one, with the change that comes first", () => {
+  const reporter = new MembershipReporter(SERVER, entropy);
+  for (const n of [0, 6000, 12_000]) {
+    reporter.receive(instant(n), { kind: "refused", refusal: refusal(n) });
+    reporter.poll(instant(n + 5000));
+  }
+  reporter.receive(instant(18_000), { kind: "change", change: change(1) });
+  const [report] = reports(reporter.poll(instant(18_500)));
+  assert.deepEqual(
+    report?.counts?.map(({ refused, since, until }) => [refused, since, until]),
+    [[3, 0, 12_000]],
   );
 });
 
@@ -214,4 +230,21 @@ test("when the disk fails reports go all the same, and after half a minute all t
   const [repeated] = reports(successor.receive(instant(501), { kind: "written", isKept: true }));
   assert.deepEqual({ ...repeated, id: 0 }, { ...second, id: 0 });
   assert.equal(successor.waiting, 1);
+});
+
+test("with a log refusals are on the disk after five seconds, though they are told after a minute", () => {
+  const { reporter, written, add } = logged();
+  add(0, 1);
+  written(1);
+  reporter.poll(instant(500));
+  const [report = assert.fail()] = reports(written(501));
+  acknowledge(reporter, 502, report);
+  for (const n of [1000, 2000]) reporter.receive(instant(n), { kind: "refused", refusal: refusal(n) });
+  assert.equal(reporter.nextDeadline(), 6000);
+  const [write = assert.fail()] = reporter
+    .poll(instant(6000))
+    .flatMap((effect) => (effect.kind === "write" ? [effect] : []));
+  assert.match(write.lines.join(), /"refused":2/);
+  written(6001);
+  assert.equal(reporter.nextDeadline(), 61_000);
 });

@@ -1,21 +1,24 @@
 // What host tracking saw, on its way to the reception server: who joined, left and was refused, in batches, in order, nothing twice. With a
-// log (core/ports/evidence-log.ts) each change is written at once, so that a killed process loses none, and nothing is sent before it is on
-// the disk, so that what a process did not bring home its successor does.
+// log (core/ports/evidence-log.ts) each change is written at once, so that a killed process loses none (of refusals those of the last
+// seconds), and nothing is sent before it is on the disk, so that what a process did not bring home its successor does.
 import { readUint32 } from "../base/bytes.ts";
 import type { Machine } from "../base/machine.ts";
-import { after, type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
+import { after, type Duration, earliest, type Instant, isPast, milliseconds, seconds } from "../base/time.ts";
 import type { MembershipChange, Message } from "../control/messages.ts";
 import type { Peer } from "../control/participant.ts";
 import { type AnswerDrop, newRequestId, Requester } from "../control/requester.ts";
 import type { Entropy } from "../ports/entropy.ts";
+import { CountTable } from "./evidence-counts.ts";
 import { EvidenceMirror, type EvidenceWrite } from "./evidence-mirror.ts";
 import { EvidenceQueue, REPORT_CHANGES, type Report, type Restored } from "./evidence-queue.ts";
 import { type RefusedJoin, RefusedJoins } from "./refused-joins.ts";
 
 /** A change waits so long for others to travel with, and to be on the disk with. */
 const GATHER: Duration = milliseconds(500);
-/** Refusals are gathered so long: a host that is refused asks again and again. */
-const GATHER_REFUSALS: Duration = seconds(60);
+/** Refusals are gathered so long before they are written: a flood of them is not one of writes. */
+const WRITE_REFUSALS: Duration = seconds(5);
+/** They are told after so long: a host that is refused asks again and again. */
+const TELL_REFUSALS: Duration = seconds(60);
 const KEY = "membership";
 
 /** How evidence is kept. */
@@ -57,6 +60,9 @@ export class MembershipReporter implements Machine<ReporterEvent, ReporterEffect
   /** undefined: no log. */
   readonly #mirror: EvidenceMirror | undefined;
   readonly #refused = new RefusedJoins();
+  /** When those that were gathered are to be in the queue, and so in the log. */
+  #gatheredAt: Instant | undefined;
+  /** When they are to be told. */
   #refusalsAt: Instant | undefined;
   #sendAt: Instant | undefined;
 
@@ -84,16 +90,16 @@ export class MembershipReporter implements Machine<ReporterEvent, ReporterEffect
     const retryAt = this.#mirror?.retryAt;
     if (retryAt !== undefined && retryAt <= now) this.#sendAt = now;
     const repeated = this.#sends(this.#requester.poll(now));
-    const refused = this.#refusalsAt !== undefined && this.#refusalsAt <= now ? this.#tellRefusals(now) : [];
-    const isDue = this.#sendAt !== undefined && this.#sendAt <= now;
-    return [...repeated, ...refused, ...(isDue ? this.#advance(now) : [])];
+    const refused = isPast(now, this.#gatheredAt) ? this.#queueRefusals(now) : [];
+    if (isPast(now, this.#refusalsAt)) this.#tellRefusals(now);
+    return [...repeated, ...refused, ...(isPast(now, this.#sendAt) ? this.#advance(now) : [])];
   }
 
   nextDeadline(): Instant | undefined {
     const { isWriting = false, retryAt } = this.#mirror ?? {};
     const needsAnswer = this.#isAsking && (this.#mirror === undefined || retryAt !== undefined);
     const sendAt = isWriting || needsAnswer ? undefined : this.#sendAt;
-    return earliest([this.#requester.nextDeadline(), this.#refusalsAt, retryAt, sendAt]);
+    return earliest([this.#requester.nextDeadline(), this.#gatheredAt, this.#refusalsAt, retryAt, sendAt]);
   }
 
   #take(now: Instant, event: ReporterEvent): readonly ReporterEffect[] {
@@ -103,7 +109,8 @@ export class MembershipReporter implements Machine<ReporterEvent, ReporterEffect
         return [...givenUp(this.#queue.add(event.change)), ...this.#write("write", now)];
       case "refused":
         this.#refused.add(event.refusal);
-        this.#refusalsAt ??= after(now, GATHER_REFUSALS);
+        this.#gatheredAt ??= after(now, WRITE_REFUSALS);
+        this.#refusalsAt ??= after(now, TELL_REFUSALS);
         return [];
       case "answer":
         return this.#answered(now, event.from, event.message);
@@ -115,7 +122,7 @@ export class MembershipReporter implements Machine<ReporterEvent, ReporterEffect
         this.#mirror?.ended(now, event.isKept);
         return [...this.#ask(now), ...this.#write("write", now)];
       case "flush": {
-        const effects = this.#tellRefusals(now);
+        const effects = this.#queueRefusals(now);
         if (this.#queue.waiting > 0) this.#sendAt = now;
         return effects;
       }
@@ -131,11 +138,16 @@ export class MembershipReporter implements Machine<ReporterEvent, ReporterEffect
     return [];
   }
 
-  #tellRefusals(now: Instant): readonly ReporterEffect[] {
+  #queueRefusals(now: Instant): readonly ReporterEffect[] {
+    this.#gatheredAt = undefined;
+    const lost = this.#refused.take().flatMap((count) => givenUp(this.#queue.addCount(count)));
+    return [...lost, ...this.#write("write", now)];
+  }
+
+  /** Unless they have gone already, with a change. */
+  #tellRefusals(now: Instant): void {
     this.#refusalsAt = undefined;
-    const counts = this.#refused.take();
-    if (counts.length > 0) this.#sendAt ??= now;
-    return counts.flatMap((count) => givenUp(this.#queue.addCount(count)));
+    if (this.#queue.waiting > 0) this.#sendAt ??= now;
   }
 
   get #isAsking(): boolean {
@@ -177,10 +189,11 @@ export class MembershipReporter implements Machine<ReporterEvent, ReporterEffect
 const givenUp = (times: number): readonly ReporterEffect[] =>
   times === 0 ? [] : [{ kind: "drop", reason: "report.queue-full", times }];
 
+/** Refusals that were written one after the other are told as one. */
 const messageOf = ({ counts, ...report }: Report, id: Uint8Array): Message => ({
   type: "membership.report",
   id,
   ...report,
   changes: [...report.changes],
-  ...(counts.length === 0 ? {} : { counts: [...counts] }),
+  ...(counts.length === 0 ? {} : { counts: [...new CountTable(counts).all()] }),
 });

@@ -79,6 +79,9 @@ export class Router<A extends Address = Ipv4> implements Machine<RouterEvent<A>,
       case "guarded":
         this.#policy.adopt(now, event.passes);
         return [];
+      case "restored":
+        this.#policy.restore(now, event.permits);
+        return [];
       case "stop":
         return this.#stop(now);
       case "inherited":
@@ -116,7 +119,7 @@ export class Router<A extends Address = Ipv4> implements Machine<RouterEvent<A>,
 
   /** What is to be asked now: of those who were refused, and of control. */
   #ask(now: Instant): readonly RouterEffect<A>[] {
-    return [...this.#receivers.askRefused(now), ...this.#policy.permitEffects()];
+    return [...this.#receivers.askRefused(now), ...this.#policy.permitEffects(now)];
   }
 
   nextDeadline(): Instant | undefined {
@@ -156,6 +159,11 @@ export class Router<A extends Address = Ipv4> implements Machine<RouterEvent<A>,
   /** Of control's word, for status; undefined where it is not asked. */
   permits(now: Instant): ReturnType<Policy<A>["permitSummary"]> {
     return this.#policy.permitSummary(now);
+  }
+
+  /** What control permits, for the next process; undefined where it is not asked. */
+  keptPermits(now: Instant): ReturnType<Policy<A>["keptPermits"]> {
+    return this.#policy.keptPermits(now);
   }
 
   routes(): readonly MulticastRoute<A>[] {

@@ -1,11 +1,6 @@
 // Messages of rtnetlink about a bridge's multicast database (linux/if_bridge.h, br_mdb.c), in the machine's own byte order.
-import { endianness } from "node:os";
 import { type Ipv4, readIpv4, writeIpv4 } from "../../core/base/ipv4.ts";
-import { writeNative16, writeNative32 } from "../socket-options.ts";
-
-const LITTLE = endianness() === "LE";
-const readNative16 = (from: Buffer, at: number): number => (LITTLE ? from.readUInt16LE(at) : from.readUInt16BE(at));
-const readNative32 = (from: Buffer, at: number): number => (LITTLE ? from.readUInt32LE(at) : from.readUInt32BE(at));
+import { readNative16, readNative32, writeNative16, writeNative32 } from "../socket-options.ts";
 
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;

@@ -15,8 +15,11 @@ export interface EnforcementBench {
 }
 
 const [GROUP, OTHER, FREE] = [address("239.1.1.1"), address("239.1.1.2"), address("239.2.1.1")];
-const RULES: GuardRules = { groups: [{ address: address("239.1.0.0"), prefixLength: 16 }], afterwards: "closed" };
-const failed = (error: Error): void => assert.fail(error.message);
+const GROUPS = [{ address: address("239.1.0.0"), prefixLength: 16 }];
+const LISTENER = {
+  failed: (error: Error) => assert.fail(error.message),
+  restored: () => assert.fail("nothing failed"),
+};
 
 export function enforcementContract(name: string, bench: EnforcementBench): void {
   const [a, b] = bench.ports;
@@ -27,11 +30,8 @@ export function enforcementContract(name: string, bench: EnforcementBench): void
     while (reached.join() !== ports.join() && performance.now() < end) reached = await bench.reached(group);
     assert.deepEqual(reached, ports);
   };
-  const open = (rules = RULES) => {
-    const guard = bench.enforcement.open(rules, failed);
-    for (const port of bench.ports) guard.guard(port, true);
-    return guard;
-  };
+  const rules: GuardRules = { groups: GROUPS, afterwards: "closed", ports: bench.ports };
+  const open = (more: Partial<GuardRules> = {}) => bench.enforcement.open({ ...rules, ...more }, LISTENER);
 
   test(`${name}: a guarded group leaves by the ports that have a pass, any other by all`, async () => {
     const guard = open();
@@ -59,10 +59,22 @@ export function enforcementContract(name: string, bench: EnforcementBench): void
     await guard.close();
   });
 
+  test(`${name}: a port that is guarded no more lets everything out, also one that a predecessor guarded`, async () => {
+    open();
+    await reaches(GROUP, []);
+    const next = open({ ports: [a] });
+    await reaches(GROUP, [b]);
+    next.guard(b, true);
+    await reaches(GROUP, []);
+    next.guard(a, false);
+    await reaches(GROUP, [a]);
+    await next.close();
+  });
+
   for (const afterwards of ["closed", "open"] as const) {
     test(`${name}: before the first word and after the last has stood its time, all is ${afterwards}`, async () => {
       const nobodyKnows = afterwards === "open" ? [a, b] : [];
-      const guard = open({ ...RULES, afterwards });
+      const guard = open({ afterwards });
       guard.change([{ port: a, group: GROUP }], []);
       await reaches(GROUP, nobodyKnows);
       guard.stand(seconds(60));
@@ -81,14 +93,14 @@ export function enforcementContract(name: string, bench: EnforcementBench): void
     dead.stand(seconds(60));
     dead.change([{ port: a, group: GROUP }], []);
     await reaches(GROUP, [a]);
-    const next = bench.enforcement.open({ ...RULES, afterwards: "open" }, failed);
+    const next = open({ afterwards: "open" });
     assert.deepEqual(next.inherited(), [{ port: a, group: GROUP }]);
     await reaches(GROUP, [a]);
     next.stand(seconds(1));
     await bench.pass(seconds(1.5));
     await reaches(GROUP, [a, b]);
     await next.close();
-    const last = bench.enforcement.open(RULES, failed);
+    const last = open();
     assert.deepEqual(last.inherited(), []);
     await last.close();
   });

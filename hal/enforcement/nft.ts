@@ -3,8 +3,8 @@
 import { spawn, spawnSync } from "node:child_process";
 import { formatIpv4, ipv4, parseIpv4 } from "../../core/base/ipv4.ts";
 import type { Subnet } from "../../core/base/subnet.ts";
-import type { Duration } from "../../core/base/time.ts";
-import type { Enforcement, GuardedPorts, GuardRules, Pass } from "../../core/ports/enforcement.ts";
+import { type Duration, seconds } from "../../core/base/time.ts";
+import type { Enforcement, GuardedPorts, GuardListener, GuardRules, Pass } from "../../core/ports/enforcement.ts";
 import { HalError } from "../../core/ports/errors.ts";
 
 const TABLE = "bridge sealcast";
@@ -12,34 +12,58 @@ const TABLE = "bridge sealcast";
 /** Elements in one command: a line of some 30 octets each. */
 const BATCH = 1024;
 
+/** Between two looks at whether the guard is there: any program may flush all tables, as Debian's nftables service does at a restart. */
+const LOOK_EVERY: Duration = seconds(5);
+
 /** Through `nft -f -`, one process a batch: `nft -i` would save it, but is not there in the builds of small systems. */
 export class NftEnforcement implements Enforcement {
-  open(rules: GuardRules, failed: (error: HalError) => void): GuardedPorts {
+  readonly #lookEvery: Duration;
+
+  constructor(lookEvery = LOOK_EVERY) {
+    this.#lookEvery = lookEvery;
+  }
+
+  open(rules: GuardRules, listener: GuardListener): GuardedPorts {
     const found = run(["list", "set", ...TABLE.split(" "), "passes"]);
     if (found.error !== undefined) throw faultOf("", found.error);
+    const guard = (passes: readonly Pass[]) => new NftGuardedPorts(rules, passes, listener, this.#lookEvery);
     // Of another version, with other sets: nothing of it can be kept.
-    if (run(["-f", "-"], ruleset(rules)).status === 0) return new NftGuardedPorts(passesIn(found.stdout), failed);
-    const anew = run(["-f", "-"], `add table ${TABLE}\ndelete table ${TABLE}\n${ruleset(rules)}`);
+    if (run(["-f", "-"], ruleset(rules)).status === 0) return guard(passesIn(found.stdout));
+    const anew = run(["-f", "-"], `${NO_TABLE}\n${ruleset(rules)}`);
     if (anew.status !== 0) throw faultOf(anew.stderr, undefined);
-    return new NftGuardedPorts([], failed);
+    return guard([]);
   }
 }
 
 /** Removes what a killed process left, for one that is not to guard anything; resolves in any case, as most machines have nothing there. */
 export async function removeLeftGuard(): Promise<void> {
-  await apply(`delete table ${TABLE}`);
+  await nft(`delete table ${TABLE}`);
 }
 
 class NftGuardedPorts implements GuardedPorts {
+  readonly #rules: GuardRules;
   readonly #inherited: readonly Pass[];
-  readonly #failed: (error: HalError) => void;
-  readonly #guarded = new Set<string>();
+  readonly #listener: GuardListener;
+  readonly #looking: NodeJS.Timeout;
+  readonly #ports: Set<string>;
+  /** By their text; those that nft can name. */
+  readonly #passes: Set<string>;
+  /** By performance.now(). */
+  #standsUntil = 0;
   readonly #waiting: string[] = [];
+  #isLookDue = false;
+  #isBroken = false;
+  #isClosed = false;
   #running: Promise<void> | undefined;
 
-  constructor(inherited: readonly Pass[], failed: (error: HalError) => void) {
+  constructor(rules: GuardRules, inherited: readonly Pass[], listener: GuardListener, lookEvery: Duration) {
+    this.#rules = rules;
     this.#inherited = inherited;
-    this.#failed = failed;
+    this.#listener = listener;
+    this.#ports = new Set(rules.ports.filter(isNameable));
+    this.#passes = new Set(texts(inherited));
+    for (const port of rules.ports) if (!isNameable(port)) listener.failed(unnameable(port));
+    this.#looking = setInterval(() => this.#look(), lookEvery).unref();
   }
 
   inherited(): readonly Pass[] {
@@ -47,24 +71,27 @@ class NftGuardedPorts implements GuardedPorts {
   }
 
   guard(port: string, guarded: boolean): void {
-    if (this.#guarded.has(port) === guarded) return;
+    if (this.#ports.has(port) === guarded) return;
     if (!isNameable(port)) {
-      this.#failed(new HalError("enforcement.port-name", `nft cannot name the port ${port}`));
+      this.#listener.failed(unnameable(port));
       return;
     }
-    if (guarded) this.#guarded.add(port);
-    else this.#guarded.delete(port);
+    if (guarded) this.#ports.add(port);
+    else this.#ports.delete(port);
     this.#do(elements(guarded ? "add" : "delete", "ports", [quoted(port)]));
   }
 
   change(added: readonly Pass[], removed: readonly Pass[]): void {
     const [plus, minus] = [texts(added), texts(removed)];
+    for (const pass of plus) this.#passes.add(pass);
+    for (const pass of minus) this.#passes.delete(pass);
     // To delete what is not there is a fault to nft, to add what is there none.
     this.#do([...elements("add", "passes", [...plus, ...minus]), ...elements("delete", "passes", minus)]);
   }
 
   stand(span: Duration): void {
-    const lasting = [`ip timeout ${Math.max(1, Math.round(span / 1000))}s`];
+    this.#standsUntil = performance.now() + span;
+    const lasting = [standing(span)];
     // An element that is there keeps its time when it is added again.
     this.#do([
       ...elements("add", "standing", lasting),
@@ -74,8 +101,16 @@ class NftGuardedPorts implements GuardedPorts {
   }
 
   async close(): Promise<void> {
-    this.#do([`delete table ${TABLE}`]);
+    clearInterval(this.#looking);
+    this.#isClosed = true;
+    this.#waiting.length = 0;
+    this.#do([NO_TABLE]);
     while (this.#running !== undefined) await this.#running;
+  }
+
+  #look(): void {
+    this.#isLookDue = true;
+    this.#running ??= this.#work();
   }
 
   #do(lines: readonly string[]): void {
@@ -84,19 +119,70 @@ class NftGuardedPorts implements GuardedPorts {
   }
 
   async #work(): Promise<void> {
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.length > 0 || this.#isLookDue) {
       // Whatever else is said in this turn goes with it, as one transaction.
       await Promise.resolve();
-      const error = await apply(this.#waiting.splice(0).join("\n"));
-      if (error !== undefined) this.#failed(error);
+      const fault = await this.#takeTurn();
+      if (fault !== undefined && !this.#isClosed) await this.#rebuild(fault);
     }
     this.#running = undefined;
   }
+
+  /** What is wrong with what nft has now. */
+  async #takeTurn(): Promise<HalError | undefined> {
+    const isLookDue = this.#isLookDue && !this.#isClosed;
+    this.#isLookDue = false;
+    const fault = this.#waiting.length > 0 ? (await nft(this.#waiting.splice(0).join("\n"))).fault : undefined;
+    if (fault !== undefined || !isLookDue) return fault;
+    const { fault: gone, output } = await nft(["output", "forward", "gate"].map(listed).join("\n"));
+    return gone === undefined && isWhole(output) ? undefined : lost(gone);
+  }
+
+  /** All that was said, as one transaction. */
+  async #rebuild(fault: HalError): Promise<void> {
+    this.#waiting.length = 0;
+    const left = this.#standsUntil - performance.now();
+    const { fault: still } = await nft(
+      [
+        NO_TABLE,
+        ruleset({ ...this.#rules, ports: [...this.#ports] }),
+        ...elements("add", "passes", [...this.#passes]),
+        ...elements("add", "standing", left > 0 ? [standing(left)] : []),
+      ].join("\n"),
+    );
+    // The next look tries again.
+    const isNew = still !== undefined || !this.#isBroken;
+    this.#isBroken = still !== undefined;
+    if (isNew) this.#listener.failed(still ?? (fault.code === "enforcement.lost" ? fault : lost(fault)));
+    if (still === undefined) this.#listener.restored();
+  }
 }
 
-function ruleset({ groups, afterwards }: GuardRules): string {
+/** Also where there is none. */
+const NO_TABLE = `add table ${TABLE}\ndelete table ${TABLE}`;
+
+const listed = (chain: string): string => `list chain ${TABLE} ${chain}`;
+
+/** Whether the three chains that were listed have their rules. */
+const isWhole = (text: string): boolean =>
+  text.split("jump gate").length === 3 && text.includes("@passes") && text.includes("drop");
+
+/** Seconds are what nft counts in. */
+const standing = (span: number): string => `ip timeout ${Math.max(1, Math.round(span / 1000))}s`;
+
+const lost = (cause: HalError | undefined): HalError =>
+  new HalError("enforcement.lost", "another program took away the guard of the bridge ports, or a part of it", {
+    ...(cause === undefined ? {} : { cause }),
+    needs: "that what reloads the firewall leaves the table `bridge sealcast` alone: no `flush ruleset`",
+  });
+
+const unnameable = (port: string): HalError =>
+  new HalError("enforcement.port-name", `nft cannot name the port ${port}`);
+
+function ruleset({ groups, afterwards, ports }: GuardRules): string {
   const pass = "oifname . ip daddr @passes accept";
-  const gate = afterwards === "closed" ? [`ether type @standing ${pass}`] : ["ether type != @standing accept", pass];
+  const gate =
+    afterwards === "closed" ? [`meta protocol @standing ${pass}`] : ["meta protocol != @standing accept", pass];
   return [
     `add table ${TABLE}`,
     `add set ${TABLE} guarded { type ipv4_addr; flags interval; auto-merge; }`,
@@ -107,10 +193,11 @@ function ruleset({ groups, afterwards }: GuardRules): string {
     `add chain ${TABLE} gate`,
     `add chain ${TABLE} output { type filter hook output priority 0; policy accept; }`,
     `add chain ${TABLE} forward { type filter hook forward priority 0; policy accept; }`,
-    ...["chain output", "chain forward", "chain gate", "set guarded"].map(
+    ...["chain output", "chain forward", "chain gate", "set guarded", "set ports"].map(
       (one) => `flush ${one.replace(" ", ` ${TABLE} `)}`,
     ),
     ...elements("add", "guarded", groups.map(prefix)),
+    ...elements("add", "ports", ports.filter(isNameable).map(quoted)),
     ...["output", "forward"].map((one) => `add rule ${TABLE} ${one} oifname @ports ip daddr @guarded jump gate`),
     // A query goes to the group that it asks about (RFC 3376 4.1.12).
     ...["ip protocol igmp accept", ...gate, "counter drop"].map((one) => `add rule ${TABLE} gate ${one}`),
@@ -146,16 +233,19 @@ function passesIn(text: string): readonly Pass[] {
 const run = (words: readonly string[], input?: string) =>
   spawnSync("nft", words, { encoding: "utf8", ...(input === undefined ? {} : { input }) });
 
-/** Resolves when it is in force, with what went wrong. */
-function apply(commands: string): Promise<HalError | undefined> {
+/** Resolves when the commands are in force, or with what went wrong; with what they print. */
+function nft(commands: string): Promise<{ readonly fault?: HalError; readonly output: string }> {
   return new Promise((resolve) => {
-    const child = spawn("nft", ["-f", "-"], { stdio: ["pipe", "ignore", "pipe"] });
-    let complaint = "";
+    const child = spawn("nft", ["-f", "-"], { stdio: ["pipe", "pipe", "pipe"] });
+    let [output, complaint] = ["", ""];
+    child.stdout.on("data", (text) => {
+      output += String(text).slice(0, 65_536 - output.length);
+    });
     child.stderr.on("data", (text) => {
       complaint += String(text).slice(0, 4096 - complaint.length);
     });
-    child.on("error", (error) => resolve(faultOf("", error)));
-    child.on("close", (code) => resolve(code === 0 ? undefined : faultOf(complaint, undefined)));
+    child.on("error", (error) => resolve({ fault: faultOf("", error), output }));
+    child.on("close", (code) => resolve(code === 0 ? { output } : { fault: faultOf(complaint, undefined), output }));
     // It may end before it has read everything; its exit code tells.
     child.stdin.on("error", () => {});
     child.stdin.end(`${commands}\n`);

@@ -19,6 +19,8 @@ export class SimulatedEnforcement implements Enforcement {
 
   open(rules: GuardRules): GuardedPorts {
     this.#rules = rules;
+    this.#ports.clear();
+    for (const port of rules.ports) this.#ports.add(port);
     const inherited = [...this.#passes.values()];
     return {
       inherited: () => inherited,

@@ -1,4 +1,4 @@
-// A router's evidence in one file: lines with a checksum each, added at the end, and now and then replaced as a whole. Writes wait in the
+// A router's evidence, or what else it has to know over a restart, in one file: lines with a checksum each, added at the end, and now and then replaced as a whole. Writes wait in the
 // thread pool, so that a slow disk delays no join.
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, renameSync } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
@@ -12,13 +12,38 @@ import { crc32 } from "./crc32.ts";
 const LARGEST_FILE = 256 * 1024 * 1024;
 const OWNER_ONLY = 0o600;
 
+/** What is in the file, for those who read of its faults; their codes begin with `kind`. */
+export interface FileSubject {
+  readonly kind: string;
+  /** The entry that names the file. */
+  readonly entry: string;
+  /** What becomes of it without the file. */
+  readonly alternative: string;
+}
+
+const EVIDENCE: FileSubject = {
+  kind: "evidence",
+  entry: "evidence.file",
+  alternative: "evidence is kept in memory meanwhile, and lost when the router's process ends before control is back",
+};
+
+/** What control permits. */
+export const PERMITS: FileSubject = {
+  kind: "permits",
+  entry: "enforce.file",
+  alternative:
+    "what control permits is kept in memory meanwhile, and not known to a router that starts while control is away",
+};
+
 /** The log in this file; its folder is made (mode 0700) at the first write. */
 export class FileEvidenceLog implements EvidenceLog {
   readonly #path: string;
+  readonly #subject: FileSubject;
   #file: FileHandle | undefined;
 
-  constructor(path: string) {
+  constructor(path: string, subject: FileSubject = EVIDENCE) {
     this.#path = path;
+    this.#subject = subject;
   }
 
   load(): EvidenceContent {
@@ -29,7 +54,7 @@ export class FileEvidenceLog implements EvidenceLog {
       const { lines, damaged } = soundLines(text);
       return damaged === 0 ? { lines, damaged } : this.#setAside(lines, damaged);
     } catch (cause) {
-      return { lines: [], damaged: 0, fault: failure(this.#path, cause) };
+      return { lines: [], damaged: 0, fault: failure(this.#path, this.#subject, cause) };
     }
   }
 
@@ -37,7 +62,7 @@ export class FileEvidenceLog implements EvidenceLog {
     try {
       await this.#append(lines);
     } catch (cause) {
-      throw failure(this.#path, cause);
+      throw failure(this.#path, this.#subject, cause);
     }
   }
 
@@ -45,7 +70,7 @@ export class FileEvidenceLog implements EvidenceLog {
     try {
       await (await this.#append(lines)).datasync();
     } catch (cause) {
-      throw failure(this.#path, cause);
+      throw failure(this.#path, this.#subject, cause);
     }
   }
 
@@ -66,7 +91,7 @@ export class FileEvidenceLog implements EvidenceLog {
     } catch (cause) {
       // A file cut short by a full disk takes the space that is missing.
       await rm(beside, { force: true }).catch(() => {});
-      throw failure(this.#path, cause);
+      throw failure(this.#path, this.#subject, cause);
     }
   }
 
@@ -81,7 +106,7 @@ export class FileEvidenceLog implements EvidenceLog {
     const aside = `${this.#path}.damaged`;
     renameSync(this.#path, aside);
     const what = `${this.#path} was not sound and is now ${aside}: ${lines.length} lines of it could be read, ${damaged} not`;
-    return { lines, damaged, fault: new HalError("evidence.damaged", what) };
+    return { lines, damaged, fault: new HalError(`${this.#subject.kind}.damaged`, what) };
   }
 }
 
@@ -128,13 +153,11 @@ function soundLines(text: string): { readonly lines: readonly string[]; readonly
 
 const errnoOf = (cause: unknown): string | undefined => (cause as NodeJS.ErrnoException | undefined)?.code;
 
-function failure(path: string, cause: unknown): HalError {
-  const alternative =
-    "evidence is kept in memory meanwhile, and lost when the router's process ends before control is back";
+function failure(path: string, { kind, entry, alternative }: FileSubject, cause: unknown): HalError {
   switch (errnoOf(cause)) {
     case "ENOSPC":
     case "EDQUOT":
-      return new HalError("evidence.disk-full", `no room for ${path}`, {
+      return new HalError(`${kind}.disk-full`, `no room for ${path}`, {
         cause,
         needs: "some megabytes free",
         alternative,
@@ -142,13 +165,13 @@ function failure(path: string, cause: unknown): HalError {
     case "EACCES":
     case "EPERM":
     case "EROFS":
-      return new HalError("evidence.permission", `may not write ${path}`, {
+      return new HalError(`${kind}.permission`, `may not write ${path}`, {
         cause,
-        needs: "as `evidence.file` a path that this user may write",
+        needs: `as \`${entry}\` a path that this user may write`,
         alternative,
       });
     default:
-      return new HalError("evidence.failed", `cannot use ${path} (${errnoOf(cause) ?? String(cause)})`, {
+      return new HalError(`${kind}.failed`, `cannot use ${path} (${errnoOf(cause) ?? String(cause)})`, {
         cause,
         alternative,
       });

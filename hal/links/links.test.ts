@@ -10,6 +10,7 @@ import { SimulatedClock } from "../clock/simulated.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
 import { CABLE, eventually, inNamespace } from "../in-namespace.testkit.ts";
 import { SimulatedNetwork } from "../simulation/network.ts";
+import type { BridgeVlans } from "./bridge-vlans.ts";
 import { linksContract } from "./contract.testkit.ts";
 import { findNeighbour, linuxLinks, listLinks, watchLinks } from "./linux.ts";
 import { commandMonitor } from "./monitor.ts";
@@ -40,30 +41,6 @@ test("a neighbour is found by address and device, incomplete entries are not", (
   assert.equal(findNeighbour(table, "rt0", address("10.9.1.3")), undefined);
 });
 
-test("the addresses of all interfaces are asked once for a list, however many there are", (context) => {
-  const folder = mkdtempSync(join(tmpdir(), "sealcast-links-"));
-  context.after(() => rmSync(folder, { recursive: true }));
-  for (const index of [1, 2, 3]) {
-    mkdirSync(join(folder, `rt${index}`));
-    writeFileSync(join(folder, `rt${index}`, "ifindex"), `${index}\n`);
-  }
-  let asked = 0;
-  const own = { address: "10.9.1.1", cidr: "10.9.1.1/24", netmask: "255.255.255.0", mac: "02:00:00:00:00:01" } as const;
-  const links = listLinks(folder, () => {
-    asked++;
-    return { rt2: [{ ...own, family: "IPv4", internal: false }] };
-  });
-  assert.deepEqual(
-    links.map(({ name, addresses }) => [name, addresses.length]),
-    [
-      ["rt1", 0],
-      ["rt2", 1],
-      ["rt3", 0],
-    ],
-  );
-  assert.equal(asked, 1);
-});
-
 test("the MTU of a link is what the system says, unless no IPv4 packet would fit", (context) => {
   const folder = mkdtempSync(join(tmpdir(), "sealcast-links-"));
   context.after(() => rmSync(folder, { recursive: true }));
@@ -77,7 +54,7 @@ test("the MTU of a link is what the system says, unless no IPv4 packet would fit
     if (mtu !== undefined) writeFileSync(join(folder, name, "mtu"), `${mtu}\n`);
   }
   assert.deepEqual(
-    listLinks(folder, () => ({})).map(({ mtu }) => mtu),
+    listLinks({ folder, addresses: {}, vlans: new Map() }).map(({ mtu }) => mtu),
     [1400, undefined, undefined],
   );
 });
@@ -93,12 +70,49 @@ test("a bridge says when a port begins or ceases to forward, and when its spanni
   write("br0/brif/rt2/state", "3");
   write("br0/brif/rt3/state", "0");
   write("br0/bridge/topology_change", "0");
-  const seen = (): unknown => listLinks(folder, () => ({})).map(({ topology }) => topology);
+  const seen = (): unknown => listLinks({ folder, addresses: {}, vlans: new Map() }).map(({ topology }) => topology);
   assert.deepEqual(seen(), ["3 0 0", undefined]);
   write("br0/brif/rt3/state", "3");
   assert.deepEqual(seen(), ["3 3 0", undefined]);
   write("br0/bridge/topology_change", "1");
   assert.deepEqual(seen(), ["3 3 1", undefined]);
+});
+
+test("a VLAN of a bridge has the ports that carry it: all where the bridge does not look at tags, else those of which it is known", (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "sealcast-links-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const put = (path: string, text = "") => {
+    mkdirSync(join(folder, path, ".."), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  };
+  for (const [index, name] of ["br-lan", "lan1", "lan2", "iptv", "eth0.10"].entries())
+    put(`${name}/ifindex`, `${index}`);
+  for (const port of ["lan1", "lan2"]) put(`br-lan/brif/${port}`);
+  const vlans = new Map([
+    ["iptv", { id: 10, lower: "br-lan" }],
+    ["eth0.10", { id: 10, lower: "eth0" }],
+  ]);
+  const ports = (bridgeVlans?: BridgeVlans) =>
+    Object.fromEntries(
+      listLinks({ folder, addresses: {}, vlans, bridgeVlans }).map((one) => [one.name, [one.vlan, ...one.ports]]),
+    );
+  const all = { "br-lan": [undefined, "lan1", "lan2"], lan1: [undefined], lan2: [undefined], "eth0.10": [10] };
+  put("br-lan/bridge/vlan_filtering", "0\n");
+  assert.deepEqual(ports(), { ...all, iptv: [10, "lan1", "lan2"] });
+  put("br-lan/bridge/vlan_filtering", "1\n");
+  assert.deepEqual(ports(), { ...all, iptv: [10] }, "nobody can tell");
+  const told = () =>
+    new Map([
+      [1, [{ first: 1, last: 1 }]],
+      [
+        2,
+        [
+          { first: 1, last: 1 },
+          { first: 5, last: 10 },
+        ],
+      ],
+    ]);
+  assert.deepEqual(ports(told), { ...all, iptv: [10, "lan2"] });
 });
 
 const BRIDGE = [

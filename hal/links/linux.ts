@@ -6,6 +6,7 @@ import { doubled } from "../../core/base/backoff.ts";
 import { formatIpv4, type Ipv4, parseIpv4 } from "../../core/base/ipv4.ts";
 import { type Duration, milliseconds, seconds } from "../../core/base/time.ts";
 import type { Link, Links } from "../../core/ports/links.ts";
+import type { BridgeVlans } from "./bridge-vlans.ts";
 import { commandMonitor, type Monitor } from "./monitor.ts";
 
 const FOLDER = "/sys/class/net";
@@ -21,12 +22,45 @@ const ATF_COM = 0x2;
 type Addresses = ReturnType<typeof networkInterfaces>;
 type Changed = (name: string, link: Link | undefined) => void;
 
-/** This machine's, whose changes `monitor` tells. */
-export const linksBy = (monitor: Monitor): Links => ({
-  get: (name) => readLink(name, networkInterfaces()),
-  list: () => listLinks(),
-  changes: (changed) => watchAll(changed, { ...LOOKING, monitor }),
-  watch: (names, changed) => watchLinks(names, changed, { monitor }),
+/** One look at the machine, and where it finds things. */
+export interface Sight {
+  readonly addresses: Addresses;
+  /** One folder for each interface. */
+  readonly folder: string;
+  /** VLANs of other interfaces, by name. */
+  readonly vlans: ReadonlyMap<string, Vlan>;
+  /** Absent: nobody can tell. */
+  readonly bridgeVlans?: BridgeVlans | undefined;
+}
+
+interface Vlan {
+  readonly id: number;
+  /** The interface whose frames with this tag it has. */
+  readonly lower: string;
+}
+
+const sightNow = (bridgeVlans?: BridgeVlans): Sight => ({
+  addresses: networkInterfaces(),
+  folder: FOLDER,
+  vlans: vlansIn(read("/proc/net/vlan/config") ?? ""),
+  bridgeVlans,
+});
+
+/** Lines of "br-lan.10 | 10 | br-lan" after two of headings. */
+function vlansIn(text: string): ReadonlyMap<string, Vlan> {
+  const rows = text.split("\n").map((line) => line.split("|").map((word) => word.trim()));
+  return new Map(rows.slice(2).map(([name = "", id, lower = ""]) => [name, { id: Number(id), lower }]));
+}
+
+/**
+ * This machine's, whose changes `monitor` tells. Without `bridgeVlans` a VLAN of a bridge that keeps its ports apart by VLAN
+ * (`vlan_filtering`) has no ports, as nobody can tell which.
+ */
+export const linksBy = (monitor: Monitor, bridgeVlans?: BridgeVlans): Links => ({
+  get: (name) => readLink(name, sightNow(bridgeVlans)),
+  list: () => listLinks(sightNow(bridgeVlans)),
+  changes: (changed) => watchAll(changed, { ...LOOKING, monitor, bridgeVlans }),
+  watch: (names, changed) => watchLinks(names, changed, { monitor, bridgeVlans }),
   neighbour: (interfaceName, address) => findNeighbour(read("/proc/net/arp") ?? "", interfaceName, address),
 });
 
@@ -38,30 +72,40 @@ function read(path: string): string | undefined {
   }
 }
 
-/** All interfaces, in order of their names. @param folder one folder for each; @param ask tells the addresses of all. */
-export function listLinks(folder = FOLDER, ask: () => Addresses = networkInterfaces): readonly Link[] {
-  const addresses = ask();
-  return namesIn(folder).flatMap((name) => readLink(name, addresses, folder) ?? []);
-}
+/** All interfaces, in order of their names. */
+export const listLinks = (sight: Sight): readonly Link[] =>
+  namesIn(sight.folder).flatMap((name) => readLink(name, sight) ?? []);
 
-function readLink(name: string, addresses: Addresses, root = FOLDER): Link | undefined {
-  const folder = `${root}/${name}`;
+function readLink(name: string, sight: Sight): Link | undefined {
+  const folder = `${sight.folder}/${name}`;
   const index = read(`${folder}/ifindex`);
   if (index === undefined) return undefined;
   const flags = Number(read(`${folder}/flags`) ?? 0);
   const state = read(`${folder}/operstate`);
   const ports = namesIn(`${folder}/brif`);
+  const vlan = sight.vlans.get(name);
   const mtu = Number(read(`${folder}/mtu`) ?? 0);
   return {
     name,
     index: Number(index),
     // Tunnels say "unknown"; "down" and "lowerlayerdown" carry nothing.
     up: (flags & IFF_UP) !== 0 && state !== "down" && state !== "lowerlayerdown",
-    addresses: ipv4Of(addresses[name]),
+    addresses: ipv4Of(sight.addresses[name]),
     ...(mtu >= LEAST_MTU ? { mtu } : {}),
-    ports,
+    ports: vlan === undefined ? ports : portsIn(vlan, sight),
+    ...(vlan === undefined ? {} : { vlan: vlan.id }),
     ...(ports.length > 0 ? { topology: topologyOf(folder, ports) } : {}),
   };
+}
+
+/** A frame with the tag goes through every port of a bridge that does not look at tags. */
+function portsIn({ id, lower }: Vlan, { folder, bridgeVlans }: Sight): readonly string[] {
+  const ports = namesIn(`${folder}/${lower}/brif`);
+  if (ports.length === 0 || read(`${folder}/${lower}/bridge/vlan_filtering`) !== "1") return ports;
+  const vlans = bridgeVlans?.();
+  return ports.filter((port) =>
+    vlans?.get(Number(read(`${folder}/${port}/ifindex`)))?.some(({ first, last }) => first <= id && id <= last),
+  );
 }
 
 /** The state of each port (IEEE 802.1D: forwarding or not), and the bridge's topology change flag. */
@@ -104,6 +148,8 @@ export interface Looking {
    */
   readonly first: Duration;
   readonly last: Duration;
+  /** Which VLANs the ports of bridges are in; absent: nobody can tell. */
+  readonly bridgeVlans?: BridgeVlans | undefined;
 }
 
 const LOOKING: Looking = {
@@ -119,7 +165,7 @@ export const linuxLinks: Links = linksBy(LOOKING.monitor);
 function watchAll(changed: (links: readonly Link[]) => void, looking: Looking): () => void {
   let seen = "";
   return lookAtChanges(() => {
-    const links = listLinks();
+    const links = listLinks(sightNow(looking.bridgeVlans));
     const now = JSON.stringify(links);
     if (now === seen) return;
     seen = now;
@@ -135,9 +181,9 @@ export function watchLinks(names: readonly string[], changed: Changed, looking: 
   const seen = new Map<string, string>();
   return lookAtChanges(
     (isStopped) => {
-      const addresses = networkInterfaces();
+      const sight = sightNow(looking.bridgeVlans);
       for (const name of names) {
-        const link = readLink(name, addresses);
+        const link = readLink(name, sight);
         const text = JSON.stringify(link) ?? "gone";
         if (isStopped() || text === seen.get(name)) continue;
         seen.set(name, text);

@@ -1,4 +1,4 @@
-// How many IGMP packets others count in the same capture: tcpdump and tshark, where they are installed.
+// How many IGMP packets others count in the same capture: tcpdump, and tshark where it is installed (setup does not: it is large).
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -25,6 +25,7 @@ function counted(program: string, args: readonly string[]): number {
 }
 
 for (const [program, argumentsFor] of Object.entries(PEERS)) {
+  if (program === "tshark" && !isInstalled(program)) continue;
   test(`${program} counts as many in each of ${CAPTURES.length} captures`, {
     skip: !isInstalled(program) && `${program} is not here`,
   }, () => {

@@ -82,6 +82,8 @@ export interface UpstreamConfig {
 export interface EnforceConfig extends EnforceOptions {
   /** Guard the ports of bridges too. */
   readonly ports: boolean;
+  /** Where what control permits is kept; undefined: where it is by default, "": in memory only. */
+  readonly file?: string | undefined;
 }
 
 /** Which driver serves a port; "auto" takes the first that loads, in the order in which they stand here. */
@@ -268,6 +270,7 @@ const enforce = v.pipe(
     /** Seconds. */
     refresh: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(86_400), v.transform(seconds)), 60),
     ports: v.optional(v.boolean(), true),
+    file: v.optional(v.string()),
   }),
   v.check(({ stands, refresh }) => refresh * 2 <= stands, "`refresh` must be at most half of `stands`"),
 );

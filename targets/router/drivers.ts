@@ -11,6 +11,7 @@ import { LinuxForwarding, type TakeoverOptions } from "../../hal/forwarding/linu
 import { RelayForwarding } from "../../hal/forwarding/relay.ts";
 import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
 import { RawIgmpSockets } from "../../hal/igmp/raw.ts";
+import { bridgeVlansBy } from "../../hal/links/bridge-vlans.ts";
 import { linksBy } from "../../hal/links/linux.ts";
 import { commandMonitor, netlinkMonitor, sharedMonitor } from "../../hal/links/monitor.ts";
 import { loadCapture, loadSockets } from "../../hal/native.ts";
@@ -109,10 +110,17 @@ const relayDrivers: readonly Candidate<Forwarding>[] = [
 ];
 
 const linksDrivers: readonly Candidate<Links>[] = [
-  { driver: "netlink", load: async () => linksBy(netlinkMonitor(await loadSockets("links"))) },
+  {
+    driver: "netlink",
+    load: async () => {
+      const sockets = await loadSockets("links");
+      return linksBy(netlinkMonitor(sockets), bridgeVlansBy(sockets));
+    },
+  },
   {
     driver: "ip-monitor",
-    lacks: "a child process, and a look every second where `ip` cannot monitor",
+    lacks:
+      "a child process, and a look every second where `ip` cannot monitor; the ports of a VLAN of a bridge with `vlan_filtering` are not known",
     load: async () => linksBy(sharedMonitor(commandMonitor())),
   },
 ];

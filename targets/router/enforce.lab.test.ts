@@ -118,6 +118,17 @@ test("a router that is killed leaves the guard, and the next one takes it over: 
   assert.equal(received(guest), before);
 });
 
+test("another program flushes all of nftables: the guard is put back, with what control has permitted", {
+  skip,
+}, async () => {
+  const from = the(router).lines.length;
+  inside(ROUTER, "nft", "flush", "ruleset");
+  await the(router).saw(/in force again/, LIMIT, from);
+  const before = received(guest);
+  await gets(payer, 100);
+  assert.equal(received(guest), before);
+});
+
 test("control goes away: its last word stands for the time configured, then nobody gets anything, until it speaks", {
   skip,
 }, async () => {

@@ -1,7 +1,7 @@
 // sealcast-router: IGMP end point, multicast routing and evidence of one router (patent 12, 22, 32, 42).
 import { HalError } from "../../core/ports/errors.ts";
 import { NftEnforcement, removeLeftGuard } from "../../hal/enforcement/nft.ts";
-import { FileEvidenceLog } from "../../hal/evidence/file.ts";
+import { FileEvidenceLog, PERMITS } from "../../hal/evidence/file.ts";
 import { leanMemory } from "../../hal/lean-memory.ts";
 import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
@@ -41,6 +41,11 @@ async function openMembershipReports(
   );
 }
 
+function openPermitLog({ id, enforce }: RouterConfig): FileEvidenceLog | undefined {
+  const file = enforce?.file ?? `/var/lib/sealcast/router-${id}.permits`;
+  return enforce === undefined || file === "" ? undefined : new FileEvidenceLog(file, PERMITS);
+}
+
 /** Nobody's stream is to end because nobody can count it: what cannot be opened is told, and the router goes on. */
 async function openMetrics(
   { metrics }: RouterConfig,
@@ -71,6 +76,7 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
     later: setImmediate,
     drivers: choices,
     membershipReports: await openMembershipReports(config, runtime),
+    permitLog: openPermitLog(config),
     enforcement: config.enforce?.ports === true ? new NftEnforcement() : undefined,
     bridgeQueriers: new BridgeQueriers(),
     fatal: (error) => runtime.fatal(error),

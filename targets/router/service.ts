@@ -1,23 +1,16 @@
 // The running router: applies the machine's effects to sockets, the kernel's multicast routing and the evidence.
 
-import { formatIpv4, type Ipv4, isLinkLocalMulticast, isMulticast } from "../../core/base/ipv4.ts";
+import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
-import { inSubnet } from "../../core/base/subnet.ts";
-import { after, type Duration, milliseconds, type UnixTime, wholeUnixTime } from "../../core/base/time.ts";
-import type { MembershipChange } from "../../core/control/messages.ts";
-import type { TrackedHost } from "../../core/igmp/host-shares.ts";
-import type { HostMembership } from "../../core/igmp/host-table.ts";
-import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
-import { checkPacket } from "../../core/igmp/packet.ts";
+import { after, type Duration, milliseconds } from "../../core/base/time.ts";
 import { timesOf } from "../../core/igmp/times.ts";
 import { IGMP } from "../../core/igmp/wire.ts";
 import type { BridgeTables } from "../../core/ports/bridge-table.ts";
-import type { Enforcement, GuardedPorts } from "../../core/ports/enforcement.ts";
-import { HalError } from "../../core/ports/errors.ts";
+import type { Enforcement } from "../../core/ports/enforcement.ts";
+import type { EvidenceLog } from "../../core/ports/evidence-log.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { FrameOrigins } from "../../core/ports/frame-origin.ts";
-import type { Link } from "../../core/ports/links.ts";
-import type { RouterEffect, RouterEvent, RouterOptions } from "../../core/router/options.ts";
+import type { RouterEffect, RouterEvent } from "../../core/router/options.ts";
 import { Router } from "../../core/router/router.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { lackOf } from "../../hal/links/words.ts";
@@ -25,17 +18,23 @@ import type { Commands } from "../shared/admin.ts";
 import { explain } from "../shared/exit.ts";
 import { Afterwards } from "./afterwards.ts";
 import { BridgePorts } from "./bridge-ports.ts";
-import { given, type RouterConfig, snooped, type UpstreamConfig, upstreamsOf } from "./config.ts";
+import { type RouterConfig, snooped, upstreamsOf } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import { farewellText, type Leave } from "./farewell.ts";
+import { HostEvidence } from "./host-evidence.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
-import { changeWord, type MembershipReports } from "./membership-reports.ts";
+import type { MembershipReports } from "./membership-reports.ts";
 import { metricsText, type ProcessUse } from "./metrics.ts";
 import { Offenders } from "./offenders.ts";
+import { PermitFile } from "./permit-file.ts";
+import { PortGuard } from "./port-guard.ts";
+import { QuerierDuty } from "./querier-duty.ts";
+import { needingRestart, routerOptions } from "./router-options.ts";
 import { sampleOf } from "./sample.ts";
 import { Statistics } from "./statistics.ts";
 import type { RouterStatus } from "./status.ts";
-import { hostStatus, intruderStatus, routerStatus, type StatusParts } from "./status-of.ts";
+import { intruderStatus, routerStatus, type StatusParts, whereText } from "./status-of.ts";
+import { strayFrom } from "./stragglers.ts";
 import { why } from "./why.ts";
 
 /** What a router says to control, and asks it. */
@@ -52,6 +51,8 @@ export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   readonly membershipReports: Control | undefined;
   /** Keeps a bridge's ports to what control permits; undefined: hosts are refused, but not kept from what their neighbours have. */
   readonly enforcement?: Enforcement | undefined;
+  /** Keeps what control permits over the end of the process; undefined: in memory only. */
+  readonly permitLog?: EvidenceLog | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
   /** Runs work once the packets that are there have been heard; without, effects come about in their order. */
   readonly later?: (work: () => void) => void;
@@ -61,8 +62,6 @@ export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
 
 /** How long the sockets have to send the leaves of the upstream. */
 const FAREWELL: Duration = milliseconds(50);
-/** Sources of an exact filter that a report carries. */
-const REPORTED_SOURCES = 64;
 
 /** What viewers wait for: routes, and what a bridge passes on. */
 const DELIVERING: ReadonlySet<RouterEffect["kind"]> = new Set([
@@ -83,16 +82,16 @@ export class RouterService {
   readonly #table: ForwardingTable | undefined;
   readonly #interfaces: Interfaces;
   readonly #bridgePorts: BridgePorts | undefined;
-  readonly #guard: GuardedPorts | undefined;
-  readonly #unwatch: () => void;
+  readonly #guard: PortGuard | undefined;
+  readonly #permitFile: PermitFile | undefined;
   readonly #offenders: Offenders;
   readonly #downstreams: readonly string[];
   readonly #upstreams: ReadonlySet<string>;
   readonly #names: readonly string[];
   readonly #config: RouterConfig;
   readonly #statistics: Statistics;
-  /** Bridges whose own querier may not be turned off, of which the log has told. */
-  readonly #unsilenced = new Set<string>();
+  readonly #evidence: HostEvidence;
+  readonly #duty: QuerierDuty;
   /** What would leave the groups upstream, once we hand over. */
   #leaves: Leave[] | undefined;
 
@@ -105,7 +104,9 @@ export class RouterService {
     this.#upstreams = new Set(upstreamsOf(config).map((one) => one.interface));
     this.#names = [...this.#downstreams, ...this.#upstreams];
     this.#statistics = new Statistics(this.#names, platform.clock);
-    this.#router = new Router(IGMP, routerOptions(config), platform.entropy);
+    this.#evidence = new HostEvidence(platform);
+    this.#duty = new QuerierDuty(platform);
+    this.#router = new Router(IGMP, routerOptions(config, platform.links), platform.entropy);
     this.#afterwards = new Afterwards(
       platform.later ?? ((work) => work()),
       (effect) => this.#apply(effect),
@@ -119,7 +120,7 @@ export class RouterService {
       this.#feed(event),
     );
     this.#guard = this.#openGuard();
-    this.#unwatch = this.#guardPorts();
+    this.#permitFile = this.#openPermitFile();
     this.#interfaces.start();
     this.#takeOver();
     for (const name of this.#waiting()) {
@@ -174,7 +175,7 @@ export class RouterService {
   reload(config: RouterConfig): void {
     const entries = needingRestart(this.#config, config);
     if (entries.length > 0) this.#platform.log.warn({ entries }, "these entries take effect at the next start");
-    this.#runner.feed({ kind: "configure", ...routerOptions(config) });
+    this.#runner.feed({ kind: "configure", ...routerOptions(config, this.#platform.links) });
   }
 
   /**
@@ -184,14 +185,16 @@ export class RouterService {
   async handOver(): Promise<void> {
     if (this.#table?.handOver(() => this.#farewell()) !== true) return this.stop();
     this.#restoreBridges();
-    await this.#platform.membershipReports?.close();
+    await Promise.all([this.#platform.membershipReports?.close(), this.#permitFile?.close()]);
   }
 
   /** The machine stops, and nothing of what it says is done yet. */
   #farewell(): string {
+    this.#afterwards.finish();
     this.#leaves = [];
     this.#runner.feed({ kind: "stop" });
     this.#runner.stop();
+    this.#afterwards.finish();
     const bridges = snooped(this.#config).map((one) => one.interface);
     return farewellText({ leaves: this.#leaves, isGuarded: this.#guard !== undefined, bridges });
   }
@@ -208,8 +211,12 @@ export class RouterService {
     this.#bridgePorts?.close();
     this.#table?.close();
     this.#restoreBridges();
-    this.#unwatch();
-    await Promise.all([this.#platform.membershipReports?.close(), this.#guard?.close(), this.#wait(FAREWELL)]);
+    await Promise.all([
+      this.#platform.membershipReports?.close(),
+      this.#permitFile?.close(),
+      this.#guard?.close(),
+      this.#wait(FAREWELL),
+    ]);
   }
 
   #restoreBridges(): void {
@@ -261,38 +268,29 @@ export class RouterService {
       links,
       drivers,
       control: membershipReports?.status(),
-      isGuarded: this.#guard !== undefined,
+      guard: this.#guard,
       originOf: (name, source) => this.#offenders.originOf(name, source),
     };
   }
 
-  #whereText(name: string, host: TrackedHost) {
-    const { host: address, ...where } = hostStatus(this.#platform, name, host);
-    return { address, ...where };
-  }
-
-  #openGuard(): GuardedPorts | undefined {
-    const { enforce } = this.#config;
-    if (enforce === undefined) return undefined;
+  #openGuard(): PortGuard | undefined {
+    const [{ enforce }, { enforcement, links, log }] = [this.#config, this.#platform];
+    if (enforce === undefined || enforcement === undefined) return undefined;
     const groups = enforce.groups.map(({ group, length }) => ({ address: group, prefixLength: length }));
-    const { log, enforcement } = this.#platform;
-    const guard = enforcement?.open({ groups, afterwards: enforce.afterwards }, ({ code, message, needs }) =>
-      log.error({ code, needs }, message),
-    );
-    if (guard !== undefined) this.#runner.feed({ kind: "guarded", passes: guard.inherited() });
+    const { afterwards } = enforce;
+    const guard = new PortGuard({ groups, afterwards }, this.#downstreams, { enforcement, links, log });
+    this.#runner.feed({ kind: "guarded", passes: guard.inherited() });
     return guard;
   }
 
-  /** Every port of a downstream that is a bridge, also one that comes later. */
-  #guardPorts(): () => void {
-    const guard = this.#guard;
-    if (guard === undefined) return () => {};
-    const { links } = this.#platform;
-    const follow = (link: Link | undefined): void => {
-      for (const port of link?.ports ?? []) guard.guard(port, true);
-    };
-    for (const name of this.#downstreams) follow(links.get(name));
-    return links.watch(this.#downstreams, (_name, link) => follow(link));
+  /** Where a predecessor left what control permitted, it holds from now on. */
+  #openPermitFile(): PermitFile | undefined {
+    const { permitLog, clock } = this.#platform;
+    if (this.#config.enforce === undefined || permitLog === undefined) return undefined;
+    const file = new PermitFile(permitLog, this.#platform, () => this.#router.keptPermits(clock.now()));
+    const permits = file.load();
+    if (permits !== undefined) this.#runner.feed({ kind: "restored", permits });
+    return file;
   }
 
   #openTable(): ForwardingTable | undefined {
@@ -315,23 +313,13 @@ export class RouterService {
     this.#runner.feed({ kind: "inherited", routes });
   }
 
-  /**
-   * A v1 or v2 report, or a group-specific query, without Router Alert to a group that nobody here joined reaches only the
-   * routing socket, which does not know the interface: the sender's subnet tells it where one interface alone has that subnet.
-   * It is no proof, so it may not decide who asks on a downstream.
-   */
   #straggler(packet: Uint8Array): void {
-    if (packet.length < headerLength(packet) || hasRouterAlert(packet)) return;
-    // What goes to us or to 224.0.0.0/24 the interfaces' own sockets hear, and they know where it came in.
-    const destination = destinationAddress(packet);
-    if (!isMulticast(destination) || isLinkLocalMulticast(destination)) return;
-    const source = sourceAddress(packet);
-    const [name, another] = this.#names.filter((one) => reaches(this.#interfaces.link(one), source));
-    const { drops } = this.#statistics;
-    if (name === undefined) drops.count("router.off-subnet");
-    else if (another !== undefined) drops.count("router.two-subnets");
-    else if (!this.#upstreams.has(name) && isQuery(packet)) drops.count("router.query-from-nowhere");
-    else this.#runner.feed({ kind: "packet", name, bytes: packet.slice() });
+    const interfaces = this.#names.map((name) => {
+      return { name, link: this.#interfaces.link(name), isUpstream: this.#upstreams.has(name) };
+    });
+    const stray = strayFrom(packet, interfaces);
+    if (typeof stray === "string") this.#statistics.drops.count(stray);
+    else if (stray !== undefined) this.#runner.feed({ kind: "packet", name: stray.name, bytes: packet.slice() });
   }
 
   /** Viewers wait for routes, then other routers for what we send; nobody for what is counted, logged and reported. */
@@ -368,7 +356,7 @@ export class RouterService {
         break;
       case "joined":
       case "left":
-        this.#hostChanged(effect);
+        this.#evidence.changed(effect);
         break;
       case "membership":
         log.debug(
@@ -384,11 +372,11 @@ export class RouterService {
       case "drop":
         break;
       case "querier":
-        this.#querierChanged(effect);
+        this.#duty.changed(effect);
         break;
       case "query-refused":
         log.warn(
-          { interface: effect.name, reason: effect.reason, ...this.#whereText(effect.name, effect) },
+          { interface: effect.name, reason: effect.reason, ...whereText(this.#platform, effect.name, effect) },
           "somebody asks who may not be the querier here",
         );
         break;
@@ -415,7 +403,7 @@ export class RouterService {
         );
         break;
       case "refused":
-        this.#refused(effect);
+        this.#evidence.refused(effect);
         break;
       case "inquire":
         this.#platform.membershipReports?.inquire(effect.macs, (permits) =>
@@ -428,85 +416,11 @@ export class RouterService {
       case "stand":
         this.#guard?.stand(effect.span);
         break;
+      case "keep":
+        this.#permitFile?.changed();
+        break;
       default:
         effect satisfies never;
-    }
-  }
-
-  #hostChanged(effect: RouterEffect & { kind: "joined" | "left" }): void {
-    const { membership, name, number } = effect;
-    // Every machine joins some of 224.0.0.0/24, which no router delivers: neither 71 nor evidence.
-    if (isLinkLocalMulticast(membership.group)) return;
-    const change = this.#change(name, membership, effect.kind === "joined" ? "joined" : changeWord(effect.cause));
-    this.#platform.membershipReports?.add(change);
-    this.#platform.log.info(
-      {
-        number,
-        interface: name,
-        port: change.port,
-        host: formatIpv4(membership.host.address),
-        mac: change.mac,
-        group: formatIpv4(membership.group),
-        change: change.change,
-        exact: membership.exact,
-      },
-      HOST_CHANGES[change.change],
-    );
-  }
-
-  /** There may be a flood of these: a MAC that is not known is not looked up. */
-  #refused({ name, host, group, reason }: RouterEffect & { kind: "refused" }): void {
-    if (group !== undefined && isLinkLocalMulticast(group)) return;
-    const what = group === undefined ? {} : { group };
-    this.#platform.membershipReports?.refused({ ...placeOf(name, host), ...what, reason, at: this.#calendar() });
-  }
-
-  #change(
-    name: string,
-    { host, group, filter, exact }: HostMembership,
-    change: MembershipChange["change"],
-  ): MembershipChange {
-    return {
-      change,
-      ...placeOf(name, { ...host, mac: this.#mac(name, host) ?? "" }),
-      ...given({ vlan: host.vlan }),
-      group,
-      sources: filter.mode === "include" ? filter.sources.slice(0, REPORTED_SOURCES) : [],
-      at: this.#calendar(),
-      certainty: exact ? "exact" : "shared",
-    };
-  }
-
-  #calendar(): UnixTime {
-    const { clock } = this.#platform;
-    return wholeUnixTime(clock.unix(clock.now()));
-  }
-
-  #mac(name: string, { mac, address }: TrackedHost): string | undefined {
-    return mac === "" ? this.#platform.links.neighbour(name, address) : mac;
-  }
-
-  #querierChanged({ name, ours, address, mac, port }: RouterEffect & { kind: "querier" }): void {
-    const { log } = this.#platform;
-    if (ours) this.#silenceBridge(name);
-    if (ours || address === undefined) {
-      const text = address === undefined ? undefined : formatIpv4(address);
-      log.info({ interface: name, ours, address: text }, ours ? "we are the querier" : "nobody asks");
-    } else {
-      log.warn({ interface: name, ours, ...this.#whereText(name, { address, mac, port }) }, "we are not the querier");
-    }
-  }
-
-  /** What the machine refuses does not keep us from asking: two queriers are a fault to tell, once for each interface. */
-  #silenceBridge(name: string): void {
-    const { bridgeQueriers, log } = this.#platform;
-    try {
-      if (bridgeQueriers.silence(name)) log.info({ interface: name }, "the bridge's own querier is off while we ask");
-    } catch (error) {
-      if (!(error instanceof HalError)) throw error;
-      if (this.#unsilenced.has(name)) return;
-      this.#unsilenced.add(name);
-      log.warn({ interface: name, code: error.code }, explain(error));
     }
   }
 }
@@ -516,120 +430,9 @@ function processUse(): ProcessUse {
   return { cpuSeconds: (user + system) / 1e6, residentBytes: process.memoryUsage.rss() };
 }
 
-function isQuery(bytes: Uint8Array): boolean {
-  const packet = checkPacket(bytes);
-  return typeof packet !== "string" && packet.kind.endsWith("Query");
-}
-
-const reaches = (link: Link | undefined, address: Ipv4): boolean =>
-  link?.addresses.some((own) => own.prefixLength > 0 && inSubnet(own, address)) ?? false;
-
-const placeOf = (name: string, { port, address, mac }: TrackedHost) => ({
-  interface: name,
-  ...(port === "" ? {} : { port }),
-  host: address,
-  ...(mac === "" ? {} : { mac }),
-});
-
 const streamText = (source: Ipv4, group: Ipv4) => ({ source: formatIpv4(source), group: formatIpv4(group) });
-
-const HOST_CHANGES: Readonly<Record<MembershipChange["change"], string>> = {
-  joined: "a host has joined a group",
-  left: "a host has left a group",
-  expired: "a host has not reported a group for too long",
-};
 
 const filterText = ({ filter }: RouterEffect & { kind: "membership" }) => ({
   mode: filter.mode,
   sources: filter.sources.map(formatIpv4),
 });
-
-/** Entries that differ and do not take effect at once: of the interfaces their names, and how we speak upstream. */
-function needingRestart(old: RouterConfig, config: RouterConfig): readonly string[] {
-  const fixed = (one: RouterConfig): Readonly<Record<string, unknown>> => ({
-    ...one,
-    downstreams: one.downstreams.map((downstream) => downstream.interface).sort(),
-    rules: undefined,
-    bandwidth: undefined,
-    enforce: one.enforce && {
-      groups: one.enforce.groups,
-      afterwards: one.enforce.afterwards,
-      ports: one.enforce.ports,
-    },
-    upstream: one.upstream && fixedUpstream(one.upstream),
-    upstreams: one.upstreams.map(fixedUpstream),
-  });
-  const [was, is] = [fixed(old), fixed(config)];
-  const names = [...new Set([...Object.keys(was), ...Object.keys(is)])];
-  return names.filter((name) => JSON.stringify(was[name]) !== JSON.stringify(is[name]));
-}
-
-const fixedUpstream = ({ interface: name, version, forceVersion, refresh }: UpstreamConfig): object => ({
-  name,
-  version,
-  forceVersion,
-  refresh,
-});
-
-function routerOptions(config: RouterConfig): RouterOptions {
-  return {
-    downstreams: config.downstreams.map((one) => ({
-      name: one.interface,
-      forwarder: one.forwarder,
-      allow: one.allow,
-      deny: one.deny,
-      snooping: snooped(config).includes(one),
-      ...given({
-        sources: one.sources,
-        vlan: one.vlan ?? vlanOf(one.interface),
-        bandwidth: one.bandwidth,
-        portBandwidth: one.portBandwidth,
-      }),
-      staticGroups: one.staticGroups,
-      igmp: {
-        version: one.version,
-        times: one.times,
-        leave: one.leave,
-        isolated: one.isolated,
-        maxQueryInterval: one.maxQueryInterval,
-        ...given({
-          queriers: one.queriers,
-          querierPorts: one.querierPorts,
-          flapGrace: one.flapGrace,
-          sourceSpecific: one.sourceSpecific,
-        }),
-        maxGroups: one.maxGroups,
-        maxSourcesPerGroup: one.maxSources,
-        maxHostMemberships: one.maxHostMemberships,
-        maxSourcesPerInterface: one.maxSourcesPerInterface,
-        ...given({
-          maxGroupsPerHost: one.maxGroupsPerHost,
-          maxGroupsPerPort: one.maxGroupsPerPort,
-          maxSourcesPerHost: one.maxSourcesPerHost,
-          maxSourcesPerPort: one.maxSourcesPerPort,
-        }),
-        proxies: one.proxies,
-        joinsPerSecond: one.joinsPerSecond,
-        requireRouterAlert: one.requireRouterAlert,
-        verifySourceSubnet: one.verifySourceSubnet,
-        checksum: one.checksum,
-      },
-    })),
-    upstreams: upstreamsOf(config).map(({ interface: name, version, refresh, groups, allow, linger, ...rest }) => ({
-      ...{ name, version, refresh, groups, allow, linger },
-      ...given(rest),
-    })),
-    rules: config.rules,
-    bandwidth: config.bandwidth,
-    ...given({ enforce: config.enforce }),
-    idle: config.idle,
-    maxRoutes: config.maxRoutes,
-    maxRoutesPerSource: config.maxRoutesPerSource,
-  };
-}
-
-/** As the kernel names a VLAN of an interface: "eth0.10", "br-lan.10". */
-const vlanOf = (name: string): number | undefined => {
-  const [, id = ""] = /\.(\d{1,4})$/.exec(name) ?? [];
-  return id === "" ? undefined : Number(id);
-};

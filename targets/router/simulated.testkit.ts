@@ -41,7 +41,11 @@ export async function simulatedRouter({
   readonly downstream?: Entries;
   readonly upstream?: Entries;
   readonly entries?: Entries;
-  readonly platform?: (forwarding: SimulatedForwarding, taps: FrameTaps) => Partial<RouterPlatform>;
+  readonly platform?: (
+    forwarding: SimulatedForwarding,
+    taps: FrameTaps,
+    clock: SimulatedClock,
+  ) => Partial<RouterPlatform>;
 } = {}) {
   const clock = new SimulatedClock();
   const network = new SimulatedNetwork(clock, new SeededEntropy(1));
@@ -69,7 +73,7 @@ export async function simulatedRouter({
     bridgeQueriers: new BridgeQueriers("/nonexistent"),
     log: createLogger({ level: "silent", format: "json", toStderr: true }, "router", "simulated"),
     fatal: (error) => assert.fail(error.message),
-    ...platform(forwarding, taps),
+    ...platform(forwarding, taps, clock),
   });
   const host = async (name: string, text: string, lan: typeof lan1) => {
     const node = network.node(name);

@@ -154,6 +154,7 @@ export class Statistics {
       case "inquire":
       case "passes":
       case "stand":
+      case "keep":
       case "port-membership":
       case "router-port":
         break;

@@ -16,6 +16,7 @@ import type { BridgePorts } from "./bridge-ports.ts";
 import type { RouterConfig } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import type { Interfaces } from "./interfaces.ts";
+import type { PortGuard } from "./port-guard.ts";
 import type { InterfaceStatistics, PortStatistics, Statistics } from "./statistics.ts";
 import type {
   DownstreamStatus,
@@ -46,8 +47,8 @@ export interface StatusParts {
   readonly links: Links;
   readonly drivers: Readonly<Record<string, DriverChoice>> | undefined;
   readonly control: object | undefined;
-  /** Whether the bridge ports let pass only what control permits. */
-  readonly isGuarded: boolean;
+  /** Lets the bridge ports pass only what control permits; undefined where nothing does. */
+  readonly guard: Pick<PortGuard, "state" | "hasPorts"> | undefined;
   /** The card that was seen to send under an address there. */
   originOf(name: string, source: Ipv4): FrameOrigin | undefined;
 }
@@ -85,9 +86,14 @@ export function routerStatus(parts: StatusParts): RouterStatus {
   return { warnings: warningsOf(status), ...status };
 }
 
-function enforceStatus({ router, clock, isGuarded }: StatusParts): EnforceStatus | undefined {
+function enforceStatus({ router, clock, guard }: StatusParts): EnforceStatus | undefined {
   const summary = router.permits(clock.now());
-  return summary && { ...summary, ports: isGuarded ? "guarded" : "not guarded" };
+  return (
+    summary && {
+      ...summary,
+      ports: guard?.state ?? "not guarded",
+    }
+  );
 }
 
 function downstreamStatus(parts: StatusParts, name: string, machine: RouterInterface): DownstreamStatus {
@@ -107,6 +113,7 @@ function downstreamStatus(parts: StatusParts, name: string, machine: RouterInter
     })),
     hosts: machine.hosts().map((membership) => memberStatus(parts, name, membership)),
     taps: interfaces.taps(name),
+    guarded: parts.guard?.hasPorts(name),
     snooping: bridgePorts?.status(name, router.ports(clock.now(), name)),
     ports: Object.fromEntries([...statistics.ports].map(([port, one]) => [port, portStatus(one)])),
     counts: hostCounts(statistics),
@@ -245,6 +252,12 @@ export function hostStatus({ links }: Pick<StatusParts, "links">, name: string, 
     port: port === "" ? undefined : port,
     ...(vlan === undefined ? {} : { vlan }),
   };
+}
+
+/** The same for the log. */
+export function whereText(parts: Pick<StatusParts, "links">, name: string, host: TrackedHost) {
+  const { host: address, ...where } = hostStatus(parts, name, host);
+  return { address, ...where };
 }
 
 /** Whole seconds. */

@@ -6,6 +6,7 @@ import { address } from "../../core/base/ipv4.ts";
 import { tagged } from "../../core/igmp/igmp.testkit.ts";
 import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import { SimulatedBridges } from "../../hal/bridge/simulated.ts";
+import { SimulatedEnforcement } from "../../hal/enforcement/simulated.ts";
 import type { RouterPlatform } from "./service.ts";
 import { simulatedRouter } from "./simulated.testkit.ts";
 import type { RouterStatus } from "./status.ts";
@@ -83,6 +84,7 @@ test("each thing that is wrong is a warning, the gravest first", async () => {
         snooping: { state: "bridge.permission", perPort: [] },
         drops: { "igmp.query-off-subnet": 3, "igmp.query-length": 1 },
         lost: { packets: 7, frames: 8 },
+        guarded: false,
       },
       { ...lan, name: "lan9", up: false, snooping: { state: "waiting", perPort: [] } },
     ],
@@ -96,6 +98,7 @@ test("each thing that is wrong is a warning, the gravest first", async () => {
         times: 2,
       },
     ],
+    enforce: { stands: true, cards: 1, permitted: 1, ports: "enforcement.lost" },
     lostUpcalls: 5,
     drivers: {
       igmp: { driver: "raw-socket", passedOver: { packet: "igmp.native-missing" }, lacks: "MACs" },
@@ -104,6 +107,8 @@ test("each thing that is wrong is a warning, the gravest first", async () => {
   };
   assert.deepEqual(warningsOf(wrong), [
     "lan9 is not in use: it is waited for",
+    "the bridge ports are not guarded as they should be (enforcement.lost): it is tried again",
+    "br-lan has no bridge ports that could be guarded: what one host there may have, all get",
     "br-lan: the querier election is lost to 10.2.0.2 (02:00:00:00:00:09, port lan2)",
     "br-lan: 3 queries of somebody who may not ask there (igmp.query-off-subnet)",
     "br-lan: 10.1.0.2 (02:00:00:00:00:08) sends under an address that is not of this interface, told 2 times; it is expected from wan",
@@ -181,8 +186,9 @@ test("docs/status.md has every field of a router to which much has happened, and
       identity: "router.identity",
       reception: { id: "reception", publicKey: "01".repeat(32) },
     },
-    platform: (_forwarding, taps) => ({
+    platform: (_forwarding, taps, clock) => ({
       taps: taggedTaps(taps, 7),
+      enforcement: new SimulatedEnforcement(clock),
       bridges: new SimulatedBridges({ "br-lan": ["lan1", "lan2"] }),
       drivers: { igmp: { driver: "x", passedOver: { packet: "y" }, lacks: "z" } },
       origins: {

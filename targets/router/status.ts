@@ -108,6 +108,8 @@ export interface DownstreamStatus {
   readonly hosts: readonly MemberStatus[];
   /** By bridge port: "starting", "listening", or the code of the error while it is tried again. */
   readonly taps: Readonly<Record<string, string>>;
+  /** Where ports are guarded: whether this has any, as a bridge or a VLAN of one; undefined too while it is not there. */
+  readonly guarded?: boolean | undefined;
   /** undefined where ports are not told apart. */
   readonly snooping?: SnoopingStatus | undefined;
   readonly ports: Readonly<Record<string, PortStatus>>;
@@ -183,8 +185,11 @@ export interface EnforceStatus {
   /** The cards that it was asked about, and those of them that may receive something. */
   readonly cards: number;
   readonly permitted: number;
-  /** Of bridges: whether nobody else behind them gets a packet. */
-  readonly ports: "guarded" | "not guarded";
+  /**
+   * Of bridges: whether nobody else behind them gets a packet. "guarded", "not guarded" (`enforce.ports` is false), "nothing to guard" (no
+   * downstream is a bridge), or the code of what is wrong.
+   */
+  readonly ports: string;
 }
 
 /** A whole router. docs/status.md has every field. */

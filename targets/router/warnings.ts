@@ -10,6 +10,10 @@ export function warningsOf(status: Told): readonly string[] {
     ...[...upstreams, ...status.interfaces]
       .filter(({ up }) => !up)
       .map(({ name }) => `${name} is not in use: it is waited for`),
+    ...guardLacking(status),
+    ...status.interfaces
+      .filter(({ guarded }) => guarded === false)
+      .map(({ name }) => `${name} has no bridge ports that could be guarded: what one host there may have, all get`),
     ...status.interfaces.flatMap(electionsLost),
     ...status.interfaces.flatMap(refusedQueries),
     ...status.intruders.map(
@@ -28,6 +32,13 @@ export function warningsOf(status: Told): readonly string[] {
 export function whereText({ mac, port }: Pick<HostStatus, "mac" | "port">): string {
   const parts = [mac, port === undefined ? undefined : `port ${port}`].filter((part) => part !== undefined);
   return parts.length === 0 ? "" : ` (${parts.join(", ")})`;
+}
+
+const SOUND: ReadonlySet<string> = new Set(["guarded", "not guarded", "nothing to guard"]);
+
+function guardLacking({ enforce }: Told): readonly string[] {
+  if (enforce === undefined || SOUND.has(enforce.ports)) return [];
+  return [`the bridge ports are not guarded as they should be (${enforce.ports}): it is tried again`];
 }
 
 function electionsLost({ name, querier }: DownstreamStatus): readonly string[] {

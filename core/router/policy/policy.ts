@@ -10,7 +10,7 @@ import type { HostMembership } from "../../igmp/host-table.ts";
 import { isExclude } from "../../igmp/report.ts";
 import type { Pass } from "../../ports/enforcement.ts";
 import { Bandwidth, type BandwidthOptions, type Carrier, type CarrierLoad } from "./bandwidth.ts";
-import { type EnforceOptions, type Permit, type PermitEffect, Permits } from "./permits.ts";
+import { type EnforceOptions, type KeptPermits, type Permit, type PermitEffect, Permits } from "./permits.ts";
 import { type PreviewEnd, Previews, type PreviewWish } from "./previews.ts";
 import { InterfaceRules, type NamedRule, type Rule, type RuledInterface } from "./rules.ts";
 
@@ -115,12 +115,14 @@ export class Policy<A extends Address = Ipv4> {
   joined(now: Instant, name: string, { host, group, filter, message }: HostMembership<A>): void {
     // It may have come from another port, where its preview was stopped.
     this.#tookEffect(now, name, host, { type: typeOf(filter), group, sources: filter.sources, message });
+    this.#permits?.joined(host, group);
     if (host.port !== "" && !this.#family.isLinkLocalMulticast(group)) this.#bandwidth.take(portOf(name, host), group);
   }
 
   /** A host that was tracked as a member is none any more. */
   left(now: Instant, name: string, { host, group }: HostMembership<A>): void {
     this.#previews.stop(now, host, group);
+    this.#permits?.left(host, group);
     if (host.port !== "") this.#freed(this.#bandwidth.giveBack(portOf(name, host), group));
   }
 
@@ -171,16 +173,26 @@ export class Policy<A extends Address = Ipv4> {
     this.#permits?.adopt(now, passes);
   }
 
+  /** What control permitted before the process began. */
+  restore(now: Instant, permits: KeptPermits<A>): void {
+    this.#permits?.restore(now, permits);
+  }
+
   /** Whether everybody is to be reviewed: what control said last has just become too old to hold. */
   wordHasEnded(now: Instant): boolean {
-    const hasEnded = this.#permits?.poll(now) === true;
-    this.#hasMoreRoom ||= hasEnded;
-    return hasEnded;
+    const news = this.#permits?.poll(now);
+    this.#hasMoreRoom ||= news !== undefined;
+    return news === "ended";
+  }
+
+  /** What the next process is to be left; undefined where control is not asked. */
+  keptPermits(now: Instant): KeptPermits<A> | undefined {
+    return this.#permits?.kept(now);
   }
 
   /** What is to be asked of control, and said to the guard of the ports. */
-  permitEffects(): readonly PermitEffect<A>[] {
-    return this.#permits?.effects() ?? [];
+  permitEffects(now: Instant): readonly PermitEffect<A>[] {
+    return this.#permits?.effects(now) ?? [];
   }
 
   /** For status; undefined where control is not asked. */
@@ -204,7 +216,7 @@ export class Policy<A extends Address = Ipv4> {
 
   #enforce(options: EnforceOptions<A> | undefined): void {
     if (options === undefined) this.#permits = undefined;
-    else if (this.#permits === undefined) this.#permits = new Permits<A>(options);
+    else if (this.#permits === undefined) this.#permits = new Permits<A>(this.#family, options);
     else this.#permits.configure(options);
   }
 

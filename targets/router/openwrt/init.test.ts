@@ -121,6 +121,7 @@ list rights group 239.1.0.0/16
 option rights afterwards closed
 option rights ports 0
 option rights stands 600
+option rights file /etc/sealcast/router.permits
 option rights refresh 30
 section control control
 option control broker mqtts://control.example:8883

@@ -1,0 +1,96 @@
+// The configuration as the router's machine takes it, and what of it waits for the next start.
+import type { Links } from "../../core/ports/links.ts";
+import type { RouterOptions } from "../../core/router/options.ts";
+import { given, type RouterConfig, snooped, type UpstreamConfig, upstreamsOf } from "./config.ts";
+
+/** Entries that differ and do not take effect at once: of the interfaces their names, and how we speak upstream. */
+export function needingRestart(old: RouterConfig, config: RouterConfig): readonly string[] {
+  const fixed = (one: RouterConfig): Readonly<Record<string, unknown>> => ({
+    ...one,
+    downstreams: one.downstreams.map((downstream) => downstream.interface).sort(),
+    rules: undefined,
+    bandwidth: undefined,
+    enforce: one.enforce && {
+      groups: one.enforce.groups,
+      afterwards: one.enforce.afterwards,
+      ports: one.enforce.ports,
+      file: one.enforce.file,
+    },
+    upstream: one.upstream && fixedUpstream(one.upstream),
+    upstreams: one.upstreams.map(fixedUpstream),
+  });
+  const [was, is] = [fixed(old), fixed(config)];
+  const names = [...new Set([...Object.keys(was), ...Object.keys(is)])];
+  return names.filter((name) => JSON.stringify(was[name]) !== JSON.stringify(is[name]));
+}
+
+const fixedUpstream = ({ interface: name, version, forceVersion, refresh }: UpstreamConfig): object => ({
+  name,
+  version,
+  forceVersion,
+  refresh,
+});
+
+/** What the machine is told of the configuration, and of the links where that leaves something open. */
+export function routerOptions(config: RouterConfig, links: Links): RouterOptions {
+  return {
+    downstreams: config.downstreams.map((one) => ({
+      name: one.interface,
+      forwarder: one.forwarder,
+      allow: one.allow,
+      deny: one.deny,
+      snooping: snooped(config).includes(one),
+      ...given({
+        sources: one.sources,
+        vlan: one.vlan ?? links.get(one.interface)?.vlan ?? vlanOf(one.interface),
+        bandwidth: one.bandwidth,
+        portBandwidth: one.portBandwidth,
+      }),
+      staticGroups: one.staticGroups,
+      igmp: {
+        version: one.version,
+        times: one.times,
+        leave: one.leave,
+        isolated: one.isolated,
+        maxQueryInterval: one.maxQueryInterval,
+        ...given({
+          queriers: one.queriers,
+          querierPorts: one.querierPorts,
+          flapGrace: one.flapGrace,
+          sourceSpecific: one.sourceSpecific,
+        }),
+        maxGroups: one.maxGroups,
+        maxSourcesPerGroup: one.maxSources,
+        maxHostMemberships: one.maxHostMemberships,
+        maxSourcesPerInterface: one.maxSourcesPerInterface,
+        ...given({
+          maxGroupsPerHost: one.maxGroupsPerHost,
+          maxGroupsPerPort: one.maxGroupsPerPort,
+          maxSourcesPerHost: one.maxSourcesPerHost,
+          maxSourcesPerPort: one.maxSourcesPerPort,
+        }),
+        proxies: one.proxies,
+        joinsPerSecond: one.joinsPerSecond,
+        requireRouterAlert: one.requireRouterAlert,
+        verifySourceSubnet: one.verifySourceSubnet,
+        checksum: one.checksum,
+      },
+    })),
+    upstreams: upstreamsOf(config).map(({ interface: name, version, refresh, groups, allow, linger, ...rest }) => ({
+      ...{ name, version, refresh, groups, allow, linger },
+      ...given(rest),
+    })),
+    rules: config.rules,
+    bandwidth: config.bandwidth,
+    ...given({ enforce: config.enforce }),
+    idle: config.idle,
+    maxRoutes: config.maxRoutes,
+    maxRoutesPerSource: config.maxRoutesPerSource,
+  };
+}
+
+/** As a VLAN of an interface is mostly called: "eth0.10", "br-lan.10". */
+const vlanOf = (name: string): number | undefined => {
+  const [, id = ""] = /\.(\d{1,4})$/.exec(name) ?? [];
+  return id === "" ? undefined : Number(id);
+};
