@@ -18,7 +18,7 @@ import type { Commands } from "../shared/admin.ts";
 import { explain } from "../shared/exit.ts";
 import { Afterwards } from "./afterwards.ts";
 import { BridgePorts } from "./bridge-ports.ts";
-import { type RouterConfig, snooped, upstreamsOf } from "./config.ts";
+import { foundBridgesFile, type RouterConfig, snooped, upstreamsOf } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import { farewellText, type Leave } from "./farewell.ts";
 import { HostEvidence } from "./host-evidence.ts";
@@ -157,7 +157,7 @@ export class RouterService {
     this.#runner.feed(event);
     if (event.kind === "link" && event.address !== undefined)
       this.#bridgePorts?.follow(event.name, this.#interfaces.link(event.name)?.index ?? 0);
-    if (event.kind === "bridge") this.#bridgePorts?.changed(event.name);
+    if (event.kind === "bridge") this.#bridgePorts?.changed(event.name, event.ports);
     if (event.kind === "ask-all") this.#bridgePorts?.hearsAgain(event.name);
   }
 
@@ -196,7 +196,8 @@ export class RouterService {
     this.#runner.stop();
     this.#afterwards.finish();
     const bridges = snooped(this.#config).map((one) => one.interface);
-    return farewellText({ leaves: this.#leaves, isGuarded: this.#guard !== undefined, bridges });
+    const found = foundBridgesFile(this.#config);
+    return farewellText({ leaves: this.#leaves, isGuarded: this.#guard !== undefined, bridges, found });
   }
 
   /** Leaves the groups upstream, gives back routing and the bridges. */
