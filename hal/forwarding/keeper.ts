@@ -137,9 +137,23 @@ export function endKeeper({ pid }: FoundKeeper): void {
   endGroup(pid);
 }
 
-function endGroup(leader: number): void {
+/**
+ * Its span is over: what it would do then it does now. To be called until it has ended, for one that has just lost its router does not
+ * count yet.
+ */
+export function hurryKeeper({ pid }: FoundKeeper): void {
+  if (!isKeeper(pid)) return;
+  for (const child of processes()) if (parentOf(child) === pid && argumentsOf(child)[0] === "sleep") end(child);
+}
+
+/** Whether there is no such process, or only what its parent has not yet asked for. */
+export const hasEnded = (pid: number): boolean => read(`/proc/${pid}/cmdline`) === "";
+
+const endGroup = (leader: number): void => end(-leader);
+
+function end(pid: number): void {
   try {
-    process.kill(-leader, "SIGKILL");
+    process.kill(pid, "SIGKILL");
   } catch {
     // ESRCH: it has ended already.
   }

@@ -31,6 +31,8 @@ export class SimulatedForwarding implements Forwarding {
   readonly #node: SimulatedNode;
   #held: SimulatedForwardingTable | undefined;
   #orphan: SimulatedForwardingTable | undefined;
+  /** What is to be done when nobody takes over from the last one that handed over. */
+  farewell: string | undefined;
 
   constructor(node: SimulatedNode) {
     this.#node = node;
@@ -45,7 +47,10 @@ export class SimulatedForwarding implements Forwarding {
         if (this.#held === table) this.#held = undefined;
         if (this.#orphan === table) this.#orphan = undefined;
       },
-      left: () => this.kill(),
+      left: (farewell) => {
+        this.farewell = farewell;
+        this.kill();
+      },
     });
     this.#held = table;
     return table;
@@ -60,7 +65,7 @@ export class SimulatedForwarding implements Forwarding {
 
 interface TableEnd {
   closed(): void;
-  left(): void;
+  left(farewell: string): void;
 }
 
 class SimulatedForwardingTable implements ForwardingTable {
@@ -149,8 +154,8 @@ class SimulatedForwardingTable implements ForwardingTable {
   }
 
   /** Nobody counts the time. */
-  handOver(): boolean {
-    this.#end.left();
+  handOver(farewell: () => string): boolean {
+    this.#end.left(farewell());
     return true;
   }
 

@@ -1,4 +1,4 @@
-// The router's own commands: `status --why`, `top` and `metrics`, all of which ask the running process.
+// The router's own commands: `status --why`, `top`, `metrics` and `stop`, all of which ask the running process.
 import type { Command } from "commander";
 import { printable } from "../../core/base/printable.ts";
 import { wholeNumber } from "../shared/arguments.ts";
@@ -7,6 +7,7 @@ import { writeOut } from "../shared/standard-output.ts";
 import { type Frame, jsonText, type StatusQuestion } from "../shared/target.ts";
 import type { RouterConfig } from "./config.ts";
 import type { Sample } from "./sample.ts";
+import { stopRouter } from "./stop.ts";
 import { wrapped } from "./text-table.ts";
 import { SORTS, type Sort, topLines } from "./top.ts";
 import type { WhyAnswer } from "./why-words.ts";
@@ -56,8 +57,16 @@ async function asked(frame: RouterFrame, name: string, input: object): Promise<u
   process.exit(EXIT.unavailable);
 }
 
-/** Adds `top` and `metrics`. */
+/** Adds `stop`, `top` and `metrics`. */
 export function addRouterCommands(program: Command, frame: RouterFrame): void {
+  program
+    .command("stop")
+    .description(
+      "end the router, its streams and its groups upstream, and what one left that handed over or was killed",
+    )
+    .action(async () => {
+      await writeOut(`${await stopRouter(frame)}\n`);
+    });
   program
     .command("metrics")
     .description("the running router's counters, in the text format of Prometheus")

@@ -105,7 +105,8 @@ const relayDrivers: readonly Candidate<Forwarding>[] = [
     driver: "relay",
     lacks:
       "each packet wakes this process (some 5 microseconds of a core, for each interface that it leaves by), what is longer than the " +
-      "outgoing MTU is not fragmented, netfilter's forward hook does not see it, what this machine itself sends is not forwarded",
+      "outgoing MTU is not fragmented, netfilter's forward hook does not see it, what this machine itself sends is not forwarded, " +
+      "no stream outlives this process: a restart interrupts them, and leaves the groups upstream",
     load: () => RelayForwarding.load(),
   },
 ];

@@ -64,6 +64,7 @@ async function run(): Promise<void> {
     clock,
     entropy,
     log,
+    later: setImmediate,
     links: linuxLinks,
     igmp: await RawIgmpSockets.load(),
     forwarding: await LinuxForwarding.load(),

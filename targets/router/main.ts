@@ -20,6 +20,7 @@ import { listenForCollectors, type MetricsListener } from "./metrics-listener.ts
 import { rehearse } from "./rehearsal.ts";
 import { RouterService } from "./service.ts";
 import { statusText } from "./status-text.ts";
+import { STOP } from "./stop.ts";
 
 const primitives = new NodePrimitives();
 
@@ -96,7 +97,13 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
   await leanMemory();
   return {
     status: () => service.status(),
-    commands: service.commands,
+    commands: {
+      ...service.commands,
+      [STOP]: () => {
+        runtime.finish();
+        return { process: process.pid };
+      },
+    },
     waiting: () => service.waiting(),
     reload: (changed) => service.reload(changed),
     handOver() {

@@ -23,6 +23,7 @@ import type { SimulatedInterface } from "../../hal/simulation/node.ts";
 import { createLogger } from "../shared/log.ts";
 import { routerConfig } from "./config.ts";
 import { RouterService } from "./service.ts";
+import { laterBy } from "./simulated.testkit.ts";
 
 /** One pass; `npm run fuzz` makes new ones for as long as it is told. */
 const ROUNDS = 2000;
@@ -139,6 +140,7 @@ class Pair {
     this.#service = new RouterService(config, {
       clock: this.#clock,
       entropy,
+      later: laterBy(this.#clock),
       links: simulatedLinks(router),
       igmp: new SimulatedIgmpSockets(router),
       forwarding: new SimulatedForwarding(router),

@@ -105,6 +105,7 @@ class Rehearsal {
     const platform: RouterPlatform = {
       clock: this.#clock,
       entropy,
+      later: (work) => void this.#clock.alarm(this.#clock.now(), work),
       links,
       igmp,
       forwarding: config.forwarding === "none" ? undefined : forwarding,

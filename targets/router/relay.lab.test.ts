@@ -93,7 +93,7 @@ test("status says that it relays, what that lacks, and what it dropped", { skip 
     inside(ROUTER, process.execPath, "dist/router.cjs", ...SETTINGS, "status", "--json"),
   ) as Status;
   assert.equal(drivers.forwarding?.driver, "relay");
-  assert.match(drivers.forwarding?.lacks ?? "", /not fragmented/);
+  assert.match(drivers.forwarding?.lacks ?? "", /not fragmented.* a restart interrupts/);
   assert.deepEqual(
     Object.keys(forwarding).filter((name) => !name.startsWith("relay.")),
     [],
@@ -105,4 +105,15 @@ test("a second router that would relay the same gets a clear error", { skip }, a
   await second.saw(/another router relays multicast here/);
   const code = second.process.exitCode ?? (await new Promise((resolve) => second.process.once("exit", resolve)));
   assert.equal(code, 69);
+});
+
+test("SIGTERM is a stop here, and the log says so: nothing is left that a successor could take over", {
+  skip,
+}, async () => {
+  const { process: child } = the(router);
+  const exited = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGTERM");
+  assert.equal(await exited, 0);
+  assert.equal(the(router).count(/"msg":"stopped"/), 1);
+  assert.equal(the(router).count(/"msg":"handed over"/), 0);
 });

@@ -1,11 +1,21 @@
 // The configuration as the router's machine takes it, and what of it waits for the next start.
 import type { Links } from "../../core/ports/links.ts";
 import type { RouterOptions } from "../../core/router/options.ts";
-import { given, type RouterConfig, snooped, type UpstreamConfig, upstreamsOf } from "./config.ts";
+import {
+  type DownstreamConfig,
+  given,
+  type RouterConfig,
+  snooped,
+  type UpstreamConfig,
+  upstreamsOf,
+} from "./config.ts";
 
-/** Entries that differ and do not take effect at once: of the interfaces their names, and how we speak upstream. */
+/**
+ * Entries that differ and do not take effect at once: of the interfaces their names, how we speak upstream, and what the bridge ports of
+ * a downstream get ("downstreams.br-lan.routerPorts").
+ */
 export function needingRestart(old: RouterConfig, config: RouterConfig): readonly string[] {
-  const fixed = (one: RouterConfig): Readonly<Record<string, unknown>> => ({
+  const fixed = (one: RouterConfig): Entries => ({
     ...one,
     downstreams: one.downstreams.map((downstream) => downstream.interface).sort(),
     rules: undefined,
@@ -19,9 +29,31 @@ export function needingRestart(old: RouterConfig, config: RouterConfig): readonl
     upstream: one.upstream && fixedUpstream(one.upstream),
     upstreams: one.upstreams.map(fixedUpstream),
   });
-  const [was, is] = [fixed(old), fixed(config)];
+  return [...differing(fixed(old), fixed(config)), ...old.downstreams.flatMap((one) => ofBridge(old, config, one))];
+}
+
+type Entries = Readonly<Record<string, unknown>>;
+
+function differing(was: Entries, is: Entries): readonly string[] {
   const names = [...new Set([...Object.keys(was), ...Object.keys(is)])];
   return names.filter((name) => JSON.stringify(was[name]) !== JSON.stringify(is[name]));
+}
+
+/** Nothing of one that is gone or was not there, which differs as a whole. */
+function ofBridge(old: RouterConfig, config: RouterConfig, { interface: name }: DownstreamConfig): readonly string[] {
+  const [was, is] = [old, config].map((one) => fixedOfBridge(one, name));
+  if (was === undefined || is === undefined) return [];
+  const entries = differing(was, is);
+  return (entries.includes("snooping") ? ["snooping"] : entries).map((entry) => `downstreams.${name}.${entry}`);
+}
+
+/** The ports' tables and the bridge's are made once, where ports are kept. */
+function fixedOfBridge(config: RouterConfig, name: string): Entries | undefined {
+  const one = config.downstreams.find(({ interface: its }) => its === name);
+  if (one === undefined || !snooped(config).includes(one)) return one && { snooping: false };
+  const { routerPorts, maxGroups, maxGroupsPerPort, maxSources, maxSourcesPerInterface, maxSourcesPerPort } = one;
+  const limits = { maxGroups, maxGroupsPerPort, maxSources, maxSourcesPerInterface, maxSourcesPerPort };
+  return { snooping: true, routerPorts, ...limits };
 }
 
 const fixedUpstream = ({ interface: name, version, forceVersion, refresh }: UpstreamConfig): object => ({

@@ -24,6 +24,7 @@ import { SimulatedTaps } from "../../hal/tap/simulated.ts";
 import { createLogger } from "../shared/log.ts";
 import { routerConfig } from "./config.ts";
 import { type RouterPlatform, RouterService } from "./service.ts";
+import { laterBy } from "./simulated.testkit.ts";
 
 const GROUP = address("239.255.77.1");
 const config = v.parse(routerConfig, {
@@ -75,6 +76,7 @@ async function bench(
   const service = new RouterService(config, {
     clock,
     entropy: network.entropy,
+    later: laterBy(clock),
     links: simulatedLinks(router),
     igmp: new SimulatedIgmpSockets(router),
     forwarding,
@@ -120,7 +122,18 @@ async function bench(
       clock.run(milliseconds(20));
     }
   };
-  return { service, network, clock, a, b, run, bridge, asks, status: () => service.status() as unknown as Status };
+  return {
+    service,
+    network,
+    clock,
+    forwarding,
+    a,
+    b,
+    run,
+    bridge,
+    asks,
+    status: () => service.status() as unknown as Status,
+  };
 }
 
 test("a route is in the kernel before the join that wants it is logged and reported", async () => {
@@ -141,6 +154,53 @@ test("a route is in the kernel before the join that wants it is logged and repor
   endTurn();
   assert.ok(lines.includes("a host has joined a group"), lines.join());
   await Promise.all([service.stop(), clock.run(seconds(1))]);
+});
+
+test("when it hands over, what waited for the end of the turn is done, and the leaves are left to the keeper", async () => {
+  const turns: (() => void)[] = [];
+  const told: string[] = [];
+  const lines: string[] = [];
+  const log = pino({ level: "info" }, { write: (line) => void lines.push(JSON.parse(line).msg) });
+  const membershipReports: RouterPlatform["membershipReports"] = {
+    add: ({ change }) => void told.push(change),
+    refused() {},
+    inquire() {},
+    status: () => ({}),
+    close: async () => void told.push("closed"),
+  };
+  const platform = { log, membershipReports, later: (work: () => void) => void turns.push(work) };
+  const { a, run, service, forwarding } = await bench(1, {}, platform);
+  for (const end of turns.splice(0)) end();
+  a.join();
+  run(1);
+  assert.deepEqual(told, []);
+  assert.equal(await service.handOver(), true);
+  assert.deepEqual(told, ["joined", "closed"]);
+  assert.ok(lines.includes("a host has joined a group"), lines.join());
+  const { leaves, bridges } = JSON.parse(forwarding.farewell ?? "") as {
+    leaves: [string, string][];
+    bridges: string[];
+  };
+  assert.deepEqual([leaves.map(([name]) => name), bridges], [["wan"], []]);
+  assert.match(leaves[0]?.[1] ?? "", /efff4d01$/, "a record of 239.255.77.1 ends the packet");
+  run(1);
+  assert.equal(a.heard.length > 90, true, `the route stays: ${a.heard.length}`);
+});
+
+test("where nothing can be left a handing over is a stop, and a second signal does not stop it again", async () => {
+  let closed = 0;
+  const membershipReports: RouterPlatform["membershipReports"] = {
+    add() {},
+    refused() {},
+    inquire() {},
+    status: () => ({}),
+    close: async () => void closed++,
+  };
+  const { service, clock } = await bench(1, {}, { forwarding: undefined, membershipReports });
+  const ended = [service.handOver(), service.stop(), service.stop()];
+  clock.run(seconds(1));
+  assert.deepEqual(await Promise.all(ended), [false, undefined, undefined]);
+  assert.equal(closed, 1);
 });
 
 test("join, delivery, leave, end of delivery: 71, 72, 81, 82, and the upstream follows", async () => {

@@ -1,8 +1,10 @@
 // The running router: applies the machine's effects to sockets, the kernel's multicast routing and the evidence.
+
 import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
 import { after, type Duration, milliseconds } from "../../core/base/time.ts";
 import { timesOf } from "../../core/igmp/times.ts";
+import { IGMP } from "../../core/igmp/wire.ts";
 import type { BridgeTables } from "../../core/ports/bridge-table.ts";
 import type { Enforcement } from "../../core/ports/enforcement.ts";
 import type { EvidenceLog } from "../../core/ports/evidence-log.ts";
@@ -52,8 +54,8 @@ export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   /** Keeps what control permits over the end of the process; undefined: in memory only. */
   readonly permitLog?: EvidenceLog | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
-  /** Runs work once the packets that are there have been heard; without, effects come about in their order. */
-  readonly later?: (work: () => void) => void;
+  /** Runs work once the packets that are there have been heard. */
+  readonly later: (work: () => void) => void;
   /** For status: which driver serves a port. */
   readonly drivers?: Readonly<Record<string, DriverChoice>>;
 }
@@ -92,6 +94,7 @@ export class RouterService {
   readonly #duty: QuerierDuty;
   /** What would leave the groups upstream, once we hand over. */
   #leaves: Leave[] | undefined;
+  #stopped: Promise<void> | undefined;
 
   /** Takes multicast routing and opens the interfaces that are there. Throws HalError "mroute.*". */
   constructor(config: RouterConfig, platform: RouterPlatform) {
@@ -104,9 +107,9 @@ export class RouterService {
     this.#statistics = new Statistics(this.#names, platform.clock);
     this.#evidence = new HostEvidence(platform);
     this.#duty = new QuerierDuty(platform);
-    this.#router = new Router(routerOptions(config, platform.links), platform.entropy);
+    this.#router = new Router(IGMP, routerOptions(config, platform.links), platform.entropy);
     this.#afterwards = new Afterwards(
-      platform.later ?? ((work) => work()),
+      platform.later,
       (effect) => this.#apply(effect),
       ({ kind }) => kind === "send",
     );
@@ -178,15 +181,19 @@ export class RouterService {
 
   /**
    * Ends for the sake of the next start: for the time of `takeover` routes, passes, tables of bridges and the memberships upstream stay as
-   * they are, and when nobody has come by then all of it ends. Where nothing can be left this is a stop. A stop may follow.
+   * they are, and when nobody has come by then all of it ends. A stop may follow. False: nothing could be left, so that this was a stop.
    */
-  async handOver(): Promise<void> {
-    if (this.#table?.handOver(() => this.#farewell()) !== true) return this.stop();
+  async handOver(): Promise<boolean> {
+    if (this.#table?.handOver(() => this.#farewell()) !== true) {
+      await this.stop();
+      return false;
+    }
     this.#restoreBridges();
     await Promise.all([this.#platform.membershipReports?.close(), this.#permitFile?.close()]);
+    return true;
   }
 
-  /** The machine stops, and nothing of what it says is done yet. */
+  /** The machine stops: evidence and logs have it, nobody is sent a leave, and what delivers stays as it is. */
   #farewell(): string {
     this.#afterwards.finish();
     this.#leaves = [];
@@ -198,8 +205,13 @@ export class RouterService {
     return farewellText({ leaves: this.#leaves, isGuarded: this.#guard !== undefined, bridges, found });
   }
 
-  /** Leaves the groups upstream, gives back routing and the bridges. */
-  async stop(): Promise<void> {
+  /** Leaves the groups upstream, gives back routing and the bridges, once. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
     for (const { name, packet } of this.#leaves ?? []) this.#interfaces.send(name, packet);
     this.#runner.feed({ kind: "stop" });
     for (const name of this.#names) this.#runner.feed({ kind: "link", name, address: undefined });

@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { ALL_SYSTEMS, ANY, address, type Ipv4 } from "../../core/base/ipv4.ts";
 import { milliseconds, seconds } from "../../core/base/time.ts";
 import { type Query, queryLength, writeQuery } from "../../core/igmp/query.ts";
+import type { Clock } from "../../core/ports/clock.ts";
 import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import { BridgeSettings } from "../../hal/bridge/settings.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
@@ -26,6 +27,12 @@ import type { WhyAnswer } from "./why-words.ts";
 export const CHANNEL = address("239.255.77.1");
 /** One that nobody sends. */
 export const DARK = address("239.255.77.9");
+
+/** Work that comes after all that is due at the same time, as with `setImmediate`. */
+export const laterBy =
+  (clock: Clock): RouterPlatform["later"] =>
+  (work) =>
+    void clock.alarm(clock.now(), work);
 
 type Entries = Readonly<Record<string, unknown>>;
 
@@ -66,6 +73,7 @@ export async function simulatedRouter({
   const service = new RouterService(configured({}), {
     clock,
     entropy: network.entropy,
+    later: laterBy(clock),
     links: simulatedLinks(router),
     igmp: new SimulatedIgmpSockets(router),
     forwarding,

@@ -320,6 +320,38 @@ test("ended by SIGTERM and not started again: the stream ends in time, then the 
   assert.ok(await until(() => processes().length === 0, LIMIT), processes().join("\n"));
 });
 
+/** The command beside the router, and what it says; throws for another exit code than 0. */
+const stop = (given = BOTH): string => inside(ROUTER, NODE, "dist/router.cjs", ...given, "stop").trim();
+
+test("`stop` ends at once the streams of a router that handed over, and leaves its groups upstream", {
+  skip,
+}, async () => {
+  const given = [...BOTH, "--set", "takeover=300"];
+  await start(given);
+  await watch(the(a), RATE / 5);
+  const upstream = await listenUpstream();
+  assert.equal(await end(the(router), "SIGTERM"), 0);
+  assert.match(stop(given), /^what the last router left has ended/);
+  assert.deepEqual([vifs(), table("cache"), processes()], [[], [], []]);
+  await upstream.saw(LEFT, LIMIT);
+  assert.match(stop(given), /none has left anything/);
+  await end(upstream, "SIGINT");
+});
+
+test("`stop` stops a router that runs, and one with another socket is named", { skip }, async () => {
+  await start();
+  await watch(the(a), RATE / 5);
+  assert.throws(
+    () => stop(settings("other", "lan0")),
+    /router\.elsewhere: the router of process \d+ does not listen on/,
+  );
+  const upstream = await listenUpstream();
+  assert.equal(stop(), "the router has stopped");
+  assert.deepEqual([vifs(), table("cache"), processes()], [[], [], []]);
+  await upstream.saw(LEFT, LIMIT);
+  await end(upstream, "SIGINT");
+});
+
 test("a farewell leaves the groups on every link that is there still, takes the guard off and empties bridges", {
   skip,
 }, async () => {

@@ -24,6 +24,7 @@ import type { SimulatedNode } from "../../hal/simulation/node.ts";
 import { createLogger } from "../shared/log.ts";
 import { routerConfig } from "./config.ts";
 import { RouterService } from "./service.ts";
+import { laterBy } from "./simulated.testkit.ts";
 
 const GROUP = address("239.255.77.1");
 const HEADEND = "10.1.0.2";
@@ -86,6 +87,7 @@ async function bench(upstream: object = {}, more: object = {}) {
   const service = new RouterService(config, {
     clock,
     entropy: network.entropy,
+    later: laterBy(clock),
     // As a kernel's table: nobody has asked for the address that is forged.
     links: { ...simulatedLinks(router), neighbour: () => undefined },
     origins: simulatedOrigins(router),
@@ -288,7 +290,7 @@ test("a router that hands over leaves no group, and its routes forward on; a sto
   join();
   clock.run(seconds(1));
   sendOne();
-  await handOver();
+  assert.equal(await handOver(), true);
   clock.run(seconds(1));
   sendOne();
   assert.deepEqual([heard.length, access.leaves], [2, []]);

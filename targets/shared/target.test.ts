@@ -12,30 +12,38 @@ const file = fileURLToPath(import.meta.url);
 const HANGS = { timeout: 20_000 };
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
-/** Says what is done to it; `stays`: it is still handing over when the test is at its end. */
+const LAST_WORDS = /"msg":"(stopped|handed over)"/;
+
+/**
+ * Says what is done to it. `stays`: it is still handing over when the test is at its end; `relays`: it has nothing that it could leave;
+ * `starts`: it has opened all and its start is not over before a signal has come.
+ */
 function runService(kind: string): void {
   const service: Service<unknown> = { status: () => ({}), stop: () => say("stop") };
-  const handOver = (): Promise<void> => {
+  const handOver = (): Promise<boolean> => {
     say("hand over");
-    return kind === "stays" ? new Promise(() => {}) : Promise.resolve();
+    return kind === "stays" ? new Promise(() => {}) : Promise.resolve(kind !== "relays");
   };
   process.on("SIGUSR2", () => {
     throw new Error("a mistake of ours");
   });
-  const log = v.object({ level: v.picklist(["silent"]), format: v.picklist(["json"]) });
+  const log = v.object({ level: v.picklist(["info"]), format: v.picklist(["json"]) });
   const config = v.object({ socket: v.string(), log });
   const start = async () => {
     setInterval(() => {}, 60_000);
-    setTimeout(() => say("running"));
+    if (kind === "starts") {
+      say("opened");
+      await new Promise((resolve) => process.once("SIGTERM", resolve).once("SIGINT", resolve).once("SIGUSR2", resolve));
+    } else setTimeout(() => say("running"));
     return kind === "stops" ? service : { ...service, handOver };
   };
   void runTarget({ name: "router", summary: "", config, start }, [
     ...process.argv.slice(0, 2),
-    ...["socket=", "log.level=silent", "log.format=json"].flatMap((entry) => ["--set", entry]),
+    ...["socket=", "log.level=info", "log.format=json"].flatMap((entry) => ["--set", entry]),
   ]);
 }
 
-/** What it said, and how it ended: `signals` one by one, each when it has said something new. */
+/** What it said, the log's last word, and how it ended: `signals` one by one, each when it has said something new. */
 async function ended(t: TestContext, kind: string, ...signals: readonly NodeJS.Signals[]) {
   const child = spawn(process.execPath, [file, kind], { stdio: ["ignore", "pipe", "inherit"] });
   t.after(() => child.kill("SIGKILL"));
@@ -43,6 +51,10 @@ async function ended(t: TestContext, kind: string, ...signals: readonly NodeJS.S
   const said: string[] = [];
   const rest = [...signals];
   for await (const line of createInterface({ input: child.stdout })) {
+    if (line.startsWith("{")) {
+      said.push(...(LAST_WORDS.exec(line)?.slice(1) ?? []));
+      continue;
+    }
     said.push(line);
     const signal = rest.shift();
     if (signal !== undefined) child.kill(signal);
@@ -54,15 +66,24 @@ async function ended(t: TestContext, kind: string, ...signals: readonly NodeJS.S
 if (process.argv[2] !== undefined) runService(process.argv[2]);
 else {
   test("SIGTERM hands over, SIGINT stops, and what cannot hand over is stopped by both", HANGS, async (t) => {
-    assert.deepEqual(await ended(t, "leaves", "SIGTERM"), ["hand over", 0]);
-    assert.deepEqual(await ended(t, "leaves", "SIGINT"), ["stop", 0]);
-    assert.deepEqual(await ended(t, "stops", "SIGTERM"), ["stop", 0]);
-    assert.deepEqual(await ended(t, "stops", "SIGINT"), ["stop", 0]);
+    assert.deepEqual(await ended(t, "leaves", "SIGTERM"), ["hand over", "handed over", 0]);
+    assert.deepEqual(await ended(t, "leaves", "SIGINT"), ["stop", "stopped", 0]);
+    assert.deepEqual(await ended(t, "stops", "SIGTERM"), ["stop", "stopped", 0]);
+    assert.deepEqual(await ended(t, "stops", "SIGINT"), ["stop", "stopped", 0]);
+  });
+
+  test("what had nothing to leave when it was to hand over is said to be stopped", HANGS, async (t) => {
+    assert.deepEqual(await ended(t, "relays", "SIGTERM"), ["hand over", "stopped", 0]);
+  });
+
+  test("a signal during the start ends what that has opened, once it is over", HANGS, async (t) => {
+    assert.deepEqual(await ended(t, "starts", "SIGINT"), ["stop", "stopped", 0]);
+    assert.deepEqual(await ended(t, "starts", "SIGTERM"), ["hand over", "handed over", 0]);
   });
 
   test("a second signal while it hands over stops it, whichever it is", HANGS, async (t) => {
     for (const second of ["SIGTERM", "SIGINT"] as const)
-      assert.deepEqual(await ended(t, "stays", "SIGTERM", second), ["hand over", "stop", 0]);
+      assert.deepEqual(await ended(t, "stays", "SIGTERM", second), ["hand over", "stop", "stopped", 0]);
   });
 
   test(
@@ -70,7 +91,8 @@ else {
     HANGS,
     async (t) => {
       assert.deepEqual(await ended(t, "leaves", "SIGUSR2"), [70]);
-      assert.deepEqual(await ended(t, "stops", "SIGUSR2"), ["stop", 70]);
+      assert.deepEqual(await ended(t, "starts", "SIGUSR2"), [70]);
+      assert.deepEqual(await ended(t, "stops", "SIGUSR2"), ["stop", "stopped", 70]);
     },
   );
 

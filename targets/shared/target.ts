@@ -45,9 +45,9 @@ export interface Service<Config> {
   /**
    * Ends so that the next start goes on where this one was, without a gap. A service that has it is handed over by the first SIGTERM,
    * and stopped by a second one or by SIGINT, also while it hands over. A mistake of ours (70) then ends the process as it is: what is
-   * to outlive it must not be taken down by a state that is wrong.
+   * to outlive it must not be taken down by a state that is wrong. False: nothing could be left, so that this was a stop.
    */
-  handOver?(): void | Promise<void>;
+  handOver?(): boolean | Promise<boolean>;
   /** Leaves groups, sends stops, closes. The frame exits after `STOP_LIMIT` whatever happens. */
   stop(): void | Promise<void>;
 }
@@ -102,7 +102,8 @@ export interface Frame<Config> {
 /** Between SIGTERM and exit, in milliseconds: claim of the README is "under 2 s". */
 const STOP_LIMIT = 1_800;
 
-type Ending = keyof Pick<Service<never>, "handOver" | "stop">;
+/** What ends a service that cannot be handed over is a stop. */
+type Ending = "hand over" | "stop";
 
 interface GlobalOptions {
   readonly config?: string;
@@ -304,22 +305,30 @@ async function run<Config extends CommonConfig>(
   let door: AdminDoor | undefined;
   let ending: Ending | undefined;
 
-  const end = (code: number, how: Ending = "stop"): void => {
-    if (ending === "stop" || ending === how) return;
+  /** Ends what the start has opened, so that it waits for that. What it did; undefined: a stop that came meanwhile has the last word. */
+  const ended = async (code: number, wish: Ending): Promise<"handed over" | "stopped" | undefined> => {
+    await started;
+    if (ending !== wish) return undefined;
+    const running = service;
+    if (code === EXIT.software && running?.handOver !== undefined) exitWith(code);
+    const how = running?.handOver === undefined ? "stop" : wish;
     ending = how;
+    const isLeft = how === "hand over" ? await running?.handOver?.() : await running?.stop();
+    await door?.close();
+    if (ending !== how) return undefined;
+    return isLeft === true ? "handed over" : "stopped";
+  };
+  const end = (code: number, wish: Ending = "stop"): void => {
+    if (ending === "stop" || ending === wish) return;
+    ending = wish;
     setTimeout(() => {
       log.error({ afterMs: STOP_LIMIT }, "stopping took too long: exiting as it is");
       exitWith(code);
     }, STOP_LIMIT);
-    const stopped = async (): Promise<void> => {
-      await service?.[how]?.();
-      await door?.close();
-    };
-    stopped().then(
-      () => {
-        // A stop that came while we handed over has the last word.
-        if (ending !== how) return;
-        log.info({ code }, how === "stop" ? "stopped" : "handed over");
+    ended(code, wish).then(
+      (done) => {
+        if (done === undefined) return;
+        log.info({ code }, done);
         exitWith(code);
       },
       (error) => {
@@ -330,14 +339,10 @@ async function run<Config extends CommonConfig>(
   };
   const fatal = (error: unknown): void => {
     log.fatal(error instanceof HalError ? { code: error.code } : { err: error }, explain(error));
-    const code = exitCodeOf(error);
-    if (code === EXIT.software && ending !== "stop" && service?.handOver !== undefined) exitWith(code);
-    end(code);
+    end(exitCodeOf(error));
   };
 
-  process.on("SIGTERM", () =>
-    end(EXIT.ok, ending === undefined && service?.handOver !== undefined ? "handOver" : "stop"),
-  );
+  process.on("SIGTERM", () => end(EXIT.ok, ending === undefined ? "hand over" : "stop"));
   process.on("SIGINT", () => end(EXIT.ok));
   process.on("uncaughtException", fatal);
   process.on("unhandledRejection", fatal);
@@ -347,14 +352,16 @@ async function run<Config extends CommonConfig>(
     // First, because it keeps a second process with this configuration from our journal, our store and our place on the bus.
     if (path !== "") door = await openDoor(path, fatal);
     service = await target.start(config, runtime);
+    if (ending !== undefined) return;
     door?.serve(servedBy(target.name, config.id, service));
     const lack = service.waiting?.();
     if (lack === undefined) log.info({ version, node: process.version }, "running");
     else log.warn({ version, node: process.version }, `running, ${lack}`);
   };
-  let turn = start().catch((error) =>
-    fatal(error instanceof Error ? error : new HalError("start.failed", String(error))),
-  );
+  const started = Promise.resolve()
+    .then(start)
+    .catch((error) => fatal(error instanceof Error ? error : new HalError("start.failed", String(error))));
+  let turn = started;
   process.on("SIGHUP", () => {
     turn = turn.then(() => reload(service, load, log, fatal));
   });

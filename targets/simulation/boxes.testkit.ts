@@ -166,6 +166,7 @@ export class RouterBox extends Box<RouterService> {
     const { primitives } = host;
     return new RouterService(config, {
       ...platform,
+      later: (work) => void platform.clock.alarm(platform.clock.now(), work),
       links: running.links(simulatedLinks(this.node)),
       igmp: running.igmp(this.#igmp),
       forwarding: running.forwarding(this.#forwarding),

@@ -69,7 +69,7 @@ new RouterService(config, {
   membershipReports: undefined,
   bridgeQueriers: { silence: () => false, restore() {} },
   log: createLogger({ level: "info", format: "json", toStderr: true }, "router", "bench"),
-  ...(routesFirst ? { later: setImmediate } : {}),
+  later: routesFirst ? setImmediate : (work) => work(),
   fatal(error) {
     throw error;
   },
