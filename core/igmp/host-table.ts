@@ -19,7 +19,7 @@ import { isExclude } from "./report.ts";
 
 /**
  * full: no room for another (host, group), so what this host does leaves no evidence. too-many-sources: the list was cut. refused: a
- * frame of a host that has what it may have (delivery is refused by its packet). Else the same by packets.
+ * frame whose packet was not honoured, or did not come. Else the same by packets.
  */
 export type HostDrop = "tracking.full" | "tracking.too-many-sources" | "tracking.refused" | ShareDrop;
 

@@ -3,7 +3,7 @@ import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, earliest, type Instant } from "../base/time.ts";
 import type { Room, TrackedHost } from "./host-shares.ts";
-import type { HostStatement } from "./host-statement.ts";
+import { type HostStatement, isLeaving } from "./host-statement.ts";
 import { type HostChange, type HostLimits, type HostMembership, HostTable } from "./host-table.ts";
 import type { TrackingSource } from "./interface-events.ts";
 
@@ -17,7 +17,7 @@ export class HostTracking<A extends Address = Ipv4> {
 
   constructor(source: TrackingSource, limits: HostLimits<A>) {
     this.#source = source;
-    this.#tables = { packets: new HostTable<A>(limits), frames: new HostTable<A>(limits) };
+    this.#tables = { packets: new HostTable<A>(limits), frames: new HostTable<A>(unshared(limits)) };
   }
 
   /** The source whose changes are reported. */
@@ -32,7 +32,8 @@ export class HostTracking<A extends Address = Ipv4> {
 
   /** New limits; nothing that is kept goes. */
   limit(limits: HostLimits<A>): void {
-    for (const table of Object.values(this.#tables)) table.limit(limits);
+    this.#tables.packets.limit(limits);
+    this.#tables.frames.limit(unshared(limits));
   }
 
   /** From now on it takes `span` until everybody has been heard. */
@@ -94,6 +95,18 @@ export class HostTracking<A extends Address = Ipv4> {
     return [host, bare].find((one) => this.#tables.packets.isMember(one, group));
   }
 
+  /** Whether what the host says by a frame leaves nothing in force that no packet of it, honoured before, was given. */
+  isProven(host: TrackedHost<A>, statement: HostStatement<A>): boolean {
+    const { group } = statement;
+    const isMember = this.#tables.frames.isMember(host, group) || this.memberByPackets(host, group) !== undefined;
+    return isMember || isLeaving(statement);
+  }
+
+  /** Frames of the host told of a membership that by its packets it does not have. */
+  revokeUnproven(host: TrackedHost<A>, group: A): readonly HostChange<A>[] {
+    return this.memberByPackets(host, group) === undefined ? this.#tables.frames.revoke(host, group) : [];
+  }
+
   /** The host is no member any more, whatever it says. */
   revoke(host: TrackedHost<A>, group: A): readonly HostChange<A>[] {
     const byPackets = this.memberByPackets(host, group) ?? host;
@@ -133,6 +146,16 @@ export class HostTracking<A extends Address = Ipv4> {
     return changes[this.#source];
   }
 }
+
+/** Frames tell of what packets were given: no limit of a host or port holds for them a second time. */
+const unshared = <A extends Address>(limits: HostLimits<A>): HostLimits<A> => ({
+  ...limits,
+  groupsPerHost: Number.POSITIVE_INFINITY,
+  groupsPerPort: Number.POSITIVE_INFINITY,
+  sourcesPerHost: Number.POSITIVE_INFINITY,
+  sourcesPerPort: Number.POSITIVE_INFINITY,
+  joinsPerSecond: Number.POSITIVE_INFINITY,
+});
 
 /** Whether it says that a host, by the packets it sent, gets no further membership. */
 export const isRefusal = <A extends Address>(

@@ -8,6 +8,7 @@ import { after, type Duration, earliest, type Instant, milliseconds } from "../b
 import type { Admission, Admitted } from "./admission.ts";
 import { Election } from "./election.ts";
 import { admits, wantsNothing } from "./filter.ts";
+import { FramePairs } from "./frame-pairs.ts";
 import {
   type GroupChange,
   type GroupDrop,
@@ -65,6 +66,7 @@ export class RouterInterface implements Machine<Event, Effect> {
   readonly #tracking: HostTracking;
   readonly #sightings = new Sightings();
   readonly #unlocated = new Unlocated();
+  readonly #pairs = new FramePairs();
   readonly #election: Election;
   #link: LinkState = { kind: "down" };
   /** Nothing is due before: what `nextDeadline` last said. undefined: something has happened since. */
@@ -195,7 +197,7 @@ export class RouterInterface implements Machine<Event, Effect> {
     const from = senderOf(packet);
     const { unfilled } = packet;
     const heard: Effect = { kind: "heard", message: packet.kind, from, group: headGroup(packet), unfilled };
-    const host = this.#tracking.locate({ address: from, port: event.port ?? "", mac: event.mac ?? "" });
+    const host = this.#locate({ address: from, port: event.port ?? "", mac: event.mac ?? "" });
     switch (packet.kind) {
       case "v1Query":
       case "v2Query":
@@ -207,6 +209,11 @@ export class RouterInterface implements Machine<Event, Effect> {
       case "leave":
         return [heard, ...undefinedIn(packet), ...this.#statements(now, host, packet)];
     }
+  }
+
+  /** Only by its MAC: an address may be several hosts. */
+  #locate(host: TrackedHost): TrackedHost {
+    return host.mac === "" ? host : this.#tracking.locate(this.#sightings.complete(host));
   }
 
   #statements(now: Instant, host: TrackedHost, packet: IgmpPacket): Effect[] {
@@ -223,7 +230,9 @@ export class RouterInterface implements Machine<Event, Effect> {
     if (refusal !== undefined && host.port === "") this.#unlocated.note(host, said.group);
     const refused: Effect[] =
       refusal === undefined ? [] : [{ kind: "drop", ...refusal, host: known, group: said.group }];
-    return statement === undefined ? refused : [...refused, ...this.#admitted(now, host, statement)];
+    return statement === undefined
+      ? [...refused, ...this.#refuseFrame(now, host, said.group)]
+      : [...refused, ...this.#admitted(now, host, statement)];
   }
 
   #judge(now: Instant, host: TrackedHost, statement: HostStatement): Admitted {
@@ -232,13 +241,25 @@ export class RouterInterface implements Machine<Event, Effect> {
 
   #admitted(now: Instant, host: TrackedHost, statement: HostStatement): Effect[] {
     const lacking = this.#lacksRoom(now, host, statement);
-    if (lacking !== undefined) return [{ kind: "drop", reason: lacking, host, group: statement.group }];
+    const { group } = statement;
+    if (lacking !== undefined)
+      return [{ kind: "drop", reason: lacking, host, group }, ...this.#refuseFrame(now, host, group)];
     const immediate = this.#isProvenLast(now, host, statement);
     const tracked = this.#track("packets", now, host, statement);
-    if (tracked.some(isRefusal)) return [...tracked];
+    if (tracked.some(isRefusal)) return [...tracked, ...this.#refuseFrame(now, host, group)];
     this.#admission?.tookEffect(now, this.#sightings.complete(host), statement);
-    const changes = immediate ? this.#groups.end(statement.group) : this.#change(now, statement);
-    return [...tracked, ...this.#tell(changes)];
+    const ahead = this.#pairs
+      .honoured(now, host, group)
+      .flatMap((one) => this.#track("frames", now, one.host, one.statement));
+    const changes = immediate ? this.#groups.end(group) : this.#change(now, statement);
+    return [...tracked, ...ahead, ...this.#tell(changes)];
+  }
+
+  /** The frame of a packet that was not honoured is no evidence, whichever came first. */
+  #refuseFrame(now: Instant, host: TrackedHost, group: Ipv4): readonly Effect[] {
+    if (this.#tracking.source === "packets") return [];
+    const ahead = this.#pairs.refused(now, host, group).map((one) => refusedFrame(one.host, group));
+    return [...this.#tracking.revokeUnproven(host, group), ...ahead];
   }
 
   /** Whoever wants the group is to say so. With the S flag, for which no router lowers its timers (6.6.1). */
@@ -342,9 +363,22 @@ export class RouterInterface implements Machine<Event, Effect> {
     const member = refusal === undefined ? undefined : this.#tracking.memberByPackets(host, said.group);
     const ended = member === undefined ? [] : this.#restrict(now, member, said.group, statement?.sources ?? []);
     const asked = refusal === undefined && this.#unlocated.take(host, said.group) ? this.#invite(said.group) : [];
-    const lacking = statement === undefined || this.#lacksRoom(now, host, statement) !== undefined;
-    const tracked = lacking ? [refusedFrame(host, said.group)] : this.#track("frames", now, host, statement);
-    return [...ended, ...asked, ...tracked];
+    return [...ended, ...asked, ...this.#evidence(now, host, said.group, statement)];
+  }
+
+  /** A frame is evidence of what its packet was given, and until that is known it waits. */
+  #evidence(now: Instant, host: TrackedHost, group: Ipv4, statement: HostStatement | undefined): readonly Effect[] {
+    const isAhead = this.#pairs.isAhead(now, host, group);
+    const isProven = statement !== undefined && !isAhead && this.#tracking.isProven(host, statement);
+    const isRefused = isProven
+      ? this.#lacksRoom(now, host, statement) !== undefined
+      : this.#pairs.wasRefused(now, host, group);
+    if (statement === undefined || isRefused) return [refusedFrame(host, group)];
+    if (isProven) return this.#track("frames", now, host, statement);
+    if (this.#refusal(statement) !== undefined) return [];
+    return this.#pairs
+      .wait({ host, statement, heardAt: now })
+      .map((one) => refusedFrame(one.host, one.statement.group));
   }
 
   #queryByPacket(now: Instant, host: TrackedHost, packet: IgmpPacket, unicast = false): readonly Effect[] {
