@@ -2,7 +2,7 @@
 import { type Address, isUnspecified } from "../base/address.ts";
 import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
-import { after, type Duration, type Instant } from "../base/time.ts";
+import { after, between, type Duration, type Instant } from "../base/time.ts";
 import { filterOf, NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
 import {
   type Holding,
@@ -240,6 +240,19 @@ export class HostTable<A extends Address = Ipv4> {
     return this.#expiries.next();
   }
 
+  /**
+   * The port of a member is known, which it was not when it joined: it counts there from now on. Why it may not, as one that would join
+   * there now.
+   */
+  locate(now: Instant, host: TrackedHost<A>, group: A): HostDrop | undefined {
+    const here = this.#find(host, group);
+    if (here === undefined || here.who.port !== "" || host.port === "") return undefined;
+    const { filter, message, due = now } = here;
+    const statement = { type: "is-ex", group, sources: filter.sources, message } as const;
+    const changes = this.#join(now, host, here, filter, statement, between(now, due));
+    return changes.find((change) => change.kind === "drop")?.reason;
+  }
+
   /** Whether the host is in the group, on whatever port. */
   isMember(host: TrackedHost<A>, group: A): boolean {
     return this.#find(host, group) !== undefined;
@@ -287,6 +300,11 @@ export class HostTable<A extends Address = Ipv4> {
   mayTake(now: Instant, host: TrackedHost<A>, what: "groups" | "sources", room: Room): boolean {
     const held = what === "groups" ? this.#shares.held(host) : this.#shares.sources(host);
     return hasRoom(this.#free(now) > 0 ? held : Math.max(held, UNCOUNTED), room);
+  }
+
+  /** Whether that place is for hosts behind other ports (see HostShares). */
+  isPortGreedy(host: TrackedHost<A>, what: "groups" | "sources", room: Room, isTapped: boolean): boolean {
+    return this.#shares.isPortGreedy(host, what, room, isTapped);
   }
 
   /** The host with this MAC and address where it was heard last; undefined for one that is not a member of anything. */

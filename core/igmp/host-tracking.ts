@@ -4,7 +4,7 @@ import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, earliest, type Instant } from "../base/time.ts";
 import type { Room, TrackedHost } from "./host-shares.ts";
 import { type HostStatement, isLeaving } from "./host-statement.ts";
-import { type HostChange, type HostLimits, type HostMembership, HostTable } from "./host-table.ts";
+import { type HostChange, type HostDrop, type HostLimits, type HostMembership, HostTable } from "./host-table.ts";
 import type { TrackingSource } from "./interface-events.ts";
 
 /** Every call returns the changes of the source in use, and of the other none but refusals of packets, which end delivery. */
@@ -60,6 +60,16 @@ export class HostTracking<A extends Address = Ipv4> {
   /** Whether the host may have one more of these places (see HostTable). */
   mayTake(now: Instant, host: TrackedHost<A>, what: "groups" | "sources", room: Room): boolean {
     return this.#tables.packets.mayTake(now, host, what, room);
+  }
+
+  /** Whether it is kept for hosts behind other ports than this host's, which is all that is known of it. */
+  isPortGreedy(host: TrackedHost<A>, what: "groups" | "sources", room: Room): boolean {
+    return this.#tables.packets.isPortGreedy(host, what, room, this.#source === "frames");
+  }
+
+  /** A frame shows where a member is whose packet did not: why it may have nothing there (see HostTable). */
+  settle(now: Instant, host: TrackedHost<A>, group: A): HostDrop | undefined {
+    return this.#tables.packets.locate(now, host, group);
   }
 
   /** The host of a packet with port and VLAN of its frames, where taps have heard them. */

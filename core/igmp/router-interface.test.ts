@@ -812,6 +812,54 @@ for (const [order, say] of Object.entries(ORDERS)) {
   });
 }
 
+/** 520 cards that somebody invents behind lan1, each with the 8 groups that every host may have. */
+const inventedCards = Array.from({ length: 520 }, (_, n) => {
+  const records = Array.from({ length: 8 }, (_, i): [RecordType, string] => [
+    "to-ex",
+    `239.7.${n >> 4}.${(n & 15) * 8 + i}`,
+  ]);
+  const from = `10.0.${1 + (n >> 8)}.${n & 255}`;
+  const mac = `02:00:00:00:${[n >> 8, n & 255].map((octet) => octet.toString(16).padStart(2, "0")).join(":")}`;
+  return { mac, packet: report(from, ...records) };
+});
+
+for (const [order, say] of [
+  [
+    "frames",
+    (bench: Bench, port: string, mac: string, one: Uint8Array) => [
+      ...bench.frame(ethernet(mac, one), port),
+      ...bench.hear(one, mac),
+    ],
+  ],
+  [
+    "packets",
+    (bench: Bench, port: string, mac: string, one: Uint8Array) => [
+      ...bench.hear(one, mac),
+      ...bench.frame(ethernet(mac, one), port),
+    ],
+  ],
+] as const) {
+  test(`igmp.port-share: cards that are invented behind one port do not fill the interface, ${order} first; another port's viewer is served`, () => {
+    const bench = new Bench({ trackingSource: "frames" });
+    const lines = inventedCards.flatMap(({ mac, packet }) => say(bench, "lan1", mac, packet));
+    bench.until(5);
+    assert.equal(groupsOf(bench), 4096 - 64);
+    assert.equal(lines.filter((text) => text === "drop igmp.port-share").length, 520 * 8 - (4096 - 64));
+    const speak = (): string[] => say(bench, "lan2", "02:00:00:00:99:99", join("10.0.0.9"));
+    const first = speak();
+    const viewer = first.includes("v3 query 239.1.1.1 S") ? speak() : first;
+    assert.ok(
+      viewer.includes("239.1.1.1 exclude {}") && viewer.some((text) => text.endsWith("/lan2 joined 239.1.1.1")),
+      "at once, or when the frame has shown its port and it is asked again",
+    );
+    const known = say(bench, "lan1", "02:00:00:00:99:98", join("10.0.0.8"));
+    assert.ok(
+      known.some((text) => text.endsWith("/lan1 joined 239.1.1.1")),
+      "what is there already takes no room",
+    );
+  });
+}
+
 test("a host that zaps faster than it may is no member of what it was refused, by frames that ran ahead neither", () => {
   const bench = new Bench({ trackingSource: "frames", maxGroupsPerHost: 1, joinsPerSecond: 1 });
   const [on, off] = [join("10.0.0.66"), leave("10.0.0.66")];
@@ -831,6 +879,23 @@ test("a frame whose packet never came is evidence of nothing, and is counted", (
   bench.until(20);
   assert.deepEqual(bench.frame(frames[1] ?? assert.fail(), "lan1"), ["drop tracking.refused"]);
   assert.deepEqual(bench.hear(join("10.0.0.66"), CARD), ["239.1.1.1 exclude {}"], "nor of a later packet");
+});
+
+test("a limit of a port holds for a host whose packet came before the frame that shows its port too: what it got ends", () => {
+  const bench = new Bench({ maxGroupsPerPort: 1, trackingSource: "frames" });
+  const speak = (n: number, group: string): string[] => {
+    const packet = join(`10.0.0.${n}`, group);
+    return [
+      ...bench.hear(packet, `02:00:00:00:00:0${n}`),
+      ...bench.frame(ethernet(`02:00:00:00:00:0${n}`, packet), "lan1"),
+    ];
+  };
+  const joined = (n: number): string => `10.0.0.${n}/02:00:00:00:00:0${n}/lan1 joined 239.1.1.1`;
+  assert.deepEqual(speak(1, GROUP), ["239.1.1.1 exclude {}", joined(1)]);
+  assert.deepEqual(speak(2, GROUP), [joined(2)]);
+  const ended = ["drop igmp.port-groups", "v3 query 239.1.1.2", "drop tracking.refused"];
+  assert.deepEqual(speak(3, "239.1.1.2"), ["239.1.1.2 exclude {}", ...ended]);
+  assert.deepEqual(bench.until(2), ["1 v3 query 239.1.1.2", "2 239.1.1.2 include {}"]);
 });
 
 test("6,000 hosts of one group are 6,000 members, and evidence", () => {

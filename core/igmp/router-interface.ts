@@ -17,7 +17,7 @@ import {
   refusal,
   type TableContext,
 } from "./group-table.ts";
-import type { Room, TrackedHost } from "./host-shares.ts";
+import type { Room, ShareOfRoom, TrackedHost } from "./host-shares.ts";
 import { type HostStatement, isLeaving, statementsIn, versionOf } from "./host-statement.ts";
 import { afterStatement, type HostChange, type HostMembership } from "./host-table.ts";
 import { HostTracking, isRefusal, refusedFrame } from "./host-tracking.ts";
@@ -47,7 +47,7 @@ interface LinkUp extends LinkFacts {
   readonly confirming: Instant | undefined;
 }
 
-type RoomDrop = "igmp.too-many-groups" | "igmp.too-many-sources" | "igmp.host-share";
+type RoomDrop = "igmp.too-many-groups" | "igmp.too-many-sources" | ShareOfRoom;
 
 type LinkState =
   | LinkUp
@@ -242,6 +242,7 @@ export class RouterInterface implements Machine<Event, Effect> {
   #admitted(now: Instant, host: TrackedHost, statement: HostStatement): Effect[] {
     const lacking = this.#lacksRoom(now, host, statement);
     const { group } = statement;
+    if (lacking === "igmp.port-share" && host.port === "") this.#unlocated.note(host, group);
     if (lacking !== undefined)
       return [{ kind: "drop", reason: lacking, host, group }, ...this.#refuseFrame(now, host, group)];
     const immediate = this.#isProvenLast(now, host, statement);
@@ -304,7 +305,8 @@ export class RouterInterface implements Machine<Event, Effect> {
     const { room, sourceRoom } = this.#groups;
     const lacks = (what: "groups" | "sources", of: Room): RoomDrop | undefined => {
       if (of.free === 0) return `igmp.too-many-${what}`;
-      return this.#tracking.mayTake(now, host, what, of) ? undefined : "igmp.host-share";
+      if (!this.#tracking.mayTake(now, host, what, of)) return "igmp.host-share";
+      return this.#tracking.isPortGreedy(this.#sightings.complete(host), what, of) ? "igmp.port-share" : undefined;
     };
     const lacking = this.#groups.wouldAdd(statement) ? lacks("groups", room) : undefined;
     return lacking ?? (this.#groups.wouldAddSources(statement) ? lacks("sources", sourceRoom) : undefined);
@@ -374,11 +376,20 @@ export class RouterInterface implements Machine<Event, Effect> {
       ? this.#lacksRoom(now, host, statement) !== undefined
       : this.#pairs.wasRefused(now, host, group);
     if (statement === undefined || isRefused) return [refusedFrame(host, group)];
-    if (isProven) return this.#track("frames", now, host, statement);
+    if (isProven) return this.#settled(now, host, statement);
     if (this.#refusal(statement) !== undefined) return [];
     return this.#pairs
       .wait({ host, statement, heardAt: now })
       .map((one) => refusedFrame(one.host, one.statement.group));
+  }
+
+  /** Of a packet that came before its frame the port was not known, nor whether there is room behind it. */
+  #settled(now: Instant, host: TrackedHost, statement: HostStatement): readonly Effect[] {
+    const { group } = statement;
+    const reason = this.#tracking.settle(now, host, group);
+    if (reason === undefined) return this.#track("frames", now, host, statement);
+    const refused: Effect = { kind: "drop", reason, host, group };
+    return [refused, ...this.#restrict(now, host, group, []), refusedFrame(host, group)];
   }
 
   #queryByPacket(now: Instant, host: TrackedHost, packet: IgmpPacket, unicast = false): readonly Effect[] {
