@@ -8,6 +8,7 @@ import { at, ethernet, formatIpv4, query, readdressed, report, sources, tagged, 
 import { HEADER_LENGTH } from "./ip-header.ts";
 import { type PortEffect, PortTable } from "./port-table.ts";
 import { RouterInterface } from "./router-interface.ts";
+import { IGMP } from "./wire.ts";
 
 const GROUP = "239.1.1.1";
 const SSM = "232.1.1.1";
@@ -21,7 +22,7 @@ const line = (effect: PortEffect): string => {
 
 /** A bridge whose querier we are, with the RFC's own times. */
 class Bench {
-  readonly machine = new RouterInterface({});
+  readonly machine = new RouterInterface(IGMP, {});
   readonly table = new PortTable(this.machine, { groups: 2, sourcesPerGroup: 64 });
 
   constructor() {

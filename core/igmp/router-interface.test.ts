@@ -1,4 +1,5 @@
 // Querier, group table and host tracking together: what goes out, who is told, what is dropped and why.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hex } from "../base/bytes.testkit.ts";
@@ -25,6 +26,7 @@ import { readQuery } from "./query.ts";
 import type { QueryRefusal } from "./query-guard.ts";
 import type { RecordType } from "./report.ts";
 import { RouterInterface } from "./router-interface.ts";
+import { IGMP } from "./wire.ts";
 
 const OURS = "10.0.0.5";
 const GROUP = "239.1.1.1";
@@ -73,7 +75,7 @@ class Bench {
   now: Instant = at(0);
 
   constructor(options: RouterInterfaceOptions = {}, ours = OURS) {
-    this.machine = new RouterInterface(options);
+    this.machine = new RouterInterface(IGMP, options);
     this.machine.receive(this.now, { kind: "up", address: address(ours) });
   }
 
@@ -104,7 +106,7 @@ const join = (from = "10.0.0.9", group = GROUP): Uint8Array => report(from, ["to
 const leave = (from = "10.0.0.9", group = GROUP): Uint8Array => report(from, ["to-in", group]);
 
 test("RFC 3376 8.6, 8.7: start-up queries a quarter of the interval apart, then general queries", () => {
-  const machine = new RouterInterface();
+  const machine = new RouterInterface(IGMP);
   const first = machine.receive(at(0), { kind: "up", address: address(OURS) }).flatMap(line);
   assert.deepEqual(first, ["we ask", "v3 query 0.0.0.0"]);
   const bench = new Bench();
@@ -572,7 +574,7 @@ test("RFC 3376 7.3.1: an older querier is told of, at most once per query interv
 });
 
 test("RFC 3376 7.3.1: a v1 querier asks with code 0, and heeds no leave", () => {
-  const machine = new RouterInterface({ version: 1 });
+  const machine = new RouterInterface(IGMP, { version: 1 });
   assert.deepEqual(machine.receive(at(0), { kind: "up", address: address(OURS) }).flatMap(line), [
     "we ask",
     "v1 query 0.0.0.0",
@@ -976,7 +978,7 @@ test("a checksum that the sender's card was to fill in: named, and accepted wher
   const broken = join();
   writeUint16(broken, 10, 0x1234);
   assert.deepEqual(hear(new Bench({ checksum: "link" }), broken, true), ["drop ip.checksum"]);
-  const machine = new RouterInterface({ checksum: "link" });
+  const machine = new RouterInterface(IGMP, { checksum: "link" });
   machine.receive(at(0), { kind: "up", address: address(OURS) });
   const [heard] = machine.receive(at(0), { kind: "packet", bytes: unfilled, vouched: true });
   assert.ok(heard?.kind === "heard" && heard.unfilled);
@@ -1079,7 +1081,7 @@ test("whoever takes the election right after a flap asks in its own time: member
 test("the first question after a start has a short time to answer, and so has the first after another querier fell silent", () => {
   const times = (effects: readonly RouterInterfaceEffect[]): number[] =>
     effects.flatMap((effect) => (effect.kind === "send" ? [maxResponseOf(effect.packet)] : []));
-  const machine = new RouterInterface({ times: { startupResponse: milliseconds(500) } });
+  const machine = new RouterInterface(IGMP, { times: { startupResponse: milliseconds(500) } });
   assert.deepEqual(times(machine.receive(at(0), { kind: "up", address: address(OURS) })), [500]);
   assert.deepEqual(times(machine.poll(at(31.25))), [10_000]);
   machine.receive(at(40), { kind: "packet", bytes: query("10.0.0.1") });

@@ -1,8 +1,10 @@
 // A downstream with bridge ports in the whole router: what ports get, policy, and questions when the bridge changes.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { address, formatIpv4 } from "../base/ipv4.ts";
 import { at, ethernet, middle, v1v2Message } from "../igmp/igmp.testkit.ts";
+import { IGMP } from "../igmp/wire.ts";
 import type { RouterEffect } from "./options.ts";
 import { Router } from "./router.ts";
 
@@ -18,7 +20,11 @@ const lines = (effects: readonly RouterEffect[]): string[] =>
 
 function bench(deny: readonly string[] = []) {
   const denied = deny.map((text) => ({ group: address(text), length: 32 }));
-  const router = new Router({ downstreams: [{ name: "br0", snooping: true, deny: denied }, { name: "lan1" }] }, middle);
+  const router = new Router(
+    IGMP,
+    { downstreams: [{ name: "br0", snooping: true, deny: denied }, { name: "lan1" }] },
+    middle,
+  );
   const feed = (s: number, event: Parameters<Router["receive"]>[1]): string[] => lines(router.receive(at(s), event));
   const bridge = (s: number, ports: readonly string[], topology = "3"): string[] =>
     feed(s, { kind: "bridge", name: "br0", ports, topology });

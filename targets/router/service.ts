@@ -1,8 +1,10 @@
 // The running router: applies the machine's effects to sockets, the kernel's multicast routing and the evidence.
+
 import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
 import { after, type Duration, milliseconds } from "../../core/base/time.ts";
 import { timesOf } from "../../core/igmp/times.ts";
+import { IGMP } from "../../core/igmp/wire.ts";
 import type { BridgeTables } from "../../core/ports/bridge-table.ts";
 import type { Enforcement } from "../../core/ports/enforcement.ts";
 import type { EvidenceLog } from "../../core/ports/evidence-log.ts";
@@ -104,7 +106,7 @@ export class RouterService {
     this.#statistics = new Statistics(this.#names, platform.clock);
     this.#evidence = new HostEvidence(platform);
     this.#duty = new QuerierDuty(platform);
-    this.#router = new Router(routerOptions(config, platform.links), platform.entropy);
+    this.#router = new Router(IGMP, routerOptions(config, platform.links), platform.entropy);
     this.#afterwards = new Afterwards(
       platform.later ?? ((work) => work()),
       (effect) => this.#apply(effect),
