@@ -134,13 +134,14 @@ export class HostTable<A extends Address = Ipv4> {
     lifetime: Duration,
   ): HostChange<A>[] {
     const moved = elsewhere === undefined ? [] : [this.#remove(elsewhere, "moved")];
-    const reason = this.#refuse(now, host, { group: statement.group, sources: filter.sources.length });
+    const reason = this.refuse(now, host, { group: statement.group, sources: filter.sources.length });
     if (reason !== undefined) return [...moved, { kind: "drop", reason, host, group: statement.group }];
     const membership = membershipOf(this.#add(now, host, filter, statement, lifetime));
     return [...moved, { kind: "host-joined", membership }];
   }
 
-  #refuse(now: Instant, host: TrackedHost<A>, wanted: Holding<A>): HostDrop | undefined {
+  /** Why the host may not become a member; undefined: it may. */
+  refuse(now: Instant, host: TrackedHost<A>, wanted: Holding<A>): HostDrop | undefined {
     const room = { free: this.#free(now), total: this.#limits.memberships };
     return this.#shares.refuse(now, host, wanted, room) ?? (room.free > 0 ? undefined : "tracking.full");
   }
@@ -256,6 +257,12 @@ export class HostTable<A extends Address = Ipv4> {
   /** Whether the host is in the group, on whatever port. */
   isMember(host: TrackedHost<A>, group: A): boolean {
     return this.#find(host, group) !== undefined;
+  }
+
+  /** Whether anybody behind this port is in the group. */
+  isWatchedBehind(port: string, group: A): boolean {
+    for (const { who } of this.#groups.get(group)?.values() ?? []) if (who.port === port) return true;
+    return false;
   }
 
   /** Whether there is anybody in the group. */

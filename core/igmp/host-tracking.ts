@@ -112,6 +112,18 @@ export class HostTracking<A extends Address = Ipv4> {
     return isMember || isLeaving(statement);
   }
 
+  /** Whether by its packets the host is a member, or no limit would keep it from being one. */
+  mayHold(now: Instant, host: TrackedHost<A>, { group, sources }: HostStatement<A>): boolean {
+    if (this.memberByPackets(host, group) !== undefined) return true;
+    const reason = this.#tables.packets.refuse(now, host, { group, sources: sources.length });
+    return reason === undefined || !isRefused(reason);
+  }
+
+  /** Whether a frame told of a member of the group behind this port. */
+  isWatchedBehind(port: string, group: A): boolean {
+    return this.#tables.frames.isWatchedBehind(port, group);
+  }
+
   /** Frames of the host told of a membership that by its packets it does not have. */
   revokeUnproven(host: TrackedHost<A>, group: A): readonly HostChange<A>[] {
     return this.memberByPackets(host, group) === undefined ? this.#tables.frames.revoke(host, group) : [];

@@ -223,7 +223,8 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
 
   /** Only by its MAC: an address may be several hosts. */
   #locate(host: TrackedHost<A>): TrackedHost<A> {
-    return host.mac === "" ? host : this.#tracking.locate(this.#sightings.complete(host));
+    const isKnown = host.mac !== "" && this.#tracking.source === "frames";
+    return isKnown ? this.#tracking.locate(this.#sightings.complete(host)) : host;
   }
 
   #statements(now: Instant, host: TrackedHost<A>, packet: IgmpPacket): Effect<A>[] {
@@ -575,9 +576,16 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
     return this.#admit(packet, vouched);
   }
 
-  /** What holds of a statement that the host made on its port; undefined: nothing. */
-  judge(now: Instant, host: TrackedHost<A>, statement: HostStatement<A>): HostStatement<A> | undefined {
-    return this.#judge(now, host, statement).statement;
+  /** What holds of a statement that the host made on its port, as far as that is known before its packet comes; undefined: nothing. */
+  judge(now: Instant, host: TrackedHost<A>, said: HostStatement<A>): HostStatement<A> | undefined {
+    const { statement } = this.#judge(now, host, said);
+    if (statement === undefined || this.#lacksRoom(now, host, statement) !== undefined) return undefined;
+    return isLeaving(statement) || this.#tracking.mayHold(now, host, statement) ? statement : undefined;
+  }
+
+  /** Whether a host was heard to be a member of the group behind this port. */
+  isWatchedBehind(port: string, group: A): boolean {
+    return this.#tracking.isWatchedBehind(port, group);
   }
 
   get querier(): QuerierState<A> {
