@@ -141,6 +141,8 @@ export type InterfaceDrop =
   | "igmp.no-router-alert"
   /** A report from no subnet of the interface, where that is asked for. */
   | "igmp.off-subnet"
+  /** The host's bridge port has no room for what the interface honours (core/igmp/port-table.ts). */
+  | "igmp.port-full"
   /** 4.2.12: a record of a type that nobody has defined. */
   | "igmp.record-type";
 

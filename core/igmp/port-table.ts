@@ -3,7 +3,14 @@ import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, earliest, type Instant } from "../base/time.ts";
 import { NO_SOURCE, type SourceFilter, wantsNothing } from "./filter.ts";
-import { type GroupChange, GroupTable, type GroupView, type TableContext, type TableLimits } from "./group-table.ts";
+import {
+  type GroupChange,
+  type GroupDrop,
+  GroupTable,
+  type GroupView,
+  type TableContext,
+  type TableLimits,
+} from "./group-table.ts";
 import type { TrackedHost } from "./host-shares.ts";
 import type { HostStatement } from "./host-statement.ts";
 import type { InterfaceDrop } from "./interface-events.ts";
@@ -18,6 +25,14 @@ export type PortEffect<A extends Address = Ipv4> =
   | { readonly kind: "port-membership"; readonly port: string; readonly group: A; readonly filter: SourceFilter<A> }
   /** A router was heard behind the port, or has not been heard for too long. */
   | { readonly kind: "router-port"; readonly port: string; readonly present: boolean };
+
+/** The interface honours what the host said, and its port has no room for another group or source. */
+export interface PortDrop<A extends Address = Ipv4> {
+  readonly kind: "drop";
+  readonly reason: "igmp.port-full";
+  readonly host: TrackedHost<A>;
+  readonly group: A;
+}
 
 /** One port as status shows it. */
 export interface PortView<A extends Address = Ipv4> {
@@ -37,7 +52,7 @@ export interface PortFrame {
 /** The interface whose ports they are: its gate, its policy, and what it is at the moment. */
 export type PortsOwner<A extends Address = Ipv4> = Pick<
   RouterInterface<A>,
-  "tableContext" | "wire" | "ofLan" | "admit" | "judge" | "heeds"
+  "tableContext" | "wire" | "ofLan" | "admit" | "judge" | "isWatchedBehind" | "heeds"
 >;
 
 interface Port<A extends Address = Ipv4> {
@@ -65,8 +80,8 @@ export class PortTable<A extends Address = Ipv4> {
     return this.#machine.tableContext;
   }
 
-  /** What has no effect is the interface's to count. */
-  frame(now: Instant, { port, bytes, vouched }: PortFrame): readonly PortEffect<A>[] {
+  /** What the interface does not honour is the interface's to count. */
+  frame(now: Instant, { port, bytes, vouched }: PortFrame): readonly (PortEffect<A> | PortDrop<A>)[] {
     const checked = this.#machine.ofLan(bytes);
     if (typeof checked === "string") return [];
     const packet = this.#machine.admit(checked.packet, vouched);
@@ -75,7 +90,12 @@ export class PortTable<A extends Address = Ipv4> {
     return this.#packet(now, { port, mac: checked.mac, address }, packet, checked.unicast);
   }
 
-  #packet(now: Instant, host: TrackedHost<A>, packet: IgmpPacket, unicast: boolean): readonly PortEffect<A>[] {
+  #packet(
+    now: Instant,
+    host: TrackedHost<A>,
+    packet: IgmpPacket,
+    unicast: boolean,
+  ): readonly (PortEffect<A> | PortDrop<A>)[] {
     switch (packet.kind) {
       case "v1Query":
       case "v2Query":
@@ -89,15 +109,34 @@ export class PortTable<A extends Address = Ipv4> {
     }
   }
 
-  #statement(now: Instant, host: TrackedHost<A>, said: HostStatement<A>): readonly PortEffect<A>[] {
+  #statement(now: Instant, host: TrackedHost<A>, said: HostStatement<A>): readonly (PortEffect<A> | PortDrop<A>)[] {
     // 2.1.2 (2): 224.0.0.0/24 goes to every port.
     if (this.#machine.wire.family.isLinkLocalMulticast(said.group)) return [];
     const { groups } = this.#port(host.port);
     const statement = this.#machine.judge(now, host, said);
-    if (statement !== undefined) return effectsOf(host.port, this.#change(now, groups, statement));
+    if (statement !== undefined) return this.#honoured(now, host, groups, statement);
     // The bridge has heard the host too, and knows of no policy.
     const isWanted = !wantsNothing(groups.filter(now, said.group));
     return isWanted ? [] : [{ kind: "port-membership", port: host.port, group: said.group, filter: NO_SOURCE }];
+  }
+
+  #honoured(
+    now: Instant,
+    host: TrackedHost<A>,
+    groups: GroupTable<A>,
+    statement: HostStatement<A>,
+  ): (PortEffect<A> | PortDrop<A>)[] {
+    const changes = this.#change(now, groups, statement);
+    const isFull = changes.some((change) => change.kind === "drop" && isForWantOfRoom(change.reason));
+    const { group } = statement;
+    const drops: PortDrop<A>[] = isFull ? [{ kind: "drop", reason: "igmp.port-full", host, group }] : [];
+    return [...effectsOf(host.port, changes), ...drops];
+  }
+
+  /** The packet of a host behind a port was not honoured after all: the port gets the group for others there, or no more. */
+  refused({ port }: TrackedHost<A>, group: A): readonly PortEffect<A>[] {
+    const groups = this.#machine.isWatchedBehind(port, group) ? undefined : this.#ports.get(port)?.groups;
+    return groups === undefined ? [] : effectsOf(port, groups.end(group));
   }
 
   #change(now: Instant, groups: GroupTable<A>, statement: HostStatement<A>): readonly GroupChange<A>[] {
@@ -200,7 +239,10 @@ export class PortTable<A extends Address = Ipv4> {
   }
 }
 
-/** The table's own questions and drops are the interface's to ask and to count. */
+const isForWantOfRoom = (reason: GroupDrop): boolean =>
+  reason === "igmp.too-many-groups" || reason === "igmp.too-many-sources";
+
+/** The table's own questions are the interface's to ask, and what is no message that counts is its to count. */
 const effectsOf = <A extends Address>(port: string, changes: readonly GroupChange<A>[]): readonly PortEffect<A>[] =>
   changes.flatMap((change) =>
     change.kind === "membership" ? [{ ...change, kind: "port-membership" as const, port }] : [],

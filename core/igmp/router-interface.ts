@@ -8,6 +8,7 @@ import { after, type Duration, earliest, type Instant, milliseconds } from "../b
 import type { Admission, Admitted } from "./admission.ts";
 import { Election } from "./election.ts";
 import { admits, wantsNothing } from "./filter.ts";
+import { FramePairs } from "./frame-pairs.ts";
 import {
   type GroupChange,
   type GroupDrop,
@@ -16,7 +17,7 @@ import {
   refusal,
   type TableContext,
 } from "./group-table.ts";
-import type { Room, TrackedHost } from "./host-shares.ts";
+import type { Room, ShareOfRoom, TrackedHost } from "./host-shares.ts";
 import { type HostStatement, isLeaving, versionOf } from "./host-statement.ts";
 import { afterStatement, type HostChange, type HostMembership } from "./host-table.ts";
 import { HostTracking, isRefusal, refusedFrame } from "./host-tracking.ts";
@@ -46,7 +47,7 @@ interface LinkUp<A extends Address = Ipv4> extends LinkFacts<A> {
   readonly confirming: Instant | undefined;
 }
 
-type RoomDrop = "igmp.too-many-groups" | "igmp.too-many-sources" | "igmp.host-share";
+type RoomDrop = "igmp.too-many-groups" | "igmp.too-many-sources" | ShareOfRoom;
 
 type LinkState<A extends Address = Ipv4> =
   | LinkUp<A>
@@ -64,6 +65,7 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
   readonly #tracking: HostTracking<A>;
   readonly #sightings = new Sightings<A>();
   readonly #unlocated = new Unlocated<A>();
+  readonly #pairs = new FramePairs<A>();
   readonly #election: Election<A>;
   #link: LinkState<A> = { kind: "down" };
   /** Nothing is due before: what `nextDeadline` last said. undefined: something has happened since. */
@@ -205,7 +207,7 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
       group: this.wire.headGroup(packet),
       unfilled,
     };
-    const host = this.#tracking.locate({ address: from, port: event.port ?? "", mac: event.mac ?? "" });
+    const host = this.#locate({ address: from, port: event.port ?? "", mac: event.mac ?? "" });
     switch (packet.kind) {
       case "v1Query":
       case "v2Query":
@@ -217,6 +219,12 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
       case "leave":
         return [heard, ...this.#undefinedIn(packet), ...this.#statements(now, host, packet)];
     }
+  }
+
+  /** Only by its MAC: an address may be several hosts. */
+  #locate(host: TrackedHost<A>): TrackedHost<A> {
+    const isKnown = host.mac !== "" && this.#tracking.source === "frames";
+    return isKnown ? this.#tracking.locate(this.#sightings.complete(host)) : host;
   }
 
   #statements(now: Instant, host: TrackedHost<A>, packet: IgmpPacket): Effect<A>[] {
@@ -238,7 +246,9 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
     if (refusal !== undefined && host.port === "") this.#unlocated.note(host, said.group);
     const refused: Effect<A>[] =
       refusal === undefined ? [] : [{ kind: "drop", ...refusal, host: known, group: said.group }];
-    return statement === undefined ? refused : [...refused, ...this.#admitted(now, host, statement)];
+    return statement === undefined
+      ? [...refused, ...this.#refuseFrame(now, host, said.group)]
+      : [...refused, ...this.#admitted(now, host, statement)];
   }
 
   #judge(now: Instant, host: TrackedHost<A>, statement: HostStatement<A>): Admitted<A> {
@@ -247,13 +257,26 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
 
   #admitted(now: Instant, host: TrackedHost<A>, statement: HostStatement<A>): Effect<A>[] {
     const lacking = this.#lacksRoom(now, host, statement);
-    if (lacking !== undefined) return [{ kind: "drop", reason: lacking, host, group: statement.group }];
+    const { group } = statement;
+    if (lacking === "igmp.port-share" && host.port === "") this.#unlocated.note(host, group);
+    if (lacking !== undefined)
+      return [{ kind: "drop", reason: lacking, host, group }, ...this.#refuseFrame(now, host, group)];
     const immediate = this.#isProvenLast(now, host, statement);
     const tracked = this.#track("packets", now, host, statement);
-    if (tracked.some(isRefusal)) return [...tracked];
+    if (tracked.some(isRefusal)) return [...tracked, ...this.#refuseFrame(now, host, group)];
     this.#admission?.tookEffect(now, this.#sightings.complete(host), statement);
-    const changes = immediate ? this.#groups.end(statement.group) : this.#change(now, statement);
-    return [...tracked, ...this.#tell(changes)];
+    const ahead = this.#pairs
+      .honoured(now, host, group)
+      .flatMap((one) => this.#track("frames", now, one.host, one.statement));
+    const changes = immediate ? this.#groups.end(group) : this.#change(now, statement);
+    return [...tracked, ...ahead, ...this.#tell(changes)];
+  }
+
+  /** The frame of a packet that was not honoured is no evidence, whichever came first. */
+  #refuseFrame(now: Instant, host: TrackedHost<A>, group: A): readonly Effect<A>[] {
+    if (this.#tracking.source === "packets") return [];
+    const ahead = this.#pairs.refused(now, host, group).map((one) => refusedFrame(one.host, group));
+    return [...this.#tracking.revokeUnproven(host, group), ...ahead];
   }
 
   /** Whoever wants the group is to say so. With the S flag, for which no router lowers its timers (6.6.1). */
@@ -298,7 +321,8 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
     const { room, sourceRoom } = this.#groups;
     const lacks = (what: "groups" | "sources", of: Room): RoomDrop | undefined => {
       if (of.free === 0) return `igmp.too-many-${what}`;
-      return this.#tracking.mayTake(now, host, what, of) ? undefined : "igmp.host-share";
+      if (!this.#tracking.mayTake(now, host, what, of)) return "igmp.host-share";
+      return this.#tracking.isPortGreedy(this.#sightings.complete(host), what, of) ? "igmp.port-share" : undefined;
     };
     const lacking = this.#groups.wouldAdd(statement) ? lacks("groups", room) : undefined;
     return lacking ?? (this.#groups.wouldAddSources(statement) ? lacks("sources", sourceRoom) : undefined);
@@ -369,9 +393,36 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
     const member = refusal === undefined ? undefined : this.#tracking.memberByPackets(host, said.group);
     const ended = member === undefined ? [] : this.#restrict(now, member, said.group, statement?.sources ?? []);
     const asked = refusal === undefined && this.#unlocated.take(host, said.group) ? this.#invite(said.group) : [];
-    const lacking = statement === undefined || this.#lacksRoom(now, host, statement) !== undefined;
-    const tracked = lacking ? [refusedFrame(host, said.group)] : this.#track("frames", now, host, statement);
-    return [...ended, ...asked, ...tracked];
+    return [...ended, ...asked, ...this.#evidence(now, host, said.group, statement)];
+  }
+
+  /** A frame is evidence of what its packet was given, and until that is known it waits. */
+  #evidence(
+    now: Instant,
+    host: TrackedHost<A>,
+    group: A,
+    statement: HostStatement<A> | undefined,
+  ): readonly Effect<A>[] {
+    const isAhead = this.#pairs.isAhead(now, host, group);
+    const isProven = statement !== undefined && !isAhead && this.#tracking.isProven(host, statement);
+    const isRefused = isProven
+      ? this.#lacksRoom(now, host, statement) !== undefined
+      : this.#pairs.wasRefused(now, host, group);
+    if (statement === undefined || isRefused) return [refusedFrame(host, group)];
+    if (isProven) return this.#settled(now, host, statement);
+    if (this.#refusal(statement) !== undefined) return [];
+    return this.#pairs
+      .wait({ host, statement, heardAt: now })
+      .map((one) => refusedFrame(one.host, one.statement.group));
+  }
+
+  /** Of a packet that came before its frame the port was not known, nor whether there is room behind it. */
+  #settled(now: Instant, host: TrackedHost<A>, statement: HostStatement<A>): readonly Effect<A>[] {
+    const { group } = statement;
+    const reason = this.#tracking.settle(now, host, group);
+    if (reason === undefined) return this.#track("frames", now, host, statement);
+    const refused: Effect<A> = { kind: "drop", reason, host, group };
+    return [refused, ...this.#restrict(now, host, group, []), refusedFrame(host, group)];
   }
 
   #queryByPacket(now: Instant, host: TrackedHost<A>, packet: IgmpPacket, unicast = false): readonly Effect<A>[] {
@@ -525,9 +576,16 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
     return this.#admit(packet, vouched);
   }
 
-  /** What holds of a statement that the host made on its port; undefined: nothing. */
-  judge(now: Instant, host: TrackedHost<A>, statement: HostStatement<A>): HostStatement<A> | undefined {
-    return this.#judge(now, host, statement).statement;
+  /** What holds of a statement that the host made on its port, as far as that is known before its packet comes; undefined: nothing. */
+  judge(now: Instant, host: TrackedHost<A>, said: HostStatement<A>): HostStatement<A> | undefined {
+    const { statement } = this.#judge(now, host, said);
+    if (statement === undefined || this.#lacksRoom(now, host, statement) !== undefined) return undefined;
+    return isLeaving(statement) || this.#tracking.mayHold(now, host, statement) ? statement : undefined;
+  }
+
+  /** Whether a host was heard to be a member of the group behind this port. */
+  isWatchedBehind(port: string, group: A): boolean {
+    return this.#tracking.isWatchedBehind(port, group);
   }
 
   get querier(): QuerierState<A> {

@@ -224,8 +224,18 @@ export class Receivers<A extends Address = Ipv4> {
       case "drop":
         if (effect.group !== undefined && effect.host !== undefined)
           this.#policy.refused(now, name, effect.host, effect.group, effect.reason);
-        return [{ ...effect, name }, ...refusal(name, effect)];
+        return [{ ...effect, name }, ...refusal(name, effect), ...this.#refusedOnPort(now, one, effect)];
     }
+  }
+
+  /** A tap hears a host before its packet is judged. */
+  #refusedOnPort(
+    now: Instant,
+    one: Downstream<A>,
+    { reason, host, group }: RouterInterfaceEffect<A> & { kind: "drop" },
+  ): readonly RouterEffect<A>[] {
+    if (reason !== "tracking.refused" || host === undefined || group === undefined) return [];
+    return this.#fromPorts(now, one, one.snooping?.refused(host, group));
   }
 
   #membership(
@@ -259,6 +269,8 @@ export class Receivers<A extends Address = Ipv4> {
         return this.askAll(now, name);
       case "router-port":
         return [{ ...effect, name }];
+      case "drop":
+        return [{ ...effect, name }, ...refusal(name, effect)];
       case "port-membership": {
         const isAllowed = this.#policy.mayDeliver(name, effect.group, undefined);
         return [{ ...effect, name, filter: isAllowed ? effect.filter : NO_SOURCE }];

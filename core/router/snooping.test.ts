@@ -90,3 +90,21 @@ test("what a tap hears of PIM is no drop", () => {
   const told = router.receive(at(40), { kind: "frame", name: "br0", port: "a", bytes: ethernet(MAC, pim) });
   assert.deepEqual(told, []);
 });
+
+test("frames may run ahead of all their packets: what of them is refused, its port gets no more, and status can say why", () => {
+  const igmp = { maxGroupsPerHost: 1 };
+  const router = new Router(IGMP, { downstreams: [{ name: "br0", snooping: true, igmp }] }, middle);
+  router.receive(at(0), { kind: "link", name: "br0", address: address("10.0.0.1"), trackingSource: "frames" });
+  const packets = [GROUP, "239.1.1.2"].map((group) => v1v2Message("v2Report", "10.0.0.11", group));
+  const framed = packets.map((one) => ({ kind: "frame", name: "br0", port: "a", bytes: ethernet(MAC, one) }) as const);
+  assert.deepEqual(
+    framed.flatMap((one) => lines(router.receive(at(1), one))),
+    [`a ${GROUP} exclude`, "a 239.1.1.2 exclude"],
+  );
+  const said = packets.flatMap((bytes) => router.receive(at(1), { kind: "packet", name: "br0", bytes, mac: MAC }));
+  assert.deepEqual(lines(said), ["a 239.1.1.2 include"]);
+  assert.deepEqual(
+    said.flatMap((effect) => (effect.kind === "drop" ? [effect.reason] : [])),
+    ["igmp.host-groups", "tracking.refused"],
+  );
+});

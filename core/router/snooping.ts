@@ -3,13 +3,21 @@ import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, earliest, type Instant, seconds } from "../base/time.ts";
 import type { TableLimits } from "../igmp/group-table.ts";
-import { type PortEffect, type PortFrame, type PortsOwner, PortTable, type PortView } from "../igmp/port-table.ts";
+import type { TrackedHost } from "../igmp/host-shares.ts";
+import {
+  type PortDrop,
+  type PortEffect,
+  type PortFrame,
+  type PortsOwner,
+  PortTable,
+  type PortView,
+} from "../igmp/port-table.ts";
 
 /** Between two questions because of changes: ports that flap do not make us ask without end. */
 const ASK_EVERY = seconds(1);
 
-/** What the router is to do: for a port, or ask all hosts of the downstream at once. */
-export type SnoopingEffect<A extends Address = Ipv4> = PortEffect<A> | { readonly kind: "ask-all" };
+/** What the router is to do: for a port, or ask all hosts of the downstream at once; and to count. */
+export type SnoopingEffect<A extends Address = Ipv4> = PortEffect<A> | PortDrop<A> | { readonly kind: "ask-all" };
 
 /** Beside the downstream's machine, which asks, and says what holds of what is heard. */
 export class Snooping<A extends Address = Ipv4> {
@@ -25,6 +33,11 @@ export class Snooping<A extends Address = Ipv4> {
 
   frame(now: Instant, frame: PortFrame): readonly SnoopingEffect<A>[] {
     return this.#table.frame(now, frame);
+  }
+
+  /** The packet of a host behind a port was not honoured. */
+  refused(host: TrackedHost<A>, group: A): readonly SnoopingEffect<A>[] {
+    return this.#table.refused(host, group);
   }
 
   /**
