@@ -10,8 +10,9 @@ export interface Subnet<A extends Address = Ipv4> {
 }
 
 /** Whether `one` is among the subnet's addresses. */
-export function inSubnet<A extends Address>({ address, prefixLength }: Subnet<A>, one: A): boolean;
-export function inSubnet({ address, prefixLength }: Subnet<Address>, one: Address): boolean {
+export const inSubnet = <A extends Address>(subnet: Subnet<A>, one: A): boolean => holds(subnet, one);
+
+function holds({ address, prefixLength }: Subnet<Address>, one: Address): boolean {
   if (prefixLength === 0) return true;
   if (typeof one === "number" && typeof address === "number")
     return one >>> (32 - prefixLength) === address >>> (32 - prefixLength);

@@ -1,4 +1,5 @@
 // One network of a capture: what tells it from the others, and the router's own machine for it.
+
 import type { Scheduled } from "../base/deadline-heap.ts";
 import { formatMac } from "../base/ethernet.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
@@ -6,6 +7,7 @@ import type { Instant } from "../base/time.ts";
 import { wantsNothing } from "../igmp/filter.ts";
 import type { RouterInterfaceEffect, RouterInterfaceOptions } from "../igmp/interface-events.ts";
 import { RouterInterface } from "../igmp/router-interface.ts";
+import { IGMP } from "../igmp/wire.ts";
 import type { CaptureInterface } from "./captured-packet.ts";
 import type { LinkMark } from "./link-payload.ts";
 
@@ -48,7 +50,7 @@ export class WatchedNetwork implements Scheduled {
 
   constructor(name: string, options: RouterInterfaceOptions) {
     this.name = name;
-    this.machine = new RouterInterface(options);
+    this.machine = new RouterInterface(IGMP, options);
   }
 
   /** Members and groups in its tables, as `count` was told. */

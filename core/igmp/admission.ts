@@ -1,4 +1,6 @@
 // Who may receive, asked before anything is kept of what a host says: no membership, no route, no join upstream without it.
+import type { Address } from "../base/address.ts";
+import type { Ipv4 } from "../base/ipv4.ts";
 import type { Instant } from "../base/time.ts";
 import type { TrackedHost } from "./host-shares.ts";
 import type { HostStatement } from "./host-statement.ts";
@@ -29,16 +31,16 @@ export interface AdmissionRefusal {
 }
 
 /** What becomes of a statement. Both: something is refused, and something holds all the same, such as the part that leaves. */
-export interface Admitted {
+export interface Admitted<A extends Address = Ipv4> {
   /** What holds of it; undefined: nothing. */
-  readonly statement?: HostStatement | undefined;
+  readonly statement?: HostStatement<A> | undefined;
   readonly refusal?: AdmissionRefusal | undefined;
 }
 
 /** The gate of one interface. */
-export interface Admission {
+export interface Admission<A extends Address = Ipv4> {
   /** Changes nothing: it is asked for packets and for frames. */
-  judge(now: Instant, host: TrackedHost, statement: HostStatement): Admitted;
+  judge(now: Instant, host: TrackedHost<A>, statement: HostStatement<A>): Admitted<A>;
   /** The statement, of a packet, is in force. */
-  tookEffect(now: Instant, host: TrackedHost, statement: HostStatement): void;
+  tookEffect(now: Instant, host: TrackedHost<A>, statement: HostStatement<A>): void;
 }

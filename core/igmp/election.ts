@@ -1,5 +1,6 @@
 // Who asks on one link: we, or another router that may; by whose timers; and what is told of those who may not (RFC 3376 6.6.2, 7.3.1).
-import { ANY, type Ipv4 } from "../base/ipv4.ts";
+import { type Address, type AddressFamily, isUnspecified } from "../base/address.ts";
+import type { Ipv4 } from "../base/ipv4.ts";
 import type { Subnet } from "../base/subnet.ts";
 import { after, type Instant } from "../base/time.ts";
 import type { TrackedHost } from "./host-shares.ts";
@@ -10,24 +11,26 @@ import { type HeardQuery, type QueryRefusal, refuseQuery } from "./query-guard.t
 import { adoptTimes, type IgmpTimes, timesOf } from "./times.ts";
 
 /** Throws RangeError for options that `checkTimes` faults. What a change of who asks means for groups and hosts is its owner's to see to. */
-export class Election {
-  #options: RouterInterfaceOptions;
+export class Election<A extends Address = Ipv4> {
+  readonly #family: AddressFamily<A>;
+  #options: RouterInterfaceOptions<A>;
   #ownTimes: IgmpTimes;
-  #querier = new Querier(undefined);
-  #address: Ipv4 | undefined;
+  #querier = new Querier<A>(undefined);
+  #address: A | undefined;
   /** Who asked last as far as taps know: they tell where that is. */
-  #asker: TrackedHost | undefined;
+  #asker: TrackedHost<A> | undefined;
   #refused = 0;
   #mayWarnFrom: Instant | undefined;
   #mayTellRefusedFrom: Instant | undefined;
 
-  constructor(options: RouterInterfaceOptions) {
+  constructor(options: RouterInterfaceOptions<A>, family: AddressFamily<A>) {
     this.#options = options;
+    this.#family = family;
     this.#ownTimes = timesOf(options.times);
   }
 
   /** From now on; who asks stays. */
-  configure(options: RouterInterfaceOptions): void {
+  configure(options: RouterInterfaceOptions<A>): void {
     this.#ownTimes = timesOf(options.times);
     this.#options = options;
   }
@@ -37,7 +40,7 @@ export class Election {
     return this.#options.version ?? 3;
   }
 
-  get state(): QuerierState {
+  get state(): QuerierState<A> {
     return this.#querier.state;
   }
 
@@ -47,11 +50,11 @@ export class Election {
   }
 
   /** Who asks, another by its address; undefined while nobody is known to. */
-  get asking(): Ipv4 | "ours" | undefined {
+  get asking(): A | "ours" | undefined {
     return this.ours ? "ours" : this.#winner?.address;
   }
 
-  get #winner(): OtherQuerier | undefined {
+  get #winner(): OtherQuerier<A> | undefined {
     return this.state.kind === "non-querier" ? this.state.winner : undefined;
   }
 
@@ -71,14 +74,14 @@ export class Election {
   }
 
   /** Whether with this address we may ask at all. */
-  mayAsk(address: Ipv4): boolean {
-    return address !== ANY && (this.#options.mayQuery ?? true);
+  mayAsk(address: A): boolean {
+    return !isUnspecified(address) && (this.#options.mayQuery ?? true);
   }
 
   /** The link is there with this address: we ask until somebody with a lower one does. */
-  compete(now: Instant, address: Ipv4): void {
+  compete(now: Instant, address: A): void {
     this.#address = address;
-    this.#querier = new Querier(this.mayAsk(address) ? address : undefined);
+    this.#querier = new Querier<A>(this.mayAsk(address) ? address : undefined);
     this.#querier.start(now, this.#ownTimes);
   }
 
@@ -91,7 +94,7 @@ export class Election {
   /** The link is away: nobody asks. */
   silence(): void {
     this.#address = undefined;
-    this.#querier = new Querier(undefined);
+    this.#querier = new Querier<A>(undefined);
   }
 
   /** Whether a port decides who may ask, which only frames tell: the packets of queries are then passed over. */
@@ -100,51 +103,51 @@ export class Election {
   }
 
   /** A tap tells where somebody is who asks; told on where it is the winner. */
-  locate(host: TrackedHost): readonly Effect[] {
+  locate(host: TrackedHost<A>): readonly Effect<A>[] {
     this.#asker = host;
     return this.#querier.locate(host) ? [this.outcome()] : [];
   }
 
   /** The sender of a packet with all that taps know of it. */
-  located(host: TrackedHost): TrackedHost {
+  located(host: TrackedHost<A>): TrackedHost<A> {
     return host.port === "" && this.#asker?.address === host.address ? this.#asker : host;
   }
 
   /** A query that counts; `busy`: our last-member queries are under way. */
-  heard(now: Instant, { from, query }: HeardQuery, busy: boolean): void {
+  heard(now: Instant, { from, query }: HeardQuery<A>, busy: boolean): void {
     // RFC 2236 section 3.
     this.#querier.heard(now, from, this.#timesIn(query), this.version === 2 && busy);
   }
 
   // 4.1.6, 4.1.7: an older query tells neither, so ours hold (erratum 4375).
-  #timesIn({ robustness, queryInterval }: Query): IgmpTimes {
+  #timesIn({ robustness, queryInterval }: Query<A>): IgmpTimes {
     return adoptTimes(this.#options.times ?? {}, robustness, queryInterval, this.#options.maxQueryInterval);
   }
 
   /** Why a query does not count on a link with these subnets. */
-  faultOf(heard: HeardQuery, subnets: readonly Subnet[] | undefined): QueryRefusal | undefined {
+  faultOf(heard: HeardQuery<A>, subnets: readonly Subnet<A>[] | undefined): QueryRefusal | undefined {
     const { queriers, querierPorts: ports } = this.#options;
-    return refuseQuery(heard, { subnets, queriers, ports });
+    return refuseQuery(heard, { subnets, queriers, ports }, this.#family);
   }
 
   /** It does not: each is counted, and one an interval told. */
-  refuse(now: Instant, reason: QueryRefusal, { address, mac, port }: TrackedHost): readonly Effect[] {
+  refuse(now: Instant, reason: QueryRefusal, { address, mac, port }: TrackedHost<A>): readonly Effect<A>[] {
     this.#refused++;
-    const counted: Effect = { kind: "drop", reason };
+    const counted: Effect<A> = { kind: "drop", reason };
     if (this.#mayTellRefusedFrom !== undefined && now < this.#mayTellRefusedFrom) return [counted];
     this.#mayTellRefusedFrom = after(now, this.#ownTimes.queryInterval);
     return [counted, { kind: "query-refused", reason, address, mac, port }];
   }
 
   /** 7.3.1: for an administrator to fix, whether the query counts or not. */
-  warnOfOlder(now: Instant, { from, query: { version } }: HeardQuery): readonly Effect[] {
+  warnOfOlder(now: Instant, { from, query: { version } }: HeardQuery<A>): readonly Effect<A>[] {
     if (version >= this.version || (this.#mayWarnFrom !== undefined && now < this.#mayWarnFrom)) return [];
     this.#mayWarnFrom = after(now, this.times.queryInterval);
     return [{ kind: "older-querier", version, address: from.address }];
   }
 
   /** Who asks now, to be told. */
-  outcome(): Effect {
+  outcome(): Effect<A> {
     const { ours } = this;
     const winner = this.#winner;
     const address = ours ? this.#address : winner?.address;

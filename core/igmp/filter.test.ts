@@ -1,6 +1,8 @@
 // RFC 3376 3.2 and RFC 4605 4.1: the merge, and the membership database of a proxy.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { IPV4 } from "../base/address.ts";
 import { fuzz } from "../base/fuzz.testkit.ts";
 import { address, formatIpv4 } from "../base/ipv4.ts";
 import { ANY_SOURCE, admits, filterOf, mergeFilters, NO_SOURCE, type SourceFilter } from "./filter.ts";
@@ -42,7 +44,7 @@ fuzz(
 );
 
 test("RFC 4605 4.1: I1 a v2 member, I2 INCLUDE{S1,S2} make (G, EXCLUDE, {}) upstream", () => {
-  const database = new MembershipDatabase();
+  const database = new MembershipDatabase(IPV4);
   assert.deepEqual(database.set("i2", GROUP, include(1, 2)), { group: GROUP, filter: include(1, 2) });
   assert.deepEqual(database.set("i1", GROUP, ANY_SOURCE), { group: GROUP, filter: ANY_SOURCE });
   assert.equal(database.set("i2", GROUP, include(1)), undefined, "no change upstream, no event");
@@ -50,7 +52,7 @@ test("RFC 4605 4.1: I1 a v2 member, I2 INCLUDE{S1,S2} make (G, EXCLUDE, {}) upst
 });
 
 test("the last interface that wants nothing more ends the group", () => {
-  const database = new MembershipDatabase();
+  const database = new MembershipDatabase(IPV4);
   const other = address("239.1.1.2");
   database.set("i1", GROUP, include(1));
   database.set("i2", GROUP, include(2));
@@ -64,7 +66,7 @@ test("the last interface that wants nothing more ends the group", () => {
 });
 
 test("RFC 5771 section 4: 224.0.0.0/24 is never proxied", () => {
-  const database = new MembershipDatabase();
+  const database = new MembershipDatabase(IPV4);
   assert.equal(database.set("i1", address("224.0.0.251"), ANY_SOURCE), undefined);
   assert.deepEqual(database.groups(), []);
   assert.notEqual(database.set("i1", address("224.0.1.1"), ANY_SOURCE), undefined);

@@ -1,4 +1,5 @@
 // Seeded mutations of good packets and frames: accepted and readable, or dropped by a known name; nothing throws.
+
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { hex } from "../base/bytes.testkit.ts";
@@ -13,6 +14,7 @@ import { checkPacket, groupOf, type IgmpDrop, type IgmpPacket, senderOf } from "
 import { readQuery } from "./query.ts";
 import { type ReportRecord, recordsOf } from "./report.ts";
 import { RouterInterface } from "./router-interface.ts";
+import { IGMP } from "./wire.ts";
 
 /** Of one pass. */
 const ROUNDS = 20_000;
@@ -84,7 +86,7 @@ fuzz(
   "a router interface hears mutated packets and frames: it stays within its limits and never throws",
   { seed: 4605, rounds: ROUNDS },
   ({ below, rounds }) => {
-    const machine = new RouterInterface({
+    const machine = new RouterInterface(IGMP, {
       maxGroups: 20,
       maxSourcesPerGroup: 8,
       maxHostMemberships: 30,
@@ -110,7 +112,7 @@ fuzz(
   "a host hears mutated packets while its groups change: what it sends passes the gate",
   { seed: 2236, rounds: ROUNDS },
   ({ below, entropy, rounds }) => {
-    const host = new MulticastHost(entropy, { maxGroups: 10 });
+    const host = new MulticastHost(IGMP, entropy, { maxGroups: 10 });
     host.receive(at(0), { kind: "up", address: address("10.0.0.9") });
     let sent = 0;
     for (let round = 0; round < rounds; round++) {

@@ -1,4 +1,5 @@
 // One group of a host: the filter it wants, and what it still has to report of it (RFC 3376 5.1 and 5.2).
+import type { Address } from "../base/address.ts";
 import type { Scheduled } from "../base/deadline-heap.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { earliest, type Instant } from "../base/time.ts";
@@ -12,29 +13,29 @@ const MAX_ASKED = 1024;
 const CURRENT: Readonly<Record<FilterMode, RecordType>> = { include: "is-in", exclude: "is-ex" };
 const CHANGED_TO: Readonly<Record<FilterMode, RecordType>> = { include: "to-in", exclude: "to-ex" };
 
-interface Pending {
+interface Pending<A extends Address = Ipv4> {
   readonly at: Instant;
   /** undefined: asked about the whole group. */
-  readonly sources: ReadonlySet<Ipv4> | undefined;
+  readonly sources: ReadonlySet<A> | undefined;
 }
 
 /** Created with INCLUDE({}): nothing wanted, nothing to report. */
-export class HostGroup implements Scheduled {
-  readonly group: Ipv4;
+export class HostGroup<A extends Address = Ipv4> implements Scheduled {
+  readonly group: A;
   due: Instant | undefined;
   place = -1;
-  filter: SourceFilter = NO_SOURCE;
+  filter: SourceFilter<A> = NO_SOURCE;
   /** 5.1: how often the filter mode change, and each source change, is still to be sent. */
   #modeLeft = 0;
-  readonly #sourcesLeft = new Map<Ipv4, number>();
-  #response: Pending | undefined;
+  readonly #sourcesLeft = new Map<A, number>();
+  #response: Pending<A> | undefined;
 
-  constructor(group: Ipv4) {
+  constructor(group: A) {
     this.group = group;
   }
 
   /** Takes a new filter and notes what to say `times` times. */
-  change(filter: SourceFilter, times: number): void {
+  change(filter: SourceFilter<A>, times: number): void {
     const before = this.filter;
     this.filter = filter;
     if (before.mode !== filter.mode) this.announce(times);
@@ -58,7 +59,7 @@ export class HostGroup implements Scheduled {
   }
 
   /** 5.1: the state change as it is to be told now; each call is one transmission. */
-  changeRecords(): ReportRecord[] {
+  changeRecords(): ReportRecord<A>[] {
     const changed = [...this.#sourcesLeft.keys()];
     for (const source of changed) this.#countDown(source);
     if (this.#modeLeft > 0) {
@@ -72,18 +73,18 @@ export class HostGroup implements Scheduled {
     return [this.#record("allow", wanted), this.#record("block", unwanted)].filter(({ sources }) => sources.length > 0);
   }
 
-  #countDown(source: Ipv4): void {
+  #countDown(source: A): void {
     const left = this.#sourcesLeft.get(source) ?? 0;
     if (left > 1) this.#sourcesLeft.set(source, left - 1);
     else this.#sourcesLeft.delete(source);
   }
 
-  #record(type: RecordType, sources: readonly Ipv4[]): ReportRecord {
+  #record(type: RecordType, sources: readonly A[]): ReportRecord<A> {
     return { type, group: this.group, sources };
   }
 
   /** 5.2 rules 3 to 5: a specific query, to be answered at `at`; an answer that is due sooner stays due then. */
-  ask(at: Instant, sources: readonly Ipv4[]): void {
+  ask(at: Instant, sources: readonly A[]): void {
     const pending = this.#response;
     const due = earliest([pending?.at, at]) ?? at;
     const whole = sources.length === 0 || (pending !== undefined && pending.sources === undefined);
@@ -96,7 +97,7 @@ export class HostGroup implements Scheduled {
   }
 
   /** 5.2: the answer to the specific queries, which are answered with it; none when nothing asked about is wanted. */
-  responseRecords(): ReportRecord[] {
+  responseRecords(): ReportRecord<A>[] {
     const asked = this.#response?.sources;
     this.#response = undefined;
     if (asked === undefined) return this.currentRecords();
@@ -106,7 +107,7 @@ export class HostGroup implements Scheduled {
   }
 
   /** The whole state, as a General Query asks for it. */
-  currentRecords(): ReportRecord[] {
+  currentRecords(): ReportRecord<A>[] {
     return wantsNothing(this.filter) ? [] : [this.#record(CURRENT[this.filter.mode], this.filter.sources)];
   }
 
@@ -123,7 +124,7 @@ export class HostGroup implements Scheduled {
   }
 }
 
-function difference(a: readonly Ipv4[], b: readonly Ipv4[]): Ipv4[] {
+function difference<A extends Address>(a: readonly A[], b: readonly A[]): A[] {
   const inA = new Set(a);
   const inB = new Set(b);
   return [...a.filter((source) => !inB.has(source)), ...b.filter((source) => !inA.has(source))];

@@ -135,6 +135,23 @@ test("one host alone gets fifteen sixteenths; those who come later get less each
   assert.deepEqual([room.free, ...[1, 2, 3, 4].map((n) => shares.held(host(n)))], [144, 3840, 64, 32, 16]);
 });
 
+test("igmp.port-share: hosts with their first few each, behind one port, leave the last 64th to others; a proxy there does not", () => {
+  const proxies: ShareLimits["proxies"] = [{ kind: "mac", mac: "02:00:00:00:00:01" }];
+  const shares = new HostShares({ ...NO_LIMITS, proxies });
+  const room = { free: 1024, total: 1024 };
+  const first = (n: number, port: string): [number, string] => {
+    const got = fill(shares, 0, host(n, `02:00:00:00:01:${n}`, port), FIRST_GROUPS, room);
+    room.free -= got[0];
+    return got;
+  };
+  for (let n = 100; room.free > 16; n++) assert.deepEqual(first(n, "lan1"), [FIRST_GROUPS, ""]);
+  assert.deepEqual(first(99, "lan1"), [0, "igmp.port-share"]);
+  assert.deepEqual(first(98, "lan2"), [FIRST_GROUPS, ""], "behind another");
+  assert.deepEqual(first(97, "lan2"), [0, "igmp.port-share"], "of what is left, never more than that");
+  assert.deepEqual(first(96, ""), [FIRST_GROUPS, ""], "nobody knows its port");
+  assert.equal(shares.refuse(at(0), host(1, "02:00:00:00:00:01", "lan1"), ONE, { free: 1, total: 1024 }), undefined);
+});
+
 test("of hosts that are greedy at the same time each gets the same", () => {
   const shares = new HostShares(NO_LIMITS);
   const room = { free: 1600, total: 1600 };

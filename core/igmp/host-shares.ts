@@ -1,7 +1,7 @@
 // What each host holds of an interface's room, and whether it may have more. Nobody is put out for another: a picture that plays plays on.
 // Instead the last room is kept back: one part in 32 for the first few groups of each host, and of the part before that a host beyond
-// its first few may never hold more than what is left (dynamic thresholds, Choudhury and Hahne 1998). What stands behind one MAC may be a
-// whole house, or the next proxy: alone it gets nearly all there is, and whoever comes later still finds a place.
+// its first few may never hold more than what is left (dynamic thresholds, Choudhury and Hahne 1998). Anybody may invent
+// MACs, and no ports: of the last half of what is kept the same holds for all behind one port. What stands behind one MAC may be a whole house, or the next proxy: alone it gets nearly all there is, and whoever comes later still finds a place.
 import { type Address, isUnspecified } from "../base/address.ts";
 import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
@@ -19,7 +19,8 @@ export interface TrackedHost<A extends Address = Ipv4> {
 
 /**
  * Why a host gets no further membership, or no further source of one. host-groups, port-groups, host-sources, port-sources: it, or all
- * behind its port, have as many as they may. host-rate: it joins too quickly. host-share: the room that is left is for hosts that have less.
+ * behind its port, have as many as they may. host-rate: it joins too quickly. host-share, port-share: the room that is left is for hosts that
+ * have less, or for ports whose hosts have less.
  */
 export type ShareDrop =
   | "igmp.host-groups"
@@ -27,7 +28,10 @@ export type ShareDrop =
   | "igmp.host-sources"
   | "igmp.port-sources"
   | "igmp.host-rate"
-  | "igmp.host-share";
+  | ShareOfRoom;
+
+/** The room that is left is for others. */
+export type ShareOfRoom = "igmp.host-share" | "igmp.port-share";
 
 /** What one host and one port may have; Infinity for no limit. */
 export interface ShareLimits<A extends Address = Ipv4> {
@@ -67,6 +71,8 @@ export interface HostShare<A extends Address = Ipv4> extends Scheduled {
 interface PortShare<A extends Address = Ipv4> {
   /** How many of them hold each group. */
   readonly groups: Map<A, number>;
+  /** Memberships, of whichever group. */
+  held: number;
   sources: number;
 }
 
@@ -83,9 +89,16 @@ export const FIRST_GROUPS = 8;
 /** Whether a host that holds `held` may have one of the places. */
 export const hasRoom = (held: number, room: Room): boolean => room.free > 0 && !isGreedy(held, room);
 
+const keptOf = (total: number): number => Math.max(FIRST_GROUPS, total / 32);
+
 function isGreedy(held: number, { free, total }: Room): boolean {
-  const kept = Math.max(FIRST_GROUPS, total / 32);
+  const kept = keptOf(total);
   return held >= FIRST_GROUPS && free - kept <= Math.min(kept, held);
+}
+
+/** The same of all behind a port together, from the last half of what is kept from greedy hosts. */
+function isGreedyPort(held: number, { free, total }: Room): boolean {
+  return held >= FIRST_GROUPS && free <= Math.min(keptOf(total) / 2, held);
 }
 
 /** The shares of one interface. What is kept is bounded by the memberships held, and by the joins of the last seconds. */
@@ -141,7 +154,20 @@ export class HostShares<A extends Address = Ipv4> {
     const lacking = this.refuseSources(host, wanted.sources);
     if (lacking !== undefined) return lacking;
     if (isBounded && share !== undefined && this.#joins(now, share) < 1) return "igmp.host-rate";
-    return isGreedy(this.held(host), room) ? "igmp.host-share" : undefined;
+    if (isGreedy(this.held(host), room)) return "igmp.host-share";
+    return isGreedyPort(this.#behind(host)?.held ?? 0, room) ? "igmp.port-share" : undefined;
+  }
+
+  /** Whether the last of the room is for hosts behind other ports; `isTapped`: who may be behind any port has it only once that is known. */
+  isPortGreedy(host: TrackedHost<A>, what: "groups" | "sources", room: Room, isTapped: boolean): boolean {
+    if (isTapped && host.port === "") return !this.#isProxy(host) && isGreedyPort(room.total, room);
+    const port = this.#behind(host);
+    return isGreedyPort((what === "groups" ? port?.groups.size : port?.sources) ?? 0, room);
+  }
+
+  /** What else its share of the room is measured by: nothing for one that speaks for many. */
+  #behind(host: TrackedHost<A>): PortShare<A> | undefined {
+    return this.#isProxy(host) ? undefined : this.#ports.get(host.port);
   }
 
   /** Why the host may not name so many sources more. */
@@ -193,7 +219,8 @@ export class HostShares<A extends Address = Ipv4> {
 
   #countBehind(name: string, group: A, more: 1 | -1): void {
     if (name === "") return;
-    const port = this.#ports.get(name) ?? { groups: new Map<A, number>(), sources: 0 };
+    const port = this.#ports.get(name) ?? { groups: new Map<A, number>(), held: 0, sources: 0 };
+    port.held += more;
     const hosts = (port.groups.get(group) ?? 0) + more;
     if (hosts > 0) port.groups.set(group, hosts);
     else port.groups.delete(group);

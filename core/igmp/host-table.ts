@@ -2,7 +2,7 @@
 import { type Address, isUnspecified } from "../base/address.ts";
 import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
-import { after, type Duration, type Instant } from "../base/time.ts";
+import { after, between, type Duration, type Instant } from "../base/time.ts";
 import { filterOf, NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
 import {
   type Holding,
@@ -19,7 +19,7 @@ import { isExclude } from "./report.ts";
 
 /**
  * full: no room for another (host, group), so what this host does leaves no evidence. too-many-sources: the list was cut. refused: a
- * frame of a host that has what it may have (delivery is refused by its packet). Else the same by packets.
+ * frame whose packet was not honoured, or did not come. Else the same by packets.
  */
 export type HostDrop = "tracking.full" | "tracking.too-many-sources" | "tracking.refused" | ShareDrop;
 
@@ -134,13 +134,14 @@ export class HostTable<A extends Address = Ipv4> {
     lifetime: Duration,
   ): HostChange<A>[] {
     const moved = elsewhere === undefined ? [] : [this.#remove(elsewhere, "moved")];
-    const reason = this.#refuse(now, host, { group: statement.group, sources: filter.sources.length });
+    const reason = this.refuse(now, host, { group: statement.group, sources: filter.sources.length });
     if (reason !== undefined) return [...moved, { kind: "drop", reason, host, group: statement.group }];
     const membership = membershipOf(this.#add(now, host, filter, statement, lifetime));
     return [...moved, { kind: "host-joined", membership }];
   }
 
-  #refuse(now: Instant, host: TrackedHost<A>, wanted: Holding<A>): HostDrop | undefined {
+  /** Why the host may not become a member; undefined: it may. */
+  refuse(now: Instant, host: TrackedHost<A>, wanted: Holding<A>): HostDrop | undefined {
     const room = { free: this.#free(now), total: this.#limits.memberships };
     return this.#shares.refuse(now, host, wanted, room) ?? (room.free > 0 ? undefined : "tracking.full");
   }
@@ -240,9 +241,28 @@ export class HostTable<A extends Address = Ipv4> {
     return this.#expiries.next();
   }
 
+  /**
+   * The port of a member is known, which it was not when it joined: it counts there from now on. Why it may not, as one that would join
+   * there now.
+   */
+  locate(now: Instant, host: TrackedHost<A>, group: A): HostDrop | undefined {
+    const here = this.#find(host, group);
+    if (here === undefined || here.who.port !== "" || host.port === "") return undefined;
+    const { filter, message, due = now } = here;
+    const statement = { type: "is-ex", group, sources: filter.sources, message } as const;
+    const changes = this.#join(now, host, here, filter, statement, between(now, due));
+    return changes.find((change) => change.kind === "drop")?.reason;
+  }
+
   /** Whether the host is in the group, on whatever port. */
   isMember(host: TrackedHost<A>, group: A): boolean {
     return this.#find(host, group) !== undefined;
+  }
+
+  /** Whether anybody behind this port is in the group. */
+  isWatchedBehind(port: string, group: A): boolean {
+    for (const { who } of this.#groups.get(group)?.values() ?? []) if (who.port === port) return true;
+    return false;
   }
 
   /** Whether there is anybody in the group. */
@@ -287,6 +307,11 @@ export class HostTable<A extends Address = Ipv4> {
   mayTake(now: Instant, host: TrackedHost<A>, what: "groups" | "sources", room: Room): boolean {
     const held = what === "groups" ? this.#shares.held(host) : this.#shares.sources(host);
     return hasRoom(this.#free(now) > 0 ? held : Math.max(held, UNCOUNTED), room);
+  }
+
+  /** Whether that place is for hosts behind other ports (see HostShares). */
+  isPortGreedy(host: TrackedHost<A>, what: "groups" | "sources", room: Room, isTapped: boolean): boolean {
+    return this.#shares.isPortGreedy(host, what, room, isTapped);
   }
 
   /** The host with this MAC and address where it was heard last; undefined for one that is not a member of anything. */

@@ -3,8 +3,8 @@ import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, earliest, type Instant } from "../base/time.ts";
 import type { Room, TrackedHost } from "./host-shares.ts";
-import type { HostStatement } from "./host-statement.ts";
-import { type HostChange, type HostLimits, type HostMembership, HostTable } from "./host-table.ts";
+import { type HostStatement, isLeaving } from "./host-statement.ts";
+import { type HostChange, type HostDrop, type HostLimits, type HostMembership, HostTable } from "./host-table.ts";
 import type { TrackingSource } from "./interface-events.ts";
 
 /** Every call returns the changes of the source in use, and of the other none but refusals of packets, which end delivery. */
@@ -17,7 +17,7 @@ export class HostTracking<A extends Address = Ipv4> {
 
   constructor(source: TrackingSource, limits: HostLimits<A>) {
     this.#source = source;
-    this.#tables = { packets: new HostTable<A>(limits), frames: new HostTable<A>(limits) };
+    this.#tables = { packets: new HostTable<A>(limits), frames: new HostTable<A>(unshared(limits)) };
   }
 
   /** The source whose changes are reported. */
@@ -32,7 +32,8 @@ export class HostTracking<A extends Address = Ipv4> {
 
   /** New limits; nothing that is kept goes. */
   limit(limits: HostLimits<A>): void {
-    for (const table of Object.values(this.#tables)) table.limit(limits);
+    this.#tables.packets.limit(limits);
+    this.#tables.frames.limit(unshared(limits));
   }
 
   /** From now on it takes `span` until everybody has been heard. */
@@ -59,6 +60,16 @@ export class HostTracking<A extends Address = Ipv4> {
   /** Whether the host may have one more of these places (see HostTable). */
   mayTake(now: Instant, host: TrackedHost<A>, what: "groups" | "sources", room: Room): boolean {
     return this.#tables.packets.mayTake(now, host, what, room);
+  }
+
+  /** Whether it is kept for hosts behind other ports than this host's, which is all that is known of it. */
+  isPortGreedy(host: TrackedHost<A>, what: "groups" | "sources", room: Room): boolean {
+    return this.#tables.packets.isPortGreedy(host, what, room, this.#source === "frames");
+  }
+
+  /** A frame shows where a member is whose packet did not: why it may have nothing there (see HostTable). */
+  settle(now: Instant, host: TrackedHost<A>, group: A): HostDrop | undefined {
+    return this.#tables.packets.locate(now, host, group);
   }
 
   /** The host of a packet with port and VLAN of its frames, where taps have heard them. */
@@ -92,6 +103,30 @@ export class HostTracking<A extends Address = Ipv4> {
   memberByPackets(host: TrackedHost<A>, group: A): TrackedHost<A> | undefined {
     const bare = { port: "", mac: "", address: host.address };
     return [host, bare].find((one) => this.#tables.packets.isMember(one, group));
+  }
+
+  /** Whether what the host says by a frame leaves nothing in force that no packet of it, honoured before, was given. */
+  isProven(host: TrackedHost<A>, statement: HostStatement<A>): boolean {
+    const { group } = statement;
+    const isMember = this.#tables.frames.isMember(host, group) || this.memberByPackets(host, group) !== undefined;
+    return isMember || isLeaving(statement);
+  }
+
+  /** Whether by its packets the host is a member, or no limit would keep it from being one. */
+  mayHold(now: Instant, host: TrackedHost<A>, { group, sources }: HostStatement<A>): boolean {
+    if (this.memberByPackets(host, group) !== undefined) return true;
+    const reason = this.#tables.packets.refuse(now, host, { group, sources: sources.length });
+    return reason === undefined || !isRefused(reason);
+  }
+
+  /** Whether a frame told of a member of the group behind this port. */
+  isWatchedBehind(port: string, group: A): boolean {
+    return this.#tables.frames.isWatchedBehind(port, group);
+  }
+
+  /** Frames of the host told of a membership that by its packets it does not have. */
+  revokeUnproven(host: TrackedHost<A>, group: A): readonly HostChange<A>[] {
+    return this.memberByPackets(host, group) === undefined ? this.#tables.frames.revoke(host, group) : [];
   }
 
   /** The host is no member any more, whatever it says. */
@@ -133,6 +168,16 @@ export class HostTracking<A extends Address = Ipv4> {
     return changes[this.#source];
   }
 }
+
+/** Frames tell of what packets were given: no limit of a host or port holds for them a second time. */
+const unshared = <A extends Address>(limits: HostLimits<A>): HostLimits<A> => ({
+  ...limits,
+  groupsPerHost: Number.POSITIVE_INFINITY,
+  groupsPerPort: Number.POSITIVE_INFINITY,
+  sourcesPerHost: Number.POSITIVE_INFINITY,
+  sourcesPerPort: Number.POSITIVE_INFINITY,
+  joinsPerSecond: Number.POSITIVE_INFINITY,
+});
 
 /** Whether it says that a host, by the packets it sent, gets no further membership. */
 export const isRefusal = <A extends Address>(

@@ -1,4 +1,5 @@
 // The host side: RFC 3376 section 5 and 7.2, RFC 2236 section 3. Delays are the middle of their range.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hex } from "../base/bytes.testkit.ts";
@@ -10,6 +11,7 @@ import { at, middle, query, sources, v1v2Message, vectorFile } from "./igmp.test
 import { writeIpHeader } from "./ip-header.ts";
 import { checkPacket, groupOf } from "./packet.ts";
 import { recordsOf } from "./report.ts";
+import { IGMP } from "./wire.ts";
 
 const GROUP = "239.1.1.1";
 const OTHER = "239.1.1.2";
@@ -31,7 +33,7 @@ class Bench {
   now: Instant = at(0);
 
   constructor(options: MulticastHostOptions = {}) {
-    this.host = new MulticastHost(middle, options);
+    this.host = new MulticastHost(IGMP, middle, options);
     this.host.receive(this.now, { kind: "up", address: address("10.0.0.9") });
   }
 
@@ -260,7 +262,7 @@ test("RFC 3376 4.1.6: the querier's robustness is the number of transmissions", 
 });
 
 test("groups made while the link is down are told when it comes up, and again after it was away", () => {
-  const host = new MulticastHost(middle);
+  const host = new MulticastHost(IGMP, middle);
   assert.deepEqual(host.receive(at(0), { kind: "want", group: address(GROUP), filter: ANY_SOURCE }), []);
   const up = { kind: "up", address: address("10.0.0.9") } as const;
   assert.deepEqual(host.receive(at(1), up).map(line), ["to-ex 239.1.1.1 {}"]);
@@ -271,7 +273,7 @@ test("groups made while the link is down are told when it comes up, and again af
 });
 
 test("a group of hundreds of sources is told in several reports, each within 1500 octets", () => {
-  const host = new MulticastHost(middle);
+  const host = new MulticastHost(IGMP, middle);
   host.receive(at(0), { kind: "up", address: address("10.0.0.9") });
   const many = Array.from({ length: 900 }, (_, i) => address(`10.1.${i >> 8}.${i & 255}`));
   const effects = host.receive(at(0), { kind: "want", group: address(SSM), filter: filterOf("include", many) });
@@ -328,7 +330,7 @@ test("sources that flip without end stay bounded: one whole statement takes thei
 });
 
 test("RFC 3376 4.2.16: on a link of 576 octets every report fits, and none of the sources is left out", () => {
-  const host = new MulticastHost(middle);
+  const host = new MulticastHost(IGMP, middle);
   host.receive(at(0), { kind: "up", address: address("10.0.0.9"), mtu: 576 });
   const many = Array.from({ length: 300 }, (_, i) => address(`10.1.${i >> 8}.${i & 255}`));
   const told = host.receive(at(0), { kind: "want", group: address("232.1.1.1"), filter: filterOf("include", many) });

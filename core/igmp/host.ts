@@ -1,17 +1,19 @@
 // The host side of IGMP on one interface (RFC 3376 section 5, RFC 2236): a set-top's kernel, or the upstream of a proxy (RFC 4605).
+import type { Address } from "../base/address.ts";
 import { DeadlineHeap } from "../base/deadline-heap.ts";
-import { ALL_SYSTEMS, ANY, type Ipv4, isSourceSpecific } from "../base/ipv4.ts";
+import type { Ipv4 } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
+import { inSubnet } from "../base/subnet.ts";
 import { after, type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import { NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
 import { HostGroup } from "./host-group.ts";
-import { destinationAddress, hasRouterAlert } from "./ip-header.ts";
-import { checkPacket, groupOf, type IgmpDrop, senderOf } from "./packet.ts";
-import { type IgmpVersion, type Query, readQuery } from "./query.ts";
+import type { IgmpDrop, IgmpPacket } from "./packet.ts";
+import type { IgmpVersion, Query } from "./query.ts";
 import { type RefreshPolicy, RefreshTimer } from "./refresh.ts";
-import { type ReportRecord, reportLength, splitReports, writeReport } from "./report.ts";
-import { V1_V2_LENGTH, type V1V2Kind, writeV1V2Message } from "./v1-v2-message.ts";
+import type { ReportRecord } from "./report.ts";
+import type { V1V2Kind } from "./v1-v2-message.ts";
+import type { MembershipWire } from "./wire.ts";
 
 /** Everything has the default of RFC 3376 section 8. */
 export interface MulticastHostOptions {
@@ -36,12 +38,12 @@ export interface MulticastHostOptions {
 }
 
 /** What happens to a host: its link, its wishes, and what it hears. */
-export type MulticastHostEvent =
+export type MulticastHostEvent<A extends Address = Ipv4> =
   /** mtu: octets of the largest packet, default 1500. */
-  | { readonly kind: "up"; readonly address: Ipv4; readonly mtu?: number }
+  | { readonly kind: "up"; readonly address: A; readonly mtu?: number }
   | { readonly kind: "down" }
   /** The interface state of 3.2 for one group; INCLUDE({}) leaves. 224.0.0.1 is never spoken of and is ignored. */
-  | { readonly kind: "want"; readonly group: Ipv4; readonly filter: SourceFilter }
+  | { readonly kind: "want"; readonly group: A; readonly filter: SourceFilter<A> }
   /** Nothing is wanted any more. */
   | { readonly kind: "leave-all" }
   /** A whole IPv4 packet heard on the interface. */
@@ -68,18 +70,19 @@ type Effect = MulticastHostEffect;
 const LONGEST_TRUST: Duration = seconds(300);
 
 /** Reports what is wanted, answers queries, speaks the version of the querier (RFC 3376 5 and 7.2.1). */
-export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostEffect> {
+export class MulticastHost<A extends Address = Ipv4> implements Machine<MulticastHostEvent<A>, MulticastHostEffect> {
+  readonly #wire: MembershipWire<A>;
   readonly #entropy: Entropy;
   readonly #version: IgmpVersion;
   readonly #forceVersion: boolean;
   readonly #unsolicited: Duration | undefined;
   readonly #requireRouterAlert: boolean;
   readonly #maxGroups: number;
-  readonly #groups = new Map<Ipv4, HostGroup>();
+  readonly #groups = new Map<A, HostGroup<A>>();
   /** Those of the groups that have a change to tell, and those that have a question to answer. */
-  readonly #changing = new Set<HostGroup>();
-  readonly #asked = new DeadlineHeap<HostGroup>();
-  #address: Ipv4 | undefined;
+  readonly #changing = new Set<HostGroup<A>>();
+  readonly #asked = new DeadlineHeap<HostGroup<A>>();
+  #address: A | undefined;
   #mtu: number | undefined;
   #robustness: number;
   readonly #ownQueryInterval: Duration;
@@ -98,7 +101,8 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   /** Until then the querier is taken to be there. */
   #askedUntil: Instant | undefined;
 
-  constructor(entropy: Entropy, options: MulticastHostOptions = {}) {
+  constructor(wire: MembershipWire<A>, entropy: Entropy, options: MulticastHostOptions = {}) {
+    this.#wire = wire;
     this.#entropy = entropy;
     this.#version = options.version ?? 3;
     this.#forceVersion = options.forceVersion ?? false;
@@ -113,11 +117,11 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     this.#kernelReports = options.kernelReports ?? false;
   }
 
-  receive(now: Instant, event: MulticastHostEvent): readonly Effect[] {
+  receive(now: Instant, event: MulticastHostEvent<A>): readonly Effect[] {
     return [...this.poll(now), ...this.#take(now, event)];
   }
 
-  #take(now: Instant, event: MulticastHostEvent): Effect[] {
+  #take(now: Instant, event: MulticastHostEvent<A>): Effect[] {
     switch (event.kind) {
       case "up":
         this.#mtu = event.mtu;
@@ -133,7 +137,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     }
   }
 
-  #up(now: Instant, address: Ipv4): Effect[] {
+  #up(now: Instant, address: A): Effect[] {
     if (this.#address === address) return [];
     this.#address = address;
     this.#refresh.said(now);
@@ -154,14 +158,14 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     return [{ kind: "mode", version: this.#mode }];
   }
 
-  #want(now: Instant, group: Ipv4, filter: SourceFilter): Effect[] {
-    if (group === ALL_SYSTEMS) return [];
+  #want(now: Instant, group: A, filter: SourceFilter<A>): Effect[] {
+    if (group === this.#wire.family.allNodes) return [];
     const known = this.#groups.get(group);
     if (known === undefined && wantsNothing(filter)) return [];
     if (known === undefined && this.#groups.size >= this.#maxGroups) return [dropped("host.too-many-groups")];
     // The join itself is the first report of all there is.
     if (this.#groups.size === 0 && this.#address !== undefined) this.#refresh.said(now);
-    const member = known ?? new HostGroup(group);
+    const member = known ?? new HostGroup<A>(group);
     this.#groups.set(group, member);
     if (sameFilter(member.filter, filter)) return [];
     const before = member.filter;
@@ -180,14 +184,14 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
       : this.#tellChanges(now, members);
   }
 
-  #forgetQuietly(...members: readonly HostGroup[]): Effect[] {
+  #forgetQuietly(...members: readonly HostGroup<A>[]): Effect[] {
     for (const member of members) member.cancel();
     this.#tidy(members);
     return [];
   }
 
   /** Brings the sets in line with what these groups have still to say. */
-  #tidy(members: Iterable<HostGroup>): void {
+  #tidy(members: Iterable<HostGroup<A>>): void {
     for (const member of members) {
       if (member.changePending) this.#changing.add(member);
       else this.#changing.delete(member);
@@ -198,16 +202,16 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
 
   #packet(now: Instant, bytes: Uint8Array): Effect[] {
     if (this.#address === undefined) return [dropped("host.down")];
-    const packet = checkPacket(bytes);
+    const packet = this.#wire.check(bytes);
     if (typeof packet === "string") return [dropped(packet)];
     switch (packet.kind) {
       case "v1Query":
       case "v2Query":
       case "v3Query":
-        return this.#query(now, readQuery(packet), bytes);
+        return this.#query(now, this.#wire.readQuery(packet), packet);
       case "v1Report":
       case "v2Report":
-        return senderOf(packet) === this.#address ? [] : this.#suppress(groupOf(packet));
+        return this.#wire.senderOf(packet) === this.#address ? [] : this.#suppress(this.#wire.headGroup(packet));
       case "v3Report":
       case "leave":
         return [];
@@ -215,27 +219,33 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   }
 
   // RFC 2236 section 3: another member has said it, so we need not. v3 has no suppression.
-  #suppress(group: Ipv4): Effect[] {
+  #suppress(group: A): Effect[] {
     const member = this.#groups.get(group);
     if (this.#mode === 3 || member === undefined) return [];
     return this.#forgetQuietly(member);
   }
 
-  #query(now: Instant, query: Query, bytes: Uint8Array): Effect[] {
-    const refused = this.#refuse(query, bytes);
+  #query(now: Instant, query: Query<A>, packet: IgmpPacket): Effect[] {
+    const refused = this.#refuse(query, packet);
     if (refused !== undefined) return [dropped(refused)];
-    const mode = query.group === ANY ? this.#heardVersion(now, query) : [];
+    const mode = this.#asksAll(query) ? this.#heardVersion(now, query) : [];
     this.#adopt(query);
-    if (query.group === ANY) this.#wasAsked(now);
+    if (this.#asksAll(query)) this.#wasAsked(now);
     if (!this.#kernelReports) this.#schedule(now, query);
     return mode;
   }
 
   // 9.1: forged unicast general queries, and those that routers did not see, are not answered.
-  #refuse(query: Query, bytes: Uint8Array): MulticastHostDrop | undefined {
-    if (query.group === ANY && destinationAddress(bytes) !== ALL_SYSTEMS) return "host.query-destination";
-    if (this.#requireRouterAlert && query.version > 1 && !hasRouterAlert(bytes)) return "host.no-router-alert";
+  #refuse(query: Query<A>, packet: IgmpPacket): MulticastHostDrop | undefined {
+    if (this.#asksAll(query) && this.#wire.destinationOf(packet) !== this.#wire.family.allNodes)
+      return "host.query-destination";
+    if (this.#requireRouterAlert && query.version > 1 && !this.#wire.hasRouterAlert(packet))
+      return "host.no-router-alert";
     return undefined;
+  }
+
+  #asksAll({ group }: Query<A>): boolean {
+    return group === this.#wire.family.unspecified;
   }
 
   // As long as one question in `robustness` gets through, the querier knows everything: no need to say it unasked.
@@ -247,7 +257,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
 
   // 7.2.1 and 8.12: an older General Query sets the compatibility mode for robustness intervals and a response. It tells no interval, so
   // ours counts (erratum 4375), and not what some other router told: 31744 s would be days in which no source can be asked for by name.
-  #heardVersion(now: Instant, query: Query): Effect[] {
+  #heardVersion(now: Instant, query: Query<A>): Effect[] {
     if (this.#forceVersion) return [];
     const until = after(now, milliseconds(this.#robustness * this.#ownQueryInterval + query.maxResponse));
     if (query.version === 1) this.#v1Until = until;
@@ -274,15 +284,15 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   }
 
   // 4.1.6, 4.1.7: the querier's robustness and interval are everybody's.
-  #adopt(query: Query): void {
+  #adopt(query: Query<A>): void {
     if (query.robustness > 0) this.#robustness = query.robustness;
     if (query.queryInterval > 0) this.#queryInterval = query.queryInterval;
   }
 
   // 5.2: never at once, but after a random delay, against an implosion of answers.
-  #schedule(now: Instant, query: Query): void {
+  #schedule(now: Instant, query: Query<A>): void {
     const at = after(now, this.#within(query.maxResponse));
-    if (query.group !== ANY) {
+    if (!this.#asksAll(query)) {
       const member = this.#groups.get(query.group);
       if (member !== undefined && !this.#generalBefore(at)) this.#ask(member, at, query.sources);
     } else if (this.#mode === 3) {
@@ -297,7 +307,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     for (const member of this.#groups.values()) this.#ask(member, after(now, this.#within(span)), []);
   }
 
-  #ask(member: HostGroup, at: Instant, sources: readonly Ipv4[]): void {
+  #ask(member: HostGroup<A>, at: Instant, sources: readonly A[]): void {
     member.ask(at, sources);
     this.#asked.schedule(member, member.responseAt);
   }
@@ -345,7 +355,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     return [];
   }
 
-  #currentRecords(): ReportRecord[] {
+  #currentRecords(): ReportRecord<A>[] {
     return [...this.#groups.values()].flatMap((member) => member.currentRecords());
   }
 
@@ -356,8 +366,8 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
     return due.flatMap((member) => (wantsNothing(member.filter) ? [] : this.#v1v2(member.group, false)));
   }
 
-  #takeAsked(now: Instant): readonly HostGroup[] {
-    const due: HostGroup[] = [];
+  #takeAsked(now: Instant): readonly HostGroup<A>[] {
+    const due: HostGroup<A>[] = [];
     for (let one = this.#asked.takeDue(now); one !== undefined; one = this.#asked.takeDue(now)) due.push(one);
     return due;
   }
@@ -369,7 +379,7 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   }
 
   /** One transmission of what changed in these groups; arms the timer for the next. */
-  #tellChanges(now: Instant, changed: readonly HostGroup[]): Effect[] {
+  #tellChanges(now: Instant, changed: readonly HostGroup<A>[]): Effect[] {
     const pending = changed.filter((member) => member.changePending);
     const records = pending.flatMap((member) => member.changeRecords());
     const effects = this.#mode === 3 ? this.#reports(records) : pending.flatMap((member) => this.#v1v2Change(member));
@@ -383,25 +393,28 @@ export class MulticastHost implements Machine<MulticastHostEvent, MulticastHostE
   }
 
   // RFC 2236 section 3: a join is repeated, a leave is said once.
-  #v1v2Change(member: HostGroup): Effect[] {
+  #v1v2Change(member: HostGroup<A>): Effect[] {
     const leaving = wantsNothing(member.filter);
     if (leaving) member.cancel();
     return this.#v1v2(member.group, leaving);
   }
 
   // RFC 4604 2.2.1: v1 and v2 cannot speak of source-specific groups. RFC 1112: v1 leaves in silence.
-  #v1v2(group: Ipv4, leaving: boolean): Effect[] {
-    if (isSourceSpecific(group) || (leaving && this.#mode === 1)) return [];
+  #v1v2(group: A, leaving: boolean): Effect[] {
+    const isSourceSpecific = this.#wire.sourceSpecific.some((subnet) => inSubnet(subnet, group));
+    if (isSourceSpecific || (leaving && this.#mode === 1)) return [];
     const kind: V1V2Kind = leaving ? "leave" : this.#mode === 1 ? "v1Report" : "v2Report";
-    return [
-      { kind: "send", packet: writeV1V2Message(new Uint8Array(V1_V2_LENGTH), this.#address ?? ANY, kind, group) },
-    ];
+    return [{ kind: "send", packet: this.#wire.short(this.#source, kind, group) }];
   }
 
-  #reports(records: readonly ReportRecord[]): Effect[] {
-    return splitReports(records, this.#mtu).map((report) => ({
+  get #source(): A {
+    return this.#address ?? this.#wire.family.unspecified;
+  }
+
+  #reports(records: readonly ReportRecord<A>[]): Effect[] {
+    return this.#wire.splitReports(records, this.#mtu).map((report) => ({
       kind: "send",
-      packet: writeReport(new Uint8Array(reportLength(report)), this.#address ?? ANY, report),
+      packet: this.#wire.report(this.#source, report),
     }));
   }
 

@@ -1,5 +1,6 @@
 // What goes into and comes out of a RouterInterface, and how one is set up.
 
+import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Subnet } from "../base/subnet.ts";
 import type { Duration } from "../base/time.ts";
@@ -26,7 +27,7 @@ export type LeaveMode = "mac-based" | "standard" | "immediate";
 export type TrackingSource = "packets" | "frames";
 
 /** Everything may be left out. */
-export interface RouterInterfaceOptions {
+export interface RouterInterfaceOptions<A extends Address = Ipv4> {
   /** The configured version of RFC 3376 7.3.1; default 3. */
   readonly version?: IgmpVersion;
   readonly times?: TimesConfig;
@@ -46,7 +47,7 @@ export interface RouterInterfaceOptions {
    */
   readonly isolated?: boolean;
   /** Who may ask here beside us; absent: everybody in a subnet of the interface. */
-  readonly queriers?: readonly Subnet[];
+  readonly queriers?: readonly Subnet<A>[];
   /** Bridge ports behind which somebody may ask, which only taps know; absent: all. */
   readonly querierPorts?: readonly string[];
   /** The longest query interval that another querier may tell us; default 300 s. */
@@ -54,7 +55,7 @@ export interface RouterInterfaceOptions {
   /** For so long members are kept while the link is down; default one group membership interval. */
   readonly flapGrace?: Duration;
   /** Groups of which sources are asked for by name only (RFC 4604 section 2); default 232.0.0.0/8. */
-  readonly sourceSpecific?: readonly Subnet[];
+  readonly sourceSpecific?: readonly Subnet<A>[];
   /** The VLAN that the interface is, 1 to 4094: on bridge ports its frames may bear that tag, and no other; absent: they bear none. */
   readonly vlan?: number;
   /** Until an "up" says otherwise; default "packets". */
@@ -77,21 +78,21 @@ export interface RouterInterfaceOptions {
   /** New memberships of one host a second, on average; default 100. As many as it may have may come at once. */
   readonly joinsPerSecond?: number;
   /** Hosts that speak for many, such as the next proxy: no limit of one host holds for them. */
-  readonly proxies?: readonly HostPattern[];
+  readonly proxies?: readonly HostPattern<A>[];
 }
 
 /** What is known of a link that is up, beside the address that we ask from. */
-export interface LinkFacts {
+export interface LinkFacts<A extends Address = Ipv4> {
   /** All addresses of the interface; absent where nobody knows them. */
-  readonly addresses?: readonly Subnet[];
+  readonly addresses?: readonly Subnet<A>[];
   /** Octets of the largest IPv4 packet, at least 68 (RFC 791); default 1500. */
   readonly mtu?: number;
 }
 
 /** What happens on the interface. */
-export type RouterInterfaceEvent =
+export type RouterInterfaceEvent<A extends Address = Ipv4> =
   /** The link is there with this address; also when anything of it changes. 0.0.0.0 listens only. */
-  | ({ readonly kind: "up"; readonly address: Ipv4; readonly trackingSource?: TrackingSource } & LinkFacts)
+  | ({ readonly kind: "up"; readonly address: A; readonly trackingSource?: TrackingSource } & LinkFacts<A>)
   /** The link is away, perhaps for a moment: members are kept for the grace. */
   | { readonly kind: "down" }
   /** We end: nothing is kept. */
@@ -99,19 +100,19 @@ export type RouterInterfaceEvent =
   /** All hosts are to say what they want, as after a start: something between them and us has changed (RFC 4541 2.1.1). */
   | { readonly kind: "ask-all" }
   /** Other options, from now on; members stay. A source limit holds for groups that are new. */
-  | { readonly kind: "configure"; readonly options: RouterInterfaceOptions }
+  | { readonly kind: "configure"; readonly options: RouterInterfaceOptions<A> }
   /** What the host may have of the group from now on, whatever it said: these sources, or with none nothing. */
-  | { readonly kind: "restrict"; readonly host: TrackedHost; readonly group: Ipv4; readonly sources: readonly Ipv4[] }
+  | { readonly kind: "restrict"; readonly host: TrackedHost<A>; readonly group: A; readonly sources: readonly A[] }
   /** Nobody here may have the group any more: it ends unasked. */
-  | { readonly kind: "end"; readonly group: Ipv4 }
+  | { readonly kind: "end"; readonly group: A }
   /** A group that was refused may be had now: those who want it are to say so. */
-  | { readonly kind: "ask"; readonly group: Ipv4 }
+  | { readonly kind: "ask"; readonly group: A }
   /**
    * Somebody here is taken to want this, for `span` or until a host says so itself: what was forwarded before we came. No host is
    * tracked for it, and no timer that is longer becomes shorter. While another router asks, it is for a group membership interval at
    * least.
    */
-  | { readonly kind: "assume"; readonly group: Ipv4; readonly filter: SourceFilter; readonly span: Duration }
+  | { readonly kind: "assume"; readonly group: A; readonly filter: SourceFilter<A>; readonly span: Duration }
   /**
    * A whole IPv4 packet from the interface's IGMP socket; port and MAC when the caller knows them. vouched: the link layer vouches
    * for the checksum, or has still to fill it in. unicast: in a frame to our card alone.
@@ -140,6 +141,8 @@ export type InterfaceDrop =
   | "igmp.no-router-alert"
   /** A report from no subnet of the interface, where that is asked for. */
   | "igmp.off-subnet"
+  /** The host's bridge port has no room for what the interface honours (core/igmp/port-table.ts). */
+  | "igmp.port-full"
   /** 4.2.12: a record of a type that nobody has defined. */
   | "igmp.record-type";
 
@@ -147,39 +150,39 @@ export type InterfaceDrop =
 export type Whereabouts = Pick<TrackedHost, "mac" | "port">;
 
 /** What the interface's owner is to do, or to know. */
-export type RouterInterfaceEffect =
+export type RouterInterfaceEffect<A extends Address = Ipv4> =
   /** A whole IPv4 packet for this interface. */
   | { readonly kind: "send"; readonly packet: Uint8Array }
   /** A message that passed the gate; for the statistics of RFC 8652. */
   | {
       readonly kind: "heard";
       readonly message: MessageKind;
-      readonly from: Ipv4;
+      readonly from: A;
       /** 0.0.0.0 in a General Query and a v3 report. */
-      readonly group: Ipv4;
+      readonly group: A;
       /** Of a frame: the bridge port. The same message is heard as a packet too. */
       readonly port?: string;
       /** The checksum was still to be filled in, and the link layer vouched for it. */
       readonly unfilled: boolean;
     }
   /** What the link as a whole wants of a group is now this (INCLUDE({}) when nobody does). */
-  | { readonly kind: "membership"; readonly group: Ipv4; readonly filter: SourceFilter }
-  | { readonly kind: "host-joined"; readonly membership: HostMembership }
-  | { readonly kind: "host-left"; readonly membership: HostMembership; readonly cause: LeaveCause }
+  | { readonly kind: "membership"; readonly group: A; readonly filter: SourceFilter<A> }
+  | { readonly kind: "host-joined"; readonly membership: HostMembership<A> }
+  | { readonly kind: "host-left"; readonly membership: HostMembership<A>; readonly cause: LeaveCause }
   /**
    * Who asks on this link changed; `address` is undefined while nobody is known to. Of another querier, its MAC and port too; told
    * again when a tap tells these later.
    */
-  | ({ readonly kind: "querier"; readonly ours: boolean; readonly address: Ipv4 | undefined } & Whereabouts)
+  | ({ readonly kind: "querier"; readonly ours: boolean; readonly address: A | undefined } & Whereabouts)
   /** Somebody asks who may not, which is fit for a warning; told at most once per query interval, and each is counted as a drop. */
-  | ({ readonly kind: "query-refused"; readonly reason: QueryRefusal; readonly address: Ipv4 } & Whereabouts)
+  | ({ readonly kind: "query-refused"; readonly reason: QueryRefusal; readonly address: A } & Whereabouts)
   /** 7.3.1: a router of an older version asks here, to be fixed by an administrator. Told at most once per query interval. */
-  | { readonly kind: "older-querier"; readonly version: IgmpVersion; readonly address: Ipv4 }
-  | ({ readonly kind: "drop"; readonly reason: InterfaceDrop; readonly port?: string } & RefusedWhom);
+  | { readonly kind: "older-querier"; readonly version: IgmpVersion; readonly address: A }
+  | ({ readonly kind: "drop"; readonly reason: InterfaceDrop; readonly port?: string } & RefusedWhom<A>);
 
 /** Who is refused, where it is one host's doing; of what, and by which rule, where the policy did it. */
-export interface RefusedWhom {
-  readonly host?: TrackedHost;
-  readonly group?: Ipv4;
+export interface RefusedWhom<A extends Address = Ipv4> {
+  readonly host?: TrackedHost<A>;
+  readonly group?: A;
   readonly rule?: RuleName;
 }

@@ -1,4 +1,5 @@
 // The gate of an interface: which messages count on it at all, beyond being whole.
+import type { Address } from "../base/address.ts";
 import { ANY, type Ipv4 } from "../base/ipv4.ts";
 import { inSubnet, type Subnet } from "../base/subnet.ts";
 import type { InterfaceDrop, RouterInterfaceOptions } from "./interface-events.ts";
@@ -6,9 +7,9 @@ import { hasRouterAlert } from "./ip-header.ts";
 import { checkPacket, type IgmpPacket, senderOf } from "./packet.ts";
 
 /** Our side of the link: all addresses where they are known, the one that we ask from at least. */
-export interface OurSide {
-  readonly address: Ipv4;
-  readonly addresses?: readonly Subnet[];
+export interface OurSide<A extends Address = Ipv4> {
+  readonly address: A;
+  readonly addresses?: readonly Subnet<A>[];
 }
 
 /** Whether it asks, in whichever version. */

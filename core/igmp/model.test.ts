@@ -1,4 +1,5 @@
 // The product against the model of RFC 3376 6.4, 6.5, 6.6 and 7.3: the same random reports, queries and times, seeded.
+
 import assert from "node:assert/strict";
 import { toHex } from "../base/bytes.ts";
 import type { Below } from "../base/chance.testkit.ts";
@@ -15,6 +16,7 @@ import { type Query, readQuery } from "./query.ts";
 import type { RecordType } from "./report.ts";
 import { RouterInterface } from "./router-interface.ts";
 import type { TimesConfig } from "./times.ts";
+import { IGMP } from "./wire.ts";
 
 /** Steps of one pass. */
 const ROUNDS = 4000;
@@ -54,7 +56,7 @@ class Pair {
     this.#theirVersion = below(4) === 0 ? 2 : 3;
     this.#theirs = { robustness: below(8), queryInterval: milliseconds(1000 * below(120)) };
     this.model = new RouterModel(this.#settings);
-    this.machine = new RouterInterface({
+    this.machine = new RouterInterface(IGMP, {
       version: this.#settings.version,
       times: durations(this.#settings),
       leave: "standard",
@@ -228,7 +230,7 @@ fuzz(
   ({ below, rounds }) => {
     const times = { robustness: 2, queryInterval: 20_000, queryResponseInterval: 5000, lastMemberQueryInterval: 1000 };
     const model = new RouterModel({ address: LOWEST, version: 3, ...times });
-    const machine = new RouterInterface({ ...ROOM, times: durations(times), leave: "standard" });
+    const machine = new RouterInterface(IGMP, { ...ROOM, times: durations(times), leave: "standard" });
     const sent: ModelQuery[] = [];
     const take = (at: number, effects: readonly RouterInterfaceEffect[]): void =>
       void sent.push(...sentIn(at, effects));

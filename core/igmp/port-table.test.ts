@@ -5,15 +5,18 @@ import { internetChecksum } from "../base/checksum.ts";
 import { address } from "../base/ipv4.ts";
 import { seconds } from "../base/time.ts";
 import { at, ethernet, formatIpv4, query, readdressed, report, sources, tagged, v1v2Message } from "./igmp.testkit.ts";
+import type { RouterInterfaceOptions } from "./interface-events.ts";
 import { HEADER_LENGTH } from "./ip-header.ts";
-import { type PortEffect, PortTable } from "./port-table.ts";
+import { type PortDrop, type PortEffect, PortTable } from "./port-table.ts";
 import { RouterInterface } from "./router-interface.ts";
+import { IGMP } from "./wire.ts";
 
 const GROUP = "239.1.1.1";
 const SSM = "232.1.1.1";
 const [A, B] = ["02:00:00:00:00:0a", "02:00:00:00:00:0b"] as const;
 
-const line = (effect: PortEffect): string => {
+const line = (effect: PortEffect | PortDrop): string => {
+  if (effect.kind === "drop") return `${effect.host.port} ${effect.reason} ${formatIpv4(effect.group)}`;
   if (effect.kind === "router-port") return `${effect.port} ${effect.present ? "router" : "no router"}`;
   const { mode, sources: named } = effect.filter;
   return `${effect.port} ${formatIpv4(effect.group)} ${mode} {${named.map((one) => one & 255).join(" ")}}`;
@@ -21,15 +24,25 @@ const line = (effect: PortEffect): string => {
 
 /** A bridge whose querier we are, with the RFC's own times. */
 class Bench {
-  readonly machine = new RouterInterface({});
-  readonly table = new PortTable(this.machine, { groups: 2, sourcesPerGroup: 64 });
+  readonly machine: RouterInterface;
+  readonly table: PortTable;
 
-  constructor() {
+  constructor(options: RouterInterfaceOptions = {}) {
+    this.machine = new RouterInterface(IGMP, options);
+    this.table = new PortTable(this.machine, { groups: 2, sourcesPerGroup: 64 });
     this.machine.receive(at(0), { kind: "up", address: address("10.0.0.1") });
   }
 
   hear(s: number, port: string, packet: Uint8Array, mac: string = A): string[] {
     return this.table.frame(at(s), { port, bytes: ethernet(mac, packet) }).map(line);
+  }
+
+  /** By the interface too. */
+  say(s: number, port: string, packet: Uint8Array, mac: string = A): void {
+    const bytes = ethernet(mac, packet);
+    this.machine.receive(at(s), { kind: "frame", port, bytes });
+    this.machine.receive(at(s), { kind: "packet", bytes: packet, mac });
+    this.table.frame(at(s), { port, bytes });
   }
 
   poll(s: number): string[] {
@@ -159,12 +172,32 @@ test("RFC 4541 2.1.2 (2): 224.0.0.0/24 goes to every port and is not kept", () =
 test("a port has room for so many groups; what is no IGMP and what is broken has no effect", () => {
   const bench = new Bench();
   for (const [i, group] of ["239.1.1.1", "239.1.1.2", "239.1.1.3"].entries())
-    assert.equal(bench.hear(1, "a", v1v2Message("v2Report", "10.0.0.11", group)).length, i < 2 ? 1 : 0);
+    assert.deepEqual(bench.hear(1, "a", v1v2Message("v2Report", "10.0.0.11", group)), [
+      i < 2 ? `a ${group} exclude {}` : `a igmp.port-full ${group}`,
+    ]);
   assert.equal(bench.hear(1, "b", v1v2Message("v2Report", "10.0.0.11", "239.1.1.3")).length, 1, "of each port");
   const broken = v1v2Message("v2Report", "10.0.0.11", GROUP);
   broken.fill(0x5a, HEADER_LENGTH + 3, HEADER_LENGTH + 4);
   assert.deepEqual(bench.hear(2, "c", broken), []);
   assert.deepEqual(bench.table.frame(at(2), { port: "c", bytes: Uint8Array.of(1, 2, 3) }), []);
+});
+
+test("a port gets nothing for a host that the interface refuses, whichever limit it is, but keeps what others have there", () => {
+  for (const options of [{ maxGroupsPerHost: 1 }, { maxGroupsPerPort: 1 }, { maxGroups: 1 }]) {
+    const bench = new Bench({ ...options, trackingSource: "frames" });
+    bench.say(1, "a", v1v2Message("v2Report", "10.0.0.11", GROUP));
+    const refused = bench.hear(1, "a", v1v2Message("v2Report", "10.0.0.11", "239.1.1.2"));
+    assert.deepEqual(refused, ["a 239.1.1.2 include {}"], JSON.stringify(options));
+  }
+});
+
+test("a frame that ran ahead of a packet which is refused is taken back, unless another host behind the port has the group", () => {
+  const bench = new Bench({ trackingSource: "frames" });
+  const host = { address: address("10.0.0.11"), port: "a", mac: A };
+  assert.deepEqual(bench.hear(1, "a", v1v2Message("v2Report", "10.0.0.11", GROUP)), [`a ${GROUP} exclude {}`]);
+  assert.deepEqual(bench.table.refused(host, address(GROUP)).map(line), [`a ${GROUP} include {}`]);
+  bench.say(1, "a", v1v2Message("v2Report", "10.0.0.12", GROUP), B);
+  assert.deepEqual(bench.table.refused(host, address(GROUP)), []);
 });
 
 test("a port that has left the bridge is forgotten, and a group of which it is proven that nobody is left", () => {

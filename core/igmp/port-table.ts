@@ -1,43 +1,45 @@
 // What each port of a bridge wants (RFC 4541 2.1): a group table for each, of what its hosts are heard to say, and where routers are.
-import { internetChecksum } from "../base/checksum.ts";
-import { ANY, type Ipv4, isLinkLocalMulticast } from "../base/ipv4.ts";
+import type { Address } from "../base/address.ts";
+import type { Ipv4 } from "../base/ipv4.ts";
 import { after, earliest, type Instant } from "../base/time.ts";
 import { NO_SOURCE, type SourceFilter, wantsNothing } from "./filter.ts";
-import { type GroupChange, GroupTable, type GroupView, type TableContext, type TableLimits } from "./group-table.ts";
+import {
+  type GroupChange,
+  type GroupDrop,
+  GroupTable,
+  type GroupView,
+  type TableContext,
+  type TableLimits,
+} from "./group-table.ts";
 import type { TrackedHost } from "./host-shares.ts";
-import { type HostStatement, statementsIn } from "./host-statement.ts";
-import { headerLength, protocolOf, sourceAddress, totalLength } from "./ip-header.ts";
-import { type IgmpPacket, senderOf } from "./packet.ts";
-import { readQuery } from "./query.ts";
+import type { HostStatement } from "./host-statement.ts";
+import type { InterfaceDrop } from "./interface-events.ts";
+import type { IgmpPacket } from "./packet.ts";
 import type { HeardQuery } from "./query-guard.ts";
 import type { RouterInterface } from "./router-interface.ts";
+import { heardQuery } from "./wire.ts";
 
 /** What the bridge is to do. */
-export type PortEffect =
+export type PortEffect<A extends Address = Ipv4> =
   /** The port gets this of the group, and nothing of it with INCLUDE({}). */
-  | { readonly kind: "port-membership"; readonly port: string; readonly group: Ipv4; readonly filter: SourceFilter }
+  | { readonly kind: "port-membership"; readonly port: string; readonly group: A; readonly filter: SourceFilter<A> }
   /** A router was heard behind the port, or has not been heard for too long. */
   | { readonly kind: "router-port"; readonly port: string; readonly present: boolean };
 
+/** The interface honours what the host said, and its port has no room for another group or source. */
+export interface PortDrop<A extends Address = Ipv4> {
+  readonly kind: "drop";
+  readonly reason: "igmp.port-full";
+  readonly host: TrackedHost<A>;
+  readonly group: A;
+}
+
 /** One port as status shows it. */
-export interface PortView {
+export interface PortView<A extends Address = Ipv4> {
   readonly port: string;
   /** A router is behind it: it gets every group. */
   readonly router: boolean;
-  readonly groups: readonly GroupView[];
-}
-
-const PIM = 103;
-/** Version 2, type 0 (RFC 7761 4.9). */
-const PIM_HELLO = 0x20;
-
-/** Of a router with an address (RFC 4541 2.1.1 (1)). A Hello's checksum covers all of it, as that of a Register alone does not (RFC 7761 4.9). */
-function isPimHello(packet: Uint8Array): boolean {
-  if (protocolOf(packet) !== PIM || packet.length < totalLength(packet)) return false;
-  const header = headerLength(packet);
-  const end = totalLength(packet);
-  if (packet[header] !== PIM_HELLO || sourceAddress(packet) === ANY) return false;
-  return internetChecksum(packet, 0, header) === 0 && internetChecksum(packet, header, end) === 0;
+  readonly groups: readonly GroupView<A>[];
 }
 
 /** A frame that came in through a port; `vouched` as of core/ports/igmp-socket.ts. */
@@ -48,75 +50,96 @@ export interface PortFrame {
 }
 
 /** The interface whose ports they are: its gate, its policy, and what it is at the moment. */
-export type PortsOwner = Pick<RouterInterface, "tableContext" | "ofLan" | "admit" | "judge" | "heeds">;
+export type PortsOwner<A extends Address = Ipv4> = Pick<
+  RouterInterface<A>,
+  "tableContext" | "wire" | "ofLan" | "admit" | "judge" | "isWatchedBehind" | "heeds"
+>;
 
-interface Port {
-  readonly groups: GroupTable;
+interface Port<A extends Address = Ipv4> {
+  readonly groups: GroupTable<A>;
   /** RFC 4541 2.1.1 (1): so long it counts as a router's. */
   routerUntil: Instant | undefined;
 }
-
-/** Multicast Router Discovery (RFC 4286 section 3): messages of IGMP whose types are these. */
-const ROUTER_ADVERTISEMENT = 0x30;
-const ROUTER_TERMINATION = 0x32;
 
 /**
  * The leaves of a port are asked about by the link's querier, which hears them too: of a port's own table the timers count, and its
  * questions are not sent.
  */
-export class PortTable {
+export class PortTable<A extends Address = Ipv4> {
   readonly #limits: TableLimits;
-  readonly #machine: PortsOwner;
-  readonly #ports = new Map<string, Port>();
+  readonly #machine: PortsOwner<A>;
+  readonly #ports = new Map<string, Port<A>>();
 
   /** @param limits of each port. */
-  constructor(machine: PortsOwner, limits: TableLimits) {
+  constructor(machine: PortsOwner<A>, limits: TableLimits) {
     this.#machine = machine;
     this.#limits = limits;
   }
 
-  get #context(): TableContext {
+  get #context(): TableContext<A> {
     return this.#machine.tableContext;
   }
 
-  /** What has no effect is the interface's to count. */
-  frame(now: Instant, { port, bytes, vouched }: PortFrame): readonly PortEffect[] {
+  /** What the interface does not honour is the interface's to count. */
+  frame(now: Instant, { port, bytes, vouched }: PortFrame): readonly (PortEffect<A> | PortDrop<A>)[] {
     const checked = this.#machine.ofLan(bytes);
     if (typeof checked === "string") return [];
     const packet = this.#machine.admit(checked.packet, vouched);
-    if (packet === "ip.not-igmp") return isPimHello(checked.packet) ? this.#router(now, port) : [];
-    // The gate looks at the type last: the message is whole, and of a kind that is no business of hosts and queriers.
-    if (packet === "igmp.unknown-type") return this.#discovery(now, port, checked.packet);
-    if (typeof packet === "string") return [];
-    return this.#packet(now, { port, mac: checked.mac, address: senderOf(packet) }, packet, checked.unicast);
+    if (typeof packet === "string") return this.#sign(now, port, checked.packet, packet);
+    const address = this.#machine.wire.senderOf(packet);
+    return this.#packet(now, { port, mac: checked.mac, address }, packet, checked.unicast);
   }
 
-  #packet(now: Instant, host: TrackedHost, packet: IgmpPacket, unicast: boolean): readonly PortEffect[] {
+  #packet(
+    now: Instant,
+    host: TrackedHost<A>,
+    packet: IgmpPacket,
+    unicast: boolean,
+  ): readonly (PortEffect<A> | PortDrop<A>)[] {
     switch (packet.kind) {
       case "v1Query":
       case "v2Query":
       case "v3Query":
-        return this.#query(now, { from: host, bytes: packet.bytes, query: readQuery(packet), unicast });
+        return this.#query(now, heardQuery(this.#machine.wire, host, packet, unicast));
       case "v1Report":
       case "v2Report":
       case "v3Report":
       case "leave":
-        return statementsIn(packet).flatMap((statement) => this.#statement(now, host, statement));
+        return this.#machine.wire.statementsIn(packet).flatMap((statement) => this.#statement(now, host, statement));
     }
   }
 
-  #statement(now: Instant, host: TrackedHost, said: HostStatement): readonly PortEffect[] {
+  #statement(now: Instant, host: TrackedHost<A>, said: HostStatement<A>): readonly (PortEffect<A> | PortDrop<A>)[] {
     // 2.1.2 (2): 224.0.0.0/24 goes to every port.
-    if (isLinkLocalMulticast(said.group)) return [];
+    if (this.#machine.wire.family.isLinkLocalMulticast(said.group)) return [];
     const { groups } = this.#port(host.port);
     const statement = this.#machine.judge(now, host, said);
-    if (statement !== undefined) return effectsOf(host.port, this.#change(now, groups, statement));
+    if (statement !== undefined) return this.#honoured(now, host, groups, statement);
     // The bridge has heard the host too, and knows of no policy.
     const isWanted = !wantsNothing(groups.filter(now, said.group));
     return isWanted ? [] : [{ kind: "port-membership", port: host.port, group: said.group, filter: NO_SOURCE }];
   }
 
-  #change(now: Instant, groups: GroupTable, statement: HostStatement): readonly GroupChange[] {
+  #honoured(
+    now: Instant,
+    host: TrackedHost<A>,
+    groups: GroupTable<A>,
+    statement: HostStatement<A>,
+  ): (PortEffect<A> | PortDrop<A>)[] {
+    const changes = this.#change(now, groups, statement);
+    const isFull = changes.some((change) => change.kind === "drop" && isForWantOfRoom(change.reason));
+    const { group } = statement;
+    const drops: PortDrop<A>[] = isFull ? [{ kind: "drop", reason: "igmp.port-full", host, group }] : [];
+    return [...effectsOf(host.port, changes), ...drops];
+  }
+
+  /** The packet of a host behind a port was not honoured after all: the port gets the group for others there, or no more. */
+  refused({ port }: TrackedHost<A>, group: A): readonly PortEffect<A>[] {
+    const groups = this.#machine.isWatchedBehind(port, group) ? undefined : this.#ports.get(port)?.groups;
+    return groups === undefined ? [] : effectsOf(port, groups.end(group));
+  }
+
+  #change(now: Instant, groups: GroupTable<A>, statement: HostStatement<A>): readonly GroupChange<A>[] {
     const context = this.#context;
     switch (statement.message) {
       case "v1Report":
@@ -131,7 +154,7 @@ export class PortTable {
   }
 
   /** 2.1.1 (1): a query from 0.0.0.0 is a switch's, and no sign of a router; nor is one that does not count on the interface. */
-  #query(now: Instant, heard: HeardQuery): readonly PortEffect[] {
+  #query(now: Instant, heard: HeardQuery<A>): readonly PortEffect<A>[] {
     if (!this.#machine.heeds(heard)) return [];
     const { query } = heard;
     const context = this.#context;
@@ -142,20 +165,25 @@ export class PortTable {
     return [...this.#router(now, heard.from.port), ...lowered];
   }
 
-  #discovery(now: Instant, port: string, packet: Uint8Array): readonly PortEffect[] {
-    const type = packet[headerLength(packet)];
-    if (type === ROUTER_ADVERTISEMENT) return this.#router(now, port);
-    return type === ROUTER_TERMINATION ? this.#noRouter(port) : [];
+  #sign(now: Instant, port: string, packet: Uint8Array, refused: InterfaceDrop): readonly PortEffect<A>[] {
+    switch (this.#machine.wire.routerSign(packet, refused)) {
+      case "present":
+        return this.#router(now, port);
+      case "gone":
+        return this.#noRouter(port);
+      case undefined:
+        return [];
+    }
   }
 
-  #router(now: Instant, name: string): readonly PortEffect[] {
+  #router(now: Instant, name: string): readonly PortEffect<A>[] {
     const port = this.#port(name);
     const known = port.routerUntil !== undefined;
     port.routerUntil = after(now, this.#context.times.otherQuerierPresentInterval);
     return known ? [] : [{ kind: "router-port", port: name, present: true }];
   }
 
-  #noRouter(name: string): readonly PortEffect[] {
+  #noRouter(name: string): readonly PortEffect<A>[] {
     const port = this.#ports.get(name);
     if (port?.routerUntil === undefined) return [];
     port.routerUntil = undefined;
@@ -163,16 +191,16 @@ export class PortTable {
   }
 
   /** As many ports as are tapped. */
-  #port(name: string): Port {
+  #port(name: string): Port<A> {
     const known = this.#ports.get(name);
     if (known !== undefined) return known;
-    const port: Port = { groups: new GroupTable(this.#limits), routerUntil: undefined };
+    const port: Port<A> = { groups: new GroupTable<A>(this.#limits), routerUntil: undefined };
     this.#ports.set(name, port);
     return port;
   }
 
   /** The bridge has these ports; what was known of others is over. */
-  keep(names: readonly string[]): readonly PortEffect[] {
+  keep(names: readonly string[]): readonly PortEffect<A>[] {
     const gone = [...this.#ports].filter(([name]) => !names.includes(name));
     return gone.flatMap(([name, { groups }]) => {
       const effects = [...this.#noRouter(name), ...effectsOf(name, groups.clear())];
@@ -182,11 +210,11 @@ export class PortTable {
   }
 
   /** It is proven that nobody on the link wants the group any more. */
-  endGroup(group: Ipv4): readonly PortEffect[] {
+  endGroup(group: A): readonly PortEffect<A>[] {
     return [...this.#ports].flatMap(([name, { groups }]) => effectsOf(name, groups.end(group)));
   }
 
-  poll(now: Instant): readonly PortEffect[] {
+  poll(now: Instant): readonly PortEffect<A>[] {
     const context = this.#context;
     return [...this.#ports].flatMap(([name, port]) => [
       ...effectsOf(name, port.groups.poll(now, context)),
@@ -201,7 +229,7 @@ export class PortTable {
   }
 
   /** Every port that has said something. */
-  view(now: Instant): readonly PortView[] {
+  view(now: Instant): readonly PortView<A>[] {
     const { version } = this.#context;
     return Array.from(this.#ports, ([port, { groups, routerUntil }]) => ({
       port,
@@ -211,8 +239,11 @@ export class PortTable {
   }
 }
 
-/** The table's own questions and drops are the interface's to ask and to count. */
-const effectsOf = (port: string, changes: readonly GroupChange[]): readonly PortEffect[] =>
+const isForWantOfRoom = (reason: GroupDrop): boolean =>
+  reason === "igmp.too-many-groups" || reason === "igmp.too-many-sources";
+
+/** The table's own questions are the interface's to ask, and what is no message that counts is its to count. */
+const effectsOf = <A extends Address>(port: string, changes: readonly GroupChange<A>[]): readonly PortEffect<A>[] =>
   changes.flatMap((change) =>
     change.kind === "membership" ? [{ ...change, kind: "port-membership" as const, port }] : [],
   );

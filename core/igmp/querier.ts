@@ -1,18 +1,19 @@
 // Who asks the questions on a link (RFC 3376 6.6.2, RFC 2236 section 3): start-up, general queries, election, other querier present.
-import { ANY, type Ipv4 } from "../base/ipv4.ts";
+import { type Address, ascending, isUnspecified } from "../base/address.ts";
+import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Instant } from "../base/time.ts";
 import type { TrackedHost } from "./host-shares.ts";
 import type { IgmpTimes } from "./times.ts";
 
 /** Each state carries its own deadline, and since when it holds. */
-export type QuerierState =
+export type QuerierState<A extends Address = Ipv4> =
   /** Nobody is known to ask, and we may not. */
   | { readonly kind: "silent" }
   | { readonly kind: "querier"; readonly since: Instant; readonly startupLeft: number; readonly next: Instant }
-  | { readonly kind: "non-querier"; readonly since: Instant; readonly winner: OtherQuerier };
+  | { readonly kind: "non-querier"; readonly since: Instant; readonly winner: OtherQuerier<A> };
 
 /** A router with a lower address than ours that has asked. */
-export interface OtherQuerier extends TrackedHost {
+export interface OtherQuerier<A extends Address = Ipv4> extends TrackedHost<A> {
   /** Its Other Querier Present timer ends. */
   readonly until: Instant;
   /** The timers that its last query told. */
@@ -26,21 +27,21 @@ export type DueQuery = "start" | "general";
 const MOST_OTHERS = 8;
 
 /** Decides only who asks and when; what is asked is its owner's. */
-export class Querier {
+export class Querier<A extends Address = Ipv4> {
   /** Our address on the link; undefined when we only listen. */
-  readonly #address: Ipv4 | undefined;
-  #own: Extract<QuerierState, { kind: "querier" }> | undefined;
+  readonly #address: A | undefined;
+  #own: Extract<QuerierState<A>, { kind: "querier" }> | undefined;
   /** By address, the lowest first: while there is one we do not ask. */
-  #others: readonly OtherQuerier[] = [];
+  #others: readonly OtherQuerier<A>[] = [];
   #yieldedAt: Instant | undefined;
   #starting = false;
 
   /** An `address` of 0.0.0.0 cannot win an election, so it makes a listener. */
-  constructor(address: Ipv4 | undefined) {
-    this.#address = address === ANY ? undefined : address;
+  constructor(address: A | undefined) {
+    this.#address = address === undefined || isUnspecified(address) ? undefined : address;
   }
 
-  get state(): QuerierState {
+  get state(): QuerierState<A> {
     const [winner] = this.#others;
     if (winner !== undefined && this.#yieldedAt !== undefined)
       return { kind: "non-querier", since: this.#yieldedAt, winner };
@@ -67,21 +68,21 @@ export class Querier {
    * Another router's query, which told `times`. `busy` keeps a v2 querier from yielding while its last-member queries run (RFC 2236
    * section 3).
    */
-  heard(now: Instant, from: TrackedHost, times: IgmpTimes, busy: boolean): void {
+  heard(now: Instant, from: TrackedHost<A>, times: IgmpTimes, busy: boolean): void {
     // A snooping switch without an address asks as 0.0.0.0 and takes no part in the election (RFC 4541 2.1.1).
-    if (from.address === ANY || (this.#own !== undefined && busy)) return;
+    if (isUnspecified(from.address) || (this.#own !== undefined && busy)) return;
     // Whoever is lower than we are keeps us silent, not only the lowest: when that one is gone, the next has its place.
     if (this.#address !== undefined && from.address >= this.#address) return;
     const before = this.#others[0]?.address;
     const other = { ...from, until: after(now, times.otherQuerierPresentInterval), times };
     const others = [...this.#others.filter(({ address }) => address !== from.address), other];
-    this.#others = others.sort((a, b) => a.address - b.address).slice(0, MOST_OTHERS);
+    this.#others = others.sort((a, b) => ascending(a.address, b.address)).slice(0, MOST_OTHERS);
     this.#own = undefined;
     if (this.#others[0]?.address !== before) this.#yieldedAt = now;
   }
 
   /** A tap tells where the winner is, which its packet did not; answers whether that is news. */
-  locate({ address, mac, port }: TrackedHost): boolean {
+  locate({ address, mac, port }: TrackedHost<A>): boolean {
     const [winner, ...rest] = this.#others;
     if (winner?.address !== address || (winner.mac === mac && winner.port === port)) return false;
     this.#others = [{ ...winner, mac, port }, ...rest];

@@ -1,4 +1,5 @@
 // Querier, group table and host tracking together: what goes out, who is told, what is dropped and why.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hex } from "../base/bytes.testkit.ts";
@@ -25,6 +26,7 @@ import { readQuery } from "./query.ts";
 import type { QueryRefusal } from "./query-guard.ts";
 import type { RecordType } from "./report.ts";
 import { RouterInterface } from "./router-interface.ts";
+import { IGMP } from "./wire.ts";
 
 const OURS = "10.0.0.5";
 const GROUP = "239.1.1.1";
@@ -73,7 +75,7 @@ class Bench {
   now: Instant = at(0);
 
   constructor(options: RouterInterfaceOptions = {}, ours = OURS) {
-    this.machine = new RouterInterface(options);
+    this.machine = new RouterInterface(IGMP, options);
     this.machine.receive(this.now, { kind: "up", address: address(ours) });
   }
 
@@ -104,7 +106,7 @@ const join = (from = "10.0.0.9", group = GROUP): Uint8Array => report(from, ["to
 const leave = (from = "10.0.0.9", group = GROUP): Uint8Array => report(from, ["to-in", group]);
 
 test("RFC 3376 8.6, 8.7: start-up queries a quarter of the interval apart, then general queries", () => {
-  const machine = new RouterInterface();
+  const machine = new RouterInterface(IGMP);
   const first = machine.receive(at(0), { kind: "up", address: address(OURS) }).flatMap(line);
   assert.deepEqual(first, ["we ask", "v3 query 0.0.0.0"]);
   const bench = new Bench();
@@ -572,7 +574,7 @@ test("RFC 3376 7.3.1: an older querier is told of, at most once per query interv
 });
 
 test("RFC 3376 7.3.1: a v1 querier asks with code 0, and heeds no leave", () => {
-  const machine = new RouterInterface({ version: 1 });
+  const machine = new RouterInterface(IGMP, { version: 1 });
   assert.deepEqual(machine.receive(at(0), { kind: "up", address: address(OURS) }).flatMap(line), [
     "we ask",
     "v1 query 0.0.0.0",
@@ -769,12 +771,133 @@ test("limits of a port hold for all MACs behind it, by the port that its frames 
   };
   speak(1, "lan1", GROUP);
   speak(2, "lan1", "239.1.1.2");
-  assert.deepEqual(speak(3, "lan1", "239.1.1.3"), ["drop tracking.refused", "239.1.1.3 exclude {}"], "port not known");
-  assert.deepEqual(speak(1, "lan1", "239.1.1.4"), ["drop tracking.refused", "drop igmp.port-groups"]);
+  assert.deepEqual(speak(3, "lan1", "239.1.1.3"), ["drop igmp.port-groups", "drop tracking.refused"]);
+  assert.deepEqual(speak(1, "lan1", "239.1.1.4"), ["drop igmp.port-groups", "drop tracking.refused"]);
   assert.deepEqual(speak(4, "lan2", "239.1.1.5"), [
     "10.0.0.4/02:00:00:00:00:04/lan2 joined 239.1.1.5",
     "239.1.1.5 exclude {}",
   ]);
+});
+
+const CARD = "02:00:00:00:00:66";
+
+/** 4,300 groups, more than an interface has room for, in 43 messages of one card, each as packet and frame in this order. */
+const ORDERS: Readonly<Record<string, (bench: Bench, packets: readonly Uint8Array[]) => string[]>> = {
+  "each frame first": (bench, packets) =>
+    packets.flatMap((one) => [...bench.frame(ethernet(CARD, one), "lan1"), ...bench.hear(one, CARD)]),
+  "each packet first": (bench, packets) =>
+    packets.flatMap((one) => [...bench.hear(one, CARD), ...bench.frame(ethernet(CARD, one), "lan1")]),
+  "all frames first": (bench, packets) => [
+    ...packets.flatMap((one) => bench.frame(ethernet(CARD, one), "lan1")),
+    ...packets.flatMap((one) => bench.hear(one, CARD)),
+  ],
+  "all packets first, whose MAC nobody knows": (bench, packets) => [
+    ...packets.flatMap((one) => bench.hear(one)),
+    ...packets.flatMap((one) => bench.frame(ethernet(CARD, one), "lan1")),
+  ],
+};
+
+for (const [order, say] of Object.entries(ORDERS)) {
+  test(`of what the interface has no room for there is no evidence, ${order}: joined is what was given, and refused the rest`, () => {
+    const bench = new Bench({ trackingSource: "frames" });
+    const packets = Array.from({ length: 43 }, (_, frame) =>
+      report(
+        "10.0.0.66",
+        ...Array.from({ length: 100 }, (_, i): [RecordType, string] => ["to-ex", `239.9.${frame}.${i}`]),
+      ),
+    );
+    const lines = say(bench, packets);
+    const count = (what: string): number => lines.filter((text) => text.includes(what)).length;
+    assert.deepEqual([count("joined"), count("igmp.host-share"), count("tracking.refused")], [3840, 460, 460]);
+    const given = new Set(bench.machine.groups(bench.now).map(({ group }) => group));
+    assert.deepEqual(new Set(bench.machine.hosts().map(({ group }) => group)), given);
+  });
+}
+
+/** 520 cards that somebody invents behind lan1, each with the 8 groups that every host may have. */
+const inventedCards = Array.from({ length: 520 }, (_, n) => {
+  const records = Array.from({ length: 8 }, (_, i): [RecordType, string] => [
+    "to-ex",
+    `239.7.${n >> 4}.${(n & 15) * 8 + i}`,
+  ]);
+  const from = `10.0.${1 + (n >> 8)}.${n & 255}`;
+  const mac = `02:00:00:00:${[n >> 8, n & 255].map((octet) => octet.toString(16).padStart(2, "0")).join(":")}`;
+  return { mac, packet: report(from, ...records) };
+});
+
+for (const [order, say] of [
+  [
+    "frames",
+    (bench: Bench, port: string, mac: string, one: Uint8Array) => [
+      ...bench.frame(ethernet(mac, one), port),
+      ...bench.hear(one, mac),
+    ],
+  ],
+  [
+    "packets",
+    (bench: Bench, port: string, mac: string, one: Uint8Array) => [
+      ...bench.hear(one, mac),
+      ...bench.frame(ethernet(mac, one), port),
+    ],
+  ],
+] as const) {
+  test(`igmp.port-share: cards that are invented behind one port do not fill the interface, ${order} first; another port's viewer is served`, () => {
+    const bench = new Bench({ trackingSource: "frames" });
+    const lines = inventedCards.flatMap(({ mac, packet }) => say(bench, "lan1", mac, packet));
+    bench.until(5);
+    assert.equal(groupsOf(bench), 4096 - 64);
+    assert.equal(lines.filter((text) => text === "drop igmp.port-share").length, 520 * 8 - (4096 - 64));
+    const speak = (): string[] => say(bench, "lan2", "02:00:00:00:99:99", join("10.0.0.9"));
+    const first = speak();
+    const viewer = first.includes("v3 query 239.1.1.1 S") ? speak() : first;
+    assert.ok(
+      viewer.includes("239.1.1.1 exclude {}") && viewer.some((text) => text.endsWith("/lan2 joined 239.1.1.1")),
+      "at once, or when the frame has shown its port and it is asked again",
+    );
+    const known = say(bench, "lan1", "02:00:00:00:99:98", join("10.0.0.8"));
+    assert.ok(
+      known.some((text) => text.endsWith("/lan1 joined 239.1.1.1")),
+      "what is there already takes no room",
+    );
+  });
+}
+
+test("a host that zaps faster than it may is no member of what it was refused, by frames that ran ahead neither", () => {
+  const bench = new Bench({ trackingSource: "frames", maxGroupsPerHost: 1, joinsPerSecond: 1 });
+  const [on, off] = [join("10.0.0.66"), leave("10.0.0.66")];
+  for (const one of [on, off, on]) bench.frame(ethernet(CARD, one), "lan1");
+  const words = ["joined", "left", "joined"];
+  const told = words.map((word) => `10.0.0.66/02:00:00:00:00:66/lan1 ${word} 239.1.1.1`);
+  assert.deepEqual(bench.hear(on, CARD), [...told, "239.1.1.1 exclude {}"]);
+  assert.deepEqual(bench.hear(off, CARD), ["v3 query 239.1.1.1"]);
+  assert.deepEqual(bench.hear(on, CARD), ["drop igmp.host-rate", "10.0.0.66/02:00:00:00:00:66/lan1 revoked 239.1.1.1"]);
+  assert.deepEqual(bench.machine.hosts(), []);
+});
+
+test("a frame whose packet never came is evidence of nothing, and is counted", () => {
+  const bench = new Bench({ trackingSource: "frames" });
+  const frames = [GROUP, "239.1.1.2"].map((group) => ethernet(CARD, join("10.0.0.66", group)));
+  assert.deepEqual(bench.frame(frames[0] ?? assert.fail(), "lan1"), []);
+  bench.until(20);
+  assert.deepEqual(bench.frame(frames[1] ?? assert.fail(), "lan1"), ["drop tracking.refused"]);
+  assert.deepEqual(bench.hear(join("10.0.0.66"), CARD), ["239.1.1.1 exclude {}"], "nor of a later packet");
+});
+
+test("a limit of a port holds for a host whose packet came before the frame that shows its port too: what it got ends", () => {
+  const bench = new Bench({ maxGroupsPerPort: 1, trackingSource: "frames" });
+  const speak = (n: number, group: string): string[] => {
+    const packet = join(`10.0.0.${n}`, group);
+    return [
+      ...bench.hear(packet, `02:00:00:00:00:0${n}`),
+      ...bench.frame(ethernet(`02:00:00:00:00:0${n}`, packet), "lan1"),
+    ];
+  };
+  const joined = (n: number): string => `10.0.0.${n}/02:00:00:00:00:0${n}/lan1 joined 239.1.1.1`;
+  assert.deepEqual(speak(1, GROUP), ["239.1.1.1 exclude {}", joined(1)]);
+  assert.deepEqual(speak(2, GROUP), [joined(2)]);
+  const ended = ["drop igmp.port-groups", "v3 query 239.1.1.2", "drop tracking.refused"];
+  assert.deepEqual(speak(3, "239.1.1.2"), ["239.1.1.2 exclude {}", ...ended]);
+  assert.deepEqual(bench.until(2), ["1 v3 query 239.1.1.2", "2 239.1.1.2 include {}"]);
 });
 
 test("6,000 hosts of one group are 6,000 members, and evidence", () => {
@@ -845,14 +968,17 @@ test("a checksum that the sender's card was to fill in: named, and accepted wher
     assert.deepEqual(hear(new Bench({ checksum: "link" }), bytes, true).length, 2);
   }
   const tapped = ethernet("02:00:00:00:00:09", unfilled);
-  const frame = (checksum: "verify" | "link"): string[] =>
-    new Bench({ trackingSource: "frames", checksum }).frame(tapped, "lan1", true);
+  const frame = (checksum: "verify" | "link"): string[] => {
+    const bench = new Bench({ trackingSource: "frames", checksum });
+    bench.hear(join());
+    return bench.frame(tapped, "lan1", true);
+  };
   assert.deepEqual(frame("verify"), ["drop igmp.checksum-unfilled"]);
   assert.deepEqual(frame("link"), ["10.0.0.9/02:00:00:00:00:09/lan1 joined 239.1.1.1"]);
   const broken = join();
   writeUint16(broken, 10, 0x1234);
   assert.deepEqual(hear(new Bench({ checksum: "link" }), broken, true), ["drop ip.checksum"]);
-  const machine = new RouterInterface({ checksum: "link" });
+  const machine = new RouterInterface(IGMP, { checksum: "link" });
   machine.receive(at(0), { kind: "up", address: address(OURS) });
   const [heard] = machine.receive(at(0), { kind: "packet", bytes: unfilled, vouched: true });
   assert.ok(heard?.kind === "heard" && heard.unfilled);
@@ -955,7 +1081,7 @@ test("whoever takes the election right after a flap asks in its own time: member
 test("the first question after a start has a short time to answer, and so has the first after another querier fell silent", () => {
   const times = (effects: readonly RouterInterfaceEffect[]): number[] =>
     effects.flatMap((effect) => (effect.kind === "send" ? [maxResponseOf(effect.packet)] : []));
-  const machine = new RouterInterface({ times: { startupResponse: milliseconds(500) } });
+  const machine = new RouterInterface(IGMP, { times: { startupResponse: milliseconds(500) } });
   assert.deepEqual(times(machine.receive(at(0), { kind: "up", address: address(OURS) })), [500]);
   assert.deepEqual(times(machine.poll(at(31.25))), [10_000]);
   machine.receive(at(40), { kind: "packet", bytes: query("10.0.0.1") });
@@ -972,9 +1098,12 @@ test("host tracking from taps: frames tell who, by MAC and port, and packets run
   const bench = new Bench({ trackingSource: "frames" });
   const vectors = vectorFile<{ hex: string; reason?: string }[]>("frames.json");
   const frame = hex(vectors[0]?.hex ?? "");
-  assert.deepEqual(bench.frame(frame, "lan1"), ["10.0.0.9/02:11:22:33:44:55/lan1 joined 239.1.1.1"]);
+  assert.deepEqual(bench.frame(frame, "lan1"), []);
   assert.deepEqual(bench.machine.groups(bench.now), []);
-  assert.deepEqual(bench.hear(v1v2Message("v2Report", "10.0.0.9", GROUP)), ["239.1.1.1 exclude {}"]);
+  assert.deepEqual(bench.hear(v1v2Message("v2Report", "10.0.0.9", GROUP)), [
+    "10.0.0.9/02:11:22:33:44:55/lan1 joined 239.1.1.1",
+    "239.1.1.1 exclude {}",
+  ]);
   const bad = vectors.find(({ reason }) => reason === "frame.not-ipv4");
   assert.deepEqual(bench.frame(hex(bad?.hex ?? ""), "lan1"), ["drop frame.not-ipv4"]);
   const [host] = bench.machine.hosts();
@@ -999,9 +1128,12 @@ test("what another VLAN says on a bridge port makes no member of this LAN, and i
 test("where the interface is a VLAN, its hosts are known by that tag, and by none where their port takes it away", () => {
   const bench = new Bench({ trackingSource: "frames", vlan: 20 });
   const frame = ethernet("02:00:00:00:00:09", join());
-  assert.deepEqual(bench.frame(tagged(frame, 20), "lan1"), ["10.0.0.9/02:00:00:00:00:09/lan1/20 joined 239.1.1.1"]);
+  assert.deepEqual(bench.frame(tagged(frame, 20), "lan1"), []);
   assert.deepEqual(bench.frame(tagged(frame, 30), "lan1"), ["drop frame.other-vlan"]);
-  bench.hear(join(), "02:00:00:00:00:09");
+  assert.deepEqual(bench.hear(join(), "02:00:00:00:00:09"), [
+    "10.0.0.9/02:00:00:00:00:09/lan1/20 joined 239.1.1.1",
+    "239.1.1.1 exclude {}",
+  ]);
   assert.deepEqual(
     bench.machine.members().map(({ host }) => host.vlan),
     [20, 20],

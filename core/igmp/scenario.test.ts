@@ -1,4 +1,5 @@
 // One link on a simulated clock: a querier, a second router, three hosts, random delays. The log is text, and the seed decides it.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
@@ -12,6 +13,7 @@ import { at, source } from "./igmp.testkit.ts";
 import type { RouterInterfaceOptions } from "./interface-events.ts";
 import { checkPacket, senderOf } from "./packet.ts";
 import { RouterInterface } from "./router-interface.ts";
+import { IGMP } from "./wire.ts";
 
 const GROUP = address("239.1.1.1");
 const SSM = address("232.1.1.1");
@@ -40,8 +42,8 @@ class Wire {
   ) {
     this.#draw = seededBelow(seed);
     this.#lost = lost;
-    this.routers = [new RouterInterface(options), new RouterInterface(options)];
-    this.hosts = versions.map((version, n) => new MulticastHost(new SeededEntropy(seed + n), { version }));
+    this.routers = [new RouterInterface(IGMP, options), new RouterInterface(IGMP, options)];
+    this.hosts = versions.map((version, n) => new MulticastHost(IGMP, new SeededEntropy(seed + n), { version }));
     for (const [i, router] of this.routers.entries()) {
       this.#router(i, router.receive(at(0), { kind: "up", address: address(`10.0.0.${i + 1}`) }));
     }

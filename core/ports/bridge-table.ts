@@ -15,8 +15,13 @@ export interface BridgeTable {
   set(port: string, group: Ipv4, filter: PortFilter): void;
   /** Puts back what the bridge has lost by itself, as when a port leaves it and comes back. */
   restore(): void;
-  /** Ports that get every group and every report, besides those behind which the bridge itself hears a router. */
-  routerPorts(ports: readonly string[]): void;
+  /**
+   * Ports that get every group and every report. The `others` get only what is set for them, whatever the bridge itself hears of routers
+   * there; on a port in neither it goes by what it hears.
+   */
+  routerPorts(routers: readonly string[], others: readonly string[]): void;
+  /** Ports behind which the bridge knew a router when it was opened. */
+  routersFound(): readonly string[];
   /** Entries of a predecessor that was killed serve until this: those that nobody has set since go. */
   confirm(): void;
   /** What the bridge refused, by name. */

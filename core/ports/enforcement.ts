@@ -1,12 +1,13 @@
+import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Subnet } from "../base/subnet.ts";
 import type { Duration } from "../base/time.ts";
 import type { HalError } from "./errors.ts";
 
 /** What may leave by a bridge port. */
-export interface Pass {
+export interface Pass<A extends Address = Ipv4> {
   readonly port: string;
-  readonly group: Ipv4;
+  readonly group: A;
 }
 
 /** What is guarded, and what becomes of it when nobody has said anything for too long. */

@@ -1,10 +1,11 @@
+import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { HalError } from "./errors.ts";
 
 /** One entry of the multicast forwarding cache: what arrives from `source` for `group` on `inbound` leaves on each of `outbound`. */
-export interface MulticastRoute {
-  readonly source: Ipv4;
-  readonly group: Ipv4;
+export interface MulticastRoute<A extends Address = Ipv4> {
+  readonly source: A;
+  readonly group: A;
   readonly inbound: string;
   readonly outbound: readonly string[];
 }
@@ -25,9 +26,9 @@ export interface ForwardingListener {
 }
 
 /** What has gone over one entry since it was made. */
-export interface RouteUse {
-  readonly source: Ipv4;
-  readonly group: Ipv4;
+export interface RouteUse<A extends Address = Ipv4> {
+  readonly source: A;
+  readonly group: A;
   /** Arrivals on the route's inbound interface. */
   readonly packets: number;
   readonly bytes: number;

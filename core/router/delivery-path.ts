@@ -1,4 +1,5 @@
 // What stands between a stream and a downstream, for an operator who asks why somebody sees nothing.
+import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Instant } from "../base/time.ts";
 import { wantsNothing } from "../igmp/filter.ts";
@@ -16,16 +17,16 @@ import type { PaceStanding } from "./upstream-pace.ts";
 export type PathLack = "foreign" | "inbound" | "not-forwarder" | "denied" | "not-wanted" | "boundary";
 
 /** One of the group's routes; `lack` is undefined where it leads to the downstream. */
-export interface StreamPath {
-  readonly route: MulticastRoute;
+export interface StreamPath<A extends Address = Ipv4> {
+  readonly route: MulticastRoute<A>;
   readonly lack: PathLack | undefined;
 }
 
 /** Everything that decides whether a group reaches a downstream, as it is at one moment. */
-export interface DeliveryPath {
+export interface DeliveryPath<A extends Address = Ipv4> {
   /** Whether the downstream is there. */
   readonly isUp: boolean;
-  readonly querier: QuerierState;
+  readonly querier: QuerierState<A>;
   /** Whether we forward to it, whoever asks there. */
   readonly isForwarder: boolean;
   /** By a rule that holds for everybody there, whatever the source. */
@@ -33,7 +34,7 @@ export interface DeliveryPath {
   /** Whether it is always delivered there, whoever asks. */
   readonly isStatic: boolean;
   /** Streams of the group that came in and found no room among the routes. */
-  readonly withoutRoom: readonly { readonly source: Ipv4; readonly inbound: string }[];
+  readonly withoutRoom: readonly { readonly source: A; readonly inbound: string }[];
   /** The interface from which the group is expected; undefined: from the downstreams only. */
   readonly upstream:
     | {
@@ -46,14 +47,14 @@ export interface DeliveryPath {
         readonly isAsked: boolean;
       }
     | undefined;
-  readonly streams: readonly StreamPath[];
+  readonly streams: readonly StreamPath<A>[];
 }
 
 /** What the downstream itself says to it. */
-export const downstreamPath = (
-  downstream: Downstream,
-  group: Ipv4,
-): Pick<DeliveryPath, "isUp" | "querier" | "isForwarder" | "isStatic"> => ({
+export const downstreamPath = <A extends Address>(
+  downstream: Downstream<A>,
+  group: A,
+): Pick<DeliveryPath<A>, "isUp" | "querier" | "isForwarder" | "isStatic"> => ({
   isUp: downstream.up,
   querier: downstream.machine.querier,
   isForwarder: downstream.isForwarder,
@@ -61,7 +62,11 @@ export const downstreamPath = (
 });
 
 /** What the group's upstream says to it, if there is one. */
-export const upstreamPath = (now: Instant, upstream: Upstream | undefined, group: Ipv4): DeliveryPath["upstream"] =>
+export const upstreamPath = <A extends Address>(
+  now: Instant,
+  upstream: Upstream<A> | undefined,
+  group: A,
+): DeliveryPath<A>["upstream"] =>
   upstream && {
     name: upstream.name,
     isUp: upstream.up,

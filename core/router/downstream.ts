@@ -1,4 +1,6 @@
 // One interface with receivers behind it: who asks and listens there, its bridge ports, and what is known of the link.
+
+import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Subnet } from "../base/subnet.ts";
 import { earliest, type Instant } from "../base/time.ts";
@@ -8,29 +10,31 @@ import type { RouterInterfaceOptions } from "../igmp/interface-events.ts";
 import { portLimits } from "../igmp/limits.ts";
 import type { PortView } from "../igmp/port-table.ts";
 import { RouterInterface } from "../igmp/router-interface.ts";
+import type { MembershipWire } from "../igmp/wire.ts";
 import type { DownstreamOptions } from "./options.ts";
 import { Snooping, type SnoopingEffect } from "./snooping.ts";
 import { staticFilter } from "./static-groups.ts";
 
 /** Its options may be replaced; machine and bridge ports stay. */
-export class Downstream {
-  readonly machine: RouterInterface;
+export class Downstream<A extends Address = Ipv4> {
+  readonly machine: RouterInterface<A>;
   /** Of the bridge ports; undefined where nothing is kept of them. */
-  readonly snooping: Snooping | undefined;
-  options: DownstreamOptions;
+  readonly snooping: Snooping<A> | undefined;
+  options: DownstreamOptions<A>;
   up = false;
   /** Its own addresses; undefined while nobody knows their prefixes. */
-  subnets: readonly Subnet[] | undefined;
+  subnets: readonly Subnet<A>[] | undefined;
 
   /** Throws RangeError for IGMP options that `checkTimes` faults. */
-  constructor(options: DownstreamOptions, admission: Admission) {
+  constructor(wire: MembershipWire<A>, options: DownstreamOptions<A>, admission: Admission<A>) {
     this.options = options;
-    this.machine = new RouterInterface(this.igmpOptions, admission);
-    this.snooping = options.snooping === true ? new Snooping(this.machine, portLimits(options.igmp ?? {})) : undefined;
+    this.machine = new RouterInterface<A>(wire, this.igmpOptions, admission);
+    this.snooping =
+      options.snooping === true ? new Snooping<A>(this.machine, portLimits(options.igmp ?? {})) : undefined;
   }
 
   /** For the machine: what rules call the interface's VLAN is what its frames bear. */
-  get igmpOptions(): RouterInterfaceOptions {
+  get igmpOptions(): RouterInterfaceOptions<A> {
     const { igmp, vlan } = this.options;
     return vlan === undefined ? { ...igmp } : { ...igmp, vlan };
   }
@@ -45,22 +49,22 @@ export class Downstream {
   }
 
   /** What of a group is delivered whoever is there, by the options. */
-  staticFilter(group: Ipv4): SourceFilter {
+  staticFilter(group: A): SourceFilter<A> {
     return staticFilter(this.options.staticGroups ?? [], group);
   }
 
-  isStatic(group: Ipv4, source: Ipv4): boolean {
+  isStatic(group: A, source: A): boolean {
     return this.up && admits(this.staticFilter(group), source);
   }
 
   /** What each bridge port gets, as the effects said. */
-  portMemberships(now: Instant): readonly SnoopingEffect[] {
+  portMemberships(now: Instant): readonly SnoopingEffect<A>[] {
     return (this.ports(now) ?? []).flatMap(({ port, groups }) =>
       groups.map(({ group, filter }) => ({ kind: "port-membership", port, group, filter }) as const),
     );
   }
 
-  ports(now: Instant): readonly PortView[] | undefined {
+  ports(now: Instant): readonly PortView<A>[] | undefined {
     return this.snooping?.view(now);
   }
 

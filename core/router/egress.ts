@@ -1,5 +1,6 @@
 // On which interfaces a stream leaves (RFC 4605 4.2): upstream what comes from below, and down where it is subscribed.
-import { isLinkLocalMulticast } from "../base/ipv4.ts";
+import type { Address, AddressFamily } from "../base/address.ts";
+import type { Ipv4 } from "../base/ipv4.ts";
 import type { Instant } from "../base/time.ts";
 import type { PathLack } from "./delivery-path.ts";
 import type { Downstream } from "./downstream.ts";
@@ -8,21 +9,23 @@ import type { Interfaces } from "./interfaces.ts";
 import type { Policy } from "./policy/policy.ts";
 
 /** By the interfaces, their members and the policy as they are at each moment. */
-export class Egress {
-  readonly #interfaces: Interfaces;
-  readonly #policy: Pick<Policy, "mayDeliver">;
+export class Egress<A extends Address = Ipv4> {
+  readonly #family: AddressFamily<A>;
+  readonly #interfaces: Interfaces<A>;
+  readonly #policy: Pick<Policy<A>, "mayDeliver">;
 
-  constructor(interfaces: Interfaces, policy: Pick<Policy, "mayDeliver">) {
+  constructor(family: AddressFamily<A>, interfaces: Interfaces<A>, policy: Pick<Policy<A>, "mayDeliver">) {
+    this.#family = family;
     this.#interfaces = interfaces;
     this.#policy = policy;
   }
 
   /** The names, the upstream first; never the one where the stream comes in. */
-  of(now: Instant, stream: Arrival): readonly string[] {
+  of(now: Instant, stream: Arrival<A>): readonly string[] {
     const { group, inbound } = stream;
     const { downstreams, upstreams } = this.#interfaces;
     const origin = upstreams.get(inbound);
-    if (isLinkLocalMulticast(group) || origin?.mayJoin(group) === false) return [];
+    if (this.#family.isLinkLocalMulticast(group) || origin?.mayJoin(group) === false) return [];
     const down = [...downstreams.values()].filter((one) => this.#lackBelow(now, one, stream) === undefined);
     const upstream = origin === undefined ? this.#interfaces.upstreamOf(group) : undefined;
     const up = upstream?.up === true && upstream.maySend(group) ? [upstream.name] : [];
@@ -30,12 +33,12 @@ export class Egress {
   }
 
   /** Why the stream does not leave on a downstream; undefined where it does. */
-  lack(now: Instant, downstream: Downstream, stream: Arrival): PathLack | undefined {
+  lack(now: Instant, downstream: Downstream<A>, stream: Arrival<A>): PathLack | undefined {
     const isStopped = this.#interfaces.upstreams.get(stream.inbound)?.mayJoin(stream.group) === false;
     return isStopped ? "boundary" : this.#lackBelow(now, downstream, stream);
   }
 
-  #lackBelow(now: Instant, downstream: Downstream, { source, group, inbound }: Arrival): PathLack | undefined {
+  #lackBelow(now: Instant, downstream: Downstream<A>, { source, group, inbound }: Arrival<A>): PathLack | undefined {
     const { name } = downstream;
     if (name === inbound) return "inbound";
     if (!downstream.isForwarder) return "not-forwarder";

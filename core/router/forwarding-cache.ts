@@ -1,4 +1,5 @@
 // The kernel's multicast forwarding cache as it is to be: every stream that came in has a route, which follows what is wanted.
+import type { Address, AddressFamily } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, earliest, type Instant, seconds } from "../base/time.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
@@ -26,48 +27,48 @@ const COUNT_EVERY: Duration = seconds(30);
 const LOOK_AFTER: Duration = seconds(1);
 
 /** Of one router; where a stream comes in it decides by its interfaces, where it leaves by `egress`. */
-export class ForwardingCache {
-  readonly #interfaces: Interfaces;
-  readonly #ingress: Ingress;
-  readonly #egress: Egress;
-  readonly #routes: MulticastRoutes;
-  readonly #places: RoutePlaces;
-  readonly #refused = new RefusedRoutes();
-  readonly #intruders = new Intruders();
+export class ForwardingCache<A extends Address = Ipv4> {
+  readonly #interfaces: Interfaces<A>;
+  readonly #ingress: Ingress<A>;
+  readonly #egress: Egress<A>;
+  readonly #routes: MulticastRoutes<A>;
+  readonly #places: RoutePlaces<A>;
+  readonly #refused = new RefusedRoutes<A>();
+  readonly #intruders = new Intruders<A>();
   #countAt: Instant | undefined;
 
-  constructor(interfaces: Interfaces, egress: Egress, options: CacheOptions) {
+  constructor(family: AddressFamily<A>, interfaces: Interfaces<A>, egress: Egress<A>, options: CacheOptions) {
     this.#interfaces = interfaces;
-    this.#ingress = new Ingress(interfaces);
+    this.#ingress = new Ingress<A>(family, interfaces);
     this.#egress = egress;
-    this.#routes = new MulticastRoutes(options.idle, options.maxRoutes);
-    this.#places = new RoutePlaces(this.#routes, options);
+    this.#routes = new MulticastRoutes<A>(options.idle, options.maxRoutes);
+    this.#places = new RoutePlaces<A>(this.#routes, options);
   }
 
   /** Who sent from where it may not; the last one last. */
-  intruders(): readonly Intruder[] {
+  intruders(): readonly Intruder<A>[] {
     return this.#intruders.all();
   }
 
-  all(): readonly MulticastRoute[] {
+  all(): readonly MulticastRoute<A>[] {
     return this.#routes.all();
   }
 
-  groups(): readonly Ipv4[] {
+  groups(): readonly A[] {
     return this.#routes.groups();
   }
 
-  of(group: Ipv4): readonly MulticastRoute[] {
+  of(group: A): readonly MulticastRoute<A>[] {
     return this.#routes.of(group);
   }
 
   /** Streams of the group that came in and found no room. */
-  withoutRoom(group: Ipv4): readonly RefusedStream[] {
+  withoutRoom(group: A): readonly RefusedStream<A>[] {
     return this.#refused.of(group);
   }
 
   /** The streams of the group, and what keeps each from a downstream. */
-  paths(now: Instant, downstream: Downstream, group: Ipv4): readonly StreamPath[] {
+  paths(now: Instant, downstream: Downstream<A>, group: A): readonly StreamPath<A>[] {
     return this.of(group).map((route) => {
       const lack = this.#mayEnter(route) ? this.#egress.lack(now, downstream, route) : "foreign";
       return { route, lack };
@@ -75,7 +76,7 @@ export class ForwardingCache {
   }
 
   /** The kernel has no entry for a packet that came in. */
-  noRoute(now: Instant, stream: Arrival): readonly RouterEffect[] {
+  noRoute(now: Instant, stream: Arrival<A>): readonly RouterEffect<A>[] {
     const { source, group, inbound } = stream;
     if (!this.#interfaces.has(inbound)) return [drop(inbound, "router.unknown-interface")];
     if (this.#routes.size === 0) this.#countAt = after(now, COUNT_EVERY);
@@ -87,7 +88,7 @@ export class ForwardingCache {
   }
 
   /** A packet came in where the route of its stream goes out. */
-  wrongInterface(now: Instant, stream: Arrival): readonly RouterEffect[] {
+  wrongInterface(now: Instant, stream: Arrival<A>): readonly RouterEffect<A>[] {
     const { source, group, inbound } = stream;
     const dropped = drop(inbound, "router.wrong-interface");
     const route = this.#routes.get(source, group);
@@ -103,12 +104,12 @@ export class ForwardingCache {
   }
 
   /** The kernel's counters. */
-  use(now: Instant, uses: readonly RouteUse[]): readonly RouteEffect[] {
+  use(now: Instant, uses: readonly RouteUse<A>[]): readonly RouteEffect<A>[] {
     return this.#routes.use(now, uses);
   }
 
   /** Keeps what a predecessor left, as far as it may stay; the kernel asks again about what may not. */
-  adopt(now: Instant, routes: readonly MulticastRoute[]): readonly RouterEffect[] {
+  adopt(now: Instant, routes: readonly MulticastRoute<A>[]): readonly RouterEffect<A>[] {
     const wantedFirst = [...routes].sort((a, b) => Number(this.#isWanted(b)) - Number(this.#isWanted(a)));
     const refused = wantedFirst.flatMap((route) => this.#adoptOne(now, route));
     if (this.#routes.size > 0) this.#countAt ??= after(now, COUNT_EVERY);
@@ -116,26 +117,26 @@ export class ForwardingCache {
   }
 
   /** Brings the routes of a group in line with what is wanted now; the kernel asks anew about streams that found no room. */
-  wants(now: Instant, group: Ipv4): readonly RouterEffect[] {
+  wants(now: Instant, group: A): readonly RouterEffect<A>[] {
     const routes = this.of(group).filter((route) => this.#mayEnter(route));
     return [...this.#refused.release(group).map(unroute), ...routes.flatMap((route) => this.#lead(now, route))];
   }
 
   /** Brings all routes in line with what is wanted, and may be, now. A source may be one of another interface: the kernel asks anew. */
-  review(now: Instant): readonly RouteEffect[] {
+  review(now: Instant): readonly RouteEffect<A>[] {
     return this.all().flatMap((route) =>
       this.#mayEnter(route) ? this.#lead(now, route) : this.#routes.remove(route.source, route.group),
     );
   }
 
   /** Nothing comes from the interface any more. */
-  withoutInbound(name: string): readonly RouteEffect[] {
+  withoutInbound(name: string): readonly RouteEffect<A>[] {
     const lost = this.all().filter(({ inbound }) => inbound === name);
     return lost.flatMap(({ source, group }) => this.#routes.remove(source, group));
   }
 
-  poll(now: Instant): readonly RouterEffect[] {
-    const effects: RouterEffect[] = [...this.#refused.poll(now).map(unroute), ...this.#intruders.poll(now)];
+  poll(now: Instant): readonly RouterEffect<A>[] {
+    const effects: RouterEffect<A>[] = [...this.#refused.poll(now).map(unroute), ...this.#intruders.poll(now)];
     if (this.#countAt === undefined || this.#countAt > now) return effects;
     this.#countAt = after(now, COUNT_EVERY);
     return this.#routes.size > 0 ? [...effects, { kind: "count-routes" }] : effects;
@@ -150,7 +151,7 @@ export class ForwardingCache {
    * A packet that may not come in where it did gets the route of those that may: the kernel drops what comes in elsewhere, and the
    * true stream needs no upcall to flow. With no place for it, a route to nowhere keeps the kernel from asking again.
    */
-  #install(now: Instant, stream: Arrival, ingress: string | undefined): readonly RouterEffect[] {
+  #install(now: Instant, stream: Arrival<A>, ingress: string | undefined): readonly RouterEffect<A>[] {
     const { source, group, inbound: heard } = stream;
     this.#refused.forget(stream);
     const outbound = ingress === undefined ? [] : this.#egress.of(now, { source, group, inbound: ingress });
@@ -161,17 +162,21 @@ export class ForwardingCache {
     return typeof place === "string" ? this.#refuse(now, stream, place) : [...place, ...this.#set(now, route, foreign)];
   }
 
-  #refuse(now: Instant, stream: RefusedStream, reason: RouterDrop): readonly RouterEffect[] {
-    const nowhere: RouterEffect = { kind: "route", route: { ...stream, outbound: [] } };
+  #refuse(now: Instant, stream: RefusedStream<A>, reason: RouterDrop): readonly RouterEffect<A>[] {
+    const nowhere: RouterEffect<A> = { kind: "route", route: { ...stream, outbound: [] } };
     return [nowhere, ...this.#refused.add(now, stream).map(unroute), drop(stream.inbound, reason)];
   }
 
-  #foreign(now: Instant, { source, group, inbound }: Arrival, expected: string | undefined): readonly RouterEffect[] {
+  #foreign(
+    now: Instant,
+    { source, group, inbound }: Arrival<A>,
+    expected: string | undefined,
+  ): readonly RouterEffect<A>[] {
     const told = this.#intruders.note(now, { name: inbound, source, group, expected });
     return [...told, drop(inbound, "router.foreign-source")];
   }
 
-  #adoptOne(now: Instant, route: MulticastRoute): readonly RouterEffect[] {
+  #adoptOne(now: Instant, route: MulticastRoute<A>): readonly RouterEffect<A>[] {
     if (this.#mayEnter(route) && !this.#routes.full) {
       this.#routes.adopt(now, route, this.#isWanted(route));
       return [];
@@ -179,13 +184,13 @@ export class ForwardingCache {
     return [unroute(route), ...(this.#routes.full ? [drop(route.inbound, "router.too-many-routes")] : [])];
   }
 
-  #lead(now: Instant, { source, group, inbound }: Arrival): readonly RouteEffect[] {
+  #lead(now: Instant, { source, group, inbound }: Arrival<A>): readonly RouteEffect<A>[] {
     const outbound = this.#egress.of(now, { source, group, inbound });
     return this.#set(now, { source, group, inbound, outbound });
   }
 
   /** `foreign`: of a new one, where the packet came in that made it, if its source may not send there. */
-  #set(now: Instant, route: MulticastRoute, foreign?: string): readonly RouteEffect[] {
+  #set(now: Instant, route: MulticastRoute<A>, foreign?: string): readonly RouteEffect<A>[] {
     const effects = this.#routes.set(now, route, this.#isWanted(route), foreign);
     if (effects.length > 0 && this.#routes.isUnproven(route)) this.#countSoon(now);
     return effects;
@@ -195,12 +200,12 @@ export class ForwardingCache {
     this.#countAt = earliest([this.#countAt, after(now, LOOK_AFTER)]);
   }
 
-  #mayEnter(route: MulticastRoute): boolean {
+  #mayEnter(route: MulticastRoute<A>): boolean {
     return this.#ingress.verdict(route) === "open";
   }
 
   /** Somebody here receives by it. */
-  #isWanted({ outbound }: MulticastRoute): boolean {
+  #isWanted({ outbound }: MulticastRoute<A>): boolean {
     return outbound.some((name) => this.#interfaces.downstreams.has(name));
   }
 }

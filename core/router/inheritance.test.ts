@@ -6,6 +6,7 @@ import { query } from "../igmp/igmp.testkit.ts";
 import { checkPacket } from "../igmp/packet.ts";
 import { type ReportRecord, recordsOf, reportLength, writeReport } from "../igmp/report.ts";
 import { timesOf } from "../igmp/times.ts";
+import { IGMP } from "../igmp/wire.ts";
 import type { MulticastRoute } from "../ports/forwarding.ts";
 import { assumedFilter, assumedSpan } from "./inheritance.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "./options.ts";
@@ -34,7 +35,7 @@ class Successor {
 
   constructor(options: Partial<RouterOptions> = {}, links: readonly string[] = ["up", "lan", "wifi"]) {
     const downstreams = ["lan", "wifi"].map((name) => ({ name, igmp }));
-    this.router = new Router({ upstreams: [{ name: "up" }], downstreams, ...options }, entropy);
+    this.router = new Router(IGMP, { upstreams: [{ name: "up" }], downstreams, ...options }, entropy);
     for (const name of links) this.feed({ kind: "link", name, address: address("10.2.0.1") });
   }
 
@@ -161,11 +162,17 @@ test("a source that was blocked stays blocked, and so does one of a source-speci
   const successor = new Successor();
   const routes = [route(GROUP, ["lan"]), route(GROUP, ["wifi"], OTHER), route(SSM, ["lan"]), route(SSM, [], OTHER)];
   assert.deepEqual(successor.inherit(...routes), []);
-  assert.deepEqual(assumedFilter("lan", GROUP, routes.slice(0, 2)), { mode: "exclude", sources: [OTHER] });
-  assert.deepEqual(assumedFilter("lan", GROUP, [route(GROUP, ["lan"]), route(GROUP, [], OTHER, "lan")]), {
+  assert.deepEqual(assumedFilter("lan", GROUP, routes.slice(0, 2), IGMP.sourceSpecific), {
     mode: "exclude",
-    sources: [],
+    sources: [OTHER],
   });
+  assert.deepEqual(
+    assumedFilter("lan", GROUP, [route(GROUP, ["lan"]), route(GROUP, [], OTHER, "lan")], IGMP.sourceSpecific),
+    {
+      mode: "exclude",
+      sources: [],
+    },
+  );
 });
 
 test("a route whose interface is not ours any more, or not up, is taken out: the kernel asks again", () => {

@@ -1,4 +1,5 @@
 // How a router process is set up, and what goes into and comes out of its machine.
+import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Subnet } from "../base/subnet.ts";
 import type { Duration } from "../base/time.ts";
@@ -29,33 +30,33 @@ import type { StaticGroup } from "./static-groups.ts";
 import type { PaceOptions } from "./upstream-pace.ts";
 
 /** One interface with receivers behind it. */
-export interface DownstreamOptions {
+export interface DownstreamOptions<A extends Address = Ipv4> {
   readonly name: string;
-  readonly igmp?: Omit<RouterInterfaceOptions, "vlan">;
+  readonly igmp?: Omit<RouterInterfaceOptions<A>, "vlan">;
   /**
    * "always": who is subscribed here is served, whoever asks the questions. "elected": only while we ask, as RFC 4605 section 3 has it
    * for a link with several proxies. Default "always".
    */
   readonly forwarder?: "always" | "elected";
   /** Groups that may be received here where no rule says otherwise; empty or absent: all. */
-  readonly allow?: readonly GroupPrefix[];
+  readonly allow?: readonly GroupPrefix<A>[];
   /** Groups that may not, whatever `allow` says. */
-  readonly deny?: readonly GroupPrefix[];
+  readonly deny?: readonly GroupPrefix<A>[];
   /** The VLAN that the interface is, for rules that name one. */
   readonly vlan?: number;
   /** kbit/s of channels at once to all behind the interface, and behind one of its ports; absent: as many as come. */
   readonly bandwidth?: number;
   readonly portBandwidth?: number;
   /** What is always asked for and delivered, whoever is there and whatever the rules say. */
-  readonly staticGroups?: readonly StaticGroup[];
+  readonly staticGroups?: readonly StaticGroup<A>[];
   /** Whose traffic may come from here; absent: that of the interface's own subnets. */
-  readonly sources?: readonly Subnet[];
+  readonly sources?: readonly Subnet<A>[];
   /** Keep what each port of a bridge wants, by the frames of its taps; default false. */
   readonly snooping?: boolean;
 }
 
 /** An interface towards the source. */
-export interface UpstreamOptions extends PaceOptions {
+export interface UpstreamOptions<A extends Address = Ipv4> extends PaceOptions {
   readonly name: string;
   /** The newest version to speak; default 3. */
   readonly version?: IgmpVersion;
@@ -64,24 +65,24 @@ export interface UpstreamOptions extends PaceOptions {
   /** Repeats of our reports where nobody asks; default "auto". */
   readonly refresh?: RefreshPolicy;
   /** The groups that come from here; empty or absent: all that no other upstream names more exactly. */
-  readonly groups?: readonly GroupPrefix[];
+  readonly groups?: readonly GroupPrefix<A>[];
   /** Groups that may be asked for, delivered from and sent to here; empty or absent: all. */
-  readonly allow?: readonly GroupPrefix[];
+  readonly allow?: readonly GroupPrefix<A>[];
   /** Groups that may not, whatever `allow` says; default 239.255.255.0/24, services of the LAN such as SSDP. */
-  readonly deny?: readonly GroupPrefix[];
+  readonly deny?: readonly GroupPrefix<A>[];
   /** Groups of which nothing is sent up, though they may be asked for; default 239.255.0.0/16. 224.0.0.0/24 never is. */
-  readonly scope?: readonly GroupPrefix[];
+  readonly scope?: readonly GroupPrefix<A>[];
   /** Whose traffic may come from here; absent: anybody's. */
-  readonly sources?: readonly Subnet[];
+  readonly sources?: readonly Subnet<A>[];
   /** kbit/s of channels at once; absent: as many as are asked for. */
   readonly bandwidth?: number;
 }
 
 /** A whole router. */
-export interface RouterOptions extends PolicyOptions {
-  readonly downstreams: readonly DownstreamOptions[];
+export interface RouterOptions<A extends Address = Ipv4> extends PolicyOptions<A> {
+  readonly downstreams: readonly DownstreamOptions<A>[];
   /** Towards the sources (RFC 4605 section 2): one, or several by group; without any we route between the downstreams only. */
-  readonly upstreams?: readonly UpstreamOptions[];
+  readonly upstreams?: readonly UpstreamOptions<A>[];
   /** A route over which nothing came for so long is taken out; default 180 s. */
   readonly idle?: Duration;
   /** Default 1024. */
@@ -91,35 +92,35 @@ export interface RouterOptions extends PolicyOptions {
 }
 
 /** What happens to a router: links, packets, frames, upcalls of the kernel, counters. */
-export type RouterEvent =
+export type RouterEvent<A extends Address = Ipv4> =
   /** The link is there with this address; undefined while it is down, gone or without address. */
   | ({
       readonly kind: "link";
       readonly name: string;
-      readonly address: Ipv4 | undefined;
+      readonly address: A | undefined;
       /** Where host tracking listens from now on; absent: where it did. */
       readonly trackingSource?: TrackingSource;
-    } & LinkFacts)
+    } & LinkFacts<A>)
   /** Other options of the downstreams; an interface that is not among ours is passed over. Members and routes stay. */
   | ({
       readonly kind: "configure";
-      readonly downstreams: readonly DownstreamOptions[];
+      readonly downstreams: readonly DownstreamOptions<A>[];
       /** Absent: as they were. Version and refresh of an upstream stay. */
-      readonly upstreams?: readonly UpstreamOptions[] | undefined;
-    } & PolicyOptions)
+      readonly upstreams?: readonly UpstreamOptions<A>[] | undefined;
+    } & PolicyOptions<A>)
   /** Control says what cards may receive. */
-  | { readonly kind: "permits"; readonly permits: readonly Permit[] }
+  | { readonly kind: "permits"; readonly permits: readonly Permit<A>[] }
   /** The guard of the bridge ports has been opened; `passes` are in it since a process before this one. */
-  | { readonly kind: "guarded"; readonly passes: readonly Pass[] }
+  | { readonly kind: "guarded"; readonly passes: readonly Pass<A>[] }
   /** What control permitted before the process began; after "guarded". */
-  | { readonly kind: "restored"; readonly permits: KeptPermits }
+  | { readonly kind: "restored"; readonly permits: KeptPermits<A> }
   /** The process ends: no member is kept for the return of its link, and everything is left upstream now, whatever lingers or waits. */
   | { readonly kind: "stop" }
   /**
    * What a predecessor left in the kernel, where it goes on: each once, and only for interfaces that are up by now. Whoever gets
    * something by these routes is taken for a member until the startup queries are answered.
    */
-  | { readonly kind: "inherited"; readonly routes: readonly MulticastRoute[] }
+  | { readonly kind: "inherited"; readonly routes: readonly MulticastRoute<A>[] }
   /** A whole IPv4 packet from the interface's IGMP socket, and what that knows of it. */
   | ({ readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array } & Arrival)
   /** A frame from a tap on `port` of the bridge `name`. */
@@ -131,10 +132,10 @@ export type RouterEvent =
   | { readonly kind: "bridge"; readonly name: string; readonly ports: readonly string[]; readonly topology: string }
   /** Something that hosts of the downstream said may have been missed: where ports are kept, all are asked at once. */
   | { readonly kind: "ask-all"; readonly name: string }
-  | { readonly kind: "no-route"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }
-  | { readonly kind: "wrong-interface"; readonly source: Ipv4; readonly group: Ipv4; readonly inbound: string }
+  | { readonly kind: "no-route"; readonly source: A; readonly group: A; readonly inbound: string }
+  | { readonly kind: "wrong-interface"; readonly source: A; readonly group: A; readonly inbound: string }
   /** The counters that a "count-routes" effect asked for. */
-  | { readonly kind: "use"; readonly uses: readonly RouteUse[] };
+  | { readonly kind: "use"; readonly uses: readonly RouteUse<A>[] };
 
 /** Why something has no effect; counted by name and interface. */
 export type RouterDrop =
@@ -155,65 +156,65 @@ export type RouterDrop =
   | "router.wrong-interface";
 
 /** Delivery of (source, group) on one interface begins (72) or ends (82). */
-export interface Delivery {
+export interface Delivery<A extends Address = Ipv4> {
   readonly kind: "delivery";
   readonly number: 72 | 82;
   readonly name: string;
-  readonly source: Ipv4;
-  readonly group: Ipv4;
+  readonly source: A;
+  readonly group: A;
 }
 
 /** What the process is to do, or to tell. */
-export type RouterEffect =
+export type RouterEffect<A extends Address = Ipv4> =
   | { readonly kind: "send"; readonly name: string; readonly packet: Uint8Array }
-  | { readonly kind: "route"; readonly route: MulticastRoute }
-  | { readonly kind: "unroute"; readonly source: Ipv4; readonly group: Ipv4 }
+  | { readonly kind: "route"; readonly route: MulticastRoute<A> }
+  | { readonly kind: "unroute"; readonly source: A; readonly group: A }
   | { readonly kind: "count-routes" }
-  | Delivery
+  | Delivery<A>
   /** A host asked to receive. */
-  | { readonly kind: "joined"; readonly number: 71; readonly name: string; readonly membership: HostMembership }
+  | { readonly kind: "joined"; readonly number: 71; readonly name: string; readonly membership: HostMembership<A> }
   /** A host asked to stop (81), or was not heard any more (no number). */
   | {
       readonly kind: "left";
       readonly number: 81 | undefined;
       readonly name: string;
-      readonly membership: HostMembership;
+      readonly membership: HostMembership<A>;
       readonly cause: LeaveCause;
     }
   /** Policy or a limit did not honour a join; for the evidence. It is counted as a drop as well. */
   | {
       readonly kind: "refused";
       readonly name: string;
-      readonly host: TrackedHost;
+      readonly host: TrackedHost<A>;
       /** undefined: not told. */
-      readonly group: Ipv4 | undefined;
+      readonly group: A | undefined;
       /** As drops are named; "policy.rule-3" and the like. */
       readonly reason: string;
     }
   /** What the link as a whole wants now. */
-  | { readonly kind: "membership"; readonly name: string; readonly group: Ipv4; readonly filter: SourceFilter }
+  | { readonly kind: "membership"; readonly name: string; readonly group: A; readonly filter: SourceFilter<A> }
   /** What the bridge port gets. */
-  | (PortEffect & { readonly name: string })
+  | (PortEffect<A> & { readonly name: string })
   /** A message that passed the gate; `group`, `port` and `unfilled` as in the effect of the interface. */
   | {
       readonly kind: "heard";
       readonly name: string;
       readonly message: MessageKind;
-      readonly group: Ipv4;
+      readonly group: A;
       readonly port?: string;
       readonly unfilled: boolean;
     }
-  | ({ readonly name: string } & Extract<RouterInterfaceEffect, { kind: "querier" | "query-refused" }>)
-  | { readonly kind: "older-querier"; readonly name: string; readonly version: IgmpVersion; readonly address: Ipv4 }
+  | ({ readonly name: string } & Extract<RouterInterfaceEffect<A>, { kind: "querier" | "query-refused" }>)
+  | { readonly kind: "older-querier"; readonly name: string; readonly version: IgmpVersion; readonly address: A }
   /** The upstream's querier makes our host part speak this version (RFC 3376 7.2.1). */
   | { readonly kind: "upstream-mode"; readonly name: string; readonly version: IgmpVersion }
-  | PermitEffect
+  | PermitEffect<A>
   /** Somebody sends under an address that is not of its link: told once, and every ten minutes while it goes on. */
-  | IntruderEffect
+  | IntruderEffect<A>
   /** `port`: of a frame that is none to us, the bridge port. */
   | ({
       readonly kind: "drop";
       readonly name: string;
       readonly reason: RouterDrop;
       readonly port?: string;
-    } & RefusedWhom);
+    } & RefusedWhom<A>);

@@ -1,4 +1,5 @@
 // Random days of a router with two upstreams: after every event the kernel's routes and what is told upstream are as the rules say.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seededBelow } from "../base/chance.testkit.ts";
@@ -7,6 +8,7 @@ import { after, type Instant, instant, milliseconds, seconds } from "../base/tim
 import { middle } from "../igmp/igmp.testkit.ts";
 import { checkPacket } from "../igmp/packet.ts";
 import { recordsOf, reportLength, writeReport } from "../igmp/report.ts";
+import { IGMP } from "../igmp/wire.ts";
 import type { MulticastRoute } from "../ports/forwarding.ts";
 import type { RouterEffect, RouterEvent } from "./options.ts";
 import { Router } from "./router.ts";
@@ -34,6 +36,7 @@ const keyOf = ({ source, group }: { readonly source: Ipv4; readonly group: Ipv4 
 class Day {
   readonly #below: (limit: number) => number;
   readonly #router = new Router(
+    IGMP,
     {
       upstreams: [
         { name: "up", linger: seconds(3), changesPerSecond: 5 },

@@ -1,4 +1,5 @@
 // The downstream side of a router: what hosts say there, what the policy lets them have, and what becomes of both.
+import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Instant } from "../base/time.ts";
 import type { AdmissionRefusal } from "../igmp/admission.ts";
@@ -16,25 +17,32 @@ import type { Policy } from "./policy/policy.ts";
 import type { SnoopingEffect } from "./snooping.ts";
 
 /** What a host that was a member may have now, and why no more. */
-interface Restriction extends Required<Pick<RefusedWhom, "host" | "group">>, AdmissionRefusal {
-  readonly sources: readonly Ipv4[];
+interface Restriction<A extends Address = Ipv4>
+  extends Required<Pick<RefusedWhom<A>, "host" | "group">>,
+    AdmissionRefusal {
+  readonly sources: readonly A[];
 }
 
 /** Of all downstreams; the routes follow by `demand`, and by `cache` where no membership has changed. */
-export class Receivers {
-  readonly #downstreams: ReadonlyMap<string, Downstream>;
-  readonly #policy: Policy;
-  readonly #cache: ForwardingCache;
-  readonly #demand: Demand;
+export class Receivers<A extends Address = Ipv4> {
+  readonly #downstreams: ReadonlyMap<string, Downstream<A>>;
+  readonly #policy: Policy<A>;
+  readonly #cache: ForwardingCache<A>;
+  readonly #demand: Demand<A>;
 
-  constructor(downstreams: ReadonlyMap<string, Downstream>, policy: Policy, cache: ForwardingCache, demand: Demand) {
+  constructor(
+    downstreams: ReadonlyMap<string, Downstream<A>>,
+    policy: Policy<A>,
+    cache: ForwardingCache<A>,
+    demand: Demand<A>,
+  ) {
     this.#downstreams = downstreams;
     this.#policy = policy;
     this.#cache = cache;
     this.#demand = demand;
   }
 
-  poll(now: Instant): readonly RouterEffect[] {
+  poll(now: Instant): readonly RouterEffect<A>[] {
     return [...this.#downstreams.values()].flatMap((one) => [
       ...this.#say(now, one, one.machine.poll(now)),
       ...this.#fromPorts(now, one, one.snooping?.poll(now)),
@@ -42,7 +50,7 @@ export class Receivers {
   }
 
   /** Ends what the policy does not allow any more: rights that lasted so long, and previews. */
-  endOverdue(now: Instant): readonly RouterEffect[] {
+  endOverdue(now: Instant): readonly RouterEffect<A>[] {
     const ended = this.#policy.wordHasEnded(now) ? this.#reviewAll(now) : [];
     const previews = this.#policy.poll(now).flatMap(({ name, ...end }) => {
       const one = this.#downstreams.get(name);
@@ -52,7 +60,7 @@ export class Receivers {
   }
 
   /** Bandwidth has become free, or a right has come: whoever was refused is asked again, and need not wait for the next general query. */
-  askRefused(now: Instant): readonly RouterEffect[] {
+  askRefused(now: Instant): readonly RouterEffect<A>[] {
     return this.#policy.fittingNow().flatMap(({ name, group }) => {
       const one = this.#downstreams.get(name);
       return one === undefined ? [] : this.#say(now, one, one.machine.receive(now, { kind: "ask", group }));
@@ -62,9 +70,9 @@ export class Receivers {
   /** The interface comes, goes, or has other addresses. */
   link(
     now: Instant,
-    one: Downstream,
-    { kind: _, name, address, ...facts }: RouterEvent & { kind: "link" },
-  ): readonly RouterEffect[] {
+    one: Downstream<A>,
+    { kind: _, name, address, ...facts }: RouterEvent<A> & { kind: "link" },
+  ): readonly RouterEffect<A>[] {
     const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address, ...facts } as const);
     one.up = address !== undefined;
     one.subnets = facts.addresses;
@@ -75,7 +83,7 @@ export class Receivers {
   }
 
   /** Other options; an interface that is none is passed over. */
-  configure(now: Instant, options: DownstreamOptions): readonly RouterEffect[] {
+  configure(now: Instant, options: DownstreamOptions<A>): readonly RouterEffect<A>[] {
     const one = this.#downstreams.get(options.name);
     if (one === undefined) return [];
     const before = one.options.staticGroups ?? [];
@@ -97,42 +105,50 @@ export class Receivers {
     ];
   }
 
-  packet(now: Instant, one: Downstream, { name: _, ...packet }: RouterEvent & { kind: "packet" }): RouterEffect[] {
+  packet(
+    now: Instant,
+    one: Downstream<A>,
+    { name: _, ...packet }: RouterEvent<A> & { kind: "packet" },
+  ): RouterEffect<A>[] {
     return this.#say(now, one, one.machine.receive(now, packet));
   }
 
-  frame(now: Instant, one: Downstream, { name: _, ...frame }: RouterEvent & { kind: "frame" }): RouterEffect[] {
+  frame(
+    now: Instant,
+    one: Downstream<A>,
+    { name: _, ...frame }: RouterEvent<A> & { kind: "frame" },
+  ): RouterEffect<A>[] {
     const said = one.machine.receive(now, frame);
     // Taps hear PIM too, which is no drop: it tells of routers.
     const counted = said.filter((effect) => effect.kind !== "drop" || effect.reason !== "ip.not-igmp");
     return [...this.#say(now, one, counted), ...this.#fromPorts(now, one, one.snooping?.frame(now, frame))];
   }
 
-  bridge(now: Instant, { name, ports, topology }: RouterEvent & { kind: "bridge" }): readonly RouterEffect[] {
+  bridge(now: Instant, { name, ports, topology }: RouterEvent<A> & { kind: "bridge" }): readonly RouterEffect<A>[] {
     const one = this.#downstreams.get(name);
     return one === undefined ? [] : this.#fromPorts(now, one, one.snooping?.bridge(now, ports, topology));
   }
 
   /** Where ports are kept, all hosts are asked at once. */
-  askAll(now: Instant, name: string): readonly RouterEffect[] {
+  askAll(now: Instant, name: string): readonly RouterEffect<A>[] {
     const one = this.#downstreams.get(name);
     if (one?.snooping === undefined) return [];
     return this.#say(now, one, one.machine.receive(now, { kind: "ask-all" }));
   }
 
   /** What each bridge port gets, as the effects said. */
-  portMemberships(now: Instant, one: Downstream): readonly RouterEffect[] {
+  portMemberships(now: Instant, one: Downstream<A>): readonly RouterEffect<A>[] {
     return this.#fromPorts(now, one, one.portMemberships(now));
   }
 
   /** Control has said what cards may receive. */
-  permitted(now: Instant, permits: readonly Permit[]): readonly RouterEffect[] {
+  permitted(now: Instant, permits: readonly Permit<A>[]): readonly RouterEffect<A>[] {
     const changed = this.#policy.told(now, permits);
     return changed.size === 0 ? [] : this.#reviewAll(now, ({ host }) => changed.has(host.mac));
   }
 
   /** Takes whoever gets something by the routes of a predecessor for a member, until the startup queries are answered. */
-  assume(now: Instant): readonly RouterEffect[] {
+  assume(now: Instant): readonly RouterEffect<A>[] {
     // Every interface before any route: one that is not known to be wanted yet would be taken out of a route for a moment.
     const heard = [...this.#downstreams.values()]
       .filter(({ up }) => up)
@@ -140,32 +156,32 @@ export class Receivers {
     return heard.flatMap(([one, effects]) => this.#say(now, one, effects));
   }
 
-  stop(now: Instant): readonly RouterEffect[] {
+  stop(now: Instant): readonly RouterEffect<A>[] {
     return [...this.#downstreams.values()].flatMap((one) =>
       this.#say(now, one, one.machine.receive(now, { kind: "stop" })),
     );
   }
 
-  #assumed(now: Instant, { name, machine }: Downstream): readonly RouterInterfaceEffect[] {
+  #assumed(now: Instant, { name, machine }: Downstream<A>): readonly RouterInterfaceEffect<A>[] {
     const span = assumedSpan(machine.times);
     return this.#cache.groups().flatMap((group) => {
-      const filter = assumedFilter(name, group, this.#cache.of(group));
+      const filter = assumedFilter(name, group, this.#cache.of(group), machine.wire.sourceSpecific);
       return wantsNothing(filter) || !this.#policy.mayDeliver(name, group, undefined)
         ? []
         : machine.receive(now, { kind: "assume", group, filter, span });
     });
   }
 
-  #reviewAll(now: Instant, isMeant?: (membership: HostMembership) => boolean): readonly RouterEffect[] {
+  #reviewAll(now: Instant, isMeant?: (membership: HostMembership<A>) => boolean): readonly RouterEffect<A>[] {
     return [...this.#downstreams.values()].flatMap((one) => this.#endDenied(now, one, isMeant));
   }
 
   /** Ends what the policy does not allow any more. */
   #endDenied(
     now: Instant,
-    one: Downstream,
-    isMeant: (membership: HostMembership) => boolean = () => true,
-  ): readonly RouterEffect[] {
+    one: Downstream<A>,
+    isMeant: (membership: HostMembership<A>) => boolean = () => true,
+  ): readonly RouterEffect<A>[] {
     return one.machine.members().flatMap((membership) => {
       if (!isMeant(membership)) return [];
       const verdict = this.#policy.review(now, one.name, membership);
@@ -175,7 +191,7 @@ export class Receivers {
     });
   }
 
-  #restrict(now: Instant, one: Downstream, { sources, ...refused }: Restriction): readonly RouterEffect[] {
+  #restrict(now: Instant, one: Downstream<A>, { sources, ...refused }: Restriction<A>): readonly RouterEffect<A>[] {
     const { host, group } = refused;
     const effects = one.machine.receive(now, { kind: "restrict", host, group, sources });
     const dropped = { kind: "drop", ...refused } as const;
@@ -183,11 +199,11 @@ export class Receivers {
   }
 
   /** What becomes of what a downstream's machine says. */
-  #say(now: Instant, one: Downstream, effects: readonly RouterInterfaceEffect[]): RouterEffect[] {
+  #say(now: Instant, one: Downstream<A>, effects: readonly RouterInterfaceEffect<A>[]): RouterEffect<A>[] {
     return effects.flatMap((effect) => this.#fromMachine(now, one, effect));
   }
 
-  #fromMachine(now: Instant, one: Downstream, effect: RouterInterfaceEffect): readonly RouterEffect[] {
+  #fromMachine(now: Instant, one: Downstream<A>, effect: RouterInterfaceEffect<A>): readonly RouterEffect<A>[] {
     const { name } = one;
     switch (effect.kind) {
       case "membership":
@@ -208,15 +224,25 @@ export class Receivers {
       case "drop":
         if (effect.group !== undefined && effect.host !== undefined)
           this.#policy.refused(now, name, effect.host, effect.group, effect.reason);
-        return [{ ...effect, name }, ...refusal(name, effect)];
+        return [{ ...effect, name }, ...refusal(name, effect), ...this.#refusedOnPort(now, one, effect)];
     }
+  }
+
+  /** A tap hears a host before its packet is judged. */
+  #refusedOnPort(
+    now: Instant,
+    one: Downstream<A>,
+    { reason, host, group }: RouterInterfaceEffect<A> & { kind: "drop" },
+  ): readonly RouterEffect<A>[] {
+    if (reason !== "tracking.refused" || host === undefined || group === undefined) return [];
+    return this.#fromPorts(now, one, one.snooping?.refused(host, group));
   }
 
   #membership(
     now: Instant,
-    { name }: Downstream,
-    { group, filter }: RouterInterfaceEffect & { kind: "membership" },
-  ): readonly RouterEffect[] {
+    { name }: Downstream<A>,
+    { group, filter }: RouterInterfaceEffect<A> & { kind: "membership" },
+  ): readonly RouterEffect<A>[] {
     const allowed = this.#policy.mayDeliver(name, group, undefined);
     return [
       allowed ? { kind: "membership", name, group, filter } : drop(name, "router.group-denied"),
@@ -226,23 +252,25 @@ export class Receivers {
 
   #endedOnPorts(
     now: Instant,
-    one: Downstream,
-    { group, filter }: RouterInterfaceEffect & { kind: "membership" },
-  ): readonly RouterEffect[] {
+    one: Downstream<A>,
+    { group, filter }: RouterInterfaceEffect<A> & { kind: "membership" },
+  ): readonly RouterEffect<A>[] {
     return wantsNothing(filter) ? this.#fromPorts(now, one, one.snooping?.endGroup(group)) : [];
   }
 
   /** What becomes of what is kept of a downstream's bridge ports. */
-  #fromPorts(now: Instant, one: Downstream, effects: readonly SnoopingEffect[] = []): readonly RouterEffect[] {
+  #fromPorts(now: Instant, one: Downstream<A>, effects: readonly SnoopingEffect<A>[] = []): readonly RouterEffect<A>[] {
     return effects.flatMap((effect) => this.#fromPort(now, one, effect));
   }
 
-  #fromPort(now: Instant, { name }: Downstream, effect: SnoopingEffect): readonly RouterEffect[] {
+  #fromPort(now: Instant, { name }: Downstream<A>, effect: SnoopingEffect<A>): readonly RouterEffect<A>[] {
     switch (effect.kind) {
       case "ask-all":
         return this.askAll(now, name);
       case "router-port":
         return [{ ...effect, name }];
+      case "drop":
+        return [{ ...effect, name }, ...refusal(name, effect)];
       case "port-membership": {
         const isAllowed = this.#policy.mayDeliver(name, effect.group, undefined);
         return [{ ...effect, name, filter: isAllowed ? effect.filter : NO_SOURCE }];

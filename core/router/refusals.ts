@@ -1,5 +1,6 @@
 // Which hosts were refused what, how often and when last: the most recent only, as anybody may invent hosts.
 
+import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Instant } from "../base/time.ts";
 import type { RuleName } from "../igmp/admission.ts";
@@ -7,13 +8,13 @@ import type { TrackedHost } from "../igmp/host-shares.ts";
 import type { RouterDrop } from "./options.ts";
 
 /** One host that was refused one thing, and one group where it is the policy's doing, on one interface. */
-export interface Refusal {
+export interface Refusal<A extends Address = Ipv4> {
   readonly name: string;
   readonly reason: RouterDrop;
   /** As it was the last time; with a MAC, all its addresses are one host. */
-  readonly host: TrackedHost;
+  readonly host: TrackedHost<A>;
   /** The group, and the rule that decided, where the policy refused it. */
-  readonly group?: Ipv4 | undefined;
+  readonly group?: A | undefined;
   readonly rule?: RuleName | undefined;
   readonly times: number;
   readonly last: Instant;
@@ -23,12 +24,12 @@ export interface Refusal {
 const MOST = 64;
 
 /** The refusals of one router, for status. */
-export class Refusals {
+export class Refusals<A extends Address = Ipv4> {
   /** The one that happened longest ago is first. */
-  readonly #refusals = new Map<string, Refusal>();
+  readonly #refusals = new Map<string, Refusal<A>>();
 
   /** Notes one more. */
-  note(now: Instant, { name, reason, host, group, rule }: Omit<Refusal, "times" | "last">): void {
+  note(now: Instant, { name, reason, host, group, rule }: Omit<Refusal<A>, "times" | "last">): void {
     const key = `${name}|${reason}|${host.port}|${host.mac === "" ? host.address : host.mac}|${group ?? ""}`;
     const times = (this.#refusals.get(key)?.times ?? 0) + 1;
     this.#refusals.delete(key);
@@ -37,7 +38,7 @@ export class Refusals {
   }
 
   /** The most recent first. */
-  recent(): readonly Refusal[] {
+  recent(): readonly Refusal<A>[] {
     return [...this.#refusals.values()].reverse();
   }
 }

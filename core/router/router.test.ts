@@ -6,6 +6,7 @@ import { query, report } from "../igmp/igmp.testkit.ts";
 import { checkPacket } from "../igmp/packet.ts";
 import { type ReportRecord, recordsOf, reportLength, writeReport } from "../igmp/report.ts";
 import { V1_V2_LENGTH, writeV1V2Message } from "../igmp/v1-v2-message.ts";
+import { IGMP } from "../igmp/wire.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "./options.ts";
 import { Router } from "./router.ts";
 
@@ -24,6 +25,7 @@ class Bench {
 
   constructor(options: Partial<RouterOptions> = {}) {
     this.router = new Router(
+      IGMP,
       { upstreams: [{ name: "up" }], downstreams: [{ name: "lan" }, { name: "wifi" }], ...options },
       entropy,
     );

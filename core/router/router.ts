@@ -1,10 +1,12 @@
 // One router process (patent 12, 22, 32, 42): IGMP end point downstream, host upstream (RFC 4605), and the routes between them.
+import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
 import { earliest, type Instant, seconds } from "../base/time.ts";
 import type { PortView } from "../igmp/port-table.ts";
 import type { UpstreamChange } from "../igmp/proxy.ts";
 import type { RouterInterface } from "../igmp/router-interface.ts";
+import type { MembershipWire } from "../igmp/wire.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import type { MulticastRoute } from "../ports/forwarding.ts";
 import { type DeliveryPath, downstreamPath, upstreamPath } from "./delivery-path.ts";
@@ -21,44 +23,52 @@ import { Receivers } from "./receivers.ts";
 import { Upstream } from "./upstream.ts";
 
 /** Events of every interface in, effects for sockets, kernel and reports out. */
-export class Router implements Machine<RouterEvent, RouterEffect> {
-  readonly #interfaces: Interfaces;
-  readonly #cache: ForwardingCache;
-  readonly #demand: Demand;
-  readonly #receivers: Receivers;
-  readonly #policy: Policy;
+export class Router<A extends Address = Ipv4> implements Machine<RouterEvent<A>, RouterEffect<A>> {
+  readonly #wire: MembershipWire<A>;
+  readonly #interfaces: Interfaces<A>;
+  readonly #cache: ForwardingCache<A>;
+  readonly #demand: Demand<A>;
+  readonly #receivers: Receivers<A>;
+  readonly #policy: Policy<A>;
   /** Nothing is due before: what `nextDeadline` last said. undefined: something has happened since. */
   #quietUntil: number | undefined;
 
   /** Throws RangeError for IGMP options that `checkTimes` faults. */
-  constructor(options: RouterOptions, entropy: Entropy) {
+  constructor(wire: MembershipWire<A>, options: RouterOptions<A>, entropy: Entropy) {
+    this.#wire = wire;
     const { downstreams, upstreams = [], idle = seconds(180), maxRoutes = 1024, maxRoutesPerSource = 64 } = options;
-    this.#policy = new Policy(options, { downstreams, upstreams }, (group) => this.#interfaces.uplinkOf(group));
-    this.#interfaces = new Interfaces(
-      downstreams.map((one) => new Downstream(one, this.#policy.admission(one.name))),
-      upstreams.map((one) => new Upstream(one, entropy)),
+    this.#policy = new Policy<A>(wire.family, options, { downstreams, upstreams }, (group) =>
+      this.#interfaces.uplinkOf(group),
     );
-    const egress = new Egress(this.#interfaces, this.#policy);
-    this.#cache = new ForwardingCache(this.#interfaces, egress, { idle, maxRoutes, maxRoutesPerSource });
-    this.#demand = new Demand(this.#interfaces, this.#policy, this.#cache);
-    this.#receivers = new Receivers(this.#downstreams, this.#policy, this.#cache, this.#demand);
+    this.#interfaces = new Interfaces<A>(
+      downstreams.map((one) => new Downstream<A>(wire, one, this.#policy.admission(one.name))),
+      upstreams.map((one) => new Upstream<A>(wire, one, entropy)),
+    );
+    const egress = new Egress<A>(wire.family, this.#interfaces, this.#policy);
+    this.#cache = new ForwardingCache<A>(wire.family, this.#interfaces, egress, {
+      idle,
+      maxRoutes,
+      maxRoutesPerSource,
+    });
+    this.#demand = new Demand<A>(wire.family, this.#interfaces, this.#policy, this.#cache);
+    this.#receivers = new Receivers<A>(this.#downstreams, this.#policy, this.#cache, this.#demand);
   }
 
-  get #downstreams(): ReadonlyMap<string, Downstream> {
+  get #downstreams(): ReadonlyMap<string, Downstream<A>> {
     return this.#interfaces.downstreams;
   }
 
-  get #upstreams(): ReadonlyMap<string, Upstream> {
+  get #upstreams(): ReadonlyMap<string, Upstream<A>> {
     return this.#interfaces.upstreams;
   }
 
-  receive(now: Instant, event: RouterEvent): readonly RouterEffect[] {
+  receive(now: Instant, event: RouterEvent<A>): readonly RouterEffect<A>[] {
     const due = this.#quietUntil !== undefined && now < this.#quietUntil ? [] : this.#due(now);
     this.#quietUntil = undefined;
     return routesFirst([...due, ...this.#take(now, event), ...this.#ask(now)]);
   }
 
-  #take(now: Instant, event: RouterEvent): readonly RouterEffect[] {
+  #take(now: Instant, event: RouterEvent<A>): readonly RouterEffect<A>[] {
     switch (event.kind) {
       case "link":
         return this.#link(now, event);
@@ -93,12 +103,12 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     }
   }
 
-  poll(now: Instant): readonly RouterEffect[] {
+  poll(now: Instant): readonly RouterEffect<A>[] {
     this.#quietUntil = undefined;
     return routesFirst([...this.#due(now), ...this.#ask(now)]);
   }
 
-  #due(now: Instant): readonly RouterEffect[] {
+  #due(now: Instant): readonly RouterEffect<A>[] {
     return [
       ...this.#receivers.poll(now),
       ...[...this.#upstreams.values()].flatMap((upstream) => fromHost(upstream, upstream.poll(now))),
@@ -108,7 +118,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 
   /** What is to be asked now: of those who were refused, and of control. */
-  #ask(now: Instant): readonly RouterEffect[] {
+  #ask(now: Instant): readonly RouterEffect<A>[] {
     return [...this.#receivers.askRefused(now), ...this.#policy.permitEffects(now)];
   }
 
@@ -122,45 +132,45 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 
   /** The downstream interfaces with their state, for status. */
-  *interfaces(): Generator<readonly [name: string, machine: RouterInterface]> {
+  *interfaces(): Generator<readonly [name: string, machine: RouterInterface<A>]> {
     for (const [name, { machine }] of this.#downstreams) yield [name, machine];
   }
 
   /** The interfaces towards the sources, for status. */
-  upstreams(): Iterable<Upstream> {
+  upstreams(): Iterable<Upstream<A>> {
     return this.#upstreams.values();
   }
 
   /** What the downstreams want of the groups of `upstream`, for status. */
-  wanted(upstream: Upstream): readonly UpstreamChange[] {
+  wanted(upstream: Upstream<A>): readonly UpstreamChange<A>[] {
     return this.#demand.of(upstream);
   }
 
   /** Who sent from where it may not, for status. */
-  intruders(): readonly Intruder[] {
+  intruders(): readonly Intruder<A>[] {
     return this.#cache.intruders();
   }
 
   /** What is carried of what may be, for status. */
-  loads(): ReturnType<Policy["loads"]> {
+  loads(): ReturnType<Policy<A>["loads"]> {
     return this.#policy.loads();
   }
 
   /** Of control's word, for status; undefined where it is not asked. */
-  permits(now: Instant): ReturnType<Policy["permitSummary"]> {
+  permits(now: Instant): ReturnType<Policy<A>["permitSummary"]> {
     return this.#policy.permitSummary(now);
   }
 
   /** What control permits, for the next process; undefined where it is not asked. */
-  keptPermits(now: Instant): ReturnType<Policy["keptPermits"]> {
+  keptPermits(now: Instant): ReturnType<Policy<A>["keptPermits"]> {
     return this.#policy.keptPermits(now);
   }
 
-  routes(): readonly MulticastRoute[] {
+  routes(): readonly MulticastRoute<A>[] {
     return this.#cache.all();
   }
 
-  #stop(now: Instant): readonly RouterEffect[] {
+  #stop(now: Instant): readonly RouterEffect<A>[] {
     // First upstream, and all at once: by the ends of thousands of groups below it would be a report for each.
     return [
       ...[...this.#upstreams.values()].flatMap((upstream) => fromHost(upstream, upstream.leaveAll(now))),
@@ -168,7 +178,7 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
     ];
   }
 
-  #link(now: Instant, event: RouterEvent & { kind: "link" }): readonly RouterEffect[] {
+  #link(now: Instant, event: RouterEvent<A> & { kind: "link" }): readonly RouterEffect<A>[] {
     const { name } = event;
     const [downstream, upstream] = [this.#downstreams.get(name), this.#upstreams.get(name)];
     if (downstream !== undefined) return this.#moved(now, event, this.#receivers.link(now, downstream, event));
@@ -179,13 +189,13 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   /** The routes follow what has become of an interface. */
   #moved(
     now: Instant,
-    { name, address }: RouterEvent & { kind: "link" },
-    effects: readonly RouterEffect[],
-  ): readonly RouterEffect[] {
+    { name, address }: RouterEvent<A> & { kind: "link" },
+    effects: readonly RouterEffect<A>[],
+  ): readonly RouterEffect<A>[] {
     return [...effects, ...(address === undefined ? this.#cache.withoutInbound(name) : []), ...this.#cache.review(now)];
   }
 
-  #configure(now: Instant, event: RouterEvent & { kind: "configure" }): readonly RouterEffect[] {
+  #configure(now: Instant, event: RouterEvent<A> & { kind: "configure" }): readonly RouterEffect<A>[] {
     const { downstreams, upstreams = [] } = event;
     for (const options of upstreams) this.#upstreams.get(options.name)?.configure(options);
     this.#policy.configure(event, {
@@ -200,41 +210,41 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 
   /** The downstreams as they are to be, those that are not told as they were. */
-  #named(changed: readonly DownstreamOptions[]): readonly DownstreamOptions[] {
+  #named(changed: readonly DownstreamOptions<A>[]): readonly DownstreamOptions<A>[] {
     return Array.from(this.#downstreams, ([name, { options }]) => changed.find((one) => one.name === name) ?? options);
   }
 
-  #inherit(now: Instant, routes: readonly MulticastRoute[]): readonly RouterEffect[] {
+  #inherit(now: Instant, routes: readonly MulticastRoute<A>[]): readonly RouterEffect<A>[] {
     return [...this.#cache.adopt(now, routes), ...this.#receivers.assume(now), ...this.#cache.review(now)];
   }
 
-  #packet(now: Instant, event: RouterEvent & { kind: "packet" }): readonly RouterEffect[] {
+  #packet(now: Instant, event: RouterEvent<A> & { kind: "packet" }): readonly RouterEffect<A>[] {
     const [downstream, upstream] = [this.#downstreams.get(event.name), this.#upstreams.get(event.name)];
     if (downstream !== undefined) return this.#receivers.packet(now, downstream, event);
     if (upstream === undefined) return [drop(event.name, "router.unknown-interface")];
     const { name, ...packet } = event;
-    return [...heardUpstream(name, packet.bytes), ...fromHost(upstream, upstream.receive(now, packet))];
+    return [...heardUpstream(this.#wire, name, packet.bytes), ...fromHost(upstream, upstream.receive(now, packet))];
   }
 
-  #frame(now: Instant, event: RouterEvent & { kind: "frame" }): readonly RouterEffect[] {
+  #frame(now: Instant, event: RouterEvent<A> & { kind: "frame" }): readonly RouterEffect<A>[] {
     const downstream = this.#downstreams.get(event.name);
     if (downstream === undefined) return [drop(event.name, "router.unknown-interface")];
     return this.#receivers.frame(now, downstream, event);
   }
 
   /** What each bridge port of a downstream gets, as the effects said; for a bridge that has forgotten it. */
-  portMemberships(now: Instant, name: string): readonly RouterEffect[] {
+  portMemberships(now: Instant, name: string): readonly RouterEffect<A>[] {
     const downstream = this.#downstreams.get(name);
     return downstream === undefined ? [] : this.#receivers.portMemberships(now, downstream);
   }
 
   /** What is known of the bridge ports of a downstream, for status; undefined where nothing is kept of them. */
-  ports(now: Instant, name: string): readonly PortView[] | undefined {
+  ports(now: Instant, name: string): readonly PortView<A>[] | undefined {
     return this.#downstreams.get(name)?.ports(now);
   }
 
   /** What decides whether a group reaches a downstream, as it is now; undefined for an interface that is none. For `--why`. */
-  path(now: Instant, name: string, group: Ipv4): DeliveryPath | undefined {
+  path(now: Instant, name: string, group: A): DeliveryPath<A> | undefined {
     const downstream = this.#downstreams.get(name);
     if (downstream === undefined) return undefined;
     return {
@@ -247,11 +257,11 @@ export class Router implements Machine<RouterEvent, RouterEffect> {
   }
 }
 
-function linkUpstream(
+function linkUpstream<A extends Address>(
   now: Instant,
-  upstream: Upstream,
-  { address, mtu = 1500 }: RouterEvent & { kind: "link" },
-): readonly RouterEffect[] {
+  upstream: Upstream<A>,
+  { address, mtu = 1500 }: RouterEvent<A> & { kind: "link" },
+): readonly RouterEffect<A>[] {
   upstream.up = address !== undefined;
   const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address, mtu } as const);
   return fromHost(upstream, upstream.receive(now, event));

@@ -1,4 +1,5 @@
 // The multicast routes that are installed: what leaves where, and when a route was last of use.
+import type { Address } from "../base/address.ts";
 import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, type Instant, seconds } from "../base/time.ts";
@@ -6,8 +7,8 @@ import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import { Crowds } from "./crowds.ts";
 import type { Delivery } from "./options.ts";
 
-interface Installed extends Scheduled {
-  route: MulticastRoute;
+interface Installed<A extends Address = Ipv4> extends Scheduled {
+  route: MulticastRoute<A>;
   /** Whether somebody here receives by it. */
   wanted: boolean;
   /** Where the packet came in that made it, if its source may not send there; undefined as soon as one came in where it may. */
@@ -23,24 +24,24 @@ interface Installed extends Scheduled {
 const PAUSE: Duration = seconds(3);
 
 /** A change of the kernel's forwarding cache, and the deliveries (72, 82) it begins and ends. */
-export type RouteEffect =
-  | { readonly kind: "route"; readonly route: MulticastRoute }
-  | { readonly kind: "unroute"; readonly source: Ipv4; readonly group: Ipv4 }
-  | Delivery;
+export type RouteEffect<A extends Address = Ipv4> =
+  | { readonly kind: "route"; readonly route: MulticastRoute<A> }
+  | { readonly kind: "unroute"; readonly source: A; readonly group: A }
+  | Delivery<A>;
 
 /** Bounded; what is idle goes first. No change of one group's routes looks at those of another. */
-export class MulticastRoutes {
+export class MulticastRoutes<A extends Address = Ipv4> {
   readonly #idle: Duration;
   readonly #limit: number;
-  readonly #groups = new Map<Ipv4, Map<Ipv4, Installed>>();
+  readonly #groups = new Map<A, Map<A, Installed<A>>>();
   /** Those that nobody here receives by, by sender and interface; the foreign ones are not among them. */
-  readonly #bySender = new Crowds<Installed>();
+  readonly #bySender = new Crowds<Installed<A>>();
   /** Foreign ones, by the interface where they were heard. */
-  readonly #foreign = new Crowds<Installed>();
+  readonly #foreign = new Crowds<Installed<A>>();
   /** The sources of a group behind one interface. */
-  readonly #crowds = new Crowds<Installed>();
+  readonly #crowds = new Crowds<Installed<A>>();
   /** Those that nobody here receives by, by the time of their last use. */
-  readonly #unwanted = new DeadlineHeap<Installed>();
+  readonly #unwanted = new DeadlineHeap<Installed<A>>();
   #size = 0;
 
   constructor(idle: Duration, limit: number) {
@@ -56,30 +57,30 @@ export class MulticastRoutes {
     return this.#size;
   }
 
-  groups(): readonly Ipv4[] {
+  groups(): readonly A[] {
     return [...this.#groups.keys()];
   }
 
-  all(): readonly MulticastRoute[] {
+  all(): readonly MulticastRoute<A>[] {
     return [...this.#groups.values()].flatMap((sources) => Array.from(sources.values(), ({ route }) => route));
   }
 
-  of(group: Ipv4): readonly MulticastRoute[] {
+  of(group: A): readonly MulticastRoute<A>[] {
     return Array.from(this.#groups.get(group)?.values() ?? [], ({ route }) => route);
   }
 
-  get(source: Ipv4, group: Ipv4): MulticastRoute | undefined {
+  get(source: A, group: A): MulticastRoute<A> | undefined {
     return this.#groups.get(group)?.get(source)?.route;
   }
 
   /** Whether somebody here is to receive by the route, and nothing has come in on it where it may. */
-  isUnproven({ source, group }: Pick<MulticastRoute, "source" | "group">): boolean {
+  isUnproven({ source, group }: Pick<MulticastRoute<A>, "source" | "group">): boolean {
     const one = this.#groups.get(group)?.get(source);
     return one?.foreign !== undefined && one.wanted;
   }
 
   /** How many routes there are for what a source sends on an interface and nobody here receives. */
-  unwantedOf(source: Ipv4, inbound: string): number {
+  unwantedOf(source: A, inbound: string): number {
     return this.#bySender.sizeOf(senderOf({ source, inbound }));
   }
 
@@ -92,7 +93,7 @@ export class MulticastRoutes {
    * Installs or replaces; what it switches on and off is told with the patent's numbers. `wanted`: somebody here receives by it.
    * `foreign`: of a new one, where the packet came in that made it, if its source may not send there.
    */
-  set(now: Instant, route: MulticastRoute, wanted: boolean, foreign?: string): readonly RouteEffect[] {
+  set(now: Instant, route: MulticastRoute<A>, wanted: boolean, foreign?: string): readonly RouteEffect<A>[] {
     const known = this.#groups.get(route.group)?.get(route.source);
     if (known !== undefined && sameRoute(known.route, route)) return [];
     const one = known ?? fresh(now, route, wanted, foreign);
@@ -102,11 +103,11 @@ export class MulticastRoutes {
   }
 
   /** Keeps one that is in the kernel already, so that there is nothing to tell. */
-  adopt(now: Instant, route: MulticastRoute, wanted: boolean): void {
+  adopt(now: Instant, route: MulticastRoute<A>, wanted: boolean): void {
     this.#keep({ ...fresh(now, route, wanted, undefined), delivered: route.outbound });
   }
 
-  remove(source: Ipv4, group: Ipv4): readonly RouteEffect[] {
+  remove(source: A, group: A): readonly RouteEffect<A>[] {
     const sources = this.#groups.get(group);
     const known = sources?.get(source);
     if (sources === undefined || known === undefined) return [];
@@ -118,12 +119,12 @@ export class MulticastRoutes {
   }
 
   /** Takes out the longest idle of the routes by which nobody here receives; nothing when there is none. */
-  removeIdlest(): readonly RouteEffect[] {
+  removeIdlest(): readonly RouteEffect<A>[] {
     return this.#removeOne(this.#unwanted.takeDue(Number.POSITIVE_INFINITY as Instant));
   }
 
   /** Takes out the oldest foreign route, of those heard on an interface, or on the one with the most; nothing when there is none. */
-  removeForeign(heard = this.#foreign.largest() ?? ""): readonly RouteEffect[] {
+  removeForeign(heard = this.#foreign.largest() ?? ""): readonly RouteEffect<A>[] {
     return this.#removeOne(this.#foreign.first(heard));
   }
 
@@ -131,7 +132,7 @@ export class MulticastRoutes {
    * Takes out the newest of the group that has the most sources behind one interface, if those are more than this stream would be one
    * of; nothing when there is none.
    */
-  removeFromCrowd(stream: Pick<MulticastRoute, "group" | "inbound">): readonly RouteEffect[] {
+  removeFromCrowd(stream: Pick<MulticastRoute<A>, "group" | "inbound">): readonly RouteEffect<A>[] {
     const largest = this.#crowds.largest() ?? "";
     if (this.#crowds.sizeOf(largest) <= this.#crowds.sizeOf(crowdOf(stream)) + 1) return [];
     return this.#removeOne(this.#crowds.last(largest));
@@ -141,7 +142,7 @@ export class MulticastRoutes {
    * Takes the counters of the forwarding table; takes out what has been idle too long, and what comes from elsewhere now. Where the true
    * stream has come in on a foreign route, its delivery begins.
    */
-  use(now: Instant, uses: readonly RouteUse[]): readonly RouteEffect[] {
+  use(now: Instant, uses: readonly RouteUse<A>[]): readonly RouteEffect<A>[] {
     const proven = uses.flatMap((use) => this.#prove(use));
     const gone = uses.filter((use) => this.#hasMoved(now, use));
     const idle = [...this.#groups.values()].flatMap((sources) =>
@@ -151,13 +152,13 @@ export class MulticastRoutes {
     return [...proven, ...removed.flatMap(({ source, group }) => this.remove(source, group))];
   }
 
-  #removeOne(one: Installed | undefined): readonly RouteEffect[] {
+  #removeOne(one: Installed<A> | undefined): readonly RouteEffect<A>[] {
     return one === undefined ? [] : this.remove(one.route.source, one.route.group);
   }
 
-  #keep(one: Installed): void {
+  #keep(one: Installed<A>): void {
     const { route } = one;
-    const sources = this.#groups.get(route.group) ?? new Map<Ipv4, Installed>();
+    const sources = this.#groups.get(route.group) ?? new Map<A, Installed<A>>();
     this.#groups.set(route.group, sources);
     sources.set(route.source, one);
     this.#count(one);
@@ -165,7 +166,7 @@ export class MulticastRoutes {
   }
 
   /** Another route is proven as little as the old one, unless it comes from elsewhere. */
-  #change(one: Installed, { route, wanted }: Pick<Installed, "route" | "wanted">): void {
+  #change(one: Installed<A>, { route, wanted }: Pick<Installed<A>, "route" | "wanted">): void {
     this.#discount(one);
     if (route.inbound !== one.route.inbound) one.foreign = undefined;
     one.route = route;
@@ -174,7 +175,7 @@ export class MulticastRoutes {
     this.#rank(one);
   }
 
-  #prove({ source, group, packets }: RouteUse): readonly RouteEffect[] {
+  #prove({ source, group, packets }: RouteUse<A>): readonly RouteEffect<A>[] {
     const one = this.#groups.get(group)?.get(source);
     if (one?.foreign === undefined || packets === 0) return [];
     this.#discount(one);
@@ -183,26 +184,26 @@ export class MulticastRoutes {
     return deliver(one);
   }
 
-  #count(one: Installed): void {
+  #count(one: Installed<A>): void {
     this.#size++;
     this.#crowds.add(crowdOf(one.route), one);
     if (one.foreign !== undefined) this.#foreign.add(one.foreign, one);
     else if (!one.wanted) this.#bySender.add(senderOf(one.route), one);
   }
 
-  #discount(one: Installed): void {
+  #discount(one: Installed<A>): void {
     this.#size--;
     this.#crowds.delete(crowdOf(one.route), one);
     if (one.foreign !== undefined) this.#foreign.delete(one.foreign, one);
     else if (!one.wanted) this.#bySender.delete(senderOf(one.route), one);
   }
 
-  #rank(one: Installed): void {
+  #rank(one: Installed<A>): void {
     this.#unwanted.schedule(one, one.wanted ? undefined : one.lastUsed);
   }
 
   /** Notes the counters of one route. The kernel does not ask about a source that moved: it drops what comes in elsewhere. */
-  #hasMoved(now: Instant, { source, group, packets, wrong }: RouteUse): boolean {
+  #hasMoved(now: Instant, { source, group, packets, wrong }: RouteUse<A>): boolean {
     const known = this.#groups.get(group)?.get(source);
     if (known === undefined) return false;
     const [isSilent, strays] = [known.packets === packets, wrong > known.wrong];
@@ -216,7 +217,12 @@ export class MulticastRoutes {
   }
 }
 
-const fresh = (now: Instant, route: MulticastRoute, wanted: boolean, foreign: string | undefined): Installed => ({
+const fresh = <A extends Address>(
+  now: Instant,
+  route: MulticastRoute<A>,
+  wanted: boolean,
+  foreign: string | undefined,
+): Installed<A> => ({
   packets: 0,
   wrong: 0,
   lastUsed: now,
@@ -228,18 +234,20 @@ const fresh = (now: Instant, route: MulticastRoute, wanted: boolean, foreign: st
   place: -1,
 });
 
-const crowdOf = ({ group, inbound }: Pick<MulticastRoute, "group" | "inbound">): string => `${group},${inbound}`;
+const crowdOf = <A extends Address>({ group, inbound }: Pick<MulticastRoute<A>, "group" | "inbound">): string =>
+  `${group},${inbound}`;
 
-const senderOf = ({ source, inbound }: Pick<MulticastRoute, "source" | "inbound">): string => `${source},${inbound}`;
+const senderOf = <A extends Address>({ source, inbound }: Pick<MulticastRoute<A>, "source" | "inbound">): string =>
+  `${source},${inbound}`;
 
 const without = (names: readonly string[], others: readonly string[]): readonly string[] =>
   names.filter((name) => !others.includes(name));
 
-const sameRoute = (a: MulticastRoute, b: MulticastRoute): boolean =>
+const sameRoute = <A extends Address>(a: MulticastRoute<A>, b: MulticastRoute<A>): boolean =>
   a.inbound === b.inbound && without(a.outbound, b.outbound).length + without(b.outbound, a.outbound).length === 0;
 
 /** What begins and ends with the route as it is now. */
-function deliver(one: Installed): readonly Delivery[] {
+function deliver<A extends Address>(one: Installed<A>): readonly Delivery<A>[] {
   const { route, foreign, delivered } = one;
   one.delivered = foreign === undefined ? route.outbound : [];
   return [
@@ -248,5 +256,8 @@ function deliver(one: Installed): readonly Delivery[] {
   ];
 }
 
-const deliveries = ({ source, group }: MulticastRoute, names: readonly string[], number: 72 | 82): Delivery[] =>
-  names.map((name) => ({ kind: "delivery", number, name, source, group }));
+const deliveries = <A extends Address>(
+  { source, group }: MulticastRoute<A>,
+  names: readonly string[],
+  number: 72 | 82,
+): Delivery<A>[] => names.map((name) => ({ kind: "delivery", number, name, source, group }));

@@ -1,8 +1,10 @@
 // A downstream with bridge ports in the whole router: what ports get, policy, and questions when the bridge changes.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { address, formatIpv4 } from "../base/ipv4.ts";
 import { at, ethernet, middle, v1v2Message } from "../igmp/igmp.testkit.ts";
+import { IGMP } from "../igmp/wire.ts";
 import type { RouterEffect } from "./options.ts";
 import { Router } from "./router.ts";
 
@@ -18,7 +20,11 @@ const lines = (effects: readonly RouterEffect[]): string[] =>
 
 function bench(deny: readonly string[] = []) {
   const denied = deny.map((text) => ({ group: address(text), length: 32 }));
-  const router = new Router({ downstreams: [{ name: "br0", snooping: true, deny: denied }, { name: "lan1" }] }, middle);
+  const router = new Router(
+    IGMP,
+    { downstreams: [{ name: "br0", snooping: true, deny: denied }, { name: "lan1" }] },
+    middle,
+  );
   const feed = (s: number, event: Parameters<Router["receive"]>[1]): string[] => lines(router.receive(at(s), event));
   const bridge = (s: number, ports: readonly string[], topology = "3"): string[] =>
     feed(s, { kind: "bridge", name: "br0", ports, topology });
@@ -83,4 +89,22 @@ test("what a tap hears of PIM is no drop", () => {
   const pim = v1v2Message("leave", "10.0.0.9", GROUP).fill(103, 9, 10);
   const told = router.receive(at(40), { kind: "frame", name: "br0", port: "a", bytes: ethernet(MAC, pim) });
   assert.deepEqual(told, []);
+});
+
+test("frames may run ahead of all their packets: what of them is refused, its port gets no more, and status can say why", () => {
+  const igmp = { maxGroupsPerHost: 1 };
+  const router = new Router(IGMP, { downstreams: [{ name: "br0", snooping: true, igmp }] }, middle);
+  router.receive(at(0), { kind: "link", name: "br0", address: address("10.0.0.1"), trackingSource: "frames" });
+  const packets = [GROUP, "239.1.1.2"].map((group) => v1v2Message("v2Report", "10.0.0.11", group));
+  const framed = packets.map((one) => ({ kind: "frame", name: "br0", port: "a", bytes: ethernet(MAC, one) }) as const);
+  assert.deepEqual(
+    framed.flatMap((one) => lines(router.receive(at(1), one))),
+    [`a ${GROUP} exclude`, "a 239.1.1.2 exclude"],
+  );
+  const said = packets.flatMap((bytes) => router.receive(at(1), { kind: "packet", name: "br0", bytes, mac: MAC }));
+  assert.deepEqual(lines(said), ["a 239.1.1.2 include"]);
+  assert.deepEqual(
+    said.flatMap((effect) => (effect.kind === "drop" ? [effect.reason] : [])),
+    ["igmp.host-groups", "tracking.refused"],
+  );
 });

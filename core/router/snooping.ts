@@ -1,36 +1,50 @@
 // Snooping on the bridge ports of one downstream (RFC 4541): what each wants, and a question to all when the bridge changes.
+import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, earliest, type Instant, seconds } from "../base/time.ts";
 import type { TableLimits } from "../igmp/group-table.ts";
-import { type PortEffect, type PortFrame, type PortsOwner, PortTable, type PortView } from "../igmp/port-table.ts";
+import type { TrackedHost } from "../igmp/host-shares.ts";
+import {
+  type PortDrop,
+  type PortEffect,
+  type PortFrame,
+  type PortsOwner,
+  PortTable,
+  type PortView,
+} from "../igmp/port-table.ts";
 
 /** Between two questions because of changes: ports that flap do not make us ask without end. */
 const ASK_EVERY = seconds(1);
 
-/** What the router is to do: for a port, or ask all hosts of the downstream at once. */
-export type SnoopingEffect = PortEffect | { readonly kind: "ask-all" };
+/** What the router is to do: for a port, or ask all hosts of the downstream at once; and to count. */
+export type SnoopingEffect<A extends Address = Ipv4> = PortEffect<A> | PortDrop<A> | { readonly kind: "ask-all" };
 
 /** Beside the downstream's machine, which asks, and says what holds of what is heard. */
-export class Snooping {
-  readonly #table: PortTable;
+export class Snooping<A extends Address = Ipv4> {
+  readonly #table: PortTable<A>;
   #shape = "";
   #askAt: Instant | undefined;
   #mayAskFrom: Instant | undefined;
 
   /** @param limits of each port. */
-  constructor(machine: PortsOwner, limits: TableLimits) {
-    this.#table = new PortTable(machine, limits);
+  constructor(machine: PortsOwner<A>, limits: TableLimits) {
+    this.#table = new PortTable<A>(machine, limits);
   }
 
-  frame(now: Instant, frame: PortFrame): readonly SnoopingEffect[] {
+  frame(now: Instant, frame: PortFrame): readonly SnoopingEffect<A>[] {
     return this.#table.frame(now, frame);
+  }
+
+  /** The packet of a host behind a port was not honoured. */
+  refused(host: TrackedHost<A>, group: A): readonly SnoopingEffect<A>[] {
+    return this.#table.refused(host, group);
   }
 
   /**
    * The bridge as it is now. RFC 4541 2.1.1 (4): when its topology has changed, hosts may be behind other ports than before, and are
    * asked at once; changes that come together are one, and the last of them is asked about too.
    */
-  bridge(now: Instant, ports: readonly string[], topology: string): readonly SnoopingEffect[] {
+  bridge(now: Instant, ports: readonly string[], topology: string): readonly SnoopingEffect<A>[] {
     const shape = `${ports.join()} ${topology}`;
     const before = this.#shape;
     this.#shape = shape;
@@ -42,17 +56,17 @@ export class Snooping {
   }
 
   /** It is proven that nobody on the link wants the group any more. */
-  endGroup(group: Ipv4): readonly SnoopingEffect[] {
+  endGroup(group: A): readonly SnoopingEffect<A>[] {
     return this.#table.endGroup(group);
   }
 
-  poll(now: Instant): readonly SnoopingEffect[] {
+  poll(now: Instant): readonly SnoopingEffect<A>[] {
     const due = this.nextDeadline();
     if (due === undefined || due > now) return [];
     return [...this.#ask(now), ...this.#table.poll(now)];
   }
 
-  #ask(now: Instant): readonly SnoopingEffect[] {
+  #ask(now: Instant): readonly SnoopingEffect<A>[] {
     if (this.#askAt === undefined || this.#askAt > now) return [];
     this.#askAt = undefined;
     this.#mayAskFrom = after(now, ASK_EVERY);
@@ -63,7 +77,7 @@ export class Snooping {
     return earliest([this.#askAt, this.#table.nextDeadline()]);
   }
 
-  view(now: Instant): readonly PortView[] {
+  view(now: Instant): readonly PortView<A>[] {
     return this.#table.view(now);
   }
 }

@@ -1,4 +1,5 @@
 // How fast what we want upstream may change: leaves that wait, and so many changes a second. What is wanted last always wins.
+import type { Address } from "../base/address.ts";
 import { Counters } from "../base/counters.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, between, type Duration, earliest, type Instant, milliseconds } from "../base/time.ts";
@@ -33,17 +34,17 @@ export type PaceStanding = "told" | "lingering" | "waiting" | "unknown";
 const WHOLE = 1 - 1e-6;
 
 /** Bounded by the groups of the membership database. */
-export class UpstreamPace {
+export class UpstreamPace<A extends Address = Ipv4> {
   readonly counts = new Counters<PaceCount>();
   #linger = milliseconds(0);
   #rate = Number.POSITIVE_INFINITY;
   /** What our host part was told. */
-  readonly #told = new Map<Ipv4, SourceFilter>();
+  readonly #told = new Map<A, SourceFilter<A>>();
   /** When each group is left; in order, as all linger equally long. */
-  readonly #lingering = new Map<Ipv4, Instant>();
+  readonly #lingering = new Map<A, Instant>();
   /** In the order of their coming, those that begin or change and those that end. */
-  readonly #wanted = new Map<Ipv4, SourceFilter>();
-  readonly #unwanted = new Set<Ipv4>();
+  readonly #wanted = new Map<A, SourceFilter<A>>();
+  readonly #unwanted = new Set<A>();
   /** Changes that may go now, with their fractions, as of a moment. */
   #allowance = Number.POSITIVE_INFINITY;
   #allowanceAt: Instant | undefined;
@@ -65,7 +66,7 @@ export class UpstreamPace {
   }
 
   /** Takes what is wanted of a group from now on; what our host part is to be told now, of this group or another. */
-  take(now: Instant, { group, filter }: UpstreamChange): readonly UpstreamChange[] {
+  take(now: Instant, { group, filter }: UpstreamChange<A>): readonly UpstreamChange<A>[] {
     if (wantsNothing(filter)) this.#end(now, group);
     else this.#begin(group, filter);
     const changes = this.poll(now);
@@ -79,21 +80,21 @@ export class UpstreamPace {
   }
 
   /** Where a group stands. */
-  standing(group: Ipv4): PaceStanding {
+  standing(group: A): PaceStanding {
     if (this.#lingering.has(group)) return "lingering";
     if (this.#waits(group)) return "waiting";
     return this.#told.has(group) ? "told" : "unknown";
   }
 
   /** What is due. */
-  poll(now: Instant): readonly UpstreamChange[] {
+  poll(now: Instant): readonly UpstreamChange<A>[] {
     for (const [group, at] of this.#lingering) {
       if (at > now) break;
       this.#lingering.delete(group);
       this.#unwanted.add(group);
     }
     this.#earn(now);
-    const changes: UpstreamChange[] = [];
+    const changes: UpstreamChange<A>[] = [];
     while (this.#allowance >= WHOLE && this.#wanted.size + this.#unwanted.size > 0) {
       this.#allowance--;
       changes.push(this.#next());
@@ -112,11 +113,11 @@ export class UpstreamPace {
     return after(this.#allowanceAt, milliseconds((Math.max(0, 1 - this.#allowance) * 1000) / this.#rate));
   }
 
-  #waits(group: Ipv4): boolean {
+  #waits(group: A): boolean {
     return this.#wanted.has(group) || this.#unwanted.has(group);
   }
 
-  #begin(group: Ipv4, filter: SourceFilter): void {
+  #begin(group: A, filter: SourceFilter<A>): void {
     if (this.#lingering.delete(group)) this.counts.count("upstream.leave-spared");
     if (this.#waits(group)) this.counts.count("upstream.change-merged");
     this.#unwanted.delete(group);
@@ -124,7 +125,7 @@ export class UpstreamPace {
     else this.#wanted.set(group, filter);
   }
 
-  #end(now: Instant, group: Ipv4): void {
+  #end(now: Instant, group: A): void {
     if (this.#wanted.delete(group)) this.counts.count("upstream.change-merged");
     if (!this.#told.has(group) || this.#lingering.has(group)) return;
     if (this.#linger === 0) {
@@ -144,7 +145,7 @@ export class UpstreamPace {
   }
 
   /** In turn: a viewer who zaps waits for a join, but leaves that never went would fill the line. */
-  #next(): UpstreamChange {
+  #next(): UpstreamChange<A> {
     const [begun] = this.#wanted;
     const [ended] = this.#unwanted;
     const leaves = ended !== undefined && (begun === undefined || this.#leaveIsNext);
@@ -154,7 +155,7 @@ export class UpstreamPace {
     return this.#tell(...begun);
   }
 
-  #tell(group: Ipv4, filter: SourceFilter): UpstreamChange {
+  #tell(group: A, filter: SourceFilter<A>): UpstreamChange<A> {
     this.#wanted.delete(group);
     this.#unwanted.delete(group);
     if (wantsNothing(filter)) this.#told.delete(group);

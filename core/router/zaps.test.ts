@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { IPV4 } from "../base/address.ts";
 import { address, ipv4 } from "../base/ipv4.ts";
 import { instant } from "../base/time.ts";
 import { Zaps } from "./zaps.ts";
@@ -11,7 +12,7 @@ const member = (group: string, mac = "02:00:00:00:00:01") => ({
 const [ONE, TWO, THREE] = ["239.1.1.1", "239.1.1.2", "239.1.1.3"];
 
 test("a leave and a join within five seconds are one zap into the group that is joined, in either order", () => {
-  const zaps = new Zaps();
+  const zaps = new Zaps(IPV4);
   zaps.note(instant(0), "joined", member(ONE));
   zaps.note(instant(60_000), "left", member(ONE));
   zaps.note(instant(65_000), "joined", member(TWO));
@@ -22,7 +23,7 @@ test("a leave and a join within five seconds are one zap into the group that is 
 });
 
 test("no zap: too late, the same group again, another host, a third step, what never leaves its link", () => {
-  const zaps = new Zaps();
+  const zaps = new Zaps(IPV4);
   zaps.note(instant(0), "left", member(ONE));
   zaps.note(instant(5_001), "joined", member(TWO));
   zaps.note(instant(5_002), "left", member(TWO));
@@ -36,7 +37,7 @@ test("no zap: too late, the same group again, another host, a third step, what n
 });
 
 test("a flood of hosts and groups leaves a bounded memory: who was quiet longest goes", () => {
-  const zaps = new Zaps();
+  const zaps = new Zaps(IPV4);
   zaps.note(instant(0), "left", member(ONE));
   for (let i = 0; i < 5000; i++) {
     const host = { address: ipv4(i), mac: "", port: "" };

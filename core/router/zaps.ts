@@ -1,14 +1,15 @@
 // Zapping as it happens: a host leaves one group and joins another within five seconds, in either order.
-import { type Ipv4, isLinkLocalMulticast } from "../base/ipv4.ts";
+import type { Address, AddressFamily } from "../base/address.ts";
+import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, type Instant, seconds } from "../base/time.ts";
 import type { TrackedHost } from "../igmp/host-shares.ts";
 import type { HostMembership } from "../igmp/host-table.ts";
 
 type Change = "joined" | "left";
 
-interface Step {
+interface Step<A extends Address = Ipv4> {
   readonly change: Change;
-  readonly group: Ipv4;
+  readonly group: A;
   readonly at: Instant;
 }
 
@@ -18,10 +19,15 @@ const MOST_HOSTS = 4096;
 const MOST_GROUPS = 1024;
 
 /** Counts of one interface. */
-export class Zaps {
-  readonly #steps = new Map<string | Ipv4, Step>();
-  readonly #groups = new Map<Ipv4, number>();
+export class Zaps<A extends Address = Ipv4> {
+  readonly #family: AddressFamily<A>;
+  readonly #steps = new Map<string | A, Step<A>>();
+  readonly #groups = new Map<A, number>();
   #total = 0;
+
+  constructor(family: AddressFamily<A>) {
+    this.#family = family;
+  }
 
   /** All zaps since the start. */
   get total(): number {
@@ -29,13 +35,13 @@ export class Zaps {
   }
 
   /** The zaps into a group since it was first zapped to, or since it was forgotten among 1024 others. */
-  into(group: Ipv4): number {
+  into(group: A): number {
     return this.#groups.get(group) ?? 0;
   }
 
   /** Takes a join, or a leave that the host itself has told. */
-  note(now: Instant, change: Change, { host, group }: Pick<HostMembership, "host" | "group">): void {
-    if (isLinkLocalMulticast(group)) return;
+  note(now: Instant, change: Change, { host, group }: Pick<HostMembership<A>, "host" | "group">): void {
+    if (this.#family.isLinkLocalMulticast(group)) return;
     const key = keyOf(host);
     const last = this.#steps.get(key);
     this.#steps.delete(key);
@@ -48,7 +54,7 @@ export class Zaps {
     trim(this.#steps, MOST_HOSTS);
   }
 
-  #count(group: Ipv4): void {
+  #count(group: A): void {
     const times = this.into(group) + 1;
     this.#total++;
     this.#groups.delete(group);
@@ -58,9 +64,9 @@ export class Zaps {
 }
 
 /** With a MAC, all its addresses are one host. */
-const keyOf = ({ mac, address }: TrackedHost): string | Ipv4 => (mac === "" ? address : mac);
+const keyOf = <A extends Address>({ mac, address }: TrackedHost<A>): string | A => (mac === "" ? address : mac);
 
-const isPair = (last: Step, next: Step): boolean =>
+const isPair = <A extends Address>(last: Step<A>, next: Step<A>): boolean =>
   last.change !== next.change && last.group !== next.group && next.at <= after(last.at, TOGETHER);
 
 function trim<Key>(map: Map<Key, unknown>, most: number): void {

@@ -9,6 +9,7 @@ import { eventually, inNamespace } from "../in-namespace.testkit.ts";
 import { bridgeContract } from "./contract.testkit.ts";
 import { LinuxBridgeTables } from "./linux.ts";
 import { MOST_SOURCES } from "./port-entries.ts";
+import { BridgeSettings } from "./settings.ts";
 import { SimulatedBridges } from "./simulated.ts";
 
 const [SOURCE, GROUP] = [address("10.9.1.1"), address("239.255.77.1")];
@@ -57,10 +58,11 @@ if (inNamespace(import.meta.url, "linux bridge", BRIDGE)) {
     return PORTS.filter((_, i) => (now[i] ?? 0) - (before[i] ?? 0) > PROBE.length);
   };
 
-  const tables = await LinuxBridgeTables.load();
+  const tables = await LinuxBridgeTables.load(new BridgeSettings());
   const SETTINGS = ["multicast_snooping", "multicast_igmp_version", "multicast_router", "hash_max"].map(
     (one) => `br0/bridge/${one}`,
   );
+  const routerSetting = (port: string): string => setting(`${port}/brport/multicast_router`);
   const entries = (): string => execFileSync("bridge", ["mdb", "show", "dev", "br0"], { encoding: "utf8" });
 
   // The bridge looks into its table once its querier's response time is over.
@@ -72,7 +74,7 @@ if (inNamespace(import.meta.url, "linux bridge", BRIDGE)) {
   bridgeContract("linux bridge", { ...bench, tables });
   bridgeContract("linux bridge before 6.2", {
     ...bench,
-    tables: new LinuxBridgeTables(native, "plain"),
+    tables: new LinuxBridgeTables(native, new BridgeSettings(), "plain"),
   });
 
   test("linux bridge: who names more sources than are told apart gets the whole group, and that is counted", async () => {
@@ -101,17 +103,17 @@ if (inNamespace(import.meta.url, "linux bridge", BRIDGE)) {
       assert.equal(setting("br0/bridge/multicast_snooping"), "1", "turned off by somebody else");
     }
     table.set("p1", GROUP, filterOf("include", [SOURCE]));
-    table.routerPorts(["p2"]);
-    assert.equal(setting("p2/brport/multicast_router"), "2");
+    table.routerPorts(["p2"], ["p0"]);
+    assert.deepEqual(["p0", "p1", "p2"].map(routerSetting), ["0", "1", "2"]);
     assert.match(entries(), /239\.255\.77\.1/);
     table.close();
     assert.doesNotMatch(entries(), /239\.255\.77\.1/);
     assert.deepEqual(SETTINGS.map(setting), found);
-    assert.equal(setting("p2/brport/multicast_router"), "1");
+    assert.deepEqual(["p0", "p1", "p2"].map(routerSetting), ["1", "1", "1"]);
   });
 
   test("linux bridge: what a killed predecessor left serves until it is confirmed or not, and an operator's entry stays", async () => {
-    const killed = tables.open("br0");
+    const killed = new LinuxBridgeTables(native, new BridgeSettings()).open("br0");
     execFileSync("bridge", ["mdb", "add", "dev", "br0", "port", "p2", "grp", "239.255.77.1", "permanent"]);
     killed.set("p0", GROUP, ANY_SOURCE);
     killed.set("p1", GROUP, ANY_SOURCE);
@@ -146,10 +148,25 @@ if (inNamespace(import.meta.url, "linux bridge", BRIDGE)) {
     table.close();
   });
 
+  test("linux bridge: a port that an operator gave to a router stays one, and is found as one", () => {
+    execFileSync("ip", ["link", "set", "p1", "type", "bridge_slave", "mcast_router", "2"]);
+    const table = tables.open("br0");
+    assert.deepEqual(table.routersFound(), ["p1"]);
+    table.routerPorts(["p0"], ["p1", "p2"]);
+    assert.deepEqual(PORTS.map(routerSetting), ["2", "2", "0"]);
+    const other = tables.open("br0");
+    assert.deepEqual([...other.routersFound()].sort(), ["p0", "p1"]);
+    other.routerPorts([], PORTS);
+    assert.deepEqual(PORTS.map(routerSetting), ["0", "2", "0"]);
+    for (const one of [other, table]) one.close();
+    assert.deepEqual(PORTS.map(routerSetting), ["1", "2", "1"]);
+    execFileSync("ip", ["link", "set", "p1", "type", "bridge_slave", "mcast_router", "1"]);
+  });
+
   test("linux bridge: what the kernel refuses is counted", () => {
     const table = tables.open("br0");
     table.set("lo", GROUP, ANY_SOURCE);
-    table.routerPorts(["lo"]);
+    table.routerPorts(["lo"], []);
     assert.deepEqual(table.counts(), { "bridge.router-port-failed": 1, "bridge.set-failed": 1 });
     table.close();
   });

@@ -75,9 +75,9 @@ export function bridgeContract(
     const group = ipv4(first + 4);
     const table = tables.open(bridge);
     table.set(a, group, ANY_SOURCE);
-    table.routerPorts([c]);
+    table.routerPorts([c], []);
     assert.deepEqual(await reached(source, group), [a, c]);
-    table.routerPorts([]);
+    table.routerPorts([], []);
     assert.deepEqual(await reached(source, group), [a]);
     table.close();
   });

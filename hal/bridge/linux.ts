@@ -3,6 +3,7 @@
 //
 // mcast_flood of the ports is not touched: without it 224.0.0.0/24 would not reach them. A group that nobody asked for goes to router
 // ports only as soon as the bridge has heard a querier for its response time (10 s after a start with the default).
+import { readdirSync } from "node:fs";
 import { Counters } from "../../core/base/counters.ts";
 import type { Ipv4 } from "../../core/base/ipv4.ts";
 import { ANY_SOURCE, NO_SOURCE, type SourceFilter, wantsNothing } from "../../core/igmp/filter.ts";
@@ -22,7 +23,7 @@ import {
   newEntry,
 } from "./mdb-message.ts";
 import { PortEntries } from "./port-entries.ts";
-import { BridgeSettings } from "./settings.ts";
+import type { BridgeSettings } from "./settings.ts";
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
@@ -55,22 +56,24 @@ export type BridgeCount =
 /** Needs root or CAP_NET_ADMIN, and /sys not mounted read-only. */
 export class LinuxBridgeTables implements BridgeTables {
   readonly #native: SocketsModule;
+  readonly #settings: BridgeSettings;
   readonly #dialect: MdbDialect;
 
   /** With the addon given; `load` finds it. @param dialect the most that is tried. */
-  constructor(native: SocketsModule, dialect: MdbDialect = "full") {
+  constructor(native: SocketsModule, settings: BridgeSettings, dialect: MdbDialect = "full") {
     this.#native = native;
+    this.#settings = settings;
     this.#dialect = dialect;
   }
 
   /** Rejects with HalError "bridge.native-missing". */
-  static async load(): Promise<LinuxBridgeTables> {
-    return new LinuxBridgeTables(await loadSockets("bridge"));
+  static async load(settings: BridgeSettings): Promise<LinuxBridgeTables> {
+    return new LinuxBridgeTables(await loadSockets("bridge"), settings);
   }
 
   open(bridge: string): BridgeTable {
     const index = interfaceIndex(bridge);
-    const settings = new BridgeSettings();
+    const settings = this.#settings;
     let kernel: Kernel | undefined;
     try {
       kernel = new Kernel(this.#native, this.#dialect);
@@ -82,12 +85,17 @@ export class LinuxBridgeTables implements BridgeTables {
       settings.set(`${bridge}/bridge/multicast_snooping`, "1");
       return new LinuxBridgeTable({ name: bridge, bridge: index ?? 0, settings, kernel });
     } catch (cause) {
-      settings.restoreAll();
+      settings.restoreAll(isOf(bridge));
       kernel?.close();
       throw openError(bridge, cause);
     }
   }
 }
+
+const isOf =
+  (bridge: string) =>
+  (path: string): boolean =>
+    path.startsWith(`${bridge}/bridge/`) && !path.endsWith("/multicast_querier");
 
 function openError(bridge: string, cause: unknown): HalError {
   const { code = "", message } = cause as NodeJS.ErrnoException;
@@ -154,6 +162,15 @@ class Kernel {
     return found;
   }
 
+  /** The numbers of ports behind which it knows a router. */
+  routers(bridge: number): ReadonlySet<number> {
+    const found = new Set<number>();
+    this.#ask(allEntries, (answer) => {
+      if (answer.kind === "router" && answer.bridge === bridge) found.add(answer.port);
+    });
+    return found;
+  }
+
   close(): void {
     this.#socket.close();
   }
@@ -207,7 +224,9 @@ class LinuxBridgeTable implements BridgeTable {
   readonly #groups = new Map<Ipv4, PortEntries>();
   /** Numbers of ports by name, as they were last: of one that is gone nobody else knows it. */
   readonly #numbers = new Map<string, number>();
-  #routerPorts: readonly string[] = [];
+  readonly #routersFound: readonly string[];
+  /** What was written into each port's setting. */
+  #routers: ReadonlyMap<string, string> = new Map();
 
   constructor({ name, bridge, settings, kernel }: Parts) {
     this.#name = name;
@@ -216,6 +235,8 @@ class LinuxBridgeTable implements BridgeTable {
     this.#kernel = kernel;
     for (const { entry, ours } of kernel.entries(bridge))
       if (ours) this.#entries(entry.group).inherit(entry.port, entry.source);
+    const routers = kernel.routers(bridge);
+    this.#routersFound = portsOf(name).filter((port) => routers.has(interfaceIndex(port) ?? 0));
   }
 
   #entries(group: Ipv4): PortEntries {
@@ -291,15 +312,30 @@ class LinuxBridgeTable implements BridgeTable {
     if (this.#kernel.remove(entry) !== 0) this.#counts.count("bridge.remove-failed");
   }
 
-  routerPorts(ports: readonly string[]): void {
-    for (const port of this.#routerPorts) if (!ports.includes(port)) this.#settings.restore(routerFile(port));
-    this.#routerPorts = ports;
-    for (const port of ports)
-      try {
-        this.#settings.set(routerFile(port), "2");
-      } catch {
-        this.#counts.count("bridge.router-port-failed");
-      }
+  /** A port that is neither is the kernel's to judge: it takes any query for a router's, whoever asks. */
+  routerPorts(routers: readonly string[], others: readonly string[]): void {
+    const wanted = new Map([
+      ...others.map((port) => [port, NEVER] as const),
+      ...routers.map((port) => [port, ALWAYS] as const),
+    ]);
+    for (const port of this.#routers.keys()) if (!wanted.has(port)) this.#settings.restore(routerFile(port));
+    this.#routers = wanted;
+    for (const [port, value] of wanted) this.#markRouter(port, value);
+  }
+
+  #markRouter(port: string, value: string): void {
+    const file = routerFile(port);
+    try {
+      // That of an operator stays.
+      if (value === NEVER && this.#settings.found(file) === ALWAYS) this.#settings.restore(file);
+      else this.#settings.set(file, value);
+    } catch {
+      this.#counts.count("bridge.router-port-failed");
+    }
+  }
+
+  routersFound(): readonly string[] {
+    return this.#routersFound;
   }
 
   confirm(): void {
@@ -314,8 +350,20 @@ class LinuxBridgeTable implements BridgeTable {
   close(): void {
     for (const [group, entries] of [...this.#groups])
       for (const port of entries.ports()) this.#set(port, group, NO_SOURCE);
-    this.#settings.restoreAll();
+    for (const port of [...this.#routers.keys(), ...portsOf(this.#name)]) this.#settings.restore(routerFile(port));
+    this.#settings.restoreAll(isOf(this.#name));
     this.#kernel.close();
+  }
+}
+
+/** Of a port's multicast_router; 1 is as the bridge itself hears it. */
+const [NEVER, ALWAYS] = ["0", "2"];
+
+function portsOf(bridge: string): readonly string[] {
+  try {
+    return readdirSync(`/sys/class/net/${bridge}/brif`);
+  } catch {
+    return [];
   }
 }
 

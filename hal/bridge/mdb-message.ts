@@ -35,6 +35,8 @@ const PROTOCOL = 4;
 
 // Of an answer.
 const MDB = 1;
+const ROUTERS = 2;
+const ROUTER_PORT = 1;
 const MDB_ENTRY = 1;
 const MDB_ENTRY_INFO = 1;
 const INFO_SOURCE = 4;
@@ -133,7 +135,9 @@ export type MdbAnswer =
   /** errno; 0 when it was done. */
   | { readonly kind: "done"; readonly sequence: number; readonly errno: number }
   /** Of IPv4 only. */
-  | { readonly kind: "entry"; readonly entry: MdbEntry; readonly ours: boolean };
+  | { readonly kind: "entry"; readonly entry: MdbEntry; readonly ours: boolean }
+  /** A router is known behind the port, or it has been told so. */
+  | { readonly kind: "router"; readonly bridge: number; readonly port: number };
 
 /** The messages of one read. What is cut or unknown is passed over. */
 export function* answersIn(octets: Buffer): Generator<MdbAnswer> {
@@ -150,7 +154,18 @@ function* answersOf(one: Buffer): Generator<MdbAnswer> {
   if (type === NLMSG_DONE) yield { kind: "done", sequence, errno: 0 };
   else if (type === NLMSG_ERROR && one.length >= HEADER + 4)
     yield { kind: "done", sequence, errno: (0x1_0000_0000 - readNative32(one, HEADER)) % 0x1_0000_0000 };
-  else if (type === RTM_GETMDB && one.length >= HEADER + PORT_MESSAGE) yield* entriesOf(one);
+  else if (type === RTM_GETMDB && one.length >= HEADER + PORT_MESSAGE) {
+    yield* entriesOf(one);
+    yield* routersOf(one);
+  }
+}
+
+function* routersOf(one: Buffer): Generator<MdbAnswer> {
+  const bridge = readNative32(one, HEADER + 4);
+  for (const { type, value } of attributesIn(one.subarray(HEADER + PORT_MESSAGE)))
+    for (const router of type === ROUTERS ? attributesIn(value) : [])
+      if (router.type === ROUTER_PORT && router.value.length >= 4)
+        yield { kind: "router", bridge, port: readNative32(router.value, 0) };
 }
 
 function* entriesOf(one: Buffer): Generator<MdbAnswer> {

@@ -28,6 +28,8 @@ class SimulatedBridgeTable implements BridgeTable {
   readonly #filters = new Map<string, SourceFilter>();
   readonly #closed: () => void;
   #routerPorts: readonly string[] = [];
+  #others: readonly string[] = [];
+  readonly #heard: string[] = [];
 
   constructor(ports: readonly string[], closed: () => void) {
     this.#ports = ports;
@@ -40,15 +42,26 @@ class SimulatedBridgeTable implements BridgeTable {
     else this.#filters.set(key, filter);
   }
 
-  routerPorts(ports: readonly string[]): void {
-    this.#routerPorts = ports;
+  routerPorts(routers: readonly string[], others: readonly string[]): void {
+    this.#routerPorts = routers;
+    this.#others = others;
+  }
+
+  routersFound(): readonly string[] {
+    return [...this.#heard];
+  }
+
+  /** The bridge itself takes somebody behind the port for a router. */
+  hearRouter(port: string): void {
+    this.#heard.push(port);
   }
 
   /** The ports through which a packet of (source, group) leaves. */
   delivers(source: Ipv4, group: Ipv4): readonly string[] {
     return this.#ports.filter((port) => {
       const filter = this.#filters.get(`${port} ${group}`);
-      return this.#routerPorts.includes(port) || (filter !== undefined && admits(filter, source));
+      const isHeard = this.#heard.includes(port) && !this.#others.includes(port);
+      return isHeard || this.#routerPorts.includes(port) || (filter !== undefined && admits(filter, source));
     });
   }
 

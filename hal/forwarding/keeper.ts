@@ -16,12 +16,13 @@ const FAREWELL = "farewell";
 
 /**
  * Its standard input ends with its parent, however that dies. The subshell that sleeps holds nothing: a shell whose last command is
- * `sleep` would become it, and close the socket at once. What runs in the end reads what follows the first line.
+ * `sleep` would become it, and close the socket at once. What runs in the end reads what follows the first line, and is known by its
+ * last argument.
  */
 const SCRIPT = [
   `read -r end; (exec sleep "$1" ${KEPT_DESCRIPTOR}>&-)`,
   `[ "$end" = ${FAREWELL} ] || exit 0`,
-  `shift 2; exec "$@" ${KEPT_DESCRIPTOR}>&-`,
+  `shift 2; exec "$@" "$0" ${KEPT_DESCRIPTOR}>&-`,
 ].join("\n");
 
 /** `sh -c SCRIPT name seconds router command...`: where these are. */
@@ -97,7 +98,7 @@ export class Keeper {
   }
 }
 
-/** A keeper of this network namespace. */
+/** A keeper of this network namespace, or the farewell that it has become. */
 export interface FoundKeeper {
   readonly pid: number;
   /** The router that it belongs to, alive; undefined when that is dead. */
@@ -115,7 +116,8 @@ export function findKeepers(): readonly FoundKeeper[] {
 const argumentsOf = (pid: number): readonly string[] => read(`/proc/${pid}/cmdline`).split("\0");
 /** The shell itself: its subshell looks the same for a moment, until it has become `sleep`. */
 const isKeeper = (pid: number): boolean => isMarked(pid) && !isMarked(parentOf(pid));
-const isMarked = (pid: number): boolean => argumentsOf(pid)[NAME] === MARKER;
+/** What ends with a zero has nothing behind it. */
+const isMarked = (pid: number): boolean => [argumentsOf(pid)[NAME], argumentsOf(pid).at(-2)].includes(MARKER);
 const parentOf = (pid: number): number => Number(/^PPid:\s*(\d+)$/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0);
 
 /**
@@ -125,7 +127,8 @@ const parentOf = (pid: number): number => Number(/^PPid:\s*(\d+)$/m.exec(read(`/
 function routerOf(keeper: number): number | undefined {
   const parent = parentOf(keeper);
   const kept = linkOf(`/proc/${keeper}/fd/${KEPT_DESCRIPTOR}`);
-  const isRouter = argumentsOf(keeper)[ROUTER] === String(parent) || (kept !== undefined && holds(parent, kept));
+  const isRouter =
+    argumentsOf(keeper)[ROUTER] === String(parent) || (kept?.startsWith("socket:") === true && holds(parent, kept));
   return isRouter ? parent : undefined;
 }
 

@@ -109,7 +109,10 @@ export class LinuxForwarding implements Forwarding {
 
   open(listener: ForwardingListener): ForwardingTable {
     try {
-      return this.#table(this.#begin(), listener);
+      const socket = this.#begin();
+      // Who still bids farewell would take from us what we are about to keep.
+      for (const farewell of findKeepers()) endKeeper(farewell);
+      return this.#table(socket, listener);
     } catch (cause) {
       if (!isInUse(cause)) throw openError(cause);
     }

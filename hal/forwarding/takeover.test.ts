@@ -42,8 +42,8 @@ const options = (warnings: string[], span: Duration, interfaces: readonly string
 });
 
 /** The process that is killed: routes from rt0 to rt2 and rt4, and from rt4 to nowhere. */
-async function route(span: Duration, file: string | undefined): Promise<void> {
-  const farewell = file === undefined ? [] : ["sh", "-c", 'cat > "$1"', "sh", file];
+async function route(span: Duration, file: string | undefined, last = ""): Promise<void> {
+  const farewell = file === undefined ? [] : ["sh", "-c", `cat > "$1"; ${last}`, "sh", file];
   const forwarding = await LinuxForwarding.loadNative({ ...options([], span), farewell });
   const table = forwarding.open(NOTHING);
   for (const name of INTERFACES) table.addInterface(name);
@@ -60,9 +60,9 @@ async function route(span: Duration, file: string | undefined): Promise<void> {
 /** More than a pipe that somebody reads a line of may have swallowed. */
 const LAST_WORDS = "the last words ".repeat(1000);
 
-/** Routes and hands over; what it has the keeper say comes into `file`. */
-async function handsOver(t: TestContext, span: Duration, file: string): Promise<void> {
-  const child = start(t, [process.execPath, new URL(import.meta.url).pathname, "route", String(span), file]);
+/** Routes and hands over; what it has the keeper say comes into `file`, and then it does what comes `last`. */
+async function handsOver(t: TestContext, span: Duration, file: string, last = ""): Promise<void> {
+  const child = start(t, [process.execPath, new URL(import.meta.url).pathname, "route", String(span), file, last]);
   assert.equal((await linesOf(child).next()).value, "routes");
   const ended = once(child, "exit");
   child.stdin?.write("hand over\n");
@@ -84,7 +84,7 @@ const inherited = (table: ForwardingTable): readonly string[] =>
   table.inherited().map(({ group, inbound, outbound }) => [formatIpv4(group), inbound, ">", ...outbound].join(" "));
 const nobodyKeeps = (): Promise<boolean> => eventually(() => findKeepers().length === 0, HANGS.timeout);
 
-if (process.argv[2] === "route") await route(Number(process.argv[3]) as Duration, process.argv[4]);
+if (process.argv[2] === "route") await route(Number(process.argv[3]) as Duration, process.argv[4], process.argv[5]);
 else if (inNamespace(import.meta.url, "takeover", CABLES)) {
   const { datagram, linuxBench } = await import("./linux.testkit.ts");
   const raw = await LinuxForwarding.load();
@@ -207,7 +207,33 @@ else if (inNamespace(import.meta.url, "takeover", CABLES)) {
       assert.deepEqual(vifs(), INTERFACES);
       const isSaid = () => existsSync(file) && readFileSync(file, "utf8") === `${LAST_WORDS}\n`;
       assert.ok(await eventually(isSaid, HANGS.timeout), "nothing was said");
-      assert.deepEqual([vifs(), routed(), findKeepers()], [[], [], []]);
+      assert.deepEqual([vifs(), routed()], [[], []]);
+      assert.ok(await nobodyKeeps());
+    },
+  );
+
+  test(
+    "a farewell that is being bidden when the next one starts is ended, however that one routes",
+    HANGS,
+    async (t) => {
+      const file = join(mkdtempSync(join(tmpdir(), "sealcast-farewell-")), "said");
+      t.after(() => rmSync(dirname(file), { recursive: true }));
+      for (const next of [await LinuxForwarding.loadNative(options([], seconds(60))), raw]) {
+        rmSync(file, { force: true });
+        await handsOver(t, seconds(1), file, "sleep 600; :");
+        assert.ok(await eventually(() => existsSync(file), HANGS.timeout), "nothing is said");
+        const bidding = findKeepers();
+        assert.deepEqual(
+          bidding.map(({ router }) => router),
+          [undefined],
+        );
+        const table = next.open(NOTHING);
+        const isThere = () => findKeepers().some(({ pid }) => pid === bidding[0]?.pid);
+        assert.ok(await eventually(() => !isThere(), HANGS.timeout));
+        assert.deepEqual(inherited(table), []);
+        table.close();
+        assert.ok(await nobodyKeeps());
+      }
     },
   );
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { HalError } from "../../core/ports/errors.ts";
+import { BridgeSettings } from "../bridge/settings.ts";
 import { BridgeQueriers } from "./bridge-querier.ts";
 
 const root = mkdtempSync(join(tmpdir(), "sealcast-bridge-"));
@@ -39,7 +40,7 @@ const never = (_: string, error: HalError): void => assert.fail(error.message);
 test("a bridge's querier is silenced only if it was on, and gets its voice back", () => {
   make("on", "1\n");
   make("off", "0\n");
-  const queriers = new BridgeQueriers(root);
+  const queriers = new BridgeQueriers(new BridgeSettings({ root }));
   assert.deepEqual([queriers.silence("on"), queriers.silence("off"), queriers.silence("none")], [true, false, false]);
   assert.equal(readFileSync(file("on"), "utf8").trim(), "0");
   queriers.restore(never);
@@ -48,14 +49,14 @@ test("a bridge's querier is silenced only if it was on, and gets its voice back"
 
 test("a querier that may not be written is a refusal, told with what it needs and what to do by hand", () => {
   refuseWrites("locked");
-  const queriers = new BridgeQueriers(root);
+  const queriers = new BridgeQueriers(new BridgeSettings({ root }));
   assert.throws(() => queriers.silence("locked"), isRefusal("locked", "off"));
   queriers.restore(never);
 });
 
 test("what may not be given back is told of each bridge, the others get their voice back, a bridge that is gone needs none", () => {
   for (const bridge of ["first", "gone", "last"]) make(bridge, "1\n");
-  const queriers = new BridgeQueriers(root);
+  const queriers = new BridgeQueriers(new BridgeSettings({ root }));
   for (const bridge of ["first", "gone", "last"]) assert.equal(queriers.silence(bridge), true);
   refuseWrites("first");
   rmSync(join(root, "gone"), { recursive: true });
@@ -71,5 +72,5 @@ test("what may not be given back is told of each bridge, the others get their vo
 
 test("a failure that is no refusal is told as one too", () => {
   mkdirSync(file("folder"), { recursive: true });
-  assert.throws(() => new BridgeQueriers(root).silence("folder"), { code: "bridge.failed" });
+  assert.throws(() => new BridgeQueriers(new BridgeSettings({ root })).silence("folder"), { code: "bridge.failed" });
 });

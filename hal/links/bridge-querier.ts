@@ -1,20 +1,19 @@
 // While our querier asks on a bridge, the bridge's own querier is silent: the lower address would win, and it may be its 0.0.0.0.
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { HalError } from "../../core/ports/errors.ts";
+import type { BridgeSettings } from "../bridge/settings.ts";
 
 /** The file is not there, is no bridge's, or its interface goes while it is open. */
 const GONE: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ENODEV"]);
 const REFUSED: ReadonlySet<string> = new Set(["EPERM", "EACCES", "EROFS"]);
 
-/** Remembers which bridges it silenced, and gives them their voice back. */
-export class BridgeQueriers {
-  readonly #root: string;
-  readonly #silenced = new Set<string>();
+const SETTING = "/bridge/multicast_querier";
 
-  /** @param root the folder of the interfaces, each a folder of its name. */
-  constructor(root = "/sys/class/net") {
-    this.#root = root;
+/** Gives the bridges that it silenced their voice back, and those that a killed predecessor silenced. */
+export class BridgeQueriers {
+  readonly #settings: BridgeSettings;
+
+  constructor(settings: BridgeSettings) {
+    this.#settings = settings;
   }
 
   /**
@@ -22,34 +21,21 @@ export class BridgeQueriers {
    * when we may not write, "bridge.failed" for anything else: its querier then goes on asking beside ours.
    */
   silence(bridge: string): boolean {
-    const file = this.#file(bridge);
     try {
-      if (readFileSync(file, "latin1").trim() !== "1") return false;
-      writeFileSync(file, "0");
+      return this.#settings.set(`${bridge}${SETTING}`, "0");
     } catch (cause) {
       if (isGone(cause)) return false;
-      throw querierError(bridge, file, "off", cause);
+      throw querierError(bridge, "off", cause);
     }
-    this.#silenced.add(bridge);
-    return true;
   }
 
   /** Gives back what was taken; `failed` hears of each bridge that is there and stays silent, with the codes of `silence`. */
   restore(failed: (bridge: string, error: HalError) => void): void {
-    for (const bridge of this.#silenced) {
-      const file = this.#file(bridge);
-      try {
-        // Not made where it is gone: outside /sys that would succeed.
-        writeFileSync(file, "1", { flag: "r+" });
-      } catch (cause) {
-        if (!isGone(cause)) failed(bridge, querierError(bridge, file, "on", cause));
-      }
+    for (const path of this.#settings.changed().filter((one) => one.endsWith(SETTING))) {
+      const cause = this.#settings.restore(path);
+      const bridge = path.slice(0, -SETTING.length);
+      if (cause !== undefined && !isGone(cause)) failed(bridge, querierError(bridge, "on", cause));
     }
-    this.#silenced.clear();
-  }
-
-  #file(bridge: string): string {
-    return join(this.#root, bridge, "bridge", "multicast_querier");
   }
 }
 
@@ -57,13 +43,13 @@ const errnoOf = (cause: unknown): string => (cause as NodeJS.ErrnoException)?.co
 
 const isGone = (cause: unknown): boolean => GONE.has(errnoOf(cause));
 
-function querierError(bridge: string, file: string, wanted: "on" | "off", cause: unknown): HalError {
+function querierError(bridge: string, wanted: "on" | "off", cause: unknown): HalError {
   const errno = errnoOf(cause);
   const message = `cannot turn ${wanted} the querier of bridge ${bridge} (${errno})`;
   if (!REFUSED.has(errno)) return new HalError("bridge.failed", message, { cause });
   return new HalError("bridge.permission", message, {
     cause,
-    needs: `write access to ${file}: root of the network namespace, and /sys not mounted read-only`,
+    needs: `write access to /sys/class/net/${bridge}${SETTING}: root of the network namespace, and /sys not mounted read-only`,
     alternative: `turn it ${wanted} by hand: ip link set ${bridge} type bridge mcast_querier ${wanted === "on" ? 1 : 0}`,
   });
 }

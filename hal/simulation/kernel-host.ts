@@ -3,6 +3,7 @@
 import { readIpv4 } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
 import { MulticastHost, type MulticastHostEffect, type MulticastHostOptions } from "../../core/igmp/host.ts";
+import { IGMP } from "../../core/igmp/wire.ts";
 import type { SimulatedInterface, SimulatedNode } from "./node.ts";
 
 const SOURCE = 12;
@@ -33,7 +34,7 @@ export function attachKernelHost(node: SimulatedNode, options: MulticastHostOpti
 
 function hostOn(node: SimulatedNode, on: SimulatedInterface, options: MulticastHostOptions) {
   const { clock, entropy } = node.network;
-  return new Runner(clock, new MulticastHost(entropy, options), (effect: MulticastHostEffect) => {
+  return new Runner(clock, new MulticastHost(IGMP, entropy, options), (effect: MulticastHostEffect) => {
     switch (effect.kind) {
       case "send":
         transmit(on, effect.packet);

@@ -1,8 +1,10 @@
 // A join on a router with 1,000 and with 10,000 routes, from the report to the route, the report upstream and the delivery; then the
 // stream that arrives. Through Router, packets and upcalls in and effects out, without sockets.
+
 import { ipv4 } from "../../build/core/base/ipv4.js";
 import { instant } from "../../build/core/base/time.js";
 import { reportLength, writeReport } from "../../build/core/igmp/report.js";
+import { IGMP } from "../../build/core/igmp/wire.js";
 import { Router } from "../../build/core/router/router.js";
 import { median } from "./support/measure.mjs";
 
@@ -18,7 +20,7 @@ const entropy = { bytes: (/** @type {number} */ n) => new Uint8Array(n), below: 
 function filled(size) {
   const igmp = { maxGroups: 65_536, maxHostMemberships: 1_000_000, joinsPerSecond: 10_000 };
   const downstreams = [{ name: "lan", igmp }, { name: "wifi" }];
-  const router = new Router({ upstreams: [{ name: "up" }], downstreams, maxRoutes: 65_536 }, entropy);
+  const router = new Router(IGMP, { upstreams: [{ name: "up" }], downstreams, maxRoutes: 65_536 }, entropy);
   for (const [name, address] of /** @type {const} */ ([
     ["up", 0x0a010001],
     ["lan", 0x0a020001],

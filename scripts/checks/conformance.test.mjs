@@ -30,11 +30,12 @@ const TEST = /^(\w+): `(.+)`$/;
 /** A reason in words. */
 const LEFT_OUT = /^left out: \S+(?: \S+){3,}/;
 
-/** The names of the tests of a source text, and of the rows that tests are made from. @param {string} source */
+/** The names of the tests of a source text, without the address family that some are run for, and of the rows that tests are made from. @param {string} source */
 function namesIn(source) {
   const calls = source.matchAll(/(?:^|[^\w.])(?:test|fuzz)\(\s*"([^"]+)"/g);
+  const families = source.matchAll(/\btest\(`([^`$]+)\$\{suffix\}`/g);
   const rows = source.matchAll(/\b(?:name|section):\s*"([^"]+)"/g);
-  return new Set([...calls, ...rows].map(([, name = ""]) => name));
+  return new Set([...calls, ...families, ...rows].map(([, name = ""]) => name));
 }
 
 /**

@@ -22,6 +22,7 @@ function bench() {
   const clock = new SimulatedClock();
   const tables = new SimulatedBridges({ br0: ["a", "b", "c"] });
   const [deaf, asked, confirmed] = [new Set<string>(), [] as number[], [] as number[]];
+  const found: string[] = [];
   let known: readonly RouterEffect[] = [];
   let refused: HalError | undefined;
   let asks = true;
@@ -30,8 +31,9 @@ function bench() {
     if (refused !== undefined) throw refused;
     const table = tables.open(bridge);
     const confirm = (): void => void confirmed.push(Number(clock.now()));
+    const own: Partial<BridgeTable> = { confirm, routersFound: () => found };
     return new Proxy(table, {
-      get: (target, name) => (name === "confirm" ? confirm : Reflect.get(target, name).bind(target)),
+      get: (target, name) => Reflect.get(own, name) ?? Reflect.get(target, name).bind(target),
     });
   };
   const ports = new BridgePorts(
@@ -50,6 +52,7 @@ function bench() {
     clock,
     ports,
     deaf,
+    found,
     asked,
     confirmed,
     knows: (effects: readonly RouterEffect[]) => {
@@ -61,6 +64,8 @@ function bench() {
     yields: () => {
       asks = false;
     },
+    /** The bridge itself takes who is there for a router, as it does whoever asks. */
+    hearsRouter: (port: string) => tables.tables.get("br0")?.hearRouter(port),
     delivers: () => tables.tables.get("br0")?.delivers(SOURCE, GROUP),
   };
 }
@@ -77,7 +82,7 @@ test("a bridge that is in use gets what is known, with its routers' ports, and i
   ports.follow("br0", 4);
   assert.deepEqual(delivers(), ["a", "b", "c"], "the same bridge keeps what it has");
   knows([membership("a", ANY_SOURCE), membership("b", ANY_SOURCE)]);
-  ports.changed("br0");
+  ports.changed("br0", ["a", "b", "c"]);
   assert.deepEqual(delivers(), ["a", "b", "c"]);
   knows([membership("a", ANY_SOURCE)]);
   ports.follow("br0", 5);
@@ -121,6 +126,45 @@ test("a port whose tap is deaf keeps what it had until its hosts have been asked
   assert.deepEqual(delivers(), ["a", "b", "c"]);
   clock.run(seconds(2));
   assert.deepEqual(delivers(), ["b", "c"], "who has not answered is gone");
+});
+
+const routerPort = (port: string, present: boolean) => ({ kind: "router-port", name: "br0", port, present }) as const;
+
+test("what the bridge takes for a router gives a port nothing; one that we hear does, as long as we hear it", () => {
+  const { ports, delivers, hearsRouter } = bench();
+  ports.changed("br0", ["a", "b", "c"]);
+  ports.follow("br0", 4);
+  hearsRouter("a");
+  assert.deepEqual(delivers(), ["c"]);
+  ports.apply(routerPort("a", true));
+  assert.deepEqual(delivers(), ["a", "c"]);
+  ports.apply(routerPort("a", false));
+  assert.deepEqual(delivers(), ["c"]);
+  ports.changed("br0", ["b", "c"]);
+  assert.deepEqual(delivers(), ["a", "c"], "a port that has left is the bridge's own to judge");
+  ports.close();
+});
+
+test("on a bridge whose ports we do not hear it is the bridge that finds routers", () => {
+  const { ports, delivers, hearsRouter } = bench();
+  ports.follow("br0", 4);
+  hearsRouter("a");
+  assert.deepEqual(delivers(), ["a", "c"]);
+  ports.close();
+});
+
+test("a router that the bridge knew before us keeps its port for a group membership interval", () => {
+  const { ports, clock, delivers, found } = bench();
+  found.push("a", "b");
+  ports.changed("br0", ["a", "b", "c"]);
+  ports.follow("br0", 4);
+  clock.run(seconds(30));
+  ports.apply(routerPort("b", true));
+  clock.run(seconds(230));
+  assert.deepEqual(delivers(), ["a", "b", "c"]);
+  clock.run(seconds(2));
+  assert.deepEqual(delivers(), ["b", "c"]);
+  ports.close();
 });
 
 test("a bridge whose table may not be had goes on as it is, and status says why", () => {

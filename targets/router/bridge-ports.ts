@@ -53,6 +53,12 @@ export class BridgePorts {
   readonly #numbers = new Map<string, number>();
   readonly #alarms = new Map<string, Alarm>();
   readonly #refused = new Map<string, string>();
+  /** Of each bridge whose ports are heard. */
+  readonly #ports = new Map<string, readonly string[]>();
+  /** Ports behind which we hear a router, by bridge. */
+  readonly #heard = new Map<string, Set<string>>();
+  /** Ports behind which the bridge knew one before us. */
+  readonly #found = new Map<string, readonly string[]>();
   /** What ended on a port that nobody heard: perhaps it did not. */
   readonly #doubtful = new Map<string, PortMembership>();
 
@@ -70,24 +76,62 @@ export class BridgePorts {
     if (table === undefined) return;
     this.#tables.set(name, table);
     this.#numbers.set(name, index);
-    table.routerPorts(kept.routerPorts);
+    this.#keepFound(kept, table);
     for (const effect of this.#platform.memberships(name)) if (effect.kind === "port-membership") this.apply(effect);
     this.#askAgain(kept, table);
   }
 
   /** Something between the ports has changed: a port that left and came back has lost what it had, or is another of the same name. */
-  changed(name: string): void {
+  changed(name: string, ports: readonly string[]): void {
+    this.#ports.set(name, ports);
+    this.#markRouters(name);
     for (const effect of this.#platform.memberships(name)) if (effect.kind === "port-membership") this.apply(effect);
     this.#tables.get(name)?.restore();
   }
 
   apply(effect: PortEffect & { readonly name: string }): void {
     if (effect.kind === "port-membership") this.#set(effect);
-    else
-      this.#platform.log.info(
-        { interface: effect.name, port: effect.port },
-        effect.present ? "a router is behind a bridge port" : "no router is behind a bridge port any more",
-      );
+    else this.#routerPort(effect);
+  }
+
+  #routerPort({ name, port, present }: Extract<PortEffect, { kind: "router-port" }> & { readonly name: string }): void {
+    const heard = this.#heard.get(name) ?? new Set();
+    this.#heard.set(name, heard);
+    if (present) heard.add(port);
+    else heard.delete(port);
+    this.#markRouters(name);
+    this.#platform.log.info(
+      { interface: name, port },
+      present ? "a router is behind a bridge port" : "no router is behind a bridge port any more",
+    );
+  }
+
+  /** A router that the bridge knew is given the time in which it lets itself be heard. */
+  #keepFound(kept: KeptBridge, table: BridgeTable): void {
+    this.#found.set(kept.name, table.routersFound());
+    this.#markRouters(kept.name);
+    this.#wait(`${kept.name} routers`, kept.lifetime, () => {
+      this.#found.delete(kept.name);
+      this.#markRouters(kept.name);
+    });
+  }
+
+  #isRouters(kept: KeptBridge, port: string): boolean {
+    const heard = this.#heard.get(kept.name)?.has(port) === true;
+    return heard || kept.routerPorts.includes(port) || this.#found.get(kept.name)?.includes(port) === true;
+  }
+
+  /**
+   * The bridge itself takes every query for a router's (RFC 4541 2.1.1 (1)), one that we refuse too, and would give that port every
+   * stream. Where we hear the ports we tell it.
+   */
+  #markRouters(name: string): void {
+    const kept = this.#kept.get(name);
+    if (kept === undefined) return;
+    const ports = this.#ports.get(name) ?? [];
+    const routers = ports.filter((port) => this.#isRouters(kept, port));
+    const others = ports.filter((port) => !routers.includes(port));
+    this.#tables.get(name)?.routerPorts([...new Set([...kept.routerPorts, ...routers])], others);
   }
 
   /** While a tap is deaf, its port keeps what it had: silence is no sign that a viewer has gone. */
@@ -144,7 +188,7 @@ export class BridgePorts {
   }
 
   #release(name: string): void {
-    for (const what of [name, `${name} again`]) {
+    for (const what of [name, `${name} again`, `${name} routers`]) {
       this.#alarms.get(what)?.cancel();
       this.#alarms.delete(what);
     }
@@ -167,7 +211,7 @@ export class BridgePorts {
       counts: table?.counts(),
       perPort: views.map(({ port, router, groups }) => ({
         port,
-        router: router || kept.routerPorts.includes(port),
+        router: router || this.#isRouters(kept, port),
         groups: groups.map(({ group, filter }) => ({ group: formatIpv4(group), ...filterText(filter) })),
       })),
     };

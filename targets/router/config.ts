@@ -14,7 +14,14 @@ import type { GroupPrefix } from "../../core/router/policy/group-access.ts";
 import type { EnforceOptions } from "../../core/router/policy/permits.ts";
 import type { Rule } from "../../core/router/policy/rules.ts";
 import type { StaticGroup } from "../../core/router/static-groups.ts";
-import { brokerEntries, commonEntries, identifier, refreshPolicy, x25519PublicKey } from "../shared/config.ts";
+import {
+  brokerEntries,
+  commonEntries,
+  defaultSocket,
+  identifier,
+  refreshPolicy,
+  x25519PublicKey,
+} from "../shared/config.ts";
 import type { CommonConfig } from "../shared/target.ts";
 
 /** One interface with receivers behind it. */
@@ -431,6 +438,11 @@ export const upstreamsOf = ({ upstream, upstreams }: RouterConfig): readonly Ups
 /** The downstreams whose bridge ports are kept. */
 export const snooped = ({ downstreams, forwarding }: RouterConfig): readonly DownstreamConfig[] =>
   downstreams.filter(({ snooping = forwarding === "bridge" }) => snooping);
+
+/** Where it is kept how the bridges were found; undefined without a socket, beside which it is. */
+export function foundBridgesFile({ id, socket = defaultSocket("router", id) }: RouterConfig): string | undefined {
+  return socket === "" ? undefined : `${socket}.bridges`;
+}
 
 const ranges = (config: RouterConfig): readonly string[] =>
   config.upstreams.flatMap(({ groups }) =>

@@ -7,6 +7,7 @@ import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import type { IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import type { Links } from "../../core/ports/links.ts";
 import { LinuxBridgeTables } from "../../hal/bridge/linux.ts";
+import type { BridgeSettings } from "../../hal/bridge/settings.ts";
 import { LinuxForwarding, type TakeoverOptions } from "../../hal/forwarding/linux.ts";
 import { RelayForwarding } from "../../hal/forwarding/relay.ts";
 import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
@@ -171,10 +172,14 @@ async function openForwarding(config: RouterConfig, runtime: Runtime) {
 }
 
 /** Without them a bridge delivers as its own snooping has it. */
-async function openBridges(config: RouterConfig, { log }: Runtime): Promise<BridgeTables | undefined> {
+async function openBridges(
+  config: RouterConfig,
+  { log }: Runtime,
+  settings: BridgeSettings,
+): Promise<BridgeTables | undefined> {
   if (snooped(config).length === 0) return undefined;
   try {
-    return await LinuxBridgeTables.load();
+    return await LinuxBridgeTables.load(settings);
   } catch (error) {
     if (!(error instanceof HalError)) throw error;
     log.warn({ code: error.code, needs: error.needs }, `${error.message}; ${error.alternative}`);
@@ -193,7 +198,11 @@ async function openOrigins(): Promise<FrameOrigins | undefined> {
 }
 
 /** Loads them. Rejects with HalError "igmp.native-missing" or "mroute.native-missing"; taps that cannot be are a warning. */
-export async function openDrivers(config: RouterConfig, runtime: Runtime): Promise<RouterDrivers> {
+export async function openDrivers(
+  config: RouterConfig,
+  runtime: Runtime,
+  settings: BridgeSettings,
+): Promise<RouterDrivers> {
   const { hal } = config;
   // First: a child that it may start is to inherit no socket.
   const links = await choose(hal.links, linksDrivers);
@@ -205,7 +214,7 @@ export async function openDrivers(config: RouterConfig, runtime: Runtime): Promi
     igmp: igmp.port,
     forwarding: forwarding?.port,
     taps: taps?.port,
-    bridges: await openBridges(config, runtime),
+    bridges: await openBridges(config, runtime, settings),
     links: links.port,
     origins: await openOrigins(),
     choices: Object.fromEntries(

@@ -3,6 +3,7 @@
 import { createInterface } from "node:readline";
 import * as v from "valibot";
 import { address, type Ipv4 } from "../../core/base/ipv4.ts";
+import { BridgeSettings } from "../../hal/bridge/settings.ts";
 import { systemClock } from "../../hal/clock/system.ts";
 import { NftEnforcement } from "../../hal/enforcement/nft.ts";
 import { systemEntropy } from "../../hal/entropy/system.ts";
@@ -70,7 +71,7 @@ async function run(): Promise<void> {
     taps: new CapTaps({ clock, entropy, command: [process.execPath, script] }),
     membershipReports: word,
     enforcement: new NftEnforcement(),
-    bridgeQueriers: new BridgeQueriers(),
+    bridgeQueriers: new BridgeQueriers(new BridgeSettings()),
     fatal,
   });
   createInterface({ input: process.stdin }).on("line", (line) => word.heed(line));

@@ -4,7 +4,9 @@ import { fromHex, toHex } from "../../core/base/bytes.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { IgmpListener, IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import { LinuxBridgeTables } from "../../hal/bridge/linux.ts";
+import { BridgeSettings } from "../../hal/bridge/settings.ts";
 import { removeLeftGuard } from "../../hal/enforcement/nft.ts";
+import { findKeepers } from "../../hal/forwarding/keeper.ts";
 import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
 
 /** The first argument by which the bundle knows that it is to do this, with the text on standard input. */
@@ -23,20 +25,25 @@ export interface Farewell {
   readonly isGuarded: boolean;
   /** Whose multicast tables have entries of ours. */
   readonly bridges: readonly string[];
+  /** The file that knows how the bridges were found. */
+  readonly found: string | undefined;
 }
 
 /** One line. */
 export const farewellText = ({ leaves, ...rest }: Farewell): string =>
   JSON.stringify({ leaves: leaves.map(({ name, packet }) => [name, toHex(packet)]), ...rest });
 
-/** On the links and bridges that are there still. Rejects with HalError "igmp.native-missing" or "bridge.native-missing". */
+/** On the links and bridges that are there still, and not beside a router that has come meanwhile: it goes on with them. Rejects with HalError "igmp.native-missing" or "bridge.native-missing". */
 export async function runFarewell(): Promise<void> {
   const said = JSON.parse(readFileSync(0, "utf8")) as Omit<Farewell, "leaves"> & { leaves: [string, string][] };
+  if (findKeepers().some(({ router }) => router !== undefined)) return;
   const sockets = await PacketIgmpSockets.load();
   for (const [name, hex] of said.leaves)
     ifThere(() => send(sockets, { name, packet: fromHex(hex) ?? new Uint8Array() }));
-  const tables = await LinuxBridgeTables.load();
+  const settings = new BridgeSettings(said.found === undefined ? {} : { file: said.found });
+  const tables = await LinuxBridgeTables.load(settings);
   for (const name of said.bridges) ifThere(() => tables.open(name).close());
+  settings.restoreAll();
   if (said.isGuarded) await removeLeftGuard();
 }
 

@@ -6,7 +6,7 @@ import { milliseconds, seconds } from "../../core/base/time.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { TapListener } from "../../core/ports/frame-tap.ts";
 import type { IgmpListener, IgmpSockets } from "../../core/ports/igmp-socket.ts";
-import type { Links } from "../../core/ports/links.ts";
+import type { Link, Links } from "../../core/ports/links.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { simulatedLinks } from "../../hal/links/simulated.ts";
@@ -141,7 +141,8 @@ test("one that opens and dies at once is no success; one that lasted begins anew
   assert.deepEqual(attempts.slice(6), [81_000]);
 });
 
-test("of a bridge its ports are told, and that a tap which was deaf hears again", () => {
+/** br0 with lan1 and lan2, its ports tapped; `change` makes it another. */
+function tapped() {
   const clock = new SimulatedClock();
   const entropy = new SeededEntropy(1);
   const network = new SimulatedNetwork(clock, entropy);
@@ -149,11 +150,21 @@ test("of a bridge its ports are told, and that a tap which was deaf hears again"
   router.attach("br0", { address: address("10.2.0.1"), lan: { lan1: network.lan("lan1"), lan2: network.lan("lan2") } });
   const taps = new Map<string, TapListener>();
   const told: string[] = [];
+  const links = simulatedLinks(router);
+  let link = links.get("br0") ?? assert.fail();
+  let changed: (name: string, link: Link) => void = () => {};
   const interfaces = new Interfaces(
     {
       clock,
       entropy,
-      links: simulatedLinks(router),
+      links: {
+        ...links,
+        get: () => link,
+        watch(_names, tell) {
+          changed = tell;
+          return () => {};
+        },
+      },
       igmp: {
         hearsUnjoined: true,
         open: (interfaceName) => ({ interfaceName, send: () => {}, dropped: () => 0, close: () => {} }),
@@ -162,7 +173,7 @@ test("of a bridge its ports are told, and that a tap which was deaf hears again"
       taps: {
         open(interfaceName, listener) {
           taps.set(interfaceName, listener);
-          return { interfaceName, dropped: () => 0, close: () => {} };
+          return { interfaceName, dropped: () => 0, close: () => taps.delete(interfaceName) };
         },
       },
       log: createLogger({ level: "silent", format: "json", toStderr: true }, "router", "r"),
@@ -173,6 +184,28 @@ test("of a bridge its ports are told, and that a tap which was deaf hears again"
     (event) => told.push(event.kind === "bridge" ? event.ports.join() : event.kind),
   );
   interfaces.start();
+  const change = (what: Partial<Link>): void => {
+    link = { ...link, ...what };
+    changed("br0", link);
+  };
+  return { clock, interfaces, taps, told, change, addresses: link.addresses };
+}
+
+test("while a bridge waits for its address its ports are followed", () => {
+  const { interfaces, taps, told, change, addresses } = tapped();
+  change({ addresses: [] });
+  change({ ports: ["lan1", "lan3"] });
+  assert.deepEqual([[...taps.keys()], told.at(-1)], [["lan1", "lan3"], "lan1,lan3"]);
+  assert.deepEqual(interfaces.link("br0")?.ports, ["lan1", "lan3"]);
+  const before = told.length;
+  change({ addresses });
+  assert.deepEqual(told.slice(before), ["lan1,lan3"], "the interface has not been away");
+  interfaces.close();
+  assert.deepEqual([...taps.keys()], []);
+});
+
+test("of a bridge its ports are told, and that a tap which was deaf hears again", () => {
+  const { interfaces, taps, told } = tapped();
   assert.deepEqual(told, ["lan1,lan2", "link"]);
   const lan1 = taps.get("lan1");
   lan1?.resumed();

@@ -130,6 +130,7 @@ export class Interfaces {
     const open = this.#open.get(name);
     if (open !== undefined && link !== undefined && isWithoutAddress(open.link, link)) {
       this.#waitForAddress(name);
+      this.#followPorts(name, open, link);
       return;
     }
     this.#endGrace(name);
@@ -148,6 +149,14 @@ export class Interfaces {
     }
     if (open !== undefined) this.#lose(name);
     if (link?.up === true && link.addresses.length > 0) this.#gain(name, link);
+  }
+
+  /** Without an address, as long as it is in use: who is plugged in meanwhile is heard. */
+  #followPorts(name: string, open: Open, link: Link): void {
+    if (this.#isTapped(name, open.link) !== this.#isTapped(name, link)) return;
+    this.#tapPorts(name, open, link);
+    const { ports, topology } = link;
+    open.link = { ...open.link, ports, ...(topology === undefined ? {} : { topology }) };
   }
 
   #waitForAddress(name: string): void {

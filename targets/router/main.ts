@@ -1,5 +1,6 @@
 // sealcast-router: IGMP end point, multicast routing and evidence of one router (patent 12, 22, 32, 42).
 import { HalError } from "../../core/ports/errors.ts";
+import { BridgeSettings } from "../../hal/bridge/settings.ts";
 import { NftEnforcement, removeLeftGuard } from "../../hal/enforcement/nft.ts";
 import { FileEvidenceLog, PERMITS } from "../../hal/evidence/file.ts";
 import { leanMemory } from "../../hal/lean-memory.ts";
@@ -11,7 +12,7 @@ import { addKeygen } from "../shared/keygen.ts";
 import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
 import { addRouterCommands, screenWidth, whyQuestion } from "./command-line.ts";
-import { type RouterConfig, routerConfig } from "./config.ts";
+import { foundBridgesFile, type RouterConfig, routerConfig } from "./config.ts";
 import { openDrivers } from "./drivers.ts";
 import { FAREWELL_ARGUMENT, runFarewell } from "./farewell.ts";
 import { MembershipReports } from "./membership-reports.ts";
@@ -47,6 +48,11 @@ function openPermitLog({ id, enforce }: RouterConfig): FileEvidenceLog | undefin
   return enforce === undefined || file === "" ? undefined : new FileEvidenceLog(file, PERMITS);
 }
 
+function openBridgeSettings(config: RouterConfig, { log }: Runtime): BridgeSettings {
+  const file = foundBridgesFile(config);
+  return new BridgeSettings({ ...(file === undefined ? {} : { file }), failed: (why) => log.warn({}, why) });
+}
+
 /** Nobody's stream is to end because nobody can count it: what cannot be opened is told, and the router goes on. */
 async function openMetrics(
   { metrics }: RouterConfig,
@@ -68,7 +74,8 @@ async function openMetrics(
 async function start(config: RouterConfig, runtime: Runtime): Promise<Service<RouterConfig>> {
   await leanMemory();
   const { clock, entropy, log } = runtime;
-  const { choices, ...drivers } = await openDrivers(config, runtime);
+  const bridgeSettings = openBridgeSettings(config, runtime);
+  const { choices, ...drivers } = await openDrivers(config, runtime, bridgeSettings);
   const service = new RouterService(config, {
     clock,
     entropy,
@@ -79,7 +86,7 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
     membershipReports: await openMembershipReports(config, runtime),
     permitLog: openPermitLog(config),
     enforcement: config.enforce?.ports === true ? new NftEnforcement() : undefined,
-    bridgeQueriers: new BridgeQueriers(),
+    bridgeQueriers: new BridgeQueriers(bridgeSettings),
     fatal: (error) => runtime.fatal(error),
   });
   const metrics = await openMetrics(config, runtime, service);
@@ -103,9 +110,11 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
       metrics?.close();
       return service.handOver();
     },
-    stop() {
+    async stop() {
       metrics?.close();
-      return service.stop();
+      await service.stop();
+      // Of bridges that only a predecessor kept, too.
+      bridgeSettings.restoreAll();
     },
   };
 }

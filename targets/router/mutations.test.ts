@@ -12,6 +12,7 @@ import { hear } from "../../core/igmp/model-wire.testkit.ts";
 import { GOOD_PACKETS, mutate, pick, repair } from "../../core/igmp/mutation.testkit.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
 import { readQuery } from "../../core/igmp/query.ts";
+import { BridgeSettings } from "../../hal/bridge/settings.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SimulatedForwarding } from "../../hal/forwarding/simulated.ts";
 import { SimulatedIgmpSockets } from "../../hal/igmp/simulated.ts";
@@ -145,7 +146,7 @@ class Pair {
       forwarding: new SimulatedForwarding(router),
       taps: undefined,
       membershipReports: undefined,
-      bridgeQueriers: new BridgeQueriers("/nonexistent"),
+      bridgeQueriers: new BridgeQueriers(new BridgeSettings({ root: "/nonexistent" })),
       log: createLogger({ level: "silent", format: "json", toStderr: true }, "router", "simulated"),
       fatal: (error) => assert.fail(error.message),
     });

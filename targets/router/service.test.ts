@@ -9,6 +9,7 @@ import * as v from "valibot";
 import { ALL_SYSTEMS, ANY, address } from "../../core/base/ipv4.ts";
 import { milliseconds, seconds } from "../../core/base/time.ts";
 import { query } from "../../core/igmp/igmp.testkit.ts";
+import { BridgeSettings } from "../../hal/bridge/settings.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SimulatedDatagrams } from "../../hal/datagram/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
@@ -81,7 +82,7 @@ async function bench(
     forwarding,
     taps: new SimulatedTaps(router),
     membershipReports: undefined,
-    bridgeQueriers: new BridgeQueriers("/nonexistent"),
+    bridgeQueriers: new BridgeQueriers(new BridgeSettings({ root: "/nonexistent" })),
     log: createLogger({ level: "silent", format: "json", toStderr: true }, "router", "simulated"),
     fatal: (error) => assert.fail(error.message),
     ...platform,
@@ -441,7 +442,7 @@ test("a bridge whose own querier may not be turned off is warned of once, and we
   symlinkSync("/sys/class/net/lo/ifindex", join(root, "br-lan", "bridge", "multicast_querier"));
   const lines: Record<string, unknown>[] = [];
   const log = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line)) });
-  const { bridge, run } = await bench(1, {}, { bridgeQueriers: new BridgeQueriers(root), log });
+  const { bridge, run } = await bench(1, {}, { bridgeQueriers: new BridgeQueriers(new BridgeSettings({ root })), log });
   run(1);
   bridge.setUp(false);
   run(1);

@@ -1,8 +1,10 @@
 // The running router: applies the machine's effects to sockets, the kernel's multicast routing and the evidence.
+
 import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
 import { after, type Duration, milliseconds } from "../../core/base/time.ts";
 import { timesOf } from "../../core/igmp/times.ts";
+import { IGMP } from "../../core/igmp/wire.ts";
 import type { BridgeTables } from "../../core/ports/bridge-table.ts";
 import type { Enforcement } from "../../core/ports/enforcement.ts";
 import type { EvidenceLog } from "../../core/ports/evidence-log.ts";
@@ -16,7 +18,7 @@ import type { Commands } from "../shared/admin.ts";
 import { explain } from "../shared/exit.ts";
 import { Afterwards } from "./afterwards.ts";
 import { BridgePorts } from "./bridge-ports.ts";
-import { type RouterConfig, snooped, upstreamsOf } from "./config.ts";
+import { foundBridgesFile, type RouterConfig, snooped, upstreamsOf } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import { farewellText, type Leave } from "./farewell.ts";
 import { HostEvidence } from "./host-evidence.ts";
@@ -105,7 +107,7 @@ export class RouterService {
     this.#statistics = new Statistics(this.#names, platform.clock);
     this.#evidence = new HostEvidence(platform);
     this.#duty = new QuerierDuty(platform);
-    this.#router = new Router(routerOptions(config, platform.links), platform.entropy);
+    this.#router = new Router(IGMP, routerOptions(config, platform.links), platform.entropy);
     this.#afterwards = new Afterwards(
       platform.later,
       (effect) => this.#apply(effect),
@@ -156,7 +158,7 @@ export class RouterService {
     this.#runner.feed(event);
     if (event.kind === "link" && event.address !== undefined)
       this.#bridgePorts?.follow(event.name, this.#interfaces.link(event.name)?.index ?? 0);
-    if (event.kind === "bridge") this.#bridgePorts?.changed(event.name);
+    if (event.kind === "bridge") this.#bridgePorts?.changed(event.name, event.ports);
     if (event.kind === "ask-all") this.#bridgePorts?.hearsAgain(event.name);
   }
 
@@ -199,7 +201,8 @@ export class RouterService {
     this.#runner.stop();
     this.#afterwards.finish();
     const bridges = snooped(this.#config).map((one) => one.interface);
-    return farewellText({ leaves: this.#leaves, isGuarded: this.#guard !== undefined, bridges });
+    const found = foundBridgesFile(this.#config);
+    return farewellText({ leaves: this.#leaves, isGuarded: this.#guard !== undefined, bridges, found });
   }
 
   /** Leaves the groups upstream, gives back routing and the bridges, once. */

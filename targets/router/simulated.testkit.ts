@@ -6,6 +6,7 @@ import { milliseconds, seconds } from "../../core/base/time.ts";
 import { type Query, queryLength, writeQuery } from "../../core/igmp/query.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { FrameTaps } from "../../core/ports/frame-tap.ts";
+import { BridgeSettings } from "../../hal/bridge/settings.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SimulatedDatagrams } from "../../hal/datagram/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
@@ -78,7 +79,7 @@ export async function simulatedRouter({
     forwarding,
     taps,
     membershipReports: undefined,
-    bridgeQueriers: new BridgeQueriers("/nonexistent"),
+    bridgeQueriers: new BridgeQueriers(new BridgeSettings({ root: "/nonexistent" })),
     log: createLogger({ level: "silent", format: "json", toStderr: true }, "router", "simulated"),
     fatal: (error) => assert.fail(error.message),
     ...platform(forwarding, taps, clock),

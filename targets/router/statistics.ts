@@ -1,4 +1,5 @@
 // What a router has heard, sent, dropped and delivered, by interface and bridge port, from the effects of its machine.
+import { IPV4 } from "../../core/base/address.ts";
 import { Counters } from "../../core/base/counters.ts";
 import { ANY, type Ipv4, isLinkLocalMulticast } from "../../core/base/ipv4.ts";
 import type { Instant } from "../../core/base/time.ts";
@@ -57,7 +58,7 @@ export class InterfaceStatistics {
   readonly sent = new Counters<MessageName>();
   readonly drops = new Counters<RouterDrop>();
   readonly hosts = new Counters<HostCount>();
-  readonly zaps = new Zaps();
+  readonly zaps = new Zaps(IPV4);
   readonly ended = new EndedMemberships();
   /** By bridge port. */
   readonly ports = new Map<string, PortStatistics>();

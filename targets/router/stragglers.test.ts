@@ -15,6 +15,7 @@ import type { ForwardingListener } from "../../core/ports/forwarding.ts";
 import type { TapListener } from "../../core/ports/frame-tap.ts";
 import type { IgmpListener } from "../../core/ports/igmp-socket.ts";
 import type { Link } from "../../core/ports/links.ts";
+import { BridgeSettings } from "../../hal/bridge/settings.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { withoutAlert } from "../../hal/forwarding/without-alert.testkit.ts";
@@ -106,7 +107,7 @@ function bench() {
       },
     },
     membershipReports: undefined,
-    bridgeQueriers: new BridgeQueriers("/nonexistent"),
+    bridgeQueriers: new BridgeQueriers(new BridgeSettings({ root: "/nonexistent" })),
     log: createLogger({ level: "silent", format: "json", toStderr: true }, "router", "one"),
     fatal: (error) => assert.fail(error.message),
   });

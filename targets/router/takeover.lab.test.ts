@@ -363,14 +363,15 @@ test("a farewell leaves the groups on every link that is there still, takes the 
     ip("-n", ROUTER, ...words.split(" "));
   const bridges = new URL("../../hal/bridge/linux.js", import.meta.url).href;
   const set = `.open("br7").set("pt0", ${address(GROUP)}, { mode: "exclude", sources: [] }); process.exit()`;
-  const program = `import { LinuxBridgeTables } from "${bridges}"; (await LinuxBridgeTables.load())${set}`;
+  const settings = new URL("../../hal/bridge/settings.js", import.meta.url).href;
+  const program = `import { LinuxBridgeTables } from "${bridges}"; import { BridgeSettings } from "${settings}"; (await LinuxBridgeTables.load(new BridgeSettings()))${set}`;
   inside(ROUTER, NODE, "--input-type=module", "-e", program);
   assert.match(inside(ROUTER, "bridge", "mdb", "show"), new RegExp(GROUP));
   const leave = report("10.1.0.1", ["to-in", GROUP]);
   const upstream = await listenUpstream();
   const farewell = act(ROUTER, NODE, "dist/router.cjs", "__farewell");
   const leaves = ["gone0", "up0"].map((name) => ({ name, packet: leave }));
-  farewell.process.stdin?.end(farewellText({ leaves, isGuarded: true, bridges: ["br7", "gone0"] }));
+  farewell.process.stdin?.end(farewellText({ leaves, isGuarded: true, bridges: ["br7", "gone0"], found: undefined }));
   assert.deepEqual(await once(farewell.process, "exit"), [0, null], farewell.lines.join("\n"));
   await upstream.saw(LEFT, LIMIT);
   assert.equal(inside(ROUTER, "nft", "list tables").trim(), "");

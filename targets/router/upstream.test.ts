@@ -9,6 +9,7 @@ import { statementsIn } from "../../core/igmp/host-statement.ts";
 import { query } from "../../core/igmp/igmp.testkit.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
 import type { IgmpVersion } from "../../core/igmp/query.ts";
+import { BridgeSettings } from "../../hal/bridge/settings.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SimulatedDatagrams } from "../../hal/datagram/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
@@ -94,7 +95,7 @@ async function bench(upstream: object = {}, more: object = {}) {
     forwarding: new SimulatedForwarding(router),
     taps: undefined,
     membershipReports: undefined,
-    bridgeQueriers: new BridgeQueriers("/nonexistent"),
+    bridgeQueriers: new BridgeQueriers(new BridgeSettings({ root: "/nonexistent" })),
     log: createLogger({ level: "silent", format: "json", toStderr: true }, "router", "simulated"),
     fatal: (error) => assert.fail(error.message),
   });

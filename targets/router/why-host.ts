@@ -142,6 +142,14 @@ const LIMITS: ReadonlyMap<string, string> = new Map([
     "igmp.host-share",
     "the room that is left on the interface is kept for hosts that have less (`maxGroups`, `maxSourcesPerInterface`)",
   ],
+  [
+    "igmp.port-share",
+    "the room that is left on the interface is kept for ports whose hosts have less (`maxGroups`, `maxSourcesPerInterface`)",
+  ],
+  [
+    "igmp.port-full",
+    "its bridge port has as many groups or sources as one port may have (`maxGroups`, `maxGroupsPerPort`)",
+  ],
   ["igmp.too-many-groups", "the interface has as many groups as it may have (`maxGroups`)"],
   ["igmp.too-many-sources", "the interface has as many sources as it may have (`maxSourcesPerInterface`)"],
 ]);

@@ -1,4 +1,5 @@
 // The set-top on a LAN without a querier, whose switch forgets.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ANY, address, type Ipv4 } from "../../core/base/ipv4.ts";
@@ -7,6 +8,7 @@ import { statementsIn } from "../../core/igmp/host-statement.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
 import type { RefreshPolicy } from "../../core/igmp/refresh.ts";
 import { RouterInterface } from "../../core/igmp/router-interface.ts";
+import { IGMP } from "../../core/igmp/wire.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
@@ -89,7 +91,7 @@ test("where a querier asks, the kernel answers alone", async () => {
   const socket = await open(GROUP);
   socket.join({ group: GROUP, interfaceAddress });
   await settled();
-  const querier = new RouterInterface();
+  const querier = new RouterInterface(IGMP);
   const ask = (effects: ReturnType<typeof querier.poll>) => {
     for (const effect of effects)
       if (effect.kind === "send")

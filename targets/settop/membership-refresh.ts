@@ -1,4 +1,5 @@
 // A LAN without a querier forgets who watches: where this device may, it repeats the reports that its kernel sent at the join.
+
 import type { Alarm } from "../../core/base/alarm.ts";
 import { Backoff, exactly, type Schedule } from "../../core/base/backoff.ts";
 import { ANY, formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
@@ -7,6 +8,7 @@ import { after, seconds } from "../../core/base/time.ts";
 import { ANY_SOURCE, filterOf, mergeFilters } from "../../core/igmp/filter.ts";
 import { MulticastHost, type MulticastHostEffect, type MulticastHostEvent } from "../../core/igmp/host.ts";
 import type { RefreshPolicy } from "../../core/igmp/refresh.ts";
+import { IGMP } from "../../core/igmp/wire.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { DatagramSocket, Datagrams, Membership } from "../../core/ports/datagrams.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
@@ -134,7 +136,7 @@ class InterfaceRefresh {
   constructor(address: Ipv4, policy: RefreshPolicy, platform: RefreshPlatform) {
     this.#address = address;
     this.#platform = platform;
-    this.#host = new MulticastHost(platform.entropy, { refresh: policy, kernelReports: true });
+    this.#host = new MulticastHost(IGMP, platform.entropy, { refresh: policy, kernelReports: true });
     this.#runner = new Runner(platform.clock, this.#host, (effect) => this.#apply(effect));
     this.#begin();
   }

@@ -1,18 +1,19 @@
 // What interfaces, ports and uplinks carry by what their channels need, and whether one more fits in.
 // Nobody is put out for another: a picture that plays plays on.
+import type { Address } from "../../base/address.ts";
 import type { Ipv4 } from "../../base/ipv4.ts";
 import { covers, type GroupPrefix } from "./group-access.ts";
 
 /** What a channel of these groups needs. */
-export interface ChannelRate {
-  readonly groups: readonly GroupPrefix[];
+export interface ChannelRate<A extends Address = Ipv4> {
+  readonly groups: readonly GroupPrefix<A>[];
   /** At least 0. */
   readonly kbitPerSecond: number;
 }
 
 /** Rates of channels; the most exact prefix decides. */
-export interface BandwidthOptions {
-  readonly channels: readonly ChannelRate[];
+export interface BandwidthOptions<A extends Address = Ipv4> {
+  readonly channels: readonly ChannelRate<A>[];
   /** Of groups that `channels` does not name, in kbit/s. */
   readonly otherChannels: number;
 }
@@ -30,27 +31,27 @@ export interface CarrierLoad {
   readonly load: number;
 }
 
-interface Load {
+interface Load<A extends Address = Ipv4> {
   readonly carrier: Carrier;
   /** Each group with how many want it: however many, it goes out once. */
-  readonly groups: Map<Ipv4, number>;
+  readonly groups: Map<A, number>;
   kbit: number;
 }
 
 /** The loads of one router; bounded by what its tables hold. */
-export class Bandwidth {
-  #options: BandwidthOptions;
+export class Bandwidth<A extends Address = Ipv4> {
+  #options: BandwidthOptions<A>;
   #capacity: (carrier: Carrier) => number | undefined;
-  readonly #loads = new Map<string, Load>();
+  readonly #loads = new Map<string, Load<A>>();
 
   /** `capacity`: kbit/s of a carrier, undefined where nobody said. */
-  constructor(options: BandwidthOptions, capacity: (carrier: Carrier) => number | undefined) {
+  constructor(options: BandwidthOptions<A>, capacity: (carrier: Carrier) => number | undefined) {
     this.#options = options;
     this.#capacity = capacity;
   }
 
   /** Other rates and capacities; what is carried is counted anew and stays. */
-  configure(options: BandwidthOptions, capacity: (carrier: Carrier) => number | undefined): void {
+  configure(options: BandwidthOptions<A>, capacity: (carrier: Carrier) => number | undefined): void {
     this.#options = options;
     this.#capacity = capacity;
     for (const load of this.#loads.values()) {
@@ -59,7 +60,7 @@ export class Bandwidth {
   }
 
   /** What a group needs, in kbit/s. */
-  rateOf(group: Ipv4): number {
+  rateOf(group: A): number {
     let [best, most] = [this.#options.otherChannels, -1];
     for (const { groups, kbitPerSecond } of this.#options.channels) {
       for (const prefix of groups)
@@ -69,7 +70,7 @@ export class Bandwidth {
   }
 
   /** Whether the carrier carries the group, or has room for it. */
-  fits(carrier: Carrier, group: Ipv4): boolean {
+  fits(carrier: Carrier, group: A): boolean {
     const capacity = this.#capacity(carrier);
     if (capacity === undefined) return true;
     const used = this.#loads.get(keyOf(carrier))?.kbit ?? 0;
@@ -77,13 +78,13 @@ export class Bandwidth {
   }
 
   /** Whether somebody wants the group from the carrier. */
-  carries(carrier: Carrier, group: Ipv4): boolean {
+  carries(carrier: Carrier, group: A): boolean {
     return this.#loads.get(keyOf(carrier))?.groups.has(group) === true;
   }
 
   /** One more wants the group from the carrier. */
-  take(carrier: Carrier, group: Ipv4): void {
-    const load = this.#loads.get(keyOf(carrier)) ?? { carrier, groups: new Map<Ipv4, number>(), kbit: 0 };
+  take(carrier: Carrier, group: A): void {
+    const load = this.#loads.get(keyOf(carrier)) ?? { carrier, groups: new Map<A, number>(), kbit: 0 };
     this.#loads.set(keyOf(carrier), load);
     const times = load.groups.get(group) ?? 0;
     if (times === 0) load.kbit += this.rateOf(group);
@@ -91,7 +92,7 @@ export class Bandwidth {
   }
 
   /** One less; whether the carrier has more room than before. */
-  giveBack(carrier: Carrier, group: Ipv4): boolean {
+  giveBack(carrier: Carrier, group: A): boolean {
     const load = this.#loads.get(keyOf(carrier));
     const times = load?.groups.get(group);
     if (load === undefined || times === undefined) return false;

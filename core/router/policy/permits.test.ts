@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { IPV4 } from "../../base/address.ts";
 import { address, ipv4 } from "../../base/ipv4.ts";
 import { type Instant, instant, seconds } from "../../base/time.ts";
 import { type EnforceOptions, Permits } from "./permits.ts";
@@ -17,7 +18,7 @@ const at = (s: number): Instant => instant(s * 1000);
 const permit = ({ mac }: typeof A, ...groups: (typeof FILM)[]) => ({ mac, groups });
 
 test("a card is asked about when it is new and at each refresh, until it is not heard for an hour", () => {
-  const permits = new Permits(OPTIONS);
+  const permits = new Permits(IPV4, OPTIONS);
   permits.heard(at(0), A);
   permits.heard(at(1), A);
   assert.deepEqual(permits.effects(at(0)), [{ kind: "inquire", macs: [A.mac] }]);
@@ -34,7 +35,7 @@ test("a card is asked about when it is new and at each refresh, until it is not 
 });
 
 test("only what control permits the card, and only of the groups that are enforced", () => {
-  const permits = new Permits(OPTIONS);
+  const permits = new Permits(IPV4, OPTIONS);
   permits.heard(at(0), A);
   permits.told(at(0), [permit(A, FILM)]);
   assert.equal(permits.refuse(at(1), A, FILM), undefined);
@@ -46,7 +47,7 @@ test("only what control permits the card, and only of the groups that are enforc
 
 for (const afterwards of ["open", "closed"] as const) {
   test(`control away: the last word stands its time, then it is ${afterwards}, as before the first`, () => {
-    const permits = new Permits({ ...OPTIONS, afterwards });
+    const permits = new Permits(IPV4, { ...OPTIONS, afterwards });
     const nobodyKnows = afterwards === "open" ? undefined : "policy.no-word";
     assert.equal(permits.refuse(at(0), A, FILM), nobodyKnows);
     permits.heard(at(0), A);
@@ -67,7 +68,7 @@ for (const afterwards of ["open", "closed"] as const) {
 }
 
 test("passes follow the card from port to port, are shared by two behind one port, and go with the right", () => {
-  const permits = new Permits(OPTIONS);
+  const permits = new Permits(IPV4, OPTIONS);
   const passes = () => permits.effects(at(0)).filter(({ kind }) => kind === "passes");
   permits.heard(at(0), A);
   permits.heard(at(0), { ...B, port: "lan1" });
@@ -80,7 +81,7 @@ test("passes follow the card from port to port, are shared by two behind one por
 });
 
 test("each word of control is told to the guard, after the passes that came with it", () => {
-  const permits = new Permits(OPTIONS);
+  const permits = new Permits(IPV4, OPTIONS);
   permits.heard(at(0), A);
   permits.effects(at(0));
   permits.told(at(0), [permit(A, FILM)]);
@@ -93,7 +94,7 @@ test("each word of control is told to the guard, after the passes that came with
 });
 
 test("what a predecessor let pass stays for a minute, or for good once its card is heard", () => {
-  const permits = new Permits(OPTIONS);
+  const permits = new Permits(IPV4, OPTIONS);
   permits.adopt(at(0), [
     { port: "lan1", group: FILM },
     { port: "lan2", group: FILM },
@@ -110,7 +111,7 @@ test("what a predecessor let pass stays for a minute, or for good once its card 
 });
 
 test("invented cards do not push out those that control knows", () => {
-  const permits = new Permits(OPTIONS);
+  const permits = new Permits(IPV4, OPTIONS);
   permits.heard(at(0), A);
   permits.told(at(0), [permit(A, FILM)]);
   for (let n = 0; n < 20_000; n++) {
@@ -124,7 +125,7 @@ test("invented cards do not push out those that control knows", () => {
 const kinds = (permits: Permits, now: Instant) => permits.effects(now).map(({ kind }) => kind);
 
 test("what one process keeps the next one goes by, no longer than the word would have stood, and asks about at once", () => {
-  const [before, next] = [new Permits(OPTIONS), new Permits(OPTIONS)];
+  const [before, next] = [new Permits(IPV4, OPTIONS), new Permits(IPV4, OPTIONS)];
   for (const card of [A, B]) before.heard(at(0), card);
   before.told(at(0), [permit(A, FILM), permit(B)]);
   assert.ok(kinds(before, at(0)).includes("keep"));
@@ -147,7 +148,7 @@ test("what one process keeps the next one goes by, no longer than the word would
 });
 
 test("what is kept is kept anew when a right changes, a card moves, and before much of its time is over", () => {
-  const permits = new Permits(OPTIONS);
+  const permits = new Permits(IPV4, OPTIONS);
   permits.heard(at(0), A);
   const keeps = (s: number, ...groups: (typeof FILM)[]) => {
     permits.told(at(s), [permit(A, ...groups)]);
@@ -161,7 +162,7 @@ test("what is kept is kept anew when a right changes, a card moves, and before m
 });
 
 test("control falls silent: open, a box that it has said nothing of gets its groups by its own port, until control speaks of it", () => {
-  const permits = new Permits({ ...OPTIONS, afterwards: "open" });
+  const permits = new Permits(IPV4, { ...OPTIONS, afterwards: "open" });
   permits.heard(at(0), A);
   permits.told(at(0), [permit(A, FILM)]);
   permits.effects(at(0));
@@ -194,7 +195,7 @@ test("control falls silent: open, a box that it has said nothing of gets its gro
 });
 
 test("control falls silent: closed, a box that it has said nothing of gets nothing", () => {
-  const permits = new Permits(OPTIONS);
+  const permits = new Permits(IPV4, OPTIONS);
   permits.heard(at(0), A);
   permits.told(at(0), [permit(A, FILM)]);
   permits.heard(at(1), B);
@@ -203,7 +204,7 @@ test("control falls silent: closed, a box that it has said nothing of gets nothi
 });
 
 test("a box is asked about in the next request but one, however many cards are invented beside it", () => {
-  const permits = new Permits(OPTIONS);
+  const permits = new Permits(IPV4, OPTIONS);
   const spray = (n: number) => {
     const mac = `06:00:00:${[n >> 16, n >> 8, n].map((octet) => (octet & 255).toString(16).padStart(2, "0")).join(":")}`;
     permits.heard(at(0), { port: "lan3", mac, address: ipv4(n) });
@@ -228,7 +229,7 @@ test("a box is asked about in the next request but one, however many cards are i
 });
 
 test("what an answer leaves out is asked again", () => {
-  const permits = new Permits(OPTIONS);
+  const permits = new Permits(IPV4, OPTIONS);
   for (const card of [A, B]) permits.heard(at(0), card);
   assert.deepEqual(permits.effects(at(0)), [{ kind: "inquire", macs: [A.mac, B.mac] }]);
   permits.told(at(1), [permit(A, FILM)]);

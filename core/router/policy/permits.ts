@@ -1,5 +1,6 @@
 // What control permits each card, for how long that holds, and by which bridge ports a group may leave because of it.
-import { ANY, type Ipv4 } from "../../base/ipv4.ts";
+import type { Address, AddressFamily } from "../../base/address.ts";
+import type { Ipv4 } from "../../base/ipv4.ts";
 import {
   after,
   type Duration,
@@ -16,9 +17,9 @@ import { CardQuestions } from "./card-questions.ts";
 import { covers, type GroupPrefix } from "./group-access.ts";
 
 /** How it is enforced what control says. */
-export interface EnforceOptions {
+export interface EnforceOptions<A extends Address = Ipv4> {
   /** Groups that only a permitted card may receive. */
-  readonly groups: readonly GroupPrefix[];
+  readonly groups: readonly GroupPrefix<A>[];
   /** What control said last holds for so long. */
   readonly stands: Duration;
   /** Then, before the first word, and while control is silent about a card that is new, everybody may receive, or nobody. */
@@ -28,33 +29,33 @@ export interface EnforceOptions {
 }
 
 /** What a card may receive, as control says. */
-export interface Permit {
+export interface Permit<A extends Address = Ipv4> {
   /** "02:00:00:00:00:01" */
   readonly mac: string;
-  readonly groups: readonly Ipv4[];
+  readonly groups: readonly A[];
 }
 
 /** What is to be asked of control, and said to the guard of the ports. */
-export type PermitEffect =
+export type PermitEffect<A extends Address = Ipv4> =
   | { readonly kind: "inquire"; readonly macs: readonly string[] }
-  | { readonly kind: "passes"; readonly added: readonly Pass[]; readonly removed: readonly Pass[] }
+  | { readonly kind: "passes"; readonly added: readonly Pass<A>[]; readonly removed: readonly Pass<A>[] }
   /** What the guard was told holds for so long from now, then `afterwards`, whether or not we still run. */
   | { readonly kind: "stand"; readonly span: Duration }
   /** What the next process is to be left is something else than before. */
   | { readonly kind: "keep" };
 
 /** What control permits, as one process leaves it to the next. */
-export interface KeptPermits {
+export interface KeptPermits<A extends Address = Ipv4> {
   /** So long what control said holds yet. */
   readonly standsFor: Duration;
   /** The cards that may receive something, and the port where they were heard. */
-  readonly cards: readonly (Permit & { readonly port?: string })[];
+  readonly cards: readonly (Permit<A> & { readonly port?: string })[];
 }
 
-interface Card {
+interface Card<A extends Address = Ipv4> {
   readonly mac: string;
   /** What control permits; until it has said anything of the card, what is received because control is silent. */
-  groups: ReadonlySet<Ipv4>;
+  groups: ReadonlySet<A>;
   isAnswered: boolean;
   /** Control was silent when it was to be asked about the card, and has said nothing of it since. */
   isUnanswered: boolean;
@@ -75,16 +76,17 @@ const AGAIN_AFTER: Duration = milliseconds(100);
 /** What is kept stands no shorter than this part of what it might. */
 const KEPT_SHARE = 7 / 8;
 
-const NOTHING: ReadonlySet<Ipv4> = new Set();
+const NOTHING: ReadonlySet<never> = new Set();
 
 /** The permits of one router. */
-export class Permits {
-  #options: EnforceOptions;
+export class Permits<A extends Address = Ipv4> {
+  readonly #family: AddressFamily<A>;
+  #options: EnforceOptions<A>;
   /** The one heard last is last. */
-  readonly #cards = new Map<string, Card>();
+  readonly #cards = new Map<string, Card<A>>();
   /** Those of them that may receive nothing. */
-  readonly #idle = new Map<string, Card>();
-  readonly #passes: PassCounts = new PassCounts();
+  readonly #idle = new Map<string, Card<A>>();
+  readonly #passes: PassCounts<A> = new PassCounts<A>();
   readonly #questions = new CardQuestions();
   #standsUntil: Instant | undefined;
   /** As it was when something was to be kept. */
@@ -96,17 +98,18 @@ export class Permits {
   #isSilent = false;
   #toSay: { stand: boolean; keep: boolean } = { stand: false, keep: false };
 
-  constructor(options: EnforceOptions) {
+  constructor(family: AddressFamily<A>, options: EnforceOptions<A>) {
+    this.#family = family;
     this.#options = options;
   }
 
   /** Other options, from now on. */
-  configure(options: EnforceOptions): void {
+  configure(options: EnforceOptions<A>): void {
     this.#options = options;
   }
 
   /** Why the host may not have the group; undefined when it may. */
-  refuse(now: Instant, { mac }: TrackedHost, group: Ipv4): "policy.unpermitted" | "policy.no-word" | undefined {
+  refuse(now: Instant, { mac }: TrackedHost<A>, group: A): "policy.unpermitted" | "policy.no-word" | undefined {
     if (!this.#isEnforced(group)) return undefined;
     if (!this.#stands(now)) return this.#options.afterwards === "open" ? undefined : "policy.no-word";
     const card = this.#cards.get(mac);
@@ -117,7 +120,7 @@ export class Permits {
   }
 
   /** A host was heard: it is asked about if it is new, and what it may have may leave by its port. */
-  heard(now: Instant, { mac, port }: TrackedHost): void {
+  heard(now: Instant, { mac, port }: TrackedHost<A>): void {
     if (mac === "") return;
     const known = this.#cards.get(mac);
     const card = known ?? this.#cardOf(now, mac);
@@ -130,19 +133,19 @@ export class Permits {
   }
 
   /** A host was let have the group, and has it from now on. */
-  joined({ mac }: TrackedHost, group: Ipv4): void {
+  joined({ mac }: TrackedHost<A>, group: A): void {
     const card = this.#unanswered(mac, group);
     if (card !== undefined) this.#permit(card, new Set([...card.groups, group]));
   }
 
   /** It has it no more. */
-  left({ mac }: TrackedHost, group: Ipv4): void {
+  left({ mac }: TrackedHost<A>, group: A): void {
     const card = this.#unanswered(mac, group);
     if (card !== undefined) this.#permit(card, new Set([...card.groups].filter((one) => one !== group)));
   }
 
   /** Control has spoken; the cards of which it said something else than before. */
-  told(now: Instant, permits: readonly Permit[]): ReadonlySet<string> {
+  told(now: Instant, permits: readonly Permit<A>[]): ReadonlySet<string> {
     this.#stand(now, this.#options.stands);
     this.#questions.answered(permits.map(({ mac }) => mac));
     this.#isSilent = false;
@@ -163,12 +166,12 @@ export class Permits {
   }
 
   /** What the process before has kept: it holds until it would have ended there. */
-  restore(now: Instant, { standsFor, cards }: KeptPermits): void {
+  restore(now: Instant, { standsFor, cards }: KeptPermits<A>): void {
     if (standsFor <= 0) return;
     this.#stand(now, milliseconds(Math.min(standsFor, this.#options.stands)));
     this.#keptUntil = this.#standsUntil;
     for (const { mac, port = "", groups } of cards.slice(0, MOST_CARDS)) {
-      this.heard(now, { mac, port, address: ANY });
+      this.heard(now, { mac, port, address: this.#family.unspecified });
       const card = this.#cards.get(mac);
       if (card === undefined) continue;
       card.isAnswered = true;
@@ -178,7 +181,7 @@ export class Permits {
   }
 
   /** Passes that are in the guard of the ports since a process before this one. */
-  adopt(now: Instant, passes: readonly Pass[]): void {
+  adopt(now: Instant, passes: readonly Pass<A>[]): void {
     this.#passes.adopt(passes);
     this.#adoptedUntil = after(now, ADOPTED_FOR);
   }
@@ -207,8 +210,8 @@ export class Permits {
   }
 
   /** What there is to do since the last call. */
-  effects(now: Instant): readonly PermitEffect[] {
-    const effects: PermitEffect[] = [];
+  effects(now: Instant): readonly PermitEffect<A>[] {
+    const effects: PermitEffect<A>[] = [];
     const { added, removed } = this.#passes.take();
     if (added.length + removed.length > 0) effects.push({ kind: "passes", added, removed });
     // After the passes that came with the word.
@@ -228,7 +231,7 @@ export class Permits {
   }
 
   /** What the next process is to be left. */
-  kept(now: Instant): KeptPermits {
+  kept(now: Instant): KeptPermits<A> {
     const cards = [...this.#cards.values()].filter(isEntitled);
     return {
       standsFor: remaining(now, this.#standsUntil ?? now),
@@ -249,20 +252,20 @@ export class Permits {
     this.#toSay.stand = true;
   }
 
-  #cardOf(now: Instant, mac: string): Card {
+  #cardOf(now: Instant, mac: string): Card<A> {
     const unanswered = { isAnswered: false, isUnanswered: this.#isSilent };
     return { mac, groups: NOTHING, ...unanswered, port: undefined, heardAt: now };
   }
 
   /** As the one heard last. */
-  #enter(card: Card): void {
+  #enter(card: Card<A>): void {
     this.#cards.delete(card.mac);
     this.#cards.set(card.mac, card);
     this.#idle.delete(card.mac);
     if (card.groups.size === 0) this.#idle.set(card.mac, card);
   }
 
-  #add(now: Instant, { mac }: Card, port: string): void {
+  #add(now: Instant, { mac }: Card<A>, port: string): void {
     this.#questions.add(mac, port, "new");
     this.#expectWord(now);
     this.#refreshAt ??= after(now, this.#options.refresh);
@@ -296,16 +299,16 @@ export class Permits {
   }
 
   /** The card, if control has said nothing of it and would be asked about the group. */
-  #unanswered(mac: string, group: Ipv4): Card | undefined {
+  #unanswered(mac: string, group: A): Card<A> | undefined {
     const card = this.#cards.get(mac);
     return card?.isAnswered === false && this.#isEnforced(group) ? card : undefined;
   }
 
-  #isEnforced(group: Ipv4): boolean {
+  #isEnforced(group: A): boolean {
     return this.#options.groups.some((prefix) => covers(prefix, group));
   }
 
-  #forget(card: Card): void {
+  #forget(card: Card<A>): void {
     if (isEntitled(card)) this.#keep();
     this.#permit(card, NOTHING);
     this.#cards.delete(card.mac);
@@ -313,7 +316,7 @@ export class Permits {
     this.#questions.remove(card.mac);
   }
 
-  #permit(card: Card, groups: ReadonlySet<Ipv4>): void {
+  #permit(card: Card<A>, groups: ReadonlySet<A>): void {
     const { groups: before, port } = card;
     card.groups = groups;
     if (groups.size > 0) this.#idle.delete(card.mac);
@@ -323,7 +326,7 @@ export class Permits {
     for (const group of before) if (!groups.has(group)) this.#passes.remove({ port, group });
   }
 
-  #move(card: Card, port: string): void {
+  #move(card: Card<A>, port: string): void {
     for (const group of card.groups) {
       this.#passes.add({ port, group });
       if (card.port !== undefined) this.#passes.remove({ port: card.port, group });
@@ -338,20 +341,20 @@ export class Permits {
   }
 }
 
-const isEntitled = ({ isAnswered, groups }: Card): boolean => isAnswered && groups.size > 0;
+const isEntitled = <A extends Address>({ isAnswered, groups }: Card<A>): boolean => isAnswered && groups.size > 0;
 
-function isSame(before: ReadonlySet<Ipv4>, groups: readonly Ipv4[]): boolean {
+function isSame<A extends Address>(before: ReadonlySet<A>, groups: readonly A[]): boolean {
   return before.size === new Set(groups).size && groups.every((group) => before.has(group));
 }
 
 /** Each pass with how many cards it is for, and the changes that were not taken yet. */
-class PassCounts {
-  readonly #counts = new Map<string, { readonly pass: Pass; times: number }>();
-  readonly #adopted = new Map<string, Pass>();
-  readonly #added = new Map<string, Pass>();
-  readonly #removed = new Map<string, Pass>();
+class PassCounts<A extends Address = Ipv4> {
+  readonly #counts = new Map<string, { readonly pass: Pass<A>; times: number }>();
+  readonly #adopted = new Map<string, Pass<A>>();
+  readonly #added = new Map<string, Pass<A>>();
+  readonly #removed = new Map<string, Pass<A>>();
 
-  add(pass: Pass): void {
+  add(pass: Pass<A>): void {
     const key = keyOf(pass);
     const known = this.#counts.get(key);
     if (known !== undefined) {
@@ -362,7 +365,7 @@ class PassCounts {
     if (!this.#adopted.delete(key) && !this.#removed.delete(key)) this.#added.set(key, pass);
   }
 
-  remove(pass: Pass): void {
+  remove(pass: Pass<A>): void {
     const key = keyOf(pass);
     const known = this.#counts.get(key);
     if (known === undefined) return;
@@ -372,7 +375,7 @@ class PassCounts {
     if (!this.#added.delete(key)) this.#removed.set(key, pass);
   }
 
-  adopt(passes: readonly Pass[]): void {
+  adopt(passes: readonly Pass<A>[]): void {
     for (const pass of passes) if (!this.#counts.has(keyOf(pass))) this.#adopted.set(keyOf(pass), pass);
   }
 
@@ -381,7 +384,7 @@ class PassCounts {
     this.#adopted.clear();
   }
 
-  take(): { readonly added: readonly Pass[]; readonly removed: readonly Pass[] } {
+  take(): { readonly added: readonly Pass<A>[]; readonly removed: readonly Pass<A>[] } {
     const changes = { added: [...this.#added.values()], removed: [...this.#removed.values()] };
     this.#added.clear();
     this.#removed.clear();
@@ -389,4 +392,4 @@ class PassCounts {
   }
 }
 
-const keyOf = ({ port, group }: Pass): string => `${port} ${group}`;
+const keyOf = <A extends Address>({ port, group }: Pass<A>): string => `${port} ${group}`;

@@ -1,5 +1,6 @@
 // Who may receive what, and whether it fits in: rules, previews and bandwidth of one router as the gates of its interfaces.
-import { type Ipv4, isLinkLocalMulticast } from "../../base/ipv4.ts";
+import type { Address, AddressFamily } from "../../base/address.ts";
+import type { Ipv4 } from "../../base/ipv4.ts";
 import { earliest, type Instant } from "../../base/time.ts";
 import type { Admission, AdmissionDrop, AdmissionRefusal, Admitted } from "../../igmp/admission.ts";
 import type { SourceFilter } from "../../igmp/filter.ts";
@@ -14,68 +15,75 @@ import { type PreviewEnd, Previews, type PreviewWish } from "./previews.ts";
 import { InterfaceRules, type NamedRule, type Rule, type RuledInterface } from "./rules.ts";
 
 /** What an operator decides about receivers. */
-export interface PolicyOptions {
-  readonly rules?: readonly Rule[];
+export interface PolicyOptions<A extends Address = Ipv4> {
+  readonly rules?: readonly Rule<A>[];
   /** Absent: no group needs any. */
-  readonly bandwidth?: BandwidthOptions;
+  readonly bandwidth?: BandwidthOptions<A>;
   /** Absent: control is not asked. */
-  readonly enforce?: EnforceOptions;
+  readonly enforce?: EnforceOptions<A>;
 }
 
 /** A downstream as the policy sees it; in kbit/s what may be carried to all behind it, and to one of its ports. */
-export interface PolicyInterface extends RuledInterface {
+export interface PolicyInterface<A extends Address = Ipv4> extends RuledInterface<A> {
   readonly bandwidth?: number | undefined;
   readonly portBandwidth?: number | undefined;
 }
 
 /** The interfaces that it holds for; of the uplinks in kbit/s what may come from there. */
-export interface PolicyScope {
-  readonly downstreams: readonly PolicyInterface[];
+export interface PolicyScope<A extends Address = Ipv4> {
+  readonly downstreams: readonly PolicyInterface<A>[];
   readonly upstreams: readonly { readonly name: string; readonly bandwidth?: number | undefined }[];
 }
 
 /** A group that was refused for want of bandwidth and may have it now. */
-export interface FittingGroup {
+export interface FittingGroup<A extends Address = Ipv4> {
   readonly name: string;
-  readonly group: Ipv4;
+  readonly group: A;
 }
 
-type PreviewOf = Pick<PreviewWish, "name" | "host" | "group">;
+type PreviewOf<A extends Address = Ipv4> = Pick<PreviewWish<A>, "name" | "host" | "group">;
 
 /** Groups of one interface that wait for bandwidth; what is beyond is admitted by the next general query. */
 const MOST_WAITING = 64;
 
 /** The policy of one router. 224.0.0.0/24, which no router delivers, passes it by. */
-export class Policy {
-  #rules: ReadonlyMap<string, InterfaceRules> = new Map();
-  readonly #previews = new Previews();
-  #permits: Permits | undefined;
-  readonly #bandwidth: Bandwidth;
-  readonly #uplinkOf: (group: Ipv4) => string | undefined;
+export class Policy<A extends Address = Ipv4> {
+  readonly #family: AddressFamily<A>;
+  #rules: ReadonlyMap<string, InterfaceRules<A>> = new Map();
+  readonly #previews = new Previews<A>();
+  #permits: Permits<A> | undefined;
+  readonly #bandwidth: Bandwidth<A>;
+  readonly #uplinkOf: (group: A) => string | undefined;
   /** By interface. */
-  readonly #waiting = new Map<string, Set<Ipv4>>();
+  readonly #waiting = new Map<string, Set<A>>();
   #hasMoreRoom = false;
   /** The uplink that carries a group. */
-  readonly #carried = new Map<Ipv4, string>();
+  readonly #carried = new Map<A, string>();
 
   /** `uplinkOf`: the upstream that a group would be asked for at; undefined when at none. */
-  constructor(options: PolicyOptions, scope: PolicyScope, uplinkOf: (group: Ipv4) => string | undefined) {
+  constructor(
+    family: AddressFamily<A>,
+    options: PolicyOptions<A>,
+    scope: PolicyScope<A>,
+    uplinkOf: (group: A) => string | undefined,
+  ) {
+    this.#family = family;
     this.#uplinkOf = uplinkOf;
-    this.#bandwidth = new Bandwidth(ratesOf(options), capacities(scope));
+    this.#bandwidth = new Bandwidth<A>(ratesOf(options), capacities(scope));
     this.configure(options, scope);
   }
 
   /** From now on; what this means for who is a member already is told by `review`. */
-  configure(options: PolicyOptions, scope: PolicyScope): void {
+  configure(options: PolicyOptions<A>, scope: PolicyScope<A>): void {
     const { rules = [] } = options;
-    this.#rules = new Map(scope.downstreams.map((one) => [one.name, new InterfaceRules(rules, one)]));
+    this.#rules = new Map(scope.downstreams.map((one) => [one.name, new InterfaceRules<A>(rules, one)]));
     this.#bandwidth.configure(ratesOf(options), capacities(scope));
     this.#enforce(options.enforce);
     this.#hasMoreRoom = true;
   }
 
   /** The gate of a downstream. */
-  admission(name: string): Admission {
+  admission(name: string): Admission<A> {
     return {
       judge: (now, host, statement) => this.#judge(now, name, host, statement),
       tookEffect: (now, host, statement) => this.#tookEffect(now, name, host, statement),
@@ -83,18 +91,18 @@ export class Policy {
   }
 
   /** Whether anybody behind the interface may receive (group, source). */
-  mayDeliver(name: string, group: Ipv4, source: Ipv4 | undefined): boolean {
-    return isLinkLocalMulticast(group) || this.#rules.get(name)?.deniesAll(group, source) !== true;
+  mayDeliver(name: string, group: A, source: A | undefined): boolean {
+    return this.#family.isLinkLocalMulticast(group) || this.#rules.get(name)?.deniesAll(group, source) !== true;
   }
 
   /** What a member that was admitted before may have now: the sources that remain, none when all is refused; undefined when nothing changes. */
   review(
     now: Instant,
     name: string,
-    { host, group, filter, message }: HostMembership,
-  ): { readonly sources: readonly Ipv4[]; readonly refusal: AdmissionRefusal } | undefined {
-    const statement: HostStatement = { type: typeOf(filter), group, sources: filter.sources, message };
-    if (isLinkLocalMulticast(group)) return undefined;
+    { host, group, filter, message }: HostMembership<A>,
+  ): { readonly sources: readonly A[]; readonly refusal: AdmissionRefusal } | undefined {
+    const statement: HostStatement<A> = { type: typeOf(filter), group, sources: filter.sources, message };
+    if (this.#family.isLinkLocalMulticast(group)) return undefined;
     // What it has watched so far is counted; other terms hold for the rest.
     this.#previews.stop(now, host, group);
     const { statement: kept, refusal } = this.#byRight(now, name, host, statement);
@@ -104,27 +112,27 @@ export class Policy {
   }
 
   /** A host is tracked as a member from now on. */
-  joined(now: Instant, name: string, { host, group, filter, message }: HostMembership): void {
+  joined(now: Instant, name: string, { host, group, filter, message }: HostMembership<A>): void {
     // It may have come from another port, where its preview was stopped.
     this.#tookEffect(now, name, host, { type: typeOf(filter), group, sources: filter.sources, message });
     this.#permits?.joined(host, group);
-    if (host.port !== "" && !isLinkLocalMulticast(group)) this.#bandwidth.take(portOf(name, host), group);
+    if (host.port !== "" && !this.#family.isLinkLocalMulticast(group)) this.#bandwidth.take(portOf(name, host), group);
   }
 
   /** A host that was tracked as a member is none any more. */
-  left(now: Instant, name: string, { host, group }: HostMembership): void {
+  left(now: Instant, name: string, { host, group }: HostMembership<A>): void {
     this.#previews.stop(now, host, group);
     this.#permits?.left(host, group);
     if (host.port !== "") this.#freed(this.#bandwidth.giveBack(portOf(name, host), group));
   }
 
   /** Whether the interface as a whole wants the group. */
-  wants(name: string, group: Ipv4, wanted: boolean): void {
-    if (!isLinkLocalMulticast(group)) this.#carry({ kind: "interface", name }, group, wanted);
+  wants(name: string, group: A, wanted: boolean): void {
+    if (!this.#family.isLinkLocalMulticast(group)) this.#carry({ kind: "interface", name }, group, wanted);
   }
 
   /** The uplink on which the group is wanted; undefined: on none. */
-  wantsUp(group: Ipv4, uplink: string | undefined): void {
+  wantsUp(group: A, uplink: string | undefined): void {
     const before = this.#carried.get(group);
     if (before === uplink) return;
     if (before !== undefined) this.#carry({ kind: "uplink", name: before }, group, false);
@@ -135,15 +143,15 @@ export class Policy {
   }
 
   /** A refusal went out. */
-  refused(now: Instant, name: string, host: TrackedHost, group: Ipv4, reason: string): void {
+  refused(now: Instant, name: string, host: TrackedHost<A>, group: A, reason: string): void {
     this.#permits?.heard(now, host);
     if (!MAY_CHANGE.has(reason)) return;
-    const groups = this.#waiting.get(name) ?? new Set<Ipv4>();
+    const groups = this.#waiting.get(name) ?? new Set<A>();
     if (groups.size < MOST_WAITING) this.#waiting.set(name, groups.add(group));
   }
 
   /** Groups that were refused and fit in now: whoever still wants them is to be asked. Each is told once. */
-  fittingNow(): readonly FittingGroup[] {
+  fittingNow(): readonly FittingGroup<A>[] {
     if (!this.#hasMoreRoom) return [];
     this.#hasMoreRoom = false;
     return [...this.#waiting].flatMap(([name, groups]) => {
@@ -154,19 +162,19 @@ export class Policy {
   }
 
   /** Control has spoken; the cards of whose rights it said something else than before, to be reviewed. */
-  told(now: Instant, permits: readonly Permit[]): ReadonlySet<string> {
+  told(now: Instant, permits: readonly Permit<A>[]): ReadonlySet<string> {
     const changed = this.#permits?.told(now, permits) ?? new Set<string>();
     this.#hasMoreRoom ||= changed.size > 0;
     return changed;
   }
 
   /** By which bridge ports groups leave already: the guard was left so by a process that ended before this one. */
-  adopt(now: Instant, passes: readonly Pass[]): void {
+  adopt(now: Instant, passes: readonly Pass<A>[]): void {
     this.#permits?.adopt(now, passes);
   }
 
   /** What control permitted before the process began. */
-  restore(now: Instant, permits: KeptPermits): void {
+  restore(now: Instant, permits: KeptPermits<A>): void {
     this.#permits?.restore(now, permits);
   }
 
@@ -178,22 +186,22 @@ export class Policy {
   }
 
   /** What the next process is to be left; undefined where control is not asked. */
-  keptPermits(now: Instant): KeptPermits | undefined {
+  keptPermits(now: Instant): KeptPermits<A> | undefined {
     return this.#permits?.kept(now);
   }
 
   /** What is to be asked of control, and said to the guard of the ports. */
-  permitEffects(now: Instant): readonly PermitEffect[] {
+  permitEffects(now: Instant): readonly PermitEffect<A>[] {
     return this.#permits?.effects(now) ?? [];
   }
 
   /** For status; undefined where control is not asked. */
-  permitSummary(now: Instant): ReturnType<Permits["summary"]> | undefined {
+  permitSummary(now: Instant): ReturnType<Permits<A>["summary"]> | undefined {
     return this.#permits?.summary(now);
   }
 
   /** Previews that are over now: their hosts are to be ended. */
-  poll(now: Instant): readonly PreviewEnd[] {
+  poll(now: Instant): readonly PreviewEnd<A>[] {
     return this.#previews.poll(now);
   }
 
@@ -206,14 +214,14 @@ export class Policy {
     return this.#bandwidth.loads();
   }
 
-  #enforce(options: EnforceOptions | undefined): void {
+  #enforce(options: EnforceOptions<A> | undefined): void {
     if (options === undefined) this.#permits = undefined;
-    else if (this.#permits === undefined) this.#permits = new Permits(options);
+    else if (this.#permits === undefined) this.#permits = new Permits<A>(this.#family, options);
     else this.#permits.configure(options);
   }
 
-  #judge(now: Instant, name: string, host: TrackedHost, statement: HostStatement): Admitted {
-    if (!joins(statement) || isLinkLocalMulticast(statement.group)) return { statement };
+  #judge(now: Instant, name: string, host: TrackedHost<A>, statement: HostStatement<A>): Admitted<A> {
+    if (!joins(statement) || this.#family.isLinkLocalMulticast(statement.group)) return { statement };
     const admitted = this.#byRight(now, name, host, statement);
     if (admitted.statement === undefined || !joins(admitted.statement)) return admitted;
     const reason = this.#lacks(name, statement.group, host);
@@ -221,16 +229,16 @@ export class Policy {
   }
 
   /** By the rules, and by what control permits. */
-  #byRight(now: Instant, name: string, host: TrackedHost, statement: HostStatement): Admitted {
+  #byRight(now: Instant, name: string, host: TrackedHost<A>, statement: HostStatement<A>): Admitted<A> {
     const reason = this.#permits?.refuse(now, host, statement.group);
     return reason === undefined ? this.#byRules(now, name, host, statement) : refuse(statement, { reason });
   }
 
-  #byRules(now: Instant, name: string, host: TrackedHost, statement: HostStatement): Admitted {
+  #byRules(now: Instant, name: string, host: TrackedHost<A>, statement: HostStatement<A>): Admitted<A> {
     const rules = this.#rules.get(name);
     if (rules?.decide !== true) return { statement };
     const { group } = statement;
-    const decide = (source?: Ipv4) => this.#refusalOf(now, { name, host, group }, rules.of({ host, group, source }));
+    const decide = (source?: A) => this.#refusalOf(now, { name, host, group }, rules.of({ host, group, source }));
     if (isExclude(statement.type) || !rules.namesSources) {
       const refusal = decide();
       return refusal === undefined ? { statement } : refuse(statement, refusal);
@@ -242,7 +250,7 @@ export class Policy {
     return sources.length === 0 ? refuse(statement, refusal) : { statement: { ...statement, sources }, refusal };
   }
 
-  #refusalOf(now: Instant, wish: PreviewOf, decided: NamedRule | undefined): AdmissionRefusal | undefined {
+  #refusalOf(now: Instant, wish: PreviewOf<A>, decided: NamedRule<A> | undefined): AdmissionRefusal | undefined {
     if (decided === undefined) return undefined;
     const { rule, name } = decided;
     switch (rule.action) {
@@ -257,10 +265,10 @@ export class Policy {
     }
   }
 
-  #tookEffect(now: Instant, name: string, host: TrackedHost, statement: HostStatement): void {
+  #tookEffect(now: Instant, name: string, host: TrackedHost<A>, statement: HostStatement<A>): void {
     this.#permits?.heard(now, host);
     const rules = this.#rules.get(name);
-    if (rules?.decide !== true || !joins(statement) || isLinkLocalMulticast(statement.group)) return;
+    if (rules?.decide !== true || !joins(statement) || this.#family.isLinkLocalMulticast(statement.group)) return;
     const { group } = statement;
     const sources = isExclude(statement.type) ? [undefined] : statement.sources;
     for (const source of sources) {
@@ -270,7 +278,7 @@ export class Policy {
     }
   }
 
-  #lacks(name: string, group: Ipv4, host?: TrackedHost): AdmissionDrop | undefined {
+  #lacks(name: string, group: A, host?: TrackedHost<A>): AdmissionDrop | undefined {
     if (!this.#bandwidth.fits({ kind: "interface", name }, group)) return "policy.interface-bandwidth";
     if (host !== undefined && host.port !== "" && !this.#bandwidth.fits(portOf(name, host), group))
       return "policy.port-bandwidth";
@@ -279,7 +287,7 @@ export class Policy {
     return hasRoom ? undefined : "policy.uplink-bandwidth";
   }
 
-  #carry(carrier: Carrier, group: Ipv4, wanted: boolean): void {
+  #carry(carrier: Carrier, group: A, wanted: boolean): void {
     if (this.#bandwidth.carries(carrier, group) === wanted) return;
     if (wanted) this.#bandwidth.take(carrier, group);
     else this.#freed(this.#bandwidth.giveBack(carrier, group));
@@ -299,11 +307,14 @@ const MAY_CHANGE: ReadonlySet<string> = new Set([
   "policy.uplink-bandwidth",
 ]);
 
-const NO_RATES: BandwidthOptions = { channels: [], otherChannels: 0 };
+const NO_RATES: BandwidthOptions<never> = { channels: [], otherChannels: 0 };
 
-const ratesOf = ({ bandwidth = NO_RATES }: PolicyOptions): BandwidthOptions => bandwidth;
+const ratesOf = <A extends Address>({ bandwidth = NO_RATES }: PolicyOptions<A>): BandwidthOptions<A> => bandwidth;
 
-function capacities({ downstreams, upstreams }: PolicyScope): (carrier: Carrier) => number | undefined {
+function capacities<A extends Address>({
+  downstreams,
+  upstreams,
+}: PolicyScope<A>): (carrier: Carrier) => number | undefined {
   const [below, above] = [byName(downstreams), byName(upstreams)];
   return (carrier) => {
     switch (carrier.kind) {
@@ -320,10 +331,11 @@ function capacities({ downstreams, upstreams }: PolicyScope): (carrier: Carrier)
 const byName = <T extends { readonly name: string }>(all: readonly T[]): ReadonlyMap<string, T> =>
   new Map(all.map((one) => [one.name, one]));
 
-const typeOf = ({ mode }: SourceFilter): "is-in" | "is-ex" => (mode === "include" ? "is-in" : "is-ex");
+const typeOf = <A extends Address>({ mode }: SourceFilter<A>): "is-in" | "is-ex" =>
+  mode === "include" ? "is-in" : "is-ex";
 
-const portOf = (name: string, { port }: TrackedHost): Carrier => ({ kind: "port", name, port });
+const portOf = <A extends Address>(name: string, { port }: TrackedHost<A>): Carrier => ({ kind: "port", name, port });
 
 /** Nothing of it holds, but a host that changes over leaves what it had. */
-const refuse = (statement: HostStatement, refusal: AdmissionRefusal): Admitted =>
+const refuse = <A extends Address>(statement: HostStatement<A>, refusal: AdmissionRefusal): Admitted<A> =>
   statement.type === "to-in" ? { statement: { ...statement, sources: [] }, refusal } : { refusal };

@@ -1,4 +1,5 @@
 // How much each host has seen of the groups that it may only preview: what it watched of this one, and how many there were today.
+import type { Address } from "../../base/address.ts";
 import { DeadlineHeap, type Scheduled } from "../../base/deadline-heap.ts";
 import type { Ipv4 } from "../../base/ipv4.ts";
 import { after, between, type Duration, type Instant, milliseconds, seconds } from "../../base/time.ts";
@@ -7,23 +8,23 @@ import { hasRoom, type TrackedHost } from "../../igmp/host-shares.ts";
 import type { PreviewTerms } from "./rules.ts";
 
 /** A watch in progress, or one that was ended because its time is over. */
-export interface PreviewEnd {
+export interface PreviewEnd<A extends Address = Ipv4> {
   readonly name: string;
-  readonly host: TrackedHost;
-  readonly group: Ipv4;
+  readonly host: TrackedHost<A>;
+  readonly group: A;
   readonly rule: RuleName;
 }
 
 /** What a preview is of, and by which rule. */
-export interface PreviewWish extends PreviewEnd {
+export interface PreviewWish<A extends Address = Ipv4> extends PreviewEnd<A> {
   readonly terms: PreviewTerms;
 }
 
-interface Account extends Scheduled {
+interface Account<A extends Address = Ipv4> extends Scheduled {
   readonly key: string;
   readonly owner: string;
   /** Set while the host watches. */
-  watching: { readonly wish: PreviewWish; readonly since: Instant } | undefined;
+  watching: { readonly wish: PreviewWish<A>; readonly since: Instant } | undefined;
   /** Of the preview that began last. */
   used: Duration;
   /** Since `firstAt`. */
@@ -42,10 +43,10 @@ const MOST = 65_536;
  * The accounts of one router, each for a host (by its MAC, else its address) and a group: on another port or interface it is the same
  * host. One is forgotten a day after its first preview. Bounded: the last room is kept for hosts that have few.
  */
-export class Previews {
-  readonly #accounts = new Map<string, Account>();
+export class Previews<A extends Address = Ipv4> {
+  readonly #accounts = new Map<string, Account<A>>();
   readonly #held = new Map<string, number>();
-  readonly #ends = new DeadlineHeap<Account>();
+  readonly #ends = new DeadlineHeap<Account<A>>();
   readonly #limit: number;
 
   constructor(limit = MOST) {
@@ -60,7 +61,7 @@ export class Previews {
   /** Why the host may not watch now; undefined when it may. */
   refuse(
     now: Instant,
-    { host, group, terms }: PreviewWish,
+    { host, group, terms }: PreviewWish<A>,
   ): "policy.preview-over" | "policy.previews-full" | undefined {
     const account = this.#accounts.get(keyOf(host, group));
     if (account === undefined || isForgotten(now, account)) return this.#lacksRoom(now, host, account);
@@ -69,7 +70,7 @@ export class Previews {
   }
 
   /** The host watches from now on, if it did not already. */
-  begin(now: Instant, wish: PreviewWish): void {
+  begin(now: Instant, wish: PreviewWish<A>): void {
     const account = this.#account(now, wish);
     if (account.watching !== undefined) return;
     if (left(now, account, wish.terms) === 0) {
@@ -82,7 +83,7 @@ export class Previews {
   }
 
   /** The host has left the group, for whatever reason. */
-  stop(now: Instant, host: TrackedHost, group: Ipv4): void {
+  stop(now: Instant, host: TrackedHost<A>, group: A): void {
     const account = this.#accounts.get(keyOf(host, group));
     if (account?.watching === undefined) return;
     const { wish, since } = account.watching;
@@ -90,8 +91,8 @@ export class Previews {
   }
 
   /** Previews that are over now; whoever calls ends them. */
-  poll(now: Instant): readonly PreviewEnd[] {
-    const ended: PreviewEnd[] = [];
+  poll(now: Instant): readonly PreviewEnd<A>[] {
+    const ended: PreviewEnd<A>[] = [];
     for (let due = this.#ends.takeDue(now); due !== undefined; due = this.#ends.takeDue(now)) {
       const { watching } = due;
       if (watching === undefined) this.#forget(due);
@@ -107,20 +108,20 @@ export class Previews {
     return this.#ends.next();
   }
 
-  #settle(now: Instant, account: Account, terms: PreviewTerms, used: number): void {
+  #settle(now: Instant, account: Account<A>, terms: PreviewTerms, used: number): void {
     account.watching = undefined;
     account.used = milliseconds(Math.min(terms.watch, used));
     if (left(now, account, terms) === 0) account.nextFrom ??= after(now, terms.pause);
     this.#ends.schedule(account, after(account.firstAt, DAY));
   }
 
-  #account(now: Instant, { host, group }: PreviewWish): Account {
+  #account(now: Instant, { host, group }: PreviewWish<A>): Account<A> {
     const key = keyOf(host, group);
     const known = this.#accounts.get(key);
     if (known !== undefined && !isForgotten(now, known)) return known;
     if (known !== undefined) this.#forget(known);
     const owner = ownerOf(host);
-    const account: Account = {
+    const account: Account<A> = {
       due: undefined,
       place: -1,
       key,
@@ -136,7 +137,7 @@ export class Previews {
     return account;
   }
 
-  #lacksRoom(now: Instant, host: TrackedHost, account: Account | undefined): "policy.previews-full" | undefined {
+  #lacksRoom(now: Instant, host: TrackedHost<A>, account: Account<A> | undefined): "policy.previews-full" | undefined {
     if (account !== undefined) return undefined;
     const due = this.#ends.next();
     const free = this.#limit - this.#accounts.size + (due !== undefined && due <= now ? 1 : 0);
@@ -144,7 +145,7 @@ export class Previews {
     return hasRoom(this.#held.get(ownerOf(host)) ?? 0, room) ? undefined : "policy.previews-full";
   }
 
-  #forget(account: Account): void {
+  #forget(account: Account<A>): void {
     this.#accounts.delete(account.key);
     this.#ends.schedule(account, undefined);
     const held = (this.#held.get(account.owner) ?? 0) - 1;
@@ -153,17 +154,20 @@ export class Previews {
   }
 }
 
-const ownerOf = ({ mac, address }: TrackedHost): string => (mac === "" ? String(address) : mac);
+const ownerOf = <A extends Address>({ mac, address }: TrackedHost<A>): string => (mac === "" ? String(address) : mac);
 
-const keyOf = (host: TrackedHost, group: Ipv4): string => `${ownerOf(host)}|${group}`;
+const keyOf = <A extends Address>(host: TrackedHost<A>, group: A): string => `${ownerOf(host)}|${group}`;
 
 /** A day after its first preview, unless one is going on. */
-const isForgotten = (now: Instant, { firstAt, watching }: Account): boolean =>
+const isForgotten = <A extends Address>(now: Instant, { firstAt, watching }: Account<A>): boolean =>
   watching === undefined && after(firstAt, DAY) <= now;
 
 /** What is left of the preview that began last, in whole milliseconds. */
-const left = (now: Instant, { used, watching }: Account, { watch }: PreviewTerms): Duration =>
+const left = <A extends Address>(now: Instant, { used, watching }: Account<A>, { watch }: PreviewTerms): Duration =>
   milliseconds(Math.max(0, Math.floor(watch - used - (watching === undefined ? 0 : between(watching.since, now)))));
 
-const mayBegin = (now: Instant, { previews, nextFrom }: Account, { perDay }: PreviewTerms): boolean =>
-  previews < perDay && nextFrom !== undefined && nextFrom <= now;
+const mayBegin = <A extends Address>(
+  now: Instant,
+  { previews, nextFrom }: Account<A>,
+  { perDay }: PreviewTerms,
+): boolean => previews < perDay && nextFrom !== undefined && nextFrom <= now;

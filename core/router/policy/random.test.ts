@@ -1,11 +1,13 @@
 // Random days of a router with rules, previews, a narrow line and a control that changes its mind, against what the rules say in plain
 // words: nobody is a member who may not be, nothing goes out that nobody may have, and what is counted is what is carried.
+
 import assert from "node:assert/strict";
 import { fuzz } from "../../base/fuzz.testkit.ts";
 import { address, formatIpv4, type Ipv4, ipv4 } from "../../base/ipv4.ts";
 import { after, type Instant, instant, seconds } from "../../base/time.ts";
 import { ethernet } from "../../igmp/igmp.testkit.ts";
 import { type ReportRecord, reportLength, writeReport } from "../../igmp/report.ts";
+import { IGMP } from "../../igmp/wire.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "../options.ts";
 import { Router } from "../router.ts";
 import type { Rule } from "./rules.ts";
@@ -56,7 +58,7 @@ class Day {
 
   constructor(below: Below) {
     this.#below = below;
-    this.router = new Router(this.options, { bytes: (n) => new Uint8Array(n), below: (limit) => below(limit) });
+    this.router = new Router(IGMP, this.options, { bytes: (n) => new Uint8Array(n), below: (limit) => below(limit) });
     this.feed({ kind: "link", name: "up", address: address("10.1.0.1") });
     this.feed({ kind: "link", name: "lan", address: address("10.2.0.1"), trackingSource: "frames" });
     for (const group of GROUPS) this.feed({ kind: "no-route", source: SOURCE, group, inbound: "up" });

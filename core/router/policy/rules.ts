@@ -1,5 +1,6 @@
 // The operator's rules: in order, the first that matches decides, and where none does everything is allowed.
 
+import type { Address } from "../../base/address.ts";
 import type { Ipv4 } from "../../base/ipv4.ts";
 import { inSubnet, type Subnet } from "../../base/subnet.ts";
 import type { Duration } from "../../base/time.ts";
@@ -19,50 +20,50 @@ export interface PreviewTerms {
 }
 
 /** Whom a rule is about; what is absent is not looked at. A fact that is not known, such as the port of a packet, matches nothing. */
-export interface RuleScope {
+export interface RuleScope<A extends Address = Ipv4> {
   readonly interface?: string;
   /** The VLAN of the interface, which is that of its frames: what bears another tag on a bridge port is none of it. */
   readonly vlan?: number;
   /** The bridge port. */
   readonly port?: string;
-  readonly host?: HostPattern;
-  readonly groups?: readonly GroupPrefix[];
+  readonly host?: HostPattern<A>;
+  readonly groups?: readonly GroupPrefix<A>[];
   /** Sources asked for by name; a host that asks for a group from anybody is not meant. */
-  readonly sources?: readonly Subnet[];
+  readonly sources?: readonly Subnet<A>[];
 }
 
 /** One rule. */
-export type Rule = RuleScope &
+export type Rule<A extends Address = Ipv4> = RuleScope<A> &
   ({ readonly action: "allow" | "deny" } | { readonly action: "preview"; readonly preview: PreviewTerms });
 
 /** A rule, and what it is called where it refuses: its place from 1, or the list of the interface that it comes from. */
-export interface NamedRule {
-  readonly rule: Rule;
+export interface NamedRule<A extends Address = Ipv4> {
+  readonly rule: Rule<A>;
   readonly name: RuleName;
 }
 
 /** An interface as rules see it, with the lists that are short forms of rules. */
-export interface RuledInterface {
+export interface RuledInterface<A extends Address = Ipv4> {
   readonly name: string;
   readonly vlan?: number | undefined;
-  readonly allow?: readonly GroupPrefix[] | undefined;
-  readonly deny?: readonly GroupPrefix[] | undefined;
+  readonly allow?: readonly GroupPrefix<A>[] | undefined;
+  readonly deny?: readonly GroupPrefix<A>[] | undefined;
 }
 
 /** What is asked for; `source` undefined: from anybody. */
-export interface Wish {
-  readonly host: TrackedHost;
-  readonly group: Ipv4;
-  readonly source: Ipv4 | undefined;
+export interface Wish<A extends Address = Ipv4> {
+  readonly host: TrackedHost<A>;
+  readonly group: A;
+  readonly source: A | undefined;
 }
 
 /** The rules that concern one interface, in order. */
-export class InterfaceRules {
-  readonly #rules: readonly NamedRule[];
+export class InterfaceRules<A extends Address = Ipv4> {
+  readonly #rules: readonly NamedRule<A>[];
   /** Whether a source can make a difference. */
   readonly namesSources: boolean;
 
-  constructor(rules: readonly Rule[], one: RuledInterface) {
+  constructor(rules: readonly Rule<A>[], one: RuledInterface<A>) {
     const numbered = rules.map((rule, index) => ({ rule, name: index + 1 }));
     this.#rules = [...numbered, ...shortForms(one)].filter(({ rule }) => concerns(rule, one));
     this.namesSources = this.#rules.some(({ rule }) => rule.sources !== undefined);
@@ -74,16 +75,16 @@ export class InterfaceRules {
   }
 
   /** The rule that decides; undefined when none does, and it is allowed. */
-  of({ host, group, source }: Wish): NamedRule | undefined {
+  of({ host, group, source }: Wish<A>): NamedRule<A> | undefined {
     return this.#rules.find(
       ({ rule }) => isOf(rule, group) && isFrom(rule, source) && isAt(rule, host) && isHost(rule, host),
     );
   }
 
   /** Whether nobody here may receive (group, source), whoever it is; source undefined: whichever the source. */
-  deniesAll(group: Ipv4, source: Ipv4 | undefined): boolean {
+  deniesAll(group: A, source: A | undefined): boolean {
     const about = this.#rules.filter(({ rule }) => isOf(rule, group) && (source === undefined || isFrom(rule, source)));
-    const isGeneral = ({ port, host, sources }: Rule): boolean =>
+    const isGeneral = ({ port, host, sources }: Rule<A>): boolean =>
       port === undefined && host === undefined && (source !== undefined || sources === undefined);
     const general = about.findIndex(({ rule }) => isGeneral(rule));
     const deciding = general < 0 ? about : about.slice(0, general + 1);
@@ -92,21 +93,24 @@ export class InterfaceRules {
 }
 
 /** `deny` wins over `allow`; what is allowed by name is denied otherwise. They stand behind all rules. */
-function shortForms({ allow = [], deny = [] }: RuledInterface): readonly NamedRule[] {
-  const denied: NamedRule[] = deny.length === 0 ? [] : [{ rule: { action: "deny", groups: deny }, name: "deny" }];
+function shortForms<A extends Address>({ allow = [], deny = [] }: RuledInterface<A>): readonly NamedRule<A>[] {
+  const denied: NamedRule<A>[] = deny.length === 0 ? [] : [{ rule: { action: "deny", groups: deny }, name: "deny" }];
   if (allow.length === 0) return denied;
-  const allowed: NamedRule = { rule: { action: "allow", groups: allow }, name: "allow" };
+  const allowed: NamedRule<A> = { rule: { action: "allow", groups: allow }, name: "allow" };
   return [...denied, allowed, { rule: { action: "deny" }, name: "allow" }];
 }
 
-const concerns = (rule: RuleScope, { name, vlan }: RuledInterface): boolean =>
+const concerns = <A extends Address>(rule: RuleScope<A>, { name, vlan }: RuledInterface<A>): boolean =>
   (rule.interface === undefined || rule.interface === name) && (rule.vlan === undefined || rule.vlan === vlan);
 
-const isOf = ({ groups }: RuleScope, group: Ipv4): boolean => groups?.some((prefix) => covers(prefix, group)) ?? true;
+const isOf = <A extends Address>({ groups }: RuleScope<A>, group: A): boolean =>
+  groups?.some((prefix) => covers(prefix, group)) ?? true;
 
-const isFrom = ({ sources }: RuleScope, source: Ipv4 | undefined): boolean =>
+const isFrom = <A extends Address>({ sources }: RuleScope<A>, source: A | undefined): boolean =>
   sources === undefined || (source !== undefined && sources.some((subnet) => inSubnet(subnet, source)));
 
-const isAt = (rule: RuleScope, { port }: TrackedHost): boolean => rule.port === undefined || rule.port === port;
+const isAt = <A extends Address>(rule: RuleScope<A>, { port }: TrackedHost<A>): boolean =>
+  rule.port === undefined || rule.port === port;
 
-const isHost = ({ host }: RuleScope, heard: TrackedHost): boolean => host === undefined || isMeant(host, heard);
+const isHost = <A extends Address>({ host }: RuleScope<A>, heard: TrackedHost<A>): boolean =>
+  host === undefined || isMeant(host, heard);

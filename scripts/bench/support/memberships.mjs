@@ -1,16 +1,22 @@
 // A router interface with many members: five hosts a group, four groups a host. As a program, `memberships.mjs COUNT` keeps so many and
 // ends, so that its memory can be measured.
+
 import { ipv4 } from "../../../build/core/base/ipv4.js";
 import { instant } from "../../../build/core/base/time.js";
 import { reportLength, writeReport } from "../../../build/core/igmp/report.js";
 import { RouterInterface } from "../../../build/core/igmp/router-interface.js";
+import { IGMP } from "../../../build/core/igmp/wire.js";
 
 const GROUPS = 0xefc00000;
 const HOSTS = 0x0a000002;
 
 /** The interface, up since 0, without limits that matter here. */
 function emptyInterface() {
-  const machine = new RouterInterface({ maxGroups: 65_536, maxHostMemberships: 1_000_000, joinsPerSecond: 10_000 });
+  const machine = new RouterInterface(IGMP, {
+    maxGroups: 65_536,
+    maxHostMemberships: 1_000_000,
+    joinsPerSecond: 10_000,
+  });
   machine.receive(instant(0), { kind: "up", address: ipv4(0x0a000001) });
   return machine;
 }
