@@ -22,6 +22,7 @@ const IGMP = 2;
 const PIM = 103;
 const IPV4 = 0x0800;
 const IP_PROTOCOL = 9;
+const IP_SOURCE = 12;
 const IP_DESTINATION = 16;
 /** 224.0.1.0 to 239.255.255.255: what a router forwards. */
 const FIRST_GROUP = 0xe000_0100;
@@ -45,48 +46,70 @@ function assemble(program: readonly Instruction[]): Uint8Array {
   return octets;
 }
 
+/** A load, and what holds of it: a jump that is taken when it does, or when it does not. */
+interface Condition {
+  readonly load: number;
+  readonly at: number;
+  readonly jump: number;
+  readonly operand: number;
+  readonly holds: boolean;
+}
+
+const is = (load: number, at: number, operand: number): Condition => ({ load, at, jump: IS, operand, holds: true });
+const isNot = (load: number, at: number, operand: number): Condition => ({ ...is(load, at, operand), holds: false });
+const atMost = (at: number, operand: number): Condition => ({
+  load: LOAD_WORD,
+  at,
+  jump: IS_GREATER,
+  operand,
+  holds: false,
+});
+const atLeast = (at: number, operand: number): Condition => ({
+  ...atMost(at, operand),
+  jump: IS_AT_LEAST,
+  holds: true,
+});
+
+/** The whole packet where every condition holds, else nothing of it. */
+function whereAll(...conditions: readonly Condition[]): Uint8Array {
+  const instructions = conditions.flatMap(({ load, at, jump, operand, holds }, i): Instruction[] => {
+    const out = 2 * (conditions.length - i) - 1;
+    return [[load, 0, 0, at], holds ? [jump, 0, out, operand] : [jump, out, 0, operand]];
+  });
+  return assemble([...instructions, [RETURN, 0, 0, WHOLE], [RETURN, 0, 0, 0]]);
+}
+
 /** For a socket that is to hear nothing. */
 export const NOTHING = assemble([[RETURN, 0, 0, 0]]);
 
 /** Of a raw socket that routes multicast only the kernel's own messages (struct igmpmsg): where IP has its protocol they have 0. */
-export const UPCALLS = assemble([
-  [LOAD_OCTET, 0, 0, IP_PROTOCOL],
-  [IS, 0, 1, 0],
-  [RETURN, 0, 0, WHOLE],
-  [RETURN, 0, 0, 0],
-]);
+export const UPCALLS = whereAll(is(LOAD_OCTET, IP_PROTOCOL, 0));
 
 /**
- * IGMP that came in on the interface of this index itself, for an AF_PACKET socket of SOCK_DGRAM. A socket bound to eth0 would hear
- * what is for the VLAN eth0.10 or a macvlan above it too: the kernel looks where a packet came in first.
+ * What came in on the interface of this index itself, and not for somebody else. A socket bound to eth0 would hear what is for the VLAN
+ * eth0.10 or a macvlan above it too: the kernel looks where a packet came in first.
  */
-export const igmpOf = (index: number): Uint8Array =>
-  assemble([
-    [LOAD_WORD, 0, 0, INTERFACE],
-    [IS, 0, 5, index],
-    [LOAD_WORD, 0, 0, TYPE],
-    [IS_GREATER, 3, 0, PACKET_TYPE.multicast],
-    [LOAD_OCTET, 0, 0, IP_PROTOCOL],
-    [IS, 0, 1, IGMP],
-    [RETURN, 0, 0, WHOLE],
-    [RETURN, 0, 0, 0],
-  ]);
+const cameInOn = (index: number): readonly Condition[] => [
+  is(LOAD_WORD, INTERFACE, index),
+  atMost(TYPE, PACKET_TYPE.multicast),
+];
+
+/** IGMP that came in on the interface of this index itself, for an AF_PACKET socket of SOCK_DGRAM. */
+export const igmpOf = (index: number): Uint8Array => whereAll(...cameInOn(index), is(LOAD_OCTET, IP_PROTOCOL, IGMP));
 
 /** Multicast other than IGMP that a router forwards and that came in on the interface of this index itself; for SOCK_DGRAM. */
 export const streamsOf = (index: number): Uint8Array =>
-  assemble([
-    [LOAD_WORD, 0, 0, INTERFACE],
-    [IS, 0, 8, index],
-    [LOAD_WORD, 0, 0, TYPE],
-    [IS, 0, 6, PACKET_TYPE.multicast],
-    [LOAD_OCTET, 0, 0, IP_PROTOCOL],
-    [IS, 4, 0, IGMP],
-    [LOAD_WORD, 0, 0, IP_DESTINATION],
-    [IS_AT_LEAST, 0, 2, FIRST_GROUP],
-    [IS_GREATER, 1, 0, LAST_GROUP],
-    [RETURN, 0, 0, WHOLE],
-    [RETURN, 0, 0, 0],
-  ]);
+  whereAll(
+    is(LOAD_WORD, INTERFACE, index),
+    is(LOAD_WORD, TYPE, PACKET_TYPE.multicast),
+    isNot(LOAD_OCTET, IP_PROTOCOL, IGMP),
+    atLeast(IP_DESTINATION, FIRST_GROUP),
+    atMost(IP_DESTINATION, LAST_GROUP),
+  );
+
+/** IPv4 from one address to one group that came in on the interface of this index itself, for an AF_PACKET socket of SOCK_DGRAM. */
+export const sentTo = (index: number, source: number, group: number): Uint8Array =>
+  whereAll(...cameInOn(index), is(LOAD_WORD, IP_SOURCE, source), is(LOAD_WORD, IP_DESTINATION, group));
 
 /** Frames that carry IGMP or PIM inwards, through at most one tag besides the one that the kernel took out; for SOCK_RAW. */
 export const IGMP_FRAMES = assemble([
@@ -107,20 +130,3 @@ export const IGMP_FRAMES = assemble([
   [RETURN, 0, 0, WHOLE],
   [RETURN, 0, 0, 0],
 ]);
-
-const IP_SOURCE = 12;
-
-/** IPv4 from one address to one group that came in on the interface of this index itself, for an AF_PACKET socket of SOCK_DGRAM. */
-export const sentTo = (index: number, source: number, group: number): Uint8Array =>
-  assemble([
-    [LOAD_WORD, 0, 0, INTERFACE],
-    [IS, 0, 7, index],
-    [LOAD_WORD, 0, 0, TYPE],
-    [IS_GREATER, 5, 0, PACKET_TYPE.multicast],
-    [LOAD_WORD, 0, 0, IP_SOURCE],
-    [IS, 0, 3, source],
-    [LOAD_WORD, 0, 0, IP_DESTINATION],
-    [IS, 0, 1, group],
-    [RETURN, 0, 0, WHOLE],
-    [RETURN, 0, 0, 0],
-  ]);
