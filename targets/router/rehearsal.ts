@@ -7,13 +7,11 @@ import { reportLength, writeReport } from "../../core/igmp/report.ts";
 import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/v1-v2-message.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
-import type { Forwarding, ForwardingListener } from "../../core/ports/forwarding.ts";
-import type { IgmpListener, IgmpSockets } from "../../core/ports/igmp-socket.ts";
-import type { Link, Links } from "../../core/ports/links.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { createLogger } from "../shared/log.ts";
 import { type RouterConfig, upstreamsOf } from "./config.ts";
 import { type RouterPlatform, RouterService } from "./service.ts";
+import { Stage } from "./stage.ts";
 
 /** After so many a join takes a tenth of what the first one does; twice as many would cost twice the time, and gain little. */
 const VIEWERS = 60;
@@ -26,74 +24,14 @@ const SLICE = milliseconds(1);
 /** A slow machine has better things to do. */
 const LONGEST = milliseconds(500);
 
-/** 10.255.0.1, 10.0.0.9, 10.128.0.1 and 239.192.0.1. */
-const [ROUTER, SOURCE] = [ipv4(0x0aff0001), ipv4(0x0a000009)];
+/** 10.128.0.1 and 239.192.0.1. */
 const [FIRST_HOST, FIRST_GROUP] = [ipv4(0x0a800001), ipv4(0xefc00001)];
-
-/** Every interface is there. */
-const linkOf = (name: string): Link => ({
-  name,
-  index: 1,
-  up: true,
-  addresses: [{ address: ROUTER, prefixLength: 8 }],
-  ports: [],
-});
-
-const links: Links = {
-  get: linkOf,
-  list: () => [],
-  changes: () => () => {},
-  watch: () => () => {},
-  neighbour: () => undefined,
-};
-
-/** The network of the scratch router: what it says goes nowhere. */
-class Stage {
-  readonly #listeners = new Map<string, IgmpListener>();
-  #upcalls: ForwardingListener | undefined;
-  /** Routes that led to a viewer. */
-  delivered = 0;
-
-  readonly igmp: IgmpSockets = {
-    hearsUnjoined: true,
-    open: (interfaceName, listener) => {
-      this.#listeners.set(interfaceName, listener);
-      return { interfaceName, send() {}, dropped: () => 0, close() {} };
-    },
-  };
-
-  readonly forwarding: Forwarding = {
-    open: (listener) => {
-      this.#upcalls = listener;
-      return {
-        addInterface() {},
-        removeInterface() {},
-        set: ({ outbound }) => {
-          if (outbound.length > 0) this.delivered++;
-        },
-        remove() {},
-        inherited: () => [],
-        use: () => [],
-        counts: () => ({}),
-        dropped: () => 0,
-        handOver: () => false,
-        close() {},
-      };
-    },
-  };
-
-  stream(inbound: string, group: Ipv4): void {
-    this.#upcalls?.noRoute(SOURCE, group, inbound);
-  }
-
-  hear(interfaceName: string, packet: Uint8Array, mac: string): void {
-    this.#listeners.get(interfaceName)?.packet(packet, { mac, vouched: false });
-  }
-}
 
 /** A scratch router with this configuration, whose viewers come and go when `serve` is called. */
 class Rehearsal {
-  readonly #stage = new Stage();
+  readonly #stage = new Stage(() => this.#delivered++);
+  /** Routes that led to a viewer. */
+  #delivered = 0;
   readonly #clock = new SimulatedClock();
   readonly #service: RouterService;
   readonly #upstream: string;
@@ -101,7 +39,7 @@ class Rehearsal {
   #served = 0;
 
   constructor(config: RouterConfig, entropy: Entropy) {
-    const { igmp, forwarding } = this.#stage;
+    const { igmp, forwarding, links } = this.#stage;
     const platform: RouterPlatform = {
       clock: this.#clock,
       entropy,
@@ -135,7 +73,7 @@ class Rehearsal {
   /** How many viewers got their stream. */
   end(): number {
     void this.#service.stop();
-    return this.#stage.delivered;
+    return this.#delivered;
   }
 }
 
