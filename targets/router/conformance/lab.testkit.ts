@@ -174,7 +174,15 @@ export class Lab {
   }
 
   async status(): Promise<Status> {
-    return JSON.parse(await get(`/tmp/${this.#prefix}.sock`)) as Status;
+    try {
+      return JSON.parse(await get(`/tmp/${this.#prefix}.sock`)) as Status;
+    } catch (cause) {
+      const { process: child, lines } = this.router;
+      const end = child.exitCode ?? child.signalCode ?? "none yet";
+      throw new Error(`no status; the router's end: ${end}; its last lines:\n${lines.slice(-20).join("\n")}`, {
+        cause,
+      });
+    }
   }
 
   /** "include 1 2 3", "exclude 1 2 / 20 21" (X and Y of RFC 3376 6.4), or "nothing". */
