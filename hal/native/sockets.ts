@@ -35,6 +35,11 @@ export interface SocketsModule {
   close(fd: number): number;
   /** Free memory goes back to the system, now and from so many octets on (malloc_trim, M_TRIM_THRESHOLD); -ENOSYS without glibc. */
   trimAt(octets: number): number;
+  /**
+   * The pages of the program and its libraries leave this process's memory; those that are used again come back, from the page cache as a
+   * rule. A negative errno without /proc.
+   */
+  releaseFiles(): number;
 }
 
 /** Packets that one `receive` takes at most. */
