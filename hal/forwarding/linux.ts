@@ -272,8 +272,9 @@ class LinuxForwardingTable implements ForwardingTable {
    * once the caller has returned to the event loop.
    */
   adopt(vifs: readonly KernelInterface[], routes: readonly KernelRoute[], names: readonly string[]): void {
-    for (const { number, name } of vifs) {
+    for (const { number, name, index } of vifs) {
       this.#vifs[number] = name;
+      this.#socket.ready?.at(number, index);
       this.#free.splice(this.#free.indexOf(number), 1);
     }
     const asked = this.#socket.drain().map((packet) => this.#told(packet));
@@ -317,6 +318,7 @@ class LinuxForwardingTable implements ForwardingTable {
     }
     this.#free.shift();
     this.#vifs[vif] = name;
+    this.#socket.ready?.at(vif, index);
   }
 
   removeInterface(name: string): void {
@@ -325,6 +327,7 @@ class LinuxForwardingTable implements ForwardingTable {
     this.#kept.delete(name);
     this.#forget(name);
     this.#vifs[vif] = undefined;
+    this.#socket.ready?.at(vif, 0);
     try {
       this.#option(MRT_DEL_VIF, vifctl(vif, 0));
     } catch {
@@ -340,18 +343,28 @@ class LinuxForwardingTable implements ForwardingTable {
       this.#counts.count("mroute.set-failed");
       return;
     }
+    const entry = mfcctl(route.source, route.group, inbound, this.#numbers(route.outbound));
+    this.#socket.ready?.set(entry, []);
     try {
-      this.#option(MRT_ADD_MFC, mfcctl(route.source, route.group, inbound, this.#numbers(route.outbound)));
+      this.#option(MRT_ADD_MFC, entry);
       this.#routes.set(keyOf(route.source, route.group), route);
     } catch {
       this.#counts.count("mroute.set-failed");
     }
   }
 
+  prepare({ source, group, inbound, outbound }: MulticastRoute, interfaces: readonly string[]): void {
+    const vif = this.#vifs.indexOf(inbound);
+    if (vif < 0 || !this.#routes.has(keyOf(source, group))) return;
+    this.#socket.ready?.set(mfcctl(source, group, vif, this.#numbers(outbound)), this.#numbers(interfaces));
+  }
+
   remove(source: Ipv4, group: Ipv4): void {
     if (!this.#routes.delete(keyOf(source, group))) return;
+    const entry = mfcctl(source, group, 0, []);
+    this.#socket.ready?.set(entry, []);
     try {
-      this.#option(MRT_DEL_MFC, mfcctl(source, group, 0, []));
+      this.#option(MRT_DEL_MFC, entry);
     } catch {
       this.#counts.count("mroute.remove-failed");
     }

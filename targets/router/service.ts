@@ -66,6 +66,7 @@ const FAREWELL: Duration = milliseconds(50);
 /** What viewers wait for: routes, and what a bridge passes on. */
 const DELIVERING: ReadonlySet<RouterEffect["kind"]> = new Set([
   "route",
+  "ready",
   "unroute",
   "port-membership",
   "router-port",
@@ -352,6 +353,9 @@ export class RouterService {
         break;
       case "route":
         this.#table?.set(effect.route);
+        break;
+      case "ready":
+        this.#table?.prepare(effect.route, effect.names);
         break;
       case "unroute":
         this.#table?.remove(effect.source, effect.group);
