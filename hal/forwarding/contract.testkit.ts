@@ -111,6 +111,23 @@ export function forwardingContract(name: string, open: () => Promise<ForwardingB
     table.close();
   });
 
+  test(`${name}: to prepare a route changes nothing as long as nobody asks, whether there is one or not`, async () => {
+    const bench = await open();
+    const [inside, a, b] = bench.interfaces;
+    const { source, group } = bench;
+    const table = bench.forwarding.open(new Upcalls());
+    for (const one of bench.interfaces) table.addInterface(one);
+    const route = { source, group, inbound: inside, outbound: [a] };
+    table.prepare(route, [b]);
+    assert.deepEqual(table.use(), []);
+    table.set(route);
+    table.prepare(route, [b, "no such interface"]);
+    bench.inject(inside, "wanted on a");
+    await bench.until(() => bench.left(a).length > 0);
+    assert.deepEqual([bench.left(a), bench.left(b)], [["wanted on a"], []]);
+    table.close();
+  });
+
   test(`${name}: an interface that is taken out takes its routes with it`, async () => {
     const bench = await open();
     const [inside, a, b] = bench.interfaces;

@@ -1,3 +1,4 @@
+// ready.h says what for. Promises: no octet beyond a packet's end is read, and nothing is opened that was not said to be ready.
 #include "ready.h"
 
 #include <errno.h>
