@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hex } from "../base/bytes.testkit.ts";
 import { at, ethernet, query, report, tagged, v1v2Message, vectorFile } from "./igmp.testkit.ts";
-import type { RecordType } from "./report.ts";
+import type { RecordType } from "./messages/report.ts";
 import { Bench, GROUP, groupsOf, guarded, join, LOWER, leave } from "./router-interface.testkit.ts";
 
 test("limits of a port hold for all MACs behind it, by the port that its frames show", () => {

@@ -19,10 +19,10 @@ import type { Admitted } from "./admission.ts";
 import { type FrameAhead, FramePairs } from "./frame-pairs.ts";
 import type { GroupDrop } from "./group-table.ts";
 import type { TrackedHost } from "./host-shares.ts";
-import type { HostStatement } from "./host-statement.ts";
 import type { HostChange } from "./host-table.ts";
 import { type HostTracking, refusedFrame } from "./host-tracking.ts";
 import type { InterfaceDrop, StatementEffect, TrackingSource } from "./interface-events.ts";
+import type { HostStatement } from "./messages/host-statement.ts";
 import { Sightings, Unlocated } from "./sightings.ts";
 
 /** What becomes of the packets: by that their frames are judged. */

@@ -7,10 +7,10 @@ import { after, type Duration, earliest, type Instant, milliseconds } from "../b
 import { NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
 import { GroupRecord, type QueryAction } from "./group-record.ts";
 import type { Room } from "./host-shares.ts";
-import { type HostStatement, joins } from "./host-statement.ts";
 import { LastMemberQueries, type SpecificQuery } from "./last-member.ts";
-import type { IgmpVersion, Query } from "./query.ts";
-import { isExclude, type RecordType, type ReportRecord } from "./report.ts";
+import { type HostStatement, joins } from "./messages/host-statement.ts";
+import type { IgmpVersion, Query } from "./messages/query.ts";
+import { isExclude, type RecordType, type ReportRecord } from "./messages/report.ts";
 import type { IgmpTimes } from "./times.ts";
 
 /** Why a statement, or a part of one, has no effect (RFC 3376 6.4, 7.3.2; RFC 4604 2.2.4). */

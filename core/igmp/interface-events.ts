@@ -10,10 +10,10 @@ import type { GroupChange, GroupDrop } from "./group-table.ts";
 import type { HostPattern } from "./host-pattern.ts";
 import type { TrackedHost } from "./host-shares.ts";
 import type { HostDrop, HostMembership, LeaveCause } from "./host-table.ts";
-import type { ChecksumMode } from "./ip-header.ts";
-import type { LanFrameDrop } from "./lan-frame.ts";
-import type { IgmpDrop, MessageKind } from "./packet.ts";
-import type { IgmpVersion } from "./query.ts";
+import type { ChecksumMode } from "./messages/ip-header.ts";
+import type { LanFrameDrop } from "./messages/lan-frame.ts";
+import type { IgmpDrop, MessageKind } from "./messages/packet.ts";
+import type { IgmpVersion } from "./messages/query.ts";
 import type { QueryRefusal } from "./query-guard.ts";
 import type { TimesConfig } from "./times.ts";
 

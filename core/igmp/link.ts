@@ -25,9 +25,9 @@ import type {
   RouterInterfaceOptions,
   TrackingSource,
 } from "./interface-events.ts";
-import type { IgmpPacket } from "./packet.ts";
+import type { IgmpPacket } from "./messages/packet.ts";
+import type { Query } from "./messages/query.ts";
 import type { QuerierState } from "./querier.ts";
-import type { Query } from "./query.ts";
 import type { HeardQuery, QueryRefusal } from "./query-guard.ts";
 import type { IgmpTimes } from "./times.ts";
 import type { MembershipWire } from "./wire.ts";

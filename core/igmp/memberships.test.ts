@@ -7,9 +7,9 @@ import { instant, seconds } from "../base/time.ts";
 import { ANY_SOURCE } from "./filter.ts";
 import { at, report, source, sources, v1v2Message } from "./igmp.testkit.ts";
 import type { RouterInterfaceEffect, RouterInterfaceOptions } from "./interface-events.ts";
-import { checkPacket } from "./packet.ts";
-import { readQuery } from "./query.ts";
-import type { RecordType } from "./report.ts";
+import { checkPacket } from "./messages/packet.ts";
+import { readQuery } from "./messages/query.ts";
+import type { RecordType } from "./messages/report.ts";
 import { Bench, GROUP, groupsOf, join, leave, OURS, SSM } from "./router-interface.testkit.ts";
 
 test("a join is told at once: the host and the link's membership; its silence ends both after 260 s", () => {

@@ -32,12 +32,12 @@ import {
   type TableContext,
 } from "./group-table.ts";
 import type { Room, ShareOfRoom, TrackedHost } from "./host-shares.ts";
-import { type HostStatement, isLeaving, versionOf } from "./host-statement.ts";
 import { afterStatement, type HostChange, type HostMembership } from "./host-table.ts";
 import { HostTracking, isRefusal } from "./host-tracking.ts";
 import type { RouterInterfaceOptions, StatementEffect, TrackingSource } from "./interface-events.ts";
 import { groupLimits, hostLimits } from "./limits.ts";
-import type { Query } from "./query.ts";
+import { type HostStatement, isLeaving, versionOf } from "./messages/host-statement.ts";
+import type { Query } from "./messages/query.ts";
 
 type RoomDrop = "igmp.too-many-groups" | "igmp.too-many-sources" | ShareOfRoom;
 

@@ -12,9 +12,9 @@ import {
   type TableLimits,
 } from "./group-table.ts";
 import type { TrackedHost } from "./host-shares.ts";
-import type { HostStatement } from "./host-statement.ts";
 import type { InterfaceDrop } from "./interface-events.ts";
-import type { IgmpPacket } from "./packet.ts";
+import type { HostStatement } from "./messages/host-statement.ts";
+import type { IgmpPacket } from "./messages/packet.ts";
 import type { HeardQuery } from "./query-guard.ts";
 import type { RouterInterface } from "./router-interface.ts";
 import { heardQuery } from "./wire.ts";

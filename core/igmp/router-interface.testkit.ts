@@ -5,8 +5,8 @@ import { address, formatIpv4 } from "../base/ipv4.ts";
 import type { Instant } from "../base/time.ts";
 import { at, report } from "./igmp.testkit.ts";
 import type { LinkFacts, RouterInterfaceEffect, RouterInterfaceOptions } from "./interface-events.ts";
-import { checkPacket } from "./packet.ts";
-import { readQuery } from "./query.ts";
+import { checkPacket } from "./messages/packet.ts";
+import { readQuery } from "./messages/query.ts";
 import { RouterInterface } from "./router-interface.ts";
 import { IGMP } from "./wire.ts";
 

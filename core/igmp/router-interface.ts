@@ -20,7 +20,6 @@ import { after, earliest, type Instant, milliseconds } from "../base/time.ts";
 import type { Admission } from "./admission.ts";
 import type { GroupView, TableContext } from "./group-table.ts";
 import type { TrackedHost } from "./host-shares.ts";
-import type { HostStatement } from "./host-statement.ts";
 import type { HostMembership } from "./host-table.ts";
 import type {
   RouterInterfaceEffect as Effect,
@@ -29,11 +28,11 @@ import type {
   RouterInterfaceOptions,
   StatementEffect,
 } from "./interface-events.ts";
-import { isQuery } from "./interface-gate.ts";
-import type { LanFrame, LanFrameDrop } from "./lan-frame.ts";
 import { Link } from "./link.ts";
 import { Memberships } from "./memberships.ts";
-import type { IgmpPacket } from "./packet.ts";
+import type { HostStatement } from "./messages/host-statement.ts";
+import type { LanFrame, LanFrameDrop } from "./messages/lan-frame.ts";
+import { type IgmpPacket, isQuery } from "./messages/packet.ts";
 import type { QuerierState } from "./querier.ts";
 import type { HeardQuery } from "./query-guard.ts";
 import type { IgmpTimes } from "./times.ts";

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { Counters } from "../../core/base/counters.ts";
 import { type Ipv4, readIpv4, writeIpv4 } from "../../core/base/ipv4.ts";
 import { type Duration, seconds } from "../../core/base/time.ts";
-import { hasRouterAlert } from "../../core/igmp/ip-header.ts";
+import { hasRouterAlert } from "../../core/igmp/messages/ip-header.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type {
   Forwarding,
