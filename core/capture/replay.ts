@@ -67,6 +67,8 @@ export const LONGEST_GAP = seconds(86_400);
 /** A capture shows what was said, and refuses nobody. */
 const NO_SHARES: RouterInterfaceOptions = {
   joinsPerSecond: Number.POSITIVE_INFINITY,
+  newHostsPerMinute: Number.POSITIVE_INFINITY,
+  newHostsPerMinutePerPort: Number.POSITIVE_INFINITY,
 };
 
 /** 275760-09-13, the last moment ECMA-262 knows: beyond it, milliseconds no longer add up in a float64. */

@@ -20,6 +20,8 @@ const LIMITS: HostLimits<never> = {
   sourcesPerPort: Number.POSITIVE_INFINITY,
   joinsPerSecond: 10,
   joinsAtOnce: 10,
+  newHostsPerMinute: Number.POSITIVE_INFINITY,
+  newHostsPerMinutePerPort: Number.POSITIVE_INFINITY,
   proxies: [],
 };
 const text = (change: HostChange<Address>): string =>

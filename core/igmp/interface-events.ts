@@ -77,6 +77,13 @@ export interface RouterInterfaceOptions<A extends Address = Ipv4> {
   readonly maxGroupsPerPort?: number;
   /** New memberships of one host a second, on average; default 100. As many as it may have may come at once. */
   readonly joinsPerSecond?: number;
+  /**
+   * Hosts that were not tracked for a membership interval and are taken at their word, on average; default 60. Two minutes' worth may come
+   * at once; whoever comes beyond that must answer a question first (core/igmp/newcomers.ts).
+   */
+  readonly newHostsPerMinute?: number;
+  /** The same behind one bridge port; default 30. */
+  readonly newHostsPerMinutePerPort?: number;
   /** Hosts that speak for many, such as the next proxy: no limit of one host holds for them. */
   readonly proxies?: readonly HostPattern<A>[];
 }
@@ -190,4 +197,6 @@ export interface RefusedWhom<A extends Address = Ipv4> {
 /** What a statement of a host brings about: what the owner is to know, and questions that the link is to ask. */
 export type StatementEffect<A extends Address = Ipv4> =
   | RouterInterfaceEffect<A>
+  /** Everybody, of everything, with a short time to answer. */
+  | { readonly kind: "ask-all" }
   | Extract<GroupChange<A>, { kind: "query" }>;

@@ -207,6 +207,11 @@ export class Link<A extends Address = Ipv4> {
     return this.#state.kind === "flapping" ? this.#state.until : this.#election.nextDeadline();
   }
 
+  /** Everybody is asked beside the turn, and answers as soon as after a start. */
+  askAllNow(): Effect<A> {
+    return this.#send(this.#wire.family.unspecified, this.times.startupResponse, [], false);
+  }
+
   /** The question as the packets that the link's MTU needs (4.1.8). */
   ask({ group, query: { sources, suppress } }: Extract<GroupChange<A>, { kind: "query" }>): readonly Effect<A>[] {
     const mtu = this.#state.kind === "up" ? this.#state.mtu : undefined;

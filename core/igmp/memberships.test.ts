@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { address, type Ipv4 } from "../base/ipv4.ts";
 import { instant, seconds } from "../base/time.ts";
 import { ANY_SOURCE } from "./filter.ts";
-import { at, report, source, sources, v1v2Message } from "./igmp.testkit.ts";
+import { at, query, report, source, sources, v1v2Message } from "./igmp.testkit.ts";
 import type { RouterInterfaceEffect, RouterInterfaceOptions } from "./interface-events.ts";
 import { checkPacket } from "./messages/packet.ts";
 import { readQuery } from "./messages/query.ts";
@@ -365,4 +365,62 @@ test("RFC 4604 section 2: the source-specific range may be another than 232.0.0.
   const bench = new Bench({ sourceSpecific: [{ address: address("239.232.0.0"), prefixLength: 16 }] });
   assert.deepEqual(bench.hear(join("10.0.0.9", "239.232.1.1")), ["drop igmp.ssm-exclude"]);
   assert.deepEqual(bench.hear(join("10.0.0.9", SSM)), ["10.0.0.9 joined 232.1.1.1", "232.1.1.1 exclude {}"]);
+});
+
+/** A hundred and twenty hosts that nobody knows, which are as many as are taken at their word at once. */
+const crowd = (bench: Bench): string[] =>
+  Array.from({ length: 120 }, (_, n) => bench.hear(join(`10.0.1.${n}`))).flatMap((lines) => lines.slice(0, 1));
+
+test("igmp.new-hosts: one host more than are taken at their word is asked, with everybody, and served when it answers", () => {
+  const bench = new Bench();
+  bench.until(300);
+  assert.ok(crowd(bench).every((text) => text.endsWith("joined 239.1.1.1")));
+  assert.deepEqual(bench.hear(join("10.0.0.9", "239.1.1.2")), ["drop igmp.new-hosts"]);
+  assert.deepEqual(
+    Array.from(bench.machine.waiting(), ({ reason }) => reason),
+    ["igmp.new-hosts"],
+  );
+  assert.deepEqual(bench.hear(join("10.0.1.7", "239.1.1.3")).length, 2, "who is known is not asked first");
+  assert.deepEqual(bench.until(301), ["301 v3 query 0.0.0.0"]);
+  const served = ["10.0.0.9 joined 239.1.1.2", "239.1.1.2 exclude {}"];
+  assert.deepEqual(bench.hear(report("10.0.0.9", ["is-ex", "239.1.1.2"])), served);
+  assert.deepEqual(bench.until(399), [], "nobody waits, so nobody is asked before it is time");
+});
+
+test("igmp.new-hosts: a host that left within a membership interval is known still, one that did before is not", () => {
+  const bench = new Bench({ newHostsPerMinute: 1 });
+  bench.until(300);
+  for (const from of ["10.0.0.9", "10.0.0.8"]) bench.hear(join(from));
+  bench.hear(leave("10.0.0.9"));
+  bench.until(559);
+  for (const from of ["10.0.0.15", "10.0.0.14"]) bench.hear(join(from));
+  assert.deepEqual(bench.hear(join("10.0.0.13")), ["drop igmp.new-hosts"]);
+  assert.ok(bench.hear(join("10.0.0.9", "239.1.1.2")).includes("10.0.0.9 joined 239.1.1.2"));
+  bench.hear(leave("10.0.0.9", "239.1.1.2"));
+  bench.until(820);
+  for (const from of ["10.0.0.7", "10.0.0.6"]) bench.hear(join(from));
+  assert.deepEqual(bench.hear(join("10.0.0.9")), ["drop igmp.new-hosts"]);
+});
+
+test("igmp.new-hosts: where another router asks we do not, and its question is the one to answer", () => {
+  const bench = new Bench();
+  bench.until(300);
+  bench.hear(query("10.0.0.1"));
+  crowd(bench);
+  assert.deepEqual(bench.hear(join("10.0.0.9", "239.1.1.2")), ["drop igmp.new-hosts"]);
+  assert.deepEqual(bench.until(310), []);
+  bench.hear(query("10.0.0.1"));
+  assert.equal(bench.hear(report("10.0.0.9", ["is-ex", "239.1.1.2"])).length, 2);
+});
+
+test("igmp.new-hosts: a link that has just come up knows nobody, and whoever speaks for many is no new host", () => {
+  const young = new Bench();
+  crowd(young);
+  assert.equal(young.hear(join("10.0.0.9", "239.1.1.2")).length, 2);
+  const bench = new Bench({
+    proxies: [{ kind: "subnet", subnet: { address: address("10.0.0.9"), prefixLength: 32 } }],
+  });
+  bench.until(300);
+  crowd(bench);
+  assert.equal(bench.hear(join("10.0.0.9", "239.1.1.2")).length, 2);
 });

@@ -19,7 +19,7 @@
 
 import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
-import { type Duration, earliest, type Instant } from "../base/time.ts";
+import { type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
 import type { Admission, Admitted } from "./admission.ts";
 import { admits, type SourceFilter, wantsNothing } from "./filter.ts";
 import { FrameEvidence, type PacketSide } from "./frame-evidence.ts";
@@ -38,6 +38,10 @@ import type { RouterInterfaceOptions, StatementEffect, TrackingSource } from "./
 import { groupLimits, hostLimits } from "./limits.ts";
 import { type HostStatement, isLeaving, versionOf } from "./messages/host-statement.ts";
 import type { Query } from "./messages/query.ts";
+import type { WaitingHost } from "./newcomers.ts";
+
+/** From the last moment in which a question may be answered to the next one. */
+const ANSWERED_AFTER = seconds(4);
 
 type RoomDrop = "igmp.too-many-groups" | "igmp.too-many-sources" | ShareOfRoom;
 
@@ -250,7 +254,18 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
   }
 
   poll(now: Instant): readonly StatementEffect<A>[] {
-    return [...this.#tell(this.#groups.poll(now, this.#link.context)), ...this.#tracking.poll(now)];
+    return [
+      ...this.#tell(this.#groups.poll(now, this.#link.context)),
+      ...this.#tracking.poll(now),
+      ...this.#askNewcomers(now),
+    ];
+  }
+
+  /** Where another router asks, its next question counts as ours. */
+  #askNewcomers(now: Instant): readonly StatementEffect<A>[] {
+    const { querier, times } = this.#link.context;
+    const round = querier ? times.startupResponse + ANSWERED_AFTER : times.queryInterval + times.queryResponseInterval;
+    return this.#tracking.asksNewcomers(now, milliseconds(round)) && querier ? [{ kind: "ask-all" }] : [];
   }
 
   nextDeadline(): Instant | undefined {
@@ -282,6 +297,11 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
   /** The same by both sources, with port and MAC where they are known. */
   everybody(): readonly HostMembership<A>[] {
     return this.#tracking.everybody().map((one) => ({ ...one, host: this.#frames.complete(one.host) }));
+  }
+
+  /** Hosts that were refused because nobody knows them, and that are let in when they answer. */
+  waiting(): readonly WaitingHost<A>[] {
+    return Array.from(this.#tracking.waiting(), (one) => ({ ...one, host: this.#frames.complete(one.host) }));
   }
 
   /** How many hosts are members of each group. */

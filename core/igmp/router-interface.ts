@@ -33,6 +33,7 @@ import { Memberships } from "./memberships.ts";
 import type { HostStatement } from "./messages/host-statement.ts";
 import type { LanFrame, LanFrameDrop } from "./messages/lan-frame.ts";
 import { type IgmpPacket, isQuery } from "./messages/packet.ts";
+import type { WaitingHost } from "./newcomers.ts";
 import type { QuerierState } from "./querier.ts";
 import type { HeardQuery } from "./query-guard.ts";
 import type { IgmpTimes } from "./times.ts";
@@ -217,7 +218,10 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
 
   /** The questions become packets. */
   #asked(effects: readonly StatementEffect<A>[]): readonly Effect<A>[] {
-    return effects.flatMap((effect) => (effect.kind === "query" ? this.#link.ask(effect) : [effect]));
+    return effects.flatMap((effect) => {
+      if (effect.kind === "query") return this.#link.ask(effect);
+      return effect.kind === "ask-all" ? [this.#link.askAllNow()] : [effect];
+    });
   }
 
   /** Whether this link wants traffic of (source, group) now (6.3), and can get it. */
@@ -272,6 +276,11 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
   /** While the link is away, as they were when it went. */
   groups(now: Instant): readonly GroupView<A>[] {
     return this.#members.groups(this.#link.awaySince ?? now);
+  }
+
+  /** Hosts that were refused because nobody knows them, and that are let in when they answer (core/igmp/newcomers.ts). */
+  waiting(): readonly WaitingHost<A>[] {
+    return this.#members.waiting();
   }
 
   /** How many hosts are members of each group. */

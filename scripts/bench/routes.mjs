@@ -18,7 +18,12 @@ const entropy = { bytes: (/** @type {number} */ n) => new Uint8Array(n), below: 
 
 /** A router whose viewers watch so many groups, each its own host. @param {number} size */
 function filled(size) {
-  const igmp = { maxGroups: 65_536, maxHostMemberships: 1_000_000, joinsPerSecond: 10_000 };
+  const igmp = {
+    maxGroups: 65_536,
+    maxHostMemberships: 1_000_000,
+    joinsPerSecond: 10_000,
+    newHostsPerMinute: Number.POSITIVE_INFINITY,
+  };
   const downstreams = [{ name: "lan", igmp }, { name: "wifi" }];
   const router = new Router(IGMP, { upstreams: [{ name: "up" }], downstreams, maxRoutes: 65_536 }, entropy);
   for (const [name, address] of /** @type {const} */ ([

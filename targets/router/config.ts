@@ -50,6 +50,8 @@ export interface DownstreamConfig {
   readonly maxSourcesPerHost?: number | undefined;
   readonly maxSourcesPerPort?: number | undefined;
   readonly joinsPerSecond: number;
+  readonly newHostsPerMinute: number;
+  readonly newHostsPerMinutePerPort: number;
   readonly proxies: readonly HostPattern[];
   readonly requireRouterAlert: boolean;
   readonly verifySourceSubnet: boolean;
@@ -322,6 +324,9 @@ const downstream = v.pipe(
     maxSourcesPerPort: v.optional(whole(1, 1_000_000)),
     /** New memberships of one host, on average. */
     joinsPerSecond: v.optional(whole(1, 10_000), 100),
+    /** Hosts that are taken at their word though nobody knows them; more must answer a question first. */
+    newHostsPerMinute: v.optional(whole(1, 1_000_000), 60),
+    newHostsPerMinutePerPort: v.optional(whole(1, 1_000_000), 30),
     /** Hosts that speak for many. */
     proxies: v.optional(v.pipe(v.array(hostPattern), v.maxLength(256)), []),
     requireRouterAlert: v.optional(v.boolean(), false),

@@ -39,6 +39,7 @@ const ROOM = {
   maxHostMemberships: 1_000_000,
   maxGroupsPerHost: 65_536,
   joinsPerSecond: 10_000,
+  newHostsPerMinute: 1_000_000,
 };
 /** By LAN, the router's address: nobody of its subnet is below, so that no mutated query changes its times. */
 const ADDRESSES = { lan0: address("10.2.0.0"), lan1: address("10.3.0.0") } as const;

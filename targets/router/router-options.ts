@@ -103,6 +103,8 @@ export function routerOptions(config: RouterConfig, links: Links): RouterOptions
         }),
         proxies: one.proxies,
         joinsPerSecond: one.joinsPerSecond,
+        newHostsPerMinute: one.newHostsPerMinute,
+        newHostsPerMinutePerPort: one.newHostsPerMinutePerPort,
         requireRouterAlert: one.requireRouterAlert,
         verifySourceSubnet: one.verifySourceSubnet,
         checksum: one.checksum,

@@ -139,6 +139,14 @@ const LIMITS: ReadonlyMap<string, string> = new Map([
   ["igmp.port-sources", "the hosts behind its port would name more sources than they may (`maxSourcesPerPort`)"],
   ["igmp.host-rate", "it joins more quickly than one host may (`joinsPerSecond`)"],
   [
+    "igmp.new-hosts",
+    "nobody knows it, and more such hosts come than are taken at their word: it is let in when it answers a query (`newHostsPerMinute`)",
+  ],
+  [
+    "igmp.port-new-hosts",
+    "nobody knows it, and more such hosts come behind its port than are taken at their word: it is let in when it answers a query (`newHostsPerMinutePerPort`)",
+  ],
+  [
     "igmp.host-share",
     "the room that is left on the interface is kept for hosts that have less (`maxGroups`, `maxSourcesPerInterface`)",
   ],

@@ -111,6 +111,28 @@ test("refused by a limit of its host, whichever group it asked for last", async 
   says(await why(GROUP, A), "refused", /the last time for 239\.255\.77\.2/);
 });
 
+test("refused because it is new, among more of these than are taken at their word; served when it has answered", async () => {
+  const { a, service, strangers, idle, run, why } = await simulatedRouter({
+    downstream: { newHostsPerMinutePerPort: 1 },
+  });
+  idle(30);
+  strangers(0, 10);
+  idle(0.1);
+  a.join();
+  idle(0.1);
+  strangers(10, 100);
+  idle(0.1);
+  for (const who of [A, a.mac, "lan1"])
+    says(
+      await why(GROUP, who, () => {}),
+      "refused",
+      /answers a query \(`newHostsPerMinutePerPort`\) \(igmp\.port-new-hosts\)/,
+    );
+  assert.ok((service.status().drops["igmp.port-new-hosts"] ?? 0) > 100);
+  run(13);
+  says(await why(GROUP, A), "delivered");
+});
+
 test("refused by a rule, by its number, and by the interface's list", async () => {
   const rules = [
     { action: "deny", groups: ["239.1.0.0/16"] },

@@ -16,6 +16,7 @@ function emptyInterface() {
     maxGroups: 65_536,
     maxHostMemberships: 1_000_000,
     joinsPerSecond: 10_000,
+    newHostsPerMinute: Number.POSITIVE_INFINITY,
   });
   machine.receive(instant(0), { kind: "up", address: ipv4(0x0a000001) });
   return machine;

@@ -80,6 +80,8 @@ option lan max_sources_per_interface 4096
 option lan max_sources_per_host 64
 option lan max_sources_per_port 512
 option lan joins_per_second 10
+option lan new_hosts_per_minute 120
+option lan new_hosts_per_minute_per_port 20
 list lan proxy 10.2.0.7
 list lan proxy 02:00:5e
 option lan require_router_alert on
