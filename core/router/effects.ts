@@ -1,6 +1,6 @@
 // What the parts of a router say, as effects of the router; and in which order they are to be done.
 import type { Address } from "../base/address.ts";
-import type { MulticastHostEffect } from "../igmp/host.ts";
+import type { MulticastHostEffect } from "../igmp/host/host.ts";
 import { isRefused } from "../igmp/host-tracking.ts";
 import type { RouterInterfaceEffect } from "../igmp/interface-events.ts";
 import type { MembershipWire } from "../igmp/wire.ts";
