@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fromHex } from "../../core/base/bytes.ts";
-import { freePort, ParticipantUnderTest, ServerUnderTest } from "../control/servers.testkit.ts";
+import { freeTcpPort } from "../../hal/free-port.testkit.ts";
+import { ParticipantUnderTest, ServerUnderTest } from "../control/servers.testkit.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sealcast-operator-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -13,7 +14,7 @@ after(() => rmSync(folder, { recursive: true }));
 let places = 0;
 async function control(init = true): Promise<{ server: ServerUnderTest; port: number; at: string }> {
   const at = mkdtempSync(join(folder, `${places++}-`));
-  const port = await freePort();
+  const port = await freeTcpPort();
   const server = new ServerUnderTest("control", at, {
     broker: { listeners: [{ port }] },
     keyServer: { identity: join(at, "keys.json") },
