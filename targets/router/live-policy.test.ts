@@ -149,6 +149,18 @@ test("limits, bandwidths and static groups are in force as they come", async () 
   assert.deepEqual(service.status().upstream?.groups, [GROUP]);
 });
 
+test("what waits for the next start, as of a bridge whose ports are kept, is remarked", async () => {
+  const word = new Word();
+  const { service } = await simulatedRouter({
+    downstream: { snooping: true },
+    entries: ENTRIES,
+    platform: () => ({ membershipReports: word, policyLog: new MemoryEvidenceLog() }),
+  });
+  await word.give(7, { downstreams: [{ interface: "br-lan", maxGroups: 9, maxGroupsPerHost: 2 }] });
+  const remarks = ["downstreams.br-lan.maxGroups: the bridge's ports have it from the next start on"];
+  assert.deepEqual([service.status().policy.remarks, word.states.at(-1)?.remarks], [remarks, remarks]);
+});
+
 test("a router that starts while control is away has what it was given last, before it hears anybody", async () => {
   const log = new MemoryEvidenceLog();
   const before = await bench({}, log);

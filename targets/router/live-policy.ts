@@ -55,17 +55,19 @@ const NOT_HEARD = {
 export class LivePolicy {
   readonly #platform: LivePolicyPlatform;
   readonly #policyFile: PolicyFile | undefined;
-  readonly #changed: (inForce: InForce) => void;
+  readonly #changed: (inForce: InForce) => readonly string[];
   #config: RouterConfig;
   #held: Held | undefined;
   #refused: NonNullable<PolicyState["refused"]> | undefined;
   #inForce: InForce;
+  /** Entries of it that wait for the next start. */
+  #waiting: readonly string[] = [];
   #fault: HalError | undefined;
   #writing: Promise<void> | undefined;
   #writeAgain: Alarm | undefined;
 
-  /** What was kept is in force at once; `changed` tells what is from `start` on. */
-  constructor(config: RouterConfig, platform: LivePolicyPlatform, changed: (inForce: InForce) => void) {
+  /** What was kept is in force at once; `changed` hears what is from `start` on, and says which entries wait for the next start. */
+  constructor(config: RouterConfig, platform: LivePolicyPlatform, changed: (inForce: InForce) => readonly string[]) {
     const { policyLog } = platform;
     this.#platform = platform;
     this.#changed = changed;
@@ -90,7 +92,7 @@ export class LivePolicy {
   }
 
   /** The file has changed. Throws HalError "policy.conflict" when control's policy cannot go with it; then all stays as it was. */
-  reload(config: RouterConfig): InForce {
+  reload(config: RouterConfig): void {
     const isHeard = config.policy.fromControl;
     const faults = isHeard && this.#held !== undefined ? conflicts(config, this.#held.policy) : [];
     if (faults.length > 0) throw conflict(faults);
@@ -98,9 +100,8 @@ export class LivePolicy {
     if (isHeard && this.#held === undefined) this.#load();
     // What could not be may be possible now.
     this.#refused = undefined;
-    this.#inForce = inForce(config, this.#policy);
+    this.#apply();
     this.#tell();
-    return this.#inForce;
   }
 
   status(): LivePolicyStatus {
@@ -129,7 +130,8 @@ export class LivePolicy {
   get #remarks(): readonly string[] {
     const isLost = this.#held !== undefined && this.#kept !== "on disk";
     const lost = isLost ? [`a restart while control is away would not know it (${this.#kept})`] : [];
-    return [...this.#inForce.remarks, ...lost];
+    const waiting = this.#waiting.map((entry) => `${entry}: the bridge's ports have it from the next start on`);
+    return [...this.#inForce.remarks, ...waiting, ...lost];
   }
 
   #load(): void {
@@ -159,14 +161,16 @@ export class LivePolicy {
   #take(held: Held): void {
     this.#held = held;
     this.#refused = undefined;
-    this.#inForce = inForce(this.#config, held.policy);
-    const { byControl: entries, remarks } = this.#inForce;
-    this.#platform.log.info(
-      { revision: held.revision, entries: [...entries], remarks },
-      "control's policy is in force",
-    );
-    this.#changed(this.#inForce);
+    this.#apply();
+    const { byControl, remarks } = this.#inForce;
+    const entries = [...byControl];
+    this.#platform.log.info({ revision: held.revision, entries, remarks }, "control's policy is in force");
     this.#write(() => this.#tell());
+  }
+
+  #apply(): void {
+    this.#inForce = inForce(this.#config, this.#policy);
+    this.#waiting = this.#changed(this.#inForce).filter((entry) => this.#inForce.byControl.has(entry));
   }
 
   #refuse(revision: number, faults: readonly Fault[]): void {

@@ -191,13 +191,15 @@ export class RouterService {
    * "policy.conflict", and then nothing has changed.
    */
   reload(config: RouterConfig): void {
-    this.#configure(this.#policy.reload(config));
+    this.#policy.reload(config);
   }
 
-  #configure({ config, byControl }: InForce): void {
+  /** The entries that wait for the next start. */
+  #configure({ config, byControl }: InForce): readonly string[] {
     const entries = needingRestart(this.#config, config);
     if (entries.length > 0) this.#platform.log.warn({ entries }, "these entries take effect at the next start");
     this.#runner.feed({ kind: "configure", ...routerOptions(config, this.#platform.links, byControl) });
+    return entries;
   }
 
   /**
