@@ -6,8 +6,14 @@ import { formatMac } from "../base/ethernet.ts";
 import { ANY, type Ipv4 } from "../base/ipv4.ts";
 import { after, type Instant, instant, seconds, type UnixTime, unixTime } from "../base/time.ts";
 import type { InterfaceDrop, RouterInterfaceEffect, RouterInterfaceOptions } from "../igmp/interface-events.ts";
-import { checkPacket, type IgmpDrop, type IgmpPacket, MESSAGE_KINDS, type MessageKind } from "../igmp/packet.ts";
-import { readQuery } from "../igmp/query.ts";
+import {
+  checkPacket,
+  type IgmpDrop,
+  type IgmpPacket,
+  MESSAGE_KINDS,
+  type MessageKind,
+} from "../igmp/messages/packet.ts";
+import { readQuery } from "../igmp/messages/query.ts";
 import type { RouterInterface } from "../igmp/router-interface.ts";
 import type { CapturedPacket, CaptureFault } from "./captured-packet.ts";
 import { isIgmp } from "./igmp-packet.ts";

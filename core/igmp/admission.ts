@@ -3,7 +3,7 @@ import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Instant } from "../base/time.ts";
 import type { TrackedHost } from "./host-shares.ts";
-import type { HostStatement } from "./host-statement.ts";
+import type { HostStatement } from "./messages/host-statement.ts";
 
 /**
  * denied: a rule says so. preview-over: the host has watched what its preview gives, now or today. previews-full: no room to count another

@@ -14,8 +14,8 @@ import {
   type ShareLimits,
   type TrackedHost,
 } from "./host-shares.ts";
-import { type HostMessage, type HostStatement, versionOf } from "./host-statement.ts";
-import { isExclude } from "./report.ts";
+import { type HostMessage, type HostStatement, versionOf } from "./messages/host-statement.ts";
+import { isExclude } from "./messages/report.ts";
 
 /**
  * full: no room for another (host, group), so what this host does leaves no evidence. too-many-sources: the list was cut. refused: a

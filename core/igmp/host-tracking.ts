@@ -3,9 +3,9 @@ import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, earliest, type Instant } from "../base/time.ts";
 import type { Room, TrackedHost } from "./host-shares.ts";
-import { type HostStatement, isLeaving } from "./host-statement.ts";
 import { type HostChange, type HostDrop, type HostLimits, type HostMembership, HostTable } from "./host-table.ts";
 import type { TrackingSource } from "./interface-events.ts";
+import { type HostStatement, isLeaving } from "./messages/host-statement.ts";
 
 /** Every call returns the changes of the source in use, and of the other none but refusals of packets, which end delivery. */
 export class HostTracking<A extends Address = Ipv4> {

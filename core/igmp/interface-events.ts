@@ -6,14 +6,14 @@ import type { Subnet } from "../base/subnet.ts";
 import type { Duration } from "../base/time.ts";
 import type { AdmissionDrop, RuleName } from "./admission.ts";
 import type { SourceFilter } from "./filter.ts";
-import type { GroupDrop } from "./group-table.ts";
+import type { GroupChange, GroupDrop } from "./group-table.ts";
 import type { HostPattern } from "./host-pattern.ts";
 import type { TrackedHost } from "./host-shares.ts";
 import type { HostDrop, HostMembership, LeaveCause } from "./host-table.ts";
-import type { ChecksumMode } from "./ip-header.ts";
-import type { LanFrameDrop } from "./lan-frame.ts";
-import type { IgmpDrop, MessageKind } from "./packet.ts";
-import type { IgmpVersion } from "./query.ts";
+import type { ChecksumMode } from "./messages/ip-header.ts";
+import type { LanFrameDrop } from "./messages/lan-frame.ts";
+import type { IgmpDrop, MessageKind } from "./messages/packet.ts";
+import type { IgmpVersion } from "./messages/query.ts";
 import type { QueryRefusal } from "./query-guard.ts";
 import type { TimesConfig } from "./times.ts";
 
@@ -186,3 +186,8 @@ export interface RefusedWhom<A extends Address = Ipv4> {
   readonly group?: A;
   readonly rule?: RuleName;
 }
+
+/** What a statement of a host brings about: what the owner is to know, and questions that the link is to ask. */
+export type StatementEffect<A extends Address = Ipv4> =
+  | RouterInterfaceEffect<A>
+  | Extract<GroupChange<A>, { kind: "query" }>;

@@ -1,7 +1,7 @@
 // What the parts of a router say, as effects of the router; and in which order they are to be done.
 import type { Address } from "../base/address.ts";
 import type { RuleName } from "../igmp/admission.ts";
-import type { MulticastHostEffect } from "../igmp/host.ts";
+import type { MulticastHostEffect } from "../igmp/host/host.ts";
 import { isRefused } from "../igmp/host-tracking.ts";
 import type { RouterInterfaceEffect } from "../igmp/interface-events.ts";
 import type { MembershipWire } from "../igmp/wire.ts";

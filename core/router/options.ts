@@ -5,7 +5,8 @@ import type { Subnet } from "../base/subnet.ts";
 import type { Duration } from "../base/time.ts";
 import type { RuleOrigin } from "../igmp/admission.ts";
 import type { SourceFilter } from "../igmp/filter.ts";
-import type { MulticastHostDrop } from "../igmp/host.ts";
+import type { MulticastHostDrop } from "../igmp/host/host.ts";
+import type { RefreshPolicy } from "../igmp/host/refresh.ts";
 import type { TrackedHost } from "../igmp/host-shares.ts";
 import type { HostMembership, LeaveCause } from "../igmp/host-table.ts";
 import type {
@@ -16,10 +17,9 @@ import type {
   RouterInterfaceOptions,
   TrackingSource,
 } from "../igmp/interface-events.ts";
-import type { MessageKind } from "../igmp/packet.ts";
+import type { MessageKind } from "../igmp/messages/packet.ts";
+import type { IgmpVersion } from "../igmp/messages/query.ts";
 import type { PortEffect } from "../igmp/port-table.ts";
-import type { IgmpVersion } from "../igmp/query.ts";
-import type { RefreshPolicy } from "../igmp/refresh.ts";
 import type { Pass } from "../ports/enforcement.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import type { Arrival } from "../ports/igmp-socket.ts";

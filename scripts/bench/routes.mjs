@@ -3,7 +3,7 @@
 
 import { ipv4 } from "../../build/core/base/ipv4.js";
 import { instant } from "../../build/core/base/time.js";
-import { reportLength, writeReport } from "../../build/core/igmp/report.js";
+import { reportLength, writeReport } from "../../build/core/igmp/messages/report.js";
 import { IGMP } from "../../build/core/igmp/wire.js";
 import { Router } from "../../build/core/router/router.js";
 import { median } from "./support/measure.mjs";
@@ -45,7 +45,7 @@ function watch(router, now, number) {
  * @param {Router} router
  * @param {number} now
  * @param {number} number
- * @param {import("../../core/igmp/report.ts").RecordType} type
+ * @param {import("../../core/igmp/messages/report.ts").RecordType} type
  */
 function say(router, now, number, type) {
   const records = [{ type, group: ipv4(GROUPS + number), sources: [] }];

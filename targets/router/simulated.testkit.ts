@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import * as v from "valibot";
 import { ALL_SYSTEMS, ANY, address, type Ipv4 } from "../../core/base/ipv4.ts";
 import { milliseconds, seconds } from "../../core/base/time.ts";
-import { type Query, queryLength, writeQuery } from "../../core/igmp/query.ts";
+import { type Query, queryLength, writeQuery } from "../../core/igmp/messages/query.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import { BridgeSettings } from "../../hal/bridge/settings.ts";
