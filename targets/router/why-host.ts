@@ -1,7 +1,6 @@
 // `status --why` of a host that is no member of the group: what was last known of it.
 import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { after, milliseconds } from "../../core/base/time.ts";
-import type { Refusal } from "../../core/router/refusals.ts";
 import { type StatusParts, secondsSince } from "./status-of.ts";
 import {
   ago,
@@ -9,6 +8,7 @@ import {
   machineOf,
   no,
   type Question,
+  ruleName,
   type Standing,
   timeText,
   type WhyAnswer,
@@ -183,9 +183,12 @@ export function refused(
   { group }: Question,
   { name, refusal }: Standing & { readonly kind: "refused" },
 ): WhyAnswer {
-  const { reason, times, last } = refusal;
+  const { reason, times, last, rule } = refusal;
   const who = whoText(parts, name, refusal.host);
-  const cause = [LIMITS.get(reason) ?? POLICY.get(reason), ruleText(refusal.rule)].filter((one) => one !== undefined);
+  const cause = [
+    LIMITS.get(reason) ?? POLICY.get(reason),
+    rule === undefined ? undefined : `${ruleName(rule)} decides`,
+  ].filter((one) => one !== undefined);
   const asked =
     refusal.group === undefined || refusal.group === group ? "" : `; the last time for ${formatIpv4(refusal.group)}`;
   return no(
@@ -194,10 +197,4 @@ export function refused(
     `${who} was refused ${formatIpv4(group)} on ${name}: ${cause.join("; ")} (${reason}).`,
     `Refused for this ${times} times, last at ${timeText(parts, last)}${asked}.`,
   );
-}
-
-/** A rule by its number, or the list of the interface. */
-function ruleText(rule: Refusal["rule"]): string | undefined {
-  if (rule === undefined) return undefined;
-  return typeof rule === "number" ? `rule ${rule} of \`rules\` decides` : `the interface's \`${rule}\` decides`;
 }

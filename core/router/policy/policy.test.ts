@@ -101,9 +101,11 @@ function line(effect: RouterEffect): string[] {
     case "stand":
       return ["stand"];
     case "drop": {
-      const { reason, rule = "", group = ANY, host } = effect;
+      const { reason, rule, group = ANY, host } = effect;
       return [
-        [reason, rule, formatIpv4(host?.address ?? ANY), formatIpv4(group)].filter((one) => one !== "").join(" "),
+        [reason, rule?.place ?? "", formatIpv4(host?.address ?? ANY), formatIpv4(group)]
+          .filter((one) => one !== "")
+          .join(" "),
       ];
     }
     default:

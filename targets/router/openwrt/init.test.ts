@@ -125,6 +125,9 @@ option rights ports 0
 option rights stands 600
 option rights file /etc/sealcast/router.permits
 option rights refresh 30
+section policy given
+option given file /etc/sealcast/router.policy
+option given from_control 0
 section control control
 option control broker mqtts://control.example:8883
 option control mqtt_version 5
