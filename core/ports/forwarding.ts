@@ -43,6 +43,12 @@ export interface ForwardingTable {
   removeInterface(name: string): void;
   /** Adds or replaces. An empty `outbound` is a negative entry: it keeps the kernel from asking again. */
   set(route: MulticastRoute): void;
+  /**
+   * Whoever asks for the group of this route, which has been set or inherited, gets it on these interfaces, until the route is set or
+   * removed. A driver that sees a host's report may let the stream leave there before anybody is told of the report, and takes it back
+   * when nothing is set then. The first such report on each interface only; many drivers see none.
+   */
+  prepare(route: MulticastRoute, interfaces: readonly string[]): void;
   remove(source: Ipv4, group: Ipv4): void;
   /** What a predecessor left, as it was when this table was opened: it goes on until it is set or removed. Empty after a fresh start. */
   inherited(): readonly MulticastRoute[];

@@ -2,7 +2,7 @@
 
 import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
-import type { Subnet } from "../base/subnet.ts";
+import { inSubnet, type Subnet } from "../base/subnet.ts";
 import { earliest, type Instant } from "../base/time.ts";
 import type { Admission } from "../igmp/admission.ts";
 import { admits, type SourceFilter } from "../igmp/filter.ts";
@@ -46,6 +46,17 @@ export class Downstream<A extends Address = Ipv4> {
   /** Whether we forward to it, whoever asks there. */
   get isForwarder(): boolean {
     return this.options.forwarder !== "elected" || this.machine.querier.kind === "querier";
+  }
+
+  /** Whether every report of a host that asks for the whole group counts here, whoever sent it and however. */
+  hearsAll(group: A): boolean {
+    const {
+      requireRouterAlert,
+      verifySourceSubnet,
+      sourceSpecific = this.machine.wire.sourceSpecific,
+    } = this.options.igmp ?? {};
+    if (!this.up || requireRouterAlert === true || verifySourceSubnet === true) return false;
+    return !sourceSpecific.some((subnet) => inSubnet(subnet, group));
   }
 
   /** What of a group is delivered whoever is there, by the options. */

@@ -77,4 +77,4 @@ export function routesFirst<A extends Address>(effects: readonly RouterEffect<A>
 }
 
 const isRoute = <A extends Address>({ kind }: RouterEffect<A>): boolean =>
-  kind === "route" || kind === "unroute" || kind === "passes";
+  kind === "route" || kind === "ready" || kind === "unroute" || kind === "passes";

@@ -8,28 +8,51 @@ import type { Arrival } from "./ingress.ts";
 import type { Interfaces } from "./interfaces.ts";
 import type { Policy } from "./policy/policy.ts";
 
+/** Names of interfaces. */
+export interface Exits {
+  /** Where it leaves: the upstream first, and never where it comes in. */
+  readonly outbound: readonly string[];
+  /** Where it would leave too if any host asked for the group: nothing could be refused to one of them alone. */
+  readonly ready: readonly string[];
+}
+
+/** Of a stream that comes from nowhere. */
+export const NOWHERE: Exits = { outbound: [], ready: [] };
+
 /** By the interfaces, their members and the policy as they are at each moment. */
 export class Egress<A extends Address = Ipv4> {
   readonly #family: AddressFamily<A>;
   readonly #interfaces: Interfaces<A>;
-  readonly #policy: Pick<Policy<A>, "mayDeliver">;
+  readonly #policy: Pick<Policy<A>, "mayDeliver" | "admitsAll">;
 
-  constructor(family: AddressFamily<A>, interfaces: Interfaces<A>, policy: Pick<Policy<A>, "mayDeliver">) {
+  constructor(
+    family: AddressFamily<A>,
+    interfaces: Interfaces<A>,
+    policy: Pick<Policy<A>, "mayDeliver" | "admitsAll">,
+  ) {
     this.#family = family;
     this.#interfaces = interfaces;
     this.#policy = policy;
   }
 
-  /** The names, the upstream first; never the one where the stream comes in. */
-  of(now: Instant, stream: Arrival<A>): readonly string[] {
+  of(now: Instant, stream: Arrival<A>): Exits {
     const { group, inbound } = stream;
     const { downstreams, upstreams } = this.#interfaces;
     const origin = upstreams.get(inbound);
-    if (this.#family.isLinkLocalMulticast(group) || origin?.mayJoin(group) === false) return [];
-    const down = [...downstreams.values()].filter((one) => this.#lackBelow(now, one, stream) === undefined);
+    if (this.#family.isLinkLocalMulticast(group) || origin?.mayJoin(group) === false) return NOWHERE;
     const upstream = origin === undefined ? this.#interfaces.upstreamOf(group) : undefined;
-    const up = upstream?.up === true && upstream.maySend(group) ? [upstream.name] : [];
-    return [...up, ...down.map(({ name }) => name)];
+    const outbound = upstream?.up === true && upstream.maySend(group) ? [upstream.name] : [];
+    const ready: string[] = [];
+    for (const one of downstreams.values()) {
+      const lack = this.#lackBelow(now, one, stream);
+      if (lack === undefined) outbound.push(one.name);
+      else if (lack === "not-wanted" && this.#takesAll(one, group)) ready.push(one.name);
+    }
+    return { outbound, ready };
+  }
+
+  #takesAll(downstream: Downstream<A>, group: A): boolean {
+    return downstream.hearsAll(group) && this.#policy.admitsAll(downstream.name, group);
   }
 
   /** Why the stream does not leave on a downstream; undefined where it does. */

@@ -6,7 +6,7 @@ import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import type { StreamPath } from "./delivery-path.ts";
 import type { Downstream } from "./downstream.ts";
 import { drop, unroute } from "./effects.ts";
-import type { Egress } from "./egress.ts";
+import { type Egress, NOWHERE } from "./egress.ts";
 import { type Arrival, Ingress } from "./ingress.ts";
 import type { Interfaces } from "./interfaces.ts";
 import { type Intruder, Intruders } from "./intruders.ts";
@@ -154,12 +154,14 @@ export class ForwardingCache<A extends Address = Ipv4> {
   #install(now: Instant, stream: Arrival<A>, ingress: string | undefined): readonly RouterEffect<A>[] {
     const { source, group, inbound: heard } = stream;
     this.#refused.forget(stream);
-    const outbound = ingress === undefined ? [] : this.#egress.of(now, { source, group, inbound: ingress });
+    const { outbound, ready } =
+      ingress === undefined ? NOWHERE : this.#egress.of(now, { source, group, inbound: ingress });
     const route = { source, group, inbound: ingress ?? heard, outbound };
     const foreign = ingress === heard ? undefined : heard;
     const isFromBelow = this.#interfaces.downstreams.has(heard);
     const place = this.#places.take({ route, isWanted: this.#isWanted(route), isFromBelow, foreign });
-    return typeof place === "string" ? this.#refuse(now, stream, place) : [...place, ...this.#set(now, route, foreign)];
+    if (typeof place === "string") return this.#refuse(now, stream, place);
+    return [...place, ...this.#set(now, route, ready, foreign)];
   }
 
   #refuse(now: Instant, stream: RefusedStream<A>, reason: RouterDrop): readonly RouterEffect<A>[] {
@@ -185,13 +187,13 @@ export class ForwardingCache<A extends Address = Ipv4> {
   }
 
   #lead(now: Instant, { source, group, inbound }: Arrival<A>): readonly RouteEffect<A>[] {
-    const outbound = this.#egress.of(now, { source, group, inbound });
-    return this.#set(now, { source, group, inbound, outbound });
+    const { outbound, ready } = this.#egress.of(now, { source, group, inbound });
+    return this.#set(now, { source, group, inbound, outbound }, ready);
   }
 
   /** `foreign`: of a new one, where the packet came in that made it, if its source may not send there. */
-  #set(now: Instant, route: MulticastRoute<A>, foreign?: string): readonly RouteEffect<A>[] {
-    const effects = this.#routes.set(now, route, this.#isWanted(route), foreign);
+  #set(now: Instant, route: MulticastRoute<A>, ready: readonly string[], foreign?: string): readonly RouteEffect<A>[] {
+    const effects = this.#routes.set(now, route, { wanted: this.#isWanted(route), ready, foreign });
     if (effects.length > 0 && this.#routes.isUnproven(route)) this.#countSoon(now);
     return effects;
   }

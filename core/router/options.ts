@@ -171,7 +171,10 @@ export interface Delivery<A extends Address = Ipv4> {
 /** What the process is to do, or to tell. */
 export type RouterEffect<A extends Address = Ipv4> =
   | { readonly kind: "send"; readonly name: string; readonly packet: Uint8Array }
+  /** Nothing is ready on it until that is said. */
   | { readonly kind: "route"; readonly route: MulticastRoute<A> }
+  /** Where the route, which is as it was, would lead too if any host asked for the group there. */
+  | { readonly kind: "ready"; readonly route: MulticastRoute<A>; readonly names: readonly string[] }
   | { readonly kind: "unroute"; readonly source: A; readonly group: A }
   | { readonly kind: "count-routes" }
   | Delivery<A>

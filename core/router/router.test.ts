@@ -709,8 +709,8 @@ test("a route effect stands before packets, and packets before names and evidenc
       bytes: report("10.2.0.11", ["to-ex", "239.255.77.1"]),
     })
     .map(({ kind }) => kind);
-  assert.deepEqual(kinds.slice(0, 2), ["route", "send"]);
-  assert.ok(kinds.indexOf("joined") > 1);
+  assert.deepEqual(kinds.slice(0, 3), ["route", "ready", "send"]);
+  assert.ok(kinds.indexOf("joined") > 2);
 });
 
 test("a spray of streams for which there is no room leaves no question open: the kernel keeps only ten", () => {

@@ -9,6 +9,8 @@ import type { Delivery } from "./options.ts";
 
 interface Installed<A extends Address = Ipv4> extends Scheduled {
   route: MulticastRoute<A>;
+  /** Where it would leave too if any host asked for the group there. */
+  ready: readonly string[];
   /** Whether somebody here receives by it. */
   wanted: boolean;
   /** Where the packet came in that made it, if its source may not send there; undefined as soon as one came in where it may. */
@@ -20,12 +22,23 @@ interface Installed<A extends Address = Ipv4> extends Scheduled {
   lastUsed: Instant;
 }
 
+/** What is known of a route besides itself. */
+export interface RouteFacts {
+  /** Somebody here receives by it. */
+  readonly wanted: boolean;
+  /** Where it would leave too if any host asked for the group there. */
+  readonly ready: readonly string[];
+  /** Of a new one, where the packet came in that made it, if its source may not send there. */
+  readonly foreign?: string | undefined;
+}
+
 /** A stream that pauses for less has not moved to the interface where stray packets of it arrive. */
 const PAUSE: Duration = seconds(3);
 
 /** A change of the kernel's forwarding cache, and the deliveries (72, 82) it begins and ends. */
 export type RouteEffect<A extends Address = Ipv4> =
   | { readonly kind: "route"; readonly route: MulticastRoute<A> }
+  | { readonly kind: "ready"; readonly route: MulticastRoute<A>; readonly names: readonly string[] }
   | { readonly kind: "unroute"; readonly source: A; readonly group: A }
   | Delivery<A>;
 
@@ -89,22 +102,19 @@ export class MulticastRoutes<A extends Address = Ipv4> {
     return this.#foreign.sizeOf(heard);
   }
 
-  /**
-   * Installs or replaces; what it switches on and off is told with the patent's numbers. `wanted`: somebody here receives by it.
-   * `foreign`: of a new one, where the packet came in that made it, if its source may not send there.
-   */
-  set(now: Instant, route: MulticastRoute<A>, wanted: boolean, foreign?: string): readonly RouteEffect<A>[] {
+  /** Installs or replaces; what it switches on and off is told with the patent's numbers. */
+  set(now: Instant, route: MulticastRoute<A>, facts: RouteFacts): readonly RouteEffect<A>[] {
     const known = this.#groups.get(route.group)?.get(route.source);
-    if (known !== undefined && sameRoute(known.route, route)) return [];
-    const one = known ?? fresh(now, route, wanted, foreign);
+    if (known !== undefined && sameRoute(known.route, route)) return prepare(known, facts.ready);
+    const one = known ?? fresh(now, route, facts);
     if (known === undefined) this.#keep(one);
-    else this.#change(one, { route, wanted });
-    return [{ kind: "route", route }, ...deliver(one)];
+    else this.#change(one, route, facts);
+    return [{ kind: "route", route }, ...prepare(one, facts.ready), ...deliver(one)];
   }
 
   /** Keeps one that is in the kernel already, so that there is nothing to tell. */
   adopt(now: Instant, route: MulticastRoute<A>, wanted: boolean): void {
-    this.#keep({ ...fresh(now, route, wanted, undefined), delivered: route.outbound });
+    this.#keep({ ...fresh(now, route, { wanted }), delivered: route.outbound });
   }
 
   remove(source: A, group: A): readonly RouteEffect<A>[] {
@@ -166,10 +176,11 @@ export class MulticastRoutes<A extends Address = Ipv4> {
   }
 
   /** Another route is proven as little as the old one, unless it comes from elsewhere. */
-  #change(one: Installed<A>, { route, wanted }: Pick<Installed<A>, "route" | "wanted">): void {
+  #change(one: Installed<A>, route: MulticastRoute<A>, { wanted }: Pick<RouteFacts, "wanted">): void {
     this.#discount(one);
     if (route.inbound !== one.route.inbound) one.foreign = undefined;
     one.route = route;
+    one.ready = [];
     one.wanted = wanted;
     this.#count(one);
     this.#rank(one);
@@ -220,13 +231,13 @@ export class MulticastRoutes<A extends Address = Ipv4> {
 const fresh = <A extends Address>(
   now: Instant,
   route: MulticastRoute<A>,
-  wanted: boolean,
-  foreign: string | undefined,
+  { wanted, foreign }: Omit<RouteFacts, "ready">,
 ): Installed<A> => ({
   packets: 0,
   wrong: 0,
   lastUsed: now,
   route,
+  ready: [],
   wanted,
   foreign,
   delivered: [],
@@ -243,8 +254,17 @@ const senderOf = <A extends Address>({ source, inbound }: Pick<MulticastRoute<A>
 const without = (names: readonly string[], others: readonly string[]): readonly string[] =>
   names.filter((name) => !others.includes(name));
 
+const sameNames = (some: readonly string[], others: readonly string[]): boolean =>
+  some.length === others.length && some.every((name) => others.includes(name));
+
 const sameRoute = <A extends Address>(a: MulticastRoute<A>, b: MulticastRoute<A>): boolean =>
-  a.inbound === b.inbound && without(a.outbound, b.outbound).length + without(b.outbound, a.outbound).length === 0;
+  a.inbound === b.inbound && sameNames(a.outbound, b.outbound);
+
+function prepare<A extends Address>(one: Installed<A>, names: readonly string[]): readonly RouteEffect<A>[] {
+  if (sameNames(one.ready, names)) return [];
+  one.ready = names;
+  return [{ kind: "ready", route: one.route, names }];
+}
 
 /** What begins and ends with the route as it is now. */
 function deliver<A extends Address>(one: Installed<A>): readonly Delivery<A>[] {

@@ -42,7 +42,17 @@ export interface MrouteSocket {
   listen(heard: (packet: Buffer) => void, failed: (cause: Error) => void): void;
   /** What found no room in the queue; undefined where nobody can tell. */
   dropped(): number | undefined;
+  /** Opens routes when a host asks, before anybody is told of it; undefined where the driver cannot. */
+  readonly ready: ReadyRoutes | undefined;
   close(): void;
+}
+
+/** Routes that whoever asks on certain virtual interfaces gets (SocketsModule). */
+export interface ReadyRoutes {
+  /** The virtual interface `vif` has this index; 0: it is gone. */
+  at(vif: number, index: number): void;
+  /** `entry`, a struct mfcctl, is in the kernel. */
+  set(entry: Buffer, vifs: readonly number[]): void;
 }
 
 /** Where the sockets come from. What throws leaves nothing open. */
@@ -86,6 +96,7 @@ const rawSocket = (socket: Socket): MrouteSocket => ({
     });
   },
   dropped: () => undefined,
+  ready: undefined,
   close: () => void socket.close(),
 });
 
@@ -99,7 +110,7 @@ export const nativeMrouteSockets = (native: SocketsModule, room: ReceiveRoom): M
     try {
       socket.setFilter(UPCALLS);
       socket.setReceiveBuffer(QUEUE);
-      return nativeSocket(socket);
+      return nativeSocket(native, socket);
     } catch (cause) {
       socket.close();
       throw cause;
@@ -108,7 +119,7 @@ export const nativeMrouteSockets = (native: SocketsModule, room: ReceiveRoom): M
   take(keeper) {
     const lock = lockOf(native, room);
     const taken = native.takeDescriptor(keeper, KEPT_DESCRIPTOR);
-    if (taken >= 0) return nativeSocket(new NativeSocket(native, taken, room), lock);
+    if (taken >= 0) return nativeSocket(native, new NativeSocket(native, taken, room), lock);
     lock.close();
     return new SystemError("pidfd_getfd", -taken).message;
   },
@@ -134,7 +145,7 @@ function unixAddress(name: string): Buffer {
   return Buffer.concat([family, Buffer.from(name, "latin1")]);
 }
 
-const nativeSocket = (socket: NativeSocket, lock?: NativeSocket): MrouteSocket => ({
+const nativeSocket = (native: SocketsModule, socket: NativeSocket, lock?: NativeSocket): MrouteSocket => ({
   descriptor: socket.descriptor,
   setOption: (option, value) => socket.setOption(IPPROTO_IP, option, value),
   drain() {
@@ -144,6 +155,11 @@ const nativeSocket = (socket: NativeSocket, lock?: NativeSocket): MrouteSocket =
   },
   listen: (heard, failed) => socket.listen((room, slot) => heard(room.octets(slot)), failed),
   dropped: () => socket.dropped(),
+  // Nothing of it is needed: where there is no memory for it, hosts wait for what is decided.
+  ready: {
+    at: (vif, index) => void native.readyAt(socket.descriptor, vif, index),
+    set: (entry, vifs) => void native.ready(socket.descriptor, entry, Uint8Array.from(vifs)),
+  },
   close() {
     socket.close();
     lock?.close();

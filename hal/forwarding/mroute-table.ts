@@ -71,7 +71,7 @@ export class MrouteTable implements ForwardingTable {
    * once the caller has returned to the event loop.
    */
   adopt(vifs: readonly KernelInterface[], routes: readonly KernelRoute[], names: readonly string[]): void {
-    for (const { number, name } of vifs) this.#vifs.take(number, name);
+    for (const { number, name, index } of vifs) this.#takeVif(number, name, index);
     const asked = this.#socket.drain().map((packet) => this.#told(packet));
     setImmediate(() => {
       for (const tell of asked) if (this.#open) tell();
@@ -111,7 +111,12 @@ export class MrouteTable implements ForwardingTable {
     } catch (cause) {
       throw addError(name, `the kernel refused it: ${textOf(cause)}`, cause);
     }
-    this.#vifs.take(vif, name);
+    this.#takeVif(vif, name, index);
+  }
+
+  #takeVif(number: number, name: string, index: number): void {
+    this.#vifs.take(number, name);
+    this.#socket.ready?.at(number, index);
   }
 
   removeInterface(name: string): void {
@@ -120,6 +125,7 @@ export class MrouteTable implements ForwardingTable {
     this.#kept.delete(name);
     this.#forget(name);
     this.#vifs.release(name);
+    this.#socket.ready?.at(vif, 0);
     try {
       this.#socket.setOption(MRT.deleteVif, vifctl(vif, 0));
     } catch {
@@ -143,19 +149,29 @@ export class MrouteTable implements ForwardingTable {
       this.#counts.count("mroute.set-failed");
       return;
     }
-    const outbound = this.#vifs.numbersOf(route.outbound);
+    const entry = mfcctl(route.source, route.group, inbound, this.#vifs.numbersOf(route.outbound));
+    this.#socket.ready?.set(entry, []);
     try {
-      this.#socket.setOption(MRT.addRoute, mfcctl(route.source, route.group, inbound, outbound));
+      this.#socket.setOption(MRT.addRoute, entry);
       this.#routes.set(keyOf(route.source, route.group), route);
     } catch {
       this.#counts.count("mroute.set-failed");
     }
   }
 
+  prepare({ source, group, inbound, outbound }: MulticastRoute, interfaces: readonly string[]): void {
+    const vif = this.#vifs.numberOf(inbound);
+    if (vif === undefined || !this.#routes.has(keyOf(source, group))) return;
+    const entry = mfcctl(source, group, vif, this.#vifs.numbersOf(outbound));
+    this.#socket.ready?.set(entry, this.#vifs.numbersOf(interfaces));
+  }
+
   remove(source: Ipv4, group: Ipv4): void {
     if (!this.#routes.delete(keyOf(source, group))) return;
+    const entry = mfcctl(source, group, 0, []);
+    this.#socket.ready?.set(entry, []);
     try {
-      this.#socket.setOption(MRT.deleteRoute, mfcctl(source, group, 0, []));
+      this.#socket.setOption(MRT.deleteRoute, entry);
     } catch {
       this.#counts.count("mroute.remove-failed");
     }

@@ -208,6 +208,10 @@ class RelayTable implements ForwardingTable {
     }
   }
 
+  prepare(): void {
+    // It hears no reports.
+  }
+
   set(route: MulticastRoute): void {
     const { source, group, inbound, outbound } = route;
     if (!this.#sides.has(inbound)) return;

@@ -103,6 +103,10 @@ class SimulatedForwardingTable implements ForwardingTable {
     }
   }
 
+  prepare(): void {
+    // It hears no reports.
+  }
+
   set(route: MulticastRoute): void {
     if (!this.#interfaces.has(route.inbound)) return;
     const key = keyOf(route.source, route.group);

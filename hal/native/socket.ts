@@ -114,16 +114,17 @@ export class NativeSocket {
 
   /** Calls `hears` for each packet as it comes, and `failed` for what the kernel says instead, until `close`. Throws SystemError. */
   listen(hears: Hears, failed: (error: SystemError) => void): void {
-    const read = (): void => {
-      const error = this.#read(hears, BATCHES);
+    const { slots, slotOctets, rows, senders } = this.#room;
+    const readable = (count: number): void => {
+      const error = this.#heard(count, hears, BATCHES);
       if (error !== undefined) failed(error);
     };
-    succeeded("watch", this.#native.watch(this.descriptor, read));
+    succeeded("watch", this.#native.watch(this.descriptor, readable, slots, slotOctets, rows, senders));
   }
 
   /** Calls `hears` for all that waits, now. Throws RangeError when it does not become empty, and SystemError. */
   drain(hears: Hears): void {
-    const error = this.#read(hears, MOST_BATCHES);
+    const error = this.#heard(this.#receive(), hears, MOST_BATCHES);
     if (error !== undefined) throw error;
   }
 
@@ -140,16 +141,25 @@ export class NativeSocket {
     this.#native.close(this.descriptor);
   }
 
-  #read(hears: Hears, batches: number): SystemError | undefined {
+  /** 0 once it is closed. */
+  #receive(): number {
+    if (!this.#open) return 0;
     const { slots, slotOctets, rows, senders } = this.#room;
-    for (let batch = 0; batch < batches; batch++) {
-      if (!this.#open) return undefined;
-      const count = this.#native.receive(this.descriptor, slots, slotOctets, rows, senders);
-      if (count < 0) return count === -EAGAIN ? undefined : new SystemError("receive", -count);
+    return this.#native.receive(this.descriptor, slots, slotOctets, rows, senders);
+  }
+
+  /**
+   * Hears the batch of `first` packets that is in the room already, then what has come meanwhile: of a burst that has just begun the rest
+   * is not to wait for all that the first packets bring.
+   */
+  #heard(first: number, hears: Hears, batches: number): SystemError | undefined {
+    let count = first;
+    for (let batch = 1; count > 0; batch++) {
       for (let slot = 0; slot < count && this.#open; slot++) hears(this.#room, slot);
-      if (count < RECEIVE_BATCH) return undefined;
+      if (batch === MOST_BATCHES) throw new RangeError("the queue of a socket does not become empty: it is flooded");
+      if (batch === batches) return undefined;
+      count = this.#receive();
     }
-    if (batches === MOST_BATCHES) throw new RangeError("the queue of a socket does not become empty: it is flooded");
-    return undefined;
+    return count === 0 || count === -EAGAIN ? undefined : new SystemError("receive", -count);
   }
 }

@@ -1,5 +1,6 @@
 // The system calls on sockets that Node does not have, as they are: numbers and octets in, a number out, a negative errno when the
-// kernel refuses. Everything clever is in TypeScript beside this file. N-API, so that one binary serves every Node.
+// kernel refuses. Everything clever is in TypeScript beside this file, but for what ready.c opens ahead of it. N-API, so that one binary
+// serves every Node.
 //
 // Promises: every descriptor is close-on-exec and does not block; no call reads or writes beyond the arrays it was given; a callback may
 // close its own socket; an environment that ends (a worker, the process) leaves no poll handle behind.
@@ -9,6 +10,7 @@
 #define NAPI_VERSION 8
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <linux/filter.h>
 #include <linux/if_packet.h>
@@ -16,8 +18,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -29,6 +33,8 @@
 
 #include <node_api.h>
 #include <uv.h>
+
+#include "ready.h"
 
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
@@ -46,10 +52,19 @@
 // More instructions than this the kernel refuses (BPF_MAXINSNS).
 #define PROGRAM 4096
 
+// Of a watch: its function, and the three arrays of `receive`.
+#define READABLE 0
+#define SLOTS 1
+#define ROWS 2
+#define SENDERS 3
+#define WATCH_ARGUMENTS 4
+
 typedef struct watch {
   uv_poll_t poll;
   struct instance *owner;
-  napi_ref readable;
+  // What is called, and the room for what it is called about.
+  napi_ref given[WATCH_ARGUMENTS];
+  int slot;
   int fd;
   struct watch *next;
 } watch;
@@ -60,6 +75,7 @@ typedef struct instance {
   uv_loop_t *loop;
   napi_async_context context;
   watch *watches;
+  ready *ready;
   // Handles that libuv has still to give back.
   unsigned closing;
   // Set once the environment ends.
@@ -244,31 +260,44 @@ static void fill_row(int32_t *row, const struct mmsghdr *one) {
   }
 }
 
-// Up to `BATCH` packets, or as many as the arrays have room for: `slots` is cut into slots of `slot` octets, of `rows` each packet takes
-// ROW numbers, of `senders` ADDRESS octets. A packet longer than its slot is cut, its row has the whole length.
-static napi_value receive(napi_env env, napi_callback_info info) {
-  napi_value given[5];
-  int fd, slot;
-  octets slots, rows, senders;
-  if (!arguments(env, info, 5, given) || !integer(env, given[0], 0, &fd) || !uint8s(env, given[1], &slots) ||
-      !integer(env, given[2], 1, &slot) || !typed(env, given[3], napi_int32_array, &rows) ||
-      !uint8s(env, given[4], &senders))
-    return NULL;
-  size_t most = slots.length / (size_t)slot;
-  if (most > rows.length / ROW) most = rows.length / ROW;
-  if (most > senders.length / ADDRESS) most = senders.length / ADDRESS;
+// What hosts ask for in packets that came in by themselves, not in frames and under no VLAN's tag.
+static void hear_hosts(const instance *own, const int32_t *row, const uint8_t *packet, size_t slot) {
+  bool is_in = row[3] == PACKET_HOST || row[3] == PACKET_BROADCAST || row[3] == PACKET_MULTICAST;
+  if (is_in && row[4] < 0 && (size_t)row[0] <= slot) ready_heard(own->ready, row[2], packet, (size_t)row[0]);
+}
+
+// For a batch: `slots` is cut into slots of `slot` octets, of `rows` each packet takes ROW numbers, of `senders` ADDRESS octets.
+typedef struct {
+  uint8_t *slots;
+  size_t slot;
+  int32_t *rows;
+  uint8_t *senders;
+  size_t packets;
+} room;
+
+static bool room_in(napi_env env, napi_value slots, int slot, napi_value rows, napi_value senders, room *into) {
+  octets places, numbers, addresses;
+  if (!uint8s(env, slots, &places) || !typed(env, rows, napi_int32_array, &numbers) ||
+      !uint8s(env, senders, &addresses))
+    return false;
+  size_t most = places.length / (size_t)slot;
+  if (most > numbers.length / ROW) most = numbers.length / ROW;
+  if (most > addresses.length / ADDRESS) most = addresses.length / ADDRESS;
   if (most > BATCH) most = BATCH;
-  if (most == 0) {
-    fail(env, "no room for a packet");
-    return NULL;
-  }
+  *into = (room){places.at, (size_t)slot, (int32_t *)(void *)numbers.at, addresses.at, most};
+  return most > 0 || fail(env, "no room for a packet");
+}
+
+// Up to `BATCH` packets, or as many as there is room for. A packet longer than its slot is cut, its row has the whole length.
+static int take_batch(const instance *own, int fd, const room *into) {
+  size_t most = into->packets;
   struct mmsghdr packets[BATCH];
   struct iovec parts[BATCH];
   struct sockaddr_storage from[BATCH];
   _Alignas(struct cmsghdr) uint8_t control[BATCH][CONTROL];
   memset(packets, 0, most * sizeof *packets);
   for (size_t i = 0; i < most; i++) {
-    parts[i] = (struct iovec){.iov_base = slots.at + i * (size_t)slot, .iov_len = (size_t)slot};
+    parts[i] = (struct iovec){.iov_base = into->slots + i * into->slot, .iov_len = into->slot};
     packets[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
                                          .msg_namelen = sizeof from[i],
                                          .msg_iov = &parts[i],
@@ -278,11 +307,25 @@ static napi_value receive(napi_env env, napi_callback_info info) {
   }
   int count = recvmmsg(fd, packets, (unsigned)most, MSG_DONTWAIT | MSG_TRUNC, NULL);
   for (int i = 0; i < count; i++) {
-    fill_row((int32_t *)(void *)rows.at + (size_t)i * ROW, &packets[i]);
+    int32_t *row = into->rows + (size_t)i * ROW;
+    fill_row(row, &packets[i]);
+    hear_hosts(own, row, parts[i].iov_base, into->slot);
     socklen_t length = packets[i].msg_hdr.msg_namelen;
-    memcpy(senders.at + (size_t)i * ADDRESS, &from[i], length < ADDRESS ? length : ADDRESS);
+    memcpy(into->senders + (size_t)i * ADDRESS, &from[i], length < ADDRESS ? length : ADDRESS);
   }
-  return outcome(env, count);
+  return count < 0 ? -errno : count;
+}
+
+static napi_value receive(napi_env env, napi_callback_info info) {
+  napi_value given[5];
+  int fd, slot;
+  room into;
+  instance *own = NULL;
+  if (!arguments(env, info, 5, given) || !integer(env, given[0], 0, &fd) || !integer(env, given[2], 1, &slot) ||
+      !room_in(env, given[1], slot, given[3], given[4], &into))
+    return NULL;
+  if (napi_get_instance_data(env, (void **)&own) != napi_ok || own == NULL) return number(env, -ECANCELED);
+  return number(env, take_batch(own, fd, &into));
 }
 
 // A second descriptor of what `fd` is in the process `pid`; needs PTRACE_MODE_ATTACH over it.
@@ -321,12 +364,18 @@ static void closed(uv_handle_t *handle) {
   end_if_closed(own);
 }
 
+static void release(const instance *own, watch *one) {
+  for (size_t at = 0; at < WATCH_ARGUMENTS; at++) {
+    if (one->given[at] != NULL) napi_delete_reference(own->env, one->given[at]);
+    one->given[at] = NULL;
+  }
+}
+
 // Takes the watch out and has its memory given back once libuv no longer needs it.
 static void end_watch(instance *own, watch **place) {
   watch *one = *place;
   *place = one->next;
-  napi_delete_reference(own->env, one->readable);
-  one->readable = NULL;
+  release(own, one);
   own->closing++;
   uv_poll_stop(&one->poll);
   uv_close((uv_handle_t *)&one->poll, closed);
@@ -334,14 +383,27 @@ static void end_watch(instance *own, watch **place) {
 
 static void become_readable(uv_poll_t *poll, int status, int events);
 
+// Receives before anything of JavaScript runs, so that what is ready need not wait for it; and tells how much has come.
+static void receive_and_tell(instance *own, watch *one) {
+  napi_env env = own->env;
+  napi_value given[WATCH_ARGUMENTS], global, count;
+  room into;
+  for (size_t at = 0; at < WATCH_ARGUMENTS; at++)
+    if (napi_get_reference_value(env, one->given[at], &given[at]) != napi_ok) return;
+  if (!room_in(env, given[SLOTS], one->slot, given[ROWS], given[SENDERS], &into)) return;
+  count = number(env, take_batch(own, one->fd, &into));
+  if (napi_get_global(env, &global) == napi_ok)
+    napi_make_callback(env, own->context, global, given[READABLE], 1, &count, NULL);
+}
+
 static void call(instance *own, watch *one) {
   napi_env env = own->env;
   napi_handle_scope scope;
-  napi_value function, global, mistake;
+  napi_value mistake;
+  bool thrown = false;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return;
-  if (napi_get_reference_value(env, one->readable, &function) == napi_ok &&
-      napi_get_global(env, &global) == napi_ok &&
-      napi_make_callback(env, own->context, global, function, 0, NULL, NULL) == napi_pending_exception &&
+  receive_and_tell(own, one);
+  if (napi_is_exception_pending(env, &thrown) == napi_ok && thrown &&
       napi_get_and_clear_last_exception(env, &mistake) == napi_ok)
     napi_fatal_exception(env, mistake);
   napi_close_handle_scope(env, scope);
@@ -351,17 +413,26 @@ static void become_readable(uv_poll_t *poll, int status, int events) {
   (void)events;
   watch *one = poll->data;
   call(one->owner, one);
+  ready_settle(one->owner->ready);
   // libuv stops polling at POLLERR, which a socket has until its error is read; the callback has read it, or closed the socket.
-  if (status < 0 && one->readable != NULL) uv_poll_start(poll, UV_READABLE, become_readable);
+  if (status < 0 && one->given[READABLE] != NULL) uv_poll_start(poll, UV_READABLE, become_readable);
 }
 
-// Calls `readable` whenever there is something to receive, until `unwatch` or `close`. -EEXIST: it is watched already.
+static bool keep(napi_env env, watch *one, size_t at, napi_value value) {
+  return napi_create_reference(env, value, 1, &one->given[at]) == napi_ok;
+}
+
+// Receives whenever there is something, and calls `readable` with the number of packets, until `unwatch` or `close`. -EEXIST: it is
+// watched already.
 static napi_value start_watch(napi_env env, napi_callback_info info) {
-  napi_value given[2];
-  int fd;
+  napi_value given[6];
+  int fd, slot;
+  room into;
   instance *own = NULL;
   napi_valuetype type;
-  if (!arguments(env, info, 2, given) || !integer(env, given[0], 0, &fd)) return NULL;
+  if (!arguments(env, info, 6, given) || !integer(env, given[0], 0, &fd) || !integer(env, given[3], 1, &slot) ||
+      !room_in(env, given[2], slot, given[4], given[5], &into))
+    return NULL;
   if (napi_typeof(env, given[1], &type) != napi_ok || type != napi_function) {
     fail(env, "not a function");
     return NULL;
@@ -373,6 +444,7 @@ static napi_value start_watch(napi_env env, napi_callback_info info) {
   if (one == NULL) return number(env, -ENOMEM);
   one->owner = own;
   one->fd = fd;
+  one->slot = slot;
   int refused = uv_poll_init(own->loop, &one->poll, fd);
   if (refused != 0) {
     free(one);
@@ -381,7 +453,9 @@ static napi_value start_watch(napi_env env, napi_callback_info info) {
   one->poll.data = one;
   one->next = own->watches;
   own->watches = one;
-  if (napi_create_reference(env, given[1], 1, &one->readable) != napi_ok) refused = -ENOMEM;
+  if (!keep(env, one, READABLE, given[1]) || !keep(env, one, SLOTS, given[2]) || !keep(env, one, ROWS, given[4]) ||
+      !keep(env, one, SENDERS, given[5]))
+    refused = -ENOMEM;
   if (refused == 0) refused = uv_poll_start(&one->poll, UV_READABLE, become_readable);
   if (refused != 0) end_watch(own, &own->watches);
   return number(env, refused);
@@ -407,7 +481,47 @@ static napi_value close_socket(napi_env env, napi_callback_info info) {
   int fd;
   if (!arguments(env, info, 1, given) || !integer(env, given[0], 0, &fd)) return NULL;
   unwatch(env, fd);
+  instance *own = NULL;
+  if (napi_get_instance_data(env, (void **)&own) == napi_ok && own != NULL) ready_forget(&own->ready, fd);
   return outcome(env, close(fd));
+}
+
+// Routes that are ready
+
+static napi_value ready_at(napi_env env, napi_callback_info info) {
+  napi_value given[3];
+  int fd, vif, index;
+  instance *own = NULL;
+  if (!arguments(env, info, 3, given) || !integer(env, given[0], 0, &fd) || !integer(env, given[1], 0, &vif) ||
+      !integer(env, given[2], 0, &index))
+    return NULL;
+  if (vif >= VIFS) {
+    fail(env, "no virtual interface");
+    return NULL;
+  }
+  if (napi_get_instance_data(env, (void **)&own) != napi_ok || own == NULL) return number(env, -ECANCELED);
+  return number(env, ready_interface(&own->ready, fd, (unsigned)vif, index));
+}
+
+// `vifs`: of the virtual interfaces that are ready, each once.
+static napi_value make_ready(napi_env env, napi_callback_info info) {
+  napi_value given[3];
+  int fd;
+  octets entry, vifs;
+  uint32_t mask = 0;
+  instance *own = NULL;
+  if (!arguments(env, info, 3, given) || !integer(env, given[0], 0, &fd) || !uint8s(env, given[1], &entry) ||
+      !uint8s(env, given[2], &vifs))
+    return NULL;
+  for (size_t at = 0; at < vifs.length; at++) {
+    if (vifs.at[at] < VIFS) mask |= UINT32_C(1) << vifs.at[at];
+    else fail(env, "no virtual interface");
+  }
+  if (entry.length != MFCCTL) fail(env, "no entry of the forwarding cache");
+  bool thrown = false;
+  if (napi_is_exception_pending(env, &thrown) != napi_ok || thrown) return NULL;
+  if (napi_get_instance_data(env, (void **)&own) != napi_ok || own == NULL) return number(env, -ECANCELED);
+  return number(env, ready_route(&own->ready, fd, entry.at, mask));
 }
 
 // Memory
@@ -427,11 +541,46 @@ static napi_value trim_at(napi_env env, napi_callback_info info) {
 #endif
 }
 
+// What smaps says of one mapping.
+typedef struct {
+  uintptr_t from, to;
+  // Of a file, and not writable.
+  bool is_file;
+} mapping;
+
+// The head of a mapping's lines, "FROM-TO r-xp OFFSET DEVICE INODE PATH"; false: another line.
+static bool begins_mapping(const char *line, mapping *into) {
+  uintptr_t from, to;
+  unsigned long inode;
+  char rights[5];
+  if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*s %*s %lu", &from, &to, rights, &inode) != 4) return false;
+  *into = (mapping){.from = from, .to = to, .is_file = inode != 0 && rights[1] == '-'};
+  return true;
+}
+
+// Takes the pages of mapped files out of this process where it has changed none of the mapping's (programs and libraries): each comes back
+// from the file when it is used again. An octet that was changed in memory would be lost, so such a mapping stays as it is.
+static napi_value release_files(napi_env env, napi_callback_info info) {
+  (void)info;
+  char line[512];
+  mapping current = {0};
+  FILE *smaps = fopen("/proc/self/smaps", "re");
+  if (smaps == NULL) return number(env, -errno);
+  while (fgets(line, sizeof line, smaps) != NULL) {
+    unsigned long changed;
+    if (begins_mapping(line, &current) || sscanf(line, "Anonymous: %lu", &changed) != 1) continue;
+    if (current.is_file && changed == 0) madvise((void *)current.from, current.to - current.from, MADV_DONTNEED);
+  }
+  fclose(smaps);
+  return number(env, 0);
+}
+
 // Beginning and end
 
 static void end_instance(napi_async_cleanup_hook_handle handle, void *data) {
   instance *own = data;
   own->ending = handle;
+  ready_end(&own->ready);
   while (own->watches != NULL) end_watch(own, &own->watches);
   napi_async_destroy(own->env, own->context);
   end_if_closed(own);
@@ -468,7 +617,9 @@ NAPI_MODULE_INIT() {
       add(env, exports, "filter", attach_filter) && add(env, exports, "send", send_packet) &&
       add(env, exports, "receive", receive) && add(env, exports, "takeDescriptor", take_descriptor) &&
       add(env, exports, "watch", start_watch) && add(env, exports, "unwatch", stop_watch) &&
-      add(env, exports, "close", close_socket) && add(env, exports, "trimAt", trim_at))
+      add(env, exports, "close", close_socket) && add(env, exports, "trimAt", trim_at) &&
+      add(env, exports, "releaseFiles", release_files) &&
+      add(env, exports, "readyAt", ready_at) && add(env, exports, "ready", make_ready))
     return exports;
   fail(env, "the socket addon cannot start here");
   return NULL;

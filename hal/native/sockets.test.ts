@@ -86,7 +86,8 @@ test("what is no descriptor, number, array or address of the kind throws, and to
     () => sockets.receive(0, slots, SLOT, new Int32Array(7), senders),
     () => sockets.receive(0, slots, SLOT, rows, new Uint8Array(31)),
     () => sockets.receive(0, slots, SLOT, new Uint8Array(64) as unknown as Int32Array, senders),
-    () => sockets.watch(0, undefined as unknown as () => void),
+    () => sockets.watch(0, undefined as unknown as () => void, slots, SLOT, rows, senders),
+    () => sockets.watch(0, () => {}, slots.subarray(1), SLOT, rows, senders),
     () => (sockets.takeDescriptor as (pid: number) => number)(1),
   ];
   for (const [i, call] of wrong.entries()) assert.throws(call, TypeError, `case ${i}`);
@@ -104,24 +105,22 @@ test("a watch tells of each packet; its callback may close its own socket, and a
   t.after(() => sockets.close(first.fd));
   const { slots, rows, senders } = room(1);
   const heard = await new Promise((resolve) => {
-    const watched = sockets.watch(first.fd, () => {
-      sockets.receive(first.fd, slots, SLOT, rows, senders);
+    const readable = (count: number): void => {
       sockets.close(first.fd);
-      resolve(slots[0]);
-    });
-    assert.equal(watched, 0);
-    assert.equal(
-      sockets.watch(first.fd, () => {}),
-      -EEXIST,
-    );
+      resolve([count, rows[0], slots[0]]);
+    };
+    assert.equal(sockets.watch(first.fd, readable, slots, SLOT, rows, senders), 0);
+    assert.equal(sockets.watch(first.fd, readable, slots, SLOT, rows, senders), -EEXIST);
     first.say(Uint8Array.of(7));
   });
-  assert.equal(heard, 7);
+  assert.deepEqual(heard, [1, 1, 7]);
   const second = ownSocket();
   assert.equal(second.fd, first.fd, "the number is used again");
-  const readable = new Promise<void>((resolve) => assert.equal(sockets.watch(second.fd, resolve), 0));
+  const readable = new Promise((resolve) => {
+    assert.equal(sockets.watch(second.fd, resolve, slots, SLOT, rows, senders), 0);
+  });
   second.say(Uint8Array.of(8));
-  await readable;
+  assert.equal(await readable, 1);
   sockets.close(second.fd);
 });
 
@@ -131,11 +130,11 @@ test("a mistake in a callback is an uncaught exception, not lost and not the end
   const { slots, rows, senders } = room(1);
   let calls = 0;
   const again = new Promise<void>((resolve) => {
-    sockets.watch(fd, () => {
-      sockets.receive(fd, slots, SLOT, rows, senders);
+    const readable = (): void => {
       if (++calls === 2) resolve();
       else throw new Error("a mistake of ours");
-    });
+    };
+    sockets.watch(fd, readable, slots, SLOT, rows, senders);
   });
   const told = new Promise<Error>((resolve) => {
     process.setUncaughtExceptionCaptureCallback((mistake) => resolve(mistake as unknown as Error));
@@ -151,7 +150,8 @@ test("a mistake in a callback is an uncaught exception, not lost and not the end
 test("a worker that ends while it watches takes nothing with it", async () => {
   const addon = new URL("./addon.cjs", import.meta.url).href;
   const script = `import(${JSON.stringify(addon)}).then(({ default: sockets }) => {
-    for (let n = 0; n < 3; n++) sockets.watch(sockets.socket(2, 2, 0), () => {});
+    const room = [new Uint8Array(64), 64, new Int32Array(8), new Uint8Array(32)];
+    for (let n = 0; n < 3; n++) sockets.watch(sockets.socket(2, 2, 0), () => {}, ...room);
     require("node:worker_threads").parentPort.postMessage("watching");
   });`;
   for (let times = 0; times < 3; times++) {

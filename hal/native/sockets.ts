@@ -24,17 +24,40 @@ export interface SocketsModule {
    */
   receive(fd: number, slots: Uint8Array, slotOctets: number, rows: Int32Array, senders: Uint8Array): number;
   /**
-   * Calls `readable` whenever something waits, until `unwatch` or `close`. It has to receive: an error that stays unread is told again and
-   * again. -EEXIST when the descriptor is watched already.
+   * Receives into these arrays whenever something waits, and calls `readable` with what `receive` would have returned, until `unwatch` or
+   * `close`; nobody else may use the arrays meanwhile. -EEXIST when the descriptor is watched already. When `readable` returns, what was
+   * opened ahead of it (`ready`) is settled.
    */
-  watch(fd: number, readable: () => void): number;
+  watch(
+    fd: number,
+    readable: (count: number) => void,
+    slots: Uint8Array,
+    slotOctets: number,
+    rows: Int32Array,
+    senders: Uint8Array,
+  ): number;
   unwatch(fd: number): number;
   /** A second descriptor of what `fd` is in another process (pidfd_getfd, Linux 5.6); needs the right to trace it. */
   takeDescriptor(pid: number, fd: number): number;
-  /** Ends the watch too. */
+  /** Ends the watch too, and what is ready on a routing socket. */
   close(fd: number): number;
+  /**
+   * Virtual interface `vif`, below 32, of the routing socket `fd` is the interface with this index; 0: none, and nothing is ready there.
+   */
+  readyAt(fd: number, vif: number, index: number): number;
+  /**
+   * The kernel has the route `entry` (struct mfcctl) of the routing socket `fd`, and whoever asks for the whole group on one of these
+   * virtual interfaces gets it: a `receive` that finds such a report gives the kernel the route to there at once, for once. What nothing
+   * is said of here when the watch's callback returns is closed again. With no `vifs` nothing is ready any more.
+   */
+  ready(fd: number, entry: Uint8Array, vifs: Uint8Array): number;
   /** Free memory goes back to the system, now and from so many octets on (malloc_trim, M_TRIM_THRESHOLD); -ENOSYS without glibc. */
   trimAt(octets: number): number;
+  /**
+   * The pages of the program and its libraries leave this process's memory; those that are used again come back, from the page cache as a
+   * rule. A negative errno without /proc.
+   */
+  releaseFiles(): number;
 }
 
 /** Packets that one `receive` takes at most. */

@@ -1,4 +1,4 @@
-// Compiles our own addon, hal/native/sockets.c, into build/hal/native/, once for all versions of Node: node scripts/native/build.mjs
+// Compiles our own addon, hal/native/*.c, into build/hal/native/, once for all versions of Node: node scripts/native/build.mjs
 // What is there and was made of the same source is left alone. Without a compiler or Node's headers there is none, and the router's
 // drivers fall back on raw-socket and cap.
 import { spawnSync } from "node:child_process";
@@ -9,7 +9,9 @@ import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
 const ROOT = resolve(import.meta.dirname, "../..");
-const SOURCE = join(ROOT, "hal/native/sockets.c");
+const source = (/** @type {string} */ name) => join(ROOT, "hal/native", name);
+const SOURCES = ["sockets.c", "ready.c"].map(source);
+const HEADERS = ["ready.h"].map(source);
 /** Where the compiled TypeScript beside it looks, and the bundler. */
 export const SOCKETS_ADDON = join(ROOT, "build/hal/native/sealcast_sockets.node");
 const STAMP = `${SOCKETS_ADDON}.made-of`;
@@ -33,11 +35,11 @@ function headers() {
     .find((folder) => existsSync(join(folder, "node_api.h")));
 }
 
-const madeOf = () =>
-  createHash("sha256")
-    .update(JSON.stringify([process.arch, FLAGS]))
-    .update(readFileSync(SOURCE))
-    .digest("hex");
+function madeOf() {
+  const hash = createHash("sha256").update(JSON.stringify([process.arch, FLAGS]));
+  for (const file of [...SOURCES, ...HEADERS]) hash.update(readFileSync(file));
+  return hash.digest("hex");
+}
 
 /**
  * Makes the addon where it is not, or is of another source.
@@ -53,7 +55,7 @@ export function buildSockets() {
   // Somebody may be loading it, or compiling it too.
   const unfinished = `${SOCKETS_ADDON}.${process.pid}`;
   const compiler = process.env.CC ?? "cc";
-  const args = [...FLAGS, "-I", include, "-o", unfinished, SOURCE];
+  const args = [...FLAGS, "-I", include, "-o", unfinished, ...SOURCES];
   const { status, stderr, error } = spawnSync(compiler, args, { encoding: "utf8" });
   if (status !== 0) return `${compiler}: ${error?.message ?? stderr}`;
   renameSync(unfinished, SOCKETS_ADDON);

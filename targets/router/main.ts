@@ -1,9 +1,10 @@
 // sealcast-router: IGMP end point, multicast routing and evidence of one router (patent 12, 22, 32, 42).
+import "../../hal/young-generation.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import { BridgeSettings } from "../../hal/bridge/settings.ts";
 import { NftEnforcement, removeLeftGuard } from "../../hal/enforcement/nft.ts";
 import { FileEvidenceLog, PERMITS, POLICY } from "../../hal/evidence/file.ts";
-import { leanMemory } from "../../hal/lean-memory.ts";
+import { forgetStart, leanMemory } from "../../hal/lean-memory.ts";
 import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { runTapHelper, TAP_ARGUMENT } from "../../hal/tap/helper.ts";
@@ -99,6 +100,7 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
   const metrics = await openMetrics(config, runtime, service);
   // Not before routing is ours: another router of this machine may guard its ports.
   if (config.enforce?.ports !== true) void removeLeftGuard();
+  await forgetStart();
   // The interfaces are open and the first query is out: what comes now is heard meanwhile.
   await rehearse(config, runtime, setImmediate);
   await leanMemory();

@@ -70,6 +70,7 @@ const FAREWELL: Duration = milliseconds(50);
 /** What viewers wait for: routes, and what a bridge passes on. */
 const DELIVERING: ReadonlySet<RouterEffect["kind"]> = new Set([
   "route",
+  "ready",
   "unroute",
   "port-membership",
   "router-port",
@@ -377,6 +378,9 @@ export class RouterService {
         break;
       case "route":
         this.#table?.set(effect.route);
+        break;
+      case "ready":
+        this.#table?.prepare(effect.route, effect.names);
         break;
       case "unroute":
         this.#table?.remove(effect.source, effect.group);

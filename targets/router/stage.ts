@@ -54,6 +54,7 @@ export class Stage {
         set: ({ outbound }) => {
           if (outbound.length > 0) this.#delivers();
         },
+        prepare() {},
         remove() {},
         inherited: () => [],
         use: () => [],

@@ -142,6 +142,7 @@ export class Statistics {
         this.messages.count(String(effect.number));
         break;
       case "route":
+      case "ready":
       case "unroute":
       case "count-routes":
       case "refused":

@@ -90,6 +90,7 @@ function bench() {
           addInterface: nothing,
           removeInterface: nothing,
           set: nothing,
+          prepare: nothing,
           remove: nothing,
           inherited: () => [],
           use: () => [],

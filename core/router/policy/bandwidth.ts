@@ -69,6 +69,11 @@ export class Bandwidth<A extends Address = Ipv4> {
     return best;
   }
 
+  /** Whether there is an end to what it carries. */
+  isBound(carrier: Carrier): boolean {
+    return this.#capacity(carrier) !== undefined;
+  }
+
   /** Whether the carrier carries the group, or has room for it. */
   fits(carrier: Carrier, group: A): boolean {
     const capacity = this.#capacity(carrier);

@@ -98,6 +98,18 @@ export class Policy<A extends Address = Ipv4> {
     return this.#family.isLinkLocalMulticast(group) ? undefined : this.#rules.get(name)?.deniesAll(group, source);
   }
 
+  /**
+   * Whether everybody behind the interface may receive the whole group, whoever asks and whatever else is carried. Routes are prepared by
+   * it: whatever changes it has them reviewed.
+   */
+  admitsAll(name: string, group: A): boolean {
+    const uplink = this.#uplinkOf(group);
+    const isBound = (carrier: Carrier) => this.#bandwidth.isBound(carrier);
+    if (this.#permits !== undefined || this.#rules.get(name)?.allowsAll(group) === false) return false;
+    if (isBound({ kind: "interface", name }) || isBound({ kind: "port", name, port: "" })) return false;
+    return uplink === undefined || !isBound({ kind: "uplink", name: uplink });
+  }
+
   /** What a member that was admitted before may have now: the sources that remain, none when all is refused; undefined when nothing changes. */
   review(
     now: Instant,

@@ -97,11 +97,19 @@ export class InterfaceRules<A extends Address = Ipv4> {
    */
   deniesAll(group: A, source: A | undefined): RuleName | undefined {
     const about = this.#rules.filter(({ rule }) => isOf(rule, group) && (source === undefined || isFrom(rule, source)));
-    const isGeneral = ({ port, host, sources }: Rule<A>): boolean =>
-      port === undefined && host === undefined && (source !== undefined || sources === undefined);
+    const isGeneral = (rule: Rule<A>): boolean =>
+      isForAll(rule) && (source !== undefined || rule.sources === undefined);
     const general = about.findIndex(({ rule }) => isGeneral(rule));
     const deciding = about.slice(0, general + 1);
     return deciding.every(({ rule }) => rule.action === "deny") ? about[general]?.name : undefined;
+  }
+
+  /** Whether everybody here may receive the group from anybody, whoever it is. */
+  allowsAll(group: A): boolean {
+    const about = this.#rules.filter(({ rule }) => isOf(rule, group) && isFrom(rule, undefined));
+    const general = about.findIndex(({ rule }) => isForAll(rule));
+    const deciding = general < 0 ? about : about.slice(0, general + 1);
+    return deciding.every(({ rule }) => rule.action === "allow");
   }
 }
 
@@ -117,6 +125,8 @@ function shortForms<A extends Address>(one: RuledInterface<A>): readonly NamedRu
 
 const concerns = <A extends Address>(rule: RuleScope<A>, { name, vlan }: RuledInterface<A>): boolean =>
   (rule.interface === undefined || rule.interface === name) && (rule.vlan === undefined || rule.vlan === vlan);
+
+const isForAll = <A extends Address>({ port, host }: RuleScope<A>): boolean => port === undefined && host === undefined;
 
 const isOf = <A extends Address>({ groups }: RuleScope<A>, group: A): boolean =>
   groups?.some((prefix) => covers(prefix, group)) ?? true;
