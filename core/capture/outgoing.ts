@@ -2,7 +2,7 @@
 import { writeUint16 } from "../base/bytes.ts";
 import { ETHER_TYPE_IPV4 } from "../base/ethernet.ts";
 import { isMulticast, writeIpv4 } from "../base/ipv4.ts";
-import { destinationAddress, sourceAddress, totalLength } from "../igmp/ip-header.ts";
+import { destinationAddress, sourceAddress, totalLength } from "../igmp/messages/ip-header.ts";
 import type { CapturedPacket } from "./captured-packet.ts";
 import { isIgmp } from "./igmp-packet.ts";
 import type { LinkPayload } from "./link-payload.ts";

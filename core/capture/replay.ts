@@ -6,8 +6,14 @@ import { formatMac } from "../base/ethernet.ts";
 import { ANY, type Ipv4 } from "../base/ipv4.ts";
 import { after, type Instant, instant, seconds, type UnixTime, unixTime } from "../base/time.ts";
 import type { InterfaceDrop, RouterInterfaceEffect, RouterInterfaceOptions } from "../igmp/interface-events.ts";
-import { checkPacket, type IgmpDrop, type IgmpPacket, MESSAGE_KINDS, type MessageKind } from "../igmp/packet.ts";
-import { readQuery } from "../igmp/query.ts";
+import {
+  checkPacket,
+  type IgmpDrop,
+  type IgmpPacket,
+  MESSAGE_KINDS,
+  type MessageKind,
+} from "../igmp/messages/packet.ts";
+import { readQuery } from "../igmp/messages/query.ts";
 import type { RouterInterface } from "../igmp/router-interface.ts";
 import type { CapturedPacket, CaptureFault } from "./captured-packet.ts";
 import { isIgmp } from "./igmp-packet.ts";
@@ -61,6 +67,8 @@ export const LONGEST_GAP = seconds(86_400);
 /** A capture shows what was said, and refuses nobody. */
 const NO_SHARES: RouterInterfaceOptions = {
   joinsPerSecond: Number.POSITIVE_INFINITY,
+  newHostsPerMinute: Number.POSITIVE_INFINITY,
+  newHostsPerMinutePerPort: Number.POSITIVE_INFINITY,
 };
 
 /** 275760-09-13, the last moment ECMA-262 knows: beyond it, milliseconds no longer add up in a float64. */

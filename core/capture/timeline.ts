@@ -4,7 +4,7 @@ import type { UnixTime } from "../base/time.ts";
 import type { SourceFilter } from "../igmp/filter.ts";
 import type { HostMembership, LeaveCause } from "../igmp/host-table.ts";
 import type { InterfaceDrop } from "../igmp/interface-events.ts";
-import type { IgmpVersion, Query } from "../igmp/query.ts";
+import type { IgmpVersion, Query } from "../igmp/messages/query.ts";
 import type { CaptureFault } from "./captured-packet.ts";
 import type { LinkDrop } from "./link-payload.ts";
 

@@ -5,7 +5,7 @@ import { fuzz, mutated } from "../base/fuzz.testkit.ts";
 import { isPlainCbor } from "./cbor-gate.ts";
 import { type BadMessage, decodeMessage, encodeMessage, isBadMessage, MESSAGE_LIMIT } from "./codec.ts";
 import { EXAMPLE_MESSAGES, EXAMPLES } from "./messages.testkit.ts";
-import { MESSAGES, type Message } from "./messages.ts";
+import { MESSAGES, type Message, POLICY_PART } from "./messages.ts";
 
 const bytesOf = (message: Message): Uint8Array => {
   const bytes = encodeMessage(message);
@@ -126,6 +126,39 @@ test("an address of a membership is a number, or eight groups of four digits in 
   assert.deepEqual(read, { ...report, changes: [{ ...change, host, group: host, sources: [host] }] });
   for (const bad of ["2001:db8::fe", host.toUpperCase(), `${host}:0000`, "192.0.2.1", new Uint8Array(16), -1, 2 ** 32])
     assert.equal(refusal(telling(bad)).drop, "message.invalid", String(bad));
+});
+
+test("a policy is bounded in its parts, their length and their characters; a revision is a whole number from 1", () => {
+  const { policy, "policy.request": request, "policy.changed": changed } = EXAMPLES;
+  const part = "x".repeat(POLICY_PART);
+  assert.deepEqual(decodeMessage(encode({ ...policy, text: part, part: 21, parts: 22 })), {
+    ...policy,
+    ...{ text: part, part: 21, parts: 22 },
+  });
+  const refused = { revision: 1, faults: ["no"] };
+  for (const bad of [
+    { ...policy, text: `${part}x` },
+    { ...policy, text: "" },
+    { ...policy, text: "brücke" },
+    { ...policy, text: new Uint8Array(4) },
+    { ...policy, part: 2, parts: 2 },
+    { ...policy, part: 0, parts: 23 },
+    { ...policy, part: -1 },
+    { ...policy, revision: 0 },
+    { ...policy, router: "r1" },
+    { ...request, revision: -1 },
+    { ...request, since: -1 },
+    { ...request, rules: [] },
+    { ...request, refused: { ...refused, revision: 0 } },
+    { ...request, refused: { ...refused, faults: ["x".repeat(201)] } },
+    { ...request, refused: { ...refused, faults: Array.from({ length: 17 }, () => "no") } },
+    { ...request, remarks: "none" },
+    { ...request, wants: { revision: 1, part: 0 } },
+    { ...request, wants: { revision: 1, part: 22 } },
+    { ...changed, revision: "1" },
+    { ...changed, policy: "{}" },
+  ])
+    assert.equal(refusal(encode(bad)).drop, "message.invalid", JSON.stringify(bad).slice(0, 200));
 });
 
 test("a map with a __proto__ key cannot lend fields to a message", () => {

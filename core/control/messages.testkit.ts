@@ -129,6 +129,19 @@ export const EXAMPLES: { readonly [T in MessageType]: MessageOf<T> } = {
       { mac: "02:00:00:00:01:18", groups: [] },
     ],
   },
+  "policy.request": {
+    type: "policy.request",
+    id,
+    revision: 1_767_225_600_000,
+    since: 1_767_225_601_000,
+    remarks: ["downstreams.0.maxGroups: 9000 is more than the file's 4096, which holds"],
+    refused: { revision: 1_767_225_700_000, faults: ["rules.0.interface: this router has no downstream eth9"] },
+    wants: { revision: 1_767_225_800_000, part: 1 },
+  },
+  policy: { type: "policy", id, revision: 1_767_225_800_000, part: 1, parts: 2, text: '{"rules":[]}' },
+  "policy.unchanged": { type: "policy.unchanged", id },
+  "policy.changed": { type: "policy.changed", id, revision: 1_767_225_800_000 },
+  "policy.noted": { type: "policy.noted", id },
   "membership.acknowledged": { type: "membership.acknowledged", id, sequence: 12 },
 };
 

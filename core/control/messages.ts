@@ -353,6 +353,60 @@ const permits = v.strictObject({
   ),
 });
 
+/** Characters of a policy in one message, and of a whole one: its JSON without blanks, what is not ASCII escaped. */
+export const POLICY_PART = 12 * 1024;
+export const POLICY_LIMIT = 256 * 1024;
+const MOST_PARTS = Math.ceil(POLICY_LIMIT / POLICY_PART);
+
+/** A later one is higher, whatever it says; the first is 1. */
+const revision = whole(1, Number.MAX_SAFE_INTEGER);
+const sentences = v.pipe(v.array(v.pipe(v.string(), v.maxLength(200))), v.maxLength(16));
+
+/** See `PolicyState`. */
+const POLICY_STATE = v.strictObject({
+  /** In force; 0: none of control's. */
+  revision: whole(0, Number.MAX_SAFE_INTEGER),
+  /** When it was taken, by the router's calendar. */
+  since: v.optional(unixMs),
+  /** What of it is otherwise than it says. */
+  remarks: v.optional(sentences),
+  /** The newest, where that one cannot be in force, and why. */
+  refused: v.optional(v.strictObject({ revision, faults: sentences })),
+});
+
+/** Router to reception server, at each connection and after each change: this policy is in force; is there a newer one? */
+const policyRequest = v.strictObject({
+  type: v.literal("policy.request"),
+  id: requestId,
+  ...POLICY_STATE.entries,
+  /** The part that comes next of a newer one. */
+  wants: v.optional(v.strictObject({ revision, part: whole(1, MOST_PARTS - 1) })),
+});
+
+/**
+ * A part of a newer one. `text`: entries of the router's configuration as its file would have them, which only the router reads, so that one
+ * of another version can say in words what it does not know. "{}": none, the file's are in force.
+ */
+const policy = v.pipe(
+  v.strictObject({
+    type: v.literal("policy"),
+    id: requestId,
+    revision,
+    part: whole(0, MOST_PARTS - 1),
+    parts: whole(1, MOST_PARTS),
+    text: v.pipe(v.string(), v.minLength(1), v.maxLength(POLICY_PART), v.regex(/^[ -~]*$/, "must be ASCII")),
+  }),
+  v.check(({ part, parts }) => part < parts, "the part is none of these parts"),
+);
+
+/** There is none that is newer than what the router has told. */
+const policyUnchanged = v.strictObject({ type: v.literal("policy.unchanged"), id: requestId });
+
+/** Reception server to router: there is a newer one, ask for it. */
+const policyChanged = v.strictObject({ type: v.literal("policy.changed"), id: requestId, revision });
+
+const policyNoted = v.strictObject({ type: v.literal("policy.noted"), id: requestId });
+
 /** The schema of each message, by its type. */
 export const MESSAGES = {
   "key.request": keyRequest,
@@ -380,6 +434,11 @@ export const MESSAGES = {
   "membership.acknowledged": membershipAcknowledgement,
   "permits.request": permitsRequest,
   permits,
+  "policy.request": policyRequest,
+  policy,
+  "policy.unchanged": policyUnchanged,
+  "policy.changed": policyChanged,
+  "policy.noted": policyNoted,
 } as const;
 
 /** As it stands in a message's `type`. */
@@ -404,6 +463,9 @@ export type MembershipChange = v.InferOutput<typeof MEMBERSHIP_CHANGE>;
  * its reports. Without a host or group: of several. Times in Unix ms by the router's calendar.
  */
 export type MembershipCount = v.InferOutput<typeof MEMBERSHIP_COUNT>;
+
+/** What a router says of the policy that control gives it; sentences for a person. */
+export type PolicyState = v.InferOutput<typeof POLICY_STATE>;
 
 /** 91: signed by the key server, retained, no secret in it. */
 export const NOTICE = v.strictObject({
@@ -433,6 +495,8 @@ export const ANSWERS = {
   "stream.report": [],
   "membership.report": ["membership.acknowledged"],
   "permits.request": ["permits"],
+  "policy.request": ["policy", "policy.unchanged"],
+  "policy.changed": ["policy.noted"],
 } as const satisfies Partial<Record<MessageType, readonly MessageType[]>>;
 
 /** The patent's number of a message, as logs and reports count it; undefined for what the patent does not name. */

@@ -39,6 +39,7 @@ test("who begins to talk to whom, and where it is answered", () => {
     "headend keyserver headend.up headend.down",
     "keyserver headend headend.down headend.up",
     "keyserver reception reception.req reception.res",
+    "reception router router.res router.membership",
     "reception keyserver keys.req keys.res",
   ]);
 });

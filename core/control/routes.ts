@@ -104,7 +104,7 @@ export const ROUTES = {
     subscribed: "always",
     sealed: { asks: false, answers: "reception.req" },
   },
-  // Who joined and left.
+  // Who joined and left; what cards may receive, and which policy is in force.
   "router.membership": {
     path: "router/{id}/membership",
     speakers: ["router"],
@@ -113,13 +113,14 @@ export const ROUTES = {
     subscribed: "always",
     sealed: { asks: true, answers: "router.res", newcomers: "router" },
   },
+  // Answers; and that there is a newer policy for the router.
   "router.res": {
     path: "router/{id}/res",
     speakers: ["reception"],
     listeners: ["router"],
     owner: "listener",
     subscribed: "always",
-    sealed: { asks: false, answers: "router.membership" },
+    sealed: { asks: true, answers: "router.membership" },
   },
   // "up", "stopped", or the last will "lost".
   status: {

@@ -3,7 +3,7 @@ import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Instant } from "../base/time.ts";
 import type { TrackedHost } from "./host-shares.ts";
-import type { HostStatement } from "./host-statement.ts";
+import type { HostStatement } from "./messages/host-statement.ts";
 
 /**
  * denied: a rule says so. preview-over: the host has watched what its preview gives, now or today. previews-full: no room to count another
@@ -20,8 +20,14 @@ export type AdmissionDrop =
   | "policy.port-bandwidth"
   | "policy.uplink-bandwidth";
 
-/** The place of a rule in the configuration, from 1, or the list of an interface that stands for rules. */
-export type RuleName = number | "allow" | "deny";
+/** Who has said it: the router's own configuration, or control, whose word takes its place. */
+export type RuleOrigin = "file" | "control";
+
+/** A rule by its place among those of its origin, from 1, or by the list of an interface that stands for rules. */
+export interface RuleName {
+  readonly place: number | "allow" | "deny";
+  readonly origin: RuleOrigin;
+}
 
 /** Why a host may not receive a group. */
 export interface AdmissionRefusal {

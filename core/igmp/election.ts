@@ -5,8 +5,8 @@ import type { Subnet } from "../base/subnet.ts";
 import { after, type Instant } from "../base/time.ts";
 import type { TrackedHost } from "./host-shares.ts";
 import type { RouterInterfaceEffect as Effect, RouterInterfaceOptions, TrackingSource } from "./interface-events.ts";
+import type { IgmpVersion, Query } from "./messages/query.ts";
 import { type DueQuery, type OtherQuerier, Querier, type QuerierState } from "./querier.ts";
-import type { IgmpVersion, Query } from "./query.ts";
 import { type HeardQuery, type QueryRefusal, refuseQuery } from "./query-guard.ts";
 import { adoptTimes, type IgmpTimes, timesOf } from "./times.ts";
 

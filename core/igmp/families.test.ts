@@ -5,7 +5,7 @@ import { fuzz } from "../base/fuzz.testkit.ts";
 import { seconds } from "../base/time.ts";
 import { OURS, SPOKEN_V4, SPOKEN_V6, type Spoken, type Step, someDeed, Talk } from "./families.testkit.ts";
 import { type FilterMode, filterOf } from "./filter.ts";
-import { MulticastHost } from "./host.ts";
+import { MulticastHost } from "./host/host.ts";
 import { at, middle } from "./igmp.testkit.ts";
 import { PortTable } from "./port-table.ts";
 import { RouterInterface } from "./router-interface.ts";

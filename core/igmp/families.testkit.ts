@@ -5,11 +5,10 @@ import type { Below } from "../base/chance.testkit.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { milliseconds, seconds } from "../base/time.ts";
 import { ethernet, prefilled } from "./igmp.testkit.ts";
-import { isQuery } from "./interface-gate.ts";
-import type { IgmpPacket, MessageKind } from "./packet.ts";
-import { type Query, queryLength, writeQuery } from "./query.ts";
-import { type RecordType, type ReportRecord, reportLength, writeReport } from "./report.ts";
-import { V1_V2_LENGTH, writeV1V2Message } from "./v1-v2-message.ts";
+import { type IgmpPacket, isQuery, type MessageKind } from "./messages/packet.ts";
+import { type Query, queryLength, writeQuery } from "./messages/query.ts";
+import { type RecordType, type ReportRecord, reportLength, writeReport } from "./messages/report.ts";
+import { V1_V2_LENGTH, writeV1V2Message } from "./messages/v1-v2-message.ts";
 import { IGMP, type MembershipWire } from "./wire.ts";
 
 /** What somebody on the link says. */

@@ -3,7 +3,7 @@ import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { between, type Instant, seconds } from "../base/time.ts";
 import type { TrackedHost } from "./host-shares.ts";
-import type { HostStatement } from "./host-statement.ts";
+import type { HostStatement } from "./messages/host-statement.ts";
 
 /** How many (address, group) pairs are kept of either kind: as many records as some 80 full messages have. The oldest goes first. */
 const MOST = 8192;

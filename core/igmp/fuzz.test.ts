@@ -7,12 +7,12 @@ import { checkFrame, type FrameDrop } from "../base/ethernet.ts";
 import { fuzz } from "../base/fuzz.testkit.ts";
 import { replayIgmp } from "../capture/replay.testkit.ts";
 import { filterOf } from "./filter.ts";
-import { MulticastHost } from "./host.ts";
+import { MulticastHost } from "./host/host.ts";
 import { address, at, sources, vectorFile } from "./igmp.testkit.ts";
+import { checkPacket, groupOf, type IgmpDrop, type IgmpPacket, senderOf } from "./messages/packet.ts";
+import { readQuery } from "./messages/query.ts";
+import { type ReportRecord, recordsOf } from "./messages/report.ts";
 import { mutate, pick, repair } from "./mutation.testkit.ts";
-import { checkPacket, groupOf, type IgmpDrop, type IgmpPacket, senderOf } from "./packet.ts";
-import { readQuery } from "./query.ts";
-import { type ReportRecord, recordsOf } from "./report.ts";
 import { RouterInterface } from "./router-interface.ts";
 import { IGMP } from "./wire.ts";
 

@@ -7,7 +7,7 @@ import { seconds } from "../base/time.ts";
 import { admits } from "./filter.ts";
 import { GroupRecord, type QueryAction } from "./group-record.ts";
 import { at, lastOctets, vectorFile } from "./igmp.testkit.ts";
-import type { RecordType } from "./report.ts";
+import type { RecordType } from "./messages/report.ts";
 
 const GMI = seconds(260);
 

@@ -3,7 +3,7 @@ import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, earliest, type Instant, instant } from "../base/time.ts";
 import { ANY_SOURCE, filterOf, NO_SOURCE, type SourceFilter } from "./filter.ts";
-import type { RecordType } from "./report.ts";
+import type { RecordType } from "./messages/report.ts";
 
 /** "Send Q(G)" and "Send Q(G,X)" of the table in 6.4. */
 export type QueryAction<A extends Address = Ipv4> =

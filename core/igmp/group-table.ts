@@ -7,10 +7,10 @@ import { after, type Duration, earliest, type Instant, milliseconds } from "../b
 import { NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
 import { GroupRecord, type QueryAction } from "./group-record.ts";
 import type { Room } from "./host-shares.ts";
-import { joins } from "./host-statement.ts";
 import { LastMemberQueries, type SpecificQuery } from "./last-member.ts";
-import type { IgmpVersion, Query } from "./query.ts";
-import { isExclude, type RecordType, type ReportRecord } from "./report.ts";
+import { type HostStatement, joins } from "./messages/host-statement.ts";
+import type { IgmpVersion, Query } from "./messages/query.ts";
+import { isExclude, type RecordType, type ReportRecord } from "./messages/report.ts";
 import type { IgmpTimes } from "./times.ts";
 
 /** Why a statement, or a part of one, has no effect (RFC 3376 6.4, 7.3.2; RFC 4604 2.2.4). */
@@ -98,8 +98,22 @@ export class GroupTable<A extends Address = Ipv4> {
     this.#limits = limits;
   }
 
+  /** What a host says of one group. */
+  hear(now: Instant, statement: HostStatement<A>, context: TableContext<A>): readonly GroupChange<A>[] {
+    switch (statement.message) {
+      case "v1Report":
+        return this.#v1v2Report(now, statement.group, 1, context);
+      case "v2Report":
+        return this.#v1v2Report(now, statement.group, 2, context);
+      case "leave":
+        return this.#leave(now, statement.group, context);
+      case "v3Report":
+        return this.#record(now, statement, context);
+    }
+  }
+
   /** A v1 or v2 report: IS_EX({}), and the group speaks that version for a while (7.3.2). */
-  v1v2Report(now: Instant, group: A, version: 1 | 2, context: TableContext<A>): readonly GroupChange<A>[] {
+  #v1v2Report(now: Instant, group: A, version: 1 | 2, context: TableContext<A>): readonly GroupChange<A>[] {
     const refused = refusal({ type: "is-ex", group }, version, context);
     if (refused !== undefined) return [drop(refused)];
     const entry = this.#entry(group);
@@ -134,7 +148,7 @@ export class GroupTable<A extends Address = Ipv4> {
   }
 
   /** Leave Group: TO_IN({}) (7.3.2), heeded by the querier only and only for a group with members (RFC 2236 section 3). */
-  leave(now: Instant, group: A, context: TableContext<A>): readonly GroupChange<A>[] {
+  #leave(now: Instant, group: A, context: TableContext<A>): readonly GroupChange<A>[] {
     const refused = refusal({ type: "to-in", group }, 2, context);
     if (refused !== undefined) return [drop(refused)];
     if (!context.querier) return [drop("igmp.leave-not-querier")];
@@ -145,7 +159,11 @@ export class GroupTable<A extends Address = Ipv4> {
   }
 
   /** One record of a v3 report, each on its own (RFC 4604: SSM and ASM may be mixed in one report). */
-  record(now: Instant, { type, group, sources }: ReportRecord<A>, context: TableContext<A>): readonly GroupChange<A>[] {
+  #record(
+    now: Instant,
+    { type, group, sources }: ReportRecord<A>,
+    context: TableContext<A>,
+  ): readonly GroupChange<A>[] {
     const refused = refusal({ type, group }, 3, context);
     if (refused !== undefined) return [drop(refused)];
     const known = this.#groups.get(group);

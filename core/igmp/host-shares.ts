@@ -132,16 +132,16 @@ export class HostShares<A extends Address = Ipv4> {
 
   /** Memberships of the host that its share of the room is measured by: none for one that speaks for many. */
   held(host: TrackedHost<A>): number {
-    return this.#isProxy(host) ? 0 : (this.#shares.get(shareKey(host))?.held ?? 0);
+    return this.isProxy(host) ? 0 : (this.#shares.get(shareKey(host))?.held ?? 0);
   }
 
   /** The same of the sources that it names. */
   sources(host: TrackedHost<A>): number {
-    return this.#isProxy(host) ? 0 : (this.#shares.get(shareKey(host))?.sources ?? 0);
+    return this.isProxy(host) ? 0 : (this.#shares.get(shareKey(host))?.sources ?? 0);
   }
 
   /** Whether the host is named as one that speaks for many. */
-  #isProxy(host: TrackedHost<A>): boolean {
+  isProxy(host: TrackedHost<A>): boolean {
     return this.#limits.proxies.some((pattern) => isMeant(pattern, host));
   }
 
@@ -160,14 +160,14 @@ export class HostShares<A extends Address = Ipv4> {
 
   /** Whether the last of the room is for hosts behind other ports; `isTapped`: who may be behind any port has it only once that is known. */
   isPortGreedy(host: TrackedHost<A>, what: "groups" | "sources", room: Room, isTapped: boolean): boolean {
-    if (isTapped && host.port === "") return !this.#isProxy(host) && isGreedyPort(room.total, room);
+    if (isTapped && host.port === "") return !this.isProxy(host) && isGreedyPort(room.total, room);
     const port = this.#behind(host);
     return isGreedyPort((what === "groups" ? port?.groups.size : port?.sources) ?? 0, room);
   }
 
   /** What else its share of the room is measured by: nothing for one that speaks for many. */
   #behind(host: TrackedHost<A>): PortShare<A> | undefined {
-    return this.#isProxy(host) ? undefined : this.#ports.get(host.port);
+    return this.isProxy(host) ? undefined : this.#ports.get(host.port);
   }
 
   /** Why the host may not name so many sources more. */
@@ -181,7 +181,7 @@ export class HostShares<A extends Address = Ipv4> {
   }
 
   #isBounded(host: TrackedHost<A>): boolean {
-    return isOne(host) && !this.#isProxy(host);
+    return isOne(host) && !this.isProxy(host);
   }
 
   // Of a packet whose port is not known nothing can be counted by port.

@@ -8,7 +8,7 @@ import { after, earliest, type Instant, seconds } from "../base/time.ts";
 import type { TrackedHost } from "./host-shares.ts";
 import { type HostChange, type HostLimits, HostTable } from "./host-table.ts";
 import { at, lastOctets } from "./igmp.testkit.ts";
-import type { RecordType } from "./report.ts";
+import type { RecordType } from "./messages/report.ts";
 
 const GMI = seconds(260);
 const LIMITS: HostLimits<never> = {
@@ -20,6 +20,8 @@ const LIMITS: HostLimits<never> = {
   sourcesPerPort: Number.POSITIVE_INFINITY,
   joinsPerSecond: 10,
   joinsAtOnce: 10,
+  newHostsPerMinute: Number.POSITIVE_INFINITY,
+  newHostsPerMinutePerPort: Number.POSITIVE_INFINITY,
   proxies: [],
 };
 const text = (change: HostChange<Address>): string =>

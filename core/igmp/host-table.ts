@@ -2,7 +2,7 @@
 import { type Address, isUnspecified } from "../base/address.ts";
 import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
-import { after, between, type Duration, type Instant } from "../base/time.ts";
+import { after, between, type Duration, earliest, type Instant } from "../base/time.ts";
 import { filterOf, NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
 import {
   type Holding,
@@ -14,14 +14,16 @@ import {
   type ShareLimits,
   type TrackedHost,
 } from "./host-shares.ts";
-import { type HostMessage, type HostStatement, versionOf } from "./host-statement.ts";
-import { isExclude } from "./report.ts";
+import { type HostMessage, type HostStatement, versionOf } from "./messages/host-statement.ts";
+import { isExclude } from "./messages/report.ts";
+import { isNewHostDrop, Newcomers, type NewHostDrop, type NewHostLimits, type WaitingHost } from "./newcomers.ts";
+import { isSamePlace, type Station, Stations, stationKey } from "./stations.ts";
 
 /**
  * full: no room for another (host, group), so what this host does leaves no evidence. too-many-sources: the list was cut. refused: a
  * frame whose packet was not honoured, or did not come. Else the same by packets.
  */
-export type HostDrop = "tracking.full" | "tracking.too-many-sources" | "tracking.refused" | ShareDrop;
+export type HostDrop = "tracking.full" | "tracking.too-many-sources" | "tracking.refused" | ShareDrop | NewHostDrop;
 
 /**
  * left: it said so. expired: not heard for a group membership interval, or the group ended. moved: heard on another port.
@@ -51,13 +53,6 @@ export type HostChange<A extends Address = Ipv4> =
   | { readonly kind: "host-left"; readonly membership: HostMembership<A>; readonly cause: LeaveCause }
   | { readonly kind: "drop"; readonly reason: HostDrop; readonly host: TrackedHost<A>; readonly group: A };
 
-/** A host with its memberships' number. With a MAC it is in one place at a time, so `who` is where it was heard last. */
-interface Station<A extends Address = Ipv4> {
-  readonly key: string | A;
-  who: TrackedHost<A>;
-  held: number;
-}
-
 /** A HostMembership as it is kept: there may be a hundred thousand. `due` is when it expires. */
 interface Tracked<A extends Address = Ipv4> extends Scheduled {
   readonly station: Station<A>;
@@ -71,7 +66,7 @@ interface Tracked<A extends Address = Ipv4> extends Scheduled {
 }
 
 /** How much is kept of one interface. */
-export interface HostLimits<A extends Address = Ipv4> extends ShareLimits<A> {
+export interface HostLimits<A extends Address = Ipv4> extends ShareLimits<A>, NewHostLimits {
   /** (host, group) pairs. */
   readonly memberships: number;
   /** Sources kept of one host for one group. */
@@ -85,24 +80,29 @@ const UNCOUNTED = 64;
 export class HostTable<A extends Address = Ipv4> {
   #limits: HostLimits<A>;
   readonly #groups = new Map<A, Map<Station<A>, Tracked<A>>>();
-  readonly #stations = new Map<string | A, Station<A>>();
+  readonly #stations = new Stations<A>();
   readonly #shares: HostShares<A>;
+  readonly #newcomers: Newcomers<A>;
   readonly #expiries = new DeadlineHeap<Tracked<A>>();
 
   constructor(limits: HostLimits<A>) {
     this.#limits = limits;
     this.#shares = new HostShares<A>(limits);
+    this.#newcomers = new Newcomers<A>(limits);
   }
 
   /** New limits; nothing that is kept goes. */
   limit(limits: HostLimits<A>): void {
     this.#limits = limits;
     this.#shares.limit(limits);
+    this.#newcomers.limit(limits);
   }
 
   /** Takes one statement of a host; `lifetime` is the group membership interval. */
   hear(now: Instant, host: TrackedHost<A>, statement: HostStatement<A>, lifetime: Duration): readonly HostChange<A>[] {
-    const here = this.#find(host, statement.group);
+    const station = this.#stations.get(host);
+    if (station !== undefined) this.#stations.heard(station, after(now, lifetime));
+    const here = this.#membership(station, statement.group);
     const known = here !== undefined && isSamePlace(here.who, host) ? here : undefined;
     const wanted = afterStatement(known?.filter ?? NO_SOURCE, statement);
     if (wantsNothing(wanted)) return known === undefined ? [] : [this.#leave(now, known, statement)];
@@ -120,7 +120,10 @@ export class HostTable<A extends Address = Ipv4> {
   }
 
   #find(host: TrackedHost<A>, group: A): Tracked<A> | undefined {
-    const station = this.#stations.get(stationKey(host));
+    return this.#membership(this.#stations.get(host), group);
+  }
+
+  #membership(station: Station<A> | undefined, group: A): Tracked<A> | undefined {
     return station === undefined ? undefined : this.#groups.get(group)?.get(station);
   }
 
@@ -135,7 +138,11 @@ export class HostTable<A extends Address = Ipv4> {
   ): HostChange<A>[] {
     const moved = elsewhere === undefined ? [] : [this.#remove(elsewhere, "moved")];
     const reason = this.refuse(now, host, { group: statement.group, sources: filter.sources.length });
-    if (reason !== undefined) return [...moved, { kind: "drop", reason, host, group: statement.group }];
+    if (reason !== undefined) {
+      if (isNewHostDrop(reason)) this.#newcomers.wait(now, stationKey(host), host, reason);
+      return [...moved, { kind: "drop", reason, host, group: statement.group }];
+    }
+    if (this.#isNew(host)) this.#newcomers.admit(now, stationKey(host), host);
     const membership = membershipOf(this.#add(now, host, filter, statement, lifetime));
     return [...moved, { kind: "host-joined", membership }];
   }
@@ -143,12 +150,23 @@ export class HostTable<A extends Address = Ipv4> {
   /** Why the host may not become a member; undefined: it may. */
   refuse(now: Instant, host: TrackedHost<A>, wanted: Holding<A>): HostDrop | undefined {
     const room = { free: this.#free(now), total: this.#limits.memberships };
-    return this.#shares.refuse(now, host, wanted, room) ?? (room.free > 0 ? undefined : "tracking.full");
+    const refused = this.#shares.refuse(now, host, wanted, room) ?? this.#refuseNew(now, host);
+    return refused ?? (room.free > 0 ? undefined : "tracking.full");
+  }
+
+  #refuseNew(now: Instant, host: TrackedHost<A>): NewHostDrop | undefined {
+    return this.#isNew(host) ? this.#newcomers.refuse(now, stationKey(host), host) : undefined;
+  }
+
+  /** Not tracked for a membership interval; whoever speaks for many never is. */
+  #isNew(host: TrackedHost<A>): boolean {
+    return this.#stations.get(host) === undefined && !this.#shares.isProxy(host);
   }
 
   /** Hosts that hold nothing, but have joined and left just now, take room too. */
   #free(now: Instant): number {
     this.#shares.forgetIdle(now);
+    this.#stations.forget(now, this.#limits.memberships);
     return this.#limits.memberships - Math.max(this.#expiries.size, this.#shares.size);
   }
 
@@ -159,7 +177,7 @@ export class HostTable<A extends Address = Ipv4> {
     { group, message }: HostStatement<A>,
     lifetime: Duration,
   ): Tracked<A> {
-    const station = this.#station(host);
+    const station = this.#stations.take(host, after(now, lifetime));
     const share = this.#shares.take(now, host, { group, sources: filter.sources.length });
     const { who } = station;
     // Fields by name and no spread, which would give each object a shape of its own, of several hundred octets.
@@ -178,16 +196,7 @@ export class HostTable<A extends Address = Ipv4> {
     const members = this.#groups.get(group) ?? new Map<Station<A>, Tracked<A>>();
     this.#groups.set(group, members.set(station, tracked));
     this.#expiries.schedule(tracked, after(now, lifetime));
-    station.held++;
     return tracked;
-  }
-
-  #station(host: TrackedHost<A>): Station<A> {
-    const key = stationKey(host);
-    const station = this.#stations.get(key) ?? { key, who: host, held: 0 };
-    if (!isSamePlace(station.who, host)) station.who = host;
-    this.#stations.set(key, station);
-    return station;
   }
 
   // 6.4: IS_IN and source changes of an EXCLUDE host do not renew it, so that a lost TO_IN heals at expiry.
@@ -217,8 +226,7 @@ export class HostTable<A extends Address = Ipv4> {
     if (members?.size === 0) this.#groups.delete(group);
     this.#expiries.schedule(tracked, undefined);
     this.#shares.giveBack(share, { group, sources: tracked.filter.sources.length });
-    station.held--;
-    if (station.held === 0) this.#stations.delete(station.key);
+    this.#stations.release(station);
     return { kind: "host-left", membership: membershipOf(tracked), cause };
   }
 
@@ -235,10 +243,26 @@ export class HostTable<A extends Address = Ipv4> {
   confirm(now: Instant, span: Duration): void {
     const expires = after(now, span);
     for (const tracked of this.#all()) this.#expiries.schedule(tracked, expires);
+    this.#newcomers.open(expires);
   }
 
   nextDeadline(): Instant | undefined {
-    return this.#expiries.next();
+    return earliest([this.#expiries.next(), this.#newcomers.nextDeadline()]);
+  }
+
+  /** Whether taps tell behind which port everybody is, sooner or later. */
+  tap(isTapped: boolean): void {
+    this.#newcomers.tap(isTapped);
+  }
+
+  /** New hosts wait, and everybody is to be asked now; `round` is how long it takes until that is answered. */
+  asksNewcomers(now: Instant, round: Duration): boolean {
+    return this.#newcomers.poll(now, round);
+  }
+
+  /** Hosts that were refused because nobody knows them. */
+  waiting(): Iterable<WaitingHost<A>> {
+    return this.#newcomers.waiting();
   }
 
   /**
@@ -284,6 +308,7 @@ export class HostTable<A extends Address = Ipv4> {
 
   /** Ends everything: the interface is down. */
   clear(): readonly HostChange<A>[] {
+    this.#newcomers.clear();
     return [...this.#all()].map((tracked) => this.#remove(tracked, "down"));
   }
 
@@ -316,7 +341,8 @@ export class HostTable<A extends Address = Ipv4> {
 
   /** The host with this MAC and address where it was heard last; undefined for one that is not a member of anything. */
   find(host: TrackedHost<A>): TrackedHost<A> | undefined {
-    return this.#stations.get(stationKey(host))?.who;
+    const station = this.#stations.get(host);
+    return station === undefined || station.held === 0 ? undefined : station.who;
   }
 
   /** How many hosts are members of each group. */
@@ -350,13 +376,6 @@ const membershipOf = <A extends Address>({
   message,
   exact: versionOf({ message }) === 3,
 });
-
-const isSamePlace = (a: TrackedHost<Address>, b: TrackedHost<Address>): boolean =>
-  a.port === b.port && a.vlan === b.vlan;
-
-/** Without port and VLAN where a MAC is known: it is one host wherever it is heard. */
-const stationKey = <A extends Address>({ port, address, mac }: TrackedHost<A>): string | A =>
-  mac !== "" ? `${mac}|${address}` : port !== "" ? `${port}|${address}` : address;
 
 const cutTo = <A extends Address>(most: number, filter: SourceFilter<A>): SourceFilter<A> =>
   filter.sources.length > most ? { ...filter, sources: filter.sources.slice(0, most) } : filter;

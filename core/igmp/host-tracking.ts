@@ -3,9 +3,10 @@ import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, earliest, type Instant } from "../base/time.ts";
 import type { Room, TrackedHost } from "./host-shares.ts";
-import { type HostStatement, isLeaving } from "./host-statement.ts";
 import { type HostChange, type HostDrop, type HostLimits, type HostMembership, HostTable } from "./host-table.ts";
 import type { TrackingSource } from "./interface-events.ts";
+import { type HostStatement, isLeaving } from "./messages/host-statement.ts";
+import type { WaitingHost } from "./newcomers.ts";
 
 /** Every call returns the changes of the source in use, and of the other none but refusals of packets, which end delivery. */
 export class HostTracking<A extends Address = Ipv4> {
@@ -16,8 +17,9 @@ export class HostTracking<A extends Address = Ipv4> {
   #completeFrom: Instant | undefined;
 
   constructor(source: TrackingSource, limits: HostLimits<A>) {
-    this.#source = source;
     this.#tables = { packets: new HostTable<A>(limits), frames: new HostTable<A>(unshared(limits)) };
+    this.#source = source;
+    this.#tables.packets.tap(source === "frames");
   }
 
   /** The source whose changes are reported. */
@@ -28,6 +30,7 @@ export class HostTracking<A extends Address = Ipv4> {
   /** From now on the changes of this source are reported. */
   useSource(source: TrackingSource): void {
     this.#source = source;
+    this.#tables.packets.tap(source === "frames");
   }
 
   /** New limits; nothing that is kept goes. */
@@ -92,6 +95,16 @@ export class HostTracking<A extends Address = Ipv4> {
 
   poll(now: Instant): readonly HostChange<A>[] {
     return this.#both((table) => table.poll(now));
+  }
+
+  /** Whether new hosts wait and everybody is to be asked now (see HostTable). */
+  asksNewcomers(now: Instant, round: Duration): boolean {
+    return this.#tables.packets.asksNewcomers(now, round);
+  }
+
+  /** Hosts that were refused because nobody knows them. */
+  waiting(): Iterable<WaitingHost<A>> {
+    return this.#tables.packets.waiting();
   }
 
   /** Whether anybody was heard to be a member, by packets or by frames. */
@@ -177,6 +190,8 @@ const unshared = <A extends Address>(limits: HostLimits<A>): HostLimits<A> => ({
   sourcesPerHost: Number.POSITIVE_INFINITY,
   sourcesPerPort: Number.POSITIVE_INFINITY,
   joinsPerSecond: Number.POSITIVE_INFINITY,
+  newHostsPerMinute: Number.POSITIVE_INFINITY,
+  newHostsPerMinutePerPort: Number.POSITIVE_INFINITY,
 });
 
 /** Whether it says that a host, by the packets it sent, gets no further membership. */

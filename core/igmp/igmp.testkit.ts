@@ -6,9 +6,9 @@ import { internetChecksum } from "../base/checksum.ts";
 import { ALL_SYSTEMS, ANY, address, formatIpv4, type Ipv4, writeIpv4 } from "../base/ipv4.ts";
 import { type Instant, instant, seconds } from "../base/time.ts";
 import type { Entropy } from "../ports/entropy.ts";
-import { type Query, queryLength, writeQuery } from "./query.ts";
-import { type RecordType, type ReportRecord, reportLength, writeReport } from "./report.ts";
-import { V1_V2_LENGTH, type V1V2Kind, writeV1V2Message } from "./v1-v2-message.ts";
+import { type Query, queryLength, writeQuery } from "./messages/query.ts";
+import { type RecordType, type ReportRecord, reportLength, writeReport } from "./messages/report.ts";
+import { V1_V2_LENGTH, type V1V2Kind, writeV1V2Message } from "./messages/v1-v2-message.ts";
 
 export const vectorFile = <T>(name: string): T => JSON.parse(readFileSync(`core/igmp/vectors/${name}`, "utf8")) as T;
 

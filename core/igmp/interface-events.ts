@@ -6,14 +6,14 @@ import type { Subnet } from "../base/subnet.ts";
 import type { Duration } from "../base/time.ts";
 import type { AdmissionDrop, RuleName } from "./admission.ts";
 import type { SourceFilter } from "./filter.ts";
-import type { GroupDrop } from "./group-table.ts";
+import type { GroupChange, GroupDrop } from "./group-table.ts";
 import type { HostPattern } from "./host-pattern.ts";
 import type { TrackedHost } from "./host-shares.ts";
 import type { HostDrop, HostMembership, LeaveCause } from "./host-table.ts";
-import type { ChecksumMode } from "./ip-header.ts";
-import type { LanFrameDrop } from "./lan-frame.ts";
-import type { IgmpDrop, MessageKind } from "./packet.ts";
-import type { IgmpVersion } from "./query.ts";
+import type { ChecksumMode } from "./messages/ip-header.ts";
+import type { LanFrameDrop } from "./messages/lan-frame.ts";
+import type { IgmpDrop, MessageKind } from "./messages/packet.ts";
+import type { IgmpVersion } from "./messages/query.ts";
 import type { QueryRefusal } from "./query-guard.ts";
 import type { TimesConfig } from "./times.ts";
 
@@ -77,6 +77,13 @@ export interface RouterInterfaceOptions<A extends Address = Ipv4> {
   readonly maxGroupsPerPort?: number;
   /** New memberships of one host a second, on average; default 100. As many as it may have may come at once. */
   readonly joinsPerSecond?: number;
+  /**
+   * Hosts that were not tracked for a membership interval and are taken at their word, on average; default 60. Two minutes' worth may come
+   * at once; whoever comes beyond that must answer a question first (core/igmp/newcomers.ts).
+   */
+  readonly newHostsPerMinute?: number;
+  /** The same behind one bridge port; default 30. */
+  readonly newHostsPerMinutePerPort?: number;
   /** Hosts that speak for many, such as the next proxy: no limit of one host holds for them. */
   readonly proxies?: readonly HostPattern<A>[];
 }
@@ -186,3 +193,10 @@ export interface RefusedWhom<A extends Address = Ipv4> {
   readonly group?: A;
   readonly rule?: RuleName;
 }
+
+/** What a statement of a host brings about: what the owner is to know, and questions that the link is to ask. */
+export type StatementEffect<A extends Address = Ipv4> =
+  | RouterInterfaceEffect<A>
+  /** Everybody, of everything, with a short time to answer. */
+  | { readonly kind: "ask-all" }
+  | Extract<GroupChange<A>, { kind: "query" }>;

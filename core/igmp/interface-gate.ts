@@ -3,18 +3,14 @@ import type { Address } from "../base/address.ts";
 import { ANY, type Ipv4 } from "../base/ipv4.ts";
 import { inSubnet, type Subnet } from "../base/subnet.ts";
 import type { InterfaceDrop, RouterInterfaceOptions } from "./interface-events.ts";
-import { hasRouterAlert } from "./ip-header.ts";
-import { checkPacket, type IgmpPacket, senderOf } from "./packet.ts";
+import { hasRouterAlert } from "./messages/ip-header.ts";
+import { checkPacket, type IgmpPacket, isQuery, senderOf } from "./messages/packet.ts";
 
 /** Our side of the link: all addresses where they are known, the one that we ask from at least. */
 export interface OurSide<A extends Address = Ipv4> {
   readonly address: A;
   readonly addresses?: readonly Subnet<A>[];
 }
-
-/** Whether it asks, in whichever version. */
-export const isQuery = ({ kind }: IgmpPacket): boolean =>
-  kind === "v1Query" || kind === "v2Query" || kind === "v3Query";
 
 /** The message in a whole IPv4 packet that came in; `vouched`: by the link layer. */
 export function admitted(

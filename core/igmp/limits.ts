@@ -36,6 +36,8 @@ export const hostLimits = <A extends Address>(options: RouterInterfaceOptions<A>
   sourcesPerHost: options.maxSourcesPerHost ?? NONE,
   sourcesPerPort: options.maxSourcesPerPort ?? NONE,
   joinsPerSecond: options.joinsPerSecond ?? 100,
+  newHostsPerMinute: options.newHostsPerMinute ?? 60,
+  newHostsPerMinutePerPort: options.newHostsPerMinutePerPort ?? 30,
   joinsAtOnce: Math.min(groupsOf(options), options.maxGroupsPerHost ?? NONE),
   proxies: options.proxies ?? [],
 });

@@ -2,9 +2,9 @@
 // nothing of the product. READING marks where we are stricter than an RFC says.
 import { type Ipv4, ipv4 } from "../base/ipv4.ts";
 import { milliseconds } from "../base/time.ts";
+import type { Query } from "./messages/query.ts";
+import type { RecordType } from "./messages/report.ts";
 import type { RouterModel } from "./model.testkit.ts";
-import type { Query } from "./query.ts";
-import type { RecordType } from "./report.ts";
 
 const ALL_SYSTEMS = 0xe0000001;
 const TYPES: readonly RecordType[] = ["is-in", "is-ex", "to-in", "to-ex", "allow", "block"];

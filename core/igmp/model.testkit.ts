@@ -1,8 +1,8 @@
 // The router part of IGMPv3 a second time, as RFC 3376 says it: lists and timers, slow, and nothing of the product but its types.
 // Readings where the RFC leaves room, or where we differ from it on purpose, are marked READING.
 import type { Ipv4 } from "../base/ipv4.ts";
-import type { Query } from "./query.ts";
-import type { RecordType } from "./report.ts";
+import type { Query } from "./messages/query.ts";
+import type { RecordType } from "./messages/report.ts";
 
 /** Milliseconds, as everything of time here. */
 type Time = number;

@@ -6,7 +6,7 @@ import { address } from "../base/ipv4.ts";
 import { seconds } from "../base/time.ts";
 import { at, ethernet, formatIpv4, query, readdressed, report, sources, tagged, v1v2Message } from "./igmp.testkit.ts";
 import type { RouterInterfaceOptions } from "./interface-events.ts";
-import { HEADER_LENGTH } from "./ip-header.ts";
+import { HEADER_LENGTH } from "./messages/ip-header.ts";
 import { type PortDrop, type PortEffect, PortTable } from "./port-table.ts";
 import { RouterInterface } from "./router-interface.ts";
 import { IGMP } from "./wire.ts";

@@ -12,9 +12,9 @@ import {
   type TableLimits,
 } from "./group-table.ts";
 import type { TrackedHost } from "./host-shares.ts";
-import type { HostStatement } from "./host-statement.ts";
 import type { InterfaceDrop } from "./interface-events.ts";
-import type { IgmpPacket } from "./packet.ts";
+import type { HostStatement } from "./messages/host-statement.ts";
+import type { IgmpPacket } from "./messages/packet.ts";
 import type { HeardQuery } from "./query-guard.ts";
 import type { RouterInterface } from "./router-interface.ts";
 import { heardQuery } from "./wire.ts";
@@ -126,7 +126,7 @@ export class PortTable<A extends Address = Ipv4> {
     groups: GroupTable<A>,
     statement: HostStatement<A>,
   ): (PortEffect<A> | PortDrop<A>)[] {
-    const changes = this.#change(now, groups, statement);
+    const changes = groups.hear(now, statement, this.#context);
     const isFull = changes.some((change) => change.kind === "drop" && isForWantOfRoom(change.reason));
     const { group } = statement;
     const drops: PortDrop<A>[] = isFull ? [{ kind: "drop", reason: "igmp.port-full", host, group }] : [];
@@ -137,20 +137,6 @@ export class PortTable<A extends Address = Ipv4> {
   refused({ port }: TrackedHost<A>, group: A): readonly PortEffect<A>[] {
     const groups = this.#machine.isWatchedBehind(port, group) ? undefined : this.#ports.get(port)?.groups;
     return groups === undefined ? [] : effectsOf(port, groups.end(group));
-  }
-
-  #change(now: Instant, groups: GroupTable<A>, statement: HostStatement<A>): readonly GroupChange<A>[] {
-    const context = this.#context;
-    switch (statement.message) {
-      case "v1Report":
-        return groups.v1v2Report(now, statement.group, 1, context);
-      case "v2Report":
-        return groups.v1v2Report(now, statement.group, 2, context);
-      case "leave":
-        return groups.leave(now, statement.group, context);
-      case "v3Report":
-        return groups.record(now, statement, context);
-    }
   }
 
   /** 2.1.1 (1): a query from 0.0.0.0 is a switch's, and no sign of a router; nor is one that does not count on the interface. */

@@ -3,7 +3,7 @@ import type { Address, AddressFamily } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { inSubnet, type Subnet } from "../base/subnet.ts";
 import type { TrackedHost } from "./host-shares.ts";
-import type { Query } from "./query.ts";
+import type { Query } from "./messages/query.ts";
 
 /**
  * query-unicast: not sent to a group, or to one in a frame to our card alone; query-destination: to another group than the hosts that

@@ -2,7 +2,7 @@
 import { internetChecksum } from "../base/checksum.ts";
 import { ANY } from "../base/ipv4.ts";
 import type { InterfaceDrop } from "./interface-events.ts";
-import { headerLength, protocolOf, sourceAddress, totalLength } from "./ip-header.ts";
+import { headerLength, protocolOf, sourceAddress, totalLength } from "./messages/ip-header.ts";
 
 /** A router is there, or says that it is no more. */
 export type RouterSign = "present" | "gone";

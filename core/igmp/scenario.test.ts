@@ -8,10 +8,10 @@ import { fuzz } from "../base/fuzz.testkit.ts";
 import { address, formatIpv4 } from "../base/ipv4.ts";
 import { after, earliest, type Instant, milliseconds } from "../base/time.ts";
 import { ANY_SOURCE, filterOf, NO_SOURCE, type SourceFilter } from "./filter.ts";
-import { MulticastHost } from "./host.ts";
+import { MulticastHost } from "./host/host.ts";
 import { at, source } from "./igmp.testkit.ts";
 import type { RouterInterfaceOptions } from "./interface-events.ts";
-import { checkPacket, senderOf } from "./packet.ts";
+import { checkPacket, senderOf } from "./messages/packet.ts";
 import { RouterInterface } from "./router-interface.ts";
 import { IGMP } from "./wire.ts";
 

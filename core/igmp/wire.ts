@@ -3,17 +3,17 @@ import { type Address, type AddressFamily, IPV4 } from "../base/address.ts";
 import { type Ipv4, ipv4 } from "../base/ipv4.ts";
 import type { Subnet } from "../base/subnet.ts";
 import type { TrackedHost } from "./host-shares.ts";
-import { type HostStatement, statementsIn } from "./host-statement.ts";
 import type { InterfaceDrop, RouterInterfaceOptions } from "./interface-events.ts";
 import { admitted, type OurSide } from "./interface-gate.ts";
-import { destinationAddress, hasRouterAlert, timeToLive } from "./ip-header.ts";
-import { checkLanFrame, type LanFrame, type LanFrameDrop } from "./lan-frame.ts";
-import { checkPacket, headGroup, type IgmpDrop, type IgmpPacket, senderOf } from "./packet.ts";
-import { type Query, queryLength, readQuery, splitQuery, writeQuery } from "./query.ts";
+import { type HostStatement, statementsIn } from "./messages/host-statement.ts";
+import { destinationAddress, hasRouterAlert, timeToLive } from "./messages/ip-header.ts";
+import { checkLanFrame, type LanFrame, type LanFrameDrop } from "./messages/lan-frame.ts";
+import { checkPacket, headGroup, type IgmpDrop, type IgmpPacket, senderOf } from "./messages/packet.ts";
+import { type Query, queryLength, readQuery, splitQuery, writeQuery } from "./messages/query.ts";
+import { type ReportRecord, reportLength, splitReports, undefinedRecords, writeReport } from "./messages/report.ts";
+import { V1_V2_LENGTH, type V1V2Kind, writeV1V2Message } from "./messages/v1-v2-message.ts";
 import type { HeardQuery } from "./query-guard.ts";
-import { type ReportRecord, reportLength, splitReports, undefinedRecords, writeReport } from "./report.ts";
 import { type RouterSign, routerSign } from "./router-sign.ts";
-import { V1_V2_LENGTH, type V1V2Kind, writeV1V2Message } from "./v1-v2-message.ts";
 
 /** The readers are safe for what `admit` has let in, and for nothing else. */
 export interface MembershipWire<A extends Address> {

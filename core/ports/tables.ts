@@ -175,6 +175,32 @@ export interface RouterReportRow {
   readonly at: UnixTime;
 }
 
+/** What the operator lets a router do; see `ALL_ROUTERS` for the one of all that have none. */
+export interface RouterPolicyRow {
+  readonly router: string;
+  /** Rises with each edit, over all rows. */
+  readonly revision: number;
+  readonly at: UnixTime;
+  /** As the message "policy" has it; absent: it was taken back. */
+  readonly policy?: string;
+}
+
+/** What a router said last of the policy that it was given. */
+export interface RouterPolicyStateRow {
+  readonly router: string;
+  /** In force; 0: none. */
+  readonly revision: number;
+  /** When it was taken, by the router's calendar. */
+  readonly since?: number;
+  /** What of it is otherwise than it says, a sentence a line. */
+  readonly remarks?: string;
+  /** The one that is not in force, and why, a sentence a line. */
+  readonly refused?: number;
+  readonly faults?: string;
+  /** When it said so. */
+  readonly at: UnixTime;
+}
+
 /** A channel as its headend described it to the key server. */
 export interface KeyChannelRow {
   readonly channel: string;
@@ -228,6 +254,8 @@ export interface Tables {
   readonly membership: MembershipRow;
   readonly router_report: RouterReportRow;
   readonly evidence_count: EvidenceCountRow;
+  readonly router_policy: RouterPolicyRow;
+  readonly router_policy_state: RouterPolicyStateRow;
   readonly key_channel: KeyChannelRow;
   readonly epoch: EpochRow;
 }
@@ -364,6 +392,22 @@ export const LAYOUT: { readonly [T in TableName]: Layout<Tables[T]> } = {
       left: "integer",
       expired: "integer",
       refused: "integer",
+    },
+  },
+  router_policy: {
+    key: ["router"],
+    columns: { router: "text", revision: "integer", at: "integer", policy: "text?" },
+  },
+  router_policy_state: {
+    key: ["router"],
+    columns: {
+      router: "text",
+      revision: "integer",
+      since: "integer?",
+      remarks: "text?",
+      refused: "integer?",
+      faults: "text?",
+      at: "integer",
     },
   },
   key_channel: {

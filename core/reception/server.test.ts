@@ -44,12 +44,9 @@ class Bench extends ServerBench<ReceptionEvent, ReceptionEffect, Message> {
   readonly server: ReceptionServer;
   readonly #tokens: number[] = [];
 
-  constructor(waiting = 10) {
+  constructor(waiting = 10, router = (id: string) => (id === "r1" ? ROUTER.publicKey : undefined)) {
     super();
-    const peers = {
-      keyServer: (id: string) => (id === "ks" ? KEYS.publicKey : undefined),
-      router: (id: string) => (id === "r1" ? ROUTER.publicKey : undefined),
-    };
+    const peers = { keyServer: (id: string) => (id === "ks" ? KEYS.publicKey : undefined), router };
     const options = { ...RECEPTION_OPTIONS, grace: milliseconds(60_000), waiting };
     this.server = new ReceptionServer(peers, CALENDAR, new CountingEntropy(), this.now, options);
   }
@@ -119,6 +116,58 @@ test("a router that asks what cards may receive is told; anybody else is not", (
   assert.deepEqual(bench.decide({ kind: "told", permits }), [{ type: "permits", id: bytes(41), permits }]);
   assert.deepEqual(bench.hear(KEYS, asked), []);
   assert.equal(bench.server.status().drops["reception.message-unexpected"], 1);
+});
+
+const HELD: Message = { type: "policy.request", id: bytes(42), revision: 3 };
+
+test("a router that asks for its policy is answered with a part of a newer one, or that there is none", () => {
+  const bench = new Bench();
+  bench.hear(ROUTER, HELD);
+  const part = { revision: 9, part: 0, parts: 2, text: '{"rules":' };
+  assert.deepEqual(bench.decide({ kind: "policy", ...part }), [{ type: "policy", id: bytes(42), ...part }]);
+  bench.hear(ROUTER, HELD);
+  assert.deepEqual(bench.decide({ kind: "policy.unchanged" }), [{ type: "policy.unchanged", id: bytes(42) }]);
+});
+
+const behind = (revision: number) => ({ kind: "policies", behind: [{ router: "r1", revision }] }) as const;
+
+test("a router that is behind is told until it says that it knows, under the newest revision", () => {
+  const bench = new Bench();
+  const [told] = bench.feed(behind(8));
+  assert.ok(told?.type === "policy.changed" && told.revision === 8);
+  assert.deepEqual(bench.pass(2_000), [told]);
+  const [newer] = bench.feed(behind(9));
+  assert.ok(newer?.type === "policy.changed" && newer.revision === 9);
+  assert.deepEqual(bench.answer(ROUTER, { type: "policy.noted", id: newer.id }), []);
+  assert.deepEqual([bench.pass(60_000), bench.server.status().calling], [[], 0]);
+});
+
+test("one that has asked need not be told; one that is away is not told for long, but as soon as it is heard of", () => {
+  const bench = new Bench();
+  bench.feed(behind(8));
+  bench.hear(ROUTER, HELD);
+  assert.deepEqual([bench.pass(60_000), bench.server.status().calling], [[], 0]);
+  bench.feed(behind(9));
+  for (let second = 0; second < 20; second++) bench.pass(1_000);
+  assert.deepEqual([bench.pass(600_000), bench.server.status().calling], [[], 1]);
+  const [again] = bench.hear(ROUTER, membership);
+  assert.ok(again?.type === "policy.changed" && again.revision === 9);
+});
+
+test("as many are told at once as public-key work allows; the rest follow as these answer", () => {
+  const bench = new Bench();
+  const many = Array.from({ length: 70 }, (_, n) => ({ router: `r${n}`, revision: 8 }));
+  const told = bench.feed({ kind: "policies", behind: many });
+  assert.deepEqual(
+    told.map(({ type }) => type),
+    ["policy.changed"],
+    "routers that nobody has registered are told nothing",
+  );
+  const open = new Bench(10, () => ROUTER.publicKey);
+  const first = open.feed({ kind: "policies", behind: many });
+  assert.equal(first.length, 64);
+  const [next, ...more] = open.answer(peer("router", "r0", 2), { type: "policy.noted", id: first[0]?.id ?? bytes(0) });
+  assert.deepEqual([next?.type, more], ["policy.changed", []]);
 });
 
 test("the first sweep waits for the grace, and goes on at once while there is more", () => {
@@ -196,6 +245,8 @@ const DROPS: readonly (readonly [ReceptionDrop, (bench: Bench) => unknown])[] = 
   ["reception.message-unexpected", (bench) => bench.answer(KEYS, inquiry(1))],
   ["reception.message-unexpected", (bench) => bench.hear(ROUTER, inquiry(1))],
   ["reception.message-unexpected", (bench) => bench.hear(ROUTER, stopReport)],
+  ["reception.message-unexpected", (bench) => bench.hear(KEYS, HELD)],
+  ["reception.answer-unknown", (bench) => bench.answer(ROUTER, { type: "policy.noted", id: bytes(1) })],
   ["reception.answer-unknown", (bench) => bench.answer(KEYS, { type: "rekey.demand.acknowledged", id: bytes(1) })],
   ["reception.repeated", (bench) => [bench.hear(KEYS, inquiry(1)), bench.hear(KEYS, inquiry(1))]],
   ["reception.load", (bench) => [bench.hear(KEYS, inquiry(1)), bench.hear(KEYS, inquiry(2))]],

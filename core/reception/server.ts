@@ -27,6 +27,8 @@ import type { RekeyDemandRow } from "../ports/tables.ts";
 import { decideInquiry, type InquiryOutcome } from "./inquiry.ts";
 import { type DecisionSubject, PendingDecisions, type WhenDecided } from "./pending-decisions.ts";
 import { decidePermits, type PermitsOutcome } from "./permits.ts";
+import { decidePolicyRequest, type PolicyRequestOutcome } from "./policies.ts";
+import { PolicyCalls, type RouterBehind } from "./policy-calls.ts";
 import { type DemandOutcome, decideSettled } from "./revocation.ts";
 import { decideRouterReport, type RouterReportOutcome } from "./router-reports.ts";
 import { SentDemands } from "./sent-demands.ts";
@@ -39,6 +41,7 @@ export type ReceptionOutcome =
   | StopOutcome
   | RouterReportOutcome
   | PermitsOutcome
+  | PolicyRequestOutcome
   | SweepOutcome
   | DemandOutcome;
 
@@ -52,7 +55,9 @@ export type ReceptionEvent =
   /** The store could not carry it out: nothing is on disk. */
   | { readonly kind: "failed"; readonly token: number }
   /** All rekey demands that are on disk: at the start, and whenever some were added. */
-  | { readonly kind: "demands"; readonly rows: readonly RekeyDemandRow[] };
+  | { readonly kind: "demands"; readonly rows: readonly RekeyDemandRow[] }
+  /** Routers that have not the newest policy: at the start, and whenever the operator has changed some. */
+  | { readonly kind: "policies"; readonly behind: readonly RouterBehind[] };
 
 /** What it wants done, in this order. */
 export type ReceptionEffect =
@@ -67,7 +72,7 @@ export type ReceptionDrop =
   | "reception.stranger"
   /** Not what this peer may say, or an answer where a request is due. */
   | "reception.message-unexpected"
-  /** Acknowledges no demand that waits: a repetition, most often. */
+  /** Acknowledges no demand, and no word of a policy, that waits: a repetition, most often. */
   | "reception.answer-unknown"
   /** A copy of a request that is being decided. */
   | "reception.repeated"
@@ -112,7 +117,12 @@ export interface RefusalNote {
 /** Refusals shown to the operator. */
 const REMEMBERED_REFUSALS = 256;
 /** What routers say, and nobody else. */
-const OF_ROUTERS: ReadonlySet<string> = new Set(["membership.report", "permits.request"]);
+const OF_ROUTERS: ReadonlySet<string> = new Set([
+  "membership.report",
+  "permits.request",
+  "policy.request",
+  "policy.noted",
+]);
 const SWEEP_EVERY = seconds(5);
 
 type Effects = readonly ReceptionEffect[];
@@ -124,6 +134,7 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
   readonly #options: ReceptionOptions;
   readonly #pending: PendingDecisions<ReceptionOutcome, ReceptionEffect>;
   readonly #demands: SentDemands;
+  readonly #policies: PolicyCalls;
   readonly #refusals: RefusalNote[] = [];
   readonly #refused = new Counters<Denial>();
   readonly #outcomes = new Counters<string>();
@@ -139,6 +150,7 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
     this.#options = options;
     this.#pending = new PendingDecisions(options.waiting);
     this.#demands = new SentDemands((id) => peers.keyServer(id), entropy);
+    this.#policies = new PolicyCalls((id) => peers.router(id), entropy);
     this.#sweepAt = after(now, options.grace);
   }
 
@@ -147,11 +159,12 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
   }
 
   poll(now: Instant): Effects {
-    return [...this.#sweep(now), ...this.#demands.poll(now)];
+    return [...this.#sweep(now), ...this.#demands.poll(now), ...this.#policies.poll(now)];
   }
 
   nextDeadline(): Instant | undefined {
-    return earliest([this.#sweeping || this.#away ? undefined : this.#sweepAt, this.#demands.nextDeadline()]);
+    const sweepAt = this.#sweeping || this.#away ? undefined : this.#sweepAt;
+    return earliest([sweepAt, this.#demands.nextDeadline(), this.#policies.nextDeadline()]);
   }
 
   /** The last 256, newest last. */
@@ -159,11 +172,15 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
     return this.#refusals;
   }
 
-  /** Counts since the start, but `waiting` (decisions) and `demanding` (key servers that owe an acknowledgement) are of now. */
+  /**
+   * Counts since the start, but of now are `waiting` (decisions), `demanding` (key servers that owe an acknowledgement) and `calling`
+   * (routers that have not said that they know of a new policy).
+   */
   status() {
     return {
       waiting: this.#pending.size,
       demanding: this.#demands.size,
+      calling: this.#policies.size,
       outcomes: this.#outcomes.snapshot(),
       refused: this.#refused.snapshot(),
       drops: this.#drops.snapshot(),
@@ -182,13 +199,18 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
         return this.#failed(event.token);
       case "demands":
         return this.#demands.demand(now, event.rows);
+      case "policies":
+        return this.#policies.call(now, event.behind);
     }
   }
 
   /** While the broker is away no device can ask, so none lapses; then each has the grace to ask again. */
   #brokerChanged(now: Instant, up: boolean): Effects {
     if (up && this.#away) this.#sweepAt = after(now, this.#options.grace);
-    if (up) this.#demands.hurry(now);
+    if (up) {
+      this.#demands.hurry(now);
+      this.#policies.hurry(now);
+    }
     this.#away = !up;
     return [];
   }
@@ -198,6 +220,7 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
     if (known === undefined || !sameBytes(known, from.publicKey)) return this.#drop("reception.stranger");
     if ((from.role === "router") !== OF_ROUTERS.has(message.type)) return this.#unexpected();
     if (message.type === "rekey.demand.acknowledged") return this.#demandAcknowledged(now, from, message);
+    if (message.type === "policy.noted") return this.#policyNoted(now, from, message);
     if (request === undefined) return this.#unexpected();
     switch (message.type) {
       case "inquiry":
@@ -205,9 +228,11 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
       case "stop.report":
         return this.#stopped(now, request, message);
       case "membership.report":
-        return this.#routerReported(now, request, message);
+        return [...this.#routerReported(now, request, message), ...this.#policies.heard(now, from.id)];
       case "permits.request":
-        return this.#permitsAsked(now, request, message);
+        return [...this.#permitsAsked(now, request, message), ...this.#policies.heard(now, from.id)];
+      case "policy.request":
+        return [...this.#policyAsked(now, request, message), ...this.#policies.asked(now, from.id)];
       default:
         return this.#unexpected();
     }
@@ -259,6 +284,21 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
       () => decidePermits(macs, at),
       ({ permits }) => [{ kind: "answer", request, message: { type: "permits", id, permits: [...permits] } }],
     );
+  }
+
+  #policyAsked(now: Instant, request: Request, message: MessageOf<"policy.request">): Effects {
+    const { id, type: _, wants, ...state } = message;
+    const at = this.#unix(now);
+    return this.#decide(
+      { kind: "request", from: request.from.id, id },
+      () => decidePolicyRequest({ router: request.from.id, state, wants }, at),
+      (outcome) => [{ kind: "answer", request, message: policyAnswer(id, outcome) }],
+    );
+  }
+
+  #policyNoted(now: Instant, from: Peer, message: MessageOf<"policy.noted">): Effects {
+    const calls = this.#policies.answered(now, from, message);
+    return typeof calls === "string" ? this.#drop("reception.answer-unknown") : calls;
   }
 
   #demandAcknowledged(now: Instant, from: Peer, message: MessageOf<"rekey.demand.acknowledged">): Effects {
@@ -334,5 +374,16 @@ export class ReceptionServer implements Machine<ReceptionEvent, ReceptionEffect>
   #drop(drop: ReceptionDrop): Effects {
     this.#drops.count(drop);
     return [];
+  }
+}
+
+function policyAnswer(id: Uint8Array, outcome: PolicyRequestOutcome): Message {
+  switch (outcome.kind) {
+    case "policy.unchanged":
+      return { type: outcome.kind, id };
+    case "policy": {
+      const { kind: type, revision, part, parts, text } = outcome;
+      return { type, id, revision, part, parts, text };
+    }
   }
 }

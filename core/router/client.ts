@@ -1,44 +1,64 @@
-// What a router says to control over its one connection: evidence, and questions about cards.
+// What a router says to control over its one connection: evidence, questions about cards, and which policy is in force.
 import type { Machine } from "../base/machine.ts";
 import { earliest, type Instant } from "../base/time.ts";
 import type { PermitInquiry, PermitInquiryEffect, PermitInquiryEvent } from "./permit-inquiry.ts";
+import type { PolicyInquiry, PolicyInquiryEffect, PolicyInquiryEvent } from "./policy-inquiry.ts";
 import type { MembershipReporter, ReporterEffect, ReporterEvent } from "./reporter.ts";
 
-/** Of either. */
-export type RouterClientEvent = ReporterEvent | PermitInquiryEvent;
-/** Of either. */
-export type RouterClientEffect = ReporterEffect | PermitInquiryEffect;
+/** Of any of them. */
+export type RouterClientEvent = ReporterEvent | PermitInquiryEvent | PolicyInquiryEvent;
+/** Of any of them. */
+export type RouterClientEffect = ReporterEffect | PermitInquiryEffect | PolicyInquiryEffect;
 
 /** Hands each event to the machine that it is for. */
 export class RouterClient implements Machine<RouterClientEvent, RouterClientEffect> {
   readonly #reporter: MembershipReporter;
-  readonly #inquiry: PermitInquiry;
+  readonly #permits: PermitInquiry;
+  readonly #policy: PolicyInquiry;
 
-  constructor(reporter: MembershipReporter, inquiry: PermitInquiry) {
+  constructor(reporter: MembershipReporter, permits: PermitInquiry, policy: PolicyInquiry) {
     this.#reporter = reporter;
-    this.#inquiry = inquiry;
+    this.#permits = permits;
+    this.#policy = policy;
   }
 
   receive(now: Instant, event: RouterClientEvent): readonly RouterClientEffect[] {
     switch (event.kind) {
       case "inquire":
-        return this.#inquiry.receive(now, event);
+        return this.#permits.receive(now, event);
+      case "policy-state":
+      case "asked":
+        return this.#policy.receive(now, event);
       case "answer":
-        return event.message.type === "permits"
-          ? this.#inquiry.receive(now, event)
-          : this.#reporter.receive(now, event);
+        return this.#answered(now, event);
       case "up":
-        return [...this.#reporter.receive(now, event), ...this.#inquiry.receive(now, event)];
+        return [
+          ...this.#reporter.receive(now, event),
+          ...this.#permits.receive(now, event),
+          ...this.#policy.receive(now, event),
+        ];
+      default:
+        return this.#reporter.receive(now, event);
+    }
+  }
+
+  #answered(now: Instant, event: RouterClientEvent & { kind: "answer" }): readonly RouterClientEffect[] {
+    switch (event.message.type) {
+      case "permits":
+        return this.#permits.receive(now, event);
+      case "policy":
+      case "policy.unchanged":
+        return this.#policy.receive(now, event);
       default:
         return this.#reporter.receive(now, event);
     }
   }
 
   poll(now: Instant): readonly RouterClientEffect[] {
-    return [...this.#reporter.poll(now), ...this.#inquiry.poll(now)];
+    return [...this.#reporter.poll(now), ...this.#permits.poll(now), ...this.#policy.poll(now)];
   }
 
   nextDeadline(): Instant | undefined {
-    return earliest([this.#reporter.nextDeadline(), this.#inquiry.nextDeadline()]);
+    return earliest([this.#reporter.nextDeadline(), this.#permits.nextDeadline(), this.#policy.nextDeadline()]);
   }
 }

@@ -2,6 +2,7 @@
 import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Instant } from "../base/time.ts";
+import type { RuleName } from "../igmp/admission.ts";
 import { wantsNothing } from "../igmp/filter.ts";
 import type { QuerierState } from "../igmp/querier.ts";
 import type { MulticastRoute } from "../ports/forwarding.ts";
@@ -29,8 +30,8 @@ export interface DeliveryPath<A extends Address = Ipv4> {
   readonly querier: QuerierState<A>;
   /** Whether we forward to it, whoever asks there. */
   readonly isForwarder: boolean;
-  /** By a rule that holds for everybody there, whatever the source. */
-  readonly isDenied: boolean;
+  /** By this rule, for everybody there and whatever the source. */
+  readonly deniedBy: RuleName | undefined;
   /** Whether it is always delivered there, whoever asks. */
   readonly isStatic: boolean;
   /** Streams of the group that came in and found no room among the routes. */

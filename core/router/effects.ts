@@ -1,6 +1,7 @@
 // What the parts of a router say, as effects of the router; and in which order they are to be done.
 import type { Address } from "../base/address.ts";
-import type { MulticastHostEffect } from "../igmp/host.ts";
+import type { RuleName } from "../igmp/admission.ts";
+import type { MulticastHostEffect } from "../igmp/host/host.ts";
 import { isRefused } from "../igmp/host-tracking.ts";
 import type { RouterInterfaceEffect } from "../igmp/interface-events.ts";
 import type { MembershipWire } from "../igmp/wire.ts";
@@ -31,7 +32,13 @@ export function refusal<A extends Address>(
 ): readonly RouterEffect<A>[] {
   const { reason, host, group, rule } = drop;
   if (host === undefined || !isRefused(reason)) return [];
-  return [{ kind: "refused", name, host, group, reason: typeof rule === "number" ? `policy.rule-${rule}` : reason }];
+  return [{ kind: "refused", name, host, group, reason: rule === undefined ? reason : ruleReason(reason, rule) }];
+}
+
+/** A list of an interface has no name of its own. */
+function ruleReason(reason: string, { place, origin }: RuleName): string {
+  if (typeof place !== "number") return reason;
+  return origin === "file" ? `policy.rule-${place}` : `policy.control-rule-${place}`;
 }
 
 /** The same statistics as downstream: what passed the gate, whether our host part heeds it or not. */

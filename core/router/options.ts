@@ -3,8 +3,10 @@ import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Subnet } from "../base/subnet.ts";
 import type { Duration } from "../base/time.ts";
+import type { RuleOrigin } from "../igmp/admission.ts";
 import type { SourceFilter } from "../igmp/filter.ts";
-import type { MulticastHostDrop } from "../igmp/host.ts";
+import type { MulticastHostDrop } from "../igmp/host/host.ts";
+import type { RefreshPolicy } from "../igmp/host/refresh.ts";
 import type { TrackedHost } from "../igmp/host-shares.ts";
 import type { HostMembership, LeaveCause } from "../igmp/host-table.ts";
 import type {
@@ -15,10 +17,9 @@ import type {
   RouterInterfaceOptions,
   TrackingSource,
 } from "../igmp/interface-events.ts";
-import type { MessageKind } from "../igmp/packet.ts";
+import type { MessageKind } from "../igmp/messages/packet.ts";
+import type { IgmpVersion } from "../igmp/messages/query.ts";
 import type { PortEffect } from "../igmp/port-table.ts";
-import type { IgmpVersion } from "../igmp/query.ts";
-import type { RefreshPolicy } from "../igmp/refresh.ts";
 import type { Pass } from "../ports/enforcement.ts";
 import type { MulticastRoute, RouteUse } from "../ports/forwarding.ts";
 import type { Arrival } from "../ports/igmp-socket.ts";
@@ -42,6 +43,9 @@ export interface DownstreamOptions<A extends Address = Ipv4> {
   readonly allow?: readonly GroupPrefix<A>[];
   /** Groups that may not, whatever `allow` says. */
   readonly deny?: readonly GroupPrefix<A>[];
+  /** Who has given the two lists; default "file". */
+  readonly allowFrom?: RuleOrigin;
+  readonly denyFrom?: RuleOrigin;
   /** The VLAN that the interface is, for rules that name one. */
   readonly vlan?: number;
   /** kbit/s of channels at once to all behind the interface, and behind one of its ports; absent: as many as come. */
@@ -191,7 +195,7 @@ export type RouterEffect<A extends Address = Ipv4> =
       readonly host: TrackedHost<A>;
       /** undefined: not told. */
       readonly group: A | undefined;
-      /** As drops are named; "policy.rule-3" and the like. */
+      /** As drops are named; "policy.rule-3", or "policy.control-rule-3" where control has given the rules. */
       readonly reason: string;
     }
   /** What the link as a whole wants now. */

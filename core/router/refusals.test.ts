@@ -41,10 +41,10 @@ test("each group that a rule refuses is told by itself, with the rule", () => {
   const refusals = new Refusals();
   const [film, news] = [ipv4(0xef010901), ipv4(0xef010001)];
   for (const group of [film, news, film])
-    refusals.note(instant(1), { ...refused(1), reason: "policy.denied", group, rule: 2 });
-  const told = refusals.recent().map(({ group, rule, times }) => [group, rule, times]);
+    refusals.note(instant(1), { ...refused(1), reason: "policy.denied", group, rule: { place: 2, origin: "control" } });
+  const told = refusals.recent().map(({ group, rule, times }) => [group, rule?.place, rule?.origin, times]);
   assert.deepEqual(told, [
-    [film, 2, 2],
-    [news, 2, 1],
+    [film, 2, "control", 2],
+    [news, 2, "control", 1],
   ]);
 });

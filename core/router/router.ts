@@ -3,6 +3,7 @@ import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Machine } from "../base/machine.ts";
 import { earliest, type Instant, seconds } from "../base/time.ts";
+import type { RuleName } from "../igmp/admission.ts";
 import type { PortView } from "../igmp/port-table.ts";
 import type { UpstreamChange } from "../igmp/proxy.ts";
 import type { RouterInterface } from "../igmp/router-interface.ts";
@@ -243,6 +244,11 @@ export class Router<A extends Address = Ipv4> implements Machine<RouterEvent<A>,
     return this.#downstreams.get(name)?.ports(now);
   }
 
+  /** The rule for which nobody behind the downstream may receive the group, or that source of it. For `--why`. */
+  denial(name: string, group: A, source?: A): RuleName | undefined {
+    return this.#policy.denial(name, group, source);
+  }
+
   /** What decides whether a group reaches a downstream, as it is now; undefined for an interface that is none. For `--why`. */
   path(now: Instant, name: string, group: A): DeliveryPath<A> | undefined {
     const downstream = this.#downstreams.get(name);
@@ -250,7 +256,7 @@ export class Router<A extends Address = Ipv4> implements Machine<RouterEvent<A>,
     return {
       ...downstreamPath(downstream, group),
       withoutRoom: this.#cache.withoutRoom(group),
-      isDenied: !this.#policy.mayDeliver(name, group, undefined),
+      deniedBy: this.denial(name, group),
       upstream: upstreamPath(now, this.#interfaces.upstreamOf(group), group),
       streams: this.#cache.paths(now, downstream, group),
     };

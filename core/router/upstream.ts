@@ -4,7 +4,7 @@ import type { Address, AddressFamily } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { earliest, type Instant } from "../base/time.ts";
 import { NO_SOURCE } from "../igmp/filter.ts";
-import { MulticastHost, type MulticastHostEffect, type MulticastHostEvent } from "../igmp/host.ts";
+import { MulticastHost, type MulticastHostEffect, type MulticastHostEvent } from "../igmp/host/host.ts";
 import type { UpstreamChange } from "../igmp/proxy.ts";
 import type { MembershipWire } from "../igmp/wire.ts";
 import type { Entropy } from "../ports/entropy.ts";

@@ -65,6 +65,9 @@ if (inNamespace(import.meta.url, "linux bridge", BRIDGE)) {
   const routerSetting = (port: string): string => setting(`${port}/brport/multicast_router`);
   const entries = (): string => execFileSync("bridge", ["mdb", "show", "dev", "br0"], { encoding: "utf8" });
 
+  // The kernel tells of cables that are plugged in once a second at most; until then a port carries nothing.
+  const FORWARDING = "3";
+  assert.ok(await eventually(() => PORTS.every((port) => setting(`${port}/brport/state`) === FORWARDING)));
   // The bridge looks into its table once its querier's response time is over.
   const first = tables.open("br0");
   await eventually(() => false, 200);

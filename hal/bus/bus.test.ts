@@ -14,6 +14,7 @@ import type { BusConnector } from "../../core/ports/bus.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
 import { systemClock } from "../clock/system.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
+import { freeTcpPort } from "../free-port.testkit.ts";
 import { Broker } from "./broker.ts";
 import {
   type BusHarness,
@@ -162,7 +163,7 @@ abstract class MqttHarness implements BusHarness {
   }
 
   async start(): Promise<void> {
-    this.port = await freePort();
+    this.port = await freeTcpPort();
     for (const { id } of PARTICIPANTS) this.#relays.set(id, await Relay.to(() => this.port));
     await this.restartBroker();
   }
@@ -264,13 +265,6 @@ class MosquittoHarness extends MqttHarness {
     writeFileSync(configuration, lines.join("\n"));
     return configuration;
   }
-}
-
-async function freePort(): Promise<number> {
-  const relay = await Relay.to(() => 0);
-  const { port } = relay;
-  await relay.close();
-  return port;
 }
 
 const MOSQUITTO = "/usr/sbin/mosquitto";

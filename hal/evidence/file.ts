@@ -19,6 +19,8 @@ export interface FileSubject {
   readonly entry: string;
   /** What becomes of it without the file. */
   readonly alternative: string;
+  /** Octets of a file that may be one of ours; default: what the longest queue of evidence takes. */
+  readonly largest?: number;
 }
 
 const EVIDENCE: FileSubject = {
@@ -35,6 +37,15 @@ export const PERMITS: FileSubject = {
     "what control permits is kept in memory meanwhile, and not known to a router that starts while control is away",
 };
 
+/** The policy that control has given. */
+export const POLICY: FileSubject = {
+  kind: "policy",
+  entry: "policy.file",
+  alternative:
+    "control's policy is kept in memory meanwhile, and not known to a router that starts while control is away",
+  largest: 1024 * 1024,
+};
+
 /** The log in this file; its folder is made (mode 0700) at the first write. */
 export class FileEvidenceLog implements EvidenceLog {
   readonly #path: string;
@@ -49,7 +60,7 @@ export class FileEvidenceLog implements EvidenceLog {
   load(): EvidenceContent {
     if (!existsSync(this.#path)) return { lines: [], damaged: 0 };
     try {
-      const text = readWritable(this.#path);
+      const text = readWritable(this.#path, this.#subject.largest ?? LARGEST_FILE);
       if (text === undefined) return this.#setAside([], 1);
       const { lines, damaged } = soundLines(text);
       return damaged === 0 ? { lines, damaged } : this.#setAside(lines, damaged);
@@ -111,10 +122,10 @@ export class FileEvidenceLog implements EvidenceLog {
 }
 
 /** Its text; undefined when it is too large to be one of ours. Opened for writing too: see `EvidenceLog.load`. */
-function readWritable(path: string): string | undefined {
+function readWritable(path: string, largest: number): string | undefined {
   const file = openSync(path, "r+");
   try {
-    return fstatSync(file).size > LARGEST_FILE ? undefined : readFileSync(file, "utf8");
+    return fstatSync(file).size > largest ? undefined : readFileSync(file, "utf8");
   } finally {
     closeSync(file);
   }

@@ -6,7 +6,7 @@ import { toHex } from "../../core/base/bytes.ts";
 import { address, formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { seconds } from "../../core/base/time.ts";
 import { query } from "../../core/igmp/igmp.testkit.ts";
-import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/v1-v2-message.ts";
+import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/messages/v1-v2-message.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
 import { eventually, inNamespace } from "../in-namespace.testkit.ts";

@@ -109,11 +109,23 @@ export interface FoundKeeper {
 export function findKeepers(): readonly FoundKeeper[] {
   const ours = linkOf("/proc/self/ns/net");
   return processes()
-    .filter((pid) => isKeeper(pid) && linkOf(`/proc/${pid}/ns/net`) === ours)
+    .filter((pid) => linkOf(`/proc/${pid}/ns/net`) === ours && isKeeper(pid))
     .map((pid) => ({ pid, router: routerOf(pid) }));
 }
 
-const argumentsOf = (pid: number): readonly string[] => read(`/proc/${pid}/cmdline`).split("\0");
+/** While a process becomes another program it has no arguments (execve(2)); longer than this none takes, in ms. */
+const BECOMING = 200;
+
+function argumentsOf(pid: number): readonly string[] {
+  for (let waited = 0; ; waited++) {
+    const text = read(`/proc/${pid}/cmdline`);
+    if (text !== "" || waited === BECOMING || !isBecoming(pid)) return text.split("\0");
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+  }
+}
+
+/** A thread of the kernel has no program either. */
+const isBecoming = (pid: number): boolean => !hasEnded(pid) && linkOf(`/proc/${pid}/exe`) !== undefined;
 /** The shell itself: its subshell looks the same for a moment, until it has become `sleep`. */
 const isKeeper = (pid: number): boolean => isMarked(pid) && !isMarked(parentOf(pid));
 /** What ends with a zero has nothing behind it. */
@@ -147,7 +159,7 @@ export function hurryKeeper({ pid }: FoundKeeper): void {
 }
 
 /** Whether there is no such process, or only what its parent has not yet asked for. */
-export const hasEnded = (pid: number): boolean => read(`/proc/${pid}/cmdline`) === "";
+export const hasEnded = (pid: number): boolean => !/^State:\s*[^ZX]/m.test(read(`/proc/${pid}/status`));
 
 const endGroup = (leader: number): void => end(-leader);
 

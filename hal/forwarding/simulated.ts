@@ -1,6 +1,6 @@
 // Multicast routing between the interfaces of a simulated node.
 import { type Ipv4, ipv4, isLinkLocalMulticast, isMulticast } from "../../core/base/ipv4.ts";
-import { hasRouterAlert } from "../../core/igmp/ip-header.ts";
+import { hasRouterAlert } from "../../core/igmp/messages/ip-header.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type {
   Forwarding,

@@ -1,7 +1,7 @@
 // Test support: IGMP as hosts send it that leave Router Alert out.
 import { writeUint16 } from "../../core/base/bytes.ts";
 import { internetChecksum } from "../../core/base/checksum.ts";
-import { HEADER_LENGTH } from "../../core/igmp/ip-header.ts";
+import { HEADER_LENGTH } from "../../core/igmp/messages/ip-header.ts";
 
 /** The same packet with a header of 20 octets. */
 export function withoutAlert(packet: Uint8Array): Uint8Array {

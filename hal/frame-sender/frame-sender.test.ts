@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { toHex } from "../../core/base/bytes.ts";
 import { address } from "../../core/base/ipv4.ts";
-import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/v1-v2-message.ts";
+import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/messages/v1-v2-message.ts";
 import type { FrameSenders } from "../../core/ports/frame-sender.ts";
 import { CABLE, eventually, inNamespace } from "../in-namespace.testkit.ts";
 import { capSenders } from "./cap.ts";

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fromHex, toHex } from "../../core/base/bytes.ts";
 import { address } from "../../core/base/ipv4.ts";
-import { reportLength, writeReport } from "../../core/igmp/report.ts";
-import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/v1-v2-message.ts";
+import { reportLength, writeReport } from "../../core/igmp/messages/report.ts";
+import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/messages/v1-v2-message.ts";
 import type { HalError } from "../../core/ports/errors.ts";
 import type { IgmpSockets } from "../../core/ports/igmp-socket.ts";
 

@@ -149,7 +149,7 @@ void ready_settle(ready *all) {
     }
 }
 
-// What hosts say. As strict as the gate of core (core/igmp/packet.ts): what it would drop must not open anything.
+// What hosts say. As strict as the gate of core (core/igmp/messages/packet.ts): what it would drop must not open anything.
 
 static unsigned read16(const uint8_t *at) { return (unsigned)at[0] << 8 | at[1]; }
 

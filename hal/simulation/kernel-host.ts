@@ -2,7 +2,7 @@
 
 import { readIpv4 } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
-import { MulticastHost, type MulticastHostEffect, type MulticastHostOptions } from "../../core/igmp/host.ts";
+import { MulticastHost, type MulticastHostEffect, type MulticastHostOptions } from "../../core/igmp/host/host.ts";
 import { IGMP } from "../../core/igmp/wire.ts";
 import type { SimulatedInterface, SimulatedNode } from "./node.ts";
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { unixTime } from "../../core/base/time.ts";
+import { POLICY_LIMIT } from "../../core/control/messages.ts";
 import type { Decision, RowQuery, Store, Write } from "../../core/ports/store.ts";
 import { get } from "../../core/ports/store.ts";
 import type { EpochRow, LiveReceptionRow, MembershipRow } from "../../core/ports/tables.ts";
@@ -109,6 +110,21 @@ function rowScenarios(scenario: Scenario): void {
       assert.deepEqual(await again.read({ table: "membership", equal: { host: longest }, limit: 10 }), [first]);
       const after = { table: "membership", after: seen(0xffffffff, { group }), limit: 10 } as const;
       assert.deepEqual(await again.read(after), [rows[1], first]);
+    },
+  );
+
+  scenario(
+    "the longest policy comes back as it was put, and one that was taken back without it",
+    async (store, reopen) => {
+      const given = { router: "*", revision: Number.MAX_SAFE_INTEGER, at: at(1), policy: "x".repeat(POLICY_LIMIT) };
+      const state = { router: "r1", revision: 0, refused: 7, faults: "one\ntwo", at: at(2) };
+      await decided(store, writing({ put: "router_policy", row: given }, { put: "router_policy_state", row: state }));
+      const again = await reopen();
+      assert.deepEqual(await again.read({ table: "router_policy", limit: 9 }), [given]);
+      assert.deepEqual(await again.read({ table: "router_policy_state", limit: 9 }), [state]);
+      const { policy: _, ...back } = given;
+      await decided(again, writing({ put: "router_policy", row: back }));
+      assert.deepEqual(await again.read({ table: "router_policy", limit: 9 }), [back]);
     },
   );
 

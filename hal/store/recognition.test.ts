@@ -121,6 +121,18 @@ test("a store of version 2 takes addresses of 16 octets beside the numbers that 
   await store.close();
 });
 
+test("a store of version 3 keeps what it has, and takes policies of routers", async () => {
+  const path = inNewFolder();
+  const marked = [`PRAGMA application_id = ${APPLICATION_ID}`, "PRAGMA user_version = 3"];
+  sqlite(path, ...MIGRATIONS.slice(0, 3), ...marked, CHANNEL);
+  const row = { router: "r1", revision: 5, at: unixTime(1), policy: "{}" };
+  const store = openSqlite({ path });
+  await store.transact([writing({ put: "router_policy", row })]);
+  assert.deepEqual(await store.read({ table: "router_policy", limit: 9 }), [row]);
+  assert.equal((await store.read({ table: "channel", limit: 9 })).length, 1);
+  await store.close();
+});
+
 test("the file of a new store says whose it is before anything is written out of its log", async () => {
   const path = freshPath();
   const store = openSqlite({ path });

@@ -81,8 +81,20 @@ CREATE TABLE evidence_count (
 CREATE INDEX evidence_count_until ON evidence_count (until);
 `;
 
+const VERSION_4 = `
+CREATE TABLE router_policy (
+  router TEXT NOT NULL PRIMARY KEY, revision INTEGER NOT NULL, at INTEGER NOT NULL, policy TEXT
+) WITHOUT ROWID;
+CREATE INDEX router_policy_revision ON router_policy (revision);
+CREATE TABLE router_policy_state (
+  router TEXT NOT NULL PRIMARY KEY, revision INTEGER NOT NULL, since INTEGER, remarks TEXT, refused INTEGER, faults TEXT,
+  at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX router_policy_state_revision ON router_policy_state (revision);
+`;
+
 /** Step n takes a store from version n to n + 1. */
-export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3];
+export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 /** "SELC", the `application_id` in the header of each store. */
 export const APPLICATION_ID = 0x53454c43;

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { toHex } from "../../core/base/bytes.ts";
 import { checkFrame } from "../../core/base/ethernet.ts";
 import { address } from "../../core/base/ipv4.ts";
-import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/v1-v2-message.ts";
+import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/messages/v1-v2-message.ts";
 import type { HalError } from "../../core/ports/errors.ts";
 import type { FrameTaps, TapListener } from "../../core/ports/frame-tap.ts";
 import { RawIgmpSockets } from "../igmp/raw.ts";

@@ -3,7 +3,7 @@
 
 import { ipv4 } from "../../build/core/base/ipv4.js";
 import { instant } from "../../build/core/base/time.js";
-import { reportLength, writeReport } from "../../build/core/igmp/report.js";
+import { reportLength, writeReport } from "../../build/core/igmp/messages/report.js";
 import { IGMP } from "../../build/core/igmp/wire.js";
 import { Router } from "../../build/core/router/router.js";
 import { median } from "./support/measure.mjs";
@@ -18,7 +18,12 @@ const entropy = { bytes: (/** @type {number} */ n) => new Uint8Array(n), below: 
 
 /** A router whose viewers watch so many groups, each its own host. @param {number} size */
 function filled(size) {
-  const igmp = { maxGroups: 65_536, maxHostMemberships: 1_000_000, joinsPerSecond: 10_000 };
+  const igmp = {
+    maxGroups: 65_536,
+    maxHostMemberships: 1_000_000,
+    joinsPerSecond: 10_000,
+    newHostsPerMinute: Number.POSITIVE_INFINITY,
+  };
   const downstreams = [{ name: "lan", igmp }, { name: "wifi" }];
   const router = new Router(IGMP, { upstreams: [{ name: "up" }], downstreams, maxRoutes: 65_536 }, entropy);
   for (const [name, address] of /** @type {const} */ ([
@@ -45,7 +50,7 @@ function watch(router, now, number) {
  * @param {Router} router
  * @param {number} now
  * @param {number} number
- * @param {import("../../core/igmp/report.ts").RecordType} type
+ * @param {import("../../core/igmp/messages/report.ts").RecordType} type
  */
 function say(router, now, number, type) {
   const records = [{ type, group: ipv4(GROUPS + number), sources: [] }];

@@ -1,5 +1,5 @@
 // Conditions on captured packets that are IGMP. Apart from the capture itself: this needs what tsc has built, and the demo has not.
-import { TYPE_OCTET } from "../../build/core/igmp/offsets.js";
+import { TYPE_OCTET } from "../../build/core/igmp/messages/offsets.js";
 import { dotted } from "./capture.mjs";
 
 /** @typedef {import("./capture.mjs").Ipv4Packet} Ipv4Packet */

@@ -1,7 +1,7 @@
 // Set-tops on other kinds of links: an IGMPv2 host, and a source-specific channel.
 import assert from "node:assert/strict";
 import { after, before, describe } from "node:test";
-import { TYPE_OCTET } from "../../build/core/igmp/offsets.js";
+import { TYPE_OCTET } from "../../build/core/igmp/messages/offsets.js";
 import { isJoin, isLeave } from "./igmp.mjs";
 import { scenarioOf } from "./scenario.mjs";
 import { ONE, System } from "./system.mjs";

@@ -1,7 +1,7 @@
 // The routers of figure 2 by themselves, in real kernels: a plain stream crosses them to whoever joined, and to nobody else.
 import assert from "node:assert/strict";
 import { after, before, describe } from "node:test";
-import { TYPE_OCTET } from "../../build/core/igmp/offsets.js";
+import { TYPE_OCTET } from "../../build/core/igmp/messages/offsets.js";
 import { TargetProcess } from "./bundle.mjs";
 import * as configuration from "./configuration.mjs";
 import { isJoin, isLeave, isQuery } from "./igmp.mjs";

@@ -9,9 +9,10 @@ import { toHex } from "../../core/base/bytes.ts";
 import type { ChannelParameters, Message, MessageOf } from "../../core/control/messages.ts";
 import type { Peer } from "../../core/control/participant.ts";
 import { systemEntropy } from "../../hal/entropy/system.ts";
+import { freeTcpPort } from "../../hal/free-port.testkit.ts";
 import { createIdentity } from "../../hal/identity/file.ts";
 import { generateIdentity, type Identity } from "../../hal/identity/identity.ts";
-import { freePort, MosquittoUnderTest, ParticipantUnderTest, primitives, ServerUnderTest } from "./servers.testkit.ts";
+import { MosquittoUnderTest, ParticipantUnderTest, primitives, ServerUnderTest } from "./servers.testkit.ts";
 
 const folders: string[] = [];
 after(() => {
@@ -54,7 +55,7 @@ const numbersOf = (...counted: Counted[]): string[] => {
 
 async function together(): Promise<Arrangement> {
   const folder = freshFolder();
-  const port = await freePort();
+  const port = await freeTcpPort();
   const keyServer = makeIdentity(folder, "keyserver", "ks");
   makeIdentity(folder, "reception", "rs");
   const control = new ServerUnderTest("control", folder, {
@@ -81,7 +82,7 @@ async function together(): Promise<Arrangement> {
 
 async function apart(): Promise<Arrangement> {
   const folder = freshFolder();
-  const port = await freePort();
+  const port = await freeTcpPort();
   const keyServer = makeIdentity(folder, "keyserver", "ks");
   const reception = makeIdentity(folder, "reception", "rs");
   const headend = makeIdentity(folder, "headend", "he");

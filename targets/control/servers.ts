@@ -49,6 +49,7 @@ export async function startServers(
   const peers = { reception: peerOf(receptionIdentity), headend: (id: string) => directory.headend(id) };
   const keys = await KeyServerService.start(keyIdentity, peers, platform);
   await reception.demand();
+  await reception.tellPolicies();
   const { store, clock, entropy } = given;
   const base = { store, commits, clock, entropy, ...names(config) };
   return {

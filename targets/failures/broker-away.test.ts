@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import type { Role } from "../../core/control/participant.ts";
 import { Broker } from "../../hal/bus/broker.ts";
+import { freeTcpPort } from "../../hal/free-port.testkit.ts";
 import {
   Configured,
-  freeTcpPort,
   headendConfig,
   type Json,
   makeIdentity,

@@ -1,9 +1,6 @@
 // For the tests of failures: a bundle as a child process, its log lines and its status; folders and identities for it.
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
-import dgram from "node:dgram";
-import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
@@ -188,25 +185,6 @@ export class Configured extends Bundle {
     if (answer?.code !== 200) throw new Error(`${name}: ${JSON.stringify(answer)}`);
     return answer.body;
   }
-}
-
-/** Free a moment ago. */
-export async function freeUdpPort(): Promise<number> {
-  const socket = dgram.createSocket("udp4");
-  socket.bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(resolve));
-  return port;
-}
-
-/** Free a moment ago. */
-export async function freeTcpPort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 export const hex = toHex;

@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { seedOf, withSeed } from "../../core/base/fuzz.testkit.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
+import { freeUdpPort } from "../../hal/free-port.testkit.ts";
 import {
   Configured,
   controlConfig,
-  freeUdpPort,
   headendConfig,
   type Json,
   makeIdentity,

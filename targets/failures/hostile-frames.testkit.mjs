@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { internetChecksum } from "../../build/core/base/checksum.js";
-import { TYPE_OCTET } from "../../build/core/igmp/offsets.js";
+import { TYPE_OCTET } from "../../build/core/igmp/messages/offsets.js";
 import { SeededEntropy } from "../../build/hal/entropy/seeded.js";
 
 /** @type {typeof import("cap")} */

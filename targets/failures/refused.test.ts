@@ -6,11 +6,10 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import type { Role } from "../../core/control/participant.ts";
+import { freeTcpPort, freeUdpPort } from "../../hal/free-port.testkit.ts";
 import type { Identity } from "../../hal/identity/identity.ts";
 import {
   Configured,
-  freeTcpPort,
-  freeUdpPort,
   headendConfig,
   hex,
   isRoot,

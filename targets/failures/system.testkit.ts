@@ -4,11 +4,11 @@ import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Role } from "../../core/control/participant.ts";
+import { freeUdpPort } from "../../hal/free-port.testkit.ts";
 import type { Identity } from "../../hal/identity/identity.ts";
 import {
   Configured,
   controlConfig,
-  freeUdpPort,
   headendConfig,
   hex,
   type Json,

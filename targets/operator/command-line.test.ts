@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fromHex } from "../../core/base/bytes.ts";
-import { freePort, ParticipantUnderTest, ServerUnderTest } from "../control/servers.testkit.ts";
+import { freeTcpPort } from "../../hal/free-port.testkit.ts";
+import { ParticipantUnderTest, ServerUnderTest } from "../control/servers.testkit.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sealcast-operator-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -13,7 +14,7 @@ after(() => rmSync(folder, { recursive: true }));
 let places = 0;
 async function control(init = true): Promise<{ server: ServerUnderTest; port: number; at: string }> {
   const at = mkdtempSync(join(folder, `${places++}-`));
-  const port = await freePort();
+  const port = await freeTcpPort();
   const server = new ServerUnderTest("control", at, {
     broker: { listeners: [{ port }] },
     keyServer: { identity: join(at, "keys.json") },
@@ -121,6 +122,56 @@ test("what cannot be done says why: 65 for what is refused, 64 for what no comma
     assert.match(err, reason);
     assert.doesNotMatch(err, /\n +at /);
   }
+});
+
+test("policies of routers are given, shown as they were given, listed and taken back", async () => {
+  const { server, at } = await control();
+  const file = join(at, "policy.json");
+  const given = {
+    rules: [{ action: "deny", groups: ["239.1.9.0/24"] }],
+    downstreams: [{ interface: "lan0", maxGroups: 9 }],
+  };
+  writeFileSync(file, JSON.stringify(given, undefined, 2));
+  for (const id of ["home", "shed"])
+    server.json("service", "add", id, "--role", "router", "--identity-out", join(at, `${id}.json`));
+  const policy = (...words: string[]) => server.run("router", "policy", ...words);
+  assert.match(
+    policy("set", "--all", file).out,
+    /^all routers that have none of their own: policy of revision \d+; `router/,
+  );
+  assert.match(policy("set", "home", file).out, /^router home: policy of revision \d+; /);
+  assert.match(policy("set", "--all", file).out, /; with one of their own: home\n$/);
+  assert.deepEqual(JSON.parse(policy("show", "home").out), given);
+  const { from, ...shown } = server.json("router", "policy", "show", "shed", "--json") as {
+    from: string;
+    policy: object;
+  };
+  assert.deepEqual([from, shown.policy], ["all", given]);
+  assert.match(
+    policy("list").out,
+    /^ROUTER +POLICY +REVISION +STATE .*\nhome +own +\d+ +not heard of .*\nshed +all +\d+ /,
+  );
+  assert.match(policy("clear", "home").out, /^router home: no policy, as of revision \d+; /);
+  server.json("router", "policy", "clear", "--all");
+  assert.match(policy("show", "home").err, /home has no policy, and there is none for all/);
+});
+
+test("a policy that cannot be is refused by its paths, 65; one that is not there by its name, 66; a wrong command line, 64", async () => {
+  const { server, at } = await control();
+  server.json("service", "add", "home", "--role", "router", "--identity-out", join(at, "home.json"));
+  const file = join(at, "policy.json");
+  const policy = (...words: string[]) => server.run("router", "policy", ...words);
+  writeFileSync(file, '{"rules":[{"action":"forbid"}],"downstreams":[{"interface":"lan0","colour":1}]}');
+  const { code, err } = policy("set", "home", file);
+  assert.equal(code, 65);
+  assert.match(err, /the policy has 2 faults:\n {2}rules\.0\.action: .*\n {2}downstreams\.0\.colour: is not an entry/);
+  writeFileSync(file, "{");
+  assert.deepEqual([policy("set", "home", file).code, policy("set", "nobody", file).code], [65, 65]);
+  const missing = policy("set", "home", join(at, "none"));
+  assert.equal(missing.code, 66);
+  assert.match(missing.err, /policy\.unreadable: cannot read .*none\n.*ENOENT/);
+  for (const words of [["set"], ["set", "home"], ["set", "--all", "home", file], ["show"], ["show", "--all", "home"]])
+    assert.equal(policy(...words).code, 64, words.join(" "));
 });
 
 test("an identity file is written only for what the server takes, and never over another", async () => {

@@ -4,12 +4,16 @@ import { type Command, Option } from "commander";
 import { toHex } from "../../core/base/bytes.ts";
 import type { Role } from "../../core/control/participant.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
+import { HalError } from "../../core/ports/errors.ts";
 import type { Primitives } from "../../core/ports/primitives.ts";
+import { ALL_ROUTERS } from "../../core/reception/policies.ts";
 import { createIdentity, readIdentity } from "../../hal/identity/file.ts";
 import { generateIdentity, type Identity } from "../../hal/identity/identity.ts";
 import { CommandRefused } from "../shared/admin.ts";
 import { idOf, timeOf, wholeNumber } from "../shared/arguments.ts";
+import { readText } from "../shared/config.ts";
 import { partsOf } from "../shared/registration.ts";
+import { jsonText } from "../shared/target.ts";
 import type { EditCommand, OperatorCommands } from "./commands.ts";
 import { addList, addRecords, type ListSource } from "./lists.ts";
 
@@ -36,6 +40,7 @@ export function addOperatorCommands(program: Command, access: OperatorAccess): v
   addSubscribers(program, access);
   addOffers(program, access);
   addServices(program, access);
+  addPolicies(program, access);
   addRecords(program, access);
   addRekey(program, access);
 }
@@ -283,6 +288,70 @@ function addServices(program: Command, access: OperatorAccess): void {
     about: "refuse it from now on",
     done: (id) => `service ${id} is revoked`,
   });
+}
+
+interface PolicyOptions extends Options {
+  readonly all?: boolean;
+}
+
+/** Who is meant, and what else was said: of `--all` no name of a router, else exactly one. */
+function routersOf(words: readonly string[], most: number, options: PolicyOptions, command: Command) {
+  const [router, ...rest] = options.all === true ? [ALL_ROUTERS, ...words] : words.map(String);
+  if (router === undefined || rest.length !== most)
+    command.error(`error: it takes the name of a router or --all${most === 0 ? "" : ", and then a file"}`);
+  const who = router === ALL_ROUTERS ? "all routers that have none of their own" : `router ${router}`;
+  return { router, rest, who };
+}
+
+function addPolicies(program: Command, access: OperatorAccess): void {
+  const policy = program
+    .command("router")
+    .description("routers")
+    .command("policy")
+    .description("rules, limits, bandwidths and static groups that routers have from here, not from their files");
+  const forRouters = (words: string): Command =>
+    asJson(policy.command(words)).option("--all", "for all routers that have none of their own, later ones too");
+  forRouters("set [words...]")
+    .usage("[options] ROUTER|--all FILE")
+    .description("give the JSON of FILE, entries as a router's file has them; each takes the place of the file's")
+    .action(async (words: string[], options: PolicyOptions, command: Command) => {
+      const { router, rest, who } = routersOf(words, 1, options, command);
+      const answer = await call(access, "router.policy.set", { router, policy: policyIn(String(rest[0])) });
+      tell(answer, options, givenSentence(`${who}: policy`, answer));
+    });
+  forRouters("show [words...]")
+    .usage("[options] ROUTER|--all")
+    .description("the policy that was given, as `set` takes it; --json: with its revision")
+    .action(async (words: string[], options: PolicyOptions, command: Command) => {
+      const { router } = routersOf(words, 0, options, command);
+      const answer = (await call(access, "router.policy.show", { router })) as { readonly policy: object };
+      print(jsonText(options.json === true ? answer : answer.policy));
+    });
+  forRouters("clear [words...]")
+    .usage("[options] ROUTER|--all")
+    .description("take it back: the one for all holds, or the router's own file")
+    .action(async (words: string[], options: PolicyOptions, command: Command) => {
+      const { router, who } = routersOf(words, 0, options, command);
+      const answer = await call(access, "router.policy.clear", { router });
+      tell(answer, options, givenSentence(`${who}: no policy, as`, answer));
+    });
+  addList(policy, access, "list", "router.policy.list", "which revision each router has taken and when, or why not");
+}
+
+function givenSentence(what: string, answer: unknown): string {
+  const { revision, keepTheirOwn = [] } = answer as { readonly revision: number; readonly keepTheirOwn?: string[] };
+  const others = keepTheirOwn.length === 0 ? "" : `; with one of their own: ${keepTheirOwn.join(", ")}`;
+  return `${what} of revision ${revision}; \`router policy list\` tells who has taken it${others}`;
+}
+
+function policyIn(file: string): string {
+  try {
+    const text = readText(file);
+    if (text !== undefined) return text;
+  } catch (cause) {
+    throw new HalError("policy.unreadable", `cannot read ${file}`, { cause });
+  }
+  throw new CommandRefused(`${file} is larger than 4 MiB`);
 }
 
 function addRekey(program: Command, access: OperatorAccess): void {

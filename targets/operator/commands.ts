@@ -7,6 +7,7 @@ import { isSmallOrder } from "../../core/control/small-order.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import type { Store } from "../../core/ports/store.ts";
+import { ALL_ROUTERS, decidePolicyEdit, type PolicyEdit } from "../../core/reception/policies.ts";
 import { decideEdit, type Edit, type EditOutcome } from "../../core/reception/registry.ts";
 import { decideDemand, decideRevocation } from "../../core/reception/revocation.ts";
 import type { RefusalNote } from "../../core/reception/server.ts";
@@ -24,6 +25,7 @@ import {
   listSubscribers,
   listTable,
 } from "./listing.ts";
+import { checkedPolicy, listPolicies, policyOf, routersWithOwn } from "./policies.ts";
 import { listUsage } from "./usage.ts";
 
 /** What the commands work on. */
@@ -40,6 +42,8 @@ export interface OperatorContext {
   servicesChanged(): Promise<void>;
   /** Rekey demands were stored. */
   demandsChanged(): Promise<void>;
+  /** Policies of routers were stored. */
+  policiesChanged(): Promise<void>;
   /** The newest refusals; undefined when no server runs, which alone remembers them. */
   refusals(): readonly RefusalNote[] | undefined;
 }
@@ -69,6 +73,9 @@ const filters = {
 };
 const byId = v.strictObject({ id: Identifier });
 const none = v.strictObject({});
+
+/** An id, or what stands for all. */
+const routerName = v.union([Identifier, v.literal(ALL_ROUTERS)]);
 
 const INPUTS = {
   deviceAdd: v.strictObject({
@@ -108,6 +115,8 @@ const INPUTS = {
   rekey: v.strictObject({ channel: Identifier }),
   /** Seconds. */
   check: v.strictObject({ grace: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(999_999)), 60) }),
+  policySet: v.strictObject({ router: routerName, policy: v.string() }),
+  policy: v.strictObject({ router: routerName }),
   zaps: v.strictObject({ since: v.optional(time) }),
 } as const;
 
@@ -118,6 +127,7 @@ export type EditCommand =
   | `${"package" | "channel"}.${"add" | "remove"}`
   | `subscription.${"add" | "remove"}`
   | `service.${"add" | "revoke"}`
+  | `router.policy.${"set" | "show" | "clear"}`
   | "rekey";
 
 /** Each rejects with CommandRefused for input that cannot be, or a refusal with its reason. */
@@ -131,6 +141,7 @@ export const operatorCommands = (context: OperatorContext): OperatorCommands => 
   ...registryCommands(context),
   ...listCommands(context),
   ...keyCommands(context),
+  ...policyCommands(context),
 });
 
 function registryCommands(context: OperatorContext) {
@@ -178,6 +189,7 @@ function listCommands(context: OperatorContext) {
     "evidence.counts": lists(() => listCounts(store)),
     "evidence.routers": lists(() => listTable(store, "router_report")),
     "evidence.zaps": (input: unknown) => listZaps(store, now(context), checked(INPUTS.zaps, input).since),
+    "router.policy.list": lists(() => listPolicies(store)),
     epochs: lists(() => listTable(store, "epoch")),
   };
 }
@@ -187,6 +199,30 @@ function keyCommands(context: OperatorContext) {
     "device.revoke": (input: unknown) => revokeDevice(context, checked(byId, input).id),
     rekey: (input: unknown) => rekey(context, checked(INPUTS.rekey, input).channel),
   };
+}
+
+function policyCommands(context: OperatorContext) {
+  return {
+    "router.policy.set": async (input: unknown) => {
+      const { router, policy } = checked(INPUTS.policySet, input);
+      return givePolicy(context, { router, policy: checkedPolicy(policy) });
+    },
+    "router.policy.clear": (input: unknown) => givePolicy(context, { router: checked(INPUTS.policy, input).router }),
+    "router.policy.show": async (input: unknown) => {
+      const { policy, ...given } = await policyOf(context.store, checked(INPUTS.policy, input).router);
+      return { ...given, policy: JSON.parse(policy) as object };
+    },
+  };
+}
+
+/** Answers with the revision, and with the routers that one for all does not reach. */
+async function givePolicy(context: OperatorContext, edit: PolicyEdit): Promise<object> {
+  const at = now(context);
+  const outcome = await context.commits.run(() => decidePolicyEdit(edit, at));
+  if (outcome.kind === "missing") throw new CommandRefused(`${outcome.what} is not a registered router`);
+  await context.policiesChanged();
+  const own = edit.router === ALL_ROUTERS ? await routersWithOwn(context.store) : [];
+  return { revision: outcome.revision, ...(own.length === 0 ? {} : { keepTheirOwn: own }) };
 }
 
 /** The input in its schema; refuses with every fault and its path. */

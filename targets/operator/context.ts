@@ -39,6 +39,7 @@ export const runningCommands = (
     ...base,
     servicesChanged: () => directory.refresh(),
     demandsChanged: () => service.demand(),
+    policiesChanged: () => service.tellPolicies(),
     refusals: () => service.refusals,
   });
 
@@ -61,6 +62,7 @@ export async function offline<T>(
         commits: new GroupCommit(store),
         servicesChanged: nothing,
         demandsChanged: nothing,
+        policiesChanged: nothing,
         refusals: () => undefined,
       }),
     );

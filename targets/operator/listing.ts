@@ -15,6 +15,7 @@ export type ListCommand =
   | "denials"
   | "memberships"
   | `evidence.${"check" | "counts" | "routers" | "zaps"}`
+  | "router.policy.list"
   | "epochs";
 
 /** One row of a list, as JSON has it. */
@@ -49,6 +50,7 @@ export const COLUMNS: Readonly<Record<ListCommand, readonly string[]>> = {
   "evidence.counts": columnsOf("evidence_count").filter((column) => !REPORT_COLUMNS.has(column)),
   "evidence.routers": columnsOf("router_report").filter((column) => column !== "previous"),
   "evidence.zaps": ["router", "interface", "host", "mac", "device", "zaps", "perHour", "visits", "since", "until"],
+  "router.policy.list": ["router", "policy", "revision", "state", "inForce", "since", "told", "faults", "remarks"],
   epochs: columnsOf("epoch"),
 };
 

@@ -34,6 +34,7 @@ async function start(config: ReceptionConfig, runtime: Runtime): Promise<Service
     { clock, entropy, primitives, buses, store, commits, log, shards: config.shards },
   );
   await service.demand();
+  await service.tellPolicies();
   const base = { store, commits, clock, entropy, ...names(config) };
   return {
     status: () => service.status(),

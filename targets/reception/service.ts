@@ -9,6 +9,7 @@ import {
   ReceptionServer,
 } from "../../core/reception/server.ts";
 import type { Identity } from "../../hal/identity/identity.ts";
+import { routersBehind } from "../operator/policies.ts";
 import { MachineOnBus } from "../shared/machine-on-bus.ts";
 import { heardByServer, type ServerPlatform, serverStatus } from "../shared/server.ts";
 import { StoreHealth } from "../shared/store-health.ts";
@@ -51,6 +52,12 @@ export class ReceptionService {
   async demand(): Promise<void> {
     const rows = await this.#platform.store.read({ table: "rekey_demand", order: "since", limit: DEMANDS });
     if (rows.length > 0) this.#onBus.feed({ kind: "demands", rows });
+  }
+
+  /** Tells routers that have not the newest policy that there is one: at the start and after a change. */
+  async tellPolicies(): Promise<void> {
+    const behind = await routersBehind(this.#platform.store);
+    if (behind.length > 0) this.#onBus.feed({ kind: "policies", behind });
   }
 
   /** The newest refusals, oldest first. */

@@ -7,7 +7,7 @@ import { type Instant, instant, unixTime } from "../../core/base/time.ts";
 import type { CapturedPacket } from "../../core/capture/captured-packet.ts";
 import { Impairment } from "../../core/capture/impairment.ts";
 import { Replay } from "../../core/capture/replay.ts";
-import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/v1-v2-message.ts";
+import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/messages/v1-v2-message.ts";
 import type { FrameSender, SendOutcome } from "../../core/ports/frame-sender.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import type { Batch } from "./input.ts";

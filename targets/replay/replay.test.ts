@@ -10,7 +10,7 @@ import { gzipSync } from "node:zlib";
 import { address } from "../../core/base/ipv4.ts";
 import { unixTime } from "../../core/base/time.ts";
 import { writePcap } from "../../core/capture/pcap.ts";
-import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/v1-v2-message.ts";
+import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/messages/v1-v2-message.ts";
 
 const V3 = "core/igmp/vectors/kernel-v3.pcap";
 const folder = mkdtempSync(join(tmpdir(), "sealcast-replay-"));

@@ -5,7 +5,7 @@ import type { Replayed, ReplayedNetwork } from "../../core/capture/replay.ts";
 import type { Timeline, TimelineEntry } from "../../core/capture/timeline.ts";
 import type { SourceFilter } from "../../core/igmp/filter.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
-import type { Query } from "../../core/igmp/query.ts";
+import type { Query } from "../../core/igmp/messages/query.ts";
 import { FAULT_WORDS, unreadWords } from "./words.ts";
 
 const iso = (at: number): string => {

@@ -29,9 +29,11 @@ test("limits have defaults, a range, and none per port unless asked for", () => 
     [lan?.maxSourcesPerInterface, lan?.maxSourcesPerHost, lan?.maxSourcesPerPort],
     [65_536, undefined, undefined],
   );
+  assert.deepEqual([lan?.newHostsPerMinute, lan?.newHostsPerMinutePerPort], [60, 30]);
   const groups = { maxHostMemberships: 0, maxGroupsPerHost: 0, maxGroupsPerPort: 0 };
   const sources = { maxSourcesPerInterface: 63, maxSourcesPerHost: 0, maxSourcesPerPort: 0 };
-  const none = { ...groups, ...sources, joinsPerSecond: 0 };
+  const rates = { joinsPerSecond: 0, newHostsPerMinute: 0, newHostsPerMinutePerPort: 0 };
+  const none = { ...groups, ...sources, ...rates };
   assert.deepEqual(
     faults({ downstreams: [{ interface: "br-lan", ...none }] }).map((fault) => fault.split(":")[0]),
     Object.keys(none).map((name) => `downstreams.0.${name}`),

@@ -3,11 +3,11 @@ import * as v from "valibot";
 import { ipv4, isMulticast, isSourceSpecific, parseIpv4 } from "../../core/base/ipv4.ts";
 import type { Subnet } from "../../core/base/subnet.ts";
 import { type Duration, seconds } from "../../core/base/time.ts";
+import type { RefreshPolicy } from "../../core/igmp/host/refresh.ts";
 import type { HostPattern } from "../../core/igmp/host-pattern.ts";
 import type { LeaveMode } from "../../core/igmp/interface-events.ts";
-import type { ChecksumMode } from "../../core/igmp/ip-header.ts";
-import type { IgmpVersion } from "../../core/igmp/query.ts";
-import type { RefreshPolicy } from "../../core/igmp/refresh.ts";
+import type { ChecksumMode } from "../../core/igmp/messages/ip-header.ts";
+import type { IgmpVersion } from "../../core/igmp/messages/query.ts";
 import { checkTimes, MAX_QUERY_INTERVAL, type TimesConfig } from "../../core/igmp/times.ts";
 import type { BandwidthOptions } from "../../core/router/policy/bandwidth.ts";
 import type { GroupPrefix } from "../../core/router/policy/group-access.ts";
@@ -50,6 +50,8 @@ export interface DownstreamConfig {
   readonly maxSourcesPerHost?: number | undefined;
   readonly maxSourcesPerPort?: number | undefined;
   readonly joinsPerSecond: number;
+  readonly newHostsPerMinute: number;
+  readonly newHostsPerMinutePerPort: number;
   readonly proxies: readonly HostPattern[];
   readonly requireRouterAlert: boolean;
   readonly verifySourceSubnet: boolean;
@@ -93,6 +95,13 @@ export interface EnforceConfig extends EnforceOptions {
   readonly file?: string | undefined;
 }
 
+/** What control may say of rules, limits, bandwidths and static groups in place of the file. */
+export interface PolicyConfig {
+  readonly fromControl: boolean;
+  /** Where its last word is kept; undefined: where it is by default, "": in memory only. */
+  readonly file?: string | undefined;
+}
+
 /** Which driver serves a port; "auto" takes the first that loads, in the order in which they stand here. */
 export interface DriverConfig {
   readonly igmp: "auto" | "packet" | "raw-socket";
@@ -110,6 +119,7 @@ export interface RouterConfig extends CommonConfig {
   readonly rules: readonly Rule[];
   readonly bandwidth: BandwidthOptions;
   readonly enforce?: EnforceConfig | undefined;
+  readonly policy: PolicyConfig;
   readonly forwarding: "kernel" | "relay" | "bridge" | "none";
   readonly takeover: Duration;
   readonly taps: boolean;
@@ -127,7 +137,10 @@ export interface RouterConfig extends CommonConfig {
 }
 
 /** As the kernel names interfaces: IFNAMSIZ is 16 with the final zero. */
-const interfaceName = v.pipe(v.string(), v.regex(/^[^\s/:]{1,15}$/, "must be an interface name of 1 to 15 characters"));
+export const interfaceName = v.pipe(
+  v.string(),
+  v.regex(/^[^\s/:]{1,15}$/, "must be an interface name of 1 to 15 characters"),
+);
 
 const whole = (least: number, most: number) => v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
 const wholeSeconds = v.pipe(v.number(), v.minValue(0), v.maxValue(31744), v.transform(seconds));
@@ -150,7 +163,16 @@ const groupPrefix = v.pipe(
   v.transform((text) => parsePrefix(text) as GroupPrefix),
 );
 
-const groupPrefixes = v.pipe(v.array(groupPrefix), v.maxLength(256));
+/** What a list of an interface may hold. */
+export const groupPrefixes: v.GenericSchema<unknown, readonly GroupPrefix[]> = v.pipe(
+  v.array(groupPrefix),
+  v.maxLength(256),
+);
+
+const someGroups = v.pipe(
+  groupPrefixes,
+  v.check((groups) => groups.length > 0, "must name a group"),
+);
 
 function parseSubnet(text: string): Subnet | undefined {
   const [, before = "", length = "32"] = /^([\d.]+)(?:\/(\d{1,2}))?$/.exec(text) ?? [];
@@ -173,7 +195,7 @@ const groupRange = v.pipe(
 const sourceSubnets = v.optional(v.pipe(v.array(subnet), v.minLength(1), v.maxLength(256)));
 
 /** What carriers and channels are measured in. */
-const kbitPerSecond = whole(1, 1_000_000_000);
+export const kbitPerSecond = whole(1, 1_000_000_000);
 const vlanId = whole(1, 4094);
 
 /** One multicast group. */
@@ -188,7 +210,8 @@ const oneAddress = v.pipe(
   v.transform((text) => ipv4(parseIpv4(text) ?? 0)),
 );
 
-const staticGroups = v.pipe(
+/** Of one interface. */
+export const staticGroups: v.GenericSchema<unknown, readonly StaticGroup[]> = v.pipe(
   v.array(
     v.pipe(
       v.strictObject({
@@ -231,7 +254,7 @@ const ruleScope = {
   vlan: v.optional(vlanId),
   port: v.optional(interfaceName),
   host: v.optional(hostPattern),
-  groups: v.optional(v.pipe(groupPrefixes, v.minLength(1))),
+  groups: v.optional(someGroups),
   sources: sourceSubnets,
 };
 
@@ -257,20 +280,18 @@ const rule = v.pipe(
   }),
 );
 
-const bandwidth = v.strictObject({
-  channels: v.optional(
-    v.pipe(
-      v.array(v.strictObject({ groups: v.pipe(groupPrefixes, v.minLength(1)), kbitPerSecond })),
-      v.maxLength(1024),
-    ),
-    [],
-  ),
+/** In order; the first that matches decides. */
+export const rules: v.GenericSchema<unknown, readonly Rule[]> = v.pipe(v.array(rule), v.maxLength(1024));
+
+/** What channels need. */
+export const bandwidth: v.GenericSchema<unknown, BandwidthOptions> = v.strictObject({
+  channels: v.optional(v.pipe(v.array(v.strictObject({ groups: someGroups, kbitPerSecond })), v.maxLength(1024)), []),
   otherChannels: v.optional(whole(0, 1_000_000_000), 0),
 });
 
 const enforce = v.pipe(
   v.strictObject({
-    groups: v.pipe(groupPrefixes, v.minLength(1)),
+    groups: someGroups,
     /** Seconds. */
     stands: v.optional(v.pipe(v.number(), v.minValue(10), v.maxValue(604_800), v.transform(seconds)), 3600),
     afterwards: v.picklist(["open", "closed"]),
@@ -281,6 +302,26 @@ const enforce = v.pipe(
   }),
   v.check(({ stands, refresh }) => refresh * 2 <= stands, "`refresh` must be at most half of `stands`"),
 );
+
+/** Of hosts, ports and the interface, with their ranges. */
+export const limits = {
+  maxGroups: whole(1, 65_536),
+  maxSources: whole(64, 4096),
+  /** (Host, group) pairs that are tracked. */
+  maxHostMemberships: whole(1, 1_000_000),
+  /** A host is a MAC on a port, or an address where no MAC is known. */
+  maxGroupsPerHost: whole(1, 65_536),
+  maxGroupsPerPort: whole(1, 65_536),
+  /** Of all groups together. */
+  maxSourcesPerInterface: whole(64, 1_000_000),
+  maxSourcesPerHost: whole(1, 1_000_000),
+  maxSourcesPerPort: whole(1, 1_000_000),
+  /** New memberships of one host, on average. */
+  joinsPerSecond: whole(1, 10_000),
+  /** Hosts that are taken at their word though nobody knows them; more must answer a question first. */
+  newHostsPerMinute: whole(1, 1_000_000),
+  newHostsPerMinutePerPort: whole(1, 1_000_000),
+} as const;
 
 const downstream = v.pipe(
   v.strictObject({
@@ -309,19 +350,17 @@ const downstream = v.pipe(
     allow: v.optional(groupPrefixes, []),
     deny: v.optional(groupPrefixes, []),
     sources: sourceSubnets,
-    maxGroups: v.optional(whole(1, 65_536), 4096),
-    maxSources: v.optional(whole(64, 4096), 256),
-    /** (Host, group) pairs that are tracked. */
-    maxHostMemberships: v.optional(whole(1, 1_000_000), 100_000),
-    /** A host is a MAC on a port, or an address where no MAC is known. */
-    maxGroupsPerHost: v.optional(whole(1, 65_536)),
-    maxGroupsPerPort: v.optional(whole(1, 65_536)),
-    /** Of all groups together. */
-    maxSourcesPerInterface: v.optional(whole(64, 1_000_000), 65_536),
-    maxSourcesPerHost: v.optional(whole(1, 1_000_000)),
-    maxSourcesPerPort: v.optional(whole(1, 1_000_000)),
-    /** New memberships of one host, on average. */
-    joinsPerSecond: v.optional(whole(1, 10_000), 100),
+    maxGroups: v.optional(limits.maxGroups, 4096),
+    maxSources: v.optional(limits.maxSources, 256),
+    maxHostMemberships: v.optional(limits.maxHostMemberships, 100_000),
+    maxGroupsPerHost: v.optional(limits.maxGroupsPerHost),
+    maxGroupsPerPort: v.optional(limits.maxGroupsPerPort),
+    maxSourcesPerInterface: v.optional(limits.maxSourcesPerInterface, 65_536),
+    maxSourcesPerHost: v.optional(limits.maxSourcesPerHost),
+    maxSourcesPerPort: v.optional(limits.maxSourcesPerPort),
+    joinsPerSecond: v.optional(limits.joinsPerSecond, 100),
+    newHostsPerMinute: v.optional(limits.newHostsPerMinute, 60),
+    newHostsPerMinutePerPort: v.optional(limits.newHostsPerMinutePerPort, 30),
     /** Hosts that speak for many. */
     proxies: v.optional(v.pipe(v.array(hostPattern), v.maxLength(256)), []),
     requireRouterAlert: v.optional(v.boolean(), false),
@@ -392,11 +431,10 @@ const fields = v.strictObject({
   /** Several, by the groups that come from each. */
   upstreams: v.optional(v.pipe(v.array(upstream), v.maxLength(16)), []),
   downstreams: v.pipe(v.array(downstream), v.minLength(1), v.maxLength(31)),
-  /** In order; the first that matches decides. */
-  rules: v.optional(v.pipe(v.array(rule), v.maxLength(1024)), []),
-  /** What channels need. */
+  rules: v.optional(rules, []),
   bandwidth: v.optional(bandwidth, {}),
   enforce: v.optional(enforce),
+  policy: v.optional(v.strictObject({ fromControl: v.optional(v.boolean(), true), file: v.optional(v.string()) }), {}),
   /** "relay": packet by packet in this process. "bridge": by port, on a machine that only bridges. "none": querier and evidence only. */
   forwarding: v.optional(v.picklist(["kernel", "relay", "bridge", "none"]), "kernel"),
   /** Seconds for which the kernel forwards on after this process was killed, for the next one to take over; 0: not at all. */
@@ -462,6 +500,13 @@ const limitsBandwidth = (config: RouterConfig): boolean =>
   upstreamsOf(config).some((one) => one.bandwidth !== undefined) ||
   config.downstreams.some((one) => one.bandwidth !== undefined || one.portBandwidth !== undefined);
 
+/** Whether nobody says what channels need though a carrier is limited; NO_RATES says so in words. */
+export const lacksRates = (config: RouterConfig): boolean =>
+  config.bandwidth.channels.length + config.bandwidth.otherChannels === 0 && limitsBandwidth(config);
+
+/** Of `lacksRates`. */
+export const NO_RATES = "`bandwidth` has to say what channels need where an interface, port or uplink has one";
+
 /** Checked before anything opens; docs/configuration.md has every entry. */
 export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
   fields,
@@ -470,10 +515,7 @@ export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
       rules.every((one) => one.interface === undefined || downstreams.some((lan) => lan.interface === one.interface)),
     "one of `rules` names an interface that is not among `downstreams`",
   ),
-  v.check(
-    (config) => config.bandwidth.channels.length + config.bandwidth.otherChannels > 0 || !limitsBandwidth(config),
-    "`bandwidth` has to say what channels need where an interface, port or uplink has one",
-  ),
+  v.check((config) => !lacksRates(config), NO_RATES),
   v.check(
     (config) => new Set(interfacesOf(config)).size === interfacesOf(config).length,
     "an interface is named twice",

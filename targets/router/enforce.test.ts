@@ -24,6 +24,7 @@ class Word implements Control {
   }
 
   add(): void {}
+  policy(): void {}
   refused(): void {}
   status = (): object => ({});
   async close(): Promise<void> {}

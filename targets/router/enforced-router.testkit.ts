@@ -48,6 +48,7 @@ class Word implements Control {
   }
 
   add(): void {}
+  policy(): void {}
   refused(): void {}
   status = (): object => ({});
   async close(): Promise<void> {}

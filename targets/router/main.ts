@@ -3,7 +3,7 @@ import "../../hal/young-generation.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import { BridgeSettings } from "../../hal/bridge/settings.ts";
 import { NftEnforcement, removeLeftGuard } from "../../hal/enforcement/nft.ts";
-import { FileEvidenceLog, PERMITS } from "../../hal/evidence/file.ts";
+import { FileEvidenceLog, PERMITS, POLICY } from "../../hal/evidence/file.ts";
 import { forgetStart, leanMemory } from "../../hal/lean-memory.ts";
 import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
@@ -49,6 +49,12 @@ function openPermitLog({ id, enforce }: RouterConfig): FileEvidenceLog | undefin
   return enforce === undefined || file === "" ? undefined : new FileEvidenceLog(file, PERMITS);
 }
 
+/** Also where control is not heard: it may be from the next reload on. */
+function openPolicyLog({ id, policy, reception }: RouterConfig): FileEvidenceLog | undefined {
+  const file = policy.file ?? `/var/lib/sealcast/router-${id}.policy`;
+  return reception === undefined || file === "" ? undefined : new FileEvidenceLog(file, POLICY);
+}
+
 function openBridgeSettings(config: RouterConfig, { log }: Runtime): BridgeSettings {
   const file = foundBridgesFile(config);
   return new BridgeSettings({ ...(file === undefined ? {} : { file }), failed: (why) => log.warn({}, why) });
@@ -86,6 +92,7 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
     drivers: choices,
     membershipReports: await openMembershipReports(config, runtime),
     permitLog: openPermitLog(config),
+    policyLog: openPolicyLog(config),
     enforcement: config.enforce?.ports === true ? new NftEnforcement() : undefined,
     bridgeQueriers: new BridgeQueriers(bridgeSettings),
     fatal: (error) => runtime.fatal(error),

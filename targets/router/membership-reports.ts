@@ -1,9 +1,10 @@
-// What one router saw of its hosts, on its way to the reception server over the broker.
+// What one router saw of its hosts, on its way to the reception server over the broker; and what that server says of cards and rules.
 
 import { Counters } from "../../core/base/counters.ts";
 import { ipv4 } from "../../core/base/ipv4.ts";
 import { wholeUnixTime } from "../../core/base/time.ts";
-import type { MembershipChange } from "../../core/control/messages.ts";
+import type { Received } from "../../core/control/mailbox.ts";
+import type { MembershipChange, PolicyState } from "../../core/control/messages.ts";
 import type { Peer } from "../../core/control/participant.ts";
 import type { LeaveCause } from "../../core/igmp/host-table.ts";
 import { HalError } from "../../core/ports/errors.ts";
@@ -11,6 +12,7 @@ import type { EvidenceLog } from "../../core/ports/evidence-log.ts";
 import { RouterClient, type RouterClientEffect, type RouterClientEvent } from "../../core/router/client.ts";
 import { PermitInquiry } from "../../core/router/permit-inquiry.ts";
 import type { Permit } from "../../core/router/policy/permits.ts";
+import { PolicyInquiry } from "../../core/router/policy-inquiry.ts";
 import type { RefusedJoin } from "../../core/router/refused-joins.ts";
 import { MembershipReporter, type ReporterEffect } from "../../core/router/reporter.ts";
 import { brokerStatus } from "../shared/broker-words.ts";
@@ -32,6 +34,7 @@ export class MembershipReports {
   readonly #onBus: MachineOnBus<RouterClientEvent, RouterClientEffect>;
   readonly #drops = new Counters<string>();
   #told: (permits: readonly Permit[]) => void = () => {};
+  #heardPolicy: (revision: number, text: string) => void = () => {};
   readonly #log: Logger;
   readonly #evidenceLog: EvidenceLog | undefined;
   /** Why the evidence is not on the disk. */
@@ -48,7 +51,8 @@ export class MembershipReports {
     const options = { limit, started, ...(found === undefined ? {} : { restored: found }) };
     this.#reporter = new MembershipReporter(server, entropy, options);
     const participant = { role: "router", id, keys: platform.keys, peers: [server] } as const;
-    const client = new RouterClient(this.#reporter, new PermitInquiry(server, platform.entropy));
+    const [permits, policy] = [new PermitInquiry(server, entropy), new PolicyInquiry(server, entropy)];
+    const client = new RouterClient(this.#reporter, permits, policy);
     this.#onBus = new MachineOnBus(participant, platform, client, heard, (effect) => this.#apply(effect));
   }
 
@@ -60,6 +64,12 @@ export class MembershipReports {
   inquire(macs: readonly string[], told: (permits: readonly Permit[]) => void): void {
     this.#told = told;
     this.#onBus.feed({ kind: "inquire", macs });
+  }
+
+  /** Tells which policy is in force and asks for a newer one; `heard` has each from now on, and its state is then to be told again. */
+  policy(state: PolicyState, heard: (revision: number, text: string) => void): void {
+    this.#heardPolicy = heard;
+    this.#onBus.feed({ kind: "policy-state", state });
   }
 
   refused(refusal: RefusedJoin): void {
@@ -87,7 +97,11 @@ export class MembershipReports {
   #apply(effect: RouterClientEffect): void {
     switch (effect.kind) {
       case "send":
+      case "answer":
         this.#onBus.bus.say(effect);
+        return;
+      case "policy":
+        this.#heardPolicy(effect.revision, effect.text);
         return;
       case "permits":
         this.#told(effect.permits.map(({ mac, groups }) => ({ mac, groups: groups.map(ipv4) })));
@@ -133,7 +147,7 @@ export class MembershipReports {
 function heard(event: BusEvent): RouterClientEvent | undefined {
   switch (event.kind) {
     case "message":
-      return { kind: "answer", from: event.received.from, message: event.received.message };
+      return heardMessage(event.received);
     case "broker":
       return event.up ? { kind: "up" } : undefined;
     // For set-tops.
@@ -143,6 +157,9 @@ function heard(event: BusEvent): RouterClientEvent | undefined {
       return event satisfies never;
   }
 }
+
+const heardMessage = ({ from, message, request }: Received): RouterClientEvent =>
+  request === undefined ? { kind: "answer", from, message } : { kind: "asked", request };
 
 /** The word for a reception server: an interface that went down tells nothing of the host, its membership just ends. */
 export const changeWord = (cause: LeaveCause): MembershipChange["change"] => (cause === "left" ? "left" : "expired");

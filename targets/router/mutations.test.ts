@@ -7,11 +7,11 @@ import type { Below } from "../../core/base/chance.testkit.ts";
 import { type FuzzPass, fuzz } from "../../core/base/fuzz.testkit.ts";
 import { address, formatIpv4, type Ipv4, ipv4 } from "../../core/base/ipv4.ts";
 import { after, milliseconds } from "../../core/base/time.ts";
+import { checkPacket } from "../../core/igmp/messages/packet.ts";
+import { readQuery } from "../../core/igmp/messages/query.ts";
 import { RouterModel } from "../../core/igmp/model.testkit.ts";
 import { hear } from "../../core/igmp/model-wire.testkit.ts";
 import { GOOD_PACKETS, mutate, pick, repair } from "../../core/igmp/mutation.testkit.ts";
-import { checkPacket } from "../../core/igmp/packet.ts";
-import { readQuery } from "../../core/igmp/query.ts";
 import { BridgeSettings } from "../../hal/bridge/settings.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SimulatedForwarding } from "../../hal/forwarding/simulated.ts";
@@ -39,6 +39,7 @@ const ROOM = {
   maxHostMemberships: 1_000_000,
   maxGroupsPerHost: 65_536,
   joinsPerSecond: 10_000,
+  newHostsPerMinute: 1_000_000,
 };
 /** By LAN, the router's address: nobody of its subnet is below, so that no mutated query changes its times. */
 const ADDRESSES = { lan0: address("10.2.0.0"), lan1: address("10.3.0.0") } as const;

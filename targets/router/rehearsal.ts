@@ -3,8 +3,8 @@
 import { formatMac } from "../../core/base/ethernet.ts";
 import { type Ipv4, ipv4 } from "../../core/base/ipv4.ts";
 import { after, milliseconds } from "../../core/base/time.ts";
-import { reportLength, writeReport } from "../../core/igmp/report.ts";
-import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/v1-v2-message.ts";
+import { reportLength, writeReport } from "../../core/igmp/messages/report.ts";
+import { V1_V2_LENGTH, writeV1V2Message } from "../../core/igmp/messages/v1-v2-message.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";

@@ -1,4 +1,5 @@
 // The configuration as the router's machine takes it, and what of it waits for the next start.
+import type { RuleOrigin } from "../../core/igmp/admission.ts";
 import type { Links } from "../../core/ports/links.ts";
 import type { RouterOptions } from "../../core/router/options.ts";
 import {
@@ -20,6 +21,7 @@ export function needingRestart(old: RouterConfig, config: RouterConfig): readonl
     downstreams: one.downstreams.map((downstream) => downstream.interface).sort(),
     rules: undefined,
     bandwidth: undefined,
+    policy: { file: one.policy.file },
     enforce: one.enforce && {
       groups: one.enforce.groups,
       afterwards: one.enforce.afterwards,
@@ -63,14 +65,22 @@ const fixedUpstream = ({ interface: name, version, forceVersion, refresh }: Upst
   refresh,
 });
 
-/** What the machine is told of the configuration, and of the links where that leaves something open. */
-export function routerOptions(config: RouterConfig, links: Links): RouterOptions {
+const NOTHING: ReadonlySet<string> = new Set();
+
+/**
+ * What the machine is told of the configuration, and of the links where that leaves something open. `byControl`: the entries that are not
+ * the file's (`InForce`).
+ */
+export function routerOptions(config: RouterConfig, links: Links, byControl = NOTHING): RouterOptions {
+  const from = (entry: string): RuleOrigin => (byControl.has(entry) ? "control" : "file");
   return {
     downstreams: config.downstreams.map((one) => ({
       name: one.interface,
       forwarder: one.forwarder,
       allow: one.allow,
       deny: one.deny,
+      allowFrom: from(`downstreams.${one.interface}.allow`),
+      denyFrom: from(`downstreams.${one.interface}.deny`),
       snooping: snooped(config).includes(one),
       ...given({
         sources: one.sources,
@@ -103,6 +113,8 @@ export function routerOptions(config: RouterConfig, links: Links): RouterOptions
         }),
         proxies: one.proxies,
         joinsPerSecond: one.joinsPerSecond,
+        newHostsPerMinute: one.newHostsPerMinute,
+        newHostsPerMinutePerPort: one.newHostsPerMinutePerPort,
         requireRouterAlert: one.requireRouterAlert,
         verifySourceSubnet: one.verifySourceSubnet,
         checksum: one.checksum,
@@ -113,6 +125,7 @@ export function routerOptions(config: RouterConfig, links: Links): RouterOptions
       ...given(rest),
     })),
     rules: config.rules,
+    rulesFrom: from("rules"),
     bandwidth: config.bandwidth,
     ...given({ enforce: config.enforce }),
     idle: config.idle,

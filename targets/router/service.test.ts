@@ -165,6 +165,7 @@ test("when it hands over, what waited for the end of the turn is done, and the l
     add: ({ change }) => void told.push(change),
     refused() {},
     inquire() {},
+    policy() {},
     status: () => ({}),
     close: async () => void told.push("closed"),
   };
@@ -193,6 +194,7 @@ test("where nothing can be left a handing over is a stop, and a second signal do
     add() {},
     refused() {},
     inquire() {},
+    policy() {},
     status: () => ({}),
     close: async () => void closed++,
   };
@@ -303,6 +305,7 @@ test("joins with their certainty, leaves and refusals become evidence, a refusal
     add: ({ host, group, change, certainty }) => void told.push([host, group, change, certainty].join(" ")),
     refused: ({ host, group, reason }) => void told.push([host, group, reason].join(" ")),
     inquire() {},
+    policy() {},
     status: () => ({}),
     close: async () => {},
   };

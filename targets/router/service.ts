@@ -22,7 +22,9 @@ import { foundBridgesFile, type RouterConfig, snooped, upstreamsOf } from "./con
 import type { DriverChoice } from "./drivers.ts";
 import { farewellText, type Leave } from "./farewell.ts";
 import { HostEvidence } from "./host-evidence.ts";
+import type { InForce } from "./in-force.ts";
 import { Interfaces, type InterfacesPlatform } from "./interfaces.ts";
+import { LivePolicy } from "./live-policy.ts";
 import type { MembershipReports } from "./membership-reports.ts";
 import { metricsText, type ProcessUse } from "./metrics.ts";
 import { Offenders } from "./offenders.ts";
@@ -38,7 +40,7 @@ import { strayFrom } from "./stragglers.ts";
 import { why } from "./why.ts";
 
 /** What a router says to control, and asks it. */
-export type Control = Pick<MembershipReports, "add" | "refused" | "inquire" | "status" | "close">;
+export type Control = Pick<MembershipReports, "add" | "refused" | "inquire" | "policy" | "status" | "close">;
 
 /** What a router stands on. */
 export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
@@ -53,6 +55,8 @@ export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   readonly enforcement?: Enforcement | undefined;
   /** Keeps what control permits over the end of the process; undefined: in memory only. */
   readonly permitLog?: EvidenceLog | undefined;
+  /** Keeps control's policy over the end of the process; undefined: in memory only. */
+  readonly policyLog?: EvidenceLog | undefined;
   readonly bridgeQueriers: Pick<BridgeQueriers, "silence" | "restore">;
   /** Runs work once the packets that are there have been heard. */
   readonly later: (work: () => void) => void;
@@ -89,7 +93,9 @@ export class RouterService {
   readonly #downstreams: readonly string[];
   readonly #upstreams: ReadonlySet<string>;
   readonly #names: readonly string[];
+  /** As it was in force at the start. */
   readonly #config: RouterConfig;
+  readonly #policy: LivePolicy;
   readonly #statistics: Statistics;
   readonly #evidence: HostEvidence;
   readonly #duty: QuerierDuty;
@@ -100,7 +106,9 @@ export class RouterService {
   /** Takes multicast routing and opens the interfaces that are there. Throws HalError "mroute.*". */
   constructor(config: RouterConfig, platform: RouterPlatform) {
     this.#platform = platform;
-    this.#config = config;
+    this.#policy = this.#openPolicy(config);
+    const { byControl } = this.#policy.inForce;
+    this.#config = this.#policy.inForce.config;
     this.#offenders = new Offenders(platform);
     this.#downstreams = config.downstreams.map((one) => one.interface);
     this.#upstreams = new Set(upstreamsOf(config).map((one) => one.interface));
@@ -108,7 +116,7 @@ export class RouterService {
     this.#statistics = new Statistics(this.#names, platform.clock);
     this.#evidence = new HostEvidence(platform);
     this.#duty = new QuerierDuty(platform);
-    this.#router = new Router(IGMP, routerOptions(config, platform.links), platform.entropy);
+    this.#router = new Router(IGMP, routerOptions(this.#config, platform.links, byControl), platform.entropy);
     this.#afterwards = new Afterwards(
       platform.later,
       (effect) => this.#apply(effect),
@@ -125,10 +133,16 @@ export class RouterService {
     this.#permitFile = this.#openPermitFile();
     this.#interfaces.start();
     this.#takeOver();
+    this.#policy.start();
     for (const name of this.#waiting()) {
       const lack = lackOf(name, platform.links);
       if (lack !== undefined) platform.log.warn({ interface: name }, `${lack}: waiting for it`);
     }
+  }
+
+  #openPolicy(config: RouterConfig): LivePolicy {
+    const { clock, log, membershipReports: control, policyLog } = this.#platform;
+    return new LivePolicy(config, { clock, log, control, policyLog }, (inForce) => this.#configure(inForce));
   }
 
   #keepPorts(): BridgePorts | undefined {
@@ -173,11 +187,20 @@ export class RouterService {
     return this.#names.filter((name) => this.#interfaces.link(name) === undefined);
   }
 
-  /** Takes over what the downstreams may and how they ask; nobody loses a packet. Tells what needs a restart. */
+  /**
+   * Takes over what the downstreams may and how they ask; nobody loses a packet. Tells what needs a restart. Throws HalError
+   * "policy.conflict", and then nothing has changed.
+   */
   reload(config: RouterConfig): void {
+    this.#policy.reload(config);
+  }
+
+  /** The entries that wait for the next start. */
+  #configure({ config, byControl }: InForce): readonly string[] {
     const entries = needingRestart(this.#config, config);
     if (entries.length > 0) this.#platform.log.warn({ entries }, "these entries take effect at the next start");
-    this.#runner.feed({ kind: "configure", ...routerOptions(config, this.#platform.links) });
+    this.#runner.feed({ kind: "configure", ...routerOptions(config, this.#platform.links, byControl) });
+    return entries;
   }
 
   /**
@@ -190,7 +213,7 @@ export class RouterService {
       return false;
     }
     this.#restoreBridges();
-    await Promise.all([this.#platform.membershipReports?.close(), this.#permitFile?.close()]);
+    await Promise.all([this.#platform.membershipReports?.close(), this.#permitFile?.close(), this.#policy.close()]);
     return true;
   }
 
@@ -226,6 +249,7 @@ export class RouterService {
     await Promise.all([
       this.#platform.membershipReports?.close(),
       this.#permitFile?.close(),
+      this.#policy.close(),
       this.#guard?.close(),
       this.#wait(FAREWELL),
     ]);
@@ -279,6 +303,7 @@ export class RouterService {
       clock,
       links,
       drivers,
+      policy: this.#policy,
       control: membershipReports?.status(),
       guard: this.#guard,
       originOf: (name, source) => this.#offenders.originOf(name, source),

@@ -1,9 +1,10 @@
 // For tests: a whole router process on a simulated network, with hosts behind two bridge ports and a sender upstream.
 import assert from "node:assert/strict";
 import * as v from "valibot";
-import { ALL_SYSTEMS, ANY, address, type Ipv4 } from "../../core/base/ipv4.ts";
+import { ALL_IGMPV3_ROUTERS, ALL_SYSTEMS, ANY, address, type Ipv4, ipv4 } from "../../core/base/ipv4.ts";
 import { milliseconds, seconds } from "../../core/base/time.ts";
-import { type Query, queryLength, writeQuery } from "../../core/igmp/query.ts";
+import { type Query, queryLength, writeQuery } from "../../core/igmp/messages/query.ts";
+import { type ReportRecord, reportLength, writeReport } from "../../core/igmp/messages/report.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import { BridgeSettings } from "../../hal/bridge/settings.ts";
@@ -150,6 +151,16 @@ export async function simulatedRouter({
         destination: ALL_SYSTEMS,
         bytes: generalQuery(address(text)),
       });
+    },
+    /** So many hosts behind lan1 that nobody knows want a group each, under one card; `from` tells them from others. */
+    strangers(from: number, count: number): void {
+      const wire = network.node(`strangers ${from}`).attach("eth0", { address: address("10.2.0.66"), lan: lan1 });
+      for (let n = from; n < from + count; n++) {
+        const records: readonly ReportRecord[] = [{ type: "is-ex", group: ipv4(0xef070000 + n), sources: [] }];
+        const source = ipv4(0x0a020100 + n);
+        const bytes = writeReport(new Uint8Array(reportLength(records)), source, records);
+        wire.transmit({ kind: "igmp", source, destination: ALL_IGMPV3_ROUTERS, bytes });
+      }
     },
     /** Asks `--why`, and lets time pass while it looks. */
     async why(group: string, who: string, during: (span: number) => void = run): Promise<WhyAnswer> {

@@ -4,7 +4,7 @@ import { Counters } from "../../core/base/counters.ts";
 import { ANY, type Ipv4, isLinkLocalMulticast } from "../../core/base/ipv4.ts";
 import type { Instant } from "../../core/base/time.ts";
 import { wantsNothing } from "../../core/igmp/filter.ts";
-import { checkPacket, headGroup, type MessageKind } from "../../core/igmp/packet.ts";
+import { checkPacket, headGroup, type MessageKind } from "../../core/igmp/messages/packet.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import { EndedMemberships } from "../../core/router/ended-memberships.ts";
 import type { RouterDrop, RouterEffect } from "../../core/router/options.ts";

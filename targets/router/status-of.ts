@@ -16,7 +16,9 @@ import type { BridgePorts } from "./bridge-ports.ts";
 import type { RouterConfig } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import type { Interfaces } from "./interfaces.ts";
+import type { LivePolicy } from "./live-policy.ts";
 import type { PortGuard } from "./port-guard.ts";
+import { ruleText } from "./rule-text.ts";
 import type { InterfaceStatistics, PortStatistics, Statistics } from "./statistics.ts";
 import type {
   DownstreamStatus,
@@ -26,6 +28,7 @@ import type {
   IntruderStatus,
   MemberStatus,
   MessageCounts,
+  PolicyStatus,
   PortStatus,
   QuerierStatus,
   RefusalStatus,
@@ -46,6 +49,7 @@ export interface StatusParts {
   readonly clock: Clock;
   readonly links: Links;
   readonly drivers: Readonly<Record<string, DriverChoice>> | undefined;
+  readonly policy: Pick<LivePolicy, "inForce" | "status">;
   readonly control: object | undefined;
   /** Lets the bridge ports pass only what control permits; undefined where nothing does. */
   readonly guard: Pick<PortGuard, "state" | "hasPorts"> | undefined;
@@ -77,6 +81,7 @@ export function routerStatus(parts: StatusParts): RouterStatus {
       capacity,
     })),
     enforce: enforceStatus(parts),
+    policy: policyStatus(parts),
     refusals: statistics.refusals.recent().map((refusal) => refusalStatus(parts, refusal)),
     lostUpcalls: table?.dropped(),
     forwarding: table?.counts(),
@@ -94,6 +99,18 @@ function enforceStatus({ router, clock, guard }: StatusParts): EnforceStatus | u
       ports: guard?.state ?? "not guarded",
     }
   );
+}
+
+function policyStatus({ policy }: StatusParts): PolicyStatus {
+  const { since, ...held } = policy.status();
+  const { config, byControl } = policy.inForce;
+  const from = byControl.has("rules") ? "control" : "file";
+  return {
+    ...held,
+    since: since === undefined ? undefined : new Date(since).toISOString(),
+    entries: [...byControl],
+    rules: config.rules.map((rule, index) => ({ rule: index + 1, from, says: ruleText(rule) })),
+  };
 }
 
 function downstreamStatus(parts: StatusParts, name: string, machine: RouterInterface): DownstreamStatus {
@@ -237,7 +254,8 @@ function refusalStatus(parts: StatusParts, { name, reason, host, group, rule, ti
     ...hostStatus(parts, name, host),
     reason,
     group: group === undefined ? undefined : formatIpv4(group),
-    rule,
+    rule: rule?.place,
+    ruleFrom: rule?.origin,
     times,
     seconds: secondsSince(parts.clock, last),
   };

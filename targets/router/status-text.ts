@@ -21,8 +21,16 @@ export function statusText(status: unknown, width: number): string {
   return [
     printable(`router ${id} ${version}: ${state}, up ${spanText(uptime)}`),
     ...shown.warnings.flatMap((warning) => wrapped(`! ${warning}`, width, "  ")),
+    ...policyLines(shown).flatMap((line) => wrapped(line, width, "  ")),
     ...sections(shown).flatMap((section) => sectionLines(section, width)),
   ].join("\n");
+}
+
+/** Nothing where all entries are the file's. */
+function policyLines({ policy: { revision, since = "", entries, kept } }: Shown): readonly string[] {
+  if (revision === 0) return [];
+  const what = entries.length === 0 ? "it gives nothing, all entries are the file's" : `it gives ${entries.join(", ")}`;
+  return [`control's policy ${revision} is in force since ${since} (${kept}): ${what}`];
 }
 
 interface Section {
@@ -41,6 +49,7 @@ const sections = (status: Shown): readonly Section[] => [
   groupSection(status),
   hostSection(status),
   routeSection(status),
+  ruleSection(status),
   refusalSection(status),
   dropSection(status),
 ];
@@ -111,6 +120,11 @@ function hostSection({ interfaces }: Shown): Section {
 const routeSection = ({ routes }: Shown): Section => ({
   headings: ["SOURCE", "GROUP", "FROM", "TO"],
   rows: routes.map(({ source, group, inbound, outbound }) => [source, group, inbound, outbound.join(" ")]),
+});
+
+const ruleSection = ({ policy }: Shown): Section => ({
+  headings: ["RULE", "FROM", "SAYS"],
+  rows: policy.rules.map(({ rule, from, says }) => [rule, from, says]),
 });
 
 const refusalSection = ({ refusals }: Shown): Section => ({

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
+import type { PolicyState } from "../../core/control/messages.ts";
 import { tagged } from "../../core/igmp/igmp.testkit.ts";
 import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import { SimulatedBridges } from "../../hal/bridge/simulated.ts";
@@ -168,8 +169,24 @@ const taggedTaps = (taps: FrameTaps, vlan: number): FrameTaps => ({
     }),
 });
 
+/** What control gives: more than the file's bound. */
+const GIVEN = {
+  rules: [{ action: "deny", groups: ["239.9.9.9"] }],
+  downstreams: [{ interface: "br-lan", maxGroups: 9000 }],
+};
+
 test("docs/status.md has every field of a router to which much has happened, and no other", async () => {
-  const membershipReports = { add() {}, refused() {}, inquire() {}, status: () => "as it says", close: async () => {} };
+  const membershipReports = {
+    add() {},
+    refused() {},
+    inquire() {},
+    policy({ revision, refused }: PolicyState, heard: (revision: number, text: string) => void) {
+      if (revision === 0) heard(5, JSON.stringify(GIVEN));
+      else if (refused === undefined) heard(6, '{"rules":[{"action":"deny","interface":"eth9"}]}');
+    },
+    status: () => "as it says",
+    close: async () => {},
+  };
   const { a, b, run, otherQuerier, service, forgeFromLan } = await simulatedRouter({
     downstream: {
       vlan: 7,

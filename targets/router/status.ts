@@ -1,4 +1,5 @@
 // What a running router says of itself, field by field: `status --json`, and what the table for a person is made of.
+import type { RuleOrigin } from "../../core/igmp/admission.ts";
 import type { QuerierState } from "../../core/igmp/querier.ts";
 import type { DriverChoice } from "./drivers.ts";
 import type { Lost } from "./interfaces.ts";
@@ -162,8 +163,9 @@ export interface RefusalStatus extends HostStatus {
   readonly interface: string;
   readonly reason: string;
   readonly group?: string | undefined;
-  /** The rule that decided: its number, or the list of the interface. */
+  /** The rule that decided: its number, or the list of the interface; and who has given it. */
   readonly rule?: number | string | undefined;
+  readonly ruleFrom?: RuleOrigin | undefined;
   readonly times: number;
   /** Since the last time. */
   readonly seconds: number;
@@ -192,6 +194,32 @@ export interface EnforceStatus {
   readonly ports: string;
 }
 
+/** A rule of `rules`. */
+export interface RuleStatus {
+  /** From 1. */
+  readonly rule: number;
+  readonly from: RuleOrigin;
+  /** In words. */
+  readonly says: string;
+}
+
+/** Which rules, limits, bandwidths and static groups are in force, and who has given them. */
+export interface PolicyStatus {
+  /** Control's, that is in force; 0: none. */
+  readonly revision: number;
+  /** When it was taken, ISO 8601. */
+  readonly since?: string | undefined;
+  /** The entries that it gives; all others are the file's. */
+  readonly entries: readonly string[];
+  /** What of it is otherwise than it says. */
+  readonly remarks: readonly string[];
+  /** A newer one that cannot be in force, and why. */
+  readonly refused?: { readonly revision: number; readonly faults: readonly string[] } | undefined;
+  /** "on disk", "in memory", or the code of the error for which it is in memory only. */
+  readonly kept: string;
+  readonly rules: readonly RuleStatus[];
+}
+
 /** A whole router. docs/status.md has every field. */
 export interface RouterStatus {
   /** In words, the gravest first; empty when all is well. */
@@ -208,6 +236,7 @@ export interface RouterStatus {
   readonly bandwidth: readonly BandwidthStatus[];
   /** What control permits; undefined where it is not asked. */
   readonly enforce?: EnforceStatus | undefined;
+  readonly policy: PolicyStatus;
   readonly refusals: readonly RefusalStatus[];
   /** Questions of the kernel that were lost because nobody read them in time. */
   readonly lostUpcalls?: number | undefined;

@@ -1,8 +1,8 @@
 // IGMP that the routing socket alone heard, and where it may have come in.
 import { type Ipv4, isLinkLocalMulticast, isMulticast } from "../../core/base/ipv4.ts";
 import { inSubnet } from "../../core/base/subnet.ts";
-import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/ip-header.ts";
-import { checkPacket } from "../../core/igmp/packet.ts";
+import { destinationAddress, hasRouterAlert, headerLength, sourceAddress } from "../../core/igmp/messages/ip-header.ts";
+import { checkPacket } from "../../core/igmp/messages/packet.ts";
 import type { Link } from "../../core/ports/links.ts";
 
 /** Why such a packet counts on no interface. */

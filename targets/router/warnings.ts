@@ -11,6 +11,7 @@ export function warningsOf(status: Told): readonly string[] {
       .filter(({ up }) => !up)
       .map(({ name }) => `${name} is not in use: it is waited for`),
     ...guardLacking(status),
+    ...policyLacking(status),
     ...status.interfaces
       .filter(({ guarded }) => guarded === false)
       .map(({ name }) => `${name} has no bridge ports that could be guarded: what one host there may have, all get`),
@@ -39,6 +40,15 @@ const SOUND: ReadonlySet<string> = new Set(["guarded", "not guarded", "nothing t
 function guardLacking({ enforce }: Told): readonly string[] {
   if (enforce === undefined || SOUND.has(enforce.ports)) return [];
   return [`the bridge ports are not guarded as they should be (${enforce.ports}): it is tried again`];
+}
+
+function policyLacking({ policy: { refused, remarks } }: Told): readonly string[] {
+  const [first, ...more] = refused?.faults ?? [];
+  const others = more.length === 0 ? "" : ` (and ${more.length} more)`;
+  return [
+    ...(refused === undefined ? [] : [`control's policy ${refused.revision} is not in force: ${first}${others}`]),
+    ...remarks.map((remark) => `control's policy: ${remark}`),
+  ];
 }
 
 function electionsLost({ name, querier }: DownstreamStatus): readonly string[] {

@@ -1,7 +1,6 @@
 // `status --why` of a host that is no member of the group: what was last known of it.
 import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { after, milliseconds } from "../../core/base/time.ts";
-import type { Refusal } from "../../core/router/refusals.ts";
 import { type StatusParts, secondsSince } from "./status-of.ts";
 import {
   ago,
@@ -9,6 +8,7 @@ import {
   machineOf,
   no,
   type Question,
+  ruleName,
   type Standing,
   timeText,
   type WhyAnswer,
@@ -139,6 +139,14 @@ const LIMITS: ReadonlyMap<string, string> = new Map([
   ["igmp.port-sources", "the hosts behind its port would name more sources than they may (`maxSourcesPerPort`)"],
   ["igmp.host-rate", "it joins more quickly than one host may (`joinsPerSecond`)"],
   [
+    "igmp.new-hosts",
+    "nobody knows it, and more such hosts come than are taken at their word: it is let in when it answers a query (`newHostsPerMinute`)",
+  ],
+  [
+    "igmp.port-new-hosts",
+    "nobody knows it, and more such hosts come behind its port than are taken at their word: it is let in when it answers a query (`newHostsPerMinutePerPort`)",
+  ],
+  [
     "igmp.host-share",
     "the room that is left on the interface is kept for hosts that have less (`maxGroups`, `maxSourcesPerInterface`)",
   ],
@@ -175,9 +183,12 @@ export function refused(
   { group }: Question,
   { name, refusal }: Standing & { readonly kind: "refused" },
 ): WhyAnswer {
-  const { reason, times, last } = refusal;
+  const { reason, times, last, rule } = refusal;
   const who = whoText(parts, name, refusal.host);
-  const cause = [LIMITS.get(reason) ?? POLICY.get(reason), ruleText(refusal.rule)].filter((one) => one !== undefined);
+  const cause = [
+    LIMITS.get(reason) ?? POLICY.get(reason),
+    rule === undefined ? undefined : `${ruleName(rule)} decides`,
+  ].filter((one) => one !== undefined);
   const asked =
     refusal.group === undefined || refusal.group === group ? "" : `; the last time for ${formatIpv4(refusal.group)}`;
   return no(
@@ -186,10 +197,4 @@ export function refused(
     `${who} was refused ${formatIpv4(group)} on ${name}: ${cause.join("; ")} (${reason}).`,
     `Refused for this ${times} times, last at ${timeText(parts, last)}${asked}.`,
   );
-}
-
-/** A rule by its number, or the list of the interface. */
-function ruleText(rule: Refusal["rule"]): string | undefined {
-  if (rule === undefined) return undefined;
-  return typeof rule === "number" ? `rule ${rule} of \`rules\` decides` : `the interface's \`${rule}\` decides`;
 }

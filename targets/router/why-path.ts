@@ -1,10 +1,11 @@
 // `status --why` of a member: what stands between it and the stream, from the interface to the kernel's counters.
 import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { after, seconds } from "../../core/base/time.ts";
+import type { RuleName } from "../../core/igmp/admission.ts";
 import type { RouteUse } from "../../core/ports/forwarding.ts";
 import type { DeliveryPath } from "../../core/router/delivery-path.ts";
 import { type StatusParts, secondsSince } from "./status-of.ts";
-import { down, no, type Question, type WhyAnswer, whoText } from "./why-words.ts";
+import { down, no, type Question, ruleName, type WhyAnswer, whoText } from "./why-words.ts";
 
 /** Between the two looks at the kernel's counters. */
 const LOOK = seconds(1);
@@ -16,21 +17,16 @@ const LOOK = seconds(1);
 export async function path(parts: StatusParts, { group }: Question, name: string, claim: string): Promise<WhyAnswer> {
   const facts = parts.router.path(parts.clock.now(), name, group);
   if (facts === undefined) throw new RangeError(`no downstream ${name}`);
-  const blocked = blockedAt(parts, name, group, facts) ?? leadsNowhere(name, group, facts);
+  const blocked = blockedAt(parts, name, group, facts) ?? leadsNowhere(parts, name, group, facts);
   const answer = blocked ?? (await flow(parts, name, group));
   return { ...answer, sentences: [...answer.sentences, claim] };
 }
 
 /** What stops every stream of the group on its way to the interface. */
 function blockedAt(parts: StatusParts, name: string, group: Ipv4, facts: DeliveryPath): WhyAnswer | undefined {
-  const { isUp, isDenied, isForwarder, querier, streams } = facts;
+  const { isUp, deniedBy, isForwarder, querier, streams } = facts;
   if (!isUp) return down(name);
-  if (isDenied)
-    return no(
-      "denied",
-      name,
-      `${formatIpv4(group)} may not be received on ${name}: a rule denies it to everybody there.`,
-    );
+  if (deniedBy !== undefined) return denied(name, formatIpv4(group), deniedBy);
   if (!isForwarder && querier.kind === "non-querier") {
     const winner = whoText(parts, name, querier.winner);
     return no(
@@ -50,6 +46,9 @@ function blockedAt(parts: StatusParts, name: string, group: Ipv4, facts: Deliver
     );
   return streams.length === 0 ? noStream(parts, name, group, facts) : undefined;
 }
+
+const denied = (name: string, what: string, rule: RuleName): WhyAnswer =>
+  no("denied", name, `${what} may not be received on ${name}: ${ruleName(rule)} denies it to everybody there.`);
 
 function noStream(parts: StatusParts, name: string, group: Ipv4, { upstream, withoutRoom }: DeliveryPath): WhyAnswer {
   const [refused] = withoutRoom;
@@ -89,7 +88,12 @@ function notAskedText({ isUp, mayJoin, standing }: NonNullable<DeliveryPath["ups
 }
 
 /** There are streams, and none of them is led to the interface. */
-function leadsNowhere(name: string, group: Ipv4, { streams }: DeliveryPath): WhyAnswer | undefined {
+function leadsNowhere(
+  { router }: StatusParts,
+  name: string,
+  group: Ipv4,
+  { streams }: DeliveryPath,
+): WhyAnswer | undefined {
   const [first] = streams;
   if (first === undefined || streams.some(({ lack }) => lack === undefined)) return undefined;
   const { route, lack } = first;
@@ -119,8 +123,10 @@ function leadsNowhere(name: string, group: Ipv4, { streams }: DeliveryPath): Why
         name,
         `${stream} comes in on ${route.inbound}, but nobody on ${name} asks for this source.`,
       );
-    case "denied":
-      return no("denied", name, `${stream} may not be received on ${name}: a rule denies it to everybody there.`);
+    case "denied": {
+      const rule = router.denial(name, group, route.source);
+      return rule && denied(name, stream, rule);
+    }
     case "not-forwarder":
       return no("lost-election", name, `${stream} is led to ${name} by the router that won the election there.`);
     case undefined:

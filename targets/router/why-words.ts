@@ -1,6 +1,7 @@
 // What the answers of `status --why` are, and the words that they share.
 import type { Ipv4 } from "../../core/base/ipv4.ts";
 import type { Instant } from "../../core/base/time.ts";
+import type { RuleName } from "../../core/igmp/admission.ts";
 import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
 import type { RouterInterface } from "../../core/igmp/router-interface.ts";
@@ -71,6 +72,12 @@ export const no = (verdict: Verdict, name: string | undefined, ...sentences: rea
 /** That the interface itself is away. */
 export const down = (name: string): WhyAnswer =>
   no("interface-down", name, `${name} is not in use: it is down, gone or without an address, and is waited for.`);
+
+/** A rule by its number, or the list of the interface, and whose word it is. */
+export function ruleName({ place, origin }: RuleName): string {
+  const whose = origin === "file" ? "the file's" : "control's";
+  return typeof place === "number" ? `rule ${place} of ${whose} \`rules\`` : `the interface's \`${place}\` (${whose})`;
+}
 
 /** "10.2.0.11 (02:00:00:00:00:01, port lan1)". */
 export function whoText(parts: StatusParts, name: string, host: TrackedHost): string {

@@ -111,6 +111,28 @@ test("refused by a limit of its host, whichever group it asked for last", async 
   says(await why(GROUP, A), "refused", /the last time for 239\.255\.77\.2/);
 });
 
+test("refused because it is new, among more of these than are taken at their word; served when it has answered", async () => {
+  const { a, service, strangers, idle, run, why } = await simulatedRouter({
+    downstream: { newHostsPerMinutePerPort: 1 },
+  });
+  idle(30);
+  strangers(0, 10);
+  idle(0.1);
+  a.join();
+  idle(0.1);
+  strangers(10, 100);
+  idle(0.1);
+  for (const who of [A, a.mac, "lan1"])
+    says(
+      await why(GROUP, who, () => {}),
+      "refused",
+      /answers a query \(`newHostsPerMinutePerPort`\) \(igmp\.port-new-hosts\)/,
+    );
+  assert.ok((service.status().drops["igmp.port-new-hosts"] ?? 0) > 100);
+  run(13);
+  says(await why(GROUP, A), "delivered");
+});
+
 test("refused by a rule, by its number, and by the interface's list", async () => {
   const rules = [
     { action: "deny", groups: ["239.1.0.0/16"] },
@@ -121,9 +143,9 @@ test("refused by a rule, by its number, and by the interface's list", async () =
   b.join();
   b.join(DARK);
   run(3);
-  says(await why(GROUP, A), "refused", /rule 2 of `rules` decides \(policy\.denied\)/);
+  says(await why(GROUP, A), "refused", /rule 2 of the file's `rules` decides \(policy\.denied\)/);
   says(await why(GROUP, B), "delivered");
-  says(await why(UNSENT, B), "refused", /the interface's `deny` decides/);
+  says(await why(UNSENT, B), "refused", /the interface's `deny` \(the file's\) decides/);
   says(await why("239.255.77.10", A), "not-joined");
 });
 
@@ -145,7 +167,7 @@ test("refused since a reload: who was a member is none any more", async () => {
   run(3);
   reload({ rules: [{ action: "deny", host: A }] });
   run(1);
-  says(await why(GROUP, A), "refused", /rule 1 of `rules` decides|may no longer receive/);
+  says(await why(GROUP, A), "refused", /rule 1 of the file's `rules` decides/);
 });
 
 test("denied to everybody there by source, though they are members for other sources", async () => {

@@ -3,6 +3,7 @@ import { formatIpv4, type Ipv4, isLinkLocalMulticast, isMulticast, parseIpv4 } f
 import { inSubnet } from "../../core/base/subnet.ts";
 import type { Instant } from "../../core/base/time.ts";
 import type { TrackedHost } from "../../core/igmp/host-shares.ts";
+import type { Refusal } from "../../core/router/refusals.ts";
 import { CommandRefused } from "../shared/admin.ts";
 import { type StatusParts, secondsSince } from "./status-of.ts";
 import { ended, isLimit, notJoined, nowhere, refused } from "./why-host.ts";
@@ -101,14 +102,20 @@ const NO_REFUSALS: ReadonlySet<string> = new Set(["tracking.full", "tracking.too
 
 /** A limit refuses whatever its host asks for. The packet's refusal says more than that of its frame. */
 function lastRefusal(parts: StatusParts, group: Ipv4, host: Named): Past | undefined {
-  const all = parts.statistics.refusals
-    .recent()
+  const all = [...parts.statistics.refusals.recent(), ...waiting(parts)]
+    .sort((a, b) => b.last - a.last)
     .filter(({ reason }) => !NO_REFUSALS.has(reason))
     .filter((one) => one.group === undefined || one.group === group || isLimit(one.reason))
     .filter(({ name, host: who }) => isMeant(parts, host, name, who));
   const refusal = all.find(({ reason }) => reason !== "tracking.refused") ?? all[0];
   return refusal && { at: refusal.last, standing: { kind: "refused", name: refusal.name, refusal } };
 }
+
+/** Who is new and waits, however many were refused since. */
+const waiting = ({ router }: StatusParts): readonly Refusal[] =>
+  Array.from(router.interfaces(), ([name, machine]) =>
+    machine.waiting().map(({ host, reason, times, last }) => ({ name, host, reason, times, last })),
+  ).flat();
 
 function lastEnded(parts: StatusParts, group: Ipv4, host: Named): Past | undefined {
   const all = Array.from(parts.router.interfaces(), ([name]) => {

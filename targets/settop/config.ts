@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { formatIpv4, type Ipv4, isSourceSpecific } from "../../core/base/ipv4.ts";
 import { type Duration, milliseconds, seconds } from "../../core/base/time.ts";
-import type { RefreshPolicy } from "../../core/igmp/refresh.ts";
+import type { RefreshPolicy } from "../../core/igmp/host/refresh.ts";
 import type { OutputChoice } from "../../hal/output/open.ts";
 import {
   brokerEntries,

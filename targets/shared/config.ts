@@ -140,8 +140,8 @@ const LARGEST_FILE = 4 * 1024 * 1024;
 /** Entries and items of lists in one configuration; each of a thousand channels has some ten. */
 const MOST_VALUES = 65_536;
 
-/** The file's text, also of a pipe or a device that never ends; undefined when it is larger than LARGEST_FILE. */
-function readText(file: string): string | undefined {
+/** The file's text, also of a pipe or a device that never ends; undefined when it is larger than 4 MiB. Throws the kernel's error. */
+export function readText(file: string): string | undefined {
   const handle = openSync(file, "r");
   try {
     const parts: Buffer[] = [];

@@ -23,7 +23,7 @@ export const MEANINGS: Readonly<Record<Exclude<keyof typeof EXIT, "ok">, string>
     "a test failed: a capture does not show what it was expected to show, each difference is listed; or a host does not get the group that `router status --why` asks about",
   usage: "the command line is wrong: a command or option that there is not, a value that cannot be one",
   data: "what was asked is refused: an id that is unknown, taken or in use; or a file that is no store, a capture that cannot be read whole, with what was read of it printed",
-  noInput: "the store or the capture that a command works on is not there",
+  noInput: "the store, the capture or the policy that a command works on is not there",
   unavailable: "something needed is not there: the running process, a port, an interface, an identity, a native part",
   software: "our own mistake",
   cannotCreate: "an identity file is there already, and none is replaced",
@@ -43,7 +43,7 @@ export const exitHelp = (): string =>
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommandRefused) return EXIT.data;
   if (!(error instanceof HalError)) return EXIT.software;
-  if (error.code === "store.missing" || error.code === "capture.unreadable") return EXIT.noInput;
+  if (["store.missing", "capture.unreadable", "policy.unreadable"].includes(error.code)) return EXIT.noInput;
   if (error.code === "store.foreign") return EXIT.data;
   if (error.code.endsWith(".native-missing")) return EXIT.unavailable;
   if (error.code === "identity.exists") return EXIT.cannotCreate;

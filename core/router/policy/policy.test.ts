@@ -5,8 +5,8 @@ import { test } from "node:test";
 import { ALL_SYSTEMS, ANY, address, formatIpv4, type Ipv4 } from "../../base/ipv4.ts";
 import { after, type Instant, instant, seconds } from "../../base/time.ts";
 import { ethernet, tagged } from "../../igmp/igmp.testkit.ts";
-import { checkPacket, groupOf } from "../../igmp/packet.ts";
-import { type ReportRecord, recordsOf, reportLength, writeReport } from "../../igmp/report.ts";
+import { checkPacket, groupOf } from "../../igmp/messages/packet.ts";
+import { type ReportRecord, recordsOf, reportLength, writeReport } from "../../igmp/messages/report.ts";
 import { IGMP } from "../../igmp/wire.ts";
 import type { DownstreamOptions, RouterEffect, RouterEvent, RouterOptions } from "../options.ts";
 import { Router } from "../router.ts";
@@ -101,9 +101,11 @@ function line(effect: RouterEffect): string[] {
     case "stand":
       return ["stand"];
     case "drop": {
-      const { reason, rule = "", group = ANY, host } = effect;
+      const { reason, rule, group = ANY, host } = effect;
       return [
-        [reason, rule, formatIpv4(host?.address ?? ANY), formatIpv4(group)].filter((one) => one !== "").join(" "),
+        [reason, rule?.place ?? "", formatIpv4(host?.address ?? ANY), formatIpv4(group)]
+          .filter((one) => one !== "")
+          .join(" "),
       ];
     }
     default:

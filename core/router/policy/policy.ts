@@ -2,21 +2,20 @@
 import type { Address, AddressFamily } from "../../base/address.ts";
 import type { Ipv4 } from "../../base/ipv4.ts";
 import { earliest, type Instant } from "../../base/time.ts";
-import type { Admission, AdmissionDrop, AdmissionRefusal, Admitted } from "../../igmp/admission.ts";
+import type { Admission, AdmissionDrop, AdmissionRefusal, Admitted, RuleName } from "../../igmp/admission.ts";
 import type { SourceFilter } from "../../igmp/filter.ts";
 import type { TrackedHost } from "../../igmp/host-shares.ts";
-import { type HostStatement, joins } from "../../igmp/host-statement.ts";
 import type { HostMembership } from "../../igmp/host-table.ts";
-import { isExclude } from "../../igmp/report.ts";
+import { type HostStatement, joins } from "../../igmp/messages/host-statement.ts";
+import { isExclude } from "../../igmp/messages/report.ts";
 import type { Pass } from "../../ports/enforcement.ts";
 import { Bandwidth, type BandwidthOptions, type Carrier, type CarrierLoad } from "./bandwidth.ts";
 import { type EnforceOptions, type KeptPermits, type Permit, type PermitEffect, Permits } from "./permits.ts";
 import { type PreviewEnd, Previews, type PreviewWish } from "./previews.ts";
-import { InterfaceRules, type NamedRule, type Rule, type RuledInterface } from "./rules.ts";
+import { InterfaceRules, type NamedRule, type RuledInterface, type RuleList } from "./rules.ts";
 
 /** What an operator decides about receivers. */
-export interface PolicyOptions<A extends Address = Ipv4> {
-  readonly rules?: readonly Rule<A>[];
+export interface PolicyOptions<A extends Address = Ipv4> extends RuleList<A> {
   /** Absent: no group needs any. */
   readonly bandwidth?: BandwidthOptions<A>;
   /** Absent: control is not asked. */
@@ -75,8 +74,7 @@ export class Policy<A extends Address = Ipv4> {
 
   /** From now on; what this means for who is a member already is told by `review`. */
   configure(options: PolicyOptions<A>, scope: PolicyScope<A>): void {
-    const { rules = [] } = options;
-    this.#rules = new Map(scope.downstreams.map((one) => [one.name, new InterfaceRules<A>(rules, one)]));
+    this.#rules = new Map(scope.downstreams.map((one) => [one.name, new InterfaceRules<A>(options, one)]));
     this.#bandwidth.configure(ratesOf(options), capacities(scope));
     this.#enforce(options.enforce);
     this.#hasMoreRoom = true;
@@ -92,7 +90,12 @@ export class Policy<A extends Address = Ipv4> {
 
   /** Whether anybody behind the interface may receive (group, source). */
   mayDeliver(name: string, group: A, source: A | undefined): boolean {
-    return this.#family.isLinkLocalMulticast(group) || this.#rules.get(name)?.deniesAll(group, source) !== true;
+    return this.denial(name, group, source) === undefined;
+  }
+
+  /** The rule for which nobody behind the interface may; source undefined: whichever the source. */
+  denial(name: string, group: A, source: A | undefined): RuleName | undefined {
+    return this.#family.isLinkLocalMulticast(group) ? undefined : this.#rules.get(name)?.deniesAll(group, source);
   }
 
   /**

@@ -7,7 +7,13 @@ import { Previews, type PreviewWish } from "./previews.ts";
 const TERMS = { watch: seconds(60), perDay: 3, pause: seconds(300) };
 const FILM = address("239.1.9.1");
 const VIEWER = { port: "lan1", address: address("10.2.0.11"), mac: "02:00:00:00:00:11" };
-const wish = (group: Ipv4 = FILM, host = VIEWER): PreviewWish => ({ name: "lan", host, group, rule: 2, terms: TERMS });
+const wish = (group: Ipv4 = FILM, host = VIEWER): PreviewWish => ({
+  name: "lan",
+  host,
+  group,
+  rule: { place: 2, origin: "file" },
+  terms: TERMS,
+});
 const at = (s: number): Instant => instant(s * 1000);
 
 test("a preview ends when its seconds are watched, and the next begins only after the pause", () => {

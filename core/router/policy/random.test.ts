@@ -6,7 +6,7 @@ import { fuzz } from "../../base/fuzz.testkit.ts";
 import { address, formatIpv4, type Ipv4, ipv4 } from "../../base/ipv4.ts";
 import { after, type Instant, instant, seconds } from "../../base/time.ts";
 import { ethernet } from "../../igmp/igmp.testkit.ts";
-import { type ReportRecord, reportLength, writeReport } from "../../igmp/report.ts";
+import { type ReportRecord, reportLength, writeReport } from "../../igmp/messages/report.ts";
 import { IGMP } from "../../igmp/wire.ts";
 import type { RouterEffect, RouterEvent, RouterOptions } from "../options.ts";
 import { Router } from "../router.ts";

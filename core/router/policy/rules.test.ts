@@ -10,7 +10,7 @@ const [NEWS, FILM] = [address("239.1.0.1"), address("239.1.9.1")];
 const LAN: RuledInterface = { name: "lan", vlan: 7 };
 
 const name = (rules: readonly Rule[], group = FILM, host = VIEWER, one = LAN, source = ANY) =>
-  new InterfaceRules(rules, one).of({ host, group, source: source === ANY ? undefined : source })?.name;
+  new InterfaceRules({ rules }, one).of({ host, group, source: source === ANY ? undefined : source })?.name.place;
 
 test("the first rule that matches decides, whatever stands behind it", () => {
   const rules: Rule[] = [
@@ -67,16 +67,16 @@ test("a rule for a source is for those who name it", () => {
 
 test("allow and deny of an interface are rules behind all others: deny first, and what allow does not name is denied", () => {
   const one = { ...LAN, allow: [BASIC], deny: [PREMIUM] };
-  const rules = new InterfaceRules([{ action: "allow", groups: [{ group: FILM, length: 32 }] }], one);
+  const rules = new InterfaceRules({ rules: [{ action: "allow", groups: [{ group: FILM, length: 32 }] }] }, one);
   const of = (group: string) => rules.of({ host: VIEWER, group: address(group), source: undefined });
-  assert.deepEqual([of("239.1.9.1")?.name, of("239.1.9.1")?.rule.action], [1, "allow"]);
-  assert.deepEqual([of("239.1.9.2")?.name, of("239.1.9.2")?.rule.action], ["deny", "deny"]);
-  assert.deepEqual([of("239.1.0.1")?.name, of("239.1.0.1")?.rule.action], ["allow", "allow"]);
-  assert.deepEqual([of("239.2.0.1")?.name, of("239.2.0.1")?.rule.action], ["allow", "deny"]);
+  assert.deepEqual([of("239.1.9.1")?.name.place, of("239.1.9.1")?.rule.action], [1, "allow"]);
+  assert.deepEqual([of("239.1.9.2")?.name.place, of("239.1.9.2")?.rule.action], ["deny", "deny"]);
+  assert.deepEqual([of("239.1.0.1")?.name.place, of("239.1.0.1")?.rule.action], ["allow", "allow"]);
+  assert.deepEqual([of("239.2.0.1")?.name.place, of("239.2.0.1")?.rule.action], ["allow", "deny"]);
 });
 
 test("a group is denied to all only where no rule could let anybody have it", () => {
-  const all = (...rules: Rule[]) => new InterfaceRules(rules, LAN).deniesAll(FILM, undefined);
+  const all = (...rules: Rule[]) => new InterfaceRules({ rules }, LAN).deniesAll(FILM, undefined) !== undefined;
   const mine = { host: { kind: "mac", mac: VIEWER.mac } } as const;
   assert.equal(all({ action: "deny" }), true);
   assert.equal(all({ action: "allow", ...mine }, { action: "deny" }), false);
@@ -85,7 +85,8 @@ test("a group is denied to all only where no rule could let anybody have it", ()
   assert.equal(all(), false);
   const sources = [{ address: address("10.1.0.0"), prefixLength: 24 }];
   const from = (source: string | undefined, ...rules: Rule[]) =>
-    new InterfaceRules(rules, LAN).deniesAll(FILM, source === undefined ? undefined : address(source));
+    new InterfaceRules({ rules }, LAN).deniesAll(FILM, source === undefined ? undefined : address(source)) !==
+    undefined;
   const ofSome: Rule[] = [{ action: "allow", sources }, { action: "deny" }];
   assert.deepEqual(
     [from(undefined, ...ofSome), from("10.1.0.2", ...ofSome), from("10.9.0.2", ...ofSome)],
@@ -96,4 +97,17 @@ test("a group is denied to all only where no rule could let anybody have it", ()
     [from(undefined, notOfSome), from("10.1.0.2", notOfSome), from("10.9.0.2", notOfSome)],
     [false, true, false],
   );
+});
+
+test("a rule is named with who has given it, the lists of the interface apart from the rules", () => {
+  const lan = { ...LAN, allow: [BASIC], deny: [PREMIUM], denyFrom: "control" } as const;
+  const rules = new InterfaceRules({ rules: [{ action: "deny", port: "lan2" }], rulesFrom: "control" }, lan);
+  const of = (group: string, port = "lan1") =>
+    rules.of({ host: { ...VIEWER, port }, group: address(group), source: undefined })?.name;
+  assert.deepEqual(of("239.1.0.1", "lan2"), { place: 1, origin: "control" });
+  assert.deepEqual(of("239.1.9.1"), { place: "deny", origin: "control" });
+  assert.deepEqual(of("239.1.0.1"), { place: "allow", origin: "file" });
+  assert.deepEqual(rules.deniesAll(address("239.2.0.1"), undefined), { place: "allow", origin: "file" });
+  assert.deepEqual(rules.deniesAll(FILM, undefined), { place: "deny", origin: "control" });
+  assert.equal(rules.deniesAll(NEWS, undefined), undefined);
 });

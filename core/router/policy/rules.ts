@@ -4,7 +4,7 @@ import type { Address } from "../../base/address.ts";
 import type { Ipv4 } from "../../base/ipv4.ts";
 import { inSubnet, type Subnet } from "../../base/subnet.ts";
 import type { Duration } from "../../base/time.ts";
-import type { RuleName } from "../../igmp/admission.ts";
+import type { RuleName, RuleOrigin } from "../../igmp/admission.ts";
 import { type HostPattern, isMeant } from "../../igmp/host-pattern.ts";
 import type { TrackedHost } from "../../igmp/host-shares.ts";
 import { covers, type GroupPrefix } from "./group-access.ts";
@@ -36,7 +36,14 @@ export interface RuleScope<A extends Address = Ipv4> {
 export type Rule<A extends Address = Ipv4> = RuleScope<A> &
   ({ readonly action: "allow" | "deny" } | { readonly action: "preview"; readonly preview: PreviewTerms });
 
-/** A rule, and what it is called where it refuses: its place from 1, or the list of the interface that it comes from. */
+/** All rules of one origin, in order. */
+export interface RuleList<A extends Address = Ipv4> {
+  readonly rules?: readonly Rule<A>[];
+  /** Default "file". */
+  readonly rulesFrom?: RuleOrigin;
+}
+
+/** A rule, and what it is called where it refuses. */
 export interface NamedRule<A extends Address = Ipv4> {
   readonly rule: Rule<A>;
   readonly name: RuleName;
@@ -48,6 +55,9 @@ export interface RuledInterface<A extends Address = Ipv4> {
   readonly vlan?: number | undefined;
   readonly allow?: readonly GroupPrefix<A>[] | undefined;
   readonly deny?: readonly GroupPrefix<A>[] | undefined;
+  /** Default "file". */
+  readonly allowFrom?: RuleOrigin | undefined;
+  readonly denyFrom?: RuleOrigin | undefined;
 }
 
 /** What is asked for; `source` undefined: from anybody. */
@@ -63,8 +73,8 @@ export class InterfaceRules<A extends Address = Ipv4> {
   /** Whether a source can make a difference. */
   readonly namesSources: boolean;
 
-  constructor(rules: readonly Rule<A>[], one: RuledInterface<A>) {
-    const numbered = rules.map((rule, index) => ({ rule, name: index + 1 }));
+  constructor({ rules = [], rulesFrom: origin = "file" }: RuleList<A>, one: RuledInterface<A>) {
+    const numbered = rules.map((rule, index) => ({ rule, name: { place: index + 1, origin } }));
     this.#rules = [...numbered, ...shortForms(one)].filter(({ rule }) => concerns(rule, one));
     this.namesSources = this.#rules.some(({ rule }) => rule.sources !== undefined);
   }
@@ -81,14 +91,17 @@ export class InterfaceRules<A extends Address = Ipv4> {
     );
   }
 
-  /** Whether nobody here may receive (group, source), whoever it is; source undefined: whichever the source. */
-  deniesAll(group: A, source: A | undefined): boolean {
+  /**
+   * The rule for which nobody here may receive (group, source), whoever it is; source undefined: whichever the source. undefined: somebody
+   * may, or might.
+   */
+  deniesAll(group: A, source: A | undefined): RuleName | undefined {
     const about = this.#rules.filter(({ rule }) => isOf(rule, group) && (source === undefined || isFrom(rule, source)));
     const isGeneral = (rule: Rule<A>): boolean =>
       isForAll(rule) && (source !== undefined || rule.sources === undefined);
     const general = about.findIndex(({ rule }) => isGeneral(rule));
-    const deciding = general < 0 ? about : about.slice(0, general + 1);
-    return general >= 0 && deciding.every(({ rule }) => rule.action === "deny");
+    const deciding = about.slice(0, general + 1);
+    return deciding.every(({ rule }) => rule.action === "deny") ? about[general]?.name : undefined;
   }
 
   /** Whether everybody here may receive the group from anybody, whoever it is. */
@@ -101,11 +114,13 @@ export class InterfaceRules<A extends Address = Ipv4> {
 }
 
 /** `deny` wins over `allow`; what is allowed by name is denied otherwise. They stand behind all rules. */
-function shortForms<A extends Address>({ allow = [], deny = [] }: RuledInterface<A>): readonly NamedRule<A>[] {
-  const denied: NamedRule<A>[] = deny.length === 0 ? [] : [{ rule: { action: "deny", groups: deny }, name: "deny" }];
+function shortForms<A extends Address>(one: RuledInterface<A>): readonly NamedRule<A>[] {
+  const { allow = [], deny = [], allowFrom = "file", denyFrom = "file" } = one;
+  const denying: NamedRule<A> = { rule: { action: "deny", groups: deny }, name: { place: "deny", origin: denyFrom } };
+  const denied = deny.length === 0 ? [] : [denying];
   if (allow.length === 0) return denied;
-  const allowed: NamedRule<A> = { rule: { action: "allow", groups: allow }, name: "allow" };
-  return [...denied, allowed, { rule: { action: "deny" }, name: "allow" }];
+  const name: RuleName = { place: "allow", origin: allowFrom };
+  return [...denied, { rule: { action: "allow", groups: allow }, name }, { rule: { action: "deny" }, name }];
 }
 
 const concerns = <A extends Address>(rule: RuleScope<A>, { name, vlan }: RuledInterface<A>): boolean =>

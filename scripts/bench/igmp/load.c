@@ -221,11 +221,11 @@ typedef struct {
   int64_t first, last;  // packets: the first after the report, the last of all
   int64_t live;         // the first that had not left the source before the report: the kernel keeps some of a group that has no route
   long packets[LINKS];
-  int64_t number;       // of the last packet, or of the guard's when it was left: all packets of a stream have one number after the other
+  long guarded;         // packets of the guard before the last packet, or before the leave
 } Group;
 
 static Group seen[GROUPS];
-static int64_t guard_number;
+static long guard_seen;
 static long received[LINKS], unicast_received;
 static int64_t first_query;
 
@@ -239,7 +239,7 @@ static void see_igmp(const Frame *frame) {
   if (igmp[0] == 0x16 || (igmp[0] == 0x22 && igmp[8] == 4)) {
     if (seen[group].asked == 0) seen[group].asked = frame->at, seen[group].first = seen[group].live = 0;
   } else if (igmp[0] == 0x17 || (igmp[0] == 0x22 && igmp[8] == 3)) {
-    seen[group].left = frame->at, seen[group].asked = 0, seen[group].number = guard_number;
+    seen[group].left = frame->at, seen[group].asked = 0, seen[group].guarded = guard_seen;
   }
 }
 
@@ -255,8 +255,8 @@ static void see_stream(int link, const Frame *frame) {
   received[link]++;
   group->packets[link]++;
   group->last = frame->at;
-  memcpy(&group->number, frame->payload + 8, sizeof group->number);
-  if (index == GUARD) guard_number = group->number;
+  if (index == GUARD) guard_seen++;
+  group->guarded = guard_seen;
   if (group->asked == 0 || frame->at < group->asked) return;
   int64_t sent;
   memcpy(&sent, frame->payload + 8 + SENT_AT, sizeof sent);
@@ -371,8 +371,8 @@ static void stream(Plan next) {
   pthread_mutex_lock(&plan_lock);
   plan = next;
   plan_done = false;
-  guard_number = 0;
-  for (unsigned group = 0; group < GROUPS; group++) seen[group].number = 0;
+  guard_seen = 0;
+  for (unsigned group = 0; group < GROUPS; group++) seen[group].guarded = 0;
   multicast_sent = unicast_sent = 0;
   plan_number++;
   pthread_mutex_unlock(&plan_lock);
@@ -412,8 +412,8 @@ static bool all(bool (*holds)(const Group *)) {
 
 static bool is_flowing(const Group *group) { return group->live != 0; }
 static bool is_here(const Group *group) { return group->packets[0] > 0 && (links_used == 1 || group->packets[1] > 0); }
-/** The guard has come QUIET times since, so it is not the source or the way that is slow. */
-static bool is_quiet(const Group *group) { return guard_number - group->number > QUIET * (plan.count + 1L); }
+/** The guard has come QUIET times since, so it is not the source or the way that is slow. Counted as it comes: after a gap one packet more says nothing. */
+static bool is_quiet(const Group *group) { return guard_seen - group->guarded > QUIET; }
 static bool all_flowing(void) { return all(is_flowing); }
 static bool all_here(void) { return all(is_here); }
 static bool all_quiet(void) { return all(is_quiet); }

@@ -35,7 +35,7 @@ function configure(site, name, lines) {
 }
 
 /** Everything as it comes, but for the limits that the peers do not have. */
-const OURS = { maxRoutes: 65_536, downstreams: { maxGroups: 65_536 } };
+const OURS = { maxRoutes: 65_536, downstreams: { maxGroups: 65_536, newHostsPerMinute: 1_000_000 } };
 
 /** @type {Router} */
 const sealcast = {

@@ -3,7 +3,7 @@
 
 import { ipv4 } from "../../../build/core/base/ipv4.js";
 import { instant } from "../../../build/core/base/time.js";
-import { reportLength, writeReport } from "../../../build/core/igmp/report.js";
+import { reportLength, writeReport } from "../../../build/core/igmp/messages/report.js";
 import { RouterInterface } from "../../../build/core/igmp/router-interface.js";
 import { IGMP } from "../../../build/core/igmp/wire.js";
 
@@ -16,6 +16,7 @@ function emptyInterface() {
     maxGroups: 65_536,
     maxHostMemberships: 1_000_000,
     joinsPerSecond: 10_000,
+    newHostsPerMinute: Number.POSITIVE_INFINITY,
   });
   machine.receive(instant(0), { kind: "up", address: ipv4(0x0a000001) });
   return machine;
@@ -24,7 +25,7 @@ function emptyInterface() {
 /**
  * Event of the membership with this number: four of each host, five hosts in each group.
  * @param {number} number
- * @param {import("../../../core/igmp/report.ts").RecordType} type
+ * @param {import("../../../core/igmp/messages/report.ts").RecordType} type
  */
 export function statementOf(number, type) {
   const host = Math.floor(number / 4);

@@ -3,7 +3,7 @@
 // to standard error.
 import * as v from "valibot";
 import { ipv4 } from "../../../build/core/base/ipv4.js";
-import { reportLength, writeReport } from "../../../build/core/igmp/report.js";
+import { reportLength, writeReport } from "../../../build/core/igmp/messages/report.js";
 import { systemClock } from "../../../build/hal/clock/system.js";
 import { systemEntropy } from "../../../build/hal/entropy/system.js";
 import { routerConfig } from "../../../build/targets/router/config.js";

@@ -46,7 +46,7 @@ function importsOf(file) {
   });
 }
 
-/** "core/igmp/host.ts" is in the room "core/igmp"; a file directly in core, hal or targets is a room of its own. */
+/** "core/igmp/querier.ts" is in the room "core/igmp"; a file directly in core, hal or targets is a room of its own. */
 const roomOf = (/** @type {string} */ path) => (path.split("/").length > 2 ? posix.dirname(path) : path);
 
 /** The layer of a room of core; undefined outside of core. @param {string} path */

@@ -80,6 +80,8 @@ option lan max_sources_per_interface 4096
 option lan max_sources_per_host 64
 option lan max_sources_per_port 512
 option lan joins_per_second 10
+option lan new_hosts_per_minute 120
+option lan new_hosts_per_minute_per_port 20
 list lan proxy 10.2.0.7
 list lan proxy 02:00:5e
 option lan require_router_alert on
@@ -123,6 +125,9 @@ option rights ports 0
 option rights stands 600
 option rights file /etc/sealcast/router.permits
 option rights refresh 30
+section policy given
+option given file /etc/sealcast/router.policy
+option given from_control 0
 section control control
 option control broker mqtts://control.example:8883
 option control mqtt_version 5

@@ -1,5 +1,5 @@
 // The gate of a frame that a tap heard on a bridge port: IPv4 of this LAN, and not of another that shares the port with it.
-import { checkFrame, type FrameDrop, type Ipv4Frame } from "../base/ethernet.ts";
+import { checkFrame, type FrameDrop, type Ipv4Frame } from "../../base/ethernet.ts";
 
 /** other-vlan: the tag of another LAN, or of two. Else as the frame's own gate says. */
 export type LanFrameDrop = FrameDrop | "frame.other-vlan";

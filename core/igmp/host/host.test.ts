@@ -2,16 +2,16 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hex } from "../base/bytes.testkit.ts";
-import { address, formatIpv4 } from "../base/ipv4.ts";
-import { type Instant, seconds } from "../base/time.ts";
-import { ANY_SOURCE, filterOf, NO_SOURCE, type SourceFilter } from "./filter.ts";
+import { hex } from "../../base/bytes.testkit.ts";
+import { address, formatIpv4 } from "../../base/ipv4.ts";
+import { type Instant, seconds } from "../../base/time.ts";
+import { ANY_SOURCE, filterOf, NO_SOURCE, type SourceFilter } from "../filter.ts";
+import { at, middle, query, sources, v1v2Message, vectorFile } from "../igmp.testkit.ts";
+import { writeIpHeader } from "../messages/ip-header.ts";
+import { checkPacket, groupOf } from "../messages/packet.ts";
+import { recordsOf } from "../messages/report.ts";
+import { IGMP } from "../wire.ts";
 import { MulticastHost, type MulticastHostEffect, type MulticastHostOptions } from "./host.ts";
-import { at, middle, query, sources, v1v2Message, vectorFile } from "./igmp.testkit.ts";
-import { writeIpHeader } from "./ip-header.ts";
-import { checkPacket, groupOf } from "./packet.ts";
-import { recordsOf } from "./report.ts";
-import { IGMP } from "./wire.ts";
 
 const GROUP = "239.1.1.1";
 const OTHER = "239.1.1.2";

@@ -1,6 +1,6 @@
 // When a host repeats its reports unasked, because nobody asks: many access networks send no query and forget all the same.
-import { after, type Duration, type Instant, milliseconds, seconds } from "../base/time.ts";
-import type { Entropy } from "../ports/entropy.ts";
+import { after, type Duration, type Instant, milliseconds, seconds } from "../../base/time.ts";
+import type { Entropy } from "../../ports/entropy.ts";
 
 /**
  * "auto": every 20 s, as networks were seen to forget after 30 s to 5 minutes. "off": as RFC 3376 has it, only when asked. Else the time

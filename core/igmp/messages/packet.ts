@@ -1,7 +1,7 @@
 // The one gate for IGMP: a whole IPv4 packet becomes an IgmpPacket, whose readers need no further test, or a named drop.
-import { readUint16 } from "../base/bytes.ts";
-import { internetChecksum } from "../base/checksum.ts";
-import { ANY, type Ipv4, isMulticast, readIpv4 } from "../base/ipv4.ts";
+import { readUint16 } from "../../base/bytes.ts";
+import { internetChecksum } from "../../base/checksum.ts";
+import { ANY, type Ipv4, isMulticast, readIpv4 } from "../../base/ipv4.ts";
 import {
   type ChecksumMode,
   checkIpHeader,
@@ -117,6 +117,10 @@ function checkReport(bytes: Uint8Array, start: number, end: number): MessageKind
   }
   return "v3Report";
 }
+
+/** Whether it asks, in whichever version. */
+export const isQuery = ({ kind }: IgmpPacket): boolean =>
+  kind === "v1Query" || kind === "v2Query" || kind === "v3Query";
 
 /** Who sent it; 0.0.0.0 for a host without an address (RFC 3376 4.2.13). */
 export const senderOf = (packet: IgmpPacket): Ipv4 => sourceAddress(packet.bytes);

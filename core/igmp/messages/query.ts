@@ -1,11 +1,11 @@
 // Membership Queries of the three versions (RFC 3376 4.1 and 7.1): read in place, written as whole IPv4 packets.
-import type { Address } from "../base/address.ts";
-import { readUint16, writeUint16 } from "../base/bytes.ts";
-import { internetChecksum } from "../base/checksum.ts";
-import { ALL_SYSTEMS, ANY, type Ipv4, readIpv4, writeIpv4 } from "../base/ipv4.ts";
-import { type Duration, milliseconds, seconds } from "../base/time.ts";
+import type { Address } from "../../base/address.ts";
+import { readUint16, writeUint16 } from "../../base/bytes.ts";
+import { internetChecksum } from "../../base/checksum.ts";
+import { ALL_SYSTEMS, ANY, type Ipv4, readIpv4, writeIpv4 } from "../../base/ipv4.ts";
+import { type Duration, milliseconds, seconds } from "../../base/time.ts";
 import { decodeCode, encodeCode } from "./code.ts";
-import { HEADER_LENGTH, writeIpHeader } from "./ip-header.ts";
+import { ETHERNET_MTU, HEADER_LENGTH, writeIpHeader } from "./ip-header.ts";
 import {
   CHECKSUM,
   GROUP,
@@ -41,10 +41,10 @@ export interface Query<A extends Address = Ipv4> {
   readonly queryInterval: Duration;
 }
 
-/** Ethernet's, which a host may have even where a link allows more. */
-const ETHERNET_MTU = 1500;
-
-/** The lists of sources of the queries that ask about all of these, each of which fits into `mtu` octets: 366 on Ethernet (4.1.8). */
+/**
+ * The lists of sources of the queries that ask about all of these, each of which fits into `mtu` octets: 366 on Ethernet (4.1.8), which a
+ * host may have even where a link allows more.
+ */
 export function splitQuery(sources: readonly Ipv4[], mtu: number = ETHERNET_MTU): readonly (readonly Ipv4[])[] {
   const room = Math.max(1, Math.floor((Math.min(mtu, ETHERNET_MTU) - HEADER_LENGTH - V3_QUERY) / 4));
   if (sources.length <= room) return [sources];

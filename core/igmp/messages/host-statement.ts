@@ -1,6 +1,6 @@
 // What a message says of groups, one statement at a time, whatever the version its host speaks (RFC 3376 7.3.2).
-import type { Address } from "../base/address.ts";
-import type { Ipv4 } from "../base/ipv4.ts";
+import type { Address } from "../../base/address.ts";
+import type { Ipv4 } from "../../base/ipv4.ts";
 import { groupOf, type IgmpPacket } from "./packet.ts";
 import type { IgmpVersion } from "./query.ts";
 import { isExclude, type ReportRecord, recordsOf } from "./report.ts";

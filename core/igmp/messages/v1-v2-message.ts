@@ -1,7 +1,7 @@
 // The 8-octet messages of hosts: v1 and v2 reports (RFC 1112 appendix I, RFC 2236) and Leave Group, as whole IPv4 packets.
-import { writeUint16 } from "../base/bytes.ts";
-import { internetChecksum } from "../base/checksum.ts";
-import { ALL_ROUTERS, type Ipv4, writeIpv4 } from "../base/ipv4.ts";
+import { writeUint16 } from "../../base/bytes.ts";
+import { internetChecksum } from "../../base/checksum.ts";
+import { ALL_ROUTERS, type Ipv4, writeIpv4 } from "../../base/ipv4.ts";
 import type { HostMessage } from "./host-statement.ts";
 import { HEADER_LENGTH, writeIpHeader } from "./ip-header.ts";
 import { CHECKSUM, GROUP, MAX_RESPONSE, SHORT_MESSAGE, TYPE, TYPE_OCTET } from "./offsets.ts";

@@ -1,8 +1,8 @@
 // Which frames on a bridge port are of the interface's LAN, by frames that scapy made.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hex } from "../base/bytes.testkit.ts";
-import { vectorFile } from "./igmp.testkit.ts";
+import { hex } from "../../base/bytes.testkit.ts";
+import { vectorFile } from "../igmp.testkit.ts";
 import { checkLanFrame } from "./lan-frame.ts";
 
 const VECTORS = vectorFile<{ name: string; hex: string }[]>("frames.json");

@@ -1,19 +1,19 @@
 // The host side of IGMP on one interface (RFC 3376 section 5, RFC 2236): a set-top's kernel, or the upstream of a proxy (RFC 4605).
-import type { Address } from "../base/address.ts";
-import { DeadlineHeap } from "../base/deadline-heap.ts";
-import type { Ipv4 } from "../base/ipv4.ts";
-import type { Machine } from "../base/machine.ts";
-import { inSubnet } from "../base/subnet.ts";
-import { after, type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
-import type { Entropy } from "../ports/entropy.ts";
-import { NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "./filter.ts";
+import type { Address } from "../../base/address.ts";
+import { DeadlineHeap } from "../../base/deadline-heap.ts";
+import type { Ipv4 } from "../../base/ipv4.ts";
+import type { Machine } from "../../base/machine.ts";
+import { inSubnet } from "../../base/subnet.ts";
+import { after, type Duration, earliest, type Instant, milliseconds, seconds } from "../../base/time.ts";
+import type { Entropy } from "../../ports/entropy.ts";
+import { NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "../filter.ts";
+import type { IgmpDrop, IgmpPacket } from "../messages/packet.ts";
+import type { IgmpVersion, Query } from "../messages/query.ts";
+import type { ReportRecord } from "../messages/report.ts";
+import type { V1V2Kind } from "../messages/v1-v2-message.ts";
+import type { MembershipWire } from "../wire.ts";
 import { HostGroup } from "./host-group.ts";
-import type { IgmpDrop, IgmpPacket } from "./packet.ts";
-import type { IgmpVersion, Query } from "./query.ts";
 import { type RefreshPolicy, RefreshTimer } from "./refresh.ts";
-import type { ReportRecord } from "./report.ts";
-import type { V1V2Kind } from "./v1-v2-message.ts";
-import type { MembershipWire } from "./wire.ts";
 
 /** Everything has the default of RFC 3376 section 8. */
 export interface MulticastHostOptions {

@@ -1,9 +1,9 @@
 // Version 3 Membership Reports (RFC 3376 4.2): records read in place, packets written whole, long reports split (4.2.16).
-import type { Address } from "../base/address.ts";
-import { readUint16, writeUint16 } from "../base/bytes.ts";
-import { internetChecksum } from "../base/checksum.ts";
-import { ALL_IGMPV3_ROUTERS, type Ipv4, readIpv4, writeIpv4 } from "../base/ipv4.ts";
-import { HEADER_LENGTH, writeIpHeader } from "./ip-header.ts";
+import type { Address } from "../../base/address.ts";
+import { readUint16, writeUint16 } from "../../base/bytes.ts";
+import { internetChecksum } from "../../base/checksum.ts";
+import { ALL_IGMPV3_ROUTERS, type Ipv4, readIpv4, writeIpv4 } from "../../base/ipv4.ts";
+import { ETHERNET_MTU, HEADER_LENGTH, writeIpHeader } from "./ip-header.ts";
 import {
   AUX_LENGTH,
   CHECKSUM,
@@ -30,9 +30,6 @@ export interface ReportRecord<A extends Address = Ipv4> {
   readonly group: A;
   readonly sources: readonly A[];
 }
-
-/** Ethernet's. */
-const ETHERNET_MTU = 1500;
 
 /** Where each record of a v3Report packet begins. */
 function* recordStarts({ bytes, start }: IgmpPacket): Generator<number> {

@@ -1,7 +1,7 @@
 // The IPv4 header around an IGMP message: the gate, the readers it makes safe, and the header that we send (RFC 3376 section 4).
-import { readUint16, writeUint16 } from "../base/bytes.ts";
-import { internetChecksum } from "../base/checksum.ts";
-import { type Ipv4, readIpv4, writeIpv4 } from "../base/ipv4.ts";
+import { readUint16, writeUint16 } from "../../base/bytes.ts";
+import { internetChecksum } from "../../base/checksum.ts";
+import { type Ipv4, readIpv4, writeIpv4 } from "../../base/ipv4.ts";
 
 const VERSION_IHL = 0;
 const TOS = 1;
@@ -25,6 +25,9 @@ const OPTION_ROUTER_ALERT = 148;
 
 /** The header we write: 20 octets and the Router Alert option (RFC 2113). */
 export const HEADER_LENGTH = 24;
+
+/** Octets of the largest packet on Ethernet. */
+export const ETHERNET_MTU = 1500;
 
 /**
  * What a checksum is worth that is wrong, but that the link layer vouches for or has still to fill in. "verify": nothing. "link": the

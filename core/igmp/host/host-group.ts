@@ -1,10 +1,10 @@
 // One group of a host: the filter it wants, and what it still has to report of it (RFC 3376 5.1 and 5.2).
-import type { Address } from "../base/address.ts";
-import type { Scheduled } from "../base/deadline-heap.ts";
-import type { Ipv4 } from "../base/ipv4.ts";
-import { earliest, type Instant } from "../base/time.ts";
-import { type FilterMode, NO_SOURCE, type SourceFilter, wantsNothing } from "./filter.ts";
-import type { RecordType, ReportRecord } from "./report.ts";
+import type { Address } from "../../base/address.ts";
+import type { Scheduled } from "../../base/deadline-heap.ts";
+import type { Ipv4 } from "../../base/ipv4.ts";
+import { earliest, type Instant } from "../../base/time.ts";
+import { type FilterMode, NO_SOURCE, type SourceFilter, wantsNothing } from "../filter.ts";
+import type { RecordType, ReportRecord } from "../messages/report.ts";
 
 /** Beyond these, a complete record takes the place of single sources. */
 const MAX_CHANGED = 1024;
