@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { MemoryDisk, MemoryStore } from "../../hal/store/memory.ts";
 import { openSqlite } from "../../hal/store/sqlite.ts";
 import type { Store } from "../ports/store.ts";
@@ -15,13 +15,17 @@ export interface StoreDriver {
 
 let folder: string | undefined;
 let files = 0;
-after(() => {
-  if (folder !== undefined) rmSync(folder, { recursive: true });
-});
+
+/** Several test files may share a process: it is gone with the process, not with the first of them. */
+function newFolder(): string {
+  const path = mkdtempSync(join(tmpdir(), "sealcast-store-"));
+  process.once("exit", () => rmSync(path, { recursive: true }));
+  return path;
+}
 
 /** A path below a folder of its own that is not there yet; all are removed after the tests. */
 export function freshPath(): string {
-  folder ??= mkdtempSync(join(tmpdir(), "sealcast-store-"));
+  folder ??= newFolder();
   files += 1;
   return join(folder, `store-${files}`, "test.db");
 }

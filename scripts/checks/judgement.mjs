@@ -5,16 +5,17 @@ const isMissed = (/** @type {string} */ skipped) => !skipped.endsWith("the captu
 
 /**
  * What did not hold, in words; empty when all did.
- * @param {Pick<import("./run.mjs").Outcome, "passed" | "failed" | "skipped" | "empty">} outcome
+ * @param {Pick<import("./run.mjs").Outcome, "passed" | "failed" | "skipped" | "empty" | "unended">} outcome
  * @param {{ requireAll: boolean }} how `requireAll`: a skipped test is a fault
  * @returns {string[]}
  */
-export function faultsOf({ passed, failed, skipped, empty }, { requireAll }) {
+export function faultsOf({ passed, failed, skipped, empty, unended }, { requireAll }) {
   const faults = [];
   const missed = skipped.filter(isMissed);
   if (passed + failed + skipped.length + empty.length === 0) faults.push("no test ran");
   if (failed > 0) faults.push(`${failed} tests failed`);
   for (const file of empty) faults.push(`${file} has no test in it`);
+  for (const file of unended) faults.push(`${file} did not come to its end`);
   if (requireAll && missed.length > 0) {
     faults.push(`${missed.length} skipped, but all were required: ${missed.join("; ")}`);
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { faultsOf } from "./judgement.mjs";
 
-const HELD = { passed: 3, failed: 0, skipped: [], empty: [] };
+const HELD = { passed: 3, failed: 0, skipped: [], empty: [], unended: [] };
 const optional = { requireAll: false };
 const required = { requireAll: true };
 
@@ -20,8 +20,12 @@ test("a capture from outside the repository is not required", () => {
   assert.deepEqual(faultsOf({ ...HELD, skipped: ["a: the capture is not here"] }, required), []);
 });
 
-test("failed tests, files without a test, and a run of nothing are faults in any case", () => {
-  const found = { ...HELD, failed: 2, empty: ["none.test.mjs"] };
-  assert.deepEqual(faultsOf(found, optional), ["2 tests failed", "none.test.mjs has no test in it"]);
+test("failed tests, files without a test or without an end, and a run of nothing are faults in any case", () => {
+  const found = { ...HELD, failed: 2, empty: ["none.test.mjs"], unended: ["hangs.test.mjs"] };
+  assert.deepEqual(faultsOf(found, optional), [
+    "2 tests failed",
+    "none.test.mjs has no test in it",
+    "hangs.test.mjs did not come to its end",
+  ]);
   assert.deepEqual(faultsOf({ ...HELD, passed: 0 }, optional), ["no test ran"]);
 });

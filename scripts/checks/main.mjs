@@ -1,14 +1,16 @@
-// Style, code and type check, bundles and every test, in that order; the exit code is 0 only when all of it held.
+// Types and bundles, then style, code and every test; the exit code is 0 only when all of it held.
 import { isReady, VERSIONS } from "../nodes/install.mjs";
 import { optionsOf } from "./command-line.mjs";
 import { faultsOf } from "./judgement.mjs";
 import { parseOptions } from "./options.mjs";
-import { runTests } from "./run.mjs";
-import { step } from "./steps.mjs";
-import { chooseTests } from "./tests.mjs";
+import { runTests, together } from "./run.mjs";
+import { step, stepBeside } from "./steps.mjs";
+import { apart, chooseTests, sharing } from "./tests.mjs";
 
 /** Milliseconds for one test file. */
 const LIMIT = 240_000;
+/** Files of the lab: each needs a sixth of a core in the mean, and a whole one when its programs start. */
+const LAB_AT_ONCE = 3;
 const SLOWEST_SHOWN = 5;
 
 const { requireAll, kinds, parts, isWhole } = optionsOf("test", () => parseOptions(process.argv.slice(2), process.env));
@@ -19,12 +21,6 @@ function end(faults) {
   process.exit(faults.length === 0 ? 0 : 1);
 }
 
-const style = step("style", "node_modules/.bin/biome", [
-  "ci",
-  `--colors=${process.stdout.isTTY ? "force" : "off"}`,
-  ".",
-]);
-const code = step("code", process.execPath, ["scripts/checks/code/main.mjs"]);
 // Always: what was built before is not what would be judged.
 const built =
   step("types", "node_modules/.bin/tsc", ["-b"]) &&
@@ -33,28 +29,52 @@ const built =
 if (!built) end(["types or bundles failed (see above): no test was run, it would judge what was built before"]);
 
 const chosen = chooseTests(parts, kinds);
-const outcome = await runTests(chosen.files, { timeout: LIMIT });
-for (const { file, seconds } of outcome.took.slice(0, SLOWEST_SHOWN)) {
-  process.stdout.write(`test: ${seconds.toFixed(1).padStart(5)} s ${file}\n`);
+const ofLab = chosen.tests.filter(({ kind }) => kind === "lab");
+const others = chosen.tests.filter(({ kind }) => kind !== "lab");
+
+/** @returns {Promise<boolean>} */
+async function holdsStyle() {
+  const color = `--colors=${process.stdout.isTTY ? "force" : "off"}`;
+  const [style, code] = await Promise.all([
+    stepBeside("style", "node_modules/.bin/biome", ["ci", color, "."]),
+    stepBeside("code", process.execPath, ["scripts/checks/code/main.mjs"]),
+  ]);
+  return style && code;
 }
 
-/** Only when nothing was chosen: whoever looks for one fault wants to know soon. @returns {boolean} */
-function holdsOnOtherNodes() {
+/** Only when nothing was chosen: whoever looks for one fault wants to know soon. @returns {Promise<boolean>} */
+async function holdsOnOtherNodes() {
   const absent = VERSIONS.filter((version) => !isReady(version));
   if (!isWhole) return true;
   if (absent.length === 0) {
     const more = requireAll ? ["--require-all"] : [];
-    return step("other versions of Node", process.execPath, ["scripts/nodes/main.mjs", ...more]);
+    return stepBeside("other versions of Node", process.execPath, ["scripts/nodes/main.mjs", ...more]);
   }
   chosen.skipped.push(`Node ${absent.join(" and ")} is not set up: node scripts/nodes/prepare.mjs says why`);
   return true;
 }
-const onOtherNodes = holdsOnOtherNodes();
+
+/** What keeps the cores busy, one after the other. */
+async function runOthers() {
+  const style = await holdsStyle();
+  const outcome = await runTests(sharing(others), { timeout: LIMIT, beside: ofLab.length > 0 });
+  return { style, outcome, onOtherNodes: await holdsOnOtherNodes() };
+}
+
+// The lab waits most of the time, for the kernel's and the protocols' timers: it runs beside what keeps the cores busy.
+const [outcomeOfLab, { style, outcome: outcomeOfOthers, onOtherNodes }] = await Promise.all([
+  runTests(apart(ofLab), { timeout: LIMIT, atOnce: LAB_AT_ONCE }),
+  runOthers(),
+]);
+const outcome = together(outcomeOfLab, outcomeOfOthers);
+for (const { file, seconds } of outcome.took.slice(0, SLOWEST_SHOWN)) {
+  process.stdout.write(`test: ${seconds.toFixed(1).padStart(5)} s ${file}\n`);
+}
 for (const reason of chosen.skipped) process.stdout.write(`test: skipped: ${reason}\n`);
 
 const faults = [];
-if (!style || !code) faults.push("style or code failed (see above)");
-if (chosen.files.length === 0) faults.push("no test file matches");
+if (!style) faults.push("style or code failed (see above)");
+if (chosen.tests.length === 0) faults.push("no test file matches");
 else faults.push(...faultsOf(outcome, { requireAll }));
 if (!onOtherNodes) faults.push("not everything holds on the other versions of Node (see above)");
 if (requireAll && chosen.skipped.length > 0)

@@ -14,18 +14,20 @@ const path = (/** @type {string} */ name) => join(folder, name);
 /**
  * What runTests makes of the files. In a process of its own: a test of node's runner cannot run node's runner.
  * @param {Record<string, string>} files
+ * @param {{ shared?: boolean, timeout?: number }} [how] `shared`: all in one process
  * @returns {import("./run.mjs").Outcome}
  */
-function outcome(files) {
+function outcome(files, { shared = false, timeout = 20_000 } = {}) {
   for (const [name, text] of Object.entries(files)) writeFileSync(path(name), text);
   const paths = Object.keys(files).map(path);
+  const processes = shared ? [paths] : paths.map((path) => [path]);
   const script = path("run.mjs");
   const result = path("outcome.json");
   writeFileSync(
     script,
     `import { writeFileSync } from "node:fs";
     import { runTests } from ${JSON.stringify(new URL("run.mjs", import.meta.url).href)};
-    const outcome = await runTests(${JSON.stringify(paths)}, { timeout: 20_000 });
+    const outcome = await runTests(${JSON.stringify(processes)}, { timeout: ${timeout} });
     writeFileSync(${JSON.stringify(result)}, JSON.stringify(outcome));`,
   );
   const env = { ...process.env, NODE_TEST_CONTEXT: undefined };
@@ -69,4 +71,45 @@ test("the time of every file is told, the slowest first", () => {
   );
   const slow = found.took.find(({ file }) => file === path("slow.test.mjs"));
   assert.ok(seconds.length === 2 && (slow?.seconds ?? 0) >= 0.5, JSON.stringify(found.took));
+});
+
+test("files that share a process are told apart: what passes, fails, is empty, or cannot be loaded", () => {
+  const found = outcome(
+    {
+      "passes.test.mjs": `${TEST}test("a", () => {}); test("b", { skip: "no network" }, () => {});`,
+      "fails.test.mjs": `${TEST}test("a", () => { throw new Error("no"); }); test("b", () => {});`,
+      "none.test.mjs": "1 + 1;",
+      "broken.test.mjs": 'throw new Error("no");',
+      "last.test.mjs": `${TEST}test("a", () => {});`,
+    },
+    { shared: true },
+  );
+  const { passed, failed, skipped, empty, unended } = found;
+  assert.deepEqual([passed, failed, skipped, unended], [3, 2, ["b: no network"], []]);
+  assert.deepEqual(empty, [path("none.test.mjs")]);
+  assert.equal(found.took.length, 5);
+});
+
+test("what a file that shares a process does after its tests is done before the next begins", () => {
+  const found = outcome(
+    {
+      "first.test.mjs": `import { after, test } from "node:test"; test("a", () => {}); after(() => { globalThis.done = true; });`,
+      "second.test.mjs": `${TEST}test("a", () => { if (!globalThis.done) throw new Error("not yet"); });`,
+    },
+    { shared: true },
+  );
+  assert.deepEqual([found.passed, found.failed], [2, 0]);
+});
+
+test("one that hangs is ended, and with it all that share its process are told not to have come to their end", () => {
+  const found = outcome(
+    {
+      "ends.test.mjs": `${TEST}test("a", () => {});`,
+      "hangs.test.mjs": `${TEST}test("a", () => new Promise((resolve) => setTimeout(resolve, 60_000)));`,
+      "waits.test.mjs": `${TEST}test("a", () => {});`,
+    },
+    { shared: true, timeout: 3_000 },
+  );
+  assert.ok(found.failed > 0);
+  assert.deepEqual(found.unended, [path("hangs.test.mjs"), path("waits.test.mjs")]);
 });

@@ -1,5 +1,12 @@
 // One step of the check: a program whose exit code says whether it held.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+
+/** @param {string} name @param {boolean} held @param {number} begin of performance.now() @param {Error} [error] */
+function verdict(name, held, begin, error) {
+  const took = ((performance.now() - begin) / 1000).toFixed(1);
+  return `test: ${name} ${held ? "ok" : `FAILED${error ? ` (${error.message})` : ""}`} in ${took} s\n`;
+}
 
 /**
  * Runs it with our output, says how long it took; false when it failed.
@@ -15,8 +22,26 @@ export function step(name, program, args, { cwd = ".", quiet = false } = {}) {
     cwd,
     stdio: ["ignore", quiet ? "ignore" : "inherit", "inherit"],
   });
-  const took = ((performance.now() - begin) / 1000).toFixed(1);
-  const held = status === 0;
-  process.stdout.write(`test: ${name} ${held ? "ok" : `FAILED${error ? ` (${error.message})` : ""}`} in ${took} s\n`);
-  return held;
+  process.stdout.write(verdict(name, status === 0, begin, error));
+  return status === 0;
+}
+
+/**
+ * Runs it beside whatever else runs: what it says comes in one piece at its end.
+ * @param {string} name
+ * @param {string} program
+ * @param {string[]} args
+ * @returns {Promise<boolean>} false when it failed
+ */
+export async function stepBeside(name, program, args) {
+  const begin = performance.now();
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (said += text));
+  const { status, error } = await once(child, "close").then(
+    ([status]) => ({ status, error: undefined }),
+    (error) => ({ status: null, error }),
+  );
+  process.stdout.write(said + verdict(name, status === 0, begin, error));
+  return status === 0;
 }

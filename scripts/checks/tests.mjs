@@ -112,7 +112,7 @@ export const isRoot = () => process.getuid?.() === 0;
  * The files to run, and in words what is left out.
  * @param {string[]} parts only files with one of these in their path; all when empty
  * @param {readonly Kind[]} [kinds] all when left out
- * @returns {{ tests: TestFile[], files: string[], skipped: string[] }}
+ * @returns {{ tests: TestFile[], skipped: string[] }}
  */
 export function chooseTests(parts, kinds = ORDER) {
   const wanted = allTests().filter(
@@ -122,7 +122,27 @@ export function chooseTests(parts, kinds = ORDER) {
   const left = wanted.length - tests.length;
   return {
     tests,
-    files: tests.map(({ file }) => file),
     skipped: left > 0 ? [`${left} lab files need root (network namespaces): sudo ./scripts/test`] : [],
   };
+}
+
+/** Each file in a process of its own, as runTests wants them. @param {TestFile[]} tests */
+export const apart = (tests) => tests.map(({ file }) => [file]);
+
+/** What core does is done in memory: its tests leave nothing in their process that another one could see. */
+const isPure = (/** @type {TestFile} */ { source, kind }) => kind === "unit" && source.startsWith("core/");
+/** Processes for them: each short enough that no core of the machine idles at the end, and few enough that their starts hardly count. */
+const PROCESSES = 8;
+
+/** Every eighth file in the same process: neighbours take alike, and are apart. @param {TestFile[]} tests @returns {string[][]} */
+const dealt = (tests) =>
+  Array.from({ length: PROCESSES }, (_, first) =>
+    tests.filter((_, index) => index % PROCESSES === first).map(({ file }) => file),
+  ).filter(({ length }) => length > 0);
+
+/** The tests of core share some processes, every other file has its own. @param {TestFile[]} tests */
+export function sharing(tests) {
+  const own = tests.filter((test) => !isPure(test));
+  const isLong = (/** @type {TestFile} */ test) => placeOf(test) < LONG.length;
+  return [...apart(own.filter(isLong)), ...dealt(tests.filter(isPure)), ...apart(own.filter((test) => !isLong(test)))];
 }

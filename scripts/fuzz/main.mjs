@@ -5,7 +5,7 @@ import { availableParallelism } from "node:os";
 import { optionsOf } from "../checks/command-line.mjs";
 import { runTests } from "../checks/run.mjs";
 import { step } from "../checks/steps.mjs";
-import { chooseTests } from "../checks/tests.mjs";
+import { apart, chooseTests } from "../checks/tests.mjs";
 import { parseOptions } from "./options.mjs";
 
 /** Milliseconds that a file may take beyond its share: the last pass of each test is finished. */
@@ -26,7 +26,7 @@ if (chosen.length === 0) {
 // The first passes say how many fuzz tests there really are.
 process.env.SEALCAST_FUZZ_FOR = "0";
 if (seed !== undefined) process.env.SEALCAST_FUZZ_SEED = seed;
-const files = chosen.map(({ file }) => file);
+const files = apart(chosen);
 const begin = performance.now();
 const first = await runTests(files, { timeout: MARGIN, only: NAME });
 const left = seconds - (performance.now() - begin) / 1000;

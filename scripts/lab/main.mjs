@@ -3,7 +3,7 @@
 
 import { runTests } from "../checks/run.mjs";
 import { step } from "../checks/steps.mjs";
-import { chooseTests, isRoot } from "../checks/tests.mjs";
+import { apart, chooseTests, isRoot } from "../checks/tests.mjs";
 import { sweep } from "./network.mjs";
 
 if (!isRoot()) {
@@ -13,8 +13,8 @@ if (!isRoot()) {
 if (!step("set-up", "./scripts/setup", []) || !step("types", "node_modules/.bin/tsc", ["-b"])) process.exit(1);
 sweep();
 const parts = process.argv.slice(2);
-const lab = chooseTests([".lab.test."]).files.filter(
-  (file) => parts.length === 0 || parts.some((part) => file.includes(part)),
+const lab = chooseTests([".lab.test."]).tests.filter(
+  ({ file }) => parts.length === 0 || parts.some((part) => file.includes(part)),
 );
-const { failed } = await runTests(lab, { timeout: 240_000 });
+const { failed } = await runTests(apart(lab), { timeout: 240_000 });
 process.exit(failed === 0 ? 0 : 1);

@@ -3,7 +3,7 @@
 import { parseArgs } from "node:util";
 import { faultsOf } from "../checks/judgement.mjs";
 import { runTests } from "../checks/run.mjs";
-import { chooseTests } from "../checks/tests.mjs";
+import { chooseTests, sharing } from "../checks/tests.mjs";
 
 /** Milliseconds for one test file. */
 const LIMIT = 240_000;
@@ -13,8 +13,8 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 });
 const { tests } = chooseTests(positionals, ["unit", "bundle"]);
-const files = tests.filter(({ source }) => !source.startsWith("scripts/")).map(({ file }) => file);
-const outcome = await runTests(files, { timeout: LIMIT, brief: true });
+const ofProduct = tests.filter(({ source }) => !source.startsWith("scripts/"));
+const outcome = await runTests(sharing(ofProduct), { timeout: LIMIT, brief: true });
 const { passed, failed, skipped } = outcome;
 process.stdout.write(
   `test: Node ${process.version}: ${passed} passed, ${failed} failed, ${skipped.length} skipped\n${skipped.map((one) => `test: skipped: ${one}\n`).join("")}`,

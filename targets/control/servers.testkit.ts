@@ -2,9 +2,8 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { toHex } from "../../core/base/bytes.ts";
 import { mosquittoAcl } from "../../core/control/access.ts";
 import { Endpoint } from "../../core/control/endpoint.ts";
@@ -26,14 +25,14 @@ export interface Ran {
   readonly err: string;
 }
 
-/** One of the three servers: its configuration on disk, its process, its command line. */
+/** The bundle of one of the three servers: its configuration on disk, its process, its command line. */
 export class ServerUnderTest {
   readonly #program: string;
   readonly #config: string;
   #process: ChildProcess | undefined;
 
   constructor(target: "control" | "keyserver" | "reception", folder: string, config: object) {
-    this.#program = fileURLToPath(new URL(`../${target}/main.js`, import.meta.url));
+    this.#program = resolve("dist", `${target}.cjs`);
     this.#config = join(folder, `${target}-config.json`);
     const common = { socket: join(folder, `${target}.sock`), log: { format: "json" } };
     writeFileSync(this.#config, JSON.stringify({ ...common, ...config }));
