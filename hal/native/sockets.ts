@@ -56,9 +56,9 @@ export interface SocketsModule {
   trimAt(octets: number): number;
   /**
    * The pages of the program and its libraries leave this process's memory; those that are used again come back, from the page cache as a
-   * rule. A negative errno without /proc.
+   * rule. `smaps` is where Linux tells of them, /proc/self/smaps. The number of mappings, or a negative errno without the file.
    */
-  releaseFiles(): number;
+  releaseFiles(smaps: string): number;
 }
 
 /** Packets that one `receive` takes at most. */
