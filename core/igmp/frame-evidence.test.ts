@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hex } from "../base/bytes.testkit.ts";
-import { at, ethernet, query, report, tagged, v1v2Message, vectorFile } from "./igmp.testkit.ts";
+import { at, ethernet, query, report, source, tagged, v1v2Message, vectorFile } from "./igmp.testkit.ts";
 import type { RecordType } from "./messages/report.ts";
 import { Bench, GROUP, groupsOf, guarded, join, LOWER, leave } from "./router-interface.testkit.ts";
 
@@ -212,4 +212,17 @@ test("mac-based leave with host tracking from taps: a member whose frame is stil
     "239.1.1.1 include {}",
     "10.0.0.8/02:00:00:00:00:08/lan2 expired 239.1.1.1",
   ]);
+});
+
+test("RFC 4604: a packet that was refused a source-specific group for want of its port is asked again with everybody", () => {
+  const bench = new Bench({ trackingSource: "frames" });
+  for (const { mac, packet } of inventedCards) {
+    bench.frame(ethernet(mac, packet), "lan1");
+    bench.hear(packet, mac);
+  }
+  bench.until(45);
+  const packet = report("10.0.0.9", ["allow", "232.1.1.1", source(1)]);
+  assert.deepEqual(bench.hear(packet, "02:00:00:00:99:99"), ["drop igmp.port-share"]);
+  const lines = bench.frame(ethernet("02:00:00:00:99:99", packet), "lan2");
+  assert.deepEqual(lines, ["v3 query 0.0.0.0", "drop tracking.refused"]);
 });

@@ -10,7 +10,7 @@ import type { RouterInterfaceEffect, RouterInterfaceOptions } from "./interface-
 import { checkPacket } from "./messages/packet.ts";
 import { readQuery } from "./messages/query.ts";
 import type { RecordType } from "./messages/report.ts";
-import { Bench, GROUP, groupsOf, join, leave, OURS, SSM } from "./router-interface.testkit.ts";
+import { Bench, GROUP, groupsOf, join, leave, line, OURS, SSM } from "./router-interface.testkit.ts";
 
 test("a join is told at once: the host and the link's membership; its silence ends both after 260 s", () => {
   const bench = new Bench({}, "0.0.0.0");
@@ -423,4 +423,33 @@ test("igmp.new-hosts: a link that has just come up knows nobody, and whoever spe
   bench.until(300);
   crowd(bench);
   assert.equal(bench.hear(join("10.0.0.9", "239.1.1.2")).length, 2);
+});
+
+const ask = (bench: Bench, group: string): string[] =>
+  bench.machine.receive(bench.now, { kind: "ask", group: address(group) }).flatMap((effect) => line(effect));
+
+test("RFC 4604: whoever was refused a source-specific group is asked with everybody, at once and then not before the answers are in", () => {
+  const bench = new Bench();
+  bench.until(40);
+  assert.deepEqual(ask(bench, SSM), ["v3 query 0.0.0.0"]);
+  assert.deepEqual([...ask(bench, SSM), ...ask(bench, "232.7.7.7"), ...bench.until(44.9)], []);
+  assert.deepEqual(bench.until(100), ["45 v3 query 0.0.0.0"]);
+  assert.deepEqual(ask(bench, GROUP), ["v3 query 239.1.1.1 S"], "others are asked for by group");
+});
+
+test("RFC 4604: who may not be asked about by group is as configured, and where another router asks we ask nobody", () => {
+  const bench = new Bench({ sourceSpecific: [{ address: address("239.1.0.0"), prefixLength: 16 }] });
+  bench.until(40);
+  assert.deepEqual(ask(bench, SSM), ["v3 query 232.1.1.1 S"]);
+  assert.deepEqual([...ask(bench, GROUP), ...ask(bench, GROUP)], ["v3 query 0.0.0.0"]);
+  bench.hear(query("10.0.0.1"));
+  assert.deepEqual([...ask(bench, GROUP), ...bench.until(100)], []);
+});
+
+test("the question to everybody gives hosts the time of a start to answer", () => {
+  const bench = new Bench({ times: { startupResponse: seconds(2) } });
+  bench.until(40);
+  const [sent] = bench.machine.receive(bench.now, { kind: "ask", group: address(SSM) });
+  const packet = checkPacket(sent?.kind === "send" ? sent.packet : assert.fail());
+  assert.equal(readQuery(typeof packet === "string" ? assert.fail(packet) : packet).maxResponse, 2000);
 });

@@ -28,6 +28,7 @@ import {
   type GroupDrop,
   GroupTable,
   type GroupView,
+  isSourceSpecific,
   refusal,
   type TableContext,
 } from "./group-table.ts";
@@ -35,6 +36,7 @@ import type { Room, ShareOfRoom, TrackedHost } from "./host-shares.ts";
 import { afterStatement, type HostChange, type HostMembership } from "./host-table.ts";
 import { HostTracking, isRefusal } from "./host-tracking.ts";
 import type { RouterInterfaceOptions, StatementEffect, TrackingSource } from "./interface-events.ts";
+import { Invitation } from "./invitation.ts";
 import { groupLimits, hostLimits } from "./limits.ts";
 import { type HostStatement, isLeaving, versionOf } from "./messages/host-statement.ts";
 import type { Query } from "./messages/query.ts";
@@ -58,6 +60,7 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
   readonly #groups: GroupTable<A>;
   readonly #tracking: HostTracking<A>;
   readonly #frames: FrameEvidence<A>;
+  readonly #invitation = new Invitation();
 
   /** @param admission who may receive; undefined: everybody. */
   constructor(link: LinkContext<A>, options: RouterInterfaceOptions<A>, admission: Admission<A> | undefined) {
@@ -134,9 +137,22 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
     return [...tracked, ...ahead, ...this.#tell(changes)];
   }
 
-  /** Whoever wants the group is to say so. With the S flag, for which no router lowers its timers (6.6.1). */
-  invite(group: A): readonly StatementEffect<A>[] {
-    return this.#link.context.querier ? [{ kind: "query", group, query: { sources: [], suppress: true } }] : [];
+  /**
+   * Whoever wants the group is to say so. With the S flag, for which no router lowers its timers (6.6.1). RFC 4604: about a
+   * source-specific group nobody asks without its sources, and those are not known. Everybody is asked then.
+   */
+  invite(now: Instant, group: A): readonly StatementEffect<A>[] {
+    const { context } = this.#link;
+    if (!context.querier) return [];
+    if (!isSourceSpecific(group, context)) return [{ kind: "query", group, query: { sources: [], suppress: true } }];
+    this.#invitation.want(now);
+    return this.#askInvited(now);
+  }
+
+  #askInvited(now: Instant): readonly StatementEffect<A>[] {
+    const { querier, times } = this.#link.context;
+    const isDue = this.#invitation.isDue(now, milliseconds(times.startupResponse + ANSWERED_AFTER));
+    return isDue && querier ? [{ kind: "ask-all" }] : [];
   }
 
   /** As if the host had said that it wants no more than this; it may be one that tracking had no room for. */
@@ -258,6 +274,7 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
       ...this.#tell(this.#groups.poll(now, this.#link.context)),
       ...this.#tracking.poll(now),
       ...this.#askNewcomers(now),
+      ...this.#askInvited(now),
     ];
   }
 
@@ -269,7 +286,7 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
   }
 
   nextDeadline(): Instant | undefined {
-    return earliest([this.#groups.nextDeadline(), this.#tracking.nextDeadline()]);
+    return earliest([this.#groups.nextDeadline(), this.#tracking.nextDeadline(), this.#invitation.nextDeadline()]);
   }
 
   /** A group that the link no longer wants has no members either. */

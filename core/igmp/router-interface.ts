@@ -86,7 +86,7 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
       case "end":
         return this.#asked(this.#members.end(event.group));
       case "ask":
-        return this.#asked(this.#members.invite(event.group));
+        return this.#asked(this.#members.invite(now, event.group));
       case "assume":
         return this.#assume(now, event);
       case "packet":

@@ -558,6 +558,8 @@ typedef struct {
   uintptr_t from, to;
   // Of a file, and not writable.
   bool is_file;
+  // None of its pages in memory is another than the file's.
+  bool is_unchanged;
 } mapping;
 
 // The head of a mapping's lines, "FROM-TO r-xp OFFSET DEVICE INODE PATH"; false: another line.
@@ -570,21 +572,38 @@ static bool begins_mapping(const char *line, mapping *into) {
   return true;
 }
 
+// The next mapping that is the same as its file. "Anonymous" counts the pages in memory alone: a page that was changed may be in swap,
+// which is told of further down.
+static bool next_unchanged(FILE *smaps, mapping *into) {
+  char line[512];
+  unsigned long octets;
+  *into = (mapping){0};
+  while (fgets(line, sizeof line, smaps) != NULL) {
+    if (begins_mapping(line, into)) continue;
+    if (sscanf(line, "Anonymous: %lu", &octets) == 1) into->is_unchanged = octets == 0;
+    else if (sscanf(line, "Swap: %lu", &octets) == 1 && octets == 0 && into->is_file && into->is_unchanged) return true;
+  }
+  return false;
+}
+
 // Takes the pages of mapped files out of this process where it has changed none of the mapping's (programs and libraries): each comes back
 // from the file when it is used again. An octet that was changed in memory would be lost, so such a mapping stays as it is.
 static napi_value release_files(napi_env env, napi_callback_info info) {
-  (void)info;
-  char line[512];
-  mapping current = {0};
-  FILE *smaps = fopen("/proc/self/smaps", "re");
-  if (smaps == NULL) return number(env, -errno);
-  while (fgets(line, sizeof line, smaps) != NULL) {
-    unsigned long changed;
-    if (begins_mapping(line, &current) || sscanf(line, "Anonymous: %lu", &changed) != 1) continue;
-    if (current.is_file && changed == 0) madvise((void *)current.from, current.to - current.from, MADV_DONTNEED);
+  napi_value given[1];
+  char path[256];
+  size_t length;
+  mapping one;
+  int released = 0;
+  if (!arguments(env, info, 1, given)) return NULL;
+  if (napi_get_value_string_utf8(env, given[0], path, sizeof path, &length) != napi_ok) {
+    fail(env, "no path");
+    return NULL;
   }
+  FILE *smaps = fopen(path, "re");
+  if (smaps == NULL) return number(env, -errno);
+  for (; next_unchanged(smaps, &one); released++) madvise((void *)one.from, one.to - one.from, MADV_DONTNEED);
   fclose(smaps);
-  return number(env, 0);
+  return number(env, released);
 }
 
 // Beginning and end
