@@ -31,8 +31,8 @@ import {
   refusal,
   type TableContext,
 } from "./group-table.ts";
-import type { Room, ShareOfRoom, TrackedHost } from "./host-shares.ts";
-import { afterStatement, type HostChange, type HostMembership } from "./host-table.ts";
+import { isShort, type Room, type ShareOfRoom, type TrackedHost } from "./host-shares.ts";
+import { afterStatement, type HostChange, type HostMembership, type RoomNeed } from "./host-table.ts";
 import { HostTracking, isRefusal } from "./host-tracking.ts";
 import type { RouterInterfaceOptions, StatementEffect, TrackingSource } from "./interface-events.ts";
 import { groupLimits, hostLimits } from "./limits.ts";
@@ -126,6 +126,19 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
     const immediate = this.#isProvenLast(now, host, statement);
     const tracked = this.track("packets", now, host, statement);
     if (tracked.some(isRefusal)) return [...tracked, ...this.#frames.refused(now, host, group)];
+    const effects = this.#honoured(now, host, statement, immediate, tracked);
+    if (!this.#groups.has(group)) this.#tracking.freePlace(group);
+    return effects;
+  }
+
+  #honoured(
+    now: Instant,
+    host: TrackedHost<A>,
+    statement: HostStatement<A>,
+    immediate: boolean,
+    tracked: readonly HostChange<A>[],
+  ): readonly StatementEffect<A>[] {
+    const { group } = statement;
     this.#admission?.tookEffect(now, this.#frames.complete(host), statement);
     const ahead = this.#frames
       .honoured(now, host, group)
@@ -178,7 +191,16 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
     statement: HostStatement<A>,
   ): readonly HostChange<A>[] {
     if (this.refusal(statement) !== undefined) return [];
-    return this.#tracking.hear(from, now, host, statement, this.#link.context.times.groupMembershipInterval);
+    const { groupMembershipInterval } = this.#link.context.times;
+    return this.#tracking.hear(from, now, host, statement, groupMembershipInterval, this.#needOf(statement));
+  }
+
+  #needOf(statement: HostStatement<A>): RoomNeed {
+    const { room, sourceRoom } = this.#groups;
+    const [groups, sources] = [isShort(room), isShort(sourceRoom)];
+    if (!groups && !sources) return "plenty";
+    const takes = (groups && this.#groups.wouldAdd(statement)) || (sources && this.#groups.wouldAddSources(statement));
+    return takes ? "short" : "kept";
   }
 
   refusal(statement: HostStatement<A>): GroupDrop | undefined {
@@ -204,7 +226,9 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
   heldOf(now: Instant, host: TrackedHost<A>, said: HostStatement<A>): HostStatement<A> | undefined {
     const { statement } = this.judge(now, host, said);
     if (statement === undefined || this.lacksRoom(now, host, statement) !== undefined) return undefined;
-    return isLeaving(statement) || this.#tracking.mayHold(now, host, statement) ? statement : undefined;
+    return isLeaving(statement) || this.#tracking.mayHold(now, host, statement, this.#needOf(statement))
+      ? statement
+      : undefined;
   }
 
   /** Somebody is taken to want this for `span`. */
@@ -263,9 +287,13 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
 
   /** Where another router asks, its next question counts as ours. */
   #askNewcomers(now: Instant): readonly StatementEffect<A>[] {
-    const { querier, times } = this.#link.context;
+    const { querier, version, times } = this.#link.context;
     const round = querier ? times.startupResponse + ANSWERED_AFTER : times.queryInterval + times.queryResponseInterval;
-    return this.#tracking.asksNewcomers(now, milliseconds(round)) && querier ? [{ kind: "ask-all" }] : [];
+    const question = this.#tracking.asksNewcomers(now, milliseconds(round), times.queryInterval);
+    if (question === undefined || !querier) return [];
+    // 7.3.1: a v1 querier cannot ask about a group.
+    const isGeneral = question === "everybody" || version === 1;
+    return isGeneral ? [{ kind: "ask-all" }] : question.flatMap((group) => this.invite(group));
   }
 
   nextDeadline(): Instant | undefined {

@@ -113,14 +113,15 @@ test("refused by a limit of its host, whichever group it asked for last", async 
 
 test("refused because it is new, among more of these than are taken at their word; served when it has answered", async () => {
   const { a, service, strangers, idle, run, why } = await simulatedRouter({
-    downstream: { newHostsPerMinutePerPort: 1 },
+    downstream: { newHostsPerMinutePerPort: 1, maxGroups: 20 },
   });
   idle(30);
-  strangers(0, 10);
+  // Half of the room, and two who are taken at their word.
+  strangers(0, 12);
   idle(0.1);
   a.join();
   idle(0.1);
-  strangers(10, 100);
+  strangers(12, 101);
   idle(0.1);
   for (const who of [A, a.mac, "lan1"])
     says(
