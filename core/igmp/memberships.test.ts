@@ -501,3 +501,21 @@ test("igmp.new-hosts: a link that has just come up knows nobody, and whoever spe
   crowd(bench);
   assert.equal(bench.hear(join("10.0.0.9", "239.1.1.2")).length, 2);
 });
+
+test("what a host would be refused for is told before it asks, and nothing changes by it", () => {
+  const wouldLack = (bench: Bench, group: string, from = "10.0.0.9"): string | undefined =>
+    bench.machine.wouldLack(bench.now, { address: address(from), mac: "", port: "" }, address(group));
+  const full = new Bench({ maxGroups: 2 });
+  for (const group of [GROUP, "239.1.1.2"]) full.hear(join("10.0.0.8", group));
+  assert.deepEqual(
+    [GROUP, "239.1.1.2", "239.1.1.3", SSM].map((group) => wouldLack(full, group)),
+    [undefined, undefined, "igmp.too-many-groups", "igmp.too-many-groups"],
+  );
+  const crowded = new Bench(CROWDED);
+  crowded.until(300);
+  crowd(crowded);
+  assert.equal(wouldLack(crowded, GROUP), "igmp.new-hosts");
+  assert.equal(wouldLack(crowded, GROUP, "10.0.1.7"), undefined, "who is known");
+  assert.deepEqual(crowded.machine.waiting(), []);
+  assert.equal(crowded.machine.room.free, 120);
+});

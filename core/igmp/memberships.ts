@@ -19,6 +19,7 @@
 
 import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
+import { inSubnet } from "../base/subnet.ts";
 import { type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
 import type { Admission, Admitted } from "./admission.ts";
 import { admits, type SourceFilter, wantsNothing } from "./filter.ts";
@@ -32,7 +33,7 @@ import {
   type TableContext,
 } from "./group-table.ts";
 import { isShort, type Room, type ShareOfRoom, type TrackedHost } from "./host-shares.ts";
-import { afterStatement, type HostChange, type HostMembership, type RoomNeed } from "./host-table.ts";
+import { afterStatement, type HostChange, type HostDrop, type HostMembership, type RoomNeed } from "./host-table.ts";
 import { HostTracking, isRefusal } from "./host-tracking.ts";
 import type { RouterInterfaceOptions, StatementEffect, TrackingSource } from "./interface-events.ts";
 import { groupLimits, hostLimits } from "./limits.ts";
@@ -43,7 +44,8 @@ import type { WaitingHost } from "./newcomers.ts";
 /** From the last moment in which a question may be answered to the next one. */
 const ANSWERED_AFTER = seconds(4);
 
-type RoomDrop = "igmp.too-many-groups" | "igmp.too-many-sources" | ShareOfRoom;
+/** No room at all, or none for a host, or a port, that has so much already. */
+export type RoomDrop = "igmp.too-many-groups" | "igmp.too-many-sources" | ShareOfRoom;
 
 /** What of the link decides what a statement comes to. */
 export interface LinkContext<A extends Address = Ipv4> {
@@ -182,6 +184,18 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
     };
     const lacking = this.#groups.wouldAdd(statement) ? lacks("groups", room) : undefined;
     return lacking ?? (this.#groups.wouldAddSources(statement) ? lacks("sources", sourceRoom) : undefined);
+  }
+
+  /** The limit for which the host would not get the group now, if it asked for it; undefined: none, or it is in it. Changes nothing. */
+  wouldLack(now: Instant, host: TrackedHost<A>, group: A): RoomDrop | HostDrop | undefined {
+    const who = this.#frames.complete(host);
+    if (this.#tracking.memberByPackets(who, group) !== undefined) return undefined;
+    const { sourceSpecific, family } = this.#link.context;
+    const isSourceSpecific = sourceSpecific.some((subnet) => inSubnet(subnet, group));
+    const type = isSourceSpecific ? "allow" : "is-ex";
+    const sources = isSourceSpecific ? [family.unspecified] : [];
+    const statement: HostStatement<A> = { type, group, sources, message: "v3Report" };
+    return this.lacksRoom(now, who, statement) ?? this.#tracking.refuse(now, who, statement, this.#needOf(statement));
   }
 
   track(
@@ -325,6 +339,11 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
   /** The same by both sources, with port and MAC where they are known. */
   everybody(): readonly HostMembership<A>[] {
     return this.#tracking.everybody().map((one) => ({ ...one, host: this.#frames.complete(one.host) }));
+  }
+
+  /** Places for groups. */
+  get room(): Room {
+    return this.#groups.room;
   }
 
   /** Hosts that were refused because nobody knows them, and that are let in when they answer. */
