@@ -54,18 +54,22 @@ interface Setting {
   readonly limits: object;
   /** One of so many queries is said on a LAN; else nobody's turn to ask would end before the next. */
   readonly queriesOneIn: number;
+  /** The router asks at least once in so many rounds. */
+  readonly asksOnceIn: number;
 }
 /** Nobody of the router's subnets is below it, so that no mutated query changes its times. */
 const ALONE: Setting = {
   addresses: { lan0: address("10.2.0.0"), lan1: address("10.3.0.0") },
   limits: ROOM,
   queriesOneIn: 1,
+  asksOnceIn: 10,
 };
 /** On lan0 those who ask are below it. Every limit is as it comes: these are fewer newcomers, joins and groups than any of them. */
 const AMONG_OTHERS: Setting = {
   addresses: { lan0: address("10.0.0.200"), lan1: address("10.3.0.0") },
   limits: {},
   queriesOneIn: 4,
+  asksOnceIn: 40,
 };
 /** The longest query interval taken over, in milliseconds. */
 const MAX_QUERY_INTERVAL = 30_000;
@@ -285,7 +289,10 @@ function run(pass: FuzzPass, setting: Setting): Pair["seen"] {
   for (let round = 0; round < pass.rounds; round++) pair.step(round);
   const { queries, streams } = pair.seen;
   assert.ok(pair.heard() > pass.rounds / 4, `${pair.heard()} passed the gate`);
-  assert.ok(queries > pass.rounds / 10 && streams > pass.rounds / 100, `${queries} queries, ${streams} streams`);
+  assert.ok(
+    queries > pass.rounds / setting.asksOnceIn && streams > pass.rounds / 100,
+    `${queries} queries, ${streams} streams`,
+  );
   return pair.seen;
 }
 
@@ -302,8 +309,7 @@ fuzz(
   { seed: 9776, rounds: ROUNDS },
   (pass) => {
     const { silences } = run(pass, AMONG_OTHERS);
-    console.error('SIL', silences);
     const looks = pass.rounds / LOOK_EVERY;
-    assert.ok(true || silences > 0 && silences < looks, `another asked at ${silences} of ${looks} looks`);
+    assert.ok(silences > 0 && silences < looks, `another asked at ${silences} of ${looks} looks`);
   },
 );
