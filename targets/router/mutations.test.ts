@@ -20,6 +20,7 @@ import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { simulatedLinks } from "../../hal/links/simulated.ts";
 import { SimulatedNetwork } from "../../hal/simulation/network.ts";
 import type { SimulatedInterface } from "../../hal/simulation/node.ts";
+import { SimulatedTaps } from "../../hal/tap/simulated.ts";
 import { createLogger } from "../shared/log.ts";
 import { routerConfig } from "./config.ts";
 import { RouterService } from "./service.ts";
@@ -52,6 +53,10 @@ interface Setting {
   /** By LAN, the router's address. */
   readonly addresses: Readonly<Record<Lan, Ipv4>>;
   readonly limits: object;
+  /** Of the queries on lan1; lan0 has 3. */
+  readonly lan1Version: 2 | 3;
+  /** lan0 is a bridge with a tap on its port. */
+  readonly bridged: boolean;
   /** One of so many queries is said on a LAN; else nobody's turn to ask would end before the next. */
   readonly queriesOneIn: number;
   /** The router asks at least once in so many rounds. */
@@ -61,6 +66,8 @@ interface Setting {
 const ALONE: Setting = {
   addresses: { lan0: address("10.2.0.0"), lan1: address("10.3.0.0") },
   limits: ROOM,
+  lan1Version: 3,
+  bridged: false,
   queriesOneIn: 1,
   asksOnceIn: 10,
 };
@@ -68,9 +75,13 @@ const ALONE: Setting = {
 const AMONG_OTHERS: Setting = {
   addresses: { lan0: address("10.0.0.200"), lan1: address("10.3.0.0") },
   limits: {},
+  lan1Version: 2,
+  bridged: true,
   queriesOneIn: 4,
   asksOnceIn: 40,
 };
+/** Of lan0, where that is a bridge. */
+const PORT = "port0";
 /** The longest query interval taken over, in milliseconds. */
 const MAX_QUERY_INTERVAL = 30_000;
 const HEADEND = address("10.1.0.2");
@@ -78,6 +89,7 @@ const HEADEND = address("10.1.0.2");
 interface Status {
   readonly interfaces: readonly {
     readonly name: Lan;
+    readonly hosts: readonly { readonly port?: string }[];
     readonly querier: { readonly state: string; readonly address?: string };
     readonly groups: readonly {
       readonly group: string;
@@ -144,12 +156,13 @@ class Pair {
     this.#below = below;
     this.#setting = setting;
     const { addresses: own, limits } = setting;
+    const versions = { lan0: 3, lan1: setting.lan1Version } as const;
     const network = new SimulatedNetwork(this.#clock, entropy);
     const router = network.node("router");
     const outside = network.node("outside");
     const at = (name: Lan | "wan", ours: Ipv4, other: Ipv4): SimulatedInterface => {
       const lan = network.lan(name, { delay: milliseconds(0) });
-      router.attach(name, { address: ours, lan });
+      router.attach(name, { address: ours, lan: setting.bridged && name === "lan0" ? { [PORT]: lan } : lan });
       return outside.attach(name, { address: other, lan });
     };
     this.#ends = {
@@ -158,7 +171,7 @@ class Pair {
       lan1: at("lan1", own.lan1, ipv4(own.lan1 + 9)),
     };
     const model = (lan: Lan) =>
-      new RouterModel({ address: own[lan], version: 3, ...TIMES, maxQueryInterval: MAX_QUERY_INTERVAL });
+      new RouterModel({ address: own[lan], version: versions[lan], ...TIMES, maxQueryInterval: MAX_QUERY_INTERVAL });
     this.#models = { lan0: model("lan0"), lan1: model("lan1") };
     outside.receivers.add((packet, { name }) => {
       if (name === "wan") return;
@@ -170,6 +183,7 @@ class Pair {
       upstream: { interface: "wan", refresh: "off" },
       downstreams: LANS.map((name) => ({
         interface: name,
+        version: versions[name],
         leave: "standard",
         ...limits,
         ...SECONDS,
@@ -184,7 +198,7 @@ class Pair {
       links: simulatedLinks(router),
       igmp: new SimulatedIgmpSockets(router),
       forwarding: new SimulatedForwarding(router),
-      taps: undefined,
+      taps: setting.bridged ? new SimulatedTaps(router) : undefined,
       membershipReports: undefined,
       bridgeQueriers: new BridgeQueriers(new BridgeSettings({ root: "/nonexistent" })),
       log: createLogger({ level: "silent", format: "json", toStderr: true }, "router", "simulated"),
@@ -277,6 +291,12 @@ class Pair {
     }
   }
 
+  /** Hosts of lan0 whose port the tap has told. */
+  tapped(): number {
+    const { interfaces } = this.#service.status() as unknown as Status;
+    return interfaces.flatMap(({ hosts }) => hosts).filter(({ port }) => port === PORT).length;
+  }
+
   /** What the gate let through. */
   heard(): number {
     const { heard } = this.#service.status() as { heard: Readonly<Record<string, number>> };
@@ -293,6 +313,7 @@ function run(pass: FuzzPass, setting: Setting): Pair["seen"] {
     queries > pass.rounds / setting.asksOnceIn && streams > pass.rounds / 100,
     `${queries} queries, ${streams} streams`,
   );
+  assert.equal(pair.tapped() > 0, setting.bridged, "hosts are known by their port");
   return pair.seen;
 }
 
@@ -305,7 +326,7 @@ fuzz(
 );
 
 fuzz(
-  "the same with every limit as it comes, and with routers below it that ask, win, tell their times and fall silent",
+  "the same with every limit as it comes, a tapped bridge, a v2 LAN, and routers below it that ask, win and fall silent",
   { seed: 9776, rounds: ROUNDS },
   (pass) => {
     const { silences } = run(pass, AMONG_OTHERS);
