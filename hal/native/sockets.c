@@ -545,13 +545,15 @@ typedef struct {
   bool is_file;
 } mapping;
 
-// A number at `*text`, which then is behind it; false: there is none. By hand: what glibc's headers make of sscanf and strtoul
-// (__isoc23_sscanf) other C libraries do not have.
+// A number at `*text`, which then is behind it; false: there is none, or none that an address can be. By hand: what glibc's headers make
+// of sscanf and strtoul (__isoc23_sscanf) other C libraries do not have.
 static bool takes_number(const char **text, unsigned base, uintptr_t *into) {
   static const char digits[] = "0123456789abcdef";
   const char *from = *text, *digit;
-  for (*into = 0; **text != 0 && (digit = memchr(digits, **text, base)) != NULL; ++*text)
+  for (*into = 0; **text != 0 && (digit = memchr(digits, **text, base)) != NULL; ++*text) {
+    if (*into > UINTPTR_MAX / base - 1) return false;
     *into = *into * base + (uintptr_t)(digit - digits);
+  }
   return *text > from;
 }
 
@@ -598,6 +600,8 @@ static napi_value release_files(napi_env env, napi_callback_info info) {
     uintptr_t changed;
     if (begins_mapping(line, &current) || !tells_changed(line, &changed)) continue;
     if (current.is_file && changed == 0) madvise((void *)current.from, current.to - current.from, MADV_DONTNEED);
+    // Said once of each: the next may be of a mapping whose head was not understood.
+    current.is_file = false;
   }
   fclose(smaps);
   return number(env, 0);

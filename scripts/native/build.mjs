@@ -50,7 +50,7 @@ const FLAGS = [
 const LIBRARIES = ["-lgcc"];
 
 /** The folder of node_api.h: came with Node, from the distribution's package, or fetched by node-gyp for the other addons. */
-function headers() {
+export function nodeHeaders() {
   const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "node-gyp", process.versions.node);
   const prefixes = [process.env.npm_config_nodedir, dirname(dirname(process.execPath)), "/usr", cache];
   return prefixes
@@ -110,7 +110,7 @@ export function buildSockets(arch = process.arch) {
   const stampFile = `${addonFor(arch)}.made-of`;
   if (existsSync(addonFor(arch)) && existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp)
     return undefined;
-  const include = headers();
+  const include = nodeHeaders();
   if (include === undefined) return `node_api.h of Node ${process.version} was not found`;
   const why = compile(arch, include);
   if (why === undefined) writeFileSync(stampFile, stamp);
