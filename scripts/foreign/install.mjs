@@ -49,9 +49,10 @@ export function whyNotOn(arch) {
   return buildSockets(arch);
 }
 
+export const areInstalled = () => FOREIGN.every((arch) => existsSync(binaryOf(arch))) && isLocked();
+
 /** Installs Node for every one of them, checked against the locked hashes. Throws when npm does not. */
 export function installForeignNodes() {
-  if (FOREIGN.every((arch) => existsSync(binaryOf(arch))) && isLocked()) return;
   mkdirSync(FOLDER, { recursive: true });
   for (const file of ["package.json", LOCK]) copyFileSync(join(import.meta.dirname, file), join(FOLDER, file));
   // --force: none of them is for this machine.

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { addonFor, buildSockets } from "./build.mjs";
-import { MACHINES, readSharedObject } from "./elf.mjs";
+import { MACHINES, readSharedObject } from "./elf.testkit.mjs";
 import { PROCESSORS, processorOf, shippedProcessors } from "./processors.mjs";
 
 /**
