@@ -1,22 +1,14 @@
 // Node for other processors, which qemu runs here, below build/foreign/; what is there already is left alone.
 import { spawnSync } from "node:child_process";
-import {
-  chmodSync,
-  copyFileSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { endianness } from "node:os";
 import { join, resolve } from "node:path";
-import { addonFor, buildSockets } from "../native/build.mjs";
+import { buildSockets, SOCKETS_ADDON } from "../native/build.mjs";
 import { processorOf } from "../native/processors.mjs";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const FOLDER = join(ROOT, "build/foreign");
+const PRELOAD = join(import.meta.dirname, "preload.cjs");
 const LOCK = "package-lock.json";
 
 /** Processors that the tests run on besides this machine's, and what qemu calls each. */
@@ -46,7 +38,13 @@ export function whyNotOn(arch) {
     if (!existsSync(library)) return `${library} is not here (Debian: ${name}-${debian}-cross)`;
   }
   if (!existsSync(binaryOf(arch)) || !isLocked()) return `its Node is not here: node scripts/foreign/prepare.mjs`;
-  return buildSockets(arch);
+  return buildSockets(arch) ?? whyNotStarted(arch);
+}
+
+/** @param {Foreign} arch */
+function whyNotStarted(arch) {
+  const { stdout, stderr, error } = spawnSync(foreignNode(arch), ["-p", "process.arch"], { encoding: "utf8" });
+  return stdout?.trim() === arch ? undefined : `its Node does not start: ${error?.message ?? stderr}`;
 }
 
 export const areInstalled = () => FOREIGN.every((arch) => existsSync(binaryOf(arch))) && isLocked();
@@ -62,28 +60,22 @@ export function installForeignNodes() {
 }
 
 /**
- * A program that is Node for the processor: what it starts by `process.execPath` is the same, which the kernel alone would not start.
+ * A program that is Node for the processor; see preload.cjs for what it does besides.
  * @param {Foreign} arch
  */
 export function foreignNode(arch) {
   const folder = join(FOLDER, arch);
   mkdirSync(folder, { recursive: true });
-  const [program, preload] = [join(folder, "node"), join(folder, "exec-path.cjs")];
-  writeFileSync(preload, `process.execPath = ${JSON.stringify(program)};\n`);
-  const words = [QEMU[arch], "-L", rootOf(arch), binaryOf(arch), "--require", preload];
-  writeFileSync(program, `#!/bin/sh\nexec ${words.map((word) => `'${word}'`).join(" ")} "$@"\n`);
+  const program = join(folder, "node");
+  const environment = {
+    SEALCAST_FOREIGN_NODE: program,
+    SEALCAST_HOST_NODE: process.execPath,
+    SEALCAST_HOST_ADDON: SOCKETS_ADDON,
+    SEALCAST_HOST_ORDER: endianness(),
+  };
+  const assigned = Object.entries(environment).map(([name, value]) => `${name}='${value}'`);
+  const words = [QEMU[arch], "-L", rootOf(arch), binaryOf(arch), "--require", PRELOAD].map((word) => `'${word}'`);
+  writeFileSync(program, `#!/bin/sh\n${["exec", "env", ...assigned, ...words].join(" ")} "$@"\n`);
   chmodSync(program, 0o755);
   return program;
-}
-
-/** The checkout's core and hal with the processor's addon, made anew; its path. @param {Foreign} arch */
-export function makeForeignTree(arch) {
-  const tree = join(FOLDER, arch, "tree");
-  rmSync(tree, { recursive: true, force: true });
-  for (const name of ["core", "hal", "build/core", "build/hal"])
-    cpSync(join(ROOT, name), join(tree, name), { recursive: true });
-  copyFileSync(join(ROOT, "package.json"), join(tree, "package.json"));
-  symlinkSync(join(ROOT, "node_modules"), join(tree, "node_modules"));
-  copyFileSync(addonFor(arch), join(tree, "build/hal/native/sealcast_sockets.node"));
-  return tree;
 }
