@@ -1,6 +1,6 @@
 // Node for other processors, which qemu runs here, below build/foreign/; what is there already is left alone.
 import { spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { endianness } from "node:os";
 import { join, resolve } from "node:path";
 import { buildSockets, SOCKETS_ADDON } from "../native/build.mjs";
@@ -75,7 +75,10 @@ export function foreignNode(arch) {
   };
   const assigned = Object.entries(environment).map(([name, value]) => `${name}='${value}'`);
   const words = [QEMU[arch], "-L", rootOf(arch), binaryOf(arch), "--require", PRELOAD].map((word) => `'${word}'`);
-  writeFileSync(program, `#!/bin/sh\n${["exec", "env", ...assigned, ...words].join(" ")} "$@"\n`);
-  chmodSync(program, 0o755);
+  // Another test may be running it.
+  const unfinished = `${program}.${process.pid}`;
+  writeFileSync(unfinished, `#!/bin/sh\n${["exec", "env", ...assigned, ...words].join(" ")} "$@"\n`);
+  chmodSync(unfinished, 0o755);
+  renameSync(unfinished, program);
   return program;
 }
