@@ -32,6 +32,8 @@ const OF_EVERY_C_LIBRARY = [
   "sendto",
   "setsockopt",
   "socket",
+  "strlen",
+  "strncmp",
   "syscall",
 ];
 
