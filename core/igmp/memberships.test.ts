@@ -548,3 +548,15 @@ test("what a host would be refused for is told before it asks, and nothing chang
   assert.deepEqual(crowded.machine.waiting(), []);
   assert.equal(crowded.machine.room.free, 120);
 });
+
+test("tracking.full: while tracking is short of room a host that nobody knows is served, and leaves no evidence", () => {
+  const bench = new Bench({ maxHostMemberships: 20, newHostsPerMinute: 1 });
+  bench.until(300);
+  for (let n = 1; n <= 12; n++) bench.hear(join(`10.0.1.${n}`));
+  assert.equal(bench.machine.hosts().length, 12);
+  assert.deepEqual(bench.hear(join("10.0.0.9")), ["drop tracking.full"]);
+  assert.deepEqual(bench.hear(join("10.0.0.9", "239.1.1.2")), ["drop tracking.full", "239.1.1.2 exclude {}"]);
+  assert.deepEqual(bench.machine.waiting(), []);
+  bench.until(361);
+  assert.deepEqual(bench.hear(join("10.0.0.9")), ["10.0.0.9 joined 239.1.1.1"]);
+});
