@@ -26,5 +26,5 @@ export async function leanMemory(): Promise<void> {
  * from the page cache, 64 KiB at a time: to be called before the first work that is like what the process will do, not after it.
  */
 export async function forgetStart(): Promise<void> {
-  (await loadedSockets())?.releaseFiles();
+  (await loadedSockets())?.releaseFiles("/proc/self/smaps");
 }

@@ -42,7 +42,7 @@ export interface PacketSide<A extends Address = Ipv4> {
   /** The host may have no more than this. */
   restrict(now: Instant, host: TrackedHost<A>, group: A, sources: readonly A[]): readonly StatementEffect<A>[];
   /** Whoever wants the group is to say so. */
-  invite(group: A): readonly StatementEffect<A>[];
+  invite(now: Instant, group: A): readonly StatementEffect<A>[];
 }
 
 /** The frames of one link. */
@@ -106,7 +106,8 @@ export class FrameEvidence<A extends Address = Ipv4> {
     // The packet came first, and did not show on which port, or from which card.
     const member = refusal === undefined ? undefined : this.#tracking.memberByPackets(host, said.group);
     const ended = member === undefined ? [] : packets.restrict(now, member, said.group, statement?.sources ?? []);
-    const asked = refusal === undefined && this.#unlocated.take(host, said.group) ? packets.invite(said.group) : [];
+    const asked =
+      refusal === undefined && this.#unlocated.take(host, said.group) ? packets.invite(now, said.group) : [];
     return [...ended, ...asked, ...this.#evidence(now, host, said.group, statement, packets)];
   }
 

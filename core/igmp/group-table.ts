@@ -130,6 +130,11 @@ export class GroupTable<A extends Address = Ipv4> {
     return { free: Math.max(0, total - this.#groups.size), total };
   }
 
+  /** Whether the group has a place. */
+  has(group: A): boolean {
+    return this.#groups.has(group);
+  }
+
   /** Places for sources of all groups together. */
   get sourceRoom(): Room {
     const { sources: total = Number.POSITIVE_INFINITY } = this.#limits;
@@ -367,16 +372,23 @@ function lowerTo({ version, maxResponse }: Pick<Query, "version" | "maxResponse"
   return version === 3 ? milliseconds(Math.max(answered, times.lastMemberQueryTime)) : answered;
 }
 
+/** Whether the group is received from sources that are asked for by name, and never from all (RFC 4604). */
+export const isSourceSpecific = <A extends Address>(
+  group: A,
+  { sourceSpecific }: Pick<TableContext<A>, "sourceSpecific">,
+): boolean => sourceSpecific.some((subnet) => inSubnet(subnet, group));
+
 /** Why nothing is kept of a statement that came in a message of `version`; undefined when it counts. */
 export function refusal<A extends Address>(
   { type, group }: Pick<ReportRecord<A>, "type" | "group">,
   version: IgmpVersion,
-  { sourceSpecific, family }: Pick<TableContext<A>, "sourceSpecific" | "family">,
+  context: Pick<TableContext<A>, "sourceSpecific" | "family">,
 ): GroupDrop | undefined {
+  const { family } = context;
   if (!family.isMulticast(group)) return "igmp.record-group";
   // RFC 3376 6: nothing is ever reported for 224.0.0.1.
   if (group === family.allNodes) return "igmp.all-systems";
-  if (!sourceSpecific.some((subnet) => inSubnet(subnet, group))) return undefined;
+  if (!isSourceSpecific(group, context)) return undefined;
   if (version < 3) return "igmp.ssm-older-version";
   // RFC 4604 2.2.4: EXCLUDE has no meaning for a source-specific group.
   return isExclude(type) ? "igmp.ssm-exclude" : undefined;

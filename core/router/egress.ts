@@ -12,7 +12,7 @@ import type { Policy } from "./policy/policy.ts";
 export interface Exits {
   /** Where it leaves: the upstream first, and never where it comes in. */
   readonly outbound: readonly string[];
-  /** Where it would leave too if any host asked for the group: nothing could be refused to one of them alone. */
+  /** Where it would leave too if any host asked for the group: only a limit of number could refuse it to one of them alone. */
   readonly ready: readonly string[];
 }
 

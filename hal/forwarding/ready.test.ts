@@ -196,6 +196,29 @@ if (inNamespace(import.meta.url, "ready routes", CABLES)) {
     },
   );
 
+  for (const ready of [[], ["rt4"], ["rt2"]])
+    test(`what was opened and is prepared anew for ${ready.join() || "nobody"} is closed at once`, HANGS, async (t) => {
+      const bench = await Bench.open(t);
+      let after: string | undefined;
+      bench.decide = () => {
+        bench.table.prepare(ROUTE, ready);
+        after ??= leavesOn(GROUP);
+      };
+      await bench.hear(frame(join()));
+      assert.deepEqual([bench.told, after, leavesOn(GROUP)], [["rt2"], "", ""]);
+    });
+
+  test("what the route has by now stays open when it is prepared for others", HANGS, async (t) => {
+    const bench = await Bench.open(t);
+    const route = { ...ROUTE, outbound: ["rt2"] };
+    bench.decide = () => {
+      bench.table.set(route);
+      bench.table.prepare(route, ["rt4"]);
+    };
+    await bench.hear(frame(join()));
+    assert.deepEqual([bench.told, leavesOn(GROUP)], [["rt2"], "rt2"]);
+  });
+
   test("of a burst everything is open before the first of it is told of, from every source", HANGS, async (t) => {
     const bench = await Bench.open(t);
     bench.prepare({ ...ROUTE, source: address("10.9.1.3") });

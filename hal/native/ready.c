@@ -77,11 +77,29 @@ int ready_interface(ready **all, int fd, unsigned vif, int index) {
   return 0;
 }
 
+static void tell_kernel(const ready *table, const uint8_t entry[MFCCTL]) {
+  // Refused, the route is as it was: whoever decides will be refused too, and tells.
+  setsockopt(table->fd, IPPROTO_IP, ADD_MFC, entry, MFCCTL);
+}
+
+static bool leads_to(const uint8_t entry[MFCCTL], uint32_t vifs) {
+  for (unsigned vif = 0; vif < VIFS; vif++)
+    if ((vifs & UINT32_C(1) << vif) != 0 && entry[TTLS_AT + vif] == 0) return false;
+  return true;
+}
+
+// What the entry does not confirm must not stay open: perhaps nobody says more of it.
+static void settle_by(ready *table, route *one, const uint8_t entry[MFCCTL]) {
+  if (one->opened == 0) return;
+  if (!leads_to(entry, one->opened)) tell_kernel(table, entry);
+  unlist_opened(table, one);
+}
+
 int ready_route(ready **all, int fd, const uint8_t entry[MFCCTL], uint32_t vifs) {
   ready *table = vifs == 0 ? *table_of(all, fd) : made_table(all, fd);
   if (table == NULL) return vifs == 0 ? 0 : -ENOMEM;
   route **place = place_of(table, entry), *one = *place;
-  if (one != NULL && one->opened != 0) unlist_opened(table, one);
+  if (one != NULL) settle_by(table, one, entry);
   if (vifs == 0) {
     if (one == NULL) return 0;
     *place = one->next;
@@ -117,11 +135,6 @@ void ready_end(ready **all) {
 
 // Opening and closing
 
-static void tell_kernel(const ready *table, const route *one) {
-  // Refused, the route is as it was: whoever decides will be refused too, and tells.
-  setsockopt(table->fd, IPPROTO_IP, ADD_MFC, one->entry, MFCCTL);
-}
-
 static void open_group(ready *table, unsigned vif, const uint8_t *group) {
   uint32_t bit = UINT32_C(1) << vif;
   for (route *one = *list_of(table, group); one != NULL; one = one->next) {
@@ -133,7 +146,7 @@ static void open_group(ready *table, unsigned vif, const uint8_t *group) {
       table->opened = one;
     }
     one->opened |= bit;
-    tell_kernel(table, one);
+    tell_kernel(table, one->entry);
   }
 }
 
@@ -145,7 +158,7 @@ void ready_settle(ready *all) {
         if ((one->opened & UINT32_C(1) << vif) != 0) one->entry[TTLS_AT + vif] = 0;
       table->opened = one->next_opened;
       one->opened = 0;
-      tell_kernel(table, one);
+      tell_kernel(table, one->entry);
     }
 }
 

@@ -15,7 +15,7 @@ typedef struct ready ready;
 // Virtual interface `vif` is the interface `index`; 0: none, and nothing is ready there any more. 0 or -ENOMEM.
 int ready_interface(ready **all, int fd, unsigned vif, int index);
 // The kernel has `entry`, and may be given it with any of the virtual interfaces in the mask `vifs` besides. No mask: not any more, and
-// nothing is remembered of it. What was opened of it before is settled. 0 or -ENOMEM.
+// nothing is remembered of it. What was opened of it before and is not in `entry` is closed at once. 0 or -ENOMEM.
 int ready_route(ready **all, int fd, const uint8_t entry[MFCCTL], uint32_t vifs);
 // An IPv4 packet came in on the interface: opens what a host asks for in it, from whatever source.
 void ready_heard(ready *all, int index, const uint8_t *packet, size_t length);

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, readlinkSync } from "node:fs";
+import { mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { loadSockets } from "../native.ts";
@@ -190,3 +192,29 @@ test("a descriptor of another process is taken as it is, and is not inherited ei
   assert.equal(Number.parseInt(flags, 8) & 0o2000000, 0o2000000);
   assert.equal(sockets.takeDescriptor(child.pid ?? 0, 999), -EBADF);
 });
+
+/** A mapping of one page at an address where Linux maps nothing, with the lines of smaps of 6.12 (proc_pid_smaps(5)) in their order. */
+function smapsOf(rights: string, inode: number, changed: Readonly<Record<string, number>>): string {
+  const lines = ["Size", "Rss", "Private_Dirty", "Anonymous", "LazyFree", "Swap", "SwapPss", "Locked"];
+  const told = lines.map((line) => `${`${line}:`.padEnd(16)} ${String(changed[line] ?? 0).padStart(8)} kB\n`).join("");
+  return `00001000-00002000 ${rights} 00000000 fe:00 ${inode}    /lib/libc.so.6\n${told}VmFlags: rd mr mw me \n`;
+}
+
+const FILE = smapsOf("r--p", 4711, { Rss: 4 });
+const MAPPINGS: readonly (readonly [string, string, number])[] = [
+  ["the same as its file goes", FILE, 1],
+  ["changed, in memory, stays", smapsOf("r--p", 4711, { Rss: 4, Private_Dirty: 4, Anonymous: 4 }), 0],
+  ["changed, and all of it in swap, stays", smapsOf("r--p", 4711, { Swap: 4, SwapPss: 4 }), 0],
+  ["that is writable stays", smapsOf("rw-p", 4711, { Rss: 4 }), 0],
+  ["of no file stays", smapsOf("r--p", 0, { Rss: 4 }), 0],
+  ["without a line about swap stays", FILE.replace(/Swap: .*\n/, ""), 0],
+  ["behind one that is the same stays if it was changed", FILE + smapsOf("r--p", 4711, { Swap: 4, SwapPss: 4 }), 1],
+];
+
+for (const [which, text, released] of MAPPINGS)
+  test(`of the files in memory, a mapping ${which}`, (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "sealcast-smaps-"));
+    t.after(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, "smaps"), text);
+    assert.equal(sockets.releaseFiles(join(folder, "smaps")), released);
+  });

@@ -55,17 +55,18 @@ export interface SocketsModule {
   readyAt(fd: number, vif: number, index: number): number;
   /**
    * The kernel has the route `entry` (struct mfcctl) of the routing socket `fd`, and whoever asks for the whole group on one of these
-   * virtual interfaces gets it: a `receive` that finds such a report gives the kernel the route to there at once, for once. What nothing
-   * is said of here when the watch's callback returns is closed again. With no `vifs` nothing is ready any more.
+   * virtual interfaces gets it: a `receive` that finds such a report gives the kernel the route to there at once, for once. What was
+   * opened so and is not in `entry` is closed at once; what nothing is said of here, when the watch's callback returns. With no `vifs`
+   * nothing is ready any more.
    */
   ready(fd: number, entry: Uint8Array, vifs: Uint8Array): number;
   /** Free memory goes back to the system, now and from so many octets on (malloc_trim, M_TRIM_THRESHOLD); -ENOSYS without glibc. */
   trimAt(octets: number): number;
   /**
    * The pages of the program and its libraries leave this process's memory; those that are used again come back, from the page cache as a
-   * rule. A negative errno without /proc.
+   * rule. `smaps` is where Linux tells of them, /proc/self/smaps. The number of mappings, or a negative errno without the file.
    */
-  releaseFiles(): number;
+  releaseFiles(smaps: string): number;
 }
 
 /** Packets that one `receive` takes at most. */
