@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { eventually } from "../in-namespace.testkit.ts";
 import { findKeepers, hasEnded } from "./keeper.ts";
 
 /** Becomes itself so many times, then something that waits for its input. */
@@ -35,5 +36,16 @@ test("a process that becomes another program has not ended, and is found at ever
   } finally {
     child.kill("SIGKILL");
     rmSync(folder, { recursive: true });
+  }
+});
+
+test("a process that nobody has asked for has ended", async () => {
+  const parent = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "ignore"] });
+  try {
+    const [line] = (await once(parent.stdout, "data")) as [Buffer];
+    assert.ok(await eventually(() => hasEnded(Number(line))), "a zombie");
+    assert.equal(hasEnded(parent.pid ?? 0), false);
+  } finally {
+    parent.kill();
   }
 });

@@ -159,7 +159,7 @@ export function hurryKeeper({ pid }: FoundKeeper): void {
 }
 
 /** Whether there is no such process, or only what its parent has not yet asked for. */
-export const hasEnded = (pid: number): boolean => !/^State:\s*[^ZX]/m.test(read(`/proc/${pid}/status`));
+export const hasEnded = (pid: number): boolean => !/^State:\s+[^\sZX]/m.test(read(`/proc/${pid}/status`));
 
 const endGroup = (leader: number): void => end(-leader);
 

@@ -30,7 +30,7 @@ export async function otherEnd(interfaceName: string, sender: readonly number[])
   const address = new Uint8Array(SENDER_OCTETS);
   const heard: string[] = [];
   const look = (): readonly string[] => {
-    while (sockets.receive(fd, slot, SLOT, row, address) > 0) {
+    while (sockets.receive(fd, slot, SLOT, row, address, 0) > 0) {
       const frame = slot.subarray(0, row[PACKET_ROW.octets]);
       if (toHex(frame.subarray(SENDER, SENDER + MAC_LENGTH)) === toHex(Uint8Array.from(sender)))
         heard.push(toHex(frame));

@@ -12,10 +12,10 @@ const DROPS = 8;
 const MEMINFO_OCTETS = 36;
 
 const EAGAIN = 11;
-/** Batches in one turn of the event loop; libuv calls again for what is left. */
-const BATCHES = 8;
+/** Packets in one turn of the event loop; libuv calls again for what is left. */
+const MOST = 8 * RECEIVE_BATCH;
 /** More than any receive buffer holds: who fills it faster than we read must not keep us here. */
-const MOST_BATCHES = 4096;
+const FLOOD = 4096 * RECEIVE_BATCH;
 
 // struct sockaddr_ll
 const ADDRESS_LENGTH = 11;
@@ -116,7 +116,7 @@ export class NativeSocket {
   listen(hears: Hears, failed: (error: SystemError) => void): void {
     const { slots, slotOctets, rows, senders } = this.#room;
     const readable = (count: number): void => {
-      const error = this.#heard(count, hears, BATCHES);
+      const error = this.#heard(count, hears, MOST);
       if (error !== undefined) failed(error);
     };
     succeeded("watch", this.#native.watch(this.descriptor, readable, slots, slotOctets, rows, senders));
@@ -124,8 +124,14 @@ export class NativeSocket {
 
   /** Calls `hears` for all that waits, now. Throws RangeError when it does not become empty, and SystemError. */
   drain(hears: Hears): void {
-    const error = this.#heard(this.#receive(), hears, MOST_BATCHES);
+    let heard = 0;
+    const counted: Hears = (room, slot) => {
+      heard++;
+      hears(room, slot);
+    };
+    const error = this.#heard(this.#receive(0), counted, FLOOD);
     if (error !== undefined) throw error;
+    if (heard >= FLOOD) throw new RangeError("the queue of a socket does not become empty: it is flooded");
   }
 
   /** How many packets have found no room in the queue. */
@@ -141,25 +147,28 @@ export class NativeSocket {
     this.#native.close(this.descriptor);
   }
 
-  /** 0 once it is closed. */
-  #receive(): number {
+  /** Behind the packets that are in the room; 0 once the socket is closed. */
+  #receive(taken: number): number {
     if (!this.#open) return 0;
     const { slots, slotOctets, rows, senders } = this.#room;
-    return this.#native.receive(this.descriptor, slots, slotOctets, rows, senders);
+    return this.#native.receive(this.descriptor, slots, slotOctets, rows, senders, taken);
   }
 
   /**
-   * Hears the batch of `first` packets that is in the room already, then what has come meanwhile: of a burst that has just begun the rest
-   * is not to wait for all that the first packets bring.
+   * Hears the first packets, which are in the room already, and all that come meanwhile; `most`: after which no more are received. Each
+   * time that one has been heard the queue is read: what is ready for a host of the same burst is not to wait for those before it.
    */
-  #heard(first: number, hears: Hears, batches: number): SystemError | undefined {
-    let count = first;
-    for (let batch = 1; count > 0; batch++) {
-      for (let slot = 0; slot < count && this.#open; slot++) hears(this.#room, slot);
-      if (batch === MOST_BATCHES) throw new RangeError("the queue of a socket does not become empty: it is flooded");
-      if (batch === batches) return undefined;
-      count = this.#receive();
+  #heard(first: number, hears: Hears, most: number): SystemError | undefined {
+    let [count, slot, result] = [first, 0, first];
+    for (let left = most - 1; slot < count && this.#open; left--) {
+      hears(this.#room, slot++);
+      if (slot === RECEIVE_BATCH) count = slot = 0;
+      if (left <= 0 || count === RECEIVE_BATCH || isRefused(result)) continue;
+      result = this.#receive(count);
+      count += Math.max(0, result);
     }
-    return count === 0 || count === -EAGAIN ? undefined : new SystemError("receive", -count);
+    return isRefused(result) ? new SystemError("receive", -result) : undefined;
   }
 }
+
+const isRefused = (result: number): boolean => result < 0 && result !== -EAGAIN;

@@ -316,13 +316,25 @@ static int take_batch(const instance *own, int fd, const room *into) {
   return count < 0 ? -errno : count;
 }
 
+// Behind the first `taken` packets of the room.
+static bool behind(napi_env env, int taken, room *into) {
+  size_t count = (size_t)taken;
+  if (count >= into->packets) return fail(env, "no room for a packet");
+  into->slots += count * into->slot;
+  into->rows += count * ROW;
+  into->senders += count * ADDRESS;
+  into->packets -= count;
+  return true;
+}
+
 static napi_value receive(napi_env env, napi_callback_info info) {
-  napi_value given[5];
-  int fd, slot;
+  napi_value given[6];
+  int fd, slot, taken;
   room into;
   instance *own = NULL;
-  if (!arguments(env, info, 5, given) || !integer(env, given[0], 0, &fd) || !integer(env, given[2], 1, &slot) ||
-      !room_in(env, given[1], slot, given[3], given[4], &into))
+  if (!arguments(env, info, 6, given) || !integer(env, given[0], 0, &fd) || !integer(env, given[2], 1, &slot) ||
+      !integer(env, given[5], 0, &taken) || !room_in(env, given[1], slot, given[3], given[4], &into) ||
+      !behind(env, taken, &into))
     return NULL;
   if (napi_get_instance_data(env, (void **)&own) != napi_ok || own == NULL) return number(env, -ECANCELED);
   return number(env, take_batch(own, fd, &into));

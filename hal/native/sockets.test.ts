@@ -49,14 +49,14 @@ test("a batch has no more packets than there is room for, each with its length, 
   t.after(() => sockets.close(fd));
   for (const length of [1, 2, 100]) say(new Uint8Array(length).fill(length));
   const { slots, rows, senders } = room(2);
-  assert.equal(sockets.receive(fd, slots, SLOT, rows, senders), 2);
+  assert.equal(sockets.receive(fd, slots, SLOT, rows, senders, 0), 2);
   assert.deepEqual([rows[0], rows[PACKET_ROW.length]], [1, 2]);
   assert.deepEqual([slots[0], slots[1], slots[SLOT], slots[SLOT + 2]], [1, 0, 2, 0]);
   assert.deepEqual([...senders.subarray(4, 8)], [127, 0, 0, 1]);
   const behind = new Uint8Array(SLOT + 1).fill(0xa5);
-  assert.equal(sockets.receive(fd, behind, SLOT, rows, senders), 1);
+  assert.equal(sockets.receive(fd, behind, SLOT, rows, senders, 0), 1);
   assert.deepEqual([rows[0], behind[SLOT - 1], behind[SLOT]], [100, 100, 0xa5]);
-  assert.equal(sockets.receive(fd, slots, SLOT, rows, senders), -EAGAIN);
+  assert.equal(sockets.receive(fd, slots, SLOT, rows, senders, 0), -EAGAIN);
 });
 
 test("of more than a batch the rest stays for the next", (t) => {
@@ -64,8 +64,8 @@ test("of more than a batch the rest stays for the next", (t) => {
   t.after(() => sockets.close(fd));
   for (let n = 0; n < RECEIVE_BATCH + 3; n++) say(Uint8Array.of(n));
   const { slots, rows, senders } = room(RECEIVE_BATCH + 10);
-  assert.equal(sockets.receive(fd, slots, SLOT, rows, senders), RECEIVE_BATCH);
-  assert.equal(sockets.receive(fd, slots, SLOT, rows, senders), 3);
+  assert.equal(sockets.receive(fd, slots, SLOT, rows, senders, 0), RECEIVE_BATCH);
+  assert.equal(sockets.receive(fd, slots, SLOT, rows, senders, 0), 3);
 });
 
 test("what is no descriptor, number, array or address of the kind throws, and touches nothing", () => {
@@ -83,11 +83,13 @@ test("what is no descriptor, number, array or address of the kind throws, and to
     () => sockets.filter(0, new Uint8Array(0)),
     () => sockets.filter(0, new Uint8Array(7)),
     () => sockets.filter(0, new Uint8Array(8 * 4097)),
-    () => sockets.receive(0, slots, 0, rows, senders),
-    () => sockets.receive(0, slots, SLOT + 1, rows, senders),
-    () => sockets.receive(0, slots, SLOT, new Int32Array(7), senders),
-    () => sockets.receive(0, slots, SLOT, rows, new Uint8Array(31)),
-    () => sockets.receive(0, slots, SLOT, new Uint8Array(64) as unknown as Int32Array, senders),
+    () => sockets.receive(0, slots, 0, rows, senders, 0),
+    () => sockets.receive(0, slots, SLOT + 1, rows, senders, 0),
+    () => sockets.receive(0, slots, SLOT, new Int32Array(7), senders, 0),
+    () => sockets.receive(0, slots, SLOT, rows, new Uint8Array(31), 0),
+    () => sockets.receive(0, slots, SLOT, rows, senders, 1),
+    () => sockets.receive(0, slots, SLOT, rows, senders, -1),
+    () => sockets.receive(0, slots, SLOT, new Uint8Array(64) as unknown as Int32Array, senders, 0),
     () => sockets.watch(0, undefined as unknown as () => void, slots, SLOT, rows, senders),
     () => sockets.watch(0, () => {}, slots.subarray(1), SLOT, rows, senders),
     () => (sockets.takeDescriptor as (pid: number) => number)(1),

@@ -19,12 +19,20 @@ export interface SocketsModule {
   /** The number of octets sent. */
   send(fd: number, packet: Uint8Array, to: Uint8Array): number;
   /**
-   * The number of packets taken from the queue, at most 64 and no more than the arrays have room for; -EAGAIN when none waits. `slots` has
-   * one slot of `slotOctets` a packet, `rows` PACKET_ROW numbers, `senders` SENDER_OCTETS octets (struct sockaddr).
+   * The number of packets taken from the queue, no more than the arrays, which are for 64 at most, have room for behind the first `taken`;
+   * -EAGAIN when none waits. `slots` has one slot of `slotOctets` a packet, `rows` PACKET_ROW numbers, `senders` SENDER_OCTETS octets
+   * (struct sockaddr).
    */
-  receive(fd: number, slots: Uint8Array, slotOctets: number, rows: Int32Array, senders: Uint8Array): number;
+  receive(
+    fd: number,
+    slots: Uint8Array,
+    slotOctets: number,
+    rows: Int32Array,
+    senders: Uint8Array,
+    taken: number,
+  ): number;
   /**
-   * Receives into these arrays whenever something waits, and calls `readable` with what `receive` would have returned, until `unwatch` or
+   * Receives into these arrays whenever something waits, and calls `readable` with what that `receive` returned, until `unwatch` or
    * `close`; nobody else may use the arrays meanwhile. -EEXIST when the descriptor is watched already. When `readable` returns, what was
    * opened ahead of it (`ready`) is settled.
    */

@@ -2,7 +2,6 @@
 import { once } from "node:events";
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
-import { text } from "node:stream/consumers";
 import { run } from "node:test";
 import { dot, spec } from "node:test/reporters";
 import { filesFor } from "./shared.mjs";
@@ -73,7 +72,6 @@ function countOf(stream, processes) {
  * @property {RegExp} [only] tests of this name
  * @property {boolean} [brief] a dot for each test
  * @property {number} [atOnce] processes
- * @property {boolean} [beside] beside another run: the report comes in one piece at the end
  */
 
 /**
@@ -81,16 +79,13 @@ function countOf(stream, processes) {
  * @param {How} how
  * @returns {Promise<Outcome>}
  */
-export async function runTests(processes, { timeout, only, brief = false, atOnce = CORES + 2, beside = false }) {
+export async function runTests(processes, { timeout, only, brief = false, atOnce = CORES + 2 }) {
   const { files, remove } = filesFor(processes);
   const stream = run({ files, concurrency: atOnce, timeout, ...(only ? { testNamePatterns: [only] } : {}) });
   const outcome = countOf(stream, processes);
   const report = brief ? stream.compose(dot) : stream.compose(new spec());
-  if (beside) process.stdout.write(await text(report));
-  else {
-    report.pipe(process.stdout, { end: false });
-    await once(report, "end");
-  }
+  report.pipe(process.stdout, { end: false });
+  await once(report, "end");
   remove();
   outcome.took.sort(slowestFirst);
   return outcome;
