@@ -12,13 +12,20 @@ import { makeFolder } from "./folder.ts";
 export interface EmbeddedAddon {
   /** "raw-socket/build/Release/raw.node": the package's own path, as a copy on NODE_PATH has it. */
   readonly id: string;
-  /** process.platform, process.arch and the ABI it was compiled for: process.versions.modules, or "napi8" for every Node with N-API 8. */
+  /** The ABI it was compiled for: process.versions.modules, or "napi8" for every Node with N-API 8. */
+  readonly abi: string;
+  /** One for each processor that it was compiled for; none in a bundle built without addons. */
+  readonly copies: readonly PackedCopy[];
+}
+
+/** The file for one kind of machine. */
+export interface PackedCopy {
+  /** process.platform and process.arch. */
   readonly platform: string;
   readonly arch: string;
-  readonly abi: string;
   /** Hexadecimal SHA-256 of the file. */
   readonly sha256: string;
-  /** Base64 of the Brotli-compressed file; empty in a bundle built without addons. */
+  /** Base64 of the Brotli-compressed file. */
   readonly packed: string;
 }
 
@@ -80,18 +87,24 @@ const ownAbi = ({ abi }: EmbeddedAddon): string =>
     ? abi
     : process.versions.modules;
 
+const machine = (platform: string, arch: string, abi: string): string => `${platform}-${arch}-abi${abi}`;
+
+/** The copy for this machine and Node; undefined when there is none, which is then said. */
+function ownCopy(addon: EmbeddedAddon, tried: string[]): PackedCopy | undefined {
+  const mine = machine(process.platform, process.arch, ownAbi(addon));
+  const its = addon.copies.map(({ platform, arch }) => machine(platform, arch, addon.abi));
+  const copy = addon.copies[its.indexOf(mine)];
+  if (its.length === 0) tried.push("the bundle was built without it");
+  else if (copy === undefined) tried.push(`the bundle's copy is for ${its.join(", ")}, this is ${mine}`);
+  return copy;
+}
+
 function fromBundle(addon: EmbeddedAddon, tried: string[]): unknown {
-  const mine = `${process.platform}-${process.arch}-abi${ownAbi(addon)}`;
-  const its = `${addon.platform}-${addon.arch}-abi${addon.abi}`;
-  if (addon.packed === "" || mine !== its) {
-    tried.push(
-      addon.packed === "" ? "the bundle was built without it" : `the bundle's copy is for ${its}, this is ${mine}`,
-    );
-    return undefined;
-  }
+  const copy = ownCopy(addon, tried);
+  if (copy === undefined) return undefined;
   let file: string;
   try {
-    file = unpack(addon);
+    file = unpack(addon, copy);
   } catch (cause) {
     tried.push(`unpacking: ${describe(cause)} (SEALCAST_NATIVE_DIR names another directory)`);
     return undefined;
@@ -119,10 +132,10 @@ function privateFolder(): string {
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
-function unpack(addon: EmbeddedAddon): string {
-  const file = join(privateFolder(), `${addon.sha256.slice(0, 16)}-${fileName(addon)}`);
-  if (existsSync(file) && sha256(readFileSync(file)) === addon.sha256) return file;
-  const bytes = brotliDecompressSync(Buffer.from(addon.packed, "base64"));
+function unpack(addon: EmbeddedAddon, copy: PackedCopy): string {
+  const file = join(privateFolder(), `${copy.sha256.slice(0, 16)}-${fileName(addon)}`);
+  if (existsSync(file) && sha256(readFileSync(file)) === copy.sha256) return file;
+  const bytes = brotliDecompressSync(Buffer.from(copy.packed, "base64"));
   const unfinished = `${file}.${process.pid}`;
   writeFileSync(unfinished, bytes, { mode: 0o700 });
   renameSync(unfinished, file);

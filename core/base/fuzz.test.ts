@@ -71,3 +71,9 @@ test("a mutation has every kind of fault, and leaves what it was given alone", (
   );
   assert.ok(same > 0 && same < 500, `${same} of 5000 are unchanged`);
 });
+
+test("a number of rounds is done in passes from the test's own seed on, or from one that is given", () => {
+  const plan = { seed: 7, rounds: 2000 };
+  assert.deepEqual([...seedsOf(plan, { SEALCAST_FUZZ_ROUNDS: "5000" })], [7, 8, 9]);
+  assert.deepEqual([...seedsOf(plan, { SEALCAST_FUZZ_ROUNDS: "4000", SEALCAST_FUZZ_SEED: "40" })], [40, 41]);
+});

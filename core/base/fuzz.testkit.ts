@@ -24,18 +24,21 @@ export interface FuzzPass {
 
 /**
  * A test named "fuzz: ...". SEALCAST_FUZZ_SEED=N runs the pass of that seed alone, SEALCAST_FUZZ_FOR=SECONDS passes of new seeds until
- * the time is over, at least one. What fails says its seed.
+ * the time is over, at least one; SEALCAST_FUZZ_ROUNDS=N passes from its own seed on (or from SEALCAST_FUZZ_SEED) until there were N
+ * rounds, the same in every run. What fails says its seed.
  */
 export function fuzz(name: string, plan: FuzzPlan, pass: (pass: FuzzPass) => void | Promise<void>): void {
   test(`fuzz: ${name}`, async (t) => {
     const { rounds = 1 } = plan;
     let passes = 0;
+    let first: number | undefined;
     for (const seed of seedsOf(plan, process.env)) {
+      first ??= seed;
       const drawn = { seed, rounds, entropy: new SeededEntropy(seed), below: seededBelow(seed) };
       await telling(`SEALCAST_FUZZ_SEED=${seed} after ${passes} passes`, () => pass(drawn));
       passes += 1;
     }
-    t.diagnostic(`${passes} passes of ${rounds} rounds`);
+    t.diagnostic(`${passes} passes of ${rounds} rounds from seed ${first}: ${passes * rounds} rounds, no difference`);
   });
 }
 
@@ -83,10 +86,11 @@ export function mutated(bytes: Uint8Array, below: Below): Uint8Array {
 
 /** The seeds of a run, as its environment asks. */
 export function* seedsOf(
-  { seed, passes = 1 }: FuzzPlan,
-  { SEALCAST_FUZZ_SEED: one, SEALCAST_FUZZ_FOR: seconds }: NodeJS.ProcessEnv,
+  { seed, passes = 1, rounds: each = 1 }: FuzzPlan,
+  { SEALCAST_FUZZ_SEED: one, SEALCAST_FUZZ_FOR: seconds, SEALCAST_FUZZ_ROUNDS: rounds }: NodeJS.ProcessEnv,
 ): Generator<number> {
-  if (one !== undefined) yield Number(one);
+  if (rounds !== undefined) for (let i = 0; i * each < Number(rounds); i++) yield Number(one ?? seed) + i;
+  else if (one !== undefined) yield Number(one);
   else if (seconds === undefined) for (let i = 0; i < passes; i++) yield seed + i;
   else {
     const end = performance.now() + Number(seconds) * 1000;

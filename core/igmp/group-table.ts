@@ -130,6 +130,11 @@ export class GroupTable<A extends Address = Ipv4> {
     return { free: Math.max(0, total - this.#groups.size), total };
   }
 
+  /** Whether the group has a place. */
+  has(group: A): boolean {
+    return this.#groups.has(group);
+  }
+
   /** Places for sources of all groups together. */
   get sourceRoom(): Room {
     const { sources: total = Number.POSITIVE_INFINITY } = this.#limits;

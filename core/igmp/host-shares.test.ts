@@ -8,6 +8,7 @@ import {
   type HostShare,
   HostShares,
   hasRoom,
+  mayBring,
   type Room,
   type ShareLimits,
   type TrackedHost,
@@ -152,6 +153,39 @@ test("igmp.port-share: hosts with their first few each, behind one port, leave t
   assert.equal(shares.refuse(at(0), host(1, "02:00:00:00:00:01", "lan1"), ONE, { free: 1, total: 1024 }), undefined);
 });
 
+test("igmp.host-share: of the last half a host brings its first few, the fewer the less is left, and two of the very last", () => {
+  const of640 = (free: number): Room => ({ free, total: 640 });
+  assert.equal(mayBring(600, of640(321)), true, "half is free");
+  const most = (free: number): number => [...Array(20).keys()].filter((places) => mayBring(places, of640(free))).length;
+  assert.deepEqual([320, 240, 160, 80, 1, 0].map(most), [8, 6, 4, 2, 2, 0]);
+});
+
+/** Brings so many groups that nobody has, and leaves each as soon as `other` is in it. */
+function handOver(shares: HostShares, from: TrackedHost, other: TrackedHost, count: number): void {
+  for (let n = 0; n < count; n++) {
+    const another = holding(lastGroup++);
+    const brought = shares.take(at(0), from, another);
+    const share = shares.take(at(0), other, another);
+    shares.passOn(another.group, brought, [{ share }]);
+    shares.giveBack(brought, another);
+  }
+}
+
+test("the place of a group is its bringer's; who stays takes over a few, and the rest goes on counting for who left", () => {
+  const shares = new HostShares(NO_LIMITS);
+  handOver(shares, host(1), host(2), 5);
+  assert.deepEqual(
+    [1, 2].map((n) => shares.places(host(n))),
+    [3, 2],
+  );
+  shares.forgetIdle(at(100_000));
+  assert.equal(shares.places(host(1)), 3, "it is not forgotten before its groups are over");
+  for (let n = 1; n <= 5; n++) shares.freePlace(ipv4(0xef000000 + lastGroup - n));
+  assert.equal(shares.places(host(1)), 0);
+  shares.forgetIdle(at(100_001));
+  assert.equal(shares.size, 1);
+});
+
 test("of hosts that are greedy at the same time each gets the same", () => {
   const shares = new HostShares(NO_LIMITS);
   const room = { free: 1600, total: 1600 };
@@ -181,6 +215,7 @@ test("a host that holds nothing is remembered until it may join as freely as a s
   const shares = new HostShares({ ...NO_LIMITS, joinsPerSecond: 2, joinsAtOnce: 4 });
   const held: HostShare[] = [1, 2, 3].map((n) => shares.take(at(0), host(n), ONE));
   for (const share of held) shares.giveBack(share, ONE);
+  shares.freePlace(ONE.group);
   shares.take(at(0.25), host(3), ONE);
   shares.forgetIdle(at(0.49));
   assert.equal(shares.size, 3);

@@ -1,7 +1,16 @@
 // What each host holds of an interface's room, and whether it may have more. Nobody is put out for another: a picture that plays plays on.
-// Instead the last room is kept back: one part in 32 for the first few groups of each host, and of the part before that a host beyond
-// its first few may never hold more than what is left (dynamic thresholds, Choudhury and Hahne 1998). Anybody may invent
-// MACs, and no ports: of the last half of what is kept the same holds for all behind one port. What stands behind one MAC may be a whole house, or the next proxy: alone it gets nearly all there is, and whoever comes later still finds a place.
+// Instead the last room is kept back, by dynamic thresholds (Choudhury and Hahne 1998), for whoever has less.
+//
+// Groups. The place of a group counts for the host that brought it, for as long as the group is there: a leave passes it on to somebody
+// who stays, if that one has few. Joining a group that is there takes none. While half of all places are free everybody has as many as it
+// likes, so that what stands behind one MAC may be a whole house, or the next proxy. Of the other half a host may bring its first few, and
+// fewer the less is left, down to two: a picture, and the next one while the last is still asked about. So each invented host takes two
+// places of the last eighth, and whoever has none finds one until more of them are there than an eighth of all places.
+//
+// Sources, and what is tracked. One part in 32 is kept for the first few of each host, and of the part before that a host beyond its first
+// few may never hold more than what is left.
+//
+// Anybody may invent MACs, and no ports: of the last 64th the same holds for all behind one port.
 import { type Address, isUnspecified } from "../base/address.ts";
 import { DeadlineHeap, type Scheduled } from "../base/deadline-heap.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
@@ -62,6 +71,8 @@ export interface HostShare<A extends Address = Ipv4> extends Scheduled {
   held: number;
   /** Sources named in what it holds. */
   sources: number;
+  /** Groups that take a place because of it, of which it need not be a member any more. */
+  places: number;
   /** Joins that it may do now, as counted at `countedAt`. */
   joins: number;
   countedAt: Instant;
@@ -89,6 +100,22 @@ export const FIRST_GROUPS = 8;
 /** Whether a host that holds `held` may have one of the places. */
 export const hasRoom = (held: number, room: Room): boolean => room.free > 0 && !isGreedy(held, room);
 
+/** More than half is taken. */
+export const isShort = ({ free, total }: Room): boolean => total - free >= free;
+
+/** What a host may bring of the last places all the same. */
+const LAST_GROUPS = 2;
+
+/** Whether a host that brought `places` groups may bring another. */
+export function mayBring(places: number, room: Room): boolean {
+  if (!isShort(room)) return true;
+  const most = Math.max(LAST_GROUPS, (FIRST_GROUPS * 2 * room.free) / room.total);
+  return room.free > 0 && places < most;
+}
+
+/** Members of a group that are looked at for one who takes its place over. */
+const LOOKED_AT = 16;
+
 const keptOf = (total: number): number => Math.max(FIRST_GROUPS, total / 32);
 
 function isGreedy(held: number, { free, total }: Room): boolean {
@@ -106,6 +133,8 @@ export class HostShares<A extends Address = Ipv4> {
   #limits: ShareLimits<A>;
   readonly #shares = new Map<string | A, HostShare<A>>();
   readonly #ports = new Map<string, PortShare<A>>();
+  /** By group, whom its place counts for. */
+  readonly #bringers = new Map<A, HostShare<A>>();
   /** Hosts that hold nothing, until their joins are forgotten. */
   readonly #idle = new DeadlineHeap<HostShare<A>>();
 
@@ -133,6 +162,11 @@ export class HostShares<A extends Address = Ipv4> {
   /** Memberships of the host that its share of the room is measured by: none for one that speaks for many. */
   held(host: TrackedHost<A>): number {
     return this.isProxy(host) ? 0 : (this.#shares.get(shareKey(host))?.held ?? 0);
+  }
+
+  /** Groups that it brought: none for one that speaks for many. */
+  places(host: TrackedHost<A>): number {
+    return this.isProxy(host) ? 0 : (this.#shares.get(shareKey(host))?.places ?? 0);
   }
 
   /** The same of the sources that it names. */
@@ -199,15 +233,54 @@ export class HostShares<A extends Address = Ipv4> {
     share.held++;
     this.#countBehind(share.port, group, 1);
     this.addSources(share, sources);
+    if (!this.#bringers.has(group)) this.#bring(group, share);
     return share;
+  }
+
+  #bring(group: A, share: HostShare<A>): void {
+    this.#bringers.set(group, share);
+    share.places++;
+  }
+
+  /** The host of one share is that of the other now. */
+  hand(group: A, from: HostShare<A>, to: HostShare<A>): void {
+    if (from === to || this.#bringers.get(group) !== from) return;
+    this.freePlace(group);
+    this.#bring(group, to);
+  }
+
+  /** Who brought the group has left it: one of those who stay takes its place over, unless all that are looked at have many. */
+  passOn(group: A, share: HostShare<A>, others: Iterable<{ readonly share: HostShare<A> }>): void {
+    if (this.#bringers.get(group) !== share) return;
+    let looks = 0;
+    for (const { share: other } of others) {
+      if (other.places < LAST_GROUPS) {
+        this.hand(group, share, other);
+        return;
+      }
+      if (++looks === LOOKED_AT) return;
+    }
+  }
+
+  /** The group has no place any more. */
+  freePlace(group: A): void {
+    const share = this.#bringers.get(group);
+    if (share === undefined) return;
+    this.#bringers.delete(group);
+    share.places--;
+    this.#rest(share);
   }
 
   /** One membership less. */
   giveBack(share: HostShare<A>, { group, sources }: Holding<A>): void {
     share.held--;
     this.addSources(share, -sources);
-    if (share.held === 0) this.#idle.schedule(share, this.#forgottenAt(share));
+    this.#rest(share);
     this.#countBehind(share.port, group, -1);
+  }
+
+  #rest(share: HostShare<A>): void {
+    if (share.held === 0 && share.places === 0) this.#idle.schedule(share, this.#forgottenAt(share));
   }
 
   /** So many sources more, or less, of a membership that is there. */
@@ -237,6 +310,7 @@ export class HostShares<A extends Address = Ipv4> {
       port: host.port,
       held: 0,
       sources: 0,
+      places: 0,
       joins: this.#burst(),
       countedAt: now,
     };

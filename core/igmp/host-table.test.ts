@@ -257,6 +257,7 @@ function hostTable<A extends Address>(sample: AddressSample<A>): void {
     say(table, 0, host(9), "to-ex");
     assert.deepEqual(say(table, 0, host(8), "to-ex"), ["tracking.full"]);
     assert.deepEqual(say(table, 1, host(9), "to-in"), ["host-left left"]);
+    table.freePlace(GROUP);
     assert.deepEqual(say(table, 2, host(8), "to-ex"), ["host-joined"]);
   });
 }

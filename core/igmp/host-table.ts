@@ -9,6 +9,8 @@ import {
   type HostShare,
   HostShares,
   hasRoom,
+  isShort,
+  mayBring,
   type Room,
   type ShareDrop,
   type ShareLimits,
@@ -16,7 +18,14 @@ import {
 } from "./host-shares.ts";
 import { type HostMessage, type HostStatement, versionOf } from "./messages/host-statement.ts";
 import { isExclude } from "./messages/report.ts";
-import { isNewHostDrop, Newcomers, type NewHostDrop, type NewHostLimits, type WaitingHost } from "./newcomers.ts";
+import {
+  isNewHostDrop,
+  Newcomers,
+  type NewcomersQuestion,
+  type NewHostDrop,
+  type NewHostLimits,
+  type WaitingHost,
+} from "./newcomers.ts";
 import { isSamePlace, type Station, Stations, stationKey } from "./stations.ts";
 
 /**
@@ -73,6 +82,12 @@ export interface HostLimits<A extends Address = Ipv4> extends ShareLimits<A>, Ne
   readonly sources: number;
 }
 
+/**
+ * What a statement needs of what the link has left. plenty: more than half is free. short: it is not, and the statement takes of it. kept: it
+ * is not, and the statement takes nothing, such as a join of a group that others are in.
+ */
+export type RoomNeed = "plenty" | "kept" | "short";
+
 /** What counts for a host that nobody had room to count. */
 const UNCOUNTED = 64;
 
@@ -99,7 +114,13 @@ export class HostTable<A extends Address = Ipv4> {
   }
 
   /** Takes one statement of a host; `lifetime` is the group membership interval. */
-  hear(now: Instant, host: TrackedHost<A>, statement: HostStatement<A>, lifetime: Duration): readonly HostChange<A>[] {
+  hear(
+    now: Instant,
+    host: TrackedHost<A>,
+    statement: HostStatement<A>,
+    lifetime: Duration,
+    need: RoomNeed = "plenty",
+  ): readonly HostChange<A>[] {
     const station = this.#stations.get(host);
     if (station !== undefined) this.#stations.heard(station, after(now, lifetime));
     const here = this.#membership(station, statement.group);
@@ -110,7 +131,7 @@ export class HostTable<A extends Address = Ipv4> {
     const { group } = statement;
     const cut: HostChange<A>[] =
       filter === wanted ? [] : [{ kind: "drop", reason: "tracking.too-many-sources", host, group }];
-    if (known === undefined) return [...cut, ...this.#join(now, host, here, filter, statement, lifetime)];
+    if (known === undefined) return [...cut, ...this.#join(now, host, here, filter, statement, lifetime, need)];
     const more = filter.sources.length - known.filter.sources.length;
     const reason = this.#shares.refuseSources(host, more);
     if (reason !== undefined) return [{ kind: "drop", reason, host, group }];
@@ -135,32 +156,49 @@ export class HostTable<A extends Address = Ipv4> {
     filter: SourceFilter<A>,
     statement: HostStatement<A>,
     lifetime: Duration,
+    need: RoomNeed,
   ): HostChange<A>[] {
     const moved = elsewhere === undefined ? [] : [this.#remove(elsewhere, "moved")];
-    const reason = this.refuse(now, host, { group: statement.group, sources: filter.sources.length });
+    const { group } = statement;
+    const reason = this.refuse(now, host, { group, sources: filter.sources.length }, need);
     if (reason !== undefined) {
-      if (isNewHostDrop(reason)) this.#newcomers.wait(now, stationKey(host), host, reason);
-      return [...moved, { kind: "drop", reason, host, group: statement.group }];
+      if (isNewHostDrop(reason)) this.#newcomers.wait(now, stationKey(host), { host, group, reason });
+      return [...moved, { kind: "drop", reason, host, group }];
     }
-    if (this.#isNew(host)) this.#newcomers.admit(now, stationKey(host), host);
-    const membership = membershipOf(this.#add(now, host, filter, statement, lifetime));
-    return [...moved, { kind: "host-joined", membership }];
+    const told = this.#needIn(this.#room(now), need);
+    if (told === "short" && this.#isNew(host)) this.#newcomers.admit(now, stationKey(host), host);
+    const tracked = this.#add(now, host, filter, statement, lifetime);
+    if (told !== "kept") tracked.station.isVouched = true;
+    if (elsewhere !== undefined) this.#shares.hand(group, elsewhere.share, tracked.share);
+    return [...moved, { kind: "host-joined", membership: membershipOf(tracked) }];
   }
 
   /** Why the host may not become a member; undefined: it may. */
-  refuse(now: Instant, host: TrackedHost<A>, wanted: Holding<A>): HostDrop | undefined {
-    const room = { free: this.#free(now), total: this.#limits.memberships };
-    const refused = this.#shares.refuse(now, host, wanted, room) ?? this.#refuseNew(now, host);
-    return refused ?? (room.free > 0 ? undefined : "tracking.full");
+  refuse(now: Instant, host: TrackedHost<A>, wanted: Holding<A>, need: RoomNeed): HostDrop | undefined {
+    const room = this.#room(now);
+    const refused = this.#shares.refuse(now, host, wanted, room);
+    if (refused !== undefined) return refused;
+    const unknown = this.#needIn(room, need) === "short" ? this.#refuseNew(now, host) : undefined;
+    if (need === "short" && unknown !== undefined) return unknown;
+    return unknown === undefined && room.free > 0 ? undefined : "tracking.full";
   }
 
   #refuseNew(now: Instant, host: TrackedHost<A>): NewHostDrop | undefined {
     return this.#isNew(host) ? this.#newcomers.refuse(now, stationKey(host), host) : undefined;
   }
 
-  /** Not tracked for a membership interval; whoever speaks for many never is. */
+  /** Whatever the link has left, tracking may have less; for that alone nobody is refused, and who is new leaves no evidence. */
+  #needIn(room: Room, need: RoomNeed): RoomNeed {
+    return isShort(room) ? "short" : need;
+  }
+
+  /** Nobody vouches for it, and it was not let in; whoever speaks for many never is new. */
   #isNew(host: TrackedHost<A>): boolean {
-    return this.#stations.get(host) === undefined && !this.#shares.isProxy(host);
+    return this.#stations.get(host)?.isVouched !== true && !this.#shares.isProxy(host);
+  }
+
+  #room(now: Instant): Room {
+    return { free: this.#free(now), total: this.#limits.memberships };
   }
 
   /** Hosts that hold nothing, but have joined and left just now, take room too. */
@@ -225,6 +263,7 @@ export class HostTable<A extends Address = Ipv4> {
     members?.delete(station);
     if (members?.size === 0) this.#groups.delete(group);
     this.#expiries.schedule(tracked, undefined);
+    this.#shares.passOn(group, share, members?.values() ?? []);
     this.#shares.giveBack(share, { group, sources: tracked.filter.sources.length });
     this.#stations.release(station);
     return { kind: "host-left", membership: membershipOf(tracked), cause };
@@ -255,9 +294,9 @@ export class HostTable<A extends Address = Ipv4> {
     this.#newcomers.tap(isTapped);
   }
 
-  /** New hosts wait, and everybody is to be asked now; `round` is how long it takes until that is answered. */
-  asksNewcomers(now: Instant, round: Duration): boolean {
-    return this.#newcomers.poll(now, round);
+  /** Whom to ask now because new hosts wait (see Newcomers). */
+  asksNewcomers(now: Instant, round: Duration, longest: Duration): NewcomersQuestion<A> | undefined {
+    return this.#newcomers.poll(now, round, longest);
   }
 
   /** Hosts that were refused because nobody knows them. */
@@ -274,7 +313,7 @@ export class HostTable<A extends Address = Ipv4> {
     if (here === undefined || here.who.port !== "" || host.port === "") return undefined;
     const { filter, message, due = now } = here;
     const statement = { type: "is-ex", group, sources: filter.sources, message } as const;
-    const changes = this.#join(now, host, here, filter, statement, between(now, due));
+    const changes = this.#join(now, host, here, filter, statement, between(now, due), "kept");
     return changes.find((change) => change.kind === "drop")?.reason;
   }
 
@@ -303,7 +342,14 @@ export class HostTable<A extends Address = Ipv4> {
   /** Ends every membership of a group: the link as a whole no longer wants it. */
   endGroup(group: A): readonly HostChange<A>[] {
     const members = [...(this.#groups.get(group)?.values() ?? [])];
-    return members.map((tracked) => this.#remove(tracked, "expired"));
+    const left = members.map((tracked) => this.#remove(tracked, "expired"));
+    this.#shares.freePlace(group);
+    return left;
+  }
+
+  /** The group has no place on the link, or none any more. */
+  freePlace(group: A): void {
+    this.#shares.freePlace(group);
   }
 
   /** Ends everything: the interface is down. */
@@ -330,8 +376,10 @@ export class HostTable<A extends Address = Ipv4> {
    * holds as many as a home does.
    */
   mayTake(now: Instant, host: TrackedHost<A>, what: "groups" | "sources", room: Room): boolean {
-    const held = what === "groups" ? this.#shares.held(host) : this.#shares.sources(host);
-    return hasRoom(this.#free(now) > 0 ? held : Math.max(held, UNCOUNTED), room);
+    const least = this.#free(now) > 0 ? 0 : UNCOUNTED;
+    return what === "groups"
+      ? mayBring(Math.max(least, this.#shares.places(host)), room)
+      : hasRoom(Math.max(least, this.#shares.sources(host)), room);
   }
 
   /** Whether that place is for hosts behind other ports (see HostShares). */

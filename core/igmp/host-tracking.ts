@@ -3,10 +3,17 @@ import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { after, type Duration, earliest, type Instant } from "../base/time.ts";
 import type { Room, TrackedHost } from "./host-shares.ts";
-import { type HostChange, type HostDrop, type HostLimits, type HostMembership, HostTable } from "./host-table.ts";
+import {
+  type HostChange,
+  type HostDrop,
+  type HostLimits,
+  type HostMembership,
+  HostTable,
+  type RoomNeed,
+} from "./host-table.ts";
 import type { TrackingSource } from "./interface-events.ts";
 import { type HostStatement, isLeaving } from "./messages/host-statement.ts";
-import type { WaitingHost } from "./newcomers.ts";
+import type { NewcomersQuestion, WaitingHost } from "./newcomers.ts";
 
 /** Every call returns the changes of the source in use, and of the other none but refusals of packets, which end delivery. */
 export class HostTracking<A extends Address = Ipv4> {
@@ -50,8 +57,9 @@ export class HostTracking<A extends Address = Ipv4> {
     host: TrackedHost<A>,
     statement: HostStatement<A>,
     lifetime: Duration,
+    need: RoomNeed,
   ): readonly HostChange<A>[] {
-    const changes = this.#tables[from].hear(now, host, statement, lifetime);
+    const changes = this.#tables[from].hear(now, host, statement, lifetime, need);
     // Who is refused is delivered nothing, so that nothing is lost with it.
     if (changes.some((change) => change.kind === "drop" && !isRefusal(change))) this.start(now, lifetime);
     if (from !== this.#source) return changes.filter(isRefusal);
@@ -97,9 +105,9 @@ export class HostTracking<A extends Address = Ipv4> {
     return this.#both((table) => table.poll(now));
   }
 
-  /** Whether new hosts wait and everybody is to be asked now (see HostTable). */
-  asksNewcomers(now: Instant, round: Duration): boolean {
-    return this.#tables.packets.asksNewcomers(now, round);
+  /** Whom to ask now because new hosts wait (see Newcomers). */
+  asksNewcomers(now: Instant, round: Duration, longest: Duration): NewcomersQuestion<A> | undefined {
+    return this.#tables.packets.asksNewcomers(now, round, longest);
   }
 
   /** Hosts that were refused because nobody knows them. */
@@ -126,10 +134,20 @@ export class HostTracking<A extends Address = Ipv4> {
   }
 
   /** Whether by its packets the host is a member, or no limit would keep it from being one. */
-  mayHold(now: Instant, host: TrackedHost<A>, { group, sources }: HostStatement<A>): boolean {
-    if (this.memberByPackets(host, group) !== undefined) return true;
-    const reason = this.#tables.packets.refuse(now, host, { group, sources: sources.length });
-    return reason === undefined || !isRefused(reason);
+  mayHold(now: Instant, host: TrackedHost<A>, statement: HostStatement<A>, need: RoomNeed): boolean {
+    if (this.memberByPackets(host, statement.group) !== undefined) return true;
+    return this.refuse(now, host, statement, need) === undefined;
+  }
+
+  /** Why the host would be refused as one that is no member yet; undefined: it would not be. */
+  refuse(
+    now: Instant,
+    host: TrackedHost<A>,
+    { group, sources }: HostStatement<A>,
+    need: RoomNeed,
+  ): HostDrop | undefined {
+    const reason = this.#tables.packets.refuse(now, host, { group, sources: sources.length }, need);
+    return reason !== undefined && isRefused(reason) ? reason : undefined;
   }
 
   /** Whether a frame told of a member of the group behind this port. */
@@ -146,6 +164,11 @@ export class HostTracking<A extends Address = Ipv4> {
   revoke(host: TrackedHost<A>, group: A): readonly HostChange<A>[] {
     const byPackets = this.memberByPackets(host, group) ?? host;
     return this.#both((table) => table.revoke(table === this.#tables.packets ? byPackets : host, group));
+  }
+
+  /** The link has no place for the group, or none any more. */
+  freePlace(group: A): void {
+    for (const table of Object.values(this.#tables)) table.freePlace(group);
   }
 
   /** The link as a whole no longer wants the group. */

@@ -60,7 +60,7 @@ export interface RouterInterfaceOptions<A extends Address = Ipv4> {
   readonly vlan?: number;
   /** Until an "up" says otherwise; default "packets". */
   readonly trackingSource?: TrackingSource;
-  /** Default 4096, which take some 6 MB. The last room is kept for hosts that have little (core/igmp/host-shares.ts). */
+  /** Default 4096, which take some 6 MB. Half of them are kept for hosts that bring few (core/igmp/host-shares.ts). */
   readonly maxGroups?: number;
   /** Default 256, at least 64 (RFC 3376 section 5 asks hosts for as many). */
   readonly maxSourcesPerGroup?: number;
@@ -78,8 +78,8 @@ export interface RouterInterfaceOptions<A extends Address = Ipv4> {
   /** New memberships of one host a second, on average; default 100. As many as it may have may come at once. */
   readonly joinsPerSecond?: number;
   /**
-   * Hosts that were not tracked for a membership interval and are taken at their word, on average; default 60. Two minutes' worth may come
-   * at once; whoever comes beyond that must answer a question first (core/igmp/newcomers.ts).
+   * Hosts that nobody knows and that are taken at their word while more than half of the room is taken, on average; default 60. Two
+   * minutes' worth may come at once; whoever comes beyond that must answer a question first (core/igmp/newcomers.ts).
    */
   readonly newHostsPerMinute?: number;
   /** The same behind one bridge port; default 30. */

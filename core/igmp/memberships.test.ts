@@ -246,7 +246,7 @@ const greedyFrames = (from: string, net: number): Uint8Array[] =>
 
 for (const [options, kept, reason] of [
   [{ maxGroupsPerHost: 64 }, 64, "igmp.host-groups"],
-  [{ maxGroups: 1024 }, 960, "igmp.host-share"],
+  [{ maxGroups: 1024 }, 512, "igmp.host-share"],
   [{ maxHostMemberships: 100 }, 84, "igmp.host-share"],
 ] as const) {
   test(`twelve frames of 100 records from one host get ${kept} groups, then ${reason}; the viewer who comes next is served`, () => {
@@ -367,43 +367,119 @@ test("RFC 4604 section 2: the source-specific range may be another than 232.0.0.
   assert.deepEqual(bench.hear(join("10.0.0.9", SSM)), ["10.0.0.9 joined 232.1.1.1", "232.1.1.1 exclude {}"]);
 });
 
-/** A hundred and twenty hosts that nobody knows, which are as many as are taken at their word at once. */
-const crowd = (bench: Bench): string[] =>
-  Array.from({ length: 120 }, (_, n) => bench.hear(join(`10.0.1.${n}`))).flatMap((lines) => lines.slice(0, 1));
+/** So many groups of one host. */
+const fill = (bench: Bench, count: number): string[] =>
+  bench.hear(
+    report("10.0.2.1", ...Array.from({ length: count }, (_, n): [RecordType, string] => ["is-ex", `239.8.1.${n}`])),
+  );
 
-test("igmp.new-hosts: one host more than are taken at their word is asked, with everybody, and served when it answers", () => {
-  const bench = new Bench();
+/** Half of these groups are taken by `crowd`, which are a host with 240 and a hundred and twenty with one each, whom nobody knows. */
+const CROWDED = { maxGroups: 480 };
+
+/** The first who wait are those who come after them: so many are taken at their word at once. */
+function crowd(bench: Bench): string[] {
+  fill(bench, 240);
+  const lines = Array.from({ length: 120 }, (_, n) => bench.hear(join(`10.0.1.${n}`, `239.8.2.${n}`)));
+  return lines.flatMap((told) => told.slice(0, 1));
+}
+
+test("igmp.new-hosts: one host more than are taken at their word is asked, and nobody else, and served when it answers", () => {
+  const bench = new Bench(CROWDED);
   bench.until(300);
-  assert.ok(crowd(bench).every((text) => text.endsWith("joined 239.1.1.1")));
+  assert.ok(crowd(bench).every((text) => / joined 239\.8\.2\.\d+$/.test(text)));
   assert.deepEqual(bench.hear(join("10.0.0.9", "239.1.1.2")), ["drop igmp.new-hosts"]);
   assert.deepEqual(
     Array.from(bench.machine.waiting(), ({ reason }) => reason),
     ["igmp.new-hosts"],
   );
   assert.deepEqual(bench.hear(join("10.0.1.7", "239.1.1.3")).length, 2, "who is known is not asked first");
-  assert.deepEqual(bench.until(301), ["301 v3 query 0.0.0.0"]);
+  assert.deepEqual(bench.until(301), ["301 v3 query 239.1.1.2 S"]);
   const served = ["10.0.0.9 joined 239.1.1.2", "239.1.1.2 exclude {}"];
   assert.deepEqual(bench.hear(report("10.0.0.9", ["is-ex", "239.1.1.2"])), served);
   assert.deepEqual(bench.until(399), [], "nobody waits, so nobody is asked before it is time");
 });
 
-test("igmp.new-hosts: a host that left within a membership interval is known still, one that did before is not", () => {
-  const bench = new Bench({ newHostsPerMinute: 1 });
+test("igmp.new-hosts: many who wait are asked together", () => {
+  const bench = new Bench(CROWDED);
   bench.until(300);
-  for (const from of ["10.0.0.9", "10.0.0.8"]) bench.hear(join(from));
-  bench.hear(leave("10.0.0.9"));
+  crowd(bench);
+  for (let n = 1; n <= 17; n++) bench.hear(join(`10.0.3.${n}`, `239.1.2.${n}`));
+  assert.deepEqual(bench.until(301), ["301 v3 query 0.0.0.0"]);
+});
+
+for (const querier of ["we ask", "another asks"]) {
+  test(`nobody waits while half of the room is free, ${querier}: of 1,000 strangers at once each has its channel at once`, () => {
+    const bench = new Bench();
+    bench.until(300);
+    if (querier === "another asks") bench.hear(query("10.0.0.1"));
+    for (let n = 0; n < 1000; n++) {
+      const [from, group] = [`10.0.${4 + (n >> 8)}.${n & 255}`, `239.6.${n >> 8}.${n & 255}`];
+      assert.deepEqual(bench.hear(join(from, group)), [`${from} joined ${group}`, `${group} exclude {}`]);
+    }
+  });
+}
+
+test("igmp.new-hosts: whoever joins what others watch takes no room, and does not wait; for a group of its own it does", () => {
+  const bench = new Bench(CROWDED);
+  bench.until(300);
+  crowd(bench);
+  assert.deepEqual(bench.hear(join("10.0.0.9", "239.8.2.1")), ["10.0.0.9 joined 239.8.2.1"]);
+  assert.deepEqual(bench.hear(join("10.0.0.9", "239.1.1.2")), ["drop igmp.new-hosts"]);
+});
+
+test("igmp.host-share: two hosts that hand their groups to each other get no more than two that do not", () => {
+  const bench = new Bench({ maxGroups: 100 });
+  fill(bench, 50);
+  for (let n = 0; n < 100; n++) {
+    bench.hear(join("10.0.0.66", `239.9.0.${n}`));
+    bench.hear(join("10.0.0.67", `239.9.0.${n}`));
+    bench.hear(leave("10.0.0.66", `239.9.0.${n}`));
+  }
+  assert.ok(groupsOf(bench) <= 50 + 16, `${groupsOf(bench)}`);
+  assert.equal(bench.hear(join()).length, 2);
+});
+
+test("igmp.host-share: who zaps through groups that are still asked about has few of them at a time, and the next when they are over", () => {
+  const bench = new Bench({ maxGroups: 64 });
+  fill(bench, 60);
+  const zap = (n: number): string[] => {
+    bench.hear(v1v2Message("leave", "10.0.0.9", `239.9.0.${n - 1}`));
+    return bench.hear(v1v2Message("v2Report", "10.0.0.9", `239.9.0.${n}`));
+  };
+  assert.equal(groupsOf(bench), 32);
+  const isServed = (n: number): boolean => zap(n).includes(`239.9.0.${n} exclude {}`);
+  const quick = Array.from({ length: 50 }, (_, n) => isServed(n + 1));
+  assert.ok(groupsOf(bench) <= 32 + 8 && quick.includes(false));
+  const from = bench.now / 1000;
+  for (let n = 51; n < 80; n++) {
+    bench.until(from + (n - 50) * 2.5);
+    assert.ok(isServed(n));
+  }
+});
+
+test("igmp.new-hosts: a host that left within a membership interval is known still, one that did before is not", () => {
+  const bench = new Bench({ newHostsPerMinute: 1, maxGroups: 20 });
+  const from = (n: number): string[] => bench.hear(join(`10.0.0.${n}`, `239.1.1.${n}`));
+  bench.until(300);
+  fill(bench, 10);
+  for (const n of [9, 8]) from(n);
+  bench.hear(leave("10.0.0.9", "239.1.1.9"));
+  bench.until(540);
+  fill(bench, 10);
   bench.until(559);
-  for (const from of ["10.0.0.15", "10.0.0.14"]) bench.hear(join(from));
-  assert.deepEqual(bench.hear(join("10.0.0.13")), ["drop igmp.new-hosts"]);
-  assert.ok(bench.hear(join("10.0.0.9", "239.1.1.2")).includes("10.0.0.9 joined 239.1.1.2"));
-  bench.hear(leave("10.0.0.9", "239.1.1.2"));
+  for (const n of [15, 14]) from(n);
+  assert.deepEqual(from(13), ["drop igmp.new-hosts"]);
+  assert.ok(from(9).includes("10.0.0.9 joined 239.1.1.9"));
+  bench.hear(leave("10.0.0.9", "239.1.1.9"));
+  bench.until(790);
+  fill(bench, 10);
   bench.until(820);
-  for (const from of ["10.0.0.7", "10.0.0.6"]) bench.hear(join(from));
-  assert.deepEqual(bench.hear(join("10.0.0.9")), ["drop igmp.new-hosts"]);
+  for (const n of [7, 6]) from(n);
+  assert.deepEqual(from(9), ["drop igmp.new-hosts"]);
 });
 
 test("igmp.new-hosts: where another router asks we do not, and its question is the one to answer", () => {
-  const bench = new Bench();
+  const bench = new Bench(CROWDED);
   bench.until(300);
   bench.hear(query("10.0.0.1"));
   crowd(bench);
@@ -414,10 +490,11 @@ test("igmp.new-hosts: where another router asks we do not, and its question is t
 });
 
 test("igmp.new-hosts: a link that has just come up knows nobody, and whoever speaks for many is no new host", () => {
-  const young = new Bench();
+  const young = new Bench(CROWDED);
   crowd(young);
   assert.equal(young.hear(join("10.0.0.9", "239.1.1.2")).length, 2);
   const bench = new Bench({
+    ...CROWDED,
     proxies: [{ kind: "subnet", subnet: { address: address("10.0.0.9"), prefixLength: 32 } }],
   });
   bench.until(300);
@@ -481,3 +558,33 @@ for (const [limits, reason] of [
     }
     assert.deepEqual(bench.hear(other), ["10.0.0.9 joined 239.1.1.5", "239.1.1.5 exclude {}"]);
   });
+
+test("what a host would be refused for is told before it asks, and nothing changes by it", () => {
+  const wouldLack = (bench: Bench, group: string, from = "10.0.0.9"): string | undefined =>
+    bench.machine.wouldLack(bench.now, { address: address(from), mac: "", port: "" }, address(group));
+  const full = new Bench({ maxGroups: 2 });
+  for (const group of [GROUP, "239.1.1.2"]) full.hear(join("10.0.0.8", group));
+  assert.deepEqual(
+    [GROUP, "239.1.1.2", "239.1.1.3", SSM].map((group) => wouldLack(full, group)),
+    [undefined, undefined, "igmp.too-many-groups", "igmp.too-many-groups"],
+  );
+  const crowded = new Bench(CROWDED);
+  crowded.until(300);
+  crowd(crowded);
+  assert.equal(wouldLack(crowded, GROUP), "igmp.new-hosts");
+  assert.equal(wouldLack(crowded, GROUP, "10.0.1.7"), undefined, "who is known");
+  assert.deepEqual(crowded.machine.waiting(), []);
+  assert.equal(crowded.machine.room.free, 120);
+});
+
+test("tracking.full: while tracking is short of room a host that nobody knows is served, and leaves no evidence", () => {
+  const bench = new Bench({ maxHostMemberships: 20, newHostsPerMinute: 1 });
+  bench.until(300);
+  for (let n = 1; n <= 12; n++) bench.hear(join(`10.0.1.${n}`));
+  assert.equal(bench.machine.hosts().length, 12);
+  assert.deepEqual(bench.hear(join("10.0.0.9")), ["drop tracking.full"]);
+  assert.deepEqual(bench.hear(join("10.0.0.9", "239.1.1.2")), ["drop tracking.full", "239.1.1.2 exclude {}"]);
+  assert.deepEqual(bench.machine.waiting(), []);
+  bench.until(361);
+  assert.deepEqual(bench.hear(join("10.0.0.9")), ["10.0.0.9 joined 239.1.1.1"]);
+});

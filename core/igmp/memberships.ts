@@ -19,6 +19,7 @@
 
 import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
+import { inSubnet } from "../base/subnet.ts";
 import { type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
 import type { Admission, Admitted } from "./admission.ts";
 import { admits, type SourceFilter, wantsNothing } from "./filter.ts";
@@ -32,8 +33,8 @@ import {
   refusal,
   type TableContext,
 } from "./group-table.ts";
-import type { Room, ShareOfRoom, TrackedHost } from "./host-shares.ts";
-import { afterStatement, type HostChange, type HostMembership } from "./host-table.ts";
+import { isShort, type Room, type ShareOfRoom, type TrackedHost } from "./host-shares.ts";
+import { afterStatement, type HostChange, type HostDrop, type HostMembership, type RoomNeed } from "./host-table.ts";
 import { HostTracking, isRefusal } from "./host-tracking.ts";
 import type { RouterInterfaceOptions, StatementEffect, TrackingSource } from "./interface-events.ts";
 import { Invitation } from "./invitation.ts";
@@ -45,7 +46,8 @@ import type { WaitingHost } from "./newcomers.ts";
 /** From the last moment in which a question may be answered to the next one. */
 const ANSWERED_AFTER = seconds(4);
 
-type RoomDrop = "igmp.too-many-groups" | "igmp.too-many-sources" | ShareOfRoom;
+/** No room at all, or none for a host, or a port, that has so much already. */
+export type RoomDrop = "igmp.too-many-groups" | "igmp.too-many-sources" | ShareOfRoom;
 
 /** What of the link decides what a statement comes to. */
 export interface LinkContext<A extends Address = Ipv4> {
@@ -129,6 +131,19 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
     const immediate = this.#isProvenLast(now, host, statement);
     const tracked = this.track("packets", now, host, statement);
     if (tracked.some(isRefusal)) return [...tracked, ...this.#frames.refused(now, host, group)];
+    const effects = this.#honoured(now, host, statement, immediate, tracked);
+    if (!this.#groups.has(group)) this.#tracking.freePlace(group);
+    return effects;
+  }
+
+  #honoured(
+    now: Instant,
+    host: TrackedHost<A>,
+    statement: HostStatement<A>,
+    immediate: boolean,
+    tracked: readonly HostChange<A>[],
+  ): readonly StatementEffect<A>[] {
+    const { group } = statement;
     this.#admission?.tookEffect(now, this.#frames.complete(host), statement);
     const ahead = this.#frames
       .honoured(now, host, group)
@@ -187,6 +202,18 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
     return lacking ?? (this.#groups.wouldAddSources(statement) ? lacks("sources", sourceRoom) : undefined);
   }
 
+  /** The limit for which the host would not get the group now, if it asked for it; undefined: none, or it is in it. Changes nothing. */
+  wouldLack(now: Instant, host: TrackedHost<A>, group: A): RoomDrop | HostDrop | undefined {
+    const who = this.#frames.complete(host);
+    if (this.#tracking.memberByPackets(who, group) !== undefined) return undefined;
+    const { sourceSpecific, family } = this.#link.context;
+    const isSourceSpecific = sourceSpecific.some((subnet) => inSubnet(subnet, group));
+    const type = isSourceSpecific ? "allow" : "is-ex";
+    const sources = isSourceSpecific ? [family.unspecified] : [];
+    const statement: HostStatement<A> = { type, group, sources, message: "v3Report" };
+    return this.lacksRoom(now, who, statement) ?? this.#tracking.refuse(now, who, statement, this.#needOf(statement));
+  }
+
   track(
     from: TrackingSource,
     now: Instant,
@@ -194,7 +221,16 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
     statement: HostStatement<A>,
   ): readonly HostChange<A>[] {
     if (this.refusal(statement) !== undefined) return [];
-    return this.#tracking.hear(from, now, host, statement, this.#link.context.times.groupMembershipInterval);
+    const { groupMembershipInterval } = this.#link.context.times;
+    return this.#tracking.hear(from, now, host, statement, groupMembershipInterval, this.#needOf(statement));
+  }
+
+  #needOf(statement: HostStatement<A>): RoomNeed {
+    const { room, sourceRoom } = this.#groups;
+    const [groups, sources] = [isShort(room), isShort(sourceRoom)];
+    if (!groups && !sources) return "plenty";
+    const takes = (groups && this.#groups.wouldAdd(statement)) || (sources && this.#groups.wouldAddSources(statement));
+    return takes ? "short" : "kept";
   }
 
   refusal(statement: HostStatement<A>): GroupDrop | undefined {
@@ -220,7 +256,9 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
   heldOf(now: Instant, host: TrackedHost<A>, said: HostStatement<A>): HostStatement<A> | undefined {
     const { statement } = this.judge(now, host, said);
     if (statement === undefined || this.lacksRoom(now, host, statement) !== undefined) return undefined;
-    return isLeaving(statement) || this.#tracking.mayHold(now, host, statement) ? statement : undefined;
+    return isLeaving(statement) || this.#tracking.mayHold(now, host, statement, this.#needOf(statement))
+      ? statement
+      : undefined;
   }
 
   /** Somebody is taken to want this for `span`. */
@@ -280,9 +318,13 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
 
   /** Where another router asks, its next question counts as ours. */
   #askNewcomers(now: Instant): readonly StatementEffect<A>[] {
-    const { querier, times } = this.#link.context;
+    const { querier, version, times } = this.#link.context;
     const round = querier ? times.startupResponse + ANSWERED_AFTER : times.queryInterval + times.queryResponseInterval;
-    return this.#tracking.asksNewcomers(now, milliseconds(round)) && querier ? [{ kind: "ask-all" }] : [];
+    const question = this.#tracking.asksNewcomers(now, milliseconds(round), times.queryInterval);
+    if (question === undefined || !querier) return [];
+    // 7.3.1: a v1 querier cannot ask about a group.
+    const isGeneral = question === "everybody" || version === 1;
+    return isGeneral ? [{ kind: "ask-all" }] : question.flatMap((group) => this.invite(now, group));
   }
 
   nextDeadline(): Instant | undefined {
@@ -314,6 +356,11 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
   /** The same by both sources, with port and MAC where they are known. */
   everybody(): readonly HostMembership<A>[] {
     return this.#tracking.everybody().map((one) => ({ ...one, host: this.#frames.complete(one.host) }));
+  }
+
+  /** Places for groups. */
+  get room(): Room {
+    return this.#groups.room;
   }
 
   /** Hosts that were refused because nobody knows them, and that are let in when they answer. */

@@ -15,7 +15,20 @@ export interface ModelSettings {
   readonly queryInterval: Time;
   readonly queryResponseInterval: Time;
   readonly lastMemberQueryInterval: Time;
+  /** READING: the longest query interval that is taken over from another querier, unless ours is longer. */
+  readonly maxQueryInterval?: Time;
 }
+
+/** A router below us that has asked, and what its last query told. */
+interface OtherQuerier {
+  readonly address: number;
+  readonly until: Time;
+  readonly robustness: number;
+  readonly queryInterval: Time;
+}
+
+/** READING: so many are remembered, the lowest. */
+const MOST_OTHERS = 8;
 
 /** A query that the model sends; group 0 is a General Query. */
 export interface ModelQuery {
@@ -65,31 +78,38 @@ export class RouterModel {
   readonly sent: ModelQuery[] = [];
   groups: Group[] = [];
   now: Time = 0;
-  /** 8.5; 0 while we are the querier. */
-  otherQuerierPresent: Time = 0;
-  #robustness: number;
-  #queryInterval: Time;
+  /**
+   * Those below us whose Other Querier Present timer (8.5) runs, the lowest first. READING: each is waited for as long as it said itself,
+   * and the times in force are those of the lowest; the RFC has one timer, and lets the last query decide.
+   */
+  #others: OtherQuerier[] = [];
   #startupLeft: number;
   #nextGeneral: Time = 0;
 
   constructor(settings: ModelSettings) {
     this.#settings = settings;
-    this.#robustness = settings.robustness;
-    this.#queryInterval = settings.queryInterval;
     this.#startupLeft = settings.robustness;
     this.advance(0);
   }
 
   get isQuerier(): boolean {
-    return this.otherQuerierPresent === 0;
+    return this.#others.length === 0;
+  }
+
+  /** Who asks while we do not. */
+  get querier(): number | undefined {
+    return this.#others[0]?.address;
+  }
+  get #robustness(): number {
+    return this.#others[0]?.robustness ?? this.#settings.robustness;
+  }
+  get #queryInterval(): Time {
+    return this.#others[0]?.queryInterval ?? this.#settings.queryInterval;
   }
 
   // 8.4, 8.5, 8.9, 8.10, 8.13, with the RV and QI in force.
   get #groupMembershipInterval(): Time {
     return this.#robustness * this.#queryInterval + this.#settings.queryResponseInterval;
-  }
-  get #otherQuerierPresentInterval(): Time {
-    return this.#robustness * this.#queryInterval + this.#settings.queryResponseInterval / 2;
   }
   get #lastMemberQueryCount(): number {
     return this.#robustness;
@@ -110,7 +130,7 @@ export class RouterModel {
   }
 
   #earliest(): Time {
-    const timers = [this.isQuerier ? this.#nextGeneral : this.otherQuerierPresent];
+    const timers = this.isQuerier ? [this.#nextGeneral] : this.#others.map(({ until }) => until);
     for (const group of this.groups) {
       if (group.mode === "EXCLUDE") timers.push(group.groupTimer);
       for (const source of group.sources) if (source.timer > 0) timers.push(source.timer);
@@ -129,10 +149,9 @@ export class RouterModel {
 
   // 6.6.2: when the Other Querier Present timer expires, we are the querier and ask.
   #querierTimers(): void {
-    if (!this.isQuerier && this.otherQuerierPresent <= this.now) {
-      this.otherQuerierPresent = 0;
-      this.#robustness = this.#settings.robustness;
-      this.#queryInterval = this.#settings.queryInterval;
+    const wasQuerier = this.isQuerier;
+    this.#others = this.#others.filter(({ until }) => until > this.now);
+    if (!wasQuerier && this.isQuerier) {
       this.#startupLeft = 0;
       this.#nextGeneral = this.now;
     }
@@ -358,9 +377,16 @@ export class RouterModel {
         group.sourceQueries = [];
       }
     // 4.1.6, 4.1.7; an older query tells neither.
-    const tells = version === 3;
-    this.#robustness = tells && robustness > 0 ? robustness : this.#settings.robustness;
-    this.#queryInterval = tells && queryInterval > 0 ? queryInterval : this.#settings.queryInterval;
-    this.otherQuerierPresent = this.now + this.#otherQuerierPresentInterval;
+    const { maxQueryInterval = NEVER, queryResponseInterval, ...own } = this.#settings;
+    const told = version === 3 && queryInterval > 0;
+    const interval = told ? Math.min(queryInterval, Math.max(maxQueryInterval, own.queryInterval)) : own.queryInterval;
+    const times = {
+      robustness: version === 3 && robustness > 0 ? robustness : own.robustness,
+      queryInterval: interval,
+    };
+    // 8.5.
+    const until = this.now + times.robustness * times.queryInterval + queryResponseInterval / 2;
+    const others = [...this.#others.filter(({ address }) => address !== from), { address: from, until, ...times }];
+    this.#others = others.sort((a, b) => a.address - b.address).slice(0, MOST_OTHERS);
   }
 }

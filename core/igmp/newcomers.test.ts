@@ -10,6 +10,11 @@ const LIMITS: NewHostLimits = { newHostsPerMinute: 60, newHostsPerMinutePerPort:
 /** Two at once, and then hardly any. */
 const FEW: NewHostLimits = { newHostsPerMinute: 1, newHostsPerMinutePerPort: 1 };
 const ROUND = seconds(5);
+const LONGEST = seconds(125);
+const GROUP = address("239.1.1.1");
+
+/** Whom it asks. */
+const ask = (newcomers: Newcomers, s: number) => newcomers.poll(at(s), ROUND, LONGEST);
 
 const host = (n: number, port = ""): TrackedHost => ({ address: address(`10.0.${n >> 8}.${n & 255}`), mac: "", port });
 
@@ -18,7 +23,7 @@ function come(newcomers: Newcomers, s: number, n: number, port = ""): NewHostDro
   const who = host(n, port);
   const reason = newcomers.refuse(at(s), who.address, who);
   if (reason === undefined) newcomers.admit(at(s), who.address, who);
-  else newcomers.wait(at(s), who.address, who, reason);
+  else newcomers.wait(at(s), who.address, { host: who, group: GROUP, reason });
   return reason;
 }
 
@@ -72,10 +77,10 @@ test("who is refused is asked after a second, and comes in with its answer; when
   const newcomers = new Newcomers(LIMITS);
   admitted(newcomers, 0, range(0, 200));
   assert.equal(newcomers.nextDeadline(), at(1));
-  assert.equal(newcomers.poll(at(0.9), ROUND), false);
-  assert.equal(newcomers.poll(at(1), ROUND), true);
+  assert.equal(ask(newcomers, 0.9), undefined);
+  assert.equal(ask(newcomers, 1), "everybody");
   assert.equal(admitted(newcomers, 1.5, range(120, 80)), 80);
-  assert.equal(newcomers.poll(at(6), ROUND), false);
+  assert.equal(ask(newcomers, 6), undefined);
   assert.equal(newcomers.nextDeadline(), undefined);
 });
 
@@ -86,7 +91,7 @@ test("a thousand set-tops after a power cut are in within seconds, in the order 
   let left = crowd.slice(inside);
   let now = 1;
   for (; left.length > 0; now += 5) {
-    assert.ok(newcomers.poll(at(now), ROUND));
+    assert.ok(ask(newcomers, now));
     const before = left;
     left = before.filter((n) => come(newcomers, now + 0.5, n, "lan1") !== undefined);
     inside += before.length - left.length;
@@ -99,12 +104,12 @@ test("a thousand set-tops after a power cut are in within seconds, in the order 
 test("who says nothing between two questions loses its place: one that comes behind ten thousand invented ones is let in after two", () => {
   const newcomers = new Newcomers(FEW);
   admitted(newcomers, 0, range(0, 3));
-  newcomers.poll(at(1), ROUND);
+  ask(newcomers, 1);
   admitted(newcomers, 2, range(1000, 10_000));
   assert.equal(come(newcomers, 2, 60_000), "igmp.new-hosts");
-  newcomers.poll(at(6), ROUND);
+  ask(newcomers, 6);
   assert.equal(come(newcomers, 6.5, 60_000), "igmp.new-hosts", "it is not its turn");
-  newcomers.poll(at(11), ROUND);
+  ask(newcomers, 11);
   assert.equal(come(newcomers, 11.5, 60_000), undefined);
 });
 
@@ -114,7 +119,7 @@ test("those that are kept alive come in before one that came later, half of a ro
   admitted(newcomers, 0, kept, "lan1");
   come(newcomers, 0, 1000, "lan1");
   come(newcomers, 0, 2000, "lan2");
-  newcomers.poll(at(1), ROUND);
+  ask(newcomers, 1);
   assert.equal(admitted(newcomers, 1.5, kept, "lan1"), 250);
   assert.equal(come(newcomers, 1.5, 2000, "lan2"), undefined);
   assert.equal(come(newcomers, 1.5, 1000, "lan1"), "igmp.port-new-hosts");
@@ -128,9 +133,47 @@ test("the line is bounded, and says who waits, for what, since when and how ofte
   const [, , , one] = newcomers.waiting();
   assert.deepEqual(
     { ...one, isDue: undefined },
-    { host: host(5, "lan1"), reason: "igmp.new-hosts", times: 2, last: at(3), isDue: undefined },
+    { host: host(5, "lan1"), group: GROUP, reason: "igmp.new-hosts", times: 2, last: at(3), isDue: undefined },
   );
   newcomers.clear();
   assert.equal(waiting(newcomers), 0);
   assert.equal(newcomers.nextDeadline(), undefined);
+});
+
+test("a short line is asked about its groups alone, a long one by a general question", () => {
+  const newcomers = new Newcomers(FEW);
+  admitted(newcomers, 0, range(0, 18));
+  assert.equal(waiting(newcomers), 16);
+  assert.deepEqual(ask(newcomers, 1), [GROUP]);
+  admitted(newcomers, 2, range(100, 17));
+  assert.equal(ask(newcomers, 6), "everybody");
+});
+
+/** When those questions are asked at which one that is never let in, as it lacks something else, answers. */
+function askedAt(newcomers: Newcomers, from: number, to: number, deeds: (s: number) => void = () => {}): number[] {
+  const times: number[] = [];
+  for (let s = from; s < to; s++) {
+    deeds(s);
+    if (ask(newcomers, s) === undefined) continue;
+    times.push(s);
+    const one = { host: host(7), group: GROUP, reason: "igmp.new-hosts" } as const;
+    newcomers.wait(at(s), one.host.address, one);
+  }
+  return times;
+}
+
+test("questions that let nobody in become rarer, up to the query interval", () => {
+  const newcomers = new Newcomers(FEW);
+  admitted(newcomers, 0, range(1, 7));
+  assert.deepEqual(askedAt(newcomers, 1, 600), [1, 6, 11, 16, 26, 46, 86, 166, 291, 416, 541]);
+});
+
+test("who comes while the questions are rare is asked after a second, in within two rounds, and in between nobody is asked more often than that", () => {
+  const newcomers = new Newcomers(FEW);
+  admitted(newcomers, 0, range(1, 7));
+  const times = askedAt(newcomers, 1, 230, (s) => {
+    if (s === 200) assert.equal(admitted(newcomers, 200, range(900, 3)), 2, "the last finds no token");
+    if (s === 202) assert.equal(come(newcomers, 202, 902), undefined);
+  });
+  assert.deepEqual(times, [1, 6, 11, 16, 26, 46, 86, 166, 201, 206, 211, 216, 221]);
 });

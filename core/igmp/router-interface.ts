@@ -19,8 +19,8 @@ import type { Machine } from "../base/machine.ts";
 import { after, earliest, type Instant, milliseconds } from "../base/time.ts";
 import type { Admission } from "./admission.ts";
 import type { GroupView, TableContext } from "./group-table.ts";
-import type { TrackedHost } from "./host-shares.ts";
-import type { HostMembership } from "./host-table.ts";
+import type { Room, TrackedHost } from "./host-shares.ts";
+import type { HostDrop, HostMembership } from "./host-table.ts";
 import type {
   RouterInterfaceEffect as Effect,
   RouterInterfaceEvent as Event,
@@ -29,7 +29,7 @@ import type {
   StatementEffect,
 } from "./interface-events.ts";
 import { Link } from "./link.ts";
-import { Memberships } from "./memberships.ts";
+import { Memberships, type RoomDrop } from "./memberships.ts";
 import type { HostStatement } from "./messages/host-statement.ts";
 import type { LanFrame, LanFrameDrop } from "./messages/lan-frame.ts";
 import { type IgmpPacket, isQuery } from "./messages/packet.ts";
@@ -281,6 +281,20 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
   /** Hosts that were refused because nobody knows them, and that are let in when they answer (core/igmp/newcomers.ts). */
   waiting(): readonly WaitingHost<A>[] {
     return this.#members.waiting();
+  }
+
+  /**
+   * The limit for which the host would not get the group now, if it asked for it; undefined: none, or it is a member. Nothing changes.
+   *
+   * @param host as far as it is known; with neither address nor MAC, somebody behind the port whom nobody knows
+   */
+  wouldLack(now: Instant, host: TrackedHost<A>, group: A): RoomDrop | HostDrop | undefined {
+    return this.#members.wouldLack(now, this.#members.locate(host), group);
+  }
+
+  /** Places for groups. */
+  get room(): Room {
+    return this.#members.room;
   }
 
   /** How many hosts are members of each group. */

@@ -13,6 +13,8 @@ export interface Station<A extends Address = Ipv4> extends Scheduled {
   readonly key: StationKey<A>;
   who: TrackedHost<A>;
   held: number;
+  /** It was there while there was room for everybody, or was let in since: it need not wait (core/igmp/newcomers.ts). */
+  isVouched: boolean;
   /** A membership interval after it was heard last; without memberships it is forgotten then. */
   knownUntil: Instant;
 }
@@ -45,7 +47,15 @@ export class Stations<A extends Address = Ipv4> {
   /** It has one membership more. */
   take(host: TrackedHost<A>, knownUntil: Instant): Station<A> {
     const key = stationKey(host);
-    const station = this.#stations.get(key) ?? { due: undefined, place: -1, key, who: host, held: 0, knownUntil };
+    const station = this.#stations.get(key) ?? {
+      due: undefined,
+      place: -1,
+      key,
+      who: host,
+      held: 0,
+      isVouched: false,
+      knownUntil,
+    };
     if (!isSamePlace(station.who, host)) station.who = host;
     this.#idle.schedule(station, undefined);
     this.#stations.set(key, station);

@@ -37,6 +37,22 @@ test("a flood of invented hosts leaves the most recent only, and the one that go
   assert.deepEqual(recent[0], { ...refused(1), group: undefined, rule: undefined, times: 10_000, last: 9999 });
 });
 
+test("what is refused for another reason, or behind another port, a flood does not push out", () => {
+  const refusals = new Refusals();
+  refusals.note(instant(1), refused(1, "", "lan1"));
+  refusals.note(instant(2), { ...refused(2, "", "lan3"), reason: "igmp.host-share" });
+  for (let i = 0; i < 10_000; i++) refusals.note(instant(3 + i), refused(1000 + i, "", "lan3"));
+  const recent = refusals.recent();
+  assert.equal(recent.length, 64);
+  assert.deepEqual(
+    recent.slice(-2).map(({ host, reason }) => [host.address, reason]),
+    [
+      [2, "igmp.host-share"],
+      [1, "igmp.host-groups"],
+    ],
+  );
+});
+
 test("each group that a rule refuses is told by itself, with the rule", () => {
   const refusals = new Refusals();
   const [film, news] = [ipv4(0xef010901), ipv4(0xef010001)];

@@ -1,4 +1,5 @@
-// Which hosts were refused what, how often and when last: the most recent only, as anybody may invent hosts.
+// Which hosts were refused what, how often and when last. Anybody may invent hosts, so only some are remembered: the most recent, and of
+// what is refused for one reason behind one port no more than leaves the rest its place.
 
 import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
@@ -34,7 +35,20 @@ export class Refusals<A extends Address = Ipv4> {
     const times = (this.#refusals.get(key)?.times ?? 0) + 1;
     this.#refusals.delete(key);
     this.#refusals.set(key, { name, reason, host, group, rule, times, last: now });
-    if (this.#refusals.size > MOST) this.#refusals.delete(this.#refusals.keys().next().value ?? "");
+    if (this.#refusals.size > MOST) this.#refusals.delete(this.#oldestOfMost() ?? "");
+  }
+
+  /** Of the interface, reason and port that most are of, what happened longest ago. */
+  #oldestOfMost(): string | undefined {
+    const kinds = new Map<string, { readonly oldest: string; count: number }>();
+    for (const [key, { name, reason, host }] of this.#refusals) {
+      const kind = `${name}|${reason}|${host.port}`;
+      const known = kinds.get(kind);
+      if (known === undefined) kinds.set(kind, { oldest: key, count: 1 });
+      else known.count++;
+    }
+    const [most] = [...kinds.values()].sort((a, b) => b.count - a.count);
+    return most?.oldest;
   }
 
   /** The most recent first. */

@@ -10,7 +10,6 @@
 #define NAPI_VERSION 8
 
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <linux/filter.h>
 #include <linux/if_packet.h>
@@ -26,10 +25,6 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 
 #include <node_api.h>
 #include <uv.h>
@@ -538,19 +533,21 @@ static napi_value make_ready(napi_env env, napi_callback_info info) {
 
 // Memory
 
+// Of glibc (malloc.h). Weak: another C library has none, and one binary is for all of them.
+#define TRIM_THRESHOLD (-1)
+extern int mallopt(int option, int value) __attribute__((weak));
+extern int malloc_trim(size_t pad) __attribute__((weak));
+
 // Gives free memory back to the kernel, now, and from now on so many free octets at the end of an arena. Else glibc raises the mark with
 // every large block that is freed, and what a burst (the compiler's, for one) took stays. Other C libraries do it by themselves.
 static napi_value trim_at(napi_env env, napi_callback_info info) {
   napi_value given[1];
   int octets;
   if (!arguments(env, info, 1, given) || !integer(env, given[0], 0, &octets)) return NULL;
-#ifdef __GLIBC__
-  if (mallopt(M_TRIM_THRESHOLD, octets) != 1) return number(env, -EINVAL);
+  if (mallopt == NULL || malloc_trim == NULL) return number(env, -ENOSYS);
+  if (mallopt(TRIM_THRESHOLD, octets) != 1) return number(env, -EINVAL);
   malloc_trim(0);
   return number(env, 0);
-#else
-  return number(env, -ENOSYS);
-#endif
 }
 
 // What smaps says of one mapping.
@@ -562,26 +559,62 @@ typedef struct {
   bool is_unchanged;
 } mapping;
 
+// A number at `*text`, which then is behind it; false: there is none, or none that an address can be. By hand: what glibc's headers make
+// of sscanf and strtoul (__isoc23_sscanf) other C libraries do not have.
+static bool takes_number(const char **text, unsigned base, uintptr_t *into) {
+  static const char digits[] = "0123456789abcdef";
+  const char *from = *text, *digit;
+  for (*into = 0; **text != 0 && (digit = memchr(digits, **text, base)) != NULL; ++*text) {
+    if (*into > UINTPTR_MAX / base - 1) return false;
+    *into = *into * base + (uintptr_t)(digit - digits);
+  }
+  return *text > from;
+}
+
+static bool takes(const char **text, char wanted) {
+  if (**text != wanted) return false;
+  ++*text;
+  return true;
+}
+
+static void skip_word(const char **text) {
+  while (**text != 0 && **text != ' ') ++*text;
+  while (**text == ' ') ++*text;
+}
+
 // The head of a mapping's lines, "FROM-TO r-xp OFFSET DEVICE INODE PATH"; false: another line.
 static bool begins_mapping(const char *line, mapping *into) {
-  uintptr_t from, to;
-  unsigned long inode;
-  char rights[5];
-  if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*s %*s %lu", &from, &to, rights, &inode) != 4) return false;
-  *into = (mapping){.from = from, .to = to, .is_file = inode != 0 && rights[1] == '-'};
+  uintptr_t from, to, inode;
+  if (!takes_number(&line, 16, &from) || !takes(&line, '-') || !takes_number(&line, 16, &to) || !takes(&line, ' '))
+    return false;
+  bool is_writable = line[0] != 0 && line[1] == 'w';
+  for (int words = 0; words < 3; words++) skip_word(&line);
+  if (!takes_number(&line, 10, &inode)) return false;
+  *into = (mapping){.from = from, .to = to, .is_file = inode != 0 && !is_writable};
   return true;
+}
+
+// "Anonymous:      12 kB": a number that is told of the mapping by this name; false: another line.
+static bool tells(const char *line, const char *name, uintptr_t *into) {
+  size_t length = strlen(name);
+  if (strncmp(line, name, length) != 0 || line[length] != ':') return false;
+  skip_word(&line);
+  return takes_number(&line, 10, into);
 }
 
 // The next mapping that is the same as its file. "Anonymous" counts the pages in memory alone: a page that was changed may be in swap,
 // which is told of further down.
 static bool next_unchanged(FILE *smaps, mapping *into) {
   char line[512];
-  unsigned long octets;
+  uintptr_t kilobytes;
   *into = (mapping){0};
   while (fgets(line, sizeof line, smaps) != NULL) {
     if (begins_mapping(line, into)) continue;
-    if (sscanf(line, "Anonymous: %lu", &octets) == 1) into->is_unchanged = octets == 0;
-    else if (sscanf(line, "Swap: %lu", &octets) == 1 && octets == 0 && into->is_file && into->is_unchanged) return true;
+    if (tells(line, "Anonymous", &kilobytes)) into->is_unchanged = kilobytes == 0;
+    if (!tells(line, "Swap", &kilobytes)) continue;
+    if (kilobytes == 0 && into->is_file && into->is_unchanged) return true;
+    // Said once of each: the next may be of a mapping whose head was not understood.
+    into->is_file = false;
   }
   return false;
 }

@@ -3,12 +3,14 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
-import { buildSockets, SOCKETS_ADDON } from "../native/build.mjs";
+import { addonFor, buildSockets, SOCKETS_ADDON } from "../native/build.mjs";
+import { shippedProcessors } from "../native/processors.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
 const PACKED = join(root, "build/packed");
 
 /** @typedef {import("../../hal/embedded-native.ts").EmbeddedAddon} EmbeddedAddon */
+/** @typedef {import("../../hal/embedded-native.ts").PackedCopy} PackedCopy */
 
 const sha256 = (/** @type {Uint8Array} */ bytes) => createHash("sha256").update(bytes).digest("hex");
 
@@ -58,22 +60,35 @@ const identity = (file) =>
 
 /**
  * @param {string} file
+ * @param {string} arch
+ * @returns {PackedCopy}
+ */
+function packedCopy(file, arch) {
+  const bytes = readFileSync(file);
+  const hash = sha256(bytes);
+  return { platform: process.platform, arch, sha256: hash, packed: pack(bytes, hash).toString("base64") };
+}
+
+/**
+ * Ours is for every processor that it can be compiled for here, and small: together less than a tenth of a bundle. So one bundle does
+ * for all. Others are for this machine.
+ * @param {string} file
+ */
+const copiesOf = (file) =>
+  (file === SOCKETS_ADDON ? ownProcessors() : [process.arch])
+    .map((arch) => ({ arch, copy: file === SOCKETS_ADDON ? addonFor(arch) : file }))
+    .filter(({ copy }) => existsSync(copy))
+    .map(({ arch, copy }) => packedCopy(copy, arch));
+
+/**
+ * @param {string} file
  * @param {boolean} inside
  * @returns {EmbeddedAddon}
  */
-function embedded(file, inside) {
-  const bytes = inside && existsSync(file) ? readFileSync(file) : undefined;
-  const hash = bytes === undefined ? "" : sha256(bytes);
-  const { id, abi } = identity(file);
-  return {
-    id,
-    platform: process.platform,
-    arch: process.arch,
-    abi,
-    sha256: hash,
-    packed: bytes === undefined ? "" : pack(bytes, hash).toString("base64"),
-  };
-}
+const embedded = (file, inside) => ({ ...identity(file), copies: inside ? copiesOf(file) : [] });
+
+/** Processors that ours is here for. An addon of another source, left from before, is none. */
+const ownProcessors = () => shippedProcessors().filter((arch) => buildSockets(arch) === undefined);
 
 /** Where ours is; a bundle without it falls back on the others, so that it is no reason to build none. */
 function ownAddon() {

@@ -29,6 +29,7 @@ const built =
 if (!built) end(["types or bundles failed (see above): no test was run, it would judge what was built before"]);
 
 const chosen = chooseTests(parts, kinds);
+if (chosen.tests.length === 0) end([...chosen.skipped, "no test file matches"]);
 const ofLab = chosen.tests.filter(({ kind }) => kind === "lab");
 const others = chosen.tests.filter(({ kind }) => kind !== "lab");
 
@@ -65,10 +66,8 @@ for (const { file, seconds } of outcome.took.slice(0, SLOWEST_SHOWN)) {
 }
 for (const reason of chosen.skipped) process.stdout.write(`test: skipped: ${reason}\n`);
 
-const faults = [];
-if (!style) faults.push("style or code failed (see above)");
-if (chosen.tests.length === 0) faults.push("no test file matches");
-else faults.push(...faultsOf(outcome, { requireAll }));
+const faults = faultsOf(outcome, { requireAll });
+if (!style) faults.unshift("style or code failed (see above)");
 if (!onOtherNodes) faults.push("not everything holds on the other versions of Node (see above)");
 if (requireAll && chosen.skipped.length > 0)
   faults.push(`skipped, but all were required: ${chosen.skipped.join("; ")}`);

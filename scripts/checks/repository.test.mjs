@@ -34,7 +34,7 @@ test("every dependency is pinned to one version, the one in the lock file", () =
   }
 });
 
-for (const folder of ["", "scripts/nodes/"]) {
+for (const folder of ["", "scripts/nodes/", "scripts/foreign/"]) {
   test(`${folder}package-lock.json names no registry: whoever installs uses their own`, () => {
     const text = read(`${folder}package-lock.json`);
     for (const [path, entry] of Object.entries(JSON.parse(text).packages))
@@ -43,14 +43,18 @@ for (const folder of ["", "scripts/nodes/"]) {
   });
 }
 
-test("the other versions of Node are pinned, each with its hash", () => {
-  const { optionalDependencies } = JSON.parse(read("scripts/nodes/package.json"));
-  const { packages } = JSON.parse(read("scripts/nodes/package-lock.json"));
-  for (const [name, what] of Object.entries(optionalDependencies)) {
-    assert.match(String(what), /^npm:node-linux-\w+@\d+\.\d+\.\d+$/);
-    assert.match(packages[`node_modules/${name}`].integrity, /^sha512-/);
-  }
-});
+for (const [folder, kind] of [
+  ["nodes", "optionalDependencies"],
+  ["foreign", "dependencies"],
+]) {
+  test(`the versions of Node in scripts/${folder} are pinned, each with its hash`, () => {
+    const { packages } = JSON.parse(read(`scripts/${folder}/package-lock.json`));
+    for (const [name, what] of Object.entries(JSON.parse(read(`scripts/${folder}/package.json`))[kind ?? ""])) {
+      assert.match(String(what), /^npm:node-linux-\w+@\d+\.\d+\.\d+$/);
+      assert.match(packages[`node_modules/${name}`].integrity, /^sha512-/);
+    }
+  });
+}
 
 test("package.json says what it is, with which npm it is installed, and names no place", () => {
   for (const field of ["name", "version", "description", "license", "keywords", "engines"])

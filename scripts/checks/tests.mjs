@@ -22,6 +22,7 @@ const LONG = [
   "scripts/compare/compare",
   "scripts/checks/built",
   "scripts/checks/rules",
+  "scripts/foreign/",
   "targets/settop/service",
   "targets/operator/command-line",
   "targets/failures/broker-away",

@@ -1,7 +1,7 @@
 // The command line of the fuzzing.
 import { parseArgs } from "node:util";
 
-const USAGE = "usage: npm run fuzz -- [--for 10m | --seed N] [PART-OF-A-PATH...]";
+const USAGE = "usage: npm run fuzz -- [--for 10m | --seed N | --rounds N [--seed N]] [PART-OF-A-PATH...]";
 const UNITS = { s: 1, m: 60, h: 3600 };
 
 /**
@@ -16,22 +16,26 @@ export function secondsOf(text) {
 /**
  * Throws an Error whose message is for the user.
  * @param {string[]} args
- * @returns {{ seconds: number, seed: string | undefined, parts: string[] }}
+ * @returns {{ seconds: number, seed: string | undefined, rounds: string | undefined, parts: string[] }}
  */
 export function parseOptions(args) {
   const { values, positionals } = parse(args);
   const seconds = secondsOf(values.for ?? "1m");
   if (seconds === undefined) throw new Error(`--for takes a time as 90s, 10m or 2h, not "${values.for}"\n${USAGE}`);
-  if (values.seed !== undefined && !/^\d+$/.test(values.seed)) {
-    throw new Error(`--seed takes a whole number, not "${values.seed}"\n${USAGE}`);
+  for (const name of /** @type {const} */ (["seed", "rounds"])) {
+    const text = values[name];
+    if (text === undefined || /^\d+$/.test(text)) continue;
+    throw new Error(`--${name} takes a whole number, not "${text}"\n${USAGE}`);
   }
-  return { seconds, seed: values.seed, parts: positionals };
+  if (values.rounds !== undefined && values.for !== undefined) throw new Error(`--for or --rounds\n${USAGE}`);
+  return { seconds, seed: values.seed, rounds: values.rounds, parts: positionals };
 }
 
 /** @param {string[]} args */
 function parse(args) {
   try {
-    return parseArgs({ args, options: { for: { type: "string" }, seed: { type: "string" } }, allowPositionals: true });
+    const text = /** @type {const} */ ({ type: "string" });
+    return parseArgs({ args, options: { for: text, seed: text, rounds: text }, allowPositionals: true });
   } catch (error) {
     throw new Error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
   }

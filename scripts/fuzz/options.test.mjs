@@ -8,9 +8,19 @@ test("a time has a number and a unit", () => {
 });
 
 test("the command line of the fuzzing, and clear words for what it does not know", () => {
-  assert.deepEqual(parseOptions([]), { seconds: 60, seed: undefined, parts: [] });
-  assert.deepEqual(parseOptions(["--for", "10m", "igmp"]), { seconds: 600, seed: undefined, parts: ["igmp"] });
-  assert.deepEqual(parseOptions(["--seed", "4711"]), { seconds: 60, seed: "4711", parts: [] });
+  assert.deepEqual(parseOptions([]), { seconds: 60, seed: undefined, rounds: undefined, parts: [] });
+  assert.deepEqual(parseOptions(["--for", "10m", "igmp"]), {
+    seconds: 600,
+    seed: undefined,
+    rounds: undefined,
+    parts: ["igmp"],
+  });
+  assert.deepEqual(parseOptions(["--seed", "4711"]), { seconds: 60, seed: "4711", rounds: undefined, parts: [] });
+  const million = ["--rounds", "1000000", "router/mutations"];
+  const asked = { seconds: 60, seed: undefined, rounds: "1000000", parts: ["router/mutations"] };
+  assert.deepEqual(parseOptions(million), asked);
+  assert.throws(() => parseOptions(["--rounds", "1e6"]), /--rounds takes a whole number, not "1e6"/);
+  assert.throws(() => parseOptions(["--rounds", "1", "--for", "1m"]), /--for or --rounds/);
   assert.throws(() => parseOptions(["--for", "ever"]), /--for takes a time as 90s, 10m or 2h, not "ever"\nusage/);
   assert.throws(() => parseOptions(["--seed", "x"]), /--seed takes a whole number/);
   assert.throws(() => parseOptions(["--nonsense"]), /--nonsense[\s\S]*usage: npm run fuzz/);

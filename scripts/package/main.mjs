@@ -1,5 +1,6 @@
 // The router for OpenWrt: an .ipk (opkg, up to 24.10) and an ImageBuilder FILES overlay, reproducible, in dist/openwrt/.
-// `node scripts/package/main.mjs [output folder]`. SOURCE_DATE_EPOCH sets the time inside.
+// One for every processor: the addons of all of them are in the bundle. `node scripts/package/main.mjs [output folder]`. SOURCE_DATE_EPOCH sets the time inside.
+import { createHash } from "node:crypto";
 import {
   chmodSync,
   existsSync,
@@ -13,6 +14,8 @@ import {
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { addonFor, buildSockets } from "../native/build.mjs";
+import { shippedProcessors } from "../native/processors.mjs";
 import { foldersOf, tar } from "./tar.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -33,16 +36,35 @@ const CONFFILES = ["/etc/config/sealcast-router"];
 /** They want the kernel's one multicast routing socket too. */
 const CONFLICTS = ["igmpproxy", "omcproxy"];
 
-/** The package is for every architecture, the addon inside for one: it leans on a package that is compiled for the device. */
-const DEPENDS = ["node", "node-raw-socket"];
+/** In the stock feed. */
+const DEPENDS = ["node"];
 
-/** A line that begins with a space goes on with the one before. */
-const DESCRIPTION = [
-  "IGMP querier and proxy, multicast routing, and evidence of who receives",
-  ` Its own socket addon is inside for ${process.platform} ${process.arch}, linked with glibc: it has been loaded under musl there, not yet by`,
-  " OpenWrt's node. For another processor put a sealcast_sockets.node compiled for it into /usr/lib/sealcast-router; without,",
-  " the router takes node-raw-socket (not in the stock feed), and has no takeover, no MACs from packets, no counted losses.",
-].join("\n");
+/** What OpenWrt calls the processors, by Node's name for each. @type {Readonly<Record<string, string>>} */
+const OPENWRT = { x64: "x86_64", arm64: "aarch64", arm: "arm with an FPU", riscv64: "riscv64" };
+
+/** Processors whose addon the bundle holds; which that are is known by the addons' hashes. @param {string} bundle */
+const processorsIn = (bundle) => shippedProcessors().filter((arch) => bundle.includes(addonHash(arch)));
+
+function addonHash(/** @type {string} */ arch) {
+  const file = addonFor(arch);
+  return existsSync(file) ? createHash("sha256").update(readFileSync(file)).digest("hex") : NOWHERE;
+}
+/** In no bundle. */
+const NOWHERE = "@no-such-addon@";
+
+/**
+ * A line that begins with a space goes on with the one before.
+ * @param {string[]} processors
+ */
+function descriptionFor(processors) {
+  const names = processors.map((arch) => OPENWRT[arch] ?? arch).sort();
+  return [
+    "IGMP querier and proxy, multicast routing, and evidence of who receives",
+    ` Its own socket addon is inside, for ${names.length === 0 ? "no processor" : names.join(", ")}; it loads with musl and glibc.`,
+    " For another processor put a sealcast_sockets.node compiled for it into /usr/lib/sealcast-router. Without one",
+    " the router takes node-raw-socket (not in the stock feed), and has no takeover, no MACs from packets, no counted losses.",
+  ].join("\n");
+}
 
 /** @typedef {import("./tar.mjs").Entry} Entry */
 
@@ -84,8 +106,8 @@ const script = (/** @type {"postinst" | "prerm"} */ action) =>
 default_${action} $0 $@
 `);
 
-/** @param {Entry[]} entries @returns {Entry[]} */
-function controlFiles(entries) {
+/** @param {Entry[]} entries @param {string[]} processors @returns {Entry[]} */
+function controlFiles(entries, processors) {
   const size = entries.reduce((sum, { content }) => sum + (content?.length ?? 0), 0);
   const control = [
     `Package: ${NAME}`,
@@ -97,7 +119,7 @@ function controlFiles(entries) {
     "Section: net",
     "Architecture: all",
     `Installed-Size: ${size}`,
-    `Description: ${DESCRIPTION}`,
+    `Description: ${descriptionFor(processors)}`,
     "",
   ].join("\n");
   return [
@@ -116,10 +138,10 @@ function archive(entries) {
   return gzipSync(tar([{ path: "." }, ...dotted([...folders, ...entries])], time), { level: 9 });
 }
 
-/** An .ipk is a gzipped tar (not ar) of three members. @param {Entry[]} entries */
-function ipk(entries) {
+/** An .ipk is a gzipped tar (not ar) of three members. @param {Entry[]} entries @param {string[]} processors */
+function ipk(entries, processors) {
   const members = [
-    { path: "./control.tar.gz", content: archive(controlFiles(entries)) },
+    { path: "./control.tar.gz", content: archive(controlFiles(entries, processors)) },
     { path: "./data.tar.gz", content: archive(entries) },
     { path: "./debian-binary", content: Buffer.from("2.0\n") },
   ];
@@ -145,8 +167,13 @@ if (!existsSync(BUNDLE)) {
   process.exit(1);
 }
 const entries = installed();
+const processors = processorsIn(readFileSync(BUNDLE, "latin1"));
+for (const arch of shippedProcessors().filter((arch) => !processors.includes(arch))) {
+  const why = buildSockets(arch) ?? "dist/router.cjs was built before it: npm run build";
+  process.stderr.write(`the package has no socket addon for ${OPENWRT[arch] ?? arch}: ${why}\n`);
+}
 mkdirSync(output, { recursive: true });
 const file = join(output, `${NAME}_${RELEASE}_all.ipk`);
-writeFileSync(file, ipk(entries));
+writeFileSync(file, ipk(entries, processors));
 writeOverlay(join(output, "overlay"), entries);
 process.stdout.write(`${relative(process.cwd(), file)}\n${relative(process.cwd(), join(output, "overlay"))}\n`);

@@ -113,10 +113,11 @@ test("a file that is no addon for this machine is passed over, and named when no
 test("another platform's addon inside the bundle is named with both platforms, and NODE_PATH still helps", async () => {
   const foreign = join(folder, "foreign");
   mkdirSync(foreign);
-  const mine = `arch:"${process.arch}",abi:"${process.versions.modules}"`;
+  const copyFor = (arch: string, abi: string): string => `abi:"${abi}",copies:[{platform:"linux",arch:"${arch}"`;
+  const mine = copyFor(process.arch, process.versions.modules);
   const text = spawnSync("cat", ["dist/control.cjs"], { encoding: "utf8", maxBuffer: 1 << 26 }).stdout;
   assert.ok(text.includes(mine));
-  writeFileSync(join(foreign, "control.cjs"), text.replace(mine, 'arch:"mips",abi:"99"'));
+  writeFileSync(join(foreign, "control.cjs"), text.replace(mine, copyFor("mips", "99")));
   const said = await failure(control(withEnv({}, foreign)), 69);
   assert.match(said, new RegExp(`the bundle's copy is for linux-mips-abi99, this is linux-${process.arch}-abi`));
   await works(control(withEnv({ NODE_PATH: modules }, foreign)));

@@ -20,10 +20,14 @@ import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { simulatedLinks } from "../../hal/links/simulated.ts";
 import { SimulatedNetwork } from "../../hal/simulation/network.ts";
 import type { SimulatedInterface } from "../../hal/simulation/node.ts";
+import { SimulatedTaps } from "../../hal/tap/simulated.ts";
 import { createLogger } from "../shared/log.ts";
 import { routerConfig } from "./config.ts";
 import { RouterService } from "./service.ts";
 import { laterBy } from "./simulated.testkit.ts";
+
+const isQuery = (packet: Uint8Array): boolean => packet[4 * ((packet[0] ?? 0) & 15)] === 0x11;
+const STATEMENTS = GOOD_PACKETS.filter((packet) => !isQuery(packet));
 
 /** One pass; `npm run fuzz` makes new ones for as long as it is told. */
 const ROUNDS = 2000;
@@ -41,15 +45,52 @@ const ROOM = {
   joinsPerSecond: 10_000,
   newHostsPerMinute: 1_000_000,
 };
-/** By LAN, the router's address: nobody of its subnet is below, so that no mutated query changes its times. */
-const ADDRESSES = { lan0: address("10.2.0.0"), lan1: address("10.3.0.0") } as const;
-type Lan = keyof typeof ADDRESSES;
+type Lan = "lan0" | "lan1";
 const LANS: readonly Lan[] = ["lan0", "lan1"];
+
+/** How the router is set up, and what it hears. */
+interface Setting {
+  /** By LAN, the router's address. */
+  readonly addresses: Readonly<Record<Lan, Ipv4>>;
+  readonly limits: object;
+  /** Of the queries on lan1; lan0 has 3. */
+  readonly lan1Version: 2 | 3;
+  /** lan0 is a bridge with a tap on its port. */
+  readonly bridged: boolean;
+  /** One of so many queries is said on a LAN; else nobody's turn to ask would end before the next. */
+  readonly queriesOneIn: number;
+  /** The router asks at least once in so many rounds. */
+  readonly asksOnceIn: number;
+}
+/** Nobody of the router's subnets is below it, so that no mutated query changes its times. */
+const ALONE: Setting = {
+  addresses: { lan0: address("10.2.0.0"), lan1: address("10.3.0.0") },
+  limits: ROOM,
+  lan1Version: 3,
+  bridged: false,
+  queriesOneIn: 1,
+  asksOnceIn: 10,
+};
+/** On lan0 those who ask are below it. Every limit is as it comes: these are fewer newcomers, joins and groups than any of them. */
+const AMONG_OTHERS: Setting = {
+  addresses: { lan0: address("10.0.0.200"), lan1: address("10.3.0.0") },
+  limits: {},
+  lan1Version: 2,
+  bridged: true,
+  queriesOneIn: 4,
+  asksOnceIn: 40,
+};
+/** Of lan0, where that is a bridge. */
+const PORT = "port0";
+/** The longest query interval taken over, in milliseconds. */
+const MAX_QUERY_INTERVAL = 30_000;
 const HEADEND = address("10.1.0.2");
 
 interface Status {
   readonly interfaces: readonly {
     readonly name: Lan;
+    readonly hosts: readonly { readonly port?: string }[];
+    readonly querier: { readonly state: string; readonly address?: string };
     readonly groups: readonly {
       readonly group: string;
       readonly mode: "include" | "exclude";
@@ -100,6 +141,7 @@ const goesUp = (group: number): boolean => group >>> 8 !== 0xe00000 && group >>>
 /** A router between a headend's network and two LANs, and a model of each of these. */
 class Pair {
   readonly #below: Below;
+  readonly #setting: Setting;
   readonly #clock = new SimulatedClock();
   readonly #service: RouterService;
   readonly #models: Readonly<Record<Lan, RouterModel>>;
@@ -108,24 +150,28 @@ class Pair {
   readonly #delivered: Record<Lan, number> = { lan0: 0, lan1: 0 };
   #where = "";
   /** How much there was to compare. */
-  readonly seen = { queries: 0, streams: 0 };
+  readonly seen = { queries: 0, streams: 0, silences: 0 };
 
-  constructor({ below, entropy }: FuzzPass) {
+  constructor({ below, entropy }: FuzzPass, setting: Setting) {
     this.#below = below;
+    this.#setting = setting;
+    const { addresses: own, limits } = setting;
+    const versions = { lan0: 3, lan1: setting.lan1Version } as const;
     const network = new SimulatedNetwork(this.#clock, entropy);
     const router = network.node("router");
     const outside = network.node("outside");
-    const at = (name: Lan | "wan", own: Ipv4, other: Ipv4): SimulatedInterface => {
+    const at = (name: Lan | "wan", ours: Ipv4, other: Ipv4): SimulatedInterface => {
       const lan = network.lan(name, { delay: milliseconds(0) });
-      router.attach(name, { address: own, lan });
+      router.attach(name, { address: ours, lan: setting.bridged && name === "lan0" ? { [PORT]: lan } : lan });
       return outside.attach(name, { address: other, lan });
     };
     this.#ends = {
       wan: at("wan", address("10.1.0.1"), HEADEND),
-      lan0: at("lan0", ADDRESSES.lan0, address("10.2.0.9")),
-      lan1: at("lan1", ADDRESSES.lan1, address("10.3.0.9")),
+      lan0: at("lan0", own.lan0, ipv4(own.lan0 + 9)),
+      lan1: at("lan1", own.lan1, ipv4(own.lan1 + 9)),
     };
-    const model = (lan: Lan) => new RouterModel({ address: ADDRESSES[lan], version: 3, ...TIMES });
+    const model = (lan: Lan) =>
+      new RouterModel({ address: own[lan], version: versions[lan], ...TIMES, maxQueryInterval: MAX_QUERY_INTERVAL });
     this.#models = { lan0: model("lan0"), lan1: model("lan1") };
     outside.receivers.add((packet, { name }) => {
       if (name === "wan") return;
@@ -135,7 +181,14 @@ class Pair {
     const config = v.parse(routerConfig, {
       id: "simulated",
       upstream: { interface: "wan", refresh: "off" },
-      downstreams: LANS.map((name) => ({ interface: name, leave: "standard", ...ROOM, ...SECONDS })),
+      downstreams: LANS.map((name) => ({
+        interface: name,
+        version: versions[name],
+        leave: "standard",
+        ...limits,
+        ...SECONDS,
+        maxQueryInterval: MAX_QUERY_INTERVAL / 1000,
+      })),
       maxRoutes: 65_536,
     });
     this.#service = new RouterService(config, {
@@ -145,7 +198,7 @@ class Pair {
       links: simulatedLinks(router),
       igmp: new SimulatedIgmpSockets(router),
       forwarding: new SimulatedForwarding(router),
-      taps: undefined,
+      taps: setting.bridged ? new SimulatedTaps(router) : undefined,
       membershipReports: undefined,
       bridgeQueriers: new BridgeQueriers(new BridgeSettings({ root: "/nonexistent" })),
       log: createLogger({ level: "silent", format: "json", toStderr: true }, "router", "simulated"),
@@ -173,9 +226,11 @@ class Pair {
   }
 
   #message(): { readonly bytes: Uint8Array; readonly lan: Lan | "wan" } {
-    const bytes = mutate(pick(GOOD_PACKETS, this.#below), this.#below);
+    const lan = (["lan0", "lan1", "lan0", "lan1", "wan"] as const)[this.#below(5)] ?? "wan";
+    const asks = this.#below(this.#setting.queriesOneIn) === 0;
+    const bytes = mutate(pick(asks || lan === "wan" ? GOOD_PACKETS : STATEMENTS, this.#below), this.#below);
     if (this.#below(8) > 0) repair(bytes);
-    return { bytes, lan: (["lan0", "lan1", "lan0", "lan1", "wan"] as const)[this.#below(5)] ?? "wan" };
+    return { bytes, lan };
   }
 
   #pass(ms: number): void {
@@ -185,7 +240,7 @@ class Pair {
   }
 
   #hear(lan: Lan, bytes: Uint8Array): void {
-    const own = ADDRESSES[lan];
+    const own = this.#setting.addresses[lan];
     hear(this.#models[lan], own, bytes, (from) => from === 0 || from >>> 8 === own >>> 8);
   }
 
@@ -205,10 +260,19 @@ class Pair {
   #compareState(): void {
     const status = this.#service.status() as unknown as Status;
     for (const lan of LANS) assert.deepEqual(statusGroups(status, lan), modelGroups(this.#models[lan]), this.#where);
+    for (const { name, querier } of status.interfaces) this.#compareQuerier(name, querier);
     const wanted = new Set(LANS.flatMap((lan) => this.#models[lan].groups.map((one) => one.address)));
     const up = [...wanted].filter(goesUp);
     assert.equal(addresses(status.upstream.groups), addresses(up), this.#where);
     this.#stream(wanted);
+  }
+
+  #compareQuerier(lan: Lan, { state, address: asking }: Status["interfaces"][number]["querier"]): void {
+    const { isQuerier, querier } = this.#models[lan];
+    assert.equal(state, isQuerier ? "querier" : "non-querier", this.#where);
+    if (querier === undefined) return;
+    assert.equal(asking, formatIpv4(querier as Ipv4), this.#where);
+    this.seen.silences++;
   }
 
   /** A packet of the headend to a group that somebody wants, or to any. */
@@ -227,6 +291,12 @@ class Pair {
     }
   }
 
+  /** Hosts of lan0 whose port the tap has told. */
+  tapped(): number {
+    const { interfaces } = this.#service.status() as unknown as Status;
+    return interfaces.flatMap(({ hosts }) => hosts).filter(({ port }) => port === PORT).length;
+  }
+
   /** What the gate let through. */
   heard(): number {
     const { heard } = this.#service.status() as { heard: Readonly<Record<string, number>> };
@@ -234,14 +304,33 @@ class Pair {
   }
 }
 
+function run(pass: FuzzPass, setting: Setting): Pair["seen"] {
+  const pair = new Pair(pass, setting);
+  for (let round = 0; round < pass.rounds; round++) pair.step(round);
+  const { queries, streams } = pair.seen;
+  assert.ok(pair.heard() > pass.rounds / 4, `${pair.heard()} passed the gate`);
+  assert.ok(
+    queries > pass.rounds / setting.asksOnceIn && streams > pass.rounds / 100,
+    `${queries} queries, ${streams} streams`,
+  );
+  assert.equal(pair.tapped() > 0, setting.bridged, "hosts are known by their port");
+  return pair.seen;
+}
+
 fuzz(
   "mutated messages to the whole router do on both LANs, upstream and to streams what a slow model says",
   { seed: 2236, rounds: ROUNDS },
   (pass) => {
-    const pair = new Pair(pass);
-    for (let round = 0; round < pass.rounds; round++) pair.step(round);
-    const { queries, streams } = pair.seen;
-    assert.ok(pair.heard() > pass.rounds / 4, `${pair.heard()} passed the gate`);
-    assert.ok(queries > pass.rounds / 10 && streams > pass.rounds / 100, `${queries} queries, ${streams} streams`);
+    run(pass, ALONE);
+  },
+);
+
+fuzz(
+  "the same with every limit as it comes, a tapped bridge, a v2 LAN, and routers below it that ask, win and fall silent",
+  { seed: 9776, rounds: ROUNDS },
+  (pass) => {
+    const { silences } = run(pass, AMONG_OTHERS);
+    const looks = pass.rounds / LOOK_EVERY;
+    assert.ok(silences > 0 && silences < looks, `another asked at ${silences} of ${looks} looks`);
   },
 );

@@ -152,10 +152,10 @@ export async function simulatedRouter({
         bytes: generalQuery(address(text)),
       });
     },
-    /** So many hosts behind lan1 that nobody knows want a group each, under one card; `from` tells them from others. */
+    /** So many hosts behind lan1 that nobody knows want a group each; `from` tells them from others. */
     strangers(from: number, count: number): void {
-      const wire = network.node(`strangers ${from}`).attach("eth0", { address: address("10.2.0.66"), lan: lan1 });
       for (let n = from; n < from + count; n++) {
+        const wire = network.node(`stranger ${n}`).attach("eth0", { address: address("10.2.0.66"), lan: lan1 });
         const records: readonly ReportRecord[] = [{ type: "is-ex", group: ipv4(0xef070000 + n), sources: [] }];
         const source = ipv4(0x0a020100 + n);
         const bytes = writeReport(new Uint8Array(reportLength(records)), source, records);

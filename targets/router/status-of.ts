@@ -28,6 +28,7 @@ import type {
   IntruderStatus,
   MemberStatus,
   MessageCounts,
+  NewHostsStatus,
   PolicyStatus,
   PortStatus,
   QuerierStatus,
@@ -113,6 +114,12 @@ function policyStatus({ policy }: StatusParts): PolicyStatus {
   };
 }
 
+function newHostsStatus(machine: RouterInterface): readonly NewHostsStatus[] {
+  const waiting = new Map<string, number>();
+  for (const { host } of machine.waiting()) waiting.set(host.port, (waiting.get(host.port) ?? 0) + 1);
+  return Array.from(waiting, ([port, count]) => ({ port: port === "" ? undefined : port, waiting: count }));
+}
+
 function downstreamStatus(parts: StatusParts, name: string, machine: RouterInterface): DownstreamStatus {
   const { interfaces, bridgePorts, router, clock } = parts;
   const statistics = parts.statistics.of(name);
@@ -128,6 +135,8 @@ function downstreamStatus(parts: StatusParts, name: string, machine: RouterInter
       requested: requested.map(formatIpv4),
       version: mode,
     })),
+    maxGroups: machine.room.total,
+    newHosts: newHostsStatus(machine),
     hosts: machine.hosts().map((membership) => memberStatus(parts, name, membership)),
     taps: interfaces.taps(name),
     guarded: parts.guard?.hasPorts(name),

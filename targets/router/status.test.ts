@@ -86,7 +86,13 @@ test("each thing that is wrong is a warning, the gravest first", async () => {
         drops: { "igmp.query-off-subnet": 3, "igmp.query-length": 1 },
         lost: { packets: 7, frames: 8 },
         guarded: false,
+        maxGroups: lan.groups.length,
+        newHosts: [
+          { port: "lan3", waiting: 7 },
+          { port: undefined, waiting: 2 },
+        ],
       },
+      { ...lan, name: "lan8", maxGroups: 2 * lan.groups.length, newHosts: [{ waiting: 1 }] },
       { ...lan, name: "lan9", up: false, snooping: { state: "waiting", perPort: [] } },
     ],
     intruders: [
@@ -110,6 +116,10 @@ test("each thing that is wrong is a warning, the gravest first", async () => {
     "lan9 is not in use: it is waited for",
     "the bridge ports are not guarded as they should be (enforcement.lost): it is tried again",
     "br-lan has no bridge ports that could be guarded: what one host there may have, all get",
+    "br-lan: no room for groups (1): nobody gets one that is not there yet",
+    "lan8: 1 of 2 groups are there: the rest is kept for hosts that bring few",
+    "br-lan: 9 new hosts wait to be let in, 7 behind port lan3",
+    "lan8: 1 new hosts wait to be let in",
     "br-lan: the querier election is lost to 10.2.0.2 (02:00:00:00:00:09, port lan2)",
     "br-lan: 3 queries of somebody who may not ask there (igmp.query-off-subnet)",
     "br-lan: 10.1.0.2 (02:00:00:00:00:08) sends under an address that is not of this interface, told 2 times; it is expected from wan",
@@ -187,10 +197,12 @@ test("docs/status.md has every field of a router to which much has happened, and
     status: () => "as it says",
     close: async () => {},
   };
-  const { a, b, run, otherQuerier, service, forgeFromLan } = await simulatedRouter({
+  const { a, b, run, otherQuerier, service, forgeFromLan, strangers } = await simulatedRouter({
     downstream: {
       vlan: 7,
       maxGroupsPerHost: 1,
+      maxGroups: 16,
+      newHostsPerMinute: 1,
       snooping: true,
       bandwidth: 100_000,
       portBandwidth: 50_000,
@@ -226,7 +238,9 @@ test("docs/status.md has every field of a router to which much has happened, and
   otherQuerier("10.2.0.2");
   run(1);
   forgeFromLan(address("239.255.77.3"));
-  run(30);
+  run(39);
+  strangers(0, 12);
+  run(0.1);
   const fields = new Set(pathsOf(service.status(), "").map((path) => path.replaceAll(".*", "")));
   const verdicts = /^(delivered|left|refused|denied|inbound)$/;
   assert.deepEqual(

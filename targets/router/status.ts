@@ -98,6 +98,13 @@ export interface SnoopingStatus {
   }[];
 }
 
+/** New hosts that wait. */
+export interface NewHostsStatus {
+  /** Behind which bridge port; undefined where that is not known. */
+  readonly port?: string | undefined;
+  readonly waiting: number;
+}
+
 /** An interface with receivers behind it. */
 export interface DownstreamStatus {
   readonly name: string;
@@ -106,6 +113,10 @@ export interface DownstreamStatus {
   /** Since the last query that was sent or heard here; undefined: none yet. */
   readonly lastQuery?: number | undefined;
   readonly groups: readonly GroupStatus[];
+  /** How many there may be. */
+  readonly maxGroups: number;
+  /** Hosts that nobody knows, and that are to answer a question before they are let in, as room is short. */
+  readonly newHosts: readonly NewHostsStatus[];
   readonly hosts: readonly MemberStatus[];
   /** By bridge port: "starting", "listening", or the code of the error while it is tried again. */
   readonly taps: Readonly<Record<string, string>>;

@@ -15,6 +15,8 @@ export function warningsOf(status: Told): readonly string[] {
     ...status.interfaces
       .filter(({ guarded }) => guarded === false)
       .map(({ name }) => `${name} has no bridge ports that could be guarded: what one host there may have, all get`),
+    ...status.interfaces.flatMap(roomTaken),
+    ...status.interfaces.flatMap(newHostsWaiting),
     ...status.interfaces.flatMap(electionsLost),
     ...status.interfaces.flatMap(refusedQueries),
     ...status.intruders.map(
@@ -54,6 +56,19 @@ function policyLacking({ policy: { refused, remarks } }: Told): readonly string[
 function electionsLost({ name, querier }: DownstreamStatus): readonly string[] {
   if (querier.state !== "non-querier") return [];
   return [`${name}: the querier election is lost to ${querier.address ?? "nobody known"}${whereText(querier)}`];
+}
+
+function roomTaken({ name, groups: { length }, maxGroups }: DownstreamStatus): readonly string[] {
+  if (length >= maxGroups) return [`${name}: no room for groups (${maxGroups}): nobody gets one that is not there yet`];
+  if (2 * length < maxGroups) return [];
+  return [`${name}: ${length} of ${maxGroups} groups are there: the rest is kept for hosts that bring few`];
+}
+
+function newHostsWaiting({ name, newHosts }: DownstreamStatus): readonly string[] {
+  const total = newHosts.reduce((sum, { waiting }) => sum + waiting, 0);
+  if (total === 0) return [];
+  const ports = newHosts.flatMap(({ port, waiting }) => (port === undefined ? [] : [`${waiting} behind port ${port}`]));
+  return [`${name}: ${total} new hosts wait to be let in${ports.length === 0 ? "" : `, ${ports.join(", ")}`}`];
 }
 
 const REFUSED_QUERY = /^igmp\.query-(?!length|truncated|sources)/;

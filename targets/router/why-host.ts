@@ -1,11 +1,13 @@
 // `status --why` of a host that is no member of the group: what was last known of it.
-import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
+import { ANY, formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { after, milliseconds } from "../../core/base/time.ts";
+import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import { type StatusParts, secondsSince } from "./status-of.ts";
 import {
   ago,
   down,
   machineOf,
+  type Named,
   no,
   type Question,
   ruleName,
@@ -29,12 +31,15 @@ export function nowhere({ router }: StatusParts, { group, text }: Question): Why
 /** Of a host whose place is known, and that has not been heard of the group. */
 export function notJoined(
   parts: StatusParts,
-  { group, text }: Question,
+  question: Question,
   standing: Standing & { readonly kind: "elsewhere" | "unheard" },
 ): WhyAnswer {
+  const { group, text } = question;
   const { name } = standing;
   if (parts.interfaces.link(name) === undefined) return down(name);
   const others = othersText(parts, name, group);
+  const lacking = wouldLack(parts, question, name, standing.kind === "elsewhere" ? standing.memberships[0] : undefined);
+  if (lacking !== undefined) return refusedNow(question, standing, lacking);
   if (standing.kind === "elsewhere") {
     const groups = [...new Set(standing.memberships.map((one) => formatIpv4(one.group)))].slice(0, 5);
     return no(
@@ -61,6 +66,41 @@ export function notJoined(
   );
 }
 
+/** In a flood not every refusal is remembered: whether a limit would refuse the host now, whatever it has said. */
+function wouldLack(
+  parts: StatusParts,
+  { group, host }: Question,
+  name: string,
+  known: { readonly host: TrackedHost } | undefined,
+): string | undefined {
+  const who = known?.host ?? whoIsMeant(parts, name, host);
+  const reason = machineOf(parts, name).wouldLack(parts.clock.now(), who, group);
+  return reason === undefined || !LIMITS.has(reason) ? undefined : reason;
+}
+
+function whoIsMeant({ links }: StatusParts, name: string, host: Named): TrackedHost {
+  const nobody = { address: ANY, mac: "", port: "" };
+  switch (host.by) {
+    case "address":
+      return { ...nobody, address: host.address, mac: links.neighbour(name, host.address) ?? "" };
+    case "mac":
+      return { ...nobody, mac: host.mac };
+    case "port":
+      return { ...nobody, port: host.port };
+  }
+}
+
+const wouldBeRefused = (reason: string): string =>
+  `would be refused if it asked now: ${LIMITS.get(reason)} (${reason})`;
+
+const refusedNow = ({ group, text }: Question, { name }: { readonly name: string }, reason: string): WhyAnswer =>
+  no(
+    "refused",
+    name,
+    `${text} is no member of ${formatIpv4(group)} on ${name}, and ${wouldBeRefused(reason)}.`,
+    "Whether it has asked is not known: of many refusals only some are remembered.",
+  );
+
 /** Why nobody is asked on an interface; undefined when somebody is. */
 function silenceOf(parts: StatusParts, name: string): string | undefined {
   const { lastQuery } = parts.statistics.of(name);
@@ -85,13 +125,15 @@ function othersText(parts: StatusParts, name: string, group: Ipv4): string {
 /** Of a host that was a member. */
 export function ended(
   parts: StatusParts,
-  { group }: Question,
+  question: Question,
   standing: Standing & { readonly kind: "ended" },
 ): WhyAnswer {
+  const { group } = question;
   const { name, ended: one } = standing;
   const [who, when] = [whoText(parts, name, one.host), timeText(parts, one.at)];
   const watched = `It had been a member for ${Math.round((one.at - one.since) / 1000)} s.`;
-  const others = othersText(parts, name, group);
+  const lacking = wouldLack(parts, question, name, one);
+  const others = lacking === undefined ? othersText(parts, name, group) : `It ${wouldBeRefused(lacking)}.`;
   switch (one.cause) {
     case "left":
       return no("left", name, `${who} left ${formatIpv4(group)} on ${name} at ${when}.`, watched, others);

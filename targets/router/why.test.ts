@@ -113,14 +113,15 @@ test("refused by a limit of its host, whichever group it asked for last", async 
 
 test("refused because it is new, among more of these than are taken at their word; served when it has answered", async () => {
   const { a, service, strangers, idle, run, why } = await simulatedRouter({
-    downstream: { newHostsPerMinutePerPort: 1 },
+    downstream: { newHostsPerMinutePerPort: 1, maxGroups: 20 },
   });
   idle(30);
-  strangers(0, 10);
+  // Half of the room, and two who are taken at their word.
+  strangers(0, 12);
   idle(0.1);
   a.join();
   idle(0.1);
-  strangers(10, 100);
+  strangers(12, 101);
   idle(0.1);
   for (const who of [A, a.mac, "lan1"])
     says(
@@ -129,8 +130,26 @@ test("refused because it is new, among more of these than are taken at their wor
       /answers a query \(`newHostsPerMinutePerPort`\) \(igmp\.port-new-hosts\)/,
     );
   assert.ok((service.status().drops["igmp.port-new-hosts"] ?? 0) > 100);
+  assert.match(service.status().warnings.join("\n"), /br-lan: \d\d+ new hosts wait to be let in, \d+ behind port lan1/);
   run(13);
   says(await why(GROUP, A), "delivered");
+});
+
+test("refused for want of room, while a flood pushes all that is remembered of it out: the host is judged anew", async () => {
+  const { a, service, strangers, idle, why } = await simulatedRouter({ downstream: { maxGroups: 4 } });
+  idle(30);
+  strangers(0, 4);
+  a.join();
+  idle(0.1);
+  strangers(4, 100);
+  idle(0.1);
+  for (const who of [A, a.mac])
+    says(
+      await why(GROUP, who, () => {}),
+      "refused",
+      /no member of 239\.255\.77\.1 on br-lan, and would be refused if it asked now: .* \(`maxGroups`\) \(igmp\.too-many-groups\)/,
+    );
+  assert.match(service.status().warnings.join("\n"), /br-lan: no room for groups \(4\)/);
 });
 
 test("refused by a rule, by its number, and by the interface's list", async () => {

@@ -1,8 +1,10 @@
 // Figures side by side: ratios, bounds, gaps with their reason; a peer that is not there or fails has a reason instead of figures.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { columnOf, measurePart } from "./columns.mjs";
 import { linesOf, sideBySide } from "./figures.mjs";
+import { changesText, OURS } from "./routers.mjs";
 
 /** @typedef {import("./parts.mjs").Value} Value */
 
@@ -71,4 +73,14 @@ test("without ours there is no figure", async () => {
   const ours = router("sealcast", "/nowhere/router.cjs");
   assert.ok("cannot" in (await columnOf("join", part, measurement(ours))));
   await assert.rejects(measurePart("join", part, [measurement(ours)]), /sealcast is not installed/);
+});
+
+test("the run says what it changes of our defaults, and the defaults are those of the documentation", () => {
+  const rows = readFileSync("docs/configuration.md", "utf8").split("\n");
+  for (const { setting, value, usual } of OURS) {
+    assert.ok(changesText().includes(`${setting} ${value} (default ${usual})`));
+    const [, names = "", defaults = ""] = rows.find((row) => row.includes(`\`${setting}\``))?.split("|") ?? [];
+    const place = names.split(",").findIndex((name) => name.trim() === `\`${setting}\``);
+    assert.equal(Number(defaults.split(",")[place]), usual, setting);
+  }
 });

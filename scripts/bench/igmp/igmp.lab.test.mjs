@@ -30,6 +30,9 @@ describe("the tester beside a capture", () => {
     run = new Run();
     site = new Site(run, "checked", compileTester(run.directory));
     await site.up();
+    const [sealcast] = ROUTERS;
+    assert.ok(sealcast);
+    await ready(site, sealcast, await sealcast.start(site));
   });
   after(() => run.close());
 
@@ -43,9 +46,6 @@ describe("the tester beside a capture", () => {
   }
 
   test("the delays of joins and leaves, in both versions, are those that tcpdump shows, also when the source pauses", async () => {
-    const [sealcast] = ROUTERS;
-    assert.ok(sealcast);
-    await ready(site, sealcast, await sealcast.start(site));
     const capture = await run.capture(site.lan, "eth0", "igmp or udp port 5000");
     const [answers] = await Promise.all([
       site.load.measure("joins", { count: JOINS, patience: 20 }),
@@ -67,6 +67,17 @@ describe("the tester beside a capture", () => {
       assert.ok(Math.abs(first - report.at - (joins[index] ?? Number.NaN)) < SAME, `${group}: ${first - report.at}`);
       assert.ok(Math.abs(last - leave.at - (leaves[index] ?? Number.NaN)) < SAME, `${group}: ${last - leave.at}`);
     }
+  });
+
+  test("burdened, the router forwards that many packets beside the groups' own for as long as joins and leaves take", async () => {
+    const rate = 20_000;
+    const begin = performance.now();
+    const answers = await site.load.measure("joins", { count: 1, first: 100, patience: 3, beside: rate });
+    const seconds = (performance.now() - begin) / 1000;
+    assert.equal(answers.filter((one) => one.live > 0).length, 2, "both joined");
+    const { beside, of } = answers.find((one) => "beside" in one) ?? {};
+    assert.ok(beside > 0.9 * of, `${beside} of ${of} came through`);
+    assert.ok(of > rate && of <= rate * seconds, `${of} in ${seconds} s`);
   });
 });
 

@@ -290,7 +290,7 @@ typedef struct {
   unsigned first, count;
   long rate;    // packets a second; 0: none
   long most;    // after which it stops; 0: never
-  long unicast; // of 100 packets
+  long unicast; // packets a second beside those, evenly among them
   bool guarded; // one more group, GUARD, which is sent to as often as each of the others
 } Plan;
 
@@ -298,6 +298,7 @@ static pthread_mutex_t plan_lock = PTHREAD_MUTEX_INITIALIZER;
 static Plan plan;
 static atomic_uint plan_number;
 static atomic_long multicast_sent, unicast_sent;
+static long unicast_told; // of earlier plans
 static atomic_bool plan_done;
 static atomic_llong plan_took;
 static pthread_t stream_thread;
@@ -313,6 +314,11 @@ static uint32_t destination(const Plan *what, uint64_t packet) {
   return FIRST_GROUP + (index == what->count ? GUARD : what->first + index);
 }
 
+/** How many of a plan's first packets are unicast. */
+static uint64_t unicasts(const Plan *what, uint64_t packets) {
+  return what->unicast == 0 ? 0 : packets * what->unicast / (what->rate + what->unicast);
+}
+
 /** Sends the packets number `from` to `from + count - 1` of a plan. */
 static void send_batch(const Plan *what, long from, long count) {
   static uint8_t payload[BATCH][LARGEST];
@@ -322,12 +328,12 @@ static void send_batch(const Plan *what, long from, long count) {
   long unicast = 0;
   int64_t at = now();
   for (long index = 0; index < count; index++) {
-    uint64_t packet = from + index;
-    bool single = (long)(packet % 100) < what->unicast;
+    uint64_t packet = from + index, before = unicasts(what, packet);
+    bool single = unicasts(what, packet + 1) > before;
     unicast += single;
     memcpy(payload[index], &packet, sizeof packet);
     memcpy(payload[index] + SENT_AT, &at, sizeof at);
-    to[index] = address_of(single ? UNICAST : destination(what, packet));
+    to[index] = address_of(single ? UNICAST : destination(what, packet - before));
     part[index] = (struct iovec){payload[index], size};
     message[index].msg_hdr = (struct msghdr){.msg_name = &to[index], .msg_namelen = sizeof *to, .msg_iov = &part[index], .msg_iovlen = 1};
   }
@@ -342,9 +348,9 @@ static void send_batch(const Plan *what, long from, long count) {
 
 /** Carries one plan out until there is another. */
 static void follow(Plan what, unsigned number) {
-  int64_t begin = now();
+  int64_t begin = now(), rate = what.rate + what.unicast;
   for (long done = 0; number == plan_number;) {
-    long due = what.rate == 0 ? 0 : (now() - begin) * what.rate / SECOND - done;
+    long due = rate == 0 ? 0 : (now() - begin) * rate / SECOND - done;
     if (what.most != 0 && due > what.most - done) due = what.most - done;
     if (due > BATCH) due = BATCH;
     if (due > 0) send_batch(&what, done, due), done += due;
@@ -373,6 +379,7 @@ static void stream(Plan next) {
   plan_done = false;
   guard_seen = 0;
   for (unsigned group = 0; group < GROUPS; group++) seen[group].guarded = 0;
+  unicast_told += unicast_sent;
   multicast_sent = unicast_sent = 0;
   plan_number++;
   pthread_mutex_unlock(&plan_lock);
@@ -450,7 +457,7 @@ static bool is_third(long group) { return group - first_group < joins_each; }
 /** All groups under test get traffic; so does the guard, which is joined first. */
 static void stream_guarded(long pps) {
   only_group = GUARD;
-  stream((Plan){.first = first_group, .count = group_count, .rate = pps * (group_count + 1), .guarded = true});
+  stream((Plan){.first = first_group, .count = group_count, .rate = pps * (group_count + 1), .unicast = number("beside", 0), .guarded = true});
   watch(now() + 100 * MS, NULL);
   say(0, HOSTS - 1, 2, JOIN, GUARD);
   watch(now() + 3 * SECOND, one_flowing);
@@ -458,7 +465,7 @@ static void stream_guarded(long pps) {
 }
 
 static void join_one(long group) {
-  stream((Plan){.first = group, .count = 1, .rate = number("pps", 5000)});
+  stream((Plan){.first = group, .count = 1, .rate = number("pps", 5000), .unicast = number("beside", 0)});
   watch(now() + 30 * MS, NULL);
   say(0, group, is_third(group) ? 3 : 2, JOIN, group);
   only_group = group;
@@ -471,7 +478,10 @@ static void leave_one(long group) {
   watch(now() + 10 * MS, NULL);
 }
 
-/** One join after another, each of a group that has had traffic for a moment; then all leaves, while all groups have traffic. */
+/**
+ * One join after another, each of a group that has had traffic for a moment; then all leaves, while all groups have traffic. `beside`:
+ * unicast packets a second through the router meanwhile.
+ */
 static void joins(void) {
   joins_each = number("count", 30);
   test_groups(number("first", 0), 2 * joins_each);
@@ -481,6 +491,7 @@ static void joins(void) {
   for (unsigned index = 0; index < group_count; index++) leave_one(first_group + index);
   watch(now() + number("patience", 15) * SECOND, all_quiet);
   for (unsigned index = 0; index < group_count; index++) tell_leave(index < joins_each ? "leave3" : "leave2", &seen[first_group + index]);
+  printf("{\"beside\":%ld,\"of\":%ld}\n", unicast_received, unicast_told + unicast_sent);
 }
 
 /** Many joins back to back, of groups that all have traffic. */
@@ -604,10 +615,11 @@ static void hold(void) {
   printf("{\"held\":%lld}\n", (long long)(now() - begin));
 }
 
-/** One trial: so many packets at a rate; what arrived where. */
+/** One trial: so many packets at a rate, `unicast` of 100 to a host; what arrived where. */
 static void trial(void) {
   long rate = number("rate", 10000), count = number("count", 1), most = number("packets", 10000);
-  Plan what = {.first = number("first", 0), .count = count, .rate = rate, .most = most, .unicast = number("unicast", 0)};
+  long unicast = rate * number("unicast", 0) / 100;
+  Plan what = {.first = number("first", 0), .count = count, .rate = rate - unicast, .most = most, .unicast = unicast};
   stream(what);
   watch(now() + 30 * SECOND, is_sent);
   watch(now() + 100 * MS, NULL);

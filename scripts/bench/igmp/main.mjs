@@ -1,6 +1,6 @@
-// npm run bench:igmp [-- --json FILE] [-- --only PART...] [-- --peers NAME...] [-- --quick] [-- --as-built]: the router as its users run it
-// beside Debian's igmpproxy, smcroute and FRR's pimd, in network namespaces, in one run. Needs root. A run without --only takes about
-// four minutes. --quick shows that the measuring works; its figures mean nothing. --as-built measures what is in dist/.
+// npm run bench:igmp [-- --json FILE] [-- --only PART...] [-- --peers NAME...] [-- --quick] [-- --as-built]: the router as it
+// comes, but for the limits that the run names, beside Debian's igmpproxy, smcroute and FRR's pimd, in network namespaces, in one run.
+// Needs root. A run without --only takes about six minutes. --quick shows that the measuring works; its figures mean nothing. --as-built measures what is in dist/.
 import { writeFileSync } from "node:fs";
 import { cpus, loadavg, release } from "node:os";
 import { parseArgs } from "node:util";
@@ -11,7 +11,7 @@ import { absence, measurePart } from "./columns.mjs";
 import { linesOf } from "./figures.mjs";
 import { compileTester } from "./load.mjs";
 import { PARTS } from "./parts.mjs";
-import { ROUTERS } from "./routers.mjs";
+import { changesText, OURS, ROUTERS } from "./routers.mjs";
 import { Site } from "./site.mjs";
 
 /** @typedef {import("./parts.mjs").PartName} PartName */
@@ -93,12 +93,19 @@ const peers = chosenPeers();
 if (!isRoot()) refuse("network namespaces need root");
 if (!values["as-built"] && !step("set-up", "./scripts/setup", [])) process.exit(1);
 
-const conditions = { node: process.version, kernel: release(), processors: cpus().length, load: loadavg()[0] ?? 0 };
+const conditions = {
+  node: process.version,
+  kernel: release(),
+  processors: cpus().length,
+  load: loadavg()[0] ?? 0,
+  ours: OURS,
+};
 say(
   `Node ${conditions.node}, Linux ${conditions.kernel}, ${conditions.processors} processors, load ${conditions.load}`,
 );
 if (conditions.load > conditions.processors / 2)
   say("The machine is busy: these figures are worth little beside those of another run.");
+say(changesText());
 for (const peer of peers) {
   const why = absence(peer);
   if (why !== undefined) say(`Left out: ${why}`);

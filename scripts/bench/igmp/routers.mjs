@@ -1,4 +1,4 @@
-// The routers that are measured, each started as its users start it: the bundle, and Debian's igmpproxy, smcroute and FRR's pimd.
+// The routers that are measured, each started as its users start it, but for what OURS says: the bundle, and Debian's igmpproxy, smcroute and FRR's pimd.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { bundle, TargetProcess } from "../../lab/bundle.mjs";
 import { command } from "../../lab/command.mjs";
@@ -34,8 +34,30 @@ function configure(site, name, lines) {
   return file;
 }
 
-/** Everything as it comes, but for the limits that the peers do not have. */
-const OURS = { maxRoutes: 65_536, downstreams: { maxGroups: 65_536, newHostsPerMinute: 1_000_000 } };
+/**
+ * Everything as it comes, but for limits that the peers do not have: the tester invents a host for each group, by the thousand, and
+ * asks for more groups than a house has. `usual`: the default.
+ */
+export const OURS = [
+  { setting: "maxRoutes", value: 65_536, usual: 1024 },
+  { setting: "downstreams.maxGroups", value: 65_536, usual: 4096 },
+  { setting: "downstreams.newHostsPerMinute", value: 1_000_000, usual: 60 },
+];
+
+const DOWNSTREAM = "downstreams.";
+
+/** The part of OURS for the whole router, or for each downstream. @param {boolean} downstream */
+const changes = (downstream) =>
+  Object.fromEntries(
+    OURS.filter(({ setting }) => setting.startsWith(DOWNSTREAM) === downstream).map(({ setting, value }) => [
+      setting.replace(DOWNSTREAM, ""),
+      value,
+    ]),
+  );
+
+/** OURS in words for people. */
+export const changesText = () =>
+  `sealcast as it comes, but for ${OURS.map(({ setting, value, usual }) => `${setting} ${value} (default ${usual})`).join(", ")}`;
 
 /** @type {Router} */
 const sealcast = {
@@ -44,8 +66,8 @@ const sealcast = {
   cannot: {},
   async start(site) {
     const plain = configuration.router("bench", undefined, { upstream: UPSTREAM, downstream: DOWNSTREAMS });
-    const downstreams = plain.downstreams.map((one) => ({ ...one, ...OURS.downstreams }));
-    const config = { ...plain, maxRoutes: OURS.maxRoutes, downstreams };
+    const downstreams = plain.downstreams.map((one) => ({ ...one, ...changes(true) }));
+    const config = { ...plain, ...changes(false), downstreams };
     const started = now();
     const router = await new TargetProcess(site.run, {
       target: "router",

@@ -1,6 +1,6 @@
 // The whole source as one program, with the compiler's own idea of what each name means. TypeScript 7 calls this interface unstable:
 // package.json pins the version.
-import { relative } from "node:path";
+import { relative, resolve } from "node:path";
 import { isIdentifier } from "typescript/unstable/ast/is";
 import { API } from "typescript/unstable/sync";
 
@@ -10,7 +10,9 @@ import { API } from "typescript/unstable/sync";
  * @typedef {import("typescript/unstable/sync").Checker} Checker
  * @typedef {import("typescript/unstable/sync").Symbol} Symbol
  * @typedef {{ path: string, source: SourceFile, support: boolean }} File `path` from the root, with /; `support`: a test or test support
- * @typedef {{ files: File[], checker: Checker, close(): void }} Program
+ * @typedef {import("typescript/unstable/proto").FileChangeSummary} Changes
+ * @typedef {{ files: File[], checker: Checker, after(changes: Changes): Program, close(): void }} Program
+ *   `after`: the program again, when these files are no longer what they were; the one before is no longer valid
  * @typedef {{ path: string, line: number, text: string }} Fault
  */
 
@@ -21,22 +23,33 @@ export const isSupport = (/** @type {string} */ path) => SUPPORT.test(path);
 
 /**
  * @param {string} root the folder with core, hal, targets and scripts
- * @param {string} configuration a tsconfig.json whose program holds all of them
  * @returns {Program}
  */
-export function openProgram(root, configuration) {
+export function openProgram(root) {
+  const configuration = resolve(root, "scripts/checks/code/tsconfig.json");
   const api = new API({ cwd: root });
-  const [project] = api.updateSnapshot({ openProjects: [configuration] }).getProjects();
-  if (project === undefined) throw new Error(`${configuration} is no project`);
-  const files = project.program.getSourceFileNames().flatMap((name) => {
+  /** @param {import("typescript/unstable/sync").Snapshot} snapshot @returns {Program} */
+  const programOf = (snapshot) => {
+    const [project] = snapshot.getProjects();
+    if (project === undefined) throw new Error(`${configuration} is no project`);
+    return {
+      files: filesOf(project.program, root),
+      checker: project.checker,
+      after: (changes) => programOf(api.updateSnapshot({ fileChanges: changes })),
+      close: () => api.close(),
+    };
+  };
+  return programOf(api.updateSnapshot({ openProjects: [configuration] }));
+}
+
+/** Ours. @param {import("typescript/unstable/sync").Program} program @param {string} root @returns {File[]} */
+const filesOf = (program, root) =>
+  program.getSourceFileNames().flatMap((name) => {
     const path = relative(root, name).split("\\").join("/");
-    const source = /^(core|hal|targets|scripts)\/|^esbuild\.config\.mjs$/.test(path)
-      ? project.program.getSourceFile(name)
-      : undefined;
+    const isOurs = /^(core|hal|targets|scripts)\/|^esbuild\.config\.mjs$/.test(path);
+    const source = isOurs ? program.getSourceFile(name) : undefined;
     return source === undefined ? [] : [{ path, source, support: isSupport(path) }];
   });
-  return { files, checker: project.checker, close: () => api.close() };
-}
 
 /** Every node below, the outer before the inner. @param {Node} node @returns {Generator<Node>} */
 export function* nodesBelow(node) {

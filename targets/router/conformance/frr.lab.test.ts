@@ -6,7 +6,9 @@ import { LAN, Lab, record, skip } from "./lab.testkit.ts";
 import { type Heard, until } from "./wire.testkit.ts";
 
 const QUICK = { lastMemberQueryInterval: 0.5 };
-const [FEW_GROUPS, FEW_SOURCES, IMMEDIATE, ALLOW, DENY, MANY, V3, V2, TIMERS] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+const [FEW_GROUPS, FEW_SOURCES, IMMEDIATE, ALLOW, DENY, MANY, V3, V2, TIMERS, BY_SOURCE] = [
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
+];
 const LANS = [
   { maxGroups: 4 },
   { maxSources: 64 },
@@ -17,12 +19,14 @@ const LANS = [
   QUICK,
   QUICK,
   {},
+  {},
 ];
+const RULES = [{ action: "deny", interface: `lan${BY_SOURCE}`, sources: ["192.0.2.20/32"] }];
 const UPSTREAM = { interface: "up0", deny: ["239.255.255.250/32", "239.77.0.0/16"] };
 
 let lab: Lab;
 before(async () => {
-  if (skip === false) lab = await Lab.start("cr", LANS, { upstream: UPSTREAM });
+  if (skip === false) lab = await Lab.start("cr", LANS, { upstream: UPSTREAM, rules: RULES });
 });
 after(() => lab?.close());
 
@@ -93,6 +97,22 @@ test("FRR multicast_gmp_access_list_topo1: joins inside and outside of what an i
   assert.deepEqual(await lab.delivered(ALLOW, "225.0.1.100", [10]), []);
   assert.deepEqual(await lab.delivered(ALLOW, "232.0.0.123", [10, 11]), [10]);
   assert.deepEqual(await lab.delivered(ALLOW, "232.0.1.123", [10]), []);
+});
+
+test("FRR multicast_gmp_access_list_topo1: of the sources that a host names, those that are denied are left out", {
+  skip,
+}, async () => {
+  const [named, any] = ["232.5.0.1", "225.5.0.1"];
+  const before = await lab.status();
+  await lab.kernel("join", BY_SOURCE, named, "192.0.2.20");
+  await lab.kernel("join", BY_SOURCE, named, "192.0.2.10");
+  await lab.reaches(BY_SOURCE, named, "include 10");
+  await until("a refusal by name", async () => ((await lab.drops(before))["policy.denied"] ?? 0) > 0);
+  assert.deepEqual(await lab.delivered(BY_SOURCE, named, [10, 20]), [10]);
+  // Who asks for a group from anybody does not get it from there either.
+  await lab.kernel("join", BY_SOURCE, any);
+  await lab.reaches(BY_SOURCE, any, ANY);
+  assert.deepEqual(await lab.delivered(BY_SOURCE, any, [10, 20]), [10]);
 });
 
 test("FRR multicast_gmp_route_map_topo1: what one interface denies another one gets", { skip }, async () => {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { inside } from "../namespaces.testkit.ts";
 import { LAN, Lab, record, skip } from "./lab.testkit.ts";
+import type { Heard } from "./wire.testkit.ts";
 
 const GROUP = "239.10.10.10";
 
@@ -133,8 +134,8 @@ const CASES: readonly Case[] = [
 ];
 
 /** Behind those of the table. */
-const [TIMEOUT, V2, V3] = [CASES.length, CASES.length + 1, CASES.length + 2];
-const LANS = [...CASES.map(({ lan = {} }) => lan), SHORT, QUICK, QUICK];
+const [TIMEOUT, V2, V3, AS_IT_COMES] = [0, 1, 2, 3].map((n) => CASES.length + n) as [number, number, number, number];
+const LANS = [...CASES.map(({ lan = {} }) => lan), SHORT, QUICK, QUICK, {}];
 
 let lab: Lab;
 before(async () => {
@@ -196,4 +197,29 @@ test("a v3 kernel host's source filters reach the router as a program sets them"
   assert.deepEqual(await lab.delivered(V3, other, [1, 20]), [1]);
   await lab.kernel("leave", V3, other);
   await lab.reaches(V3, other, "nothing");
+});
+
+test("bridge_vlan_mcast: the defaults as they are on the wire", { skip }, async () => {
+  const on = `eth${AS_IT_COMES}`;
+  const isGeneral = (one: Heard): boolean => one.on === on && one.kind === "query" && one.group === "0.0.0.0";
+  const [general] = await lab.hosts.hears("a general query", isGeneral, 0);
+  // Whoever watched before the start answers within a second; the next query, after startup_query_interval (31.25 s), gives 10 s.
+  assert.deepEqual([general?.qrv, general?.qqic, general?.code], [2, 125, 10]);
+  await lab.kernel("join", AS_IT_COMES, GROUP);
+  await lab.reaches(AS_IT_COMES, GROUP, "exclude  / ");
+  const from = lab.hosts.now;
+  const begin = performance.now();
+  await lab.kernel("leave", AS_IT_COMES, GROUP);
+  await lab.reaches(AS_IT_COMES, GROUP, "nothing");
+  const took = performance.now() - begin;
+  const asked = lab.questions(AS_IT_COMES, GROUP, from);
+  assert.deepEqual(
+    asked.map(({ code, qrv, qqic }) => [code, qrv, qqic]),
+    [
+      [10, 2, 125],
+      [10, 2, 125],
+    ],
+    "last_member_count, last_member_interval",
+  );
+  assert.ok(took >= 2000, `${took} ms: LMQC times LMQI`);
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -83,10 +83,24 @@ test("the package says what it lacks, and does not install beside who wants the 
   const outer = unpack(join(build("told"), IPK), "told-outer");
   const fields = readFileSync(join(unpack(join(outer, "control.tar.gz"), "told-control"), "control"), "utf8");
   assert.match(fields, /^Conflicts: igmpproxy, omcproxy$/m);
-  assert.match(fields, /^Depends: node, node-raw-socket$/m, "for all architectures nothing inside is compiled");
+  assert.match(fields, /^Depends: node$/m, "nothing that is not in the stock feed");
+  assert.match(fields, /^Architecture: all$/m, "the addons of all processors are in the one bundle");
   const description = /^Description: (.|\n )*/m.exec(fields)?.[0] ?? "";
   for (const word of ["glibc", "musl", "node-raw-socket", "sealcast_sockets.node"])
     assert.ok(description.includes(word), word);
+});
+
+test("the package names the processors whose addon its bundle has, and says which it lacks", { skip }, () => {
+  const folder = join(scratch, "processors");
+  const { stderr } = spawnSync(process.execPath, ["scripts/package/main.mjs", folder], { encoding: "utf8" });
+  const outer = unpack(join(folder, IPK), "processors-outer");
+  const fields = readFileSync(join(unpack(join(outer, "control.tar.gz"), "processors-control"), "control"), "utf8");
+  const named = / is inside, for (.*);/.exec(fields)?.[1]?.split(", ") ?? [];
+  const lacking = [...stderr.matchAll(/^the package has no socket addon for (.*?): /gm)].map(([, name]) => name ?? "");
+  assert.deepEqual([...named, ...lacking].sort(), ["aarch64", "arm with an FPU", "riscv64", "x86_64"]);
+  const bundle = readFileSync("dist/router.cjs", "latin1");
+  const copies = /sealcast_sockets\.node",abi:"napi8",copies:\[(.*?)\]/.exec(bundle)?.[1] ?? "";
+  assert.equal([...copies.matchAll(/arch:"/g)].length, named.length, copies.replaceAll(/packed:"[^"]*"/g, ""));
 });
 
 test("what the example names in /etc survives an upgrade, and nothing else of the package has to", { skip }, () => {

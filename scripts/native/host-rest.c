@@ -1,0 +1,25 @@
+// For host.c, apart from the headers that declare them otherwise: what the addon asks of N-API and libuv and, without an event loop, never
+// needs. All of them succeed.
+#define NONE(name) int name(void) { return 0; }
+
+NONE(napi_set_named_property)
+NONE(napi_get_uv_event_loop)
+NONE(napi_create_string_utf8)
+NONE(napi_async_init)
+NONE(napi_async_destroy)
+NONE(napi_add_async_cleanup_hook)
+NONE(napi_remove_async_cleanup_hook)
+NONE(napi_typeof)
+NONE(napi_get_global)
+NONE(napi_make_callback)
+NONE(napi_create_reference)
+NONE(napi_delete_reference)
+NONE(napi_get_reference_value)
+NONE(napi_open_handle_scope)
+NONE(napi_close_handle_scope)
+NONE(napi_get_and_clear_last_exception)
+NONE(napi_fatal_exception)
+NONE(uv_poll_init)
+NONE(uv_poll_start)
+NONE(uv_poll_stop)
+NONE(uv_close)
