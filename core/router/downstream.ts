@@ -5,7 +5,7 @@ import type { Ipv4 } from "../base/ipv4.ts";
 import { inSubnet, type Subnet } from "../base/subnet.ts";
 import { earliest, type Instant } from "../base/time.ts";
 import type { Admission } from "../igmp/admission.ts";
-import { admits, type SourceFilter } from "../igmp/filter.ts";
+import { admits, NO_SOURCE, type SourceFilter } from "../igmp/filter.ts";
 import type { RouterInterfaceOptions } from "../igmp/interface-events.ts";
 import { portLimits } from "../igmp/limits.ts";
 import type { PortView } from "../igmp/port-table.ts";
@@ -13,7 +13,7 @@ import { RouterInterface } from "../igmp/router-interface.ts";
 import type { MembershipWire } from "../igmp/wire.ts";
 import type { DownstreamOptions } from "./options.ts";
 import { Snooping, type SnoopingEffect } from "./snooping.ts";
-import { staticFilter } from "./static-groups.ts";
+import { staticFilter, withStatic } from "./static-groups.ts";
 
 /** Its options may be replaced; machine and bridge ports stay. */
 export class Downstream<A extends Address = Ipv4> {
@@ -75,8 +75,24 @@ export class Downstream<A extends Address = Ipv4> {
     );
   }
 
+  /** What a bridge port gets of a group, whoever is behind it. */
+  staticOn(port: string, group: A): SourceFilter<A> {
+    return this.snooping?.ports.includes(port) === true ? this.staticFilter(group) : NO_SOURCE;
+  }
+
+  /** What bridge ports get of these groups, which may be nothing, as the effects said. */
+  portsGet(now: Instant, ports: readonly string[], groups: readonly A[]): readonly SnoopingEffect<A>[] {
+    const views = groups.length === 0 ? [] : (this.ports(now) ?? []);
+    return ports.flatMap((port) => {
+      const view = views.find((one) => one.port === port)?.groups ?? [];
+      const filterOf = (group: A): SourceFilter<A> => view.find((one) => one.group === group)?.filter ?? NO_SOURCE;
+      return groups.map((group) => ({ kind: "port-membership", port, group, filter: filterOf(group) }) as const);
+    });
+  }
+
   ports(now: Instant): readonly PortView<A>[] | undefined {
-    return this.snooping?.view(now);
+    const { snooping, options } = this;
+    return snooping && withStatic<A>(snooping.view(now), snooping.ports, options.staticGroups ?? []);
   }
 
   nextDeadline(): Instant | undefined {

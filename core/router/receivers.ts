@@ -3,7 +3,7 @@ import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Instant } from "../base/time.ts";
 import type { AdmissionRefusal } from "../igmp/admission.ts";
-import { NO_SOURCE, wantsNothing } from "../igmp/filter.ts";
+import { mergeFilters, NO_SOURCE, wantsNothing } from "../igmp/filter.ts";
 import type { HostMembership } from "../igmp/host-table.ts";
 import type { RefusedWhom, RouterInterfaceEffect } from "../igmp/interface-events.ts";
 import type { Demand } from "./demand.ts";
@@ -15,6 +15,7 @@ import type { DownstreamOptions, RouterEffect, RouterEvent } from "./options.ts"
 import type { Permit } from "./policy/permits.ts";
 import type { Policy } from "./policy/policy.ts";
 import type { SnoopingEffect } from "./snooping.ts";
+import { groupsOf } from "./static-groups.ts";
 
 /** What a host that was a member may have now, and why no more. */
 interface Restriction<A extends Address = Ipv4>
@@ -101,6 +102,7 @@ export class Receivers<A extends Address = Ipv4> {
           ? this.#membership(now, one, { kind: "membership", group, filter })
           : this.#say(now, one, one.machine.receive(now, { kind: "end", group })),
       ),
+      ...this.#staticsOn(now, one, one.snooping?.ports ?? [], groupsOf(before, [])),
       ...this.portMemberships(now, one),
     ];
   }
@@ -126,7 +128,21 @@ export class Receivers<A extends Address = Ipv4> {
 
   bridge(now: Instant, { name, ports, topology }: RouterEvent<A> & { kind: "bridge" }): readonly RouterEffect<A>[] {
     const one = this.#downstreams.get(name);
-    return one === undefined ? [] : this.#fromPorts(now, one, one.snooping?.bridge(now, ports, topology));
+    if (one?.snooping === undefined) return [];
+    const before = one.snooping.ports;
+    const effects = this.#fromPorts(now, one, one.snooping.bridge(now, ports, topology));
+    const [come, gone] = [without(ports, before), without(before, ports)];
+    return [...effects, ...this.#staticsOn(now, one, [...come, ...gone], groupsOf(one.options.staticGroups ?? [], []))];
+  }
+
+  /** What ports get of groups that are static, or were. */
+  #staticsOn(
+    now: Instant,
+    one: Downstream<A>,
+    ports: readonly string[],
+    groups: readonly A[],
+  ): readonly RouterEffect<A>[] {
+    return this.#fromPorts(now, one, one.portsGet(now, ports, groups));
   }
 
   /** Where ports are kept, all hosts are asked at once. */
@@ -263,7 +279,8 @@ export class Receivers<A extends Address = Ipv4> {
     return effects.flatMap((effect) => this.#fromPort(now, one, effect));
   }
 
-  #fromPort(now: Instant, { name }: Downstream<A>, effect: SnoopingEffect<A>): readonly RouterEffect<A>[] {
+  #fromPort(now: Instant, one: Downstream<A>, effect: SnoopingEffect<A>): readonly RouterEffect<A>[] {
+    const { name } = one;
     switch (effect.kind) {
       case "ask-all":
         return this.askAll(now, name);
@@ -272,9 +289,13 @@ export class Receivers<A extends Address = Ipv4> {
       case "drop":
         return [{ ...effect, name }, ...refusal(name, effect)];
       case "port-membership": {
-        const isAllowed = this.#policy.mayDeliver(name, effect.group, undefined);
-        return [{ ...effect, name, filter: isAllowed ? effect.filter : NO_SOURCE }];
+        const heard = this.#policy.mayDeliver(name, effect.group, undefined) ? effect.filter : NO_SOURCE;
+        const fixed = one.staticOn(effect.port, effect.group);
+        return [{ ...effect, name, filter: wantsNothing(fixed) ? heard : mergeFilters([heard, fixed]) }];
       }
     }
   }
 }
+
+const without = (names: readonly string[], others: readonly string[]): readonly string[] =>
+  names.filter((name) => !others.includes(name));
