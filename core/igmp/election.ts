@@ -49,6 +49,20 @@ export class Election<A extends Address = Ipv4> {
     return this.#querier.ours;
   }
 
+  /** Whether we ask hosts about what one of them leaves: as the querier, or because the querier does not hear them. */
+  get asksLeavers(): boolean {
+    return this.ours || (this.#options.defers === true && this.#address !== undefined && this.mayAsk(this.#address));
+  }
+
+  /**
+   * Of our queries. RFC 4541 2.1.1 (1): those of 0.0.0.0 make no router yield. Where another is known to ask they are for hosts alone,
+   * some of which heed none from there.
+   */
+  get source(): A {
+    const own = this.#address ?? this.#family.unspecified;
+    return this.#options.defers === true && this.ours ? this.#family.unspecified : own;
+  }
+
   /** Who asks, another by its address; undefined while nobody is known to. */
   get asking(): A | "ours" | undefined {
     return this.ours ? "ours" : this.#winner?.address;
@@ -81,7 +95,7 @@ export class Election<A extends Address = Ipv4> {
   /** The link is there with this address: we ask until somebody with a lower one does. */
   compete(now: Instant, address: A): void {
     this.#address = address;
-    this.#querier = new Querier<A>(this.mayAsk(address) ? address : undefined);
+    this.#querier = new Querier<A>(this.mayAsk(address) ? address : undefined, this.#options.defers);
     this.#querier.start(now, this.#ownTimes);
   }
 

@@ -33,6 +33,11 @@ export interface RouterInterfaceOptions<A extends Address = Ipv4> {
   readonly times?: TimesConfig;
   /** False makes a passive listener that never sends; default true. */
   readonly mayQuery?: boolean;
+  /**
+   * As a switch that speaks to routers as a host (RFC 4541 2.1.1): no other querier ever yields to us, and what hosts say does not reach
+   * it, so that we ask about those who leave, whoever asks everybody. Default false.
+   */
+  readonly defers?: boolean;
   /** Drop messages without Router Alert; default false, as many hosts and switches leave it out. */
   readonly requireRouterAlert?: boolean;
   /** Drop reports of hosts that are in no subnet of the interface, 0.0.0.0 excepted; default false. */

@@ -30,15 +30,17 @@ const MOST_OTHERS = 8;
 export class Querier<A extends Address = Ipv4> {
   /** Our address on the link; undefined when we only listen. */
   readonly #address: A | undefined;
+  readonly #defers: boolean;
   #own: Extract<QuerierState<A>, { kind: "querier" }> | undefined;
   /** By address, the lowest first: while there is one we do not ask. */
   #others: readonly OtherQuerier<A>[] = [];
   #yieldedAt: Instant | undefined;
   #starting = false;
 
-  /** An `address` of 0.0.0.0 cannot win an election, so it makes a listener. */
-  constructor(address: A | undefined) {
+  /** An `address` of 0.0.0.0 cannot win an election, so it makes a listener. @param defers whoever asks beside us wins. */
+  constructor(address: A | undefined, defers = false) {
     this.#address = address === undefined || isUnspecified(address) ? undefined : address;
+    this.#defers = defers;
   }
 
   get state(): QuerierState<A> {
@@ -72,7 +74,7 @@ export class Querier<A extends Address = Ipv4> {
     // A snooping switch without an address asks as 0.0.0.0 and takes no part in the election (RFC 4541 2.1.1).
     if (isUnspecified(from.address) || (this.#own !== undefined && busy)) return;
     // Whoever is lower than we are keeps us silent, not only the lowest: when that one is gone, the next has its place.
-    if (this.#address !== undefined && from.address >= this.#address) return;
+    if (this.#address !== undefined && !this.#defers && from.address >= this.#address) return;
     const before = this.#others[0]?.address;
     const other = { ...from, until: after(now, times.otherQuerierPresentInterval), times };
     const others = [...this.#others.filter(({ address }) => address !== from.address), other];

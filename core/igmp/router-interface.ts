@@ -90,11 +90,6 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
     return this.#election.version;
   }
 
-  /** Our address on the link; undefined while it is not up. */
-  get #address(): A | undefined {
-    return this.#link.kind === "up" ? this.#link.address : undefined;
-  }
-
   receive(now: Instant, event: Event<A>): readonly Effect<A>[] {
     const due = this.poll(now);
     this.#quietUntil = undefined;
@@ -174,7 +169,9 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
 
   /** For the querier only: another one hears of the change itself, or asks when it is time. */
   #askAll(now: Instant): Effect<A>[] {
-    return this.#election.startAgain(now) ? this.#generalQuery(now) : [];
+    if (this.#election.startAgain(now)) return this.#generalQuery(now);
+    // RFC 4541 2.1.1 (4): in another's stead only in the newest version, as one of an older would take the network with it.
+    return this.#election.asksLeavers && this.#version === 3 ? [this.#sendGeneral(this.times.startupResponse)] : [];
   }
 
   #configure(now: Instant, options: RouterInterfaceOptions<A>): Effect<A>[] {
@@ -281,7 +278,9 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
 
   /** Whoever wants the group is to say so. With the S flag, for which no router lowers its timers (6.6.1). */
   #invite(group: A): Effect<A>[] {
-    return this.#election.ours ? this.#ask({ kind: "query", group, query: { sources: [], suppress: true } }) : [];
+    return this.#election.asksLeavers
+      ? this.#ask({ kind: "query", group, query: { sources: [], suppress: true } })
+      : [];
   }
 
   /** As if the host had said that it wants no more than this; it may be one that tracking had no room for. */
@@ -298,7 +297,7 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
   /** Others answer the questions that a leave brings; where none would be asked (7.3.2, 6.4.2), only tracking can tell. */
   #endsUnasked(now: Instant, host: TrackedHost<A>, statement: HostStatement<A>): boolean {
     if (this.#tracking.hasMembers(statement.group)) return false;
-    const asks = this.#election.ours && this.#groups.mode(now, statement.group, this.#version) > 1;
+    const asks = this.#election.asksLeavers && this.#groups.mode(now, statement.group, this.#version) > 1;
     return !asks || this.#isProvenLast(now, host, statement);
   }
 
@@ -461,7 +460,7 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
     const before = this.#election.asking;
     const effects = change();
     if (before === this.#election.asking) return effects;
-    if (!this.#election.ours) this.#groups.stopAsking();
+    if (!this.#election.asksLeavers) this.#groups.stopAsking();
     if (before === "ours" && now !== undefined) this.#yielded(now);
     return [this.#election.outcome(), ...effects];
   }
@@ -502,9 +501,11 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
     const due = this.#election.poll(now);
     if (due === undefined) return [];
     const { startupResponse, queryResponseInterval } = this.times;
-    return [
-      this.#send(this.wire.family.unspecified, due === "start" ? startupResponse : queryResponseInterval, [], false),
-    ];
+    return [this.#sendGeneral(due === "start" ? startupResponse : queryResponseInterval)];
+  }
+
+  #sendGeneral(maxResponse: Duration): Effect<A> {
+    return this.#send(this.wire.family.unspecified, maxResponse, [], false);
   }
 
   #ask({ group, query: { sources, suppress } }: Extract<GroupChange<A>, { kind: "query" }>): Effect<A>[] {
@@ -525,7 +526,7 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
       robustness,
       queryInterval,
     };
-    return { kind: "send", packet: this.wire.query(this.#address ?? this.wire.family.unspecified, query) };
+    return { kind: "send", packet: this.wire.query(this.#election.source, query) };
   }
 
   #tell(changes: readonly GroupChange<A>[]): Effect<A>[] {
@@ -544,7 +545,7 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
   }
 
   #context(): TableContext<A> {
-    return { version: this.#version, times: this.times, querier: this.#election.ours, ...this.#range() };
+    return { version: this.#version, times: this.times, querier: this.#election.asksLeavers, ...this.#range() };
   }
 
   #range(): Pick<TableContext<A>, "sourceSpecific" | "family"> {

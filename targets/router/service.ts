@@ -350,6 +350,8 @@ export class RouterService {
       case "send":
         this.#interfaces.send(effect.name, effect.packet);
         break;
+      case "send-port":
+        break;
       case "route":
         this.#table?.set(effect.route);
         break;

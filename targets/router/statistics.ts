@@ -141,6 +141,7 @@ export class Statistics {
       case "delivery":
         this.messages.count(String(effect.number));
         break;
+      case "send-port":
       case "route":
       case "unroute":
       case "count-routes":
