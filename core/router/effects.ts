@@ -73,7 +73,8 @@ export function routesFirst<A extends Address>(effects: readonly RouterEffect<A>
 }
 
 /** Whether it is for others to hear. */
-export const isSent = ({ kind }: Pick<RouterEffect, "kind">): boolean => kind === "send" || kind === "send-port";
+export const isSent = <A extends Address>({ kind }: RouterEffect<A>): boolean =>
+  kind === "send" || kind === "send-port";
 
 const isRoute = <A extends Address>({ kind }: RouterEffect<A>): boolean =>
   kind === "route" || kind === "unroute" || kind === "passes";

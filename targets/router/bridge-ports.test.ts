@@ -22,7 +22,7 @@ function bench() {
   const clock = new SimulatedClock();
   const tables = new SimulatedBridges({ br0: ["a", "b", "c"] });
   const [deaf, asked, confirmed] = [new Set<string>(), [] as number[], [] as number[]];
-  const found: string[] = [];
+  const [found, told] = [[] as string[], [] as string[]];
   let known: readonly RouterEffect[] = [];
   let refused: HalError | undefined;
   let asks = true;
@@ -45,6 +45,8 @@ function bench() {
       ask: () => asked.push(Number(clock.now())),
       asks: () => asks,
       isDeaf: (_, port) => deaf.has(port),
+      routers: (_, ports, routers) => told.push(`${ports.join("")}: ${routers.join("")}`),
+      released: () => told.push("released"),
     },
     [{ name: "br0", routerPorts: ["c"], response: seconds(10), lifetime: seconds(260) }],
   );
@@ -53,6 +55,7 @@ function bench() {
     ports,
     deaf,
     found,
+    told,
     asked,
     confirmed,
     knows: (effects: readonly RouterEffect[]) => {
