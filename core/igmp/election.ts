@@ -19,6 +19,7 @@ export class Election<A extends Address = Ipv4> {
   #address: A | undefined;
   /** Who asked last as far as taps know: they tell where that is. */
   #asker: TrackedHost<A> | undefined;
+  #isApart = false;
   #refused = 0;
   #mayWarnFrom: Instant | undefined;
   #mayTellRefusedFrom: Instant | undefined;
@@ -51,7 +52,12 @@ export class Election<A extends Address = Ipv4> {
 
   /** Whether we ask hosts about what one of them leaves: as the querier, or because the querier does not hear them. */
   get asksLeavers(): boolean {
-    return this.ours || (this.#options.defers === true && this.#address !== undefined && this.mayAsk(this.#address));
+    return this.ours || (this.#isApart && this.#address !== undefined && this.mayAsk(this.#address));
+  }
+
+  /** Whether routers hear neither the hosts nor what we ask them. */
+  setApart(isApart: boolean): void {
+    this.#isApart = isApart;
   }
 
   /**
@@ -85,6 +91,11 @@ export class Election<A extends Address = Ipv4> {
   /** Queries that did not count, since the start. */
   get refused(): number {
     return this.#refused;
+  }
+
+  /** Whether with this address we ask at once, as nobody may be before us. */
+  asksFirst(address: A): boolean {
+    return this.mayAsk(address) && this.#options.defers !== true;
   }
 
   /** Whether with this address we may ask at all. */

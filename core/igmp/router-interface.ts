@@ -108,6 +108,8 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
         return this.#end();
       case "ask-all":
         return this.#askAll(now);
+      case "apart":
+        return this.#setApart(now, event.isApart);
       case "configure":
         return this.#configure(now, event.options);
       case "restrict":
@@ -133,7 +135,7 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
       return address === before.address ? [] : this.#compete(now, address);
     }
     const { startupTime, groupMembershipInterval } = this.#election.ownTimes;
-    const span = this.#election.mayAsk(address) ? startupTime : groupMembershipInterval;
+    const span = this.#election.asksFirst(address) ? startupTime : groupMembershipInterval;
     this.#link = { ...facts, confirming: before.kind === "flapping" ? after(now, span) : undefined };
     this.#groups.confirm(now, span);
     this.#tracking.confirm(now, span);
@@ -172,6 +174,12 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
     if (this.#election.startAgain(now)) return this.#generalQuery(now);
     // RFC 4541 2.1.1 (4): in another's stead only in the newest version, as one of an older would take the network with it.
     return this.#election.asksLeavers && this.#version === 3 ? [this.#sendGeneral(this.times.startupResponse)] : [];
+  }
+
+  #setApart(now: Instant, isApart: boolean): Effect<A>[] {
+    this.#election.setApart(isApart);
+    if (!this.#election.asksLeavers) this.#groups.stopAsking();
+    return isApart ? this.#askAll(now) : [];
   }
 
   #configure(now: Instant, options: RouterInterfaceOptions<A>): Effect<A>[] {

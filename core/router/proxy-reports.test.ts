@@ -67,7 +67,6 @@ class Bench {
   readonly router: Router;
   now: Instant = at(0);
 
-  /** The router on port r has asked, and the start is over. */
   constructor(more: Partial<DownstreamOptions> = {}) {
     const options: DownstreamOptions = { name: "br0", snooping: true, proxyReports: "0.0.0.0", ...more };
     this.router = new Router(IGMP, { downstreams: [options] }, middle);
@@ -121,7 +120,7 @@ class Bench {
   }
 }
 
-/** Reports go to r, behind which the router has asked in `version`. */
+/** Reports go to r, behind which the router has asked in `version`; all hosts have been asked. */
 function settled(version: 2 | 3 = 3, more: Partial<DownstreamOptions> = {}): Bench {
   const bench = new Bench(more);
   bench.speakAt("r");
@@ -183,33 +182,49 @@ test("a router that asks is answered once, for all, within its response time; ab
   assert.deepEqual(bench.until(70), []);
 });
 
-test("a router never yields to us: our general queries are of 0.0.0.0, and whoever asks beside us wins", () => {
+test("a router never yields to us: whoever asks beside us wins, and comes first; when nobody has for 255 s, we ask as 0.0.0.0", () => {
   const bench = new Bench();
-  const [general] = bench.until(32);
-  assert.equal(general, "31.25 br0: v3 query 0.0.0.0 from 0.0.0.0");
-  bench.speakAt("r");
+  assert.deepEqual(bench.until(40), [], "it has its time to be heard");
   bench.hear("r", query(ROUTER));
   const [[, machine] = assert.fail("no interface")] = [...bench.router.interfaces()];
   assert.equal(machine.querier.kind, "non-querier", "though its address is higher");
-  assert.deepEqual(bench.until(280), [], "while it asks");
-  assert.deepEqual(bench.until(290), ["287 br0: v3 query 0.0.0.0 from 0.0.0.0"], "it has been silent for 255 s");
+  assert.deepEqual(bench.until(290), []);
+  assert.deepEqual(bench.until(300), ["295 br0: v3 query 0.0.0.0 from 0.0.0.0"]);
+  bench.hear("r", query(ROUTER));
+  assert.deepEqual([machine.querier.kind, bench.until(500)], ["non-querier", []]);
+  const alone = new Bench();
+  assert.deepEqual(
+    alone.until(300),
+    [255, 286.25].map((s) => `${s} br0: v3 query 0.0.0.0 from 0.0.0.0`),
+  );
 });
 
-test("while nobody else is known to ask, questions about a group are of 0.0.0.0 and for hosts' ports, and the general one is answered too", () => {
+test("once routers are told, hosts are asked at once, by their own ports; a leave is not asked about before", () => {
   const bench = new Bench();
-  bench.until(40);
-  bench.speakAt("r");
   bench.v2("a");
-  bench.until(50);
+  assert.deepEqual(bench.v2("a", "leave"), [], "whoever asks hears it");
+  const hosts = (about: string) => ["a", "b", "r2"].map((port) => `${port}: v3 query ${about} from ${OURS}`);
+  assert.deepEqual(bench.speakAt("r"), [`r: ${JOIN[3]}`, ...hosts("0.0.0.0")]);
+  assert.deepEqual(bench.v2("a", "leave"), hosts(GROUP));
+  assert.deepEqual(bench.feed({ kind: "speak-at", name: "br0", ports: undefined }), []);
+  assert.deepEqual(bench.until(3), []);
+});
+
+test("where nobody asks at all, what is only for hosts is of 0.0.0.0, and our own general query is answered to a router that is silent", () => {
+  const bench = new Bench();
+  bench.speakAt("r");
+  bench.until(300);
+  bench.v2("a");
+  bench.until(310);
   assert.deepEqual(
-    bench.v2("a", "leave").sort(),
+    bench.v2("a", "leave"),
     ["a", "b", "r2"].map((port) => `${port}: v3 query ${GROUP} from 0.0.0.0`),
   );
   bench.v2("a");
-  bench.until(155);
-  assert.deepEqual(bench.until(170), [
-    "156.25 br0: v3 query 0.0.0.0 from 0.0.0.0",
-    `161.25 r: is-ex ${GROUP} {} from 0.0.0.0`,
+  bench.until(411);
+  assert.deepEqual(bench.until(430), [
+    "411.25 br0: v3 query 0.0.0.0 from 0.0.0.0",
+    `416.25 r: is-ex ${GROUP} {} from 0.0.0.0`,
   ]);
 });
 
@@ -288,6 +303,24 @@ test("static groups are asked for whoever is there", () => {
   assert.deepEqual(bench.groups(), { r: [GROUP] });
   bench.hear("r", query(ROUTER));
   assert.deepEqual(bench.until(50), [`45 r: is-in ${GROUP} {1} from 0.0.0.0`]);
+});
+
+test("the first word at a port is in the version in which somebody asked there before", () => {
+  for (const port of ["r", "r2"] as const) {
+    const bench = new Bench();
+    bench.hear("r", query(ROUTER, { version: 2 }));
+    bench.v2("a");
+    const begins = [`${port}: ${JOIN[2]}`, `${port}: v2`];
+    assert.deepEqual(
+      bench.speakAt(port).filter((one) => one.startsWith(`${port}: `) && !one.includes("query")),
+      begins,
+    );
+    bench.feed({ kind: "link", name: "br0", address: undefined });
+    assert.deepEqual(
+      bench.link().filter((one) => one.startsWith(port)),
+      begins,
+    );
+  }
 });
 
 test("a link that was away is told anew; a stop says no leave", () => {

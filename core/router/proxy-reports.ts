@@ -4,7 +4,7 @@ import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import { earliest, type Instant } from "../base/time.ts";
 import { mergeFilters, type SourceFilter, wantsNothing } from "../igmp/filter.ts";
-import { MulticastHost, type MulticastHostEffect } from "../igmp/host.ts";
+import { MulticastHost, type MulticastHostEffect, type MulticastHostEvent } from "../igmp/host.ts";
 import { isQuery } from "../igmp/interface-gate.ts";
 import { MembershipDatabase, type UpstreamChange } from "../igmp/proxy.ts";
 import type { IgmpVersion } from "../igmp/query.ts";
@@ -43,6 +43,9 @@ export interface ProxyView<A extends Address = Ipv4> {
 /** In the database: what all hosts want, and static groups. */
 const [HOSTS, STATIC] = ["hosts", "static"];
 
+/** No port is called so. */
+const LINK = "";
+
 /** What is known of a link that is up. */
 interface LinkUp<A extends Address> {
   readonly address: A;
@@ -60,8 +63,11 @@ export class ProxyReports<A extends Address = Ipv4> {
   readonly #speakers = new Map<string, MulticastHost<A>>();
   /** The VLAN tags of the frames that came in last by a port. */
   readonly #tags = new Map<string, number>();
+  /** The last general query that came in by each port, and under LINK the last of anybody who may ask here. */
+  readonly #questions = new Map<string, Uint8Array>();
   #ports: readonly string[] = [];
-  #isKept = false;
+  /** Where routers are told; undefined while they hear the hosts. */
+  #told: readonly string[] | undefined;
   #link: LinkUp<A> | undefined;
 
   constructor(wire: MembershipWire<A>, entropy: Entropy, options: ProxyReportsOptions) {
@@ -74,19 +80,20 @@ export class ProxyReports<A extends Address = Ipv4> {
   /** The link is there, or anything of it changes. */
   up(now: Instant, address: A, mtu?: number): readonly ProxyEffect[] {
     this.#link = { address, mtu };
-    return this.#each((host) => this.#wake(now, host));
+    return [...this.#each((host) => host.receive(now, this.#upAs({ address, mtu }))), ...this.#begin(now)];
   }
 
   /** What is wanted stays known. */
-  down(now: Instant): void {
+  down(): void {
     this.#link = undefined;
-    this.#each((host) => host.receive(now, { kind: "down" }));
+    this.#speakers.clear();
   }
 
   /** The bridge has these ports. */
   bridge(ports: readonly string[]): void {
     this.#ports = ports;
     for (const port of this.#tags.keys()) if (!ports.includes(port)) this.#tags.delete(port);
+    for (const port of this.#questions.keys()) if (port !== LINK && !ports.includes(port)) this.#questions.delete(port);
   }
 
   /**
@@ -94,13 +101,25 @@ export class ProxyReports<A extends Address = Ipv4> {
    * Who has gone, or hears the hosts themselves, is told no leave.
    */
   speakAt(now: Instant, ports: readonly string[] | undefined): readonly ProxyEffect[] {
-    this.#isKept = ports !== undefined;
+    this.#told = ports;
     for (const port of this.#speakers.keys()) if (ports?.includes(port) !== true) this.#speakers.delete(port);
-    const added = (ports ?? []).filter((port) => !this.#speakers.has(port));
-    return added.flatMap((port) => this.#begin(now, port));
+    return this.#begin(now);
   }
 
-  #begin(now: Instant, port: string): readonly ProxyEffect[] {
+  /** Whether routers are told in place of hosts. */
+  get isSpeaking(): boolean {
+    return this.#told !== undefined;
+  }
+
+  #begin(now: Instant): readonly ProxyEffect[] {
+    const link = this.#link;
+    if (link === undefined) return [];
+    const added = (this.#told ?? []).filter((port) => !this.#speakers.has(port));
+    return added.flatMap((port) => this.#said(port, this.#speak(now, port, link)));
+  }
+
+  /** From the first word in the version in which it was asked last: a router does not understand a newer one. */
+  #speak(now: Instant, port: string, link: LinkUp<A>): readonly MulticastHostEffect[] {
     const { version } = this.#options;
     // The downstream has limits of its own; what it took in is asked for.
     const host = new MulticastHost<A>(this.#wire, this.#entropy, {
@@ -109,15 +128,18 @@ export class ProxyReports<A extends Address = Ipv4> {
       maxGroups: Number.POSITIVE_INFINITY,
     });
     this.#speakers.set(port, host);
-    for (const { group } of this.#wanted.groups()) this.#want(now, port, host, group);
-    return this.#said(port, this.#wake(now, host));
+    const asked = this.#questions.get(port) ?? this.#questions.get(LINK);
+    const changes = this.#wanted.groups().map(({ group }) => ({ group, filter: this.#elsewhere(port, group) }));
+    return [
+      ...host.receive(now, this.#upAs(link)),
+      ...(asked === undefined ? [] : host.receive(now, { kind: "packet", bytes: asked })),
+      ...host.receive(now, { kind: "want-all", changes }),
+    ];
   }
 
-  #wake(now: Instant, host: MulticastHost<A>): readonly MulticastHostEffect[] {
-    if (this.#link === undefined) return [];
-    const { address: own, mtu } = this.#link;
+  #upAs({ address: own, mtu }: LinkUp<A>): Extract<MulticastHostEvent<A>, { kind: "up" }> {
     const address = this.#options.source === "own" ? own : this.#wire.family.unspecified;
-    return host.receive(now, { kind: "up", address, ...(mtu === undefined ? {} : { mtu }) });
+    return { kind: "up", address, ...(mtu === undefined ? {} : { mtu }) };
   }
 
   /** What all hosts of the bridge together want of a group. */
@@ -172,27 +194,29 @@ export class ProxyReports<A extends Address = Ipv4> {
    * what version is spoken at a port only those say who ask there, or may ask here (`isHeeded`).
    */
   asked(now: Instant, { from, query }: HeardQuery<A>, bytes: Uint8Array, isHeeded: boolean): readonly ProxyEffect[] {
-    const tellsVersion = query.group === this.#wire.family.unspecified && query.version < this.#options.version;
+    const isGeneral = query.group === this.#wire.family.unspecified;
+    if (isGeneral) this.#questions.set(from.port, bytes.slice());
+    if (isGeneral && isHeeded) this.#questions.set(LINK, bytes.slice());
+    const tellsVersion = isGeneral && query.version < this.#options.version;
     return this.#each((host, port) =>
       tellsVersion && !isHeeded && port !== from.port ? [] : host.receive(now, { kind: "packet", bytes }),
     );
   }
 
   /**
-   * A query of our own. `isQuerier`: nobody else is known to ask. Then routers hear our general queries, and hosts' answers are ours; what
-   * is only for hosts goes by their ports alone, so that routers neither yield nor lower their timers.
+   * A query of our own. `isQuerier`: nobody else asks, and routers hear our general queries, whose answers are ours. All else is for hosts
+   * and goes by their ports alone, so that routers neither yield nor lower their timers.
    */
   asks(now: Instant, packet: Uint8Array, isQuerier: boolean): readonly ProxyEffect[] {
     const query = this.#wire.check(packet);
-    // The querier hears who leaves, and asks.
-    if (!this.#isKept) return isQuerier ? [{ kind: "send", packet }] : [];
-    if (typeof query === "string" || !isQuery(query)) return [{ kind: "send", packet }];
+    if (!this.isSpeaking || typeof query === "string" || !isQuery(query)) return [{ kind: "send", packet }];
     if (!isQuerier || this.#wire.headGroup(query) !== this.#wire.family.unspecified) return this.#toHosts(packet);
     return [{ kind: "send", packet }, ...this.#each((host) => host.receive(now, { kind: "packet", bytes: packet }))];
   }
 
   #toHosts(packet: Uint8Array): readonly ProxyEffect[] {
-    return this.#ports.filter((port) => !this.#speakers.has(port)).map((port) => this.#send(port, packet));
+    const hosts = this.#ports.filter((port) => this.#told?.includes(port) !== true);
+    return hosts.map((port) => this.#send(port, packet));
   }
 
   poll(now: Instant): readonly ProxyEffect[] {
@@ -230,7 +254,7 @@ export class ProxyReports<A extends Address = Ipv4> {
 
   /** What each router is told; undefined while hosts' reports are not kept within the bridge. */
   view(now: Instant): readonly ProxyView<A>[] | undefined {
-    if (!this.#isKept) return undefined;
+    if (!this.isSpeaking) return undefined;
     return Array.from(this.#speakers, ([port, host]) => ({
       port,
       version: host.mode,

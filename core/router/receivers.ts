@@ -81,7 +81,7 @@ export class Receivers<A extends Address = Ipv4> {
     const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address, ...facts } as const);
     one.up = address !== undefined;
     one.subnets = facts.addresses;
-    if (address === undefined) one.reports?.down(now);
+    if (address === undefined) one.reports?.down();
     return [
       ...this.#say(now, one, one.machine.receive(now, event)),
       ...this.#setStatic(now, one, one.options.staticGroups ?? []),
@@ -164,7 +164,12 @@ export class Receivers<A extends Address = Ipv4> {
   /** Where routers are told in place of hosts. */
   speakAt(now: Instant, { name, ports }: RouterEvent<A> & { kind: "speak-at" }): readonly RouterEffect<A>[] {
     const one = this.#downstreams.get(name);
-    return one === undefined ? [] : toRouters(one, one.reports?.speakAt(now, ports));
+    if (one?.reports === undefined) return [];
+    const wasApart = one.reports.isSpeaking;
+    const told = one.reports.speakAt(now, ports);
+    const isApart = one.reports.isSpeaking;
+    const asked = isApart === wasApart ? [] : one.machine.receive(now, { kind: "apart", isApart });
+    return [...toRouters(one, told), ...this.#say(now, one, asked)];
   }
 
   bridge(now: Instant, { name, ports, topology }: RouterEvent<A> & { kind: "bridge" }): readonly RouterEffect<A>[] {

@@ -239,13 +239,14 @@ export class RouterService {
 
   async #stop(): Promise<void> {
     for (const { name, packet } of this.#leaves ?? []) this.#interfaces.send(name, packet);
+    // First: what is bridged goes on without us, and no port is to lose for a moment what the machine ends for itself.
+    this.#bridgePorts?.close();
     this.#runner.feed({ kind: "stop" });
     for (const name of this.#names) this.#runner.feed({ kind: "link", name, address: undefined });
     this.#runner.stop();
     this.#afterwards.finish();
     this.#interfaces.close();
     this.#offenders.close();
-    this.#bridgePorts?.close();
     this.#table?.close();
     this.#restoreBridges();
     await Promise.all([
