@@ -23,11 +23,18 @@ export interface ReportFilter {
   close(): Promise<void>;
 }
 
+/** Whose reports. */
+export interface FilteredBridge {
+  readonly bridge: string;
+  /** Of frames with this tag too; undefined: only of those without. */
+  readonly vlan?: number | undefined;
+}
+
 /**
  * Drivers: nft (nftables, family bridge), simulated. They fail with HalError "report-filter.missing" (no nft program),
- * "report-filter.permission", "report-filter.unsupported" (by this kernel), "report-filter.refused".
+ * "report-filter.permission", "report-filter.unsupported" (by this kernel), "report-filter.refused", "report-filter.vlan" (the bridge keeps
+ * VLANs apart, and which is meant is not said).
  */
 export interface ReportFilters {
-  /** @param vlan of frames with this tag too; undefined: only of those without. */
-  open(vlan: number | undefined, listener: ReportFilterListener): ReportFilter;
+  open(which: FilteredBridge, listener: ReportFilterListener): ReportFilter;
 }

@@ -36,7 +36,7 @@ export function reportFilterContract(name: string, bench: ReportFilterBench): vo
       told = resolve;
     });
     const failed = (error: Error): never => assert.fail(error.message);
-    return { filter: bench.filters.open(undefined, { inForce: told, failed }), inForce };
+    return { filter: bench.filters.open({ bridge: "br0" }, { inForce: told, failed }), inForce };
   };
 
   test(`${name}: of what hosts say nothing crosses, of what routers say everything, and all of it after the end`, async () => {

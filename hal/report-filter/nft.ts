@@ -3,9 +3,16 @@
 //
 // Ports are elements that end by themselves, so that a process that is killed leaves nothing that lasts; and each time they are named the
 // whole table is, so that what another program takes away is back then.
+import { readFileSync } from "node:fs";
 import type { Duration } from "../../core/base/time.ts";
 import { TYPE_OCTET } from "../../core/igmp/offsets.ts";
-import type { ReportFilter, ReportFilterListener, ReportFilters } from "../../core/ports/report-filter.ts";
+import { HalError } from "../../core/ports/errors.ts";
+import type {
+  FilteredBridge,
+  ReportFilter,
+  ReportFilterListener,
+  ReportFilters,
+} from "../../core/ports/report-filter.ts";
 import { isNameable, type NftUse, nft, nftElements, quoted, unnameable, withoutTable } from "../nft.ts";
 
 const TABLE = "bridge sealcast_reports";
@@ -25,18 +32,33 @@ export async function removeLeftFilter(): Promise<void> {
 
 /** One table for all bridges. */
 export class NftReportFilters implements ReportFilters {
+  readonly #root: string;
   #open = 0;
   /** What was said is in force. */
   #done: Promise<unknown> = Promise.resolve();
 
-  open(vlan: number | undefined, listener: ReportFilterListener): ReportFilter {
+  /** @param root the folder of the interfaces, each a folder of its name. */
+  constructor(root = "/sys/class/net") {
+    this.#root = root;
+  }
+
+  open(which: FilteredBridge, listener: ReportFilterListener): ReportFilter {
     this.#open++;
-    return new NftReportFilter(
-      vlan,
-      listener,
-      (lines) => this.#do(lines),
-      (lines) => this.#close(lines),
-    );
+    return new NftReportFilter(listener, {
+      vlan: which.vlan,
+      fault: () => this.#unknownVlan(which),
+      run: (lines) => this.#do(lines),
+      end: (lines) => this.#close(lines),
+    });
+  }
+
+  /** Such a bridge gives frames without a tag that of their port. */
+  #unknownVlan({ bridge, vlan }: FilteredBridge): HalError | undefined {
+    if (vlan !== undefined || !keepsVlansApart(`${this.#root}/${bridge}`)) return undefined;
+    return new HalError("report-filter.vlan", `${bridge} keeps VLANs apart, and it is not said which is ours`, {
+      needs: "`vlan` of the downstream",
+      alternative: USE.alternative,
+    });
   }
 
   #close(lines: readonly string[]): ReturnType<typeof nft> {
@@ -58,34 +80,48 @@ async function inForce(lines: readonly string[]): ReturnType<typeof nft> {
   return first.fault === undefined ? first : nft(USE, [NO_TABLE, ...lines].join("\n"));
 }
 
+function keepsVlansApart(folder: string): boolean {
+  try {
+    return readFileSync(`${folder}/bridge/vlan_filtering`, "latin1").trim() === "1";
+  } catch {
+    return false;
+  }
+}
+
 type Do = (lines: readonly string[]) => ReturnType<typeof nft>;
 
+interface Parts {
+  readonly vlan: number | undefined;
+  /** Why nothing can be kept as things are. */
+  fault(): HalError | undefined;
+  readonly run: Do;
+  /** The same, for the last time. */
+  readonly end: Do;
+}
+
 class NftReportFilter implements ReportFilter {
-  readonly #vlan: number | undefined;
   readonly #listener: ReportFilterListener;
-  readonly #do: Do;
-  readonly #end: Do;
+  readonly #parts: Parts;
   #ports: readonly string[] = [];
   #state: "waiting" | "in force" | "failed" | "closed" = "waiting";
 
-  constructor(vlan: number | undefined, listener: ReportFilterListener, run: Do, end: Do) {
-    this.#vlan = vlan;
+  constructor(listener: ReportFilterListener, parts: Parts) {
     this.#listener = listener;
-    this.#do = run;
-    this.#end = end;
+    this.#parts = parts;
   }
 
   keep(ports: readonly string[], span: Duration): void {
     const other = ports.find((port) => !isNameable(port));
-    if (other !== undefined) {
-      this.#fail(unnameable(USE, other));
+    const refused = other === undefined ? this.#parts.fault() : unnameable(USE, other);
+    if (refused !== undefined) {
+      this.#fail(refused);
       return;
     }
     const gone = this.#ports.filter((port) => !ports.includes(port));
     this.#ports = ports;
     const lasting = `timeout ${Math.max(1, Math.round(span / 1000))}s`;
     const lines = [...RULES, ...this.#without([...gone, ...ports]), ...this.#elements("add", ports, lasting)];
-    void this.#do(lines).then(({ fault }) => (fault === undefined ? this.#succeed() : this.#fail(fault)));
+    void this.#parts.run(lines).then(({ fault }) => (fault === undefined ? this.#succeed() : this.#fail(fault)));
   }
 
   #succeed(): void {
@@ -102,7 +138,7 @@ class NftReportFilter implements ReportFilter {
 
   async close(): Promise<void> {
     this.#state = "closed";
-    await this.#end(this.#without(this.#ports));
+    await this.#parts.end(this.#without(this.#ports));
   }
 
   /** To delete what is not there is a fault to nft, to add what is there none; and what is there keeps its time when it is added again. */
@@ -111,7 +147,8 @@ class NftReportFilter implements ReportFilter {
   }
 
   #elements(what: "add" | "delete", ports: readonly string[], lasting = ""): readonly string[] {
-    const tagged = this.#vlan === undefined ? [] : ports.map((port) => `${quoted(port)} . ${this.#vlan} ${lasting}`);
+    const { vlan } = this.#parts;
+    const tagged = vlan === undefined ? [] : ports.map((port) => `${quoted(port)} . ${vlan} ${lasting}`);
     return [
       ...nftElements(
         what,

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { ANY, address, ipv4 } from "../../core/base/ipv4.ts";
 import { seconds } from "../../core/base/time.ts";
@@ -79,7 +81,7 @@ if (inNamespace(import.meta.url, "nft report filter", BRIDGE, ["nft"])) {
     [10, [10]],
   ] as const)
     test(`a bridge of ${vlan === undefined ? "no VLAN" : `VLAN ${vlan}`}: reports with the tag of another are not its to keep`, async () => {
-      const filter = filters.open(vlan, LISTENER);
+      const filter = filters.open({ bridge: "br0", vlan }, LISTENER);
       filter.keep(["lan1", "lan2"], seconds(60));
       const frame = ethernet(MAC, REPORT);
       const end = performance.now() + 20_000;
@@ -93,7 +95,7 @@ if (inNamespace(import.meta.url, "nft report filter", BRIDGE, ["nft"])) {
     execFileSync("nft", ["-f", "-"], {
       input: "add table bridge sealcast_reports\nadd set bridge sealcast_reports untagged { type ipv4_addr; }\n",
     });
-    const filter = filters.open(undefined, LISTENER);
+    const filter = filters.open({ bridge: "br0" }, LISTENER);
     for (const _ of [1, 2]) {
       filter.keep(["lan1", "lan2"], seconds(60));
       const end = performance.now() + 20_000;
@@ -104,7 +106,7 @@ if (inNamespace(import.meta.url, "nft report filter", BRIDGE, ["nft"])) {
   });
 
   test("what a killed process left is removed by one that keeps nothing", async () => {
-    const filter = filters.open(undefined, LISTENER);
+    const filter = filters.open({ bridge: "br0" }, LISTENER);
     filter.keep(["lan1"], seconds(60));
     const tables = () => execFileSync("nft", ["list", "tables"], { encoding: "utf8" });
     assert.ok(await eventually(() => tables().includes("sealcast_reports"), 20_000));
@@ -114,10 +116,27 @@ if (inNamespace(import.meta.url, "nft report filter", BRIDGE, ["nft"])) {
     await filter.close();
   });
 
+  test("a bridge that keeps VLANs apart is refused until it is said which one is meant", async () => {
+    const root = mkdtempSync(join(tmpdir(), "report-filter-"));
+    mkdirSync(join(root, "br0/bridge"), { recursive: true });
+    writeFileSync(join(root, "br0/bridge/vlan_filtering"), "1\n");
+    const strict = new NftReportFilters(root);
+    const log: string[] = [];
+    const told = { inForce: () => log.push("in force"), failed: (error: HalError) => log.push(error.code) };
+    for (const vlan of [undefined, 10]) {
+      const filter = strict.open({ bridge: "br0", vlan }, told);
+      filter.keep(["lan1", "lan2"], seconds(60));
+      await filter.close();
+    }
+    rmSync(root, { recursive: true });
+    assert.deepEqual(log, ["report-filter.vlan"]);
+    assert.equal(await comesOut(ethernet(MAC, REPORT)), true);
+  });
+
   test("no nft program, and a port that cannot be named: told once, in words, until it is in force", async () => {
     const log: string[] = [];
     const told = { inForce: () => log.push("in force"), failed: (error: HalError) => log.push(error.code) };
-    const filter = filters.open(undefined, told);
+    const filter = filters.open({ bridge: "br0" }, told);
     const path = process.env.PATH;
     process.env.PATH = "/nonexistent";
     try {

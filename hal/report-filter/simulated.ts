@@ -2,7 +2,12 @@
 import { after, type Duration, type Instant } from "../../core/base/time.ts";
 import { checkPacket } from "../../core/igmp/packet.ts";
 import type { Clock } from "../../core/ports/clock.ts";
-import type { ReportFilter, ReportFilterListener, ReportFilters } from "../../core/ports/report-filter.ts";
+import type {
+  FilteredBridge,
+  ReportFilter,
+  ReportFilterListener,
+  ReportFilters,
+} from "../../core/ports/report-filter.ts";
 import type { SimulatedNode } from "../simulation/node.ts";
 
 /** One machine's filters. */
@@ -16,7 +21,7 @@ export class SimulatedReportFilters implements ReportFilters {
     node?.bridgeFilters.add((port, packet) => packet.kind !== "igmp" || this.lets(port, packet.bytes));
   }
 
-  open(_vlan: number | undefined, listener: ReportFilterListener): ReportFilter {
+  open(_which: FilteredBridge, listener: ReportFilterListener): ReportFilter {
     let mine: readonly string[] = [];
     const end = (ports: readonly string[]): void => {
       for (const port of ports) this.#until.delete(port);

@@ -148,6 +148,39 @@ test("what the bridge takes for a router gives a port nothing; one that we hear 
   ports.close();
 });
 
+test("who speaks for the hosts is told the ports and the routers of a bridge that is kept, and when it is no more", () => {
+  const { ports, told } = bench();
+  ports.changed("br0", ["a", "c"]);
+  ports.apply(routerPort("a", true));
+  assert.deepEqual(told.splice(0), [], "not kept yet");
+  ports.follow("br0", 4);
+  ports.changed("br0", ["a", "b"]);
+  ports.apply(routerPort("a", false));
+  assert.deepEqual(told.splice(0), ["released", "ac: ac", "ab: a", "ab: "]);
+  ports.close();
+  assert.deepEqual(told, ["released"]);
+});
+
+test("a router that falls silent while its port is deaf keeps it, until it has had the time to be heard again", () => {
+  const { ports, clock, deaf, delivers } = bench();
+  ports.changed("br0", ["a", "b", "c"]);
+  ports.follow("br0", 4);
+  for (const port of ["a", "b"]) ports.apply(routerPort(port, true));
+  for (const port of ["a", "b"]) deaf.add(port);
+  for (const port of ["a", "b"]) ports.apply(routerPort(port, false));
+  clock.run(seconds(1000));
+  assert.deepEqual(delivers(), ["a", "b", "c"]);
+  deaf.clear();
+  ports.hearsAgain("br0");
+  clock.run(seconds(100));
+  ports.apply(routerPort("b", true));
+  clock.run(seconds(160));
+  assert.deepEqual(delivers(), ["a", "b", "c"]);
+  clock.run(seconds(2));
+  assert.deepEqual(delivers(), ["b", "c"]);
+  ports.close();
+});
+
 test("on a bridge whose ports we do not hear it is the bridge that finds routers", () => {
   const { ports, delivers, hearsRouter } = bench();
   ports.follow("br0", 4);

@@ -16,6 +16,8 @@ export interface ProxyReportingPlatform {
   speakAt(bridge: string, ports: readonly string[] | undefined): void;
   /** How often routers ask on the bridge. */
   queryInterval(bridge: string): Duration;
+  /** Within which all its hosts have said what they want, once we speak for them. */
+  settling(bridge: string): Duration;
 }
 
 /** A bridge whose hosts are spoken for. */
@@ -32,7 +34,7 @@ interface Kept {
   readonly filter: ReportFilter;
   ports: readonly string[];
   routers: readonly string[];
-  isInForce: boolean;
+  state: "settling" | "keeping" | "in force" | "failed";
   alarm: Alarm | undefined;
 }
 
@@ -61,19 +63,28 @@ export class ProxyReporting {
       return;
     }
     const kept = this.#kept.get(name) ?? this.#open(bridge);
-    kept.routers = routers;
-    if (kept.isInForce) this.#platform.speakAt(name, routers);
-    if (kept.ports.join() === ports.join()) return;
+    const hasOtherPorts = kept.ports.join() !== ports.join();
     kept.ports = ports;
-    this.#keep(name, kept);
+    kept.routers = routers;
+    if (kept.state !== "failed") this.#platform.speakAt(name, routers);
+    if (kept.state !== "settling" && hasOtherPorts) this.#keep(name, kept);
   }
 
+  /** Routers hear the hosts for as long as we may not know what these want: nobody is forgotten because we have just come. */
   #open({ name, vlan }: ProxiedBridge): Kept {
-    const filter = this.#platform.filters.open(vlan, {
-      inForce: () => this.#inForce(name),
-      failed: (error) => this.#failed(name, error),
+    const { clock, settling } = this.#platform;
+    const filter = this.#platform.filters.open(
+      { bridge: name, vlan },
+      {
+        inForce: () => this.#inForce(name),
+        failed: (error) => this.#failed(name, error),
+      },
+    );
+    const kept: Kept = { filter, ports: [], routers: [], state: "settling", alarm: undefined };
+    kept.alarm = clock.alarm(after(clock.now(), settling(name)), () => {
+      kept.state = "keeping";
+      this.#keep(name, kept);
     });
-    const kept: Kept = { filter, ports: [], routers: [], isInForce: false, alarm: undefined };
     this.#kept.set(name, kept);
     return kept;
   }
@@ -93,7 +104,7 @@ export class ProxyReporting {
   #inForce(name: string): void {
     const kept = this.#kept.get(name);
     if (kept === undefined) return;
-    kept.isInForce = true;
+    kept.state = "in force";
     this.#faults.delete(name);
     this.#platform.log.info(
       { interface: name },
@@ -105,7 +116,7 @@ export class ProxyReporting {
   #failed(name: string, error: HalError): void {
     const kept = this.#kept.get(name);
     if (kept === undefined) return;
-    kept.isInForce = false;
+    kept.state = "failed";
     const { code, needs } = error;
     if (this.#faults.get(name) !== code) this.#platform.log.warn({ interface: name, code, needs }, explain(error));
     this.#faults.set(name, code);
@@ -129,7 +140,7 @@ export class ProxyReporting {
     if (!this.#bridges.has(name)) return undefined;
     const kept = this.#kept.get(name);
     if (kept === undefined) return "no router";
-    return this.#faults.get(name) ?? (kept.isInForce ? "in force" : "starting");
+    return this.#faults.get(name) ?? (kept.state === "in force" ? "in force" : "starting");
   }
 
   async close(): Promise<void> {

@@ -3,6 +3,7 @@
 import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
 import { after, type Duration, milliseconds, seconds } from "../../core/base/time.ts";
+import type { RouterInterface } from "../../core/igmp/router-interface.ts";
 import { timesOf } from "../../core/igmp/times.ts";
 import { IGMP } from "../../core/igmp/wire.ts";
 import type { BridgeTables } from "../../core/ports/bridge-table.ts";
@@ -167,7 +168,8 @@ export class RouterService {
       this.#runner.feed({ kind: "speak-at", name, ports });
     const machines = new Map(this.#router.interfaces());
     const queryInterval = (name: string): Duration => machines.get(name)?.times.queryInterval ?? seconds(1);
-    return new ProxyReporting({ clock, log, filters, speakAt, queryInterval }, bridges);
+    const settling = (name: string): Duration => settlingOf(machines.get(name));
+    return new ProxyReporting({ clock, log, filters, speakAt, queryInterval, settling }, bridges);
   }
 
   #feed(event: RouterEvent): void {
@@ -472,6 +474,14 @@ export class RouterService {
         effect satisfies never;
     }
   }
+}
+
+/** Of version 3 we ask hosts when we begin to speak for them; of another we wait for whoever asks. With a second for what is under way. */
+function settlingOf(machine: RouterInterface | undefined): Duration {
+  if (machine === undefined) return seconds(0);
+  const { version, times } = machine.tableContext;
+  const { startupResponse, queryInterval, queryResponseInterval } = times;
+  return milliseconds((version === 3 ? startupResponse : queryInterval + queryResponseInterval) + seconds(1));
 }
 
 function processUse(): ProcessUse {
