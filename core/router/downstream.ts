@@ -11,7 +11,9 @@ import { portLimits } from "../igmp/limits.ts";
 import type { PortView } from "../igmp/port-table.ts";
 import { RouterInterface } from "../igmp/router-interface.ts";
 import type { MembershipWire } from "../igmp/wire.ts";
+import type { Entropy } from "../ports/entropy.ts";
 import type { DownstreamOptions } from "./options.ts";
+import { ProxyReports } from "./proxy-reports.ts";
 import { Snooping, type SnoopingEffect } from "./snooping.ts";
 import { staticFilter } from "./static-groups.ts";
 
@@ -20,23 +22,29 @@ export class Downstream<A extends Address = Ipv4> {
   readonly machine: RouterInterface<A>;
   /** Of the bridge ports; undefined where nothing is kept of them. */
   readonly snooping: Snooping<A> | undefined;
+  /** What routers behind them are told in place of hosts' reports; undefined where they hear the hosts. */
+  readonly reports: ProxyReports<A> | undefined;
   options: DownstreamOptions<A>;
   up = false;
   /** Its own addresses; undefined while nobody knows their prefixes. */
   subnets: readonly Subnet<A>[] | undefined;
 
   /** Throws RangeError for IGMP options that `checkTimes` faults. */
-  constructor(wire: MembershipWire<A>, options: DownstreamOptions<A>, admission: Admission<A>) {
+  constructor(wire: MembershipWire<A>, options: DownstreamOptions<A>, admission: Admission<A>, entropy: Entropy) {
     this.options = options;
+    const { snooping = false, proxyReports: source, igmp = {} } = options;
+    this.reports =
+      snooping && source !== undefined
+        ? new ProxyReports<A>(wire, entropy, { version: igmp.version ?? 3, source })
+        : undefined;
     this.machine = new RouterInterface<A>(wire, this.igmpOptions, admission);
-    this.snooping =
-      options.snooping === true ? new Snooping<A>(this.machine, portLimits(options.igmp ?? {})) : undefined;
+    this.snooping = snooping ? new Snooping<A>(this.machine, portLimits(igmp)) : undefined;
   }
 
   /** For the machine: what rules call the interface's VLAN is what its frames bear. */
   get igmpOptions(): RouterInterfaceOptions<A> {
     const { igmp, vlan } = this.options;
-    return vlan === undefined ? { ...igmp } : { ...igmp, vlan };
+    return { ...igmp, ...(vlan === undefined ? {} : { vlan }), defers: this.reports !== undefined };
   }
 
   get name(): string {
@@ -80,6 +88,6 @@ export class Downstream<A extends Address = Ipv4> {
   }
 
   nextDeadline(): Instant | undefined {
-    return earliest([this.machine.nextDeadline(), this.snooping?.nextDeadline()]);
+    return earliest([this.machine.nextDeadline(), this.snooping?.nextDeadline(), this.reports?.nextDeadline()]);
   }
 }
