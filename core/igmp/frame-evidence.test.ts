@@ -227,3 +227,18 @@ test("RFC 4604: a packet that was refused a source-specific group for want of it
   const lines = bench.frame(ethernet("02:00:00:00:99:99", packet), "lan2");
   assert.deepEqual(lines, ["v3 query 0.0.0.0", "drop tracking.refused"]);
 });
+
+test("igmp.host-share: what a card brought before its port was known counts when it is", () => {
+  const groups = (brings: readonly number[]): number => {
+    const bench = new Bench({ trackingSource: "frames", maxGroups: 64 });
+    const speak = (card: string, from: string, net: number, count: number): void => {
+      const records = Array.from({ length: count }, (_, n): [RecordType, string] => ["to-ex", `239.9.${net}.${n}`]);
+      bench.hear(report(from, ...records), card);
+      bench.frame(ethernet(card, report(from, ...records)), "lan1");
+    };
+    speak("02:00:00:00:00:67", "10.0.0.67", 1, 32);
+    for (const net of brings) speak(CARD, "10.0.0.66", net, 20);
+    return groupsOf(bench);
+  };
+  assert.equal(groups([2]), groups([2, 3, 4]));
+});

@@ -5,7 +5,7 @@
 // who stays, if that one has few. Joining a group that is there takes none. While half of all places are free everybody has as many as it
 // likes, so that what stands behind one MAC may be a whole house, or the next proxy. Of the other half a host may bring its first few, and
 // fewer the less is left, down to two: a picture, and the next one while the last is still asked about. So each invented host takes two
-// places of the last eighth, and whoever has none finds one until some hundreds of them hold all (half/8 ln 4 + half/8: 610 of 4096 places).
+// places of the last eighth, and whoever has none finds one until more of them are there than an eighth of all places.
 //
 // Sources, and what is tracked. One part in 32 is kept for the first few of each host, and of the part before that a host beyond its first
 // few may never hold more than what is left.
@@ -242,14 +242,20 @@ export class HostShares<A extends Address = Ipv4> {
     share.places++;
   }
 
+  /** The host of one share is that of the other now. */
+  hand(group: A, from: HostShare<A>, to: HostShare<A>): void {
+    if (from === to || this.#bringers.get(group) !== from) return;
+    this.freePlace(group);
+    this.#bring(group, to);
+  }
+
   /** Who brought the group has left it: one of those who stay takes its place over, unless all that are looked at have many. */
   passOn(group: A, share: HostShare<A>, others: Iterable<{ readonly share: HostShare<A> }>): void {
     if (this.#bringers.get(group) !== share) return;
     let looks = 0;
     for (const { share: other } of others) {
       if (other.places < LAST_GROUPS) {
-        this.freePlace(group);
-        this.#bring(group, other);
+        this.hand(group, share, other);
         return;
       }
       if (++looks === LOOKED_AT) return;

@@ -169,23 +169,25 @@ export class HostTable<A extends Address = Ipv4> {
     if (told === "short" && this.#isNew(host)) this.#newcomers.admit(now, stationKey(host), host);
     const tracked = this.#add(now, host, filter, statement, lifetime);
     if (told !== "kept") tracked.station.isVouched = true;
+    if (elsewhere !== undefined) this.#shares.hand(group, elsewhere.share, tracked.share);
     return [...moved, { kind: "host-joined", membership: membershipOf(tracked) }];
   }
 
   /** Why the host may not become a member; undefined: it may. */
   refuse(now: Instant, host: TrackedHost<A>, wanted: Holding<A>, need: RoomNeed): HostDrop | undefined {
     const room = this.#room(now);
-    const refused =
-      this.#shares.refuse(now, host, wanted, room) ?? this.#refuseNew(now, host, this.#needIn(room, need));
-    return refused ?? (room.free > 0 ? undefined : "tracking.full");
+    const refused = this.#shares.refuse(now, host, wanted, room);
+    if (refused !== undefined) return refused;
+    const unknown = this.#needIn(room, need) === "short" ? this.#refuseNew(now, host) : undefined;
+    if (need === "short" && unknown !== undefined) return unknown;
+    return unknown === undefined && room.free > 0 ? undefined : "tracking.full";
   }
 
-  #refuseNew(now: Instant, host: TrackedHost<A>, need: RoomNeed): NewHostDrop | undefined {
-    const mustWait = need === "short" && this.#isNew(host);
-    return mustWait ? this.#newcomers.refuse(now, stationKey(host), host) : undefined;
+  #refuseNew(now: Instant, host: TrackedHost<A>): NewHostDrop | undefined {
+    return this.#isNew(host) ? this.#newcomers.refuse(now, stationKey(host), host) : undefined;
   }
 
-  /** Whatever the link has left, tracking may have less. */
+  /** Whatever the link has left, tracking may have less; for that alone nobody is refused, and who is new leaves no evidence. */
   #needIn(room: Room, need: RoomNeed): RoomNeed {
     return isShort(room) ? "short" : need;
   }

@@ -531,6 +531,34 @@ test("the question to everybody gives hosts the time of a start to answer", () =
   assert.equal(readQuery(typeof packet === "string" ? assert.fail(packet) : packet).maxResponse, 2000);
 });
 
+/** A host that answers every question with all it has: these groups. */
+function answer(bench: Bench, groups: readonly string[], s: number): void {
+  for (let next = bench.now + 100_000; next < s * 1000; next += 100_000) {
+    bench.until(next / 1000);
+    bench.hear(report("10.0.0.9", ...groups.map((group): [RecordType, string] => ["is-ex", group])));
+  }
+  bench.until(s);
+}
+
+for (const [limits, reason] of [
+  [{ maxGroupsPerHost: 1 }, "igmp.host-groups"],
+  [{ maxGroups: 1 }, "igmp.too-many-groups"],
+] as const)
+  test(`${Object.keys(limits).join()} that is lowered holds for what is new: who has more keeps it, and gets no other before it has left so much`, () => {
+    const bench = new Bench({ leave: "immediate" });
+    const groups = [1, 2, 3, 4].map((n) => `239.1.1.${n}`);
+    for (const group of groups) bench.hear(join("10.0.0.9", group));
+    bench.machine.receive(bench.now, { kind: "configure", options: { leave: "immediate", ...limits } });
+    answer(bench, groups, 940);
+    assert.deepEqual([groupsOf(bench), bench.machine.hosts().length], [4, 4]);
+    const other = join("10.0.0.9", "239.1.1.5");
+    for (const [left, group] of groups.entries()) {
+      assert.deepEqual(bench.hear(other), [`drop ${reason}`], `${4 - left} are left`);
+      bench.hear(leave("10.0.0.9", group));
+    }
+    assert.deepEqual(bench.hear(other), ["10.0.0.9 joined 239.1.1.5", "239.1.1.5 exclude {}"]);
+  });
+
 test("what a host would be refused for is told before it asks, and nothing changes by it", () => {
   const wouldLack = (bench: Bench, group: string, from = "10.0.0.9"): string | undefined =>
     bench.machine.wouldLack(bench.now, { address: address(from), mac: "", port: "" }, address(group));
@@ -547,4 +575,16 @@ test("what a host would be refused for is told before it asks, and nothing chang
   assert.equal(wouldLack(crowded, GROUP, "10.0.1.7"), undefined, "who is known");
   assert.deepEqual(crowded.machine.waiting(), []);
   assert.equal(crowded.machine.room.free, 120);
+});
+
+test("tracking.full: while tracking is short of room a host that nobody knows is served, and leaves no evidence", () => {
+  const bench = new Bench({ maxHostMemberships: 20, newHostsPerMinute: 1 });
+  bench.until(300);
+  for (let n = 1; n <= 12; n++) bench.hear(join(`10.0.1.${n}`));
+  assert.equal(bench.machine.hosts().length, 12);
+  assert.deepEqual(bench.hear(join("10.0.0.9")), ["drop tracking.full"]);
+  assert.deepEqual(bench.hear(join("10.0.0.9", "239.1.1.2")), ["drop tracking.full", "239.1.1.2 exclude {}"]);
+  assert.deepEqual(bench.machine.waiting(), []);
+  bench.until(361);
+  assert.deepEqual(bench.hear(join("10.0.0.9")), ["10.0.0.9 joined 239.1.1.1"]);
 });

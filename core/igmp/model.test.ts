@@ -35,12 +35,6 @@ class Pair {
   readonly #sent: ModelQuery[] = [];
   readonly #below: Below;
   readonly #settings: ModelSettings;
-  /**
-   * What the routers below us tell: all the same, as on a link that is set up so. Otherwise the RFC lets the last query decide how long
-   * all of them are waited for, and we wait for each as long as it said itself.
-   */
-  readonly #theirVersion: 2 | 3;
-  readonly #theirs: Pick<Query, "robustness" | "queryInterval">;
   #now = 0;
 
   constructor(below: Below) {
@@ -53,8 +47,6 @@ class Pair {
       queryResponseInterval: 100 * (1 + below(150)),
       lastMemberQueryInterval: 100 * (1 + below(20)),
     };
-    this.#theirVersion = below(4) === 0 ? 2 : 3;
-    this.#theirs = { robustness: below(8), queryInterval: milliseconds(1000 * below(120)) };
     this.model = new RouterModel(this.#settings);
     this.machine = new RouterInterface(IGMP, {
       version: this.#settings.version,
@@ -120,16 +112,16 @@ class Pair {
     this.#hear(`${kind} ${group}`, v1v2Message(kind, "10.0.0.77", group));
   }
 
-  #otherQuery(any: 1 | 2 | 3): void {
+  #otherQuery(version: 1 | 2 | 3): void {
     const from = ROUTERS[this.#below(this.#below(6) === 0 ? ROUTERS.length : 2)] ?? "0.0.0.0";
-    const version = address(from) < OURS ? this.#theirVersion : any;
     const isGeneral = version === 1 || this.#below(3) === 0;
     const whole: Partial<Query> = {
       version,
       ...(isGeneral ? {} : { group: address(this.#group()) }),
       ...(isGeneral || version < 3 ? {} : { sources: this.#sources(), suppress: this.#below(3) === 0 }),
       maxResponse: milliseconds(100 * (1 + this.#below(60))),
-      ...this.#theirs,
+      robustness: this.#below(8),
+      queryInterval: milliseconds(1000 * this.#below(120)),
     };
     const bytes = query(from, whole);
     const packet = checkPacket(bytes);

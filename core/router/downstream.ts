@@ -5,7 +5,7 @@ import type { Ipv4 } from "../base/ipv4.ts";
 import { inSubnet, type Subnet } from "../base/subnet.ts";
 import { earliest, type Instant } from "../base/time.ts";
 import type { Admission } from "../igmp/admission.ts";
-import { admits, type SourceFilter } from "../igmp/filter.ts";
+import { admits, NO_SOURCE, type SourceFilter } from "../igmp/filter.ts";
 import type { RouterInterfaceOptions } from "../igmp/interface-events.ts";
 import { portLimits } from "../igmp/limits.ts";
 import type { PortView } from "../igmp/port-table.ts";
@@ -15,7 +15,7 @@ import type { Entropy } from "../ports/entropy.ts";
 import type { DownstreamOptions } from "./options.ts";
 import { ProxyReports } from "./proxy-reports.ts";
 import { Snooping, type SnoopingEffect } from "./snooping.ts";
-import { staticFilter } from "./static-groups.ts";
+import { staticFilter, withStatic } from "./static-groups.ts";
 
 /** Its options may be replaced; machine and bridge ports stay. */
 export class Downstream<A extends Address = Ipv4> {
@@ -76,15 +76,43 @@ export class Downstream<A extends Address = Ipv4> {
     return this.up && admits(this.staticFilter(group), source);
   }
 
-  /** What each bridge port gets, as the effects said. */
+  /** What hosts behind each bridge port want of the groups that it gets. */
   portMemberships(now: Instant): readonly SnoopingEffect<A>[] {
-    return (this.ports(now) ?? []).flatMap(({ port, groups }) =>
-      groups.map(({ group, filter }) => ({ kind: "port-membership", port, group, filter }) as const),
+    const gets = (this.ports(now) ?? []).map(({ port, groups }) => [port, groups.map(({ group }) => group)] as const);
+    return this.#heardOn(now, gets);
+  }
+
+  /** What a bridge port gets of a group, whoever is behind it. */
+  staticOn(port: string, group: A): SourceFilter<A> {
+    return this.snooping?.ports.includes(port) === true ? this.staticFilter(group) : NO_SOURCE;
+  }
+
+  /** What hosts behind bridge ports want of these groups, which may be nothing. */
+  portsWant(now: Instant, ports: readonly string[], groups: readonly A[]): readonly SnoopingEffect<A>[] {
+    if (groups.length === 0) return [];
+    return this.#heardOn(
+      now,
+      ports.map((port) => [port, groups] as const),
     );
   }
 
+  #heardOn(
+    now: Instant,
+    gets: readonly (readonly [port: string, groups: readonly A[]])[],
+  ): readonly SnoopingEffect<A>[] {
+    const views = this.snooping?.view(now) ?? [];
+    return gets.flatMap(([port, groups]) => {
+      const heard = views.find((one) => one.port === port)?.groups ?? [];
+      const filters = new Map(heard.map(({ group, filter }) => [group, filter]));
+      return groups.map(
+        (group) => ({ kind: "port-membership", port, group, filter: filters.get(group) ?? NO_SOURCE }) as const,
+      );
+    });
+  }
+
   ports(now: Instant): readonly PortView<A>[] | undefined {
-    return this.snooping?.view(now);
+    const { snooping, options } = this;
+    return snooping && withStatic<A>(snooping.view(now), snooping.ports, options.staticGroups ?? []);
   }
 
   nextDeadline(): Instant | undefined {

@@ -3,7 +3,7 @@ import type { Address } from "../base/address.ts";
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Instant } from "../base/time.ts";
 import type { AdmissionRefusal } from "../igmp/admission.ts";
-import { NO_SOURCE, wantsNothing } from "../igmp/filter.ts";
+import { mergeFilters, NO_SOURCE, wantsNothing } from "../igmp/filter.ts";
 import type { HostMembership } from "../igmp/host-table.ts";
 import type { RefusedWhom, RouterInterfaceEffect } from "../igmp/interface-events.ts";
 import { isQuery } from "../igmp/messages/packet.ts";
@@ -117,6 +117,7 @@ export class Receivers<A extends Address = Ipv4> {
           ? this.#membership(now, one, { kind: "membership", group, filter })
           : this.#say(now, one, one.machine.receive(now, { kind: "end", group })),
       ),
+      ...this.#staticsOn(now, one, one.snooping?.ports ?? [], groupsOf(before, [])),
       ...this.portMemberships(now, one),
     ];
   }
@@ -174,8 +175,22 @@ export class Receivers<A extends Address = Ipv4> {
 
   bridge(now: Instant, { name, ports, topology }: RouterEvent<A> & { kind: "bridge" }): readonly RouterEffect<A>[] {
     const one = this.#downstreams.get(name);
-    one?.reports?.bridge(ports);
-    return one === undefined ? [] : this.#fromPorts(now, one, one.snooping?.bridge(now, ports, topology));
+    if (one?.snooping === undefined) return [];
+    one.reports?.bridge(ports);
+    const before = one.snooping.ports;
+    const effects = this.#fromPorts(now, one, one.snooping.bridge(now, ports, topology));
+    const [come, gone] = [without(ports, before), without(before, ports)];
+    return [...effects, ...this.#staticsOn(now, one, [...come, ...gone], groupsOf(one.options.staticGroups ?? [], []))];
+  }
+
+  /** What ports get of groups that are static, or were. */
+  #staticsOn(
+    now: Instant,
+    one: Downstream<A>,
+    ports: readonly string[],
+    groups: readonly A[],
+  ): readonly RouterEffect<A>[] {
+    return this.#fromPorts(now, one, one.portsWant(now, ports, groups));
   }
 
   /** Where ports are kept, all hosts are asked at once. */
@@ -331,8 +346,10 @@ export class Receivers<A extends Address = Ipv4> {
         return [{ ...effect, name }, ...refusal(name, effect)];
       case "port-membership": {
         const { port, group } = effect;
-        const filter = this.#policy.mayDeliver(name, group, undefined) ? effect.filter : NO_SOURCE;
-        return [{ ...effect, name, filter }, ...toRouters(one, one.reports?.wantsBehind(now, port, group, filter))];
+        const heard = this.#policy.mayDeliver(name, group, undefined) ? effect.filter : NO_SOURCE;
+        const fixed = one.staticOn(port, group);
+        const filter = wantsNothing(fixed) ? heard : mergeFilters([heard, fixed]);
+        return [{ ...effect, name, filter }, ...toRouters(one, one.reports?.wantsBehind(now, port, group, heard))];
       }
     }
   }
@@ -343,3 +360,6 @@ const toRouters = <A extends Address>(
   { name }: Downstream<A>,
   effects: readonly ProxyEffect[] = [],
 ): readonly RouterEffect<A>[] => effects.map((effect) => ({ ...effect, name }));
+
+const without = (names: readonly string[], others: readonly string[]): readonly string[] =>
+  names.filter((name) => !others.includes(name));

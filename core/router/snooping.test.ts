@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { address, formatIpv4 } from "../base/ipv4.ts";
-import { at, ethernet, middle, v1v2Message } from "../igmp/igmp.testkit.ts";
+import { type SourceFilter, wantsNothing } from "../igmp/filter.ts";
+import { at, ethernet, middle, report, v1v2Message } from "../igmp/igmp.testkit.ts";
 import { IGMP } from "../igmp/wire.ts";
-import type { RouterEffect } from "./options.ts";
+import type { DownstreamOptions, RouterEffect } from "./options.ts";
 import { Router } from "./router.ts";
 
 const GROUP = "239.1.1.1";
@@ -107,4 +108,114 @@ test("frames may run ahead of all their packets: what of them is refused, its po
     said.flatMap((effect) => (effect.kind === "drop" ? [effect.reason] : [])),
     ["igmp.host-groups", "tracking.refused"],
   );
+});
+
+const STATIC = "239.5.5.5";
+const staticOf = (group: string, ...sources: string[]) => ({
+  group: address(group),
+  ...(sources.length === 0 ? {} : { sources: sources.map(address) }),
+});
+
+/** What each port gets of the static group by the last that was said, as a bridge has it. */
+class Ports {
+  readonly router: Router;
+  readonly #gets = new Map<string, string>();
+
+  constructor(downstream: Partial<DownstreamOptions> = {}) {
+    this.router = new Router(IGMP, { downstreams: [{ name: "br0", snooping: true, ...downstream }] }, middle);
+    this.feed(0, { kind: "link", name: "br0", address: address("10.0.0.1"), trackingSource: "frames" });
+  }
+
+  feed(s: number, event: Parameters<Router["receive"]>[1]): this {
+    this.#note(this.router.receive(at(s), event));
+    return this;
+  }
+
+  bridge(s: number, ...ports: string[]): this {
+    return this.feed(s, { kind: "bridge", name: "br0", ports, topology: "3" });
+  }
+
+  configure(s: number, downstream: Partial<DownstreamOptions>): this {
+    return this.feed(s, { kind: "configure", downstreams: [{ name: "br0", snooping: true, ...downstream }] });
+  }
+
+  until(s: number): this {
+    this.#note(this.router.poll(at(s)));
+    return this;
+  }
+
+  /** What a host on a port says, which is heard as a frame and as a packet. */
+  says(s: number, port: string, packet: Uint8Array): this {
+    this.feed(s, { kind: "frame", name: "br0", port, bytes: ethernet(MAC, packet) });
+    return this.feed(s, { kind: "packet", name: "br0", bytes: packet, mac: MAC });
+  }
+
+  #note(effects: readonly RouterEffect[]): void {
+    for (const effect of effects)
+      if (effect.kind === "port-membership" && effect.group === address(STATIC))
+        this.#gets.set(effect.port, filterText(effect.filter));
+  }
+
+  /** Those that get something; a bridge that has forgotten all is told the same, and status has it. */
+  get gets(): Readonly<Record<string, string>> {
+    const told = [...this.#gets].filter(([, filter]) => filter !== "include {}");
+    const again = new Map<string, string>();
+    for (const effect of this.router.portMemberships(at(100), "br0"))
+      if (effect.kind === "port-membership" && effect.group === address(STATIC) && !wantsNothing(effect.filter))
+        again.set(effect.port, filterText(effect.filter));
+    const sorted = (entries: Iterable<readonly [string, string]>) => Object.fromEntries([...entries].sort());
+    assert.deepEqual(sorted(again), sorted(told));
+    return sorted(told);
+  }
+}
+
+const filterText = ({ mode, sources }: SourceFilter): string => `${mode} {${sources.map(formatIpv4).join(" ")}}`;
+
+test("a static group is on every port of the bridge, of those that come later too, and not on one that has gone", () => {
+  const ports = new Ports({ staticGroups: [staticOf(STATIC)] }).bridge(0, "a", "b");
+  assert.deepEqual(ports.gets, { a: "exclude {}", b: "exclude {}" });
+  assert.deepEqual(ports.bridge(5, "b", "c").gets, { b: "exclude {}", c: "exclude {}" });
+  const views = ports.router.ports(at(5), "br0") ?? [];
+  assert.deepEqual(
+    views.map(({ port, groups }) => [port, groups.map(({ group }) => formatIpv4(group))]),
+    [
+      ["b", [STATIC]],
+      ["c", [STATIC]],
+    ],
+  );
+});
+
+test("whatever the rules say a static group stays on its ports; from its sources only where it names some", () => {
+  const deny = [{ group: address(STATIC), length: 32 }];
+  const ports = new Ports({ staticGroups: [staticOf(STATIC, "10.1.0.2")], deny }).bridge(0, "a");
+  assert.deepEqual(ports.gets, { a: "include {10.1.0.2}" });
+  assert.deepEqual(ports.says(40, "a", report("10.0.0.9", ["to-ex", STATIC])).gets, { a: "include {10.1.0.2}" });
+});
+
+test("what hosts ask for besides is merged, and its end leaves what is static", () => {
+  const ports = new Ports({ staticGroups: [staticOf(STATIC, "10.1.0.2")] }).bridge(0, "a", "b").until(32);
+  ports.says(40, "a", report("10.0.0.9", ["allow", STATIC, address("10.1.0.7")]));
+  assert.deepEqual(ports.gets, { a: "include {10.1.0.2 10.1.0.7}", b: "include {10.1.0.2}" });
+  ports.says(41, "a", report("10.0.0.9", ["to-ex", STATIC]));
+  assert.deepEqual(ports.gets, { a: "exclude {}", b: "include {10.1.0.2}" });
+  ports
+    .says(42, "a", report("10.0.0.9", ["to-in", STATIC]))
+    .until(43)
+    .until(44);
+  assert.deepEqual(ports.gets, { a: "include {10.1.0.2}", b: "include {10.1.0.2}" });
+});
+
+test("other static groups hold at once: what was static ends where no host wants it", () => {
+  const ports = new Ports().bridge(0, "a", "b").until(32);
+  ports.says(40, "a", report("10.0.0.9", ["to-ex", STATIC]));
+  assert.deepEqual(ports.gets, { a: "exclude {}" });
+  assert.deepEqual(ports.configure(41, { staticGroups: [staticOf(STATIC)] }).gets, {
+    a: "exclude {}",
+    b: "exclude {}",
+  });
+  assert.deepEqual(ports.configure(42, { staticGroups: [staticOf(STATIC, "10.1.0.2")] }).gets, {
+    a: "exclude {}",
+    b: "include {10.1.0.2}",
+  });
+  assert.deepEqual(ports.configure(43, { staticGroups: [staticOf("239.5.5.6")] }).gets, { a: "exclude {}" });
 });

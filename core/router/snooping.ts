@@ -22,6 +22,8 @@ export type SnoopingEffect<A extends Address = Ipv4> = PortEffect<A> | PortDrop<
 /** Beside the downstream's machine, which asks, and says what holds of what is heard. */
 export class Snooping<A extends Address = Ipv4> {
   readonly #table: PortTable<A>;
+  /** Those of the bridge as it was told of last. */
+  ports: readonly string[] = [];
   #shape = "";
   #askAt: Instant | undefined;
   #mayAskFrom: Instant | undefined;
@@ -48,6 +50,7 @@ export class Snooping<A extends Address = Ipv4> {
     const shape = `${ports.join()} ${topology}`;
     const before = this.#shape;
     this.#shape = shape;
+    this.ports = ports;
     const gone = this.#table.keep(ports);
     // The first: the start of the interface asks.
     if (before === "" || before === shape) return gone;

@@ -50,7 +50,9 @@ const { dlopen } = process;
 process.dlopen = (/** @type {any} */ module, /** @type {string} */ file, /** @type {any[]} */ ...flags) => {
   Reflect.apply(dlopen, process, [module, file, ...flags]);
   if (!file.endsWith("sealcast_sockets.node")) return;
-  // /proc/self/smaps, of which it lives, is qemu's own.
-  module.exports.releaseFiles = () => 0;
+  // This one is qemu's own.
+  const { releaseFiles } = module.exports;
+  module.exports.releaseFiles = (/** @type {string} */ smaps) =>
+    smaps === "/proc/self/smaps" ? 0 : releaseFiles(smaps);
   if (endianness() === SEALCAST_HOST_ORDER) passOn(module.exports);
 };

@@ -50,6 +50,14 @@ napi_status napi_get_value_double(napi_env env, napi_value value, double *into) 
   return napi_ok;
 }
 
+napi_status napi_get_value_string_utf8(napi_env env, napi_value value, char *into, size_t room, size_t *length) {
+  (void)env;
+  *length = value->length < room ? value->length : room - 1;
+  memcpy(into, value->at, *length);
+  into[*length] = 0;
+  return napi_ok;
+}
+
 napi_status napi_is_typedarray(napi_env env, napi_value value, bool *into) {
   (void)env;
   *into = value->at != NULL;
@@ -117,6 +125,7 @@ static napi_callback function_named(const char *name) {
 
 #define NUMBER(value) ((struct napi_value__){.number = (value)})
 #define OCTETS(array) ((struct napi_value__){.at = (array), .length = sizeof(array), .type = napi_uint8_array})
+#define TEXT(string) ((struct napi_value__){.at = (string), .length = strlen(string)})
 #define INT32S(array) ((struct napi_value__){.at = (array), .length = sizeof(array) / 4, .type = napi_int32_array})
 #define CALL(name, ...) called(name, (struct napi_value__[GIVEN]){__VA_ARGS__})
 
@@ -178,6 +187,6 @@ int main(int argc, char **argv) {
   CALL("bind", NUMBER(0), OCTETS(packet));
   CALL("receive", NUMBER(0), OCTETS(slots), NUMBER(0), INT32S(rows), OCTETS(senders));
   CALL("trimAt", NUMBER(65536));
-  if (argc > 2) CALL("releaseFiles", NUMBER(0));
+  if (argc > 2) CALL("releaseFiles", TEXT("/proc/self/smaps"));
   return 0;
 }

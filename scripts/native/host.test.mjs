@@ -40,6 +40,9 @@ const WITH_GLIBC = "trimAt 0";
 /** ENOSYS: it gives memory back by itself. */
 const WITH_MUSL = "trimAt -38";
 
+/** The number of mappings, the program's own and the C library's at least. */
+const RELEASED = "releaseFiles, some";
+
 /** @typedef {{ name: string, arch: string, compiler: string, run?: string[], says: string[] }} Host */
 
 /** How qemu calls each. @type {Record<string, string>} */
@@ -47,8 +50,8 @@ const QEMU = { arm64: "aarch64", arm: "arm", riscv64: "riscv64", s390x: "s390x" 
 
 /** @type {Host[]} */
 const HOSTS = [
-  { name: "glibc", arch: process.arch, compiler: process.env.CC ?? "cc", says: [WITH_GLIBC, "releaseFiles 0"] },
-  { name: "musl", arch: process.arch, compiler: "musl-gcc", says: [WITH_MUSL, "releaseFiles 0"] },
+  { name: "glibc", arch: process.arch, compiler: process.env.CC ?? "cc", says: [WITH_GLIBC, RELEASED] },
+  { name: "musl", arch: process.arch, compiler: "musl-gcc", says: [WITH_MUSL, RELEASED] },
   ...Object.keys(PROCESSORS)
     .filter((arch) => arch !== process.arch && QEMU[arch] !== undefined)
     .map((arch) => ({
@@ -99,6 +102,7 @@ for (const [i, host] of HOSTS.entries()) {
     const [first = "", ...others] = [...run, program, addonFor(arch), ...seesMemory];
     const [right = "", swapped = ""] = PASSED_AS_IT_IS;
     const calls = arch === "s390x" && run.length > 0 ? CALLS.map((line) => line.replace(right, swapped)) : CALLS;
-    assert.deepEqual(output(first, others), [...calls, ...says]);
+    const told = output(first, others).map((line) => line.replace(/^releaseFiles ([2-9]|\d\d+)$/, RELEASED));
+    assert.deepEqual(told, [...calls, ...says]);
   });
 }

@@ -29,6 +29,7 @@ const SETTINGS = [
   "downstreams.0.queryInterval=2",
   "downstreams.0.queryResponseInterval=0.5",
   "downstreams.0.lastMemberQueryInterval=0.3",
+  "downstreams.0.staticGroups.0.group=239.255.77.200",
 ].flatMap((setting) => ["--set", setting]);
 
 interface Snooped {
@@ -146,6 +147,14 @@ test("one group, two viewers on two ports: only the port that joined gets it", {
   assert.deepEqual(portsOf(GROUP), ["port-a"]);
   assert.equal(the(wireB).count(streamOf(GROUP), from), 0, "nothing of it reaches the neighbour");
   assert.deepEqual(snooping().counts, {});
+});
+
+test("a static group reaches every port, whoever is there", { skip }, async () => {
+  const group = "239.255.77.200";
+  const from = [the(wireA), the(wireB)].map((wire) => [wire, wire.lines.length] as const);
+  the(sender).say(group);
+  for (const [wire, line] of from) await wire.sawTimes(100, streamOf(group), 8000, line);
+  assert.deepEqual(portsOf(group), ["port-a", "port-b", "port-s"]);
 });
 
 test("a leave cuts its port only: the other viewer loses no packet", { skip }, async () => {
