@@ -1,4 +1,5 @@
-// An Ethernet frame as a tap hears it: the gate to its IPv4 packet, through at most two VLAN tags, and the sender's MAC.
+// An Ethernet frame as a tap hears it: the gate to its IPv4 packet, through at most two VLAN tags, and the sender's MAC. And as a card
+// sends one to a group.
 import { readUint16 } from "./bytes.ts";
 
 const MAC_LENGTH = 6;
@@ -66,6 +67,35 @@ export function checkFrame(frame: Uint8Array): Ipv4Frame | FrameDrop {
   if (isGroup(frame, SENDER)) return "frame.source";
   const unicast = !isGroup(frame, DESTINATION);
   return { mac: formatMac(frame, SENDER), unicast, vlans: payload.vlans, packet: frame.subarray(payload.at) };
+}
+
+/** Of an IPv4 packet: the last three octets of where it goes. */
+const GROUP_END = 17;
+
+/**
+ * The frame in which a card with this MAC, six octets, sends an IPv4 packet to its group (RFC 1112 6.4).
+ *
+ * @param vlan it bears this tag of 802.1Q; undefined: none.
+ */
+export function groupFrame(packet: Uint8Array, mac: Uint8Array, vlan?: number): Uint8Array {
+  const tag = vlan === undefined ? [] : [DOT1Q >>> 8, DOT1Q & 255, vlan >>> 8, vlan & 255];
+  const [first = 0, second = 0, third = 0] = packet.subarray(GROUP_END);
+  const header = [
+    1,
+    0,
+    0x5e,
+    first & 0x7f,
+    second,
+    third,
+    ...mac,
+    ...tag,
+    ETHER_TYPE_IPV4 >>> 8,
+    ETHER_TYPE_IPV4 & 255,
+  ];
+  const frame = new Uint8Array(header.length + packet.length);
+  frame.set(header);
+  frame.set(packet, header.length);
+  return frame;
 }
 
 const isGroup = (frame: Uint8Array, at: number): boolean => ((frame[at] ?? 0) & 1) !== 0;

@@ -19,6 +19,7 @@ export class Election<A extends Address = Ipv4> {
   #address: A | undefined;
   /** Who asked last as far as taps know: they tell where that is. */
   #asker: TrackedHost<A> | undefined;
+  #isApart = false;
   #refused = 0;
   #mayWarnFrom: Instant | undefined;
   #mayTellRefusedFrom: Instant | undefined;
@@ -49,6 +50,25 @@ export class Election<A extends Address = Ipv4> {
     return this.#querier.ours;
   }
 
+  /** Whether we ask hosts about what one of them leaves: as the querier, or because the querier does not hear them. */
+  get asksLeavers(): boolean {
+    return this.ours || (this.#isApart && this.#address !== undefined && this.mayAsk(this.#address));
+  }
+
+  /** Whether routers hear neither the hosts nor what we ask them. */
+  setApart(isApart: boolean): void {
+    this.#isApart = isApart;
+  }
+
+  /**
+   * Of our queries. RFC 4541 2.1.1 (1): those of 0.0.0.0 make no router yield. Where another is known to ask they are for hosts alone,
+   * some of which heed none from there.
+   */
+  get source(): A {
+    const own = this.#address ?? this.#family.unspecified;
+    return this.#options.defers === true && this.ours ? this.#family.unspecified : own;
+  }
+
   /** Who asks, another by its address; undefined while nobody is known to. */
   get asking(): A | "ours" | undefined {
     return this.ours ? "ours" : this.#winner?.address;
@@ -73,6 +93,11 @@ export class Election<A extends Address = Ipv4> {
     return this.#refused;
   }
 
+  /** Whether with this address we ask at once, as nobody may be before us. */
+  asksFirst(address: A): boolean {
+    return this.mayAsk(address) && this.#options.defers !== true;
+  }
+
   /** Whether with this address we may ask at all. */
   mayAsk(address: A): boolean {
     return !isUnspecified(address) && (this.#options.mayQuery ?? true);
@@ -81,7 +106,7 @@ export class Election<A extends Address = Ipv4> {
   /** The link is there with this address: we ask until somebody with a lower one does. */
   compete(now: Instant, address: A): void {
     this.#address = address;
-    this.#querier = new Querier<A>(this.mayAsk(address) ? address : undefined);
+    this.#querier = new Querier<A>(this.mayAsk(address) ? address : undefined, this.#options.defers);
     this.#querier.start(now, this.#ownTimes);
   }
 

@@ -33,6 +33,11 @@ export interface RouterInterfaceOptions<A extends Address = Ipv4> {
   readonly times?: TimesConfig;
   /** False makes a passive listener that never sends; default true. */
   readonly mayQuery?: boolean;
+  /**
+   * As a switch that is a host to routers (RFC 4541 2.1.1): whoever asks beside us wins and never yields to us, and we listen whether
+   * anybody does before we ask. Default false.
+   */
+  readonly defers?: boolean;
   /** Drop messages without Router Alert; default false, as many hosts and switches leave it out. */
   readonly requireRouterAlert?: boolean;
   /** Drop reports of hosts that are in no subnet of the interface, 0.0.0.0 excepted; default false. */
@@ -104,6 +109,11 @@ export type RouterInterfaceEvent<A extends Address = Ipv4> =
   | { readonly kind: "down" }
   /** We end: nothing is kept. */
   | { readonly kind: "stop" }
+  /**
+   * Routers do not hear the hosts of the link from now on, nor what we ask them, or do again: who leaves is ours to ask about, whoever
+   * asks everybody.
+   */
+  | { readonly kind: "apart"; readonly isApart: boolean }
   /** All hosts are to say what they want, as after a start: something between them and us has changed (RFC 4541 2.1.1). */
   | { readonly kind: "ask-all" }
   /** Other options, from now on; members stay. A source limit holds for groups that are new. */

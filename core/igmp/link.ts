@@ -93,7 +93,7 @@ export class Link<A extends Address = Ipv4> {
       return { kind: address === before.address ? "facts" : "address" };
     }
     const { startupTime, groupMembershipInterval } = this.#election.ownTimes;
-    const span = this.#election.mayAsk(address) ? startupTime : groupMembershipInterval;
+    const span = this.#election.asksFirst(address) ? startupTime : groupMembershipInterval;
     this.#state = { ...facts, confirming: before.kind === "flapping" ? after(now, span) : undefined };
     return { kind: "up", span };
   }
@@ -152,7 +152,7 @@ export class Link<A extends Address = Ipv4> {
     return {
       version: this.#election.version,
       times: this.times,
-      querier: this.ours,
+      querier: this.asksLeavers,
       sourceSpecific,
       family: this.#wire.family,
     };
@@ -166,6 +166,21 @@ export class Link<A extends Address = Ipv4> {
   /** Whether we ask. */
   get ours(): boolean {
     return this.#election.ours;
+  }
+
+  /** Whether we ask hosts about what one of them leaves: as the querier, or because the querier does not hear them. */
+  get asksLeavers(): boolean {
+    return this.#election.asksLeavers;
+  }
+
+  /** Whether we may ask everybody. RFC 4541 2.1.1 (4): in another's stead only in the newest version, as an older takes the network with it. */
+  get asksAll(): boolean {
+    return this.ours || (this.asksLeavers && this.#election.version === 3);
+  }
+
+  /** Whether routers hear neither the hosts nor what we ask them. */
+  setApart(isApart: boolean): void {
+    this.#election.setApart(isApart);
   }
 
   /** Who asks, another by its address; undefined while nobody is known to. */
@@ -187,9 +202,10 @@ export class Link<A extends Address = Ipv4> {
     return this.#election.refused;
   }
 
-  /** If we ask, then as after a start. For the querier only: another one hears of the change itself, or asks when it is time. */
+  /** If we ask, then as after a start. Another querier hears of the change itself, or asks when it is time, unless the hosts are apart. */
   askAll(now: Instant): readonly Effect<A>[] {
-    return this.#election.startAgain(now) ? this.poll(now) : [];
+    if (this.#election.startAgain(now)) return this.poll(now);
+    return this.asksAll ? [this.askAllNow()] : [];
   }
 
   /** The general query that is due. Another querier may be gone, so that we ask. */
@@ -231,8 +247,7 @@ export class Link<A extends Address = Ipv4> {
       robustness,
       queryInterval,
     };
-    const from = this.#state.kind === "up" ? this.#state.address : this.#wire.family.unspecified;
-    return { kind: "send", packet: this.#wire.query(from, query) };
+    return { kind: "send", packet: this.#wire.query(this.#election.source, query) };
   }
 
   /** Whether a port decides who may ask, which only frames tell: the packets of queries are then passed over. */

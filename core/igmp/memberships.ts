@@ -52,6 +52,8 @@ export type RoomDrop = "igmp.too-many-groups" | "igmp.too-many-sources" | ShareO
 /** What of the link decides what a statement comes to. */
 export interface LinkContext<A extends Address = Ipv4> {
   readonly context: TableContext<A>;
+  /** Whether we may ask everybody. */
+  readonly asksAll: boolean;
 }
 
 /** The members of one link, by groups and by hosts. */
@@ -165,9 +167,9 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
   }
 
   #askInvited(now: Instant): readonly StatementEffect<A>[] {
-    const { querier, times } = this.#link.context;
+    const { times } = this.#link.context;
     const isDue = this.#invitation.isDue(now, milliseconds(times.startupResponse + ANSWERED_AFTER));
-    return isDue && querier ? [{ kind: "ask-all" }] : [];
+    return isDue && this.#link.asksAll ? [{ kind: "ask-all" }] : [];
   }
 
   /** As if the host had said that it wants no more than this; it may be one that tracking had no room for. */
@@ -318,10 +320,11 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
 
   /** Where another router asks, its next question counts as ours. */
   #askNewcomers(now: Instant): readonly StatementEffect<A>[] {
-    const { querier, version, times } = this.#link.context;
-    const round = querier ? times.startupResponse + ANSWERED_AFTER : times.queryInterval + times.queryResponseInterval;
+    const { context, asksAll } = this.#link;
+    const { version, times } = context;
+    const round = asksAll ? times.startupResponse + ANSWERED_AFTER : times.queryInterval + times.queryResponseInterval;
     const question = this.#tracking.asksNewcomers(now, milliseconds(round), times.queryInterval);
-    if (question === undefined || !querier) return [];
+    if (question === undefined || !asksAll) return [];
     // 7.3.1: a v1 querier cannot ask about a group.
     const isGeneral = question === "everybody" || version === 1;
     return isGeneral ? [{ kind: "ask-all" }] : question.flatMap((group) => this.invite(now, group));

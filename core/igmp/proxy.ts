@@ -39,6 +39,11 @@ export class MembershipDatabase<A extends Address = Ipv4> {
     return this.#groups.get(group)?.has(interfaceName) === true;
   }
 
+  /** What this interface wants of the group. */
+  part(interfaceName: string, group: A): SourceFilter<A> {
+    return this.#groups.get(group)?.get(interfaceName) ?? NO_SOURCE;
+  }
+
   /** The merge for one group; INCLUDE({}) when nobody wants it. */
   of(group: A): SourceFilter<A> {
     const filters = [...(this.#groups.get(group)?.values() ?? [])];

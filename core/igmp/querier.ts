@@ -30,15 +30,19 @@ const MOST_OTHERS = 8;
 export class Querier<A extends Address = Ipv4> {
   /** Our address on the link; undefined when we only listen. */
   readonly #address: A | undefined;
+  readonly #defers: boolean;
   #own: Extract<QuerierState<A>, { kind: "querier" }> | undefined;
   /** By address, the lowest first: while there is one we do not ask. */
   #others: readonly OtherQuerier<A>[] = [];
   #yieldedAt: Instant | undefined;
+  /** One that defers asks when nobody has by then. */
+  #listenUntil: Instant | undefined;
   #starting = false;
 
-  /** An `address` of 0.0.0.0 cannot win an election, so it makes a listener. */
-  constructor(address: A | undefined) {
+  /** An `address` of 0.0.0.0 cannot win an election, so it makes a listener. @param defers whoever asks beside us wins, and comes first. */
+  constructor(address: A | undefined, defers = false) {
     this.#address = address === undefined || isUnspecified(address) ? undefined : address;
+    this.#defers = defers;
   }
 
   get state(): QuerierState<A> {
@@ -55,6 +59,14 @@ export class Querier<A extends Address = Ipv4> {
   /** The link came up, or is asked about anew: we ask until somebody with a lower address does. */
   start(now: Instant, times: IgmpTimes): void {
     if (this.#address === undefined) return;
+    if (this.#defers && this.#own === undefined) {
+      this.#listenUntil = after(now, times.otherQuerierPresentInterval);
+      return;
+    }
+    this.#begin(now, times);
+  }
+
+  #begin(now: Instant, times: IgmpTimes): void {
     this.#own = {
       kind: "querier",
       since: this.#own?.since ?? now,
@@ -72,12 +84,13 @@ export class Querier<A extends Address = Ipv4> {
     // A snooping switch without an address asks as 0.0.0.0 and takes no part in the election (RFC 4541 2.1.1).
     if (isUnspecified(from.address) || (this.#own !== undefined && busy)) return;
     // Whoever is lower than we are keeps us silent, not only the lowest: when that one is gone, the next has its place.
-    if (this.#address !== undefined && from.address >= this.#address) return;
+    if (this.#address !== undefined && !this.#defers && from.address >= this.#address) return;
     const before = this.#others[0]?.address;
     const other = { ...from, until: after(now, times.otherQuerierPresentInterval), times };
     const others = [...this.#others.filter(({ address }) => address !== from.address), other];
     this.#others = others.sort((a, b) => ascending(a.address, b.address)).slice(0, MOST_OTHERS);
     this.#own = undefined;
+    this.#listenUntil = undefined;
     if (this.#others[0]?.address !== before) this.#yieldedAt = now;
   }
 
@@ -92,6 +105,10 @@ export class Querier<A extends Address = Ipv4> {
   /** The general query that is due. */
   poll(now: Instant, times: IgmpTimes): DueQuery | undefined {
     this.#forget(now);
+    if (this.#listenUntil !== undefined && this.#listenUntil <= now) {
+      this.#listenUntil = undefined;
+      this.#begin(now, times);
+    }
     if (this.#own === undefined || this.#own.next > now) return undefined;
     const startupLeft = Math.max(0, this.#own.startupLeft - 1);
     const wait = startupLeft > 0 ? times.startupQueryInterval : times.queryInterval;
@@ -113,6 +130,6 @@ export class Querier<A extends Address = Ipv4> {
   }
 
   nextDeadline(): Instant | undefined {
-    return this.#others[0]?.until ?? this.#own?.next;
+    return this.#others[0]?.until ?? this.#own?.next ?? this.#listenUntil;
   }
 }

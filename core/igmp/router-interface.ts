@@ -79,6 +79,8 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
         return this.#end(now);
       case "ask-all":
         return this.#link.askAll(now);
+      case "apart":
+        return this.#setApart(now, event.isApart);
       case "configure":
         return this.#configure(now, event.options);
       case "restrict":
@@ -112,6 +114,12 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
   #end(now: Instant): readonly Effect<A>[] {
     this.#link.end();
     return [...this.#electing(now, []), ...this.#asked(this.#members.clear())];
+  }
+
+  #setApart(now: Instant, isApart: boolean): readonly Effect<A>[] {
+    this.#link.setApart(isApart);
+    if (!this.#link.asksLeavers) this.#members.stopAsking();
+    return isApart ? this.#link.askAll(now) : [];
   }
 
   #configure(now: Instant, options: RouterInterfaceOptions<A>): readonly Effect<A>[] {
@@ -188,7 +196,7 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
     const before = this.#asking;
     this.#asking = this.#link.asking;
     if (before === this.#asking) return effects;
-    if (!this.#link.ours) this.#members.stopAsking();
+    if (!this.#link.asksLeavers) this.#members.stopAsking();
     if (before === "ours" && this.#link.isUp) this.#yielded(now);
     return [this.#link.outcome(), ...effects];
   }

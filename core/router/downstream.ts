@@ -11,7 +11,9 @@ import { portLimits } from "../igmp/limits.ts";
 import type { PortView } from "../igmp/port-table.ts";
 import { RouterInterface } from "../igmp/router-interface.ts";
 import type { MembershipWire } from "../igmp/wire.ts";
+import type { Entropy } from "../ports/entropy.ts";
 import type { DownstreamOptions } from "./options.ts";
+import { ProxyReports } from "./proxy-reports.ts";
 import { Snooping, type SnoopingEffect } from "./snooping.ts";
 import { staticFilter, withStatic } from "./static-groups.ts";
 
@@ -20,23 +22,29 @@ export class Downstream<A extends Address = Ipv4> {
   readonly machine: RouterInterface<A>;
   /** Of the bridge ports; undefined where nothing is kept of them. */
   readonly snooping: Snooping<A> | undefined;
+  /** What routers behind them are told in place of hosts' reports; undefined where they hear the hosts. */
+  readonly reports: ProxyReports<A> | undefined;
   options: DownstreamOptions<A>;
   up = false;
   /** Its own addresses; undefined while nobody knows their prefixes. */
   subnets: readonly Subnet<A>[] | undefined;
 
   /** Throws RangeError for IGMP options that `checkTimes` faults. */
-  constructor(wire: MembershipWire<A>, options: DownstreamOptions<A>, admission: Admission<A>) {
+  constructor(wire: MembershipWire<A>, options: DownstreamOptions<A>, admission: Admission<A>, entropy: Entropy) {
     this.options = options;
+    const { snooping = false, proxyReports: source, igmp = {} } = options;
+    this.reports =
+      snooping && source !== undefined
+        ? new ProxyReports<A>(wire, entropy, { version: igmp.version ?? 3, source })
+        : undefined;
     this.machine = new RouterInterface<A>(wire, this.igmpOptions, admission);
-    this.snooping =
-      options.snooping === true ? new Snooping<A>(this.machine, portLimits(options.igmp ?? {})) : undefined;
+    this.snooping = snooping ? new Snooping<A>(this.machine, portLimits(igmp)) : undefined;
   }
 
   /** For the machine: what rules call the interface's VLAN is what its frames bear. */
   get igmpOptions(): RouterInterfaceOptions<A> {
     const { igmp, vlan } = this.options;
-    return vlan === undefined ? { ...igmp } : { ...igmp, vlan };
+    return { ...igmp, ...(vlan === undefined ? {} : { vlan }), defers: this.reports !== undefined };
   }
 
   get name(): string {
@@ -68,11 +76,10 @@ export class Downstream<A extends Address = Ipv4> {
     return this.up && admits(this.staticFilter(group), source);
   }
 
-  /** What each bridge port gets, as the effects said. */
+  /** What hosts behind each bridge port want of the groups that it gets. */
   portMemberships(now: Instant): readonly SnoopingEffect<A>[] {
-    return (this.ports(now) ?? []).flatMap(({ port, groups }) =>
-      groups.map(({ group, filter }) => ({ kind: "port-membership", port, group, filter }) as const),
-    );
+    const gets = (this.ports(now) ?? []).map(({ port, groups }) => [port, groups.map(({ group }) => group)] as const);
+    return this.#heardOn(now, gets);
   }
 
   /** What a bridge port gets of a group, whoever is behind it. */
@@ -80,13 +87,26 @@ export class Downstream<A extends Address = Ipv4> {
     return this.snooping?.ports.includes(port) === true ? this.staticFilter(group) : NO_SOURCE;
   }
 
-  /** What bridge ports get of these groups, which may be nothing, as the effects said. */
-  portsGet(now: Instant, ports: readonly string[], groups: readonly A[]): readonly SnoopingEffect<A>[] {
-    const views = groups.length === 0 ? [] : (this.ports(now) ?? []);
-    return ports.flatMap((port) => {
-      const view = views.find((one) => one.port === port)?.groups ?? [];
-      const filterOf = (group: A): SourceFilter<A> => view.find((one) => one.group === group)?.filter ?? NO_SOURCE;
-      return groups.map((group) => ({ kind: "port-membership", port, group, filter: filterOf(group) }) as const);
+  /** What hosts behind bridge ports want of these groups, which may be nothing. */
+  portsWant(now: Instant, ports: readonly string[], groups: readonly A[]): readonly SnoopingEffect<A>[] {
+    if (groups.length === 0) return [];
+    return this.#heardOn(
+      now,
+      ports.map((port) => [port, groups] as const),
+    );
+  }
+
+  #heardOn(
+    now: Instant,
+    gets: readonly (readonly [port: string, groups: readonly A[]])[],
+  ): readonly SnoopingEffect<A>[] {
+    const views = this.snooping?.view(now) ?? [];
+    return gets.flatMap(([port, groups]) => {
+      const heard = views.find((one) => one.port === port)?.groups ?? [];
+      const filters = new Map(heard.map(({ group, filter }) => [group, filter]));
+      return groups.map(
+        (group) => ({ kind: "port-membership", port, group, filter: filters.get(group) ?? NO_SOURCE }) as const,
+      );
     });
   }
 
@@ -96,6 +116,6 @@ export class Downstream<A extends Address = Ipv4> {
   }
 
   nextDeadline(): Instant | undefined {
-    return earliest([this.machine.nextDeadline(), this.snooping?.nextDeadline()]);
+    return earliest([this.machine.nextDeadline(), this.snooping?.nextDeadline(), this.reports?.nextDeadline()]);
   }
 }

@@ -72,9 +72,16 @@ function upstreamEffect<A extends Address>(name: string, effect: MulticastHostEf
 /** A packet waits for the kernel's routes, and a querier for packets; names, logs and evidence can wait. */
 export function routesFirst<A extends Address>(effects: readonly RouterEffect<A>[]): readonly RouterEffect<A>[] {
   if (effects.length < 2) return effects;
-  const sent = effects.filter(({ kind }) => kind === "send");
-  return [...effects.filter(isRoute), ...sent, ...effects.filter((one) => !isRoute(one) && one.kind !== "send")];
+  return [
+    ...effects.filter(isRoute),
+    ...effects.filter(isSent),
+    ...effects.filter((one) => !isRoute(one) && !isSent(one)),
+  ];
 }
+
+/** Whether it is for others to hear. */
+export const isSent = <A extends Address>({ kind }: RouterEffect<A>): boolean =>
+  kind === "send" || kind === "send-port";
 
 const isRoute = <A extends Address>({ kind }: RouterEffect<A>): boolean =>
   kind === "route" || kind === "ready" || kind === "unroute" || kind === "passes";

@@ -35,7 +35,7 @@ class Play<A extends Address> {
       bandwidth: 5000,
     } as const;
     const options = {
-      downstreams: [lan, { name: "wifi" }],
+      downstreams: [lan, { name: "wifi", snooping: true, proxyReports: "own" }],
       upstreams: [
         { name: "up", deny: [{ group: group(3), length: family.bits }], linger: seconds(3) },
         { name: "up2", groups: [{ group: ssm(0), length: family.bits - 8 }] },
@@ -54,6 +54,8 @@ class Play<A extends Address> {
       maxRoutesPerSource: 2,
     } as const;
     this.#router = new Router<A>(spoken.wire, options, middle);
+    this.take(0, { kind: "bridge", name: "wifi", ports: ["lan1", "lan2"], topology: "" });
+    this.take(0, { kind: "speak-at", name: "wifi", ports: ["lan2"] });
     const owns = { lan: host(OURS), wifi: source(8), up: source(9), up2: source(7) };
     for (const [name, own] of Object.entries(owns)) {
       this.take(0, { kind: "link", name, address: own, addresses: [{ address: own, prefixLength: family.bits - 8 }] });
@@ -109,6 +111,7 @@ const KINDS = [
   "refused",
   "membership",
   "port-membership",
+  "send-port",
   "intruder",
 ];
 

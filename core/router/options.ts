@@ -27,6 +27,7 @@ import type { IntruderEffect } from "./intruders.ts";
 import type { GroupPrefix } from "./policy/group-access.ts";
 import type { KeptPermits, Permit, PermitEffect } from "./policy/permits.ts";
 import type { PolicyOptions } from "./policy/policy.ts";
+import type { ProxyEffect, ProxyReportsOptions } from "./proxy-reports.ts";
 import type { StaticGroup } from "./static-groups.ts";
 import type { PaceOptions } from "./upstream-pace.ts";
 
@@ -57,6 +58,8 @@ export interface DownstreamOptions<A extends Address = Ipv4> {
   readonly sources?: readonly Subnet<A>[];
   /** Keep what each port of a bridge wants, by the frames of its taps; default false. */
   readonly snooping?: boolean;
+  /** Where ports are kept: the source of the reports that routers behind them get in place of hosts'; absent: they hear the hosts. */
+  readonly proxyReports?: ProxyReportsOptions["source"];
 }
 
 /** An interface towards the source. */
@@ -134,6 +137,11 @@ export type RouterEvent<A extends Address = Ipv4> =
     >)
   /** The bridge `name` as it is now; `topology` is a text that differs when anything between the ports may have changed. */
   | { readonly kind: "bridge"; readonly name: string; readonly ports: readonly string[]; readonly topology: string }
+  /**
+   * Reports of hosts do not cross the bridge `name` from now on, and at these of its ports routers are told in their place; undefined:
+   * they do, as at the start.
+   */
+  | { readonly kind: "speak-at"; readonly name: string; readonly ports: readonly string[] | undefined }
   /** Something that hosts of the downstream said may have been missed: where ports are kept, all are asked at once. */
   | { readonly kind: "ask-all"; readonly name: string }
   | { readonly kind: "no-route"; readonly source: A; readonly group: A; readonly inbound: string }
@@ -171,6 +179,8 @@ export interface Delivery<A extends Address = Ipv4> {
 /** What the process is to do, or to tell. */
 export type RouterEffect<A extends Address = Ipv4> =
   | { readonly kind: "send"; readonly name: string; readonly packet: Uint8Array }
+  /** Out of this port of the bridge alone, past the bridge; with the tag of this VLAN. */
+  | ({ readonly name: string } & Extract<ProxyEffect, { kind: "send-port" }>)
   /** Nothing is ready on it until that is said. */
   | { readonly kind: "route"; readonly route: MulticastRoute<A> }
   /** Where the route, which is as it was, would lead too if any host asked for the group there. */
@@ -213,8 +223,8 @@ export type RouterEffect<A extends Address = Ipv4> =
     }
   | ({ readonly name: string } & Extract<RouterInterfaceEffect<A>, { kind: "querier" | "query-refused" }>)
   | { readonly kind: "older-querier"; readonly name: string; readonly version: IgmpVersion; readonly address: A }
-  /** The upstream's querier makes our host part speak this version (RFC 3376 7.2.1). */
-  | { readonly kind: "upstream-mode"; readonly name: string; readonly version: IgmpVersion }
+  /** The querier upstream, or behind the port of a bridge, makes our host part speak this version (RFC 3376 7.2.1). */
+  | { readonly kind: "upstream-mode"; readonly name: string; readonly version: IgmpVersion; readonly port?: string }
   | PermitEffect<A>
   /** Somebody sends under an address that is not of its link: told once, and every ten minutes while it goes on. */
   | IntruderEffect<A>

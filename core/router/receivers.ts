@@ -6,6 +6,8 @@ import type { AdmissionRefusal } from "../igmp/admission.ts";
 import { mergeFilters, NO_SOURCE, wantsNothing } from "../igmp/filter.ts";
 import type { HostMembership } from "../igmp/host-table.ts";
 import type { RefusedWhom, RouterInterfaceEffect } from "../igmp/interface-events.ts";
+import { isQuery } from "../igmp/messages/packet.ts";
+import { heardQuery } from "../igmp/wire.ts";
 import type { Demand } from "./demand.ts";
 import type { Downstream } from "./downstream.ts";
 import { drop, refusal } from "./effects.ts";
@@ -14,8 +16,9 @@ import { assumedFilter, assumedSpan } from "./inheritance.ts";
 import type { DownstreamOptions, RouterEffect, RouterEvent } from "./options.ts";
 import type { Permit } from "./policy/permits.ts";
 import type { Policy } from "./policy/policy.ts";
+import type { ProxyEffect } from "./proxy-reports.ts";
 import type { SnoopingEffect } from "./snooping.ts";
-import { groupsOf } from "./static-groups.ts";
+import { groupsOf, type StaticGroup } from "./static-groups.ts";
 
 /** What a host that was a member may have now, and why no more. */
 interface Restriction<A extends Address = Ipv4>
@@ -47,6 +50,7 @@ export class Receivers<A extends Address = Ipv4> {
     return [...this.#downstreams.values()].flatMap((one) => [
       ...this.#say(now, one, one.machine.poll(now)),
       ...this.#fromPorts(now, one, one.snooping?.poll(now)),
+      ...toRouters(one, one.reports?.poll(now)),
     ]);
   }
 
@@ -77,9 +81,20 @@ export class Receivers<A extends Address = Ipv4> {
     const event = address === undefined ? ({ kind: "down" } as const) : ({ kind: "up", address, ...facts } as const);
     one.up = address !== undefined;
     one.subnets = facts.addresses;
+    if (address === undefined) one.reports?.down();
     return [
       ...this.#say(now, one, one.machine.receive(now, event)),
-      ...this.#demand.setStatic(now, one, one.options.staticGroups ?? []),
+      ...this.#setStatic(now, one, one.options.staticGroups ?? []),
+      ...(address === undefined ? [] : toRouters(one, one.reports?.up(now, address, facts.mtu))),
+    ];
+  }
+
+  /** The static groups of a downstream as they are now; `before`: those that it had. */
+  #setStatic(now: Instant, one: Downstream<A>, before: readonly StaticGroup<A>[]): readonly RouterEffect<A>[] {
+    const groups = one.reports === undefined ? [] : groupsOf(before, one.options.staticGroups ?? []);
+    return [
+      ...this.#demand.setStatic(now, one, before),
+      ...groups.flatMap((group) => toRouters(one, one.reports?.wantsAlways(now, group, one.staticFilter(group)))),
     ];
   }
 
@@ -96,7 +111,7 @@ export class Receivers<A extends Address = Ipv4> {
     return [
       ...this.#say(now, one, effects),
       ...refused,
-      ...this.#demand.setStatic(now, one, before),
+      ...this.#setStatic(now, one, before),
       ...groups.flatMap(({ group, filter }) =>
         this.#policy.mayDeliver(one.name, group, undefined)
           ? this.#membership(now, one, { kind: "membership", group, filter })
@@ -123,12 +138,45 @@ export class Receivers<A extends Address = Ipv4> {
     const said = one.machine.receive(now, frame);
     // Taps hear PIM too, which is no drop: it tells of routers.
     const counted = said.filter((effect) => effect.kind !== "drop" || effect.reason !== "ip.not-igmp");
-    return [...this.#say(now, one, counted), ...this.#fromPorts(now, one, one.snooping?.frame(now, frame))];
+    return [
+      ...this.#say(now, one, counted),
+      ...this.#fromPorts(now, one, one.snooping?.frame(now, frame)),
+      ...this.#asked(now, one, frame),
+    ];
+  }
+
+  /** Who asks behind a port is answered where routers are told in place of hosts. */
+  #asked(
+    now: Instant,
+    one: Downstream<A>,
+    { bytes, port, vouched }: Omit<RouterEvent<A> & { kind: "frame" }, "kind" | "name">,
+  ): readonly RouterEffect<A>[] {
+    const { reports, machine } = one;
+    const frame = reports === undefined ? undefined : machine.ofLan(bytes);
+    if (reports === undefined || frame === undefined || typeof frame === "string") return [];
+    reports.sawTag(port, frame.vlan);
+    const packet = machine.admit(frame.packet, vouched);
+    if (typeof packet === "string" || !isQuery(packet)) return [];
+    const from = { port, mac: frame.mac, address: machine.wire.senderOf(packet) };
+    const heard = heardQuery(machine.wire, from, packet, frame.unicast);
+    return toRouters(one, reports.asked(now, heard, packet.bytes, machine.heeds(heard)));
+  }
+
+  /** Where routers are told in place of hosts. */
+  speakAt(now: Instant, { name, ports }: RouterEvent<A> & { kind: "speak-at" }): readonly RouterEffect<A>[] {
+    const one = this.#downstreams.get(name);
+    if (one?.reports === undefined) return [];
+    const wasApart = one.reports.isSpeaking;
+    const told = one.reports.speakAt(now, ports);
+    const isApart = one.reports.isSpeaking;
+    const asked = isApart === wasApart ? [] : one.machine.receive(now, { kind: "apart", isApart });
+    return [...toRouters(one, told), ...this.#say(now, one, asked)];
   }
 
   bridge(now: Instant, { name, ports, topology }: RouterEvent<A> & { kind: "bridge" }): readonly RouterEffect<A>[] {
     const one = this.#downstreams.get(name);
     if (one?.snooping === undefined) return [];
+    one.reports?.bridge(ports);
     const before = one.snooping.ports;
     const effects = this.#fromPorts(now, one, one.snooping.bridge(now, ports, topology));
     const [come, gone] = [without(ports, before), without(before, ports)];
@@ -142,7 +190,7 @@ export class Receivers<A extends Address = Ipv4> {
     ports: readonly string[],
     groups: readonly A[],
   ): readonly RouterEffect<A>[] {
-    return this.#fromPorts(now, one, one.portsGet(now, ports, groups));
+    return this.#fromPorts(now, one, one.portsWant(now, ports, groups));
   }
 
   /** Where ports are kept, all hosts are asked at once. */
@@ -172,10 +220,12 @@ export class Receivers<A extends Address = Ipv4> {
     return heard.flatMap(([one, effects]) => this.#say(now, one, effects));
   }
 
+  /** Routers behind bridge ports are told no leave: they hear the hosts again. */
   stop(now: Instant): readonly RouterEffect<A>[] {
-    return [...this.#downstreams.values()].flatMap((one) =>
-      this.#say(now, one, one.machine.receive(now, { kind: "stop" })),
-    );
+    return [...this.#downstreams.values()].flatMap((one) => {
+      one.reports?.speakAt(now, undefined);
+      return this.#say(now, one, one.machine.receive(now, { kind: "stop" }));
+    });
   }
 
   #assumed(now: Instant, { name, machine }: Downstream<A>): readonly RouterInterfaceEffect<A>[] {
@@ -233,6 +283,9 @@ export class Receivers<A extends Address = Ipv4> {
       case "querier":
         return [{ ...effect, name }, ...this.#cache.review(now)];
       case "send":
+        return one.reports === undefined
+          ? [{ ...effect, name }]
+          : toRouters(one, one.reports.asks(now, effect.packet, one.machine.querier.kind === "querier"));
       case "heard":
       case "older-querier":
       case "query-refused":
@@ -256,13 +309,16 @@ export class Receivers<A extends Address = Ipv4> {
 
   #membership(
     now: Instant,
-    { name }: Downstream<A>,
+    one: Downstream<A>,
     { group, filter }: RouterInterfaceEffect<A> & { kind: "membership" },
   ): readonly RouterEffect<A>[] {
+    const { name, reports } = one;
     const allowed = this.#policy.mayDeliver(name, group, undefined);
+    const wanted = allowed ? filter : NO_SOURCE;
     return [
       allowed ? { kind: "membership", name, group, filter } : drop(name, "router.group-denied"),
-      ...this.#demand.set(now, name, group, allowed ? filter : NO_SOURCE),
+      ...this.#demand.set(now, name, group, wanted),
+      ...toRouters(one, reports?.wants(now, group, wanted)),
     ];
   }
 
@@ -289,13 +345,21 @@ export class Receivers<A extends Address = Ipv4> {
       case "drop":
         return [{ ...effect, name }, ...refusal(name, effect)];
       case "port-membership": {
-        const heard = this.#policy.mayDeliver(name, effect.group, undefined) ? effect.filter : NO_SOURCE;
-        const fixed = one.staticOn(effect.port, effect.group);
-        return [{ ...effect, name, filter: wantsNothing(fixed) ? heard : mergeFilters([heard, fixed]) }];
+        const { port, group } = effect;
+        const heard = this.#policy.mayDeliver(name, group, undefined) ? effect.filter : NO_SOURCE;
+        const fixed = one.staticOn(port, group);
+        const filter = wantsNothing(fixed) ? heard : mergeFilters([heard, fixed]);
+        return [{ ...effect, name, filter }, ...toRouters(one, one.reports?.wantsBehind(now, port, group, heard))];
       }
     }
   }
 }
+
+/** What becomes of what routers behind bridge ports are told. */
+const toRouters = <A extends Address>(
+  { name }: Downstream<A>,
+  effects: readonly ProxyEffect[] = [],
+): readonly RouterEffect<A>[] => effects.map((effect) => ({ ...effect, name }));
 
 const without = (names: readonly string[], others: readonly string[]): readonly string[] =>
   names.filter((name) => !others.includes(name));

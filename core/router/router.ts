@@ -20,6 +20,7 @@ import { Interfaces } from "./interfaces.ts";
 import type { Intruder } from "./intruders.ts";
 import type { DownstreamOptions, RouterEffect, RouterEvent, RouterOptions } from "./options.ts";
 import { Policy } from "./policy/policy.ts";
+import type { ProxyView } from "./proxy-reports.ts";
 import { Receivers } from "./receivers.ts";
 import { Upstream } from "./upstream.ts";
 
@@ -42,7 +43,7 @@ export class Router<A extends Address = Ipv4> implements Machine<RouterEvent<A>,
       this.#interfaces.uplinkOf(group),
     );
     this.#interfaces = new Interfaces<A>(
-      downstreams.map((one) => new Downstream<A>(wire, one, this.#policy.admission(one.name))),
+      downstreams.map((one) => new Downstream<A>(wire, one, this.#policy.admission(one.name), entropy)),
       upstreams.map((one) => new Upstream<A>(wire, one, entropy)),
     );
     const egress = new Egress<A>(wire.family, this.#interfaces, this.#policy);
@@ -93,6 +94,8 @@ export class Router<A extends Address = Ipv4> implements Machine<RouterEvent<A>,
         return this.#frame(now, event);
       case "bridge":
         return this.#receivers.bridge(now, event);
+      case "speak-at":
+        return this.#receivers.speakAt(now, event);
       case "ask-all":
         return this.#receivers.askAll(now, event.name);
       case "no-route":
@@ -247,6 +250,11 @@ export class Router<A extends Address = Ipv4> implements Machine<RouterEvent<A>,
   /** The rule for which nobody behind the downstream may receive the group, or that source of it. For `--why`. */
   denial(name: string, group: A, source?: A): RuleName | undefined {
     return this.#policy.denial(name, group, source);
+  }
+
+  /** What routers behind the bridge ports of a downstream are told in place of hosts' reports, for status; undefined where they hear the hosts. */
+  proxied(now: Instant, name: string): readonly ProxyView<A>[] | undefined {
+    return this.#downstreams.get(name)?.reports?.view(now);
   }
 
   /** What decides whether a group reaches a downstream, as it is now; undefined for an interface that is none. For `--why`. */

@@ -348,10 +348,13 @@ class LinuxBridgeTable implements BridgeTable {
   }
 
   close(): void {
+    const ports = [...this.#routers.keys(), ...portsOf(this.#name)];
+    // Each gets everything while the entries go: a bridge that is to flood again does not yet, and nobody is to miss a packet.
+    for (const port of ports) this.#markRouter(port, ALWAYS);
     for (const [group, entries] of [...this.#groups])
       for (const port of entries.ports()) this.#set(port, group, NO_SOURCE);
-    for (const port of [...this.#routers.keys(), ...portsOf(this.#name)]) this.#settings.restore(routerFile(port));
     this.#settings.restoreAll(isOf(this.#name));
+    for (const port of ports) this.#settings.restore(routerFile(port));
     this.#kernel.close();
   }
 }

@@ -1,21 +1,35 @@
 // Guards bridge ports with nftables (family bridge): what the machine itself sends or routes to a port, and what it bridges. Frames with a
 // VLAN tag pass unseen, as the rules read untagged IPv4.
-import { spawn, spawnSync } from "node:child_process";
 import { formatIpv4, ipv4, parseIpv4 } from "../../core/base/ipv4.ts";
 import type { Subnet } from "../../core/base/subnet.ts";
 import { type Duration, seconds } from "../../core/base/time.ts";
 import type { Enforcement, GuardedPorts, GuardListener, GuardRules, Pass } from "../../core/ports/enforcement.ts";
 import { HalError } from "../../core/ports/errors.ts";
+import {
+  isNameable,
+  type NftUse,
+  nft,
+  nftElements,
+  nftFault,
+  quoted,
+  runNft,
+  unnameable,
+  withoutTable,
+} from "../nft.ts";
 
 const TABLE = "bridge sealcast";
 
-/** Elements in one command: a line of some 30 octets each. */
-const BATCH = 1024;
+const USE: NftUse = {
+  code: "enforcement",
+  task: "guard bridge ports",
+  alternative:
+    "leave out `enforce.ports`: then hosts are refused, but not kept from what their neighbours on the bridge may have",
+};
 
 /** Between two looks at whether the guard is there: any program may flush all tables, as Debian's nftables service does at a restart. */
 const LOOK_EVERY: Duration = seconds(5);
 
-/** Through `nft -f -`, one process a batch: `nft -i` would save it, but is not there in the builds of small systems. */
+/** All bridges of the machine have one table. */
 export class NftEnforcement implements Enforcement {
   readonly #lookEvery: Duration;
 
@@ -24,20 +38,20 @@ export class NftEnforcement implements Enforcement {
   }
 
   open(rules: GuardRules, listener: GuardListener): GuardedPorts {
-    const found = run(["list", "set", ...TABLE.split(" "), "passes"]);
-    if (found.error !== undefined) throw faultOf("", found.error);
+    const found = runNft(["list", "set", ...TABLE.split(" "), "passes"]);
+    if (found.error !== undefined) throw nftFault(USE, "", found.error);
     const guard = (passes: readonly Pass[]) => new NftGuardedPorts(rules, passes, listener, this.#lookEvery);
     // Of another version, with other sets: nothing of it can be kept.
-    if (run(["-f", "-"], ruleset(rules)).status === 0) return guard(passesIn(found.stdout));
-    const anew = run(["-f", "-"], `${NO_TABLE}\n${ruleset(rules)}`);
-    if (anew.status !== 0) throw faultOf(anew.stderr, undefined);
+    if (runNft(["-f", "-"], ruleset(rules)).status === 0) return guard(passesIn(found.stdout));
+    const anew = runNft(["-f", "-"], `${NO_TABLE}\n${ruleset(rules)}`);
+    if (anew.status !== 0) throw nftFault(USE, anew.stderr);
     return guard([]);
   }
 }
 
 /** Removes what a killed process left, for one that is not to guard anything; resolves in any case, as most machines have nothing there. */
 export async function removeLeftGuard(): Promise<void> {
-  await nft(`delete table ${TABLE}`);
+  await nft(USE, `delete table ${TABLE}`);
 }
 
 class NftGuardedPorts implements GuardedPorts {
@@ -62,7 +76,7 @@ class NftGuardedPorts implements GuardedPorts {
     this.#listener = listener;
     this.#ports = new Set(rules.ports.filter(isNameable));
     this.#passes = new Set(texts(inherited));
-    for (const port of rules.ports) if (!isNameable(port)) listener.failed(unnameable(port));
+    for (const port of rules.ports) if (!isNameable(port)) listener.failed(unnameable(USE, port));
     this.#looking = setInterval(() => this.#look(), lookEvery).unref();
   }
 
@@ -73,7 +87,7 @@ class NftGuardedPorts implements GuardedPorts {
   guard(port: string, guarded: boolean): void {
     if (this.#ports.has(port) === guarded) return;
     if (!isNameable(port)) {
-      this.#listener.failed(unnameable(port));
+      this.#listener.failed(unnameable(USE, port));
       return;
     }
     if (guarded) this.#ports.add(port);
@@ -132,9 +146,9 @@ class NftGuardedPorts implements GuardedPorts {
   async #takeTurn(): Promise<HalError | undefined> {
     const isLookDue = this.#isLookDue && !this.#isClosed;
     this.#isLookDue = false;
-    const fault = this.#waiting.length > 0 ? (await nft(this.#waiting.splice(0).join("\n"))).fault : undefined;
+    const fault = this.#waiting.length > 0 ? (await nft(USE, this.#waiting.splice(0).join("\n"))).fault : undefined;
     if (fault !== undefined || !isLookDue) return fault;
-    const { fault: gone, output } = await nft(["output", "forward", "gate"].map(listed).join("\n"));
+    const { fault: gone, output } = await nft(USE, ["output", "forward", "gate"].map(listed).join("\n"));
     return gone === undefined && isWhole(output) ? undefined : lost(gone);
   }
 
@@ -143,6 +157,7 @@ class NftGuardedPorts implements GuardedPorts {
     this.#waiting.length = 0;
     const left = this.#standsUntil - performance.now();
     const { fault: still } = await nft(
+      USE,
       [
         NO_TABLE,
         ruleset({ ...this.#rules, ports: [...this.#ports] }),
@@ -158,8 +173,7 @@ class NftGuardedPorts implements GuardedPorts {
   }
 }
 
-/** Also where there is none. */
-const NO_TABLE = `add table ${TABLE}\ndelete table ${TABLE}`;
+const NO_TABLE = withoutTable(TABLE);
 
 const listed = (chain: string): string => `list chain ${TABLE} ${chain}`;
 
@@ -175,9 +189,6 @@ const lost = (cause: HalError | undefined): HalError =>
     ...(cause === undefined ? {} : { cause }),
     needs: "that what reloads the firewall leaves the table `bridge sealcast` alone: no `flush ruleset`",
   });
-
-const unnameable = (port: string): HalError =>
-  new HalError("enforcement.port-name", `nft cannot name the port ${port}`);
 
 function ruleset({ groups, afterwards, ports }: GuardRules): string {
   const pass = "oifname . ip daddr @passes accept";
@@ -205,17 +216,8 @@ function ruleset({ groups, afterwards, ports }: GuardRules): string {
   ].join("\n");
 }
 
-function elements(what: "add" | "delete", set: string, all: readonly string[]): readonly string[] {
-  const lines: string[] = [];
-  for (let at = 0; at < all.length; at += BATCH)
-    lines.push(`${what} element ${TABLE} ${set} { ${all.slice(at, at + BATCH).join(", ")} }`);
-  return lines;
-}
-
-/** The kernel lets an interface be called by any characters but a slash, a colon and blanks; a star would be a pattern. */
-const isNameable = (port: string): boolean => !/["*\\]/.test(port);
-
-const quoted = (port: string): string => `"${port}"`;
+const elements = (what: "add" | "delete", set: string, all: readonly string[]): readonly string[] =>
+  nftElements(what, TABLE, set, all);
 
 const texts = (passes: readonly Pass[]): readonly string[] =>
   passes.filter(({ port }) => isNameable(port)).map(({ port, group }) => `${quoted(port)} . ${formatIpv4(group)}`);
@@ -228,46 +230,4 @@ function passesIn(text: string): readonly Pass[] {
     port,
     group: ipv4(parseIpv4(group) ?? 0),
   }));
-}
-
-const run = (words: readonly string[], input?: string) =>
-  spawnSync("nft", words, { encoding: "utf8", ...(input === undefined ? {} : { input }) });
-
-/** Resolves when the commands are in force, or with what went wrong; with what they print. */
-function nft(commands: string): Promise<{ readonly fault?: HalError; readonly output: string }> {
-  return new Promise((resolve) => {
-    const child = spawn("nft", ["-f", "-"], { stdio: ["pipe", "pipe", "pipe"] });
-    let [output, complaint] = ["", ""];
-    child.stdout.on("data", (text) => {
-      output += String(text).slice(0, 65_536 - output.length);
-    });
-    child.stderr.on("data", (text) => {
-      complaint += String(text).slice(0, 4096 - complaint.length);
-    });
-    child.on("error", (error) => resolve({ fault: faultOf("", error), output }));
-    child.on("close", (code) => resolve(code === 0 ? { output } : { fault: faultOf(complaint, undefined), output }));
-    // It may end before it has read everything; its exit code tells.
-    child.stdin.on("error", () => {});
-    child.stdin.end(`${commands}\n`);
-  });
-}
-
-function faultOf(complaint: string, cause: Error | undefined): HalError {
-  const [line = ""] = complaint.split("\n");
-  if (cause !== undefined)
-    return new HalError("enforcement.missing", "the program nft does not run", {
-      cause,
-      needs: "the package nftables",
-      alternative:
-        "leave out `enforce.ports`: then hosts are refused, but not kept from what their neighbours on the bridge may have",
-    });
-  if (/not permitted|Permission denied/i.test(complaint))
-    return new HalError("enforcement.permission", `nft may not guard bridge ports: ${line}`, {
-      needs: "CAP_NET_ADMIN",
-    });
-  if (/not supported|No such file|module/i.test(complaint))
-    return new HalError("enforcement.unsupported", `this kernel cannot guard bridge ports: ${line}`, {
-      needs: "nftables with the family bridge (kmod-nft-bridge on OpenWrt)",
-    });
-  return new HalError("enforcement.refused", `nft refused a change: ${line}`);
 }

@@ -1,9 +1,10 @@
 // A node of the simulated network: interfaces (plain, or bridges with ports), and the places where the simulated drivers listen.
+import { groupFrame } from "../../core/base/ethernet.ts";
 import { ANY, type Ipv4, isMulticast } from "../../core/base/ipv4.ts";
 import type { Link } from "../../core/ports/links.ts";
 import type { Attachment, NetworkContext, SimulatedLan } from "./lan.ts";
 import { NodeMemberships } from "./memberships.ts";
-import { ethernetFrame, formatMac, type SimulatedPacket } from "./packet.ts";
+import { formatMac, type SimulatedPacket } from "./packet.ts";
 
 /** Called for every packet that an interface takes in; `on` names the interface. */
 export type PacketReceiver = (packet: SimulatedPacket, on: SimulatedInterface) => void;
@@ -27,6 +28,8 @@ export class SimulatedNode {
   readonly receivers = new Set<PacketReceiver>();
   readonly linkWatchers = new Set<(name: string, link: Link | undefined) => void>();
   readonly tapWatchers = new Set<(port: string, frame: Uint8Array) => void>();
+  /** Whether a bridge passes on what came in by one of its ports; all have to agree. */
+  readonly bridgeFilters = new Set<(port: string, packet: SimulatedPacket) => boolean>();
   /** What this node's sockets have joined. */
   readonly memberships = new NodeMemberships();
   readonly #interfaces = new Map<string, SimulatedInterface>();
@@ -147,11 +150,17 @@ export class SimulatedInterface {
     if (this.#up) for (const port of this.#ports) port.lan.transmit(port, packet, this.mac);
   }
 
+  /** Out of one port of the bridge. */
+  transmitBy(name: string, packet: SimulatedPacket): void {
+    for (const port of this.#ports) if (this.#up && port.name === name) port.lan.transmit(port, packet, this.mac);
+  }
+
   /** From a port: learn who said it, show it to the taps, let a bridge flood it, hand it to the node. */
   takeIn(packet: SimulatedPacket, from: Port, sourceMac: Uint8Array): void {
     this.#learn(packet.source, sourceMac);
     this.#tap(packet, from, sourceMac);
-    for (const port of this.#ports) if (port !== from) port.lan.transmit(port, packet, sourceMac);
+    const isPassed = [...this.node.bridgeFilters].every((passes) => passes(from.name, packet));
+    for (const port of this.#ports) if (isPassed && port !== from) port.lan.transmit(port, packet, sourceMac);
     if (isMulticast(packet.destination) || this.node.byAddress(packet.destination) !== undefined)
       this.node.received(packet, this);
   }
@@ -163,7 +172,7 @@ export class SimulatedInterface {
 
   #tap(packet: SimulatedPacket, from: Port, sourceMac: Uint8Array): void {
     if (packet.kind !== "igmp" || this.node.tapWatchers.size === 0) return;
-    const frame = ethernetFrame(packet.bytes, packet.destination, sourceMac);
+    const frame = groupFrame(packet.bytes, sourceMac);
     for (const watcher of this.node.tapWatchers) watcher(from.name, frame);
   }
 

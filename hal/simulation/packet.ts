@@ -31,17 +31,5 @@ export function describe(packet: SimulatedPacket): string {
 
 const ipv4HeaderLength = (bytes: Uint8Array): number => ((bytes[0] ?? 0) & 15) * 4;
 
-const ETHERNET_HEADER = 14;
-
-/** The Ethernet frame that a tap would see: multicast destination MAC (RFC 1112 6.4), IPv4. */
-export function ethernetFrame(packet: Uint8Array, destination: Ipv4, sourceMac: Uint8Array): Uint8Array {
-  const frame = new Uint8Array(ETHERNET_HEADER + packet.length);
-  frame.set([1, 0, 0x5e, (destination >>> 16) & 0x7f, (destination >>> 8) & 255, destination & 255]);
-  frame.set(sourceMac, 6);
-  frame.set([8, 0], 12);
-  frame.set(packet, ETHERNET_HEADER);
-  return frame;
-}
-
 /** Six octets as "aa:bb:cc:dd:ee:ff". */
 export const formatMac = (mac: Uint8Array): string => toHex(mac).replace(/..(?=.)/g, "$&:");

@@ -22,7 +22,7 @@ function bench() {
   const clock = new SimulatedClock();
   const tables = new SimulatedBridges({ br0: ["a", "b", "c"] });
   const [deaf, asked, confirmed] = [new Set<string>(), [] as number[], [] as number[]];
-  const found: string[] = [];
+  const [found, told] = [[] as string[], [] as string[]];
   let known: readonly RouterEffect[] = [];
   let refused: HalError | undefined;
   let asks = true;
@@ -45,6 +45,8 @@ function bench() {
       ask: () => asked.push(Number(clock.now())),
       asks: () => asks,
       isDeaf: (_, port) => deaf.has(port),
+      routers: (_, ports, routers) => told.push(`${ports.join("")}: ${routers.join("")}`),
+      released: () => told.push("released"),
     },
     [{ name: "br0", routerPorts: ["c"], response: seconds(10), lifetime: seconds(260) }],
   );
@@ -53,6 +55,7 @@ function bench() {
     ports,
     deaf,
     found,
+    told,
     asked,
     confirmed,
     knows: (effects: readonly RouterEffect[]) => {
@@ -142,6 +145,39 @@ test("what the bridge takes for a router gives a port nothing; one that we hear 
   assert.deepEqual(delivers(), ["c"]);
   ports.changed("br0", ["b", "c"]);
   assert.deepEqual(delivers(), ["a", "c"], "a port that has left is the bridge's own to judge");
+  ports.close();
+});
+
+test("who speaks for the hosts is told the ports and the routers of a bridge that is kept, and when it is no more", () => {
+  const { ports, told } = bench();
+  ports.changed("br0", ["a", "c"]);
+  ports.apply(routerPort("a", true));
+  assert.deepEqual(told.splice(0), [], "not kept yet");
+  ports.follow("br0", 4);
+  ports.changed("br0", ["a", "b"]);
+  ports.apply(routerPort("a", false));
+  assert.deepEqual(told.splice(0), ["released", "ac: ac", "ab: a", "ab: "]);
+  ports.close();
+  assert.deepEqual(told, ["released"]);
+});
+
+test("a router that falls silent while its port is deaf keeps it, until it has had the time to be heard again", () => {
+  const { ports, clock, deaf, delivers } = bench();
+  ports.changed("br0", ["a", "b", "c"]);
+  ports.follow("br0", 4);
+  for (const port of ["a", "b"]) ports.apply(routerPort(port, true));
+  for (const port of ["a", "b"]) deaf.add(port);
+  for (const port of ["a", "b"]) ports.apply(routerPort(port, false));
+  clock.run(seconds(1000));
+  assert.deepEqual(delivers(), ["a", "b", "c"]);
+  deaf.clear();
+  ports.hearsAgain("br0");
+  clock.run(seconds(100));
+  ports.apply(routerPort("b", true));
+  clock.run(seconds(160));
+  assert.deepEqual(delivers(), ["a", "b", "c"]);
+  clock.run(seconds(2));
+  assert.deepEqual(delivers(), ["b", "c"]);
   ports.close();
 });
 

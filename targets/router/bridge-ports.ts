@@ -25,6 +25,10 @@ export interface BridgePortsPlatform {
   asks(bridge: string): boolean;
   /** Whether the port has a tap that does not listen at the moment. */
   isDeaf(bridge: string, port: string): boolean;
+  /** The bridge is kept, and has these ports; behind some of them are routers. */
+  routers(bridge: string, ports: readonly string[], routers: readonly string[]): void;
+  /** It is not kept any more. */
+  released(bridge: string): void;
 }
 
 /** How one bridge is kept. */
@@ -59,6 +63,8 @@ export class BridgePorts {
   readonly #heard = new Map<string, Set<string>>();
   /** Ports behind which the bridge knew one before us. */
   readonly #found = new Map<string, readonly string[]>();
+  /** Those of the heard that have fallen silent while nobody listened: perhaps they did not. */
+  readonly #silent = new Map<string, Set<string>>();
   /** What ended on a port that nobody heard: perhaps it did not. */
   readonly #doubtful = new Map<string, PortMembership>();
 
@@ -95,9 +101,10 @@ export class BridgePorts {
   }
 
   #routerPort({ name, port, present }: Extract<PortEffect, { kind: "router-port" }> & { readonly name: string }): void {
-    const heard = this.#heard.get(name) ?? new Set();
-    this.#heard.set(name, heard);
+    const [heard, silent] = [portsIn(this.#heard, name), portsIn(this.#silent, name)];
+    silent.delete(port);
     if (present) heard.add(port);
+    else if (this.#platform.isDeaf(name, port)) silent.add(port);
     else heard.delete(port);
     this.#markRouters(name);
     this.#platform.log.info(
@@ -131,7 +138,9 @@ export class BridgePorts {
     const ports = this.#ports.get(name) ?? [];
     const routers = ports.filter((port) => this.#isRouters(kept, port));
     const others = ports.filter((port) => !routers.includes(port));
-    this.#tables.get(name)?.routerPorts([...new Set([...kept.routerPorts, ...routers])], others);
+    const table = this.#tables.get(name);
+    table?.routerPorts([...new Set([...kept.routerPorts, ...routers])], others);
+    if (table !== undefined && this.#ports.has(name)) this.#platform.routers(name, ports, routers);
   }
 
   /** While a tap is deaf, its port keeps what it had: silence is no sign that a viewer has gone. */
@@ -149,6 +158,11 @@ export class BridgePorts {
     if (kept === undefined) return;
     this.#whenAnswered(`${name} again`, kept, () => {
       for (const membership of [...this.#doubtful.values()]) if (membership.name === name) this.#set(membership);
+    });
+    // A router asks in its own time.
+    this.#wait(`${name} silent`, kept.lifetime, () => {
+      for (const port of portsIn(this.#silent, name))
+        this.#routerPort({ kind: "router-port", name, port, present: false });
     });
   }
 
@@ -188,13 +202,14 @@ export class BridgePorts {
   }
 
   #release(name: string): void {
-    for (const what of [name, `${name} again`, `${name} routers`]) {
+    for (const what of [name, `${name} again`, `${name} routers`, `${name} silent`]) {
       this.#alarms.get(what)?.cancel();
       this.#alarms.delete(what);
     }
     for (const [key, membership] of this.#doubtful) if (membership.name === name) this.#doubtful.delete(key);
     this.#tables.get(name)?.close();
     this.#tables.delete(name);
+    this.#platform.released(name);
   }
 
   close(): void {
@@ -218,4 +233,11 @@ export class BridgePorts {
   }
 }
 
-const filterText = ({ mode, sources }: SourceFilter) => ({ mode, sources: sources.map(formatIpv4) });
+function portsIn(all: Map<string, Set<string>>, name: string): Set<string> {
+  const known = all.get(name) ?? new Set();
+  all.set(name, known);
+  return known;
+}
+
+/** For status. */
+export const filterText = ({ mode, sources }: SourceFilter) => ({ mode, sources: sources.map(formatIpv4) });

@@ -72,6 +72,10 @@ test("bridge ports are kept where it is asked for, and where nothing is routed; 
   assert.equal(faults({ taps: false, forwarding: "bridge" }).length, 1);
   assert.deepEqual(faults({ forwarding: "relay" }), []);
   assert.equal(faults({ downstreams: [{ interface: "br-lan", routerPorts: ["a b"] }] }).length, 1);
+  const speaking = (snooping: boolean) => [{ interface: "br-lan", snooping, proxyReporting: true }];
+  assert.deepEqual(faults({ downstreams: speaking(true) }), []);
+  const [fault = ""] = faults({ downstreams: speaking(false) });
+  assert.match(fault, /`proxyReporting` needs `snooping`/);
 });
 
 test("a prefix becomes group and length", () => {

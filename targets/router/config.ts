@@ -66,6 +66,8 @@ export interface DownstreamConfig {
   /** undefined: where nothing is routed, `forwarding: "bridge"`. */
   readonly snooping?: boolean | undefined;
   readonly routerPorts: readonly string[];
+  readonly proxyReporting: boolean;
+  readonly reportSource: "0.0.0.0" | "own";
 }
 
 /** The interface towards the source. */
@@ -375,6 +377,9 @@ const downstream = v.pipe(
     snooping: v.optional(v.boolean()),
     /** Bridge ports with a router behind them. */
     routerPorts: v.optional(v.pipe(v.array(interfaceName), v.maxLength(64)), []),
+    /** What hosts report stays within the bridge, and we tell it to the routers behind its ports. */
+    proxyReporting: v.optional(v.boolean(), false),
+    reportSource: v.optional(v.picklist(["0.0.0.0", "own"]), "0.0.0.0"),
   }),
   v.rawTransform(({ dataset, addIssue, NEVER }): DownstreamConfig => {
     const {
@@ -477,6 +482,10 @@ export const upstreamsOf = ({ upstream, upstreams }: RouterConfig): readonly Ups
 export const snooped = ({ downstreams, forwarding }: RouterConfig): readonly DownstreamConfig[] =>
   downstreams.filter(({ snooping = forwarding === "bridge" }) => snooping);
 
+/** Those of them whose hosts are spoken for to the routers behind other ports. */
+export const proxied = (config: RouterConfig): readonly DownstreamConfig[] =>
+  snooped(config).filter(({ proxyReporting }) => proxyReporting);
+
 /** Where it is kept how the bridges were found; undefined without a socket, beside which it is. */
 export function foundBridgesFile({ id, socket = defaultSocket("router", id) }: RouterConfig): string | undefined {
   return socket === "" ? undefined : `${socket}.bridges`;
@@ -535,6 +544,10 @@ export const routerConfig: v.GenericSchema<unknown, RouterConfig> = v.pipe(
   v.check(
     (config) => config.taps || snooped(config).length === 0,
     '`snooping`, as with `forwarding: "bridge"`, needs `taps`: what hosts say has to be heard by port',
+  ),
+  v.check(
+    (config) => proxied(config).length === config.downstreams.filter(({ proxyReporting }) => proxyReporting).length,
+    "`proxyReporting` needs `snooping`: what is told to routers is what the ports' hosts want",
   ),
   v.check(
     ({ broker, identity, reception }) =>

@@ -6,6 +6,8 @@ import type { FrameOrigins } from "../../core/ports/frame-origin.ts";
 import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import type { IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import type { Links } from "../../core/ports/links.ts";
+import type { PortSender } from "../../core/ports/port-sender.ts";
+import type { ReportFilters } from "../../core/ports/report-filter.ts";
 import { LinuxBridgeTables } from "../../hal/bridge/linux.ts";
 import type { BridgeSettings } from "../../hal/bridge/settings.ts";
 import { LinuxForwarding, type TakeoverOptions } from "../../hal/forwarding/linux.ts";
@@ -17,10 +19,12 @@ import { linksBy } from "../../hal/links/linux.ts";
 import { commandMonitor, netlinkMonitor, sharedMonitor } from "../../hal/links/monitor.ts";
 import { loadCapture, loadSockets } from "../../hal/native.ts";
 import { PacketOrigins } from "../../hal/origin/packet.ts";
+import { PacketPortSender } from "../../hal/port-sender/packet.ts";
+import { NftReportFilters } from "../../hal/report-filter/nft.ts";
 import { CapTaps } from "../../hal/tap/cap.ts";
 import { PacketTaps } from "../../hal/tap/packet.ts";
 import type { Runtime } from "../shared/target.ts";
-import { interfacesOf, type RouterConfig, snooped } from "./config.ts";
+import { interfacesOf, proxied, type RouterConfig, snooped } from "./config.ts";
 import { FAREWELL_ARGUMENT } from "./farewell.ts";
 
 /** One way to serve a port. */
@@ -46,6 +50,8 @@ export interface RouterDrivers {
   readonly forwarding: Forwarding | undefined;
   readonly taps: FrameTaps | undefined;
   readonly bridges: BridgeTables | undefined;
+  readonly reportFilters: ReportFilters | undefined;
+  readonly portSender: PortSender | undefined;
   readonly links: Links;
   readonly origins: FrameOrigins | undefined;
   readonly choices: Readonly<Record<string, DriverChoice>>;
@@ -187,6 +193,18 @@ async function openBridges(
   }
 }
 
+/** Without it routers hear the hosts themselves. */
+async function openPortSender(config: RouterConfig, { log }: Runtime): Promise<PortSender | undefined> {
+  if (proxied(config).length === 0) return undefined;
+  try {
+    return await PacketPortSender.load();
+  } catch (error) {
+    if (!(error instanceof HalError)) throw error;
+    log.warn({ code: error.code, needs: error.needs }, `${error.message}; ${error.alternative}`);
+    return undefined;
+  }
+}
+
 /** Without, an intruder is named by the address that it chose. */
 async function openOrigins(): Promise<FrameOrigins | undefined> {
   try {
@@ -215,6 +233,8 @@ export async function openDrivers(
     forwarding: forwarding?.port,
     taps: taps?.port,
     bridges: await openBridges(config, runtime, settings),
+    reportFilters: proxied(config).length === 0 ? undefined : new NftReportFilters(),
+    portSender: await openPortSender(config, runtime),
     links: links.port,
     origins: await openOrigins(),
     choices: Object.fromEntries(

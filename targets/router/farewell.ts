@@ -8,6 +8,7 @@ import { BridgeSettings } from "../../hal/bridge/settings.ts";
 import { removeLeftGuard } from "../../hal/enforcement/nft.ts";
 import { findKeepers } from "../../hal/forwarding/keeper.ts";
 import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
+import { removeLeftFilter } from "../../hal/report-filter/nft.ts";
 
 /** The first argument by which the bundle knows that it is to do this, with the text on standard input. */
 export const FAREWELL_ARGUMENT = "__farewell";
@@ -23,6 +24,8 @@ export interface Farewell {
   readonly leaves: readonly Leave[];
   /** Bridge ports are guarded. */
   readonly isGuarded: boolean;
+  /** Hosts' reports are kept within bridges. */
+  readonly isProxied: boolean;
   /** Whose multicast tables have entries of ours. */
   readonly bridges: readonly string[];
   /** The file that knows how the bridges were found. */
@@ -45,6 +48,7 @@ export async function runFarewell(): Promise<void> {
   for (const name of said.bridges) ifThere(() => tables.open(name).close());
   settings.restoreAll();
   if (said.isGuarded) await removeLeftGuard();
+  if (said.isProxied) await removeLeftFilter();
 }
 
 const NOBODY: IgmpListener = { packet() {}, failed() {} };

@@ -7,13 +7,14 @@ import { FileEvidenceLog, PERMITS, POLICY } from "../../hal/evidence/file.ts";
 import { forgetStart, leanMemory } from "../../hal/lean-memory.ts";
 import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
+import { removeLeftFilter } from "../../hal/report-filter/nft.ts";
 import { runTapHelper, TAP_ARGUMENT } from "../../hal/tap/helper.ts";
 import { explain } from "../shared/exit.ts";
 import { addKeygen } from "../shared/keygen.ts";
 import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
 import { addRouterCommands, screenWidth, whyQuestion } from "./command-line.ts";
-import { foundBridgesFile, type RouterConfig, routerConfig } from "./config.ts";
+import { foundBridgesFile, proxied, type RouterConfig, routerConfig } from "./config.ts";
 import { openDrivers } from "./drivers.ts";
 import { FAREWELL_ARGUMENT, runFarewell } from "./farewell.ts";
 import { MembershipReports } from "./membership-reports.ts";
@@ -101,6 +102,7 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
   // Not before routing is ours: another router of this machine may guard its ports.
   if (config.enforce?.ports !== true) void removeLeftGuard();
   await forgetStart();
+  if (proxied(config).length === 0) void removeLeftFilter();
   // The interfaces are open and the first query is out: what comes now is heard meanwhile.
   await rehearse(config, runtime, setImmediate);
   await leanMemory();

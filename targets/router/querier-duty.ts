@@ -18,11 +18,14 @@ export interface QuerierDutyParts {
 /** Of all downstreams. */
 export class QuerierDuty {
   readonly #parts: QuerierDutyParts;
+  readonly #deferring: ReadonlySet<string>;
   /** Bridges whose own querier may not be turned off, of which the log has told. */
   readonly #unsilenced = new Set<string>();
 
-  constructor(parts: QuerierDutyParts) {
+  /** @param deferring those on which another querier is as it should be. */
+  constructor(parts: QuerierDutyParts, deferring: ReadonlySet<string> = new Set()) {
     this.#parts = parts;
+    this.#deferring = deferring;
   }
 
   /** Another querier is a fault to look into: a warning that names it. */
@@ -33,7 +36,7 @@ export class QuerierDuty {
       const text = address === undefined ? undefined : formatIpv4(address);
       log.info({ interface: name, ours, address: text }, ours ? "we are the querier" : "nobody asks");
     } else {
-      log.warn(
+      log[this.#deferring.has(name) ? "info" : "warn"](
         { interface: name, ours, ...whereText(this.#parts, name, { address, mac, port }) },
         "we are not the querier",
       );

@@ -18,6 +18,8 @@ test("what the running router takes over needs no restart", () => {
 test("what a bridge's ports get is fixed at the start, and named with the bridge", () => {
   const restarts = (lan: object): readonly string[] => needingRestart(parsed(KEPT), parsed(lan));
   assert.deepEqual(restarts({ ...KEPT, routerPorts: ["lan4"] }), ["downstreams.br-lan.routerPorts"]);
+  const speaks = { ...KEPT, proxyReporting: true, reportSource: "own" };
+  assert.deepEqual(restarts(speaks), ["downstreams.br-lan.proxyReporting", "downstreams.br-lan.reportSource"]);
   assert.deepEqual(restarts({ ...KEPT, maxGroupsPerPort: 4 }), ["downstreams.br-lan.maxGroupsPerPort"]);
   assert.deepEqual(needingRestart(parsed(LAN), parsed({ ...LAN, maxGroupsPerPort: 4 })), [], "without kept ports");
 });

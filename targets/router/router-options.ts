@@ -5,6 +5,7 @@ import type { RouterOptions } from "../../core/router/options.ts";
 import {
   type DownstreamConfig,
   given,
+  proxied,
   type RouterConfig,
   snooped,
   type UpstreamConfig,
@@ -53,9 +54,10 @@ function ofBridge(old: RouterConfig, config: RouterConfig, { interface: name }: 
 function fixedOfBridge(config: RouterConfig, name: string): Entries | undefined {
   const one = config.downstreams.find(({ interface: its }) => its === name);
   if (one === undefined || !snooped(config).includes(one)) return one && { snooping: false };
-  const { routerPorts, maxGroups, maxGroupsPerPort, maxSources, maxSourcesPerInterface, maxSourcesPerPort } = one;
+  const { maxGroups, maxGroupsPerPort, maxSources, maxSourcesPerInterface, maxSourcesPerPort } = one;
   const limits = { maxGroups, maxGroupsPerPort, maxSources, maxSourcesPerInterface, maxSourcesPerPort };
-  return { snooping: true, routerPorts, ...limits };
+  const { routerPorts, proxyReporting, reportSource } = one;
+  return { snooping: true, routerPorts, proxyReporting, reportSource, ...limits };
 }
 
 const fixedUpstream = ({ interface: name, version, forceVersion, refresh }: UpstreamConfig): object => ({
@@ -83,6 +85,7 @@ export function routerOptions(config: RouterConfig, links: Links, byControl = NO
       denyFrom: from(`downstreams.${one.interface}.deny`),
       snooping: snooped(config).includes(one),
       ...given({
+        proxyReports: proxied(config).includes(one) ? one.reportSource : undefined,
         sources: one.sources,
         vlan: one.vlan ?? links.get(one.interface)?.vlan ?? vlanOf(one.interface),
         bandwidth: one.bandwidth,

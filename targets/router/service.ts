@@ -2,7 +2,8 @@
 
 import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
-import { after, type Duration, milliseconds } from "../../core/base/time.ts";
+import { after, type Duration, milliseconds, seconds } from "../../core/base/time.ts";
+import type { RouterInterface } from "../../core/igmp/router-interface.ts";
 import { timesOf } from "../../core/igmp/times.ts";
 import { IGMP } from "../../core/igmp/wire.ts";
 import type { BridgeTables } from "../../core/ports/bridge-table.ts";
@@ -10,6 +11,9 @@ import type { Enforcement } from "../../core/ports/enforcement.ts";
 import type { EvidenceLog } from "../../core/ports/evidence-log.ts";
 import type { Forwarding, ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { FrameOrigins } from "../../core/ports/frame-origin.ts";
+import type { PortSender } from "../../core/ports/port-sender.ts";
+import type { ReportFilters } from "../../core/ports/report-filter.ts";
+import { isSent } from "../../core/router/effects.ts";
 import type { RouterEffect, RouterEvent } from "../../core/router/options.ts";
 import { Router } from "../../core/router/router.ts";
 import type { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
@@ -18,7 +22,7 @@ import type { Commands } from "../shared/admin.ts";
 import { explain } from "../shared/exit.ts";
 import { Afterwards } from "./afterwards.ts";
 import { BridgePorts } from "./bridge-ports.ts";
-import { foundBridgesFile, type RouterConfig, snooped, upstreamsOf } from "./config.ts";
+import { foundBridgesFile, given, proxied, type RouterConfig, snooped, upstreamsOf } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import { farewellText, type Leave } from "./farewell.ts";
 import { HostEvidence } from "./host-evidence.ts";
@@ -30,6 +34,7 @@ import { metricsText, type ProcessUse } from "./metrics.ts";
 import { Offenders } from "./offenders.ts";
 import { PermitFile } from "./permit-file.ts";
 import { PortGuard } from "./port-guard.ts";
+import { ProxyReporting } from "./proxy-reporting.ts";
 import { QuerierDuty } from "./querier-duty.ts";
 import { needingRestart, routerOptions } from "./router-options.ts";
 import { sampleOf } from "./sample.ts";
@@ -48,6 +53,9 @@ export interface RouterPlatform extends Omit<InterfacesPlatform, "table"> {
   readonly forwarding: Forwarding | undefined;
   /** undefined: bridges deliver as they do by themselves. */
   readonly bridges?: BridgeTables | undefined;
+  /** Both, or routers behind the ports of bridges hear the hosts themselves. */
+  readonly reportFilters?: ReportFilters | undefined;
+  readonly portSender?: PortSender | undefined;
   /** Without, an intruder is named by the address that it chose. */
   readonly origins?: FrameOrigins | undefined;
   readonly membershipReports: Control | undefined;
@@ -87,6 +95,7 @@ export class RouterService {
   readonly #table: ForwardingTable | undefined;
   readonly #interfaces: Interfaces;
   readonly #bridgePorts: BridgePorts | undefined;
+  readonly #proxyReporting: ProxyReporting | undefined;
   readonly #guard: PortGuard | undefined;
   readonly #permitFile: PermitFile | undefined;
   readonly #offenders: Offenders;
@@ -115,16 +124,13 @@ export class RouterService {
     this.#names = [...this.#downstreams, ...this.#upstreams];
     this.#statistics = new Statistics(this.#names, platform.clock);
     this.#evidence = new HostEvidence(platform);
-    this.#duty = new QuerierDuty(platform);
+    this.#duty = new QuerierDuty(platform, new Set(proxied(this.#config).map((one) => one.interface)));
     this.#router = new Router(IGMP, routerOptions(this.#config, platform.links, byControl), platform.entropy);
-    this.#afterwards = new Afterwards(
-      platform.later,
-      (effect) => this.#apply(effect),
-      ({ kind }) => kind === "send",
-    );
+    this.#afterwards = new Afterwards(platform.later, (effect) => this.#apply(effect), isSent);
     this.#runner = new Runner(platform.clock, this.#router, (effect) => this.#take(effect));
     this.#table = this.#openTable();
     const tappable = new Set(this.#downstreams);
+    this.#proxyReporting = this.#speakForHosts();
     this.#bridgePorts = this.#keepPorts();
     this.#interfaces = new Interfaces({ ...platform, table: this.#table }, this.#names, tappable, (event) =>
       this.#feed(event),
@@ -159,6 +165,8 @@ export class RouterService {
         asks: (name) =>
           [...this.#router.interfaces()].some(([one, { querier }]) => one === name && querier.kind === "querier"),
         isDeaf: (name, port) => (this.#interfaces.taps(name)[port] ?? "listening") !== "listening",
+        routers: (name, ports, routers) => this.#proxyReporting?.follow(name, ports, routers),
+        released: (name) => this.#proxyReporting?.leave(name),
       },
       kept.map(({ interface: name, routerPorts, times }) => {
         const { startupResponse, groupMembershipInterval } = timesOf(times);
@@ -167,10 +175,23 @@ export class RouterService {
     );
   }
 
+  #speakForHosts(): ProxyReporting | undefined {
+    const { clock, log, reportFilters: filters, portSender } = this.#platform;
+    const bridges = proxied(this.#config).map(({ interface: name, vlan }) => ({ name, vlan }));
+    if (filters === undefined || portSender === undefined || bridges.length === 0) return undefined;
+    const speakAt = (name: string, ports: readonly string[] | undefined) =>
+      this.#runner.feed({ kind: "speak-at", name, ports });
+    const machines = new Map(this.#router.interfaces());
+    const queryInterval = (name: string): Duration => machines.get(name)?.times.queryInterval ?? seconds(1);
+    const settling = (name: string): Duration => settlingOf(machines.get(name));
+    return new ProxyReporting({ clock, log, filters, speakAt, queryInterval, settling }, bridges);
+  }
+
   #feed(event: RouterEvent): void {
     // Bridges are handed over as they are.
     if (this.#leaves !== undefined) return;
     this.#runner.feed(event);
+    if (event.kind === "link" && event.address === undefined) this.#proxyReporting?.leave(event.name);
     if (event.kind === "link" && event.address !== undefined)
       this.#bridgePorts?.follow(event.name, this.#interfaces.link(event.name)?.index ?? 0);
     if (event.kind === "bridge") this.#bridgePorts?.changed(event.name, event.ports);
@@ -226,7 +247,14 @@ export class RouterService {
     this.#afterwards.finish();
     const bridges = snooped(this.#config).map((one) => one.interface);
     const found = foundBridgesFile(this.#config);
-    return farewellText({ leaves: this.#leaves, isGuarded: this.#guard !== undefined, bridges, found });
+    const isGuarded = this.#guard !== undefined;
+    return farewellText({
+      leaves: this.#leaves,
+      isGuarded,
+      isProxied: this.#proxyReporting !== undefined,
+      bridges,
+      found,
+    });
   }
 
   /** Leaves the groups upstream, gives back routing and the bridges, once. */
@@ -237,13 +265,14 @@ export class RouterService {
 
   async #stop(): Promise<void> {
     for (const { name, packet } of this.#leaves ?? []) this.#interfaces.send(name, packet);
+    // First: what is bridged goes on without us, and no port is to lose for a moment what the machine ends for itself.
+    this.#bridgePorts?.close();
     this.#runner.feed({ kind: "stop" });
     for (const name of this.#names) this.#runner.feed({ kind: "link", name, address: undefined });
     this.#runner.stop();
     this.#afterwards.finish();
     this.#interfaces.close();
     this.#offenders.close();
-    this.#bridgePorts?.close();
     this.#table?.close();
     this.#restoreBridges();
     await Promise.all([
@@ -251,8 +280,10 @@ export class RouterService {
       this.#permitFile?.close(),
       this.#policy.close(),
       this.#guard?.close(),
+      this.#proxyReporting?.close(),
       this.#wait(FAREWELL),
     ]);
+    this.#platform.portSender?.close();
   }
 
   #restoreBridges(): void {
@@ -298,6 +329,8 @@ export class RouterService {
       router: this.#router,
       interfaces: this.#interfaces,
       bridgePorts: this.#bridgePorts,
+      proxyReporting: this.#proxyReporting,
+      portSender: this.#platform.portSender,
       statistics: this.#statistics,
       table: this.#table,
       clock,
@@ -365,6 +398,10 @@ export class RouterService {
     else this.#afterwards.add(effect);
   }
 
+  #sendByPort({ name: bridge, port, packet, vlan }: RouterEffect & { kind: "send-port" }): void {
+    this.#platform.portSender?.send({ bridge, port, packet, ...given({ vlan }) });
+  }
+
   #apply(effect: RouterEffect): void {
     if (this.#leaves !== undefined) {
       if (effect.kind === "send" && this.#upstreams.has(effect.name)) this.#leaves.push(effect);
@@ -375,6 +412,9 @@ export class RouterService {
     switch (effect.kind) {
       case "send":
         this.#interfaces.send(effect.name, effect.packet);
+        break;
+      case "send-port":
+        this.#sendByPort(effect);
         break;
       case "route":
         this.#table?.set(effect.route);
@@ -427,7 +467,7 @@ export class RouterService {
         );
         break;
       case "upstream-mode":
-        log.info({ interface: effect.name, version: effect.version }, "IGMP version upstream");
+        log.info({ interface: effect.name, port: effect.port, version: effect.version }, "IGMP version upstream");
         break;
       case "intruder":
         log.warn(
@@ -463,6 +503,14 @@ export class RouterService {
         effect satisfies never;
     }
   }
+}
+
+/** Of version 3 we ask hosts when we begin to speak for them; of another we wait for whoever asks. With a second for what is under way. */
+function settlingOf(machine: RouterInterface | undefined): Duration {
+  if (machine === undefined) return seconds(0);
+  const { version, times } = machine.tableContext;
+  const { startupResponse, queryInterval, queryResponseInterval } = times;
+  return milliseconds((version === 3 ? startupResponse : queryInterval + queryResponseInterval) + seconds(1));
 }
 
 function processUse(): ProcessUse {

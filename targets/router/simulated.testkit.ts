@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import * as v from "valibot";
 import { ALL_IGMPV3_ROUTERS, ALL_SYSTEMS, ANY, address, type Ipv4, ipv4 } from "../../core/base/ipv4.ts";
 import { milliseconds, seconds } from "../../core/base/time.ts";
-import { type Query, queryLength, writeQuery } from "../../core/igmp/messages/query.ts";
+import { type IgmpVersion, type Query, queryLength, writeQuery } from "../../core/igmp/messages/query.ts";
 import { type ReportRecord, reportLength, writeReport } from "../../core/igmp/messages/report.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { FrameTaps } from "../../core/ports/frame-tap.ts";
@@ -17,6 +17,7 @@ import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
 import { simulatedLinks } from "../../hal/links/simulated.ts";
 import { attachKernelHost } from "../../hal/simulation/kernel-host.ts";
 import { SimulatedNetwork } from "../../hal/simulation/network.ts";
+import type { SimulatedNode } from "../../hal/simulation/node.ts";
 import { formatMac } from "../../hal/simulation/packet.ts";
 import { SimulatedTaps } from "../../hal/tap/simulated.ts";
 import { createLogger } from "../shared/log.ts";
@@ -54,6 +55,7 @@ export async function simulatedRouter({
     forwarding: SimulatedForwarding,
     taps: FrameTaps,
     clock: SimulatedClock,
+    node: SimulatedNode,
   ) => Partial<RouterPlatform>;
 } = {}) {
   const clock = new SimulatedClock();
@@ -83,7 +85,7 @@ export async function simulatedRouter({
     bridgeQueriers: new BridgeQueriers(new BridgeSettings({ root: "/nonexistent" })),
     log: createLogger({ level: "silent", format: "json", toStderr: true }, "router", "simulated"),
     fatal: (error) => assert.fail(error.message),
-    ...platform(forwarding, taps, clock),
+    ...platform(forwarding, taps, clock, router),
   });
   const host = async (name: string, text: string, lan: typeof lan1) => {
     const node = network.node(name);
@@ -143,13 +145,13 @@ export async function simulatedRouter({
     /** Under an address of the network upstream. */
     forgeFromLan: await sender("forger", "10.1.0.66", lan2),
     /** A router on lan2 asks once, as one with this address would. */
-    otherQuerier(text: string): void {
+    otherQuerier(text: string, version: IgmpVersion = 3): void {
       const wire = network.node("other").attach("eth0", { address: address(text), lan: lan2 });
       wire.transmit({
         kind: "igmp",
         source: address(text),
         destination: ALL_SYSTEMS,
-        bytes: generalQuery(address(text)),
+        bytes: generalQuery(address(text), version),
       });
     },
     /** So many hosts behind lan1 that nobody knows want a group each; `from` tells them from others. */
@@ -162,6 +164,11 @@ export async function simulatedRouter({
         wire.transmit({ kind: "igmp", source, destination: ALL_IGMPV3_ROUTERS, bytes });
       }
     },
+    /** Calls `spy` for every IGMP packet that hosts of the port, or the router, put on its LAN. */
+    overhear: (port: "lan1" | "lan2", spy: (packet: Uint8Array) => void) =>
+      (port === "lan1" ? lan1 : lan2).capture((packet) => {
+        if (packet.kind === "igmp") spy(packet.bytes);
+      }),
     /** Asks `--why`, and lets time pass while it looks. */
     async why(group: string, who: string, during: (span: number) => void = run): Promise<WhyAnswer> {
       const answer = Promise.resolve(service.commands.why?.({ group, host: who }));
@@ -171,9 +178,9 @@ export async function simulatedRouter({
   };
 }
 
-function generalQuery(source: Ipv4): Uint8Array {
+function generalQuery(source: Ipv4, version: IgmpVersion): Uint8Array {
   const query: Query = {
-    version: 3,
+    version,
     group: ANY,
     sources: [],
     suppress: false,

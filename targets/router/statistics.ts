@@ -42,9 +42,10 @@ const nameOf = (kind: MessageKind, group: Ipv4): MessageName => NAMES[kind][grou
 /** What hosts did: joined a group, left it, were not heard of it any more, may no longer be members. */
 export type HostCount = "joins" | "leaves" | "timeouts" | "revocations";
 
-/** What was heard on a bridge port by its tap (RFC 9166). */
+/** What was heard on a bridge port by its tap, and what we sent by it alone (RFC 9166). */
 export class PortStatistics {
   readonly received = new Counters<MessageName>();
+  readonly sent = new Counters<MessageName>();
   readonly drops = new Counters<RouterDrop>();
 }
 
@@ -141,6 +142,9 @@ export class Statistics {
       case "delivery":
         this.messages.count(String(effect.number));
         break;
+      case "send-port":
+        this.#sentOn(effect.name, effect.packet, effect.port);
+        break;
       case "route":
       case "ready":
       case "unroute":
@@ -176,11 +180,13 @@ export class Statistics {
     if (statistics !== undefined && isQuery(message)) statistics.lastQuery = this.#clock.now();
   }
 
-  #sentOn(name: string, bytes: Uint8Array): void {
+  #sentOn(name: string, bytes: Uint8Array, port?: string): void {
     const statistics = this.#interfaces.get(name);
     const packet = checkPacket(bytes);
     if (statistics === undefined || typeof packet === "string") return;
-    statistics.sent.count(nameOf(packet.kind, headGroup(packet)));
+    const message = nameOf(packet.kind, headGroup(packet));
+    statistics.sent.count(message);
+    if (port !== undefined) statistics.port(port).sent.count(message);
     if (isQuery(packet.kind)) statistics.lastQuery = this.#clock.now();
   }
 

@@ -8,16 +8,18 @@ import type { Clock } from "../../core/ports/clock.ts";
 import type { ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { FrameOrigin } from "../../core/ports/frame-origin.ts";
 import type { Links } from "../../core/ports/links.ts";
+import type { PortSender } from "../../core/ports/port-sender.ts";
 import type { Intruder } from "../../core/router/intruders.ts";
 import type { Refusal } from "../../core/router/refusals.ts";
 import type { Router } from "../../core/router/router.ts";
 import type { Upstream } from "../../core/router/upstream.ts";
-import type { BridgePorts } from "./bridge-ports.ts";
-import type { RouterConfig } from "./config.ts";
+import { type BridgePorts, filterText } from "./bridge-ports.ts";
+import { proxied, type RouterConfig } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
 import type { Interfaces } from "./interfaces.ts";
 import type { LivePolicy } from "./live-policy.ts";
 import type { PortGuard } from "./port-guard.ts";
+import type { ProxyReporting } from "./proxy-reporting.ts";
 import { ruleText } from "./rule-text.ts";
 import type { InterfaceStatistics, PortStatistics, Statistics } from "./statistics.ts";
 import type {
@@ -31,9 +33,11 @@ import type {
   NewHostsStatus,
   PolicyStatus,
   PortStatus,
+  ProxiedStatus,
   QuerierStatus,
   RefusalStatus,
   RouterStatus,
+  SnoopingStatus,
   StatisticsStatus,
   UpstreamStatus,
 } from "./status.ts";
@@ -45,6 +49,9 @@ export interface StatusParts {
   readonly router: Router;
   readonly interfaces: Interfaces;
   readonly bridgePorts: BridgePorts | undefined;
+  /** undefined where routers hear the hosts of bridges themselves. */
+  readonly proxyReporting: Pick<ProxyReporting, "state"> | undefined;
+  readonly portSender: Pick<PortSender, "counts"> | undefined;
   readonly statistics: Statistics;
   readonly table: ForwardingTable | undefined;
   readonly clock: Clock;
@@ -121,7 +128,7 @@ function newHostsStatus(machine: RouterInterface): readonly NewHostsStatus[] {
 }
 
 function downstreamStatus(parts: StatusParts, name: string, machine: RouterInterface): DownstreamStatus {
-  const { interfaces, bridgePorts, router, clock } = parts;
+  const { interfaces, clock } = parts;
   const statistics = parts.statistics.of(name);
   return {
     name,
@@ -140,10 +147,32 @@ function downstreamStatus(parts: StatusParts, name: string, machine: RouterInter
     hosts: machine.hosts().map((membership) => memberStatus(parts, name, membership)),
     taps: interfaces.taps(name),
     guarded: parts.guard?.hasPorts(name),
-    snooping: bridgePorts?.status(name, router.ports(clock.now(), name)),
+    snooping: snoopingStatus(parts, name),
     ports: Object.fromEntries([...statistics.ports].map(([port, one]) => [port, portStatus(one)])),
     counts: hostCounts(statistics),
     ...counted(parts, name),
+  };
+}
+
+function snoopingStatus(parts: StatusParts, name: string): SnoopingStatus | undefined {
+  const { bridgePorts, router, clock } = parts;
+  const status = bridgePorts?.status(name, router.ports(clock.now(), name));
+  return status && { ...status, proxied: proxiedStatus(parts, name) };
+}
+
+function proxiedStatus(parts: StatusParts, name: string): ProxiedStatus | undefined {
+  const { config, router, clock, statistics, proxyReporting, portSender } = parts;
+  if (!proxied(config).some((one) => one.interface === name)) return undefined;
+  const { ports } = statistics.of(name);
+  return {
+    // The log has told why.
+    state: proxyReporting?.state(name) ?? "not loaded",
+    counts: portSender?.counts() ?? {},
+    perPort: (router.proxied(clock.now(), name) ?? []).map(({ port, version, isAsked, refreshes, groups }) => ({
+      ...{ port, version, asks: isAsked, refreshes },
+      groups: groups.map(({ group, filter }) => ({ group: formatIpv4(group), ...filterText(filter) })),
+      sent: messageCounts(ports.get(port)?.sent.snapshot() ?? {}),
+    })),
   };
 }
 
@@ -164,8 +193,9 @@ function querierStatus(
   }
 }
 
-const portStatus = ({ received, drops }: PortStatistics): PortStatus => ({
+const portStatus = ({ received, sent, drops }: PortStatistics): PortStatus => ({
   received: messageCounts(received.snapshot()),
+  sent: messageCounts(sent.snapshot()),
   drops: drops.snapshot(),
 });
 

@@ -8,6 +8,8 @@ import { tagged } from "../../core/igmp/igmp.testkit.ts";
 import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import { SimulatedBridges } from "../../hal/bridge/simulated.ts";
 import { SimulatedEnforcement } from "../../hal/enforcement/simulated.ts";
+import { SimulatedPortSender } from "../../hal/port-sender/simulated.ts";
+import { SimulatedReportFilters } from "../../hal/report-filter/simulated.ts";
 import type { RouterPlatform } from "./service.ts";
 import { simulatedRouter } from "./simulated.testkit.ts";
 import type { RouterStatus } from "./status.ts";
@@ -204,6 +206,7 @@ test("docs/status.md has every field of a router to which much has happened, and
       maxGroups: 16,
       newHostsPerMinute: 1,
       snooping: true,
+      proxyReporting: true,
       bandwidth: 100_000,
       portBandwidth: 50_000,
       deny: ["239.255.77.5"],
@@ -215,8 +218,10 @@ test("docs/status.md has every field of a router to which much has happened, and
       identity: "router.identity",
       reception: { id: "reception", publicKey: "01".repeat(32) },
     },
-    platform: (_forwarding, taps, clock) => ({
+    platform: (_forwarding, taps, clock, node) => ({
       taps: taggedTaps(taps, 7),
+      reportFilters: new SimulatedReportFilters(clock, node),
+      portSender: new SimulatedPortSender(node),
       enforcement: new SimulatedEnforcement(clock),
       bridges: new SimulatedBridges({ "br-lan": ["lan1", "lan2"] }),
       drivers: { igmp: { driver: "x", passedOver: { packet: "y" }, lacks: "z" } },
@@ -229,6 +234,8 @@ test("docs/status.md has every field of a router to which much has happened, and
       membershipReports: membershipReports as unknown as RouterPlatform["membershipReports"],
     }),
   });
+  // Until everybody has been heard nobody is new.
+  run(261);
   a.join(address("232.1.1.1"), address("10.1.0.2"));
   b.join();
   run(1);

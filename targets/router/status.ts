@@ -81,6 +81,8 @@ export interface HostCounts {
 /** A bridge port as its tap hears it (RFC 9166). */
 export interface PortStatus {
   readonly received: MessageCounts;
+  /** By this port alone. */
+  readonly sent: MessageCounts;
   readonly drops: Readonly<Record<string, number>>;
 }
 
@@ -95,6 +97,28 @@ export interface SnoopingStatus {
     /** A router is behind it: it gets every group. */
     readonly router: boolean;
     readonly groups: readonly Pick<GroupStatus, "group" | "mode" | "sources">[];
+  }[];
+  /** undefined where routers hear the hosts themselves. */
+  readonly proxied?: ProxiedStatus | undefined;
+}
+
+/** What routers behind the ports of a bridge are told in place of what its hosts report. */
+export interface ProxiedStatus {
+  /** "in force", "starting", "no router" where none is known, or why hosts' reports reach the routers as they would without us. */
+  readonly state: string;
+  /** What could not be sent. */
+  readonly counts: Readonly<Record<string, number>>;
+  /** The ports with a router. */
+  readonly perPort: readonly {
+    readonly port: string;
+    /** The IGMP version that we speak there now. */
+    readonly version: number;
+    /** Whether somebody asks there. */
+    readonly asks: boolean;
+    /** How often all reports were repeated because nobody did. */
+    readonly refreshes: number;
+    readonly groups: readonly Pick<GroupStatus, "group" | "mode" | "sources">[];
+    readonly sent: MessageCounts;
   }[];
 }
 

@@ -1,5 +1,5 @@
 // What is wrong with a router, in words, from its own status: what an operator is to read first.
-import type { DownstreamStatus, HostStatus, RouterStatus, UpstreamStatus } from "./status.ts";
+import type { DownstreamStatus, HostStatus, ProxiedStatus, RouterStatus, UpstreamStatus } from "./status.ts";
 
 type Told = Omit<RouterStatus, "warnings">;
 
@@ -53,8 +53,9 @@ function policyLacking({ policy: { refused, remarks } }: Told): readonly string[
   ];
 }
 
-function electionsLost({ name, querier }: DownstreamStatus): readonly string[] {
-  if (querier.state !== "non-querier") return [];
+function electionsLost({ name, querier, snooping }: DownstreamStatus): readonly string[] {
+  // Who speaks to routers as a host leaves the questions to them.
+  if (querier.state !== "non-querier" || snooping?.proxied !== undefined) return [];
   return [`${name}: the querier election is lost to ${querier.address ?? "nobody known"}${whereText(querier)}`];
 }
 
@@ -97,8 +98,25 @@ function tapsAway({ name, taps }: DownstreamStatus): readonly string[] {
 }
 
 function portsTogether({ name, snooping }: DownstreamStatus): readonly string[] {
-  if (snooping === undefined || snooping.state === "kept" || snooping.state === "waiting") return [];
-  return [`${name}: its bridge ports get what the bridge gives them, not what each asked for (${snooping.state})`];
+  if (snooping === undefined || snooping.state === "waiting") return [];
+  if (snooping.state !== "kept")
+    return [`${name}: its bridge ports get what the bridge gives them, not what each asked for (${snooping.state})`];
+  return notProxied(name, snooping.proxied);
+}
+
+function notProxied(name: string, proxied: ProxiedStatus | undefined): readonly string[] {
+  switch (proxied?.state) {
+    case undefined:
+    case "in force":
+    case "starting":
+      return [];
+    case "no router":
+      return [
+        `${name}: no router is known behind its ports, so that nobody is told what its hosts want (\`routerPorts\`)`,
+      ];
+    default:
+      return [`${name}: routers hear its hosts themselves, and not us in their place (${proxied?.state})`];
+  }
 }
 
 /** What the configuration itself has passed over is as the operator wants it. */

@@ -4,6 +4,7 @@ import { after, seconds } from "../../core/base/time.ts";
 import type { RuleName } from "../../core/igmp/admission.ts";
 import type { RouteUse } from "../../core/ports/forwarding.ts";
 import type { DeliveryPath } from "../../core/router/delivery-path.ts";
+import { proxied } from "./config.ts";
 import { type StatusParts, secondsSince } from "./status-of.ts";
 import { down, no, type Question, ruleName, type WhyAnswer, whoText } from "./why-words.ts";
 
@@ -42,13 +43,28 @@ function blockedAt(parts: StatusParts, name: string, group: Ipv4, facts: Deliver
     return no(
       "not-routed",
       name,
-      "`forwarding` is none: this router asks and keeps evidence, the machine bridges. It does not see packets.",
+      `\`forwarding\` is ${parts.config.forwarding}: this router asks and keeps evidence, the machine bridges. It does not see packets.`,
+      ...askedBehindPorts(parts, name, group),
     );
   return streams.length === 0 ? noStream(parts, name, group, facts) : undefined;
 }
 
 const denied = (name: string, what: string, rule: RuleName): WhyAnswer =>
   no("denied", name, `${what} may not be received on ${name}: ${ruleName(rule)} denies it to everybody there.`);
+
+/** Where a bridge's hosts are spoken for: which routers are told of the group. */
+function askedBehindPorts({ config, router, clock }: StatusParts, name: string, group: Ipv4): readonly string[] {
+  if (!proxied(config).some((one) => one.interface === name)) return [];
+  const told = router.proxied(clock.now(), name);
+  if (told === undefined)
+    return ["Routers behind its ports hear the hosts themselves: hosts' reports are not kept from them now."];
+  const asked = told.filter(({ groups }) => groups.some((one) => one.group === group));
+  if (asked.length === 0) return [`No router behind its ports is asked for ${formatIpv4(group)}.`];
+  const where = asked.map(
+    ({ port, version, isAsked }) => `${port} (IGMPv${version}, ${isAsked ? "it asks" : "it does not ask"})`,
+  );
+  return [`In place of the hosts, routers are asked for ${formatIpv4(group)} by ${where.join(", ")}.`];
+}
 
 function noStream(parts: StatusParts, name: string, group: Ipv4, { upstream, withoutRoom }: DeliveryPath): WhyAnswer {
   const [refused] = withoutRoom;

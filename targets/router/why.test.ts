@@ -224,10 +224,13 @@ test("the election is lost to a router that serves the link", async () => {
 });
 
 test("nothing is routed where the machine bridges", async () => {
-  const { a, run, why } = await simulatedRouter({ platform: () => ({ forwarding: undefined }) });
-  a.join();
-  run(3);
-  says(await why(GROUP, A), "not-routed", /`forwarding` is none/);
+  for (const forwarding of ["none", "bridge"]) {
+    const platform = () => ({ forwarding: undefined });
+    const { a, run, why } = await simulatedRouter({ entries: { forwarding }, platform });
+    a.join();
+    run(3);
+    says(await why(GROUP, A), "not-routed", new RegExp(`\`forwarding\` is ${forwarding}`));
+  }
 });
 
 test("upstream is not asked: its filter", async () => {

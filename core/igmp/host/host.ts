@@ -6,11 +6,12 @@ import type { Machine } from "../../base/machine.ts";
 import { inSubnet } from "../../base/subnet.ts";
 import { after, type Duration, earliest, type Instant, milliseconds, seconds } from "../../base/time.ts";
 import type { Entropy } from "../../ports/entropy.ts";
-import { NO_SOURCE, type SourceFilter, sameFilter, wantsNothing } from "../filter.ts";
+import { NO_SOURCE, sameFilter, wantsNothing } from "../filter.ts";
 import type { IgmpDrop, IgmpPacket } from "../messages/packet.ts";
 import type { IgmpVersion, Query } from "../messages/query.ts";
 import type { ReportRecord } from "../messages/report.ts";
 import type { V1V2Kind } from "../messages/v1-v2-message.ts";
+import type { UpstreamChange } from "../proxy.ts";
 import type { MembershipWire } from "../wire.ts";
 import { HostGroup } from "./host-group.ts";
 import { type RefreshPolicy, RefreshTimer } from "./refresh.ts";
@@ -43,7 +44,9 @@ export type MulticastHostEvent<A extends Address = Ipv4> =
   | { readonly kind: "up"; readonly address: A; readonly mtu?: number }
   | { readonly kind: "down" }
   /** The interface state of 3.2 for one group; INCLUDE({}) leaves. 224.0.0.1 is never spoken of and is ignored. */
-  | { readonly kind: "want"; readonly group: A; readonly filter: SourceFilter<A> }
+  | ({ readonly kind: "want" } & UpstreamChange<A>)
+  /** The same for several groups, told together. */
+  | { readonly kind: "want-all"; readonly changes: readonly UpstreamChange<A>[] }
   /** Nothing is wanted any more. */
   | { readonly kind: "leave-all" }
   /** A whole IPv4 packet heard on the interface. */
@@ -129,7 +132,9 @@ export class MulticastHost<A extends Address = Ipv4> implements Machine<Multicas
       case "down":
         return this.#down();
       case "want":
-        return this.#want(now, event.group, event.filter);
+        return this.#want(now, [event]);
+      case "want-all":
+        return this.#want(now, event.changes);
       case "leave-all":
         return this.#leaveAll(now);
       case "packet":
@@ -158,22 +163,30 @@ export class MulticastHost<A extends Address = Ipv4> implements Machine<Multicas
     return [{ kind: "mode", version: this.#mode }];
   }
 
-  #want(now: Instant, group: A, filter: SourceFilter<A>): Effect[] {
-    if (group === this.#wire.family.allNodes) return [];
+  #want(now: Instant, changes: readonly UpstreamChange<A>[]): Effect[] {
+    const outcomes = changes.map((change) => this.#change(now, change));
+    const members = outcomes.filter((one) => one instanceof HostGroup);
+    const drops = outcomes.flatMap((one) => (typeof one === "string" ? [dropped(one)] : []));
+    const isQuiet = this.#address === undefined || this.#kernelReports;
+    return [...drops, ...(isQuiet ? this.#forgetQuietly(...members) : this.#tellChanges(now, members))];
+  }
+
+  /** The group whose filter is another now; why there is none, or undefined when nothing has changed. */
+  #change(now: Instant, { group, filter }: UpstreamChange<A>): HostGroup<A> | "host.too-many-groups" | undefined {
+    if (group === this.#wire.family.allNodes) return undefined;
     const known = this.#groups.get(group);
-    if (known === undefined && wantsNothing(filter)) return [];
-    if (known === undefined && this.#groups.size >= this.#maxGroups) return [dropped("host.too-many-groups")];
+    if (known === undefined && wantsNothing(filter)) return undefined;
+    if (known === undefined && this.#groups.size >= this.#maxGroups) return "host.too-many-groups";
     // The join itself is the first report of all there is.
     if (this.#groups.size === 0 && this.#address !== undefined) this.#refresh.said(now);
     const member = known ?? new HostGroup<A>(group);
     this.#groups.set(group, member);
-    if (sameFilter(member.filter, filter)) return [];
+    if (sameFilter(member.filter, filter)) return undefined;
     const before = member.filter;
     member.change(filter, this.#robustness);
-    if (this.#address === undefined || this.#kernelReports) return this.#forgetQuietly(member);
     // RFC 4605 4.1: to an older querier only the creation and the end of a membership are told.
     if (this.#mode < 3 && !wantsNothing(before) && !wantsNothing(filter)) member.cancelChange();
-    return this.#tellChanges(now, [member]);
+    return member;
   }
 
   #leaveAll(now: Instant): Effect[] {

@@ -31,7 +31,7 @@ import { lineOf, nameText } from "./program.mjs";
 export const KEPT = "scripts/checks/code/kept.json";
 
 /** Drivers that stand in for a machine, and the lab: tests are their users, and the product's must not be. */
-const FOR_TESTS = /^(hal\/(simulation\/|\w+\/(simulated|memory|seeded)\.ts$)|scripts\/lab\/)/;
+const FOR_TESTS = /^(hal\/(simulation\/|[\w-]+\/(simulated|memory|seeded)\.ts$)|scripts\/lab\/)/;
 
 /** What the measurements are called by: each is a module of its folder, loaded by name. */
 const isMeasurement = (/** @type {Declared} */ { file, name }) =>

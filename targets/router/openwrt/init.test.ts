@@ -23,7 +23,7 @@ option main log_level debug
 option main log_format json
 option main forwarding kernel
 option main takeover 4
-option main taps 0
+option main taps 1
 option main idle 120
 option main max_routes 256
 option main max_routes_per_source 32
@@ -51,7 +51,6 @@ section upstream second
 option second device eth3
 section downstream lan
 option lan network lan
-option lan snooping 0
 list lan router_port lan9
 option lan version 3
 option lan robustness 3
@@ -95,6 +94,9 @@ list lan static_group 239.255.1.1
 list lan static_group 232.1.1.1 10.1.0.2 10.1.0.3
 section downstream tv
 option tv device eth1.7
+option tv snooping 1
+option tv proxy_reporting 1
+option tv report_source own
 section rule trial
 option trial action preview
 option trial network lan
