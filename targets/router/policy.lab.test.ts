@@ -117,8 +117,8 @@ before(async () => {
   if (skip !== false) return;
   makeNamespaces([ROUTER, HOST_A, HOST_B, SENDER]);
   // A bridge floods until it has known a querier for the response time; then it looks into its table.
-  const settings = ["mcast_snooping", "0", "mcast_query_response_interval", "10"];
-  ip("-n", ROUTER, "link", "add", "br0", "type", "bridge", ...settings);
+  const flags = ["mcast_snooping", "0", "mcast_query_response_interval", "10"];
+  ip("-n", ROUTER, "link", "add", "br0", "type", "bridge", ...flags);
   for (const [namespace, name, own, mac] of [
     [SENDER, "up0", "10.1.0.2", undefined],
     [HOST_A, "port-a", "10.2.0.11", MAC_A],
