@@ -61,18 +61,23 @@ const IMPORT = /\bfrom "(\.[^"]+)"/g;
 const RUNS_BUNDLES =
   /["'`/]dist["'`/]|scripts\/(?:show|lab|package|bench)\/main\.mjs|README\.md has a block|SEALCAST_DIST|\/main\.js\b/;
 
+/** And that it has to do with the process that it runs in, or waits: for another process, a namespace, a timer. */
+const NEEDS_ITS_PROCESS =
+  /node:(?:child_process|dgram|http|net|timers|tls|v8|worker_threads)|inNamespace|clock\/system|set(?:Timeout|Interval)\b|memoryUsage|process\.(?:on|emitWarning|chdir|exitCode|title|umask|kill)\b|process\.env\.\w+ =|delete process\.env|mock\./;
+
 /**
- * True when the file, or test support that it imports, runs a bundle.
+ * True when the file, or test support that it imports, says such words.
  * @param {string} source
+ * @param {RegExp} words
  * @param {Set<string>} seen
  */
-function runsBundles(source, seen = new Set()) {
+function says(source, words, seen = new Set()) {
   seen.add(source);
   const text = readFileSync(source, "utf8");
-  if (RUNS_BUNDLES.test(text)) return true;
+  if (words.test(text)) return true;
   for (const [, specifier = ""] of text.matchAll(IMPORT)) {
     const other = posix.join(posix.dirname(source), specifier);
-    if (/\.testkit\.ts$|^scripts\//.test(other) && !seen.has(other) && existsSync(other) && runsBundles(other, seen)) {
+    if (/\.testkit\.ts$|^scripts\//.test(other) && !seen.has(other) && existsSync(other) && says(other, words, seen)) {
       return true;
     }
   }
@@ -82,7 +87,7 @@ function runsBundles(source, seen = new Set()) {
 /** @param {string} source @returns {Kind} */
 function kindOf(source) {
   if (LAB.test(source)) return "lab";
-  return runsBundles(source) ? "bundle" : "unit";
+  return says(source, RUNS_BUNDLES) ? "bundle" : "unit";
 }
 
 const ORDER = /** @type {const} */ (["unit", "bundle", "lab"]);
@@ -130,20 +135,22 @@ export function chooseTests(parts, kinds = ORDER) {
 /** Each file in a process of its own, as runTests wants them. @param {TestFile[]} tests */
 export const apart = (tests) => tests.map(({ file }) => [file]);
 
-/** What core does is done in memory: its tests leave nothing in their process that another one could see. */
-const isPure = (/** @type {TestFile} */ { source, kind }) => kind === "unit" && source.startsWith("core/");
+/** Most tests of the product compute, and leave nothing in their process that another one could see: they can share it. */
+const canShare = (/** @type {TestFile} */ { source, file, kind }) =>
+  kind === "unit" && source !== file && !says(source, NEEDS_ITS_PROCESS);
 /** Processes for them: each short enough that no core of the machine idles at the end, and few enough that their starts hardly count. */
-const PROCESSES = 8;
+const PROCESSES = 12;
 
-/** Every eighth file in the same process: neighbours take alike, and are apart. @param {TestFile[]} tests @returns {string[][]} */
+/** Every twelfth file in the same process: neighbours take alike, and are apart. @param {TestFile[]} tests @returns {string[][]} */
 const dealt = (tests) =>
   Array.from({ length: PROCESSES }, (_, first) =>
     tests.filter((_, index) => index % PROCESSES === first).map(({ file }) => file),
   ).filter(({ length }) => length > 0);
 
-/** The tests of core share some processes, every other file has its own. @param {TestFile[]} tests */
+/** Those that can share processes do, every other file has its own; as runTests wants them. @param {TestFile[]} tests */
 export function sharing(tests) {
-  const own = tests.filter((test) => !isPure(test));
+  const shared = tests.filter(canShare);
+  const own = tests.filter((test) => !shared.includes(test));
   const isLong = (/** @type {TestFile} */ test) => placeOf(test) < LONG.length;
-  return [...apart(own.filter(isLong)), ...dealt(tests.filter(isPure)), ...apart(own.filter((test) => !isLong(test)))];
+  return [...apart(own.filter(isLong)), ...dealt(shared), ...apart(own.filter((test) => !isLong(test)))];
 }

@@ -191,6 +191,8 @@ export const CASES = [
       place.router.ip("link", "set", "lan0", "down");
       await observe(1000);
       place.router.ip("link", "set", "lan0", "up");
+      // The kernel sends nothing until it has told of the link itself, once a second at most (its link watch).
+      while (place.router.run("cat", "/sys/class/net/lan0/operstate").trim() !== "up") await observe(5);
       const after = await watched.viewers[0]?.first(LONGEST_START);
       if (after === undefined) return verdict(false, `not back within ${LONGEST_START / 1000} s`);
       return verdict(after < 1000, `back after ${(after / 1000).toFixed(2)} s`);

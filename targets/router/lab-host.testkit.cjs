@@ -26,19 +26,23 @@ function host() {
   process.stdin.on("end", () => process.exit(0));
 }
 
+/** Sends a number to each group, a greater one each time; "?" asks for the last. */
 function sender() {
   const socket = dgram.createSocket("udp4");
   const groups = new Set();
+  let n = 0;
   socket.bind(0, address, () => {
     socket.setMulticastTTL(8);
-    let n = 0;
     setInterval(() => {
       n++;
       for (const group of groups) socket.send(String(n), Number(port), group);
     }, 20);
     say("ready");
   });
-  readline.createInterface({ input: process.stdin }).on("line", (group) => groups.add(group));
+  readline.createInterface({ input: process.stdin }).on("line", (line) => {
+    if (line === "?") say(`sent ${n}`);
+    else groups.add(line);
+  });
   process.stdin.on("end", () => process.exit(0));
 }
 

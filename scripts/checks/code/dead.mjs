@@ -33,7 +33,7 @@ export const KEPT = "scripts/checks/code/kept.json";
 /** Drivers that stand in for a machine, and the lab: tests are their users, and the product's must not be. */
 const FOR_TESTS = /^(hal\/(simulation\/|[\w-]+\/(simulated|memory|seeded)\.ts$)|scripts\/lab\/)/;
 
-/** What scripts/bench/main.mjs calls in each module of its folder, which it loads by name. */
+/** What the measurements are called by: each is a module of its folder, loaded by name. */
 const isMeasurement = (/** @type {Declared} */ { file, name }) =>
   /^scripts\/bench\/[\w-]+\.mjs$/.test(file.path) && name.text === "run";
 

@@ -17,6 +17,12 @@ export interface InitRun {
   readonly file: string;
 }
 
+/** A line of the shim's form as the call that the shim wants: up to three words, and the rest as it is, quoted for the shell. */
+function callOf(line: string): string {
+  const words = line.match(/^(\S+) +(\S+) *(\S*) *(.*?) *$/)?.slice(1) ?? [];
+  return words.length === 0 ? "" : ["line", ...words.map((word) => `'${word.replaceAll("'", "'\\''")}'`)].join(" ");
+}
+
 /**
  * Runs shell text after shim and init script, in busybox ash with nothing else on the path. `folder` is made unless it is there;
  * `config` is in the shim's form; `bundle` is a shell script that stands for the router.
@@ -26,7 +32,7 @@ export function runInit(folder: string, config: string, text: string, bundle = "
     mkdirSync(join(folder, "bin"), { recursive: true });
     for (const applet of APPLETS) symlinkSync(BUSYBOX ?? "", join(folder, "bin", applet));
   }
-  writeFileSync(join(folder, "uci"), config);
+  writeFileSync(join(folder, "uci"), config.split("\n").map(callOf).join("\n"));
   writeFileSync(join(folder, "program"), bundle);
   chmodSync(join(folder, "program"), 0o755);
   const state = join(folder, "state");

@@ -1,12 +1,24 @@
 # Test support: the parts of OpenWrt's rc.common, procd and UCI that the init script uses, as recorders. A configuration is lines of
-# "section type name", "option section name value" and "list section name value" in $UCI; what procd is told goes to standard output.
+# "section type name", "option section name value" and "list section name value" in $UCI, each a call of `line` with quoted words: the
+# `read` of busybox asks the kernel for every octet. What procd is told goes to standard output.
 
 # Into variables, as OpenWrt's own.
 config_load() {
-	local kind section name value
-	while read -r kind section name value; do
-		[ "$kind" != option ] || eval "CONFIG_${section}_$name=\$value"
-	done <"$UCI"
+	local of count
+	[ -z "$LOADED" ] || return 0
+	LOADED=1
+	line() {
+		case "$1" in
+		section) eval "SECTIONS_$2=\"\$SECTIONS_$2 $3\"" ;;
+		option) eval "CONFIG_${2}_$3=\$4" ;;
+		list)
+			of="LIST_${2}_$3"
+			eval "count=\$((\${$of:-0} + 1))"
+			eval "$of=$count ${of}_$count=\$4"
+			;;
+		esac
+	}
+	. "$UCI"
 }
 
 config_get() { # variable section option [default]
@@ -14,19 +26,21 @@ config_get() { # variable section option [default]
 }
 
 config_foreach() { # function type
-	local function="$1" type="$2" kind of name
-	while read -r kind of name <&3; do
-		[ "$kind $of" = "section $type" ] && "$function" "$name"
-	done 3<"$UCI"
+	local function="$1" name names
+	eval "names=\$SECTIONS_$2"
+	for name in $names; do "$function" "$name"; done
 	return 0
 }
 
 config_list_foreach() { # section list function [argument...]
-	local section="$1" list="$2" function="$3" kind of name value
+	local of="LIST_$1_$2" function="$3" n=0 count value
 	shift 3
-	while read -r kind of name value <&4; do
-		[ "$kind $of $name" = "list $section $list" ] && "$function" "$value" "$@"
-	done 4<"$UCI"
+	eval "count=\${$of:-0}"
+	while [ $n -lt "$count" ]; do
+		n=$((n + 1))
+		eval "value=\$${of}_$n"
+		"$function" "$value" "$@"
+	done
 	return 0
 }
 
@@ -69,11 +83,12 @@ stop() {
 	! type service_stopped >/dev/null 2>&1 || service_stopped
 }
 uci() { # -q show package
-	local kind section name value
-	while read -r kind section name value; do
-		case "$kind" in
-		section) echo "$3.$name=$section" ;;
-		*) echo "$3.$section.$name='$value'" ;;
+	local package="$3"
+	line() {
+		case "$1" in
+		section) echo "$package.$3=$2" ;;
+		*) echo "$package.$2.$3='$4'" ;;
 		esac
-	done <"$UCI"
+	}
+	. "$UCI"
 }
