@@ -305,6 +305,39 @@ test("static groups are asked for whoever is there", () => {
   assert.deepEqual(bench.until(50), [`45 r: is-in ${GROUP} {1} from 0.0.0.0`]);
 });
 
+test("a static group, which every port gets, hides no host whose port is not known", () => {
+  const bench = settled(3, { staticGroups: [{ group: address(GROUP), sources: [source(1)] }] });
+  bench.feed({ kind: "packet", name: "br0", bytes: report(HOSTS.a, ["to-ex", GROUP]) });
+  const told = () =>
+    bench.router.proxied(bench.now, "br0")?.flatMap(({ groups }) => groups.map(({ filter }) => filter.mode));
+  assert.deepEqual(told(), ["exclude"]);
+  // As when the bridge's table is opened again.
+  bench.router.portMemberships(bench.now, "br0");
+  assert.deepEqual(told(), ["exclude"]);
+});
+
+/** More hosts with a group each, of port a, than are taken at their word; so many of them wait. */
+function crowd(waiting: number, version: 2 | 3): Bench {
+  const igmp = { maxGroups: 16, newHostsPerMinute: 1, newHostsPerMinutePerPort: 1, version };
+  const bench = settled(3, { igmp });
+  bench.until(300);
+  bench.hear("r", query(ROUTER));
+  bench.hear(
+    "a",
+    report("10.0.0.20", ...Array.from({ length: 9 }, (_, n) => ["is-ex", `239.2.0.${n}`] as ["is-ex", string])),
+  );
+  for (let n = 0; n < 2 + waiting; n++) bench.hear("a", report(`10.0.0.${30 + n}`, ["is-ex", `239.3.0.${n}`]));
+  return bench;
+}
+
+test("new hosts that wait are asked in the querier's stead, by hosts' ports alone; everybody is in the newest version only", () => {
+  const queries = (bench: Bench) => bench.until(302).filter((one) => one.includes("query"));
+  const toHosts = (text: string) => ["a", "b", "r2"].map((port) => `301 ${port}: ${text} from ${OURS}`);
+  assert.deepEqual(queries(crowd(1, 3)), toHosts("v3 query 239.3.0.2"));
+  assert.deepEqual(queries(crowd(17, 3)), toHosts("v3 query 0.0.0.0"));
+  assert.deepEqual(queries(crowd(17, 2)), []);
+});
+
 test("the first word at a port is in the version in which somebody asked there before", () => {
   for (const port of ["r", "r2"] as const) {
     const bench = new Bench();
