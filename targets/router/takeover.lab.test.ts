@@ -352,10 +352,10 @@ test("`stop` stops a router that runs, and one with another socket is named", { 
   await end(upstream, "SIGINT");
 });
 
-test("a farewell leaves the groups on every link that is there still, takes the guard off and empties bridges", {
+test("a farewell leaves the groups on every link that is there still, takes guard and filter off and empties bridges", {
   skip,
 }, async () => {
-  inside(ROUTER, "nft", "add table bridge sealcast");
+  for (const left of ["sealcast", "sealcast_reports"]) inside(ROUTER, "nft", `add table bridge ${left}`);
   for (const words of [
     "link add br7 up type bridge mcast_snooping 1",
     "link add pt0 up master br7 type veth peer name pt1",
@@ -372,7 +372,7 @@ test("a farewell leaves the groups on every link that is there still, takes the 
   const farewell = act(ROUTER, NODE, "dist/router.cjs", "__farewell");
   const leaves = ["gone0", "up0"].map((name) => ({ name, packet: leave }));
   farewell.process.stdin?.end(
-    farewellText({ leaves, isGuarded: true, isProxied: false, bridges: ["br7", "gone0"], found: undefined }),
+    farewellText({ leaves, isGuarded: true, isProxied: true, bridges: ["br7", "gone0"], found: undefined }),
   );
   assert.deepEqual(await once(farewell.process, "exit"), [0, null], farewell.lines.join("\n"));
   await upstream.saw(LEFT, LIMIT);
