@@ -83,6 +83,9 @@ async function until(what: string, isSo: () => boolean): Promise<void> {
     assert.ok(performance.now() < end, `waited in vain for ${what}`);
 }
 
+/** A bridge floods until it has known a querier for the time to answer that its query gave, 1 s, and tells nobody of the end of that. */
+const flooded = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1500));
+const GENERAL_QUERY = /> 224\.0\.0\.1: igmp query/;
 const STREAM = new RegExp(`^${GROUP} \\d+`);
 /** So many packets more, however long it takes them to come. */
 const gets = (host: Actor | undefined, packets: number): Promise<void> =>
@@ -116,9 +119,7 @@ async function onlyBWatches(): Promise<void> {
 before(async () => {
   if (skip !== false) return;
   makeNamespaces([ROUTER, HOST_A, HOST_B, SENDER]);
-  // A bridge floods until it has known a querier for the response time; then it looks into its table.
-  const flags = ["mcast_snooping", "0", "mcast_query_response_interval", "10"];
-  ip("-n", ROUTER, "link", "add", "br0", "type", "bridge", ...flags);
+  ip("-n", ROUTER, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0");
   for (const [namespace, name, own, mac] of [
     [SENDER, "up0", "10.1.0.2", undefined],
     [HOST_A, "port-a", "10.2.0.11", MAC_A],
@@ -154,12 +155,16 @@ before(async () => {
   a = act(HOST_A, node, lab, "host", "10.2.0.11", "5004");
   b = act(HOST_B, node, lab, "host", "10.2.0.12", "5004");
   sender = act(SENDER, node, lab, "sender", "10.1.0.2", "5004");
+  const wire = act(ROUTER, "tcpdump", "-l", "-n", "-i", "br0", "igmp");
+  await wire.saw(/listening on/, LIMIT);
   server = act(ROUTER, node, "dist/control.cjs", ...CONTROL, "run");
   await server.saw(/running/, LIMIT);
   router_ = startRouter();
   await router_.saw(/"msg":"running"/, LIMIT);
   await router_.saw(/broker connected/, LIMIT);
   await the(sender).saw(/ready/, LIMIT);
+  await wire.saw(GENERAL_QUERY, LIMIT);
+  await flooded();
   for (const group of [GROUP, STATIC]) the(sender).say(group);
   for (const host of [a, b]) host.say(`join ${GROUP}`);
   await Promise.all([gets(a, 20), gets(b, 20)]);
@@ -262,6 +267,7 @@ test("without control the word stands, over a restart of the router too", { skip
   assert.deepEqual([status().policy.revision, status().policy.rules[0]?.from], [revision, "control"]);
   await onlyBWatches();
   await until("A to be refused anew", () => status().refusals.some(({ mac }) => mac === MAC_A));
+  await flooded();
 });
 
 test("control comes back and takes the policy back: the file holds, and A watches again", { skip }, async () => {
