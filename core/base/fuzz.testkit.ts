@@ -79,7 +79,11 @@ export function mutated(bytes: Uint8Array, below: Below): Uint8Array {
       return changed;
     default: {
       const inserted = Array.from({ length: below(9) }, () => below(256));
-      return Uint8Array.from([...changed.subarray(0, at), ...inserted, ...changed.subarray(at)]);
+      const longer = new Uint8Array(changed.length + inserted.length);
+      longer.set(changed.subarray(0, at));
+      longer.set(inserted, at);
+      longer.set(changed.subarray(at), at + inserted.length);
+      return longer;
     }
   }
 }

@@ -33,3 +33,8 @@ test("the same seed gives the same draws, another seed others", () => {
   assert.equal(draw(7), draw(7));
   assert.notEqual(draw(7), draw(8));
 });
+
+test("a seed that somebody wrote down gives the draws that it gave then", () => {
+  assert.equal(toHex(new SeededEntropy(7).bytes(16)), "d6e413850863759535eebdc2e6f1e712");
+  assert.equal(new SeededEntropy(7).below(1000), 837.5768651936326);
+});

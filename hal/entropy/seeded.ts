@@ -3,10 +3,14 @@ import type { Entropy } from "../../core/ports/entropy.ts";
 
 /** xorshift128 (Marsaglia 2003, "Xorshift RNGs" section 4) with the state spread from a 32-bit seed. */
 export class SeededEntropy implements Entropy {
-  readonly #state: Uint32Array;
+  // The state, each a word of 32 bits.
+  #x: number;
+  #y: number;
+  #z: number;
+  #w: number;
 
   constructor(seed: number) {
-    this.#state = spread(seed >>> 0);
+    [this.#x, this.#y, this.#z, this.#w] = spread(seed >>> 0);
   }
 
   bytes(length: number): Uint8Array {
@@ -20,22 +24,22 @@ export class SeededEntropy implements Entropy {
   }
 
   #next(): number {
-    const [x = 0, y = 0, z = 0, w = 0] = this.#state;
-    const t = x ^ (x << 11);
-    const drawn = (w ^ (w >>> 19) ^ t ^ (t >>> 8)) >>> 0;
-    this.#state.set([y, z, w, drawn]);
-    return drawn;
+    const t = this.#x ^ (this.#x << 11);
+    this.#x = this.#y;
+    this.#y = this.#z;
+    this.#z = this.#w;
+    this.#w = (this.#w ^ (this.#w >>> 19) ^ t ^ (t >>> 8)) >>> 0;
+    return this.#w;
   }
 }
 
 /** Four words that are never all zero, from a linear congruential walk (Numerical Recipes' constants). */
-function spread(seed: number): Uint32Array {
-  const state = new Uint32Array(4);
+function spread(seed: number): readonly [number, number, number, number] {
   let word = seed;
-  for (let i = 0; i < 4; i++) {
+  const next = (): number => {
     word = (Math.imul(word, 1664525) + 1013904223) >>> 0;
-    state[i] = word ^ (word >>> 15);
-  }
-  if (state.every((w) => w === 0)) state[3] = 1;
-  return state;
+    return (word ^ (word >>> 15)) >>> 0;
+  };
+  const [x, y, z, w] = [next(), next(), next(), next()];
+  return [x, y, z, (x | y | z | w) === 0 ? 1 : w];
 }

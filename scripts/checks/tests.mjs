@@ -139,9 +139,9 @@ export const apart = (tests) => tests.map(({ file }) => [file]);
 const canShare = (/** @type {TestFile} */ { source, file, kind }) =>
   kind === "unit" && source !== file && !says(source, NEEDS_ITS_PROCESS);
 /** Processes for them: each short enough that no core of the machine idles at the end, and few enough that their starts hardly count. */
-const PROCESSES = 12;
+const PROCESSES = 8;
 
-/** Every twelfth file in the same process: neighbours take alike, and are apart. @param {TestFile[]} tests @returns {string[][]} */
+/** Every eighth file in the same process: neighbours take alike, and are apart. @param {TestFile[]} tests @returns {string[][]} */
 const dealt = (tests) =>
   Array.from({ length: PROCESSES }, (_, first) =>
     tests.filter((_, index) => index % PROCESSES === first).map(({ file }) => file),
