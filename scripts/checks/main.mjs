@@ -6,7 +6,7 @@ import { faultsOf } from "./judgement.mjs";
 import { parseOptions } from "./options.mjs";
 import { runTests, together } from "./run.mjs";
 import { step } from "./steps.mjs";
-import { apart, chooseTests, others, sharing } from "./tests.mjs";
+import { apart, chooseTests, isMeasuring, others, sharing } from "./tests.mjs";
 
 /** Milliseconds for one test file. */
 const LIMIT = 240_000;
@@ -68,7 +68,11 @@ async function judgeBeside() {
  * get the processor for a tenth of a second loses packets, as on a machine that is too small.
  */
 async function judgeTests() {
-  const lab = await runTests(apart(ofLab), { timeout: LIMIT, atOnce: LAB_AT_ONCE });
+  const watching = ofLab.filter((test) => !isMeasuring(test));
+  const lab = together(
+    await runTests(apart(watching), { timeout: LIMIT, atOnce: LAB_AT_ONCE }),
+    await runTests(apart(ofLab.filter(isMeasuring)), { timeout: LIMIT }),
+  );
   beside.hurry();
   const rest = isWhole ? others(notOfLab.filter(({ kind }) => kind !== "foreign")) : sharing(notOfLab);
   return together(lab, await runTests(rest, { timeout: LIMIT }));

@@ -18,7 +18,6 @@ const LONG = [
   "targets/router/enforce.lab",
   "targets/router/router.lab",
   "targets/router/view",
-  "scripts/bench/igmp/igmp.lab",
   "scripts/lab/entitlement",
   "targets/router/conformance",
   "targets/router/lan",
@@ -148,6 +147,9 @@ export function chooseTests(parts, kinds = KINDS) {
     skipped: left > 0 ? [`${left} lab files need root (network namespaces): sudo ./scripts/test`] : [],
   };
 }
+
+/** Its tester takes a core at real-time priority: what runs beside it loses packets. */
+export const isMeasuring = (/** @type {TestFile} */ { source }) => source.startsWith("scripts/bench/igmp/igmp.lab");
 
 /** Each file in a process of its own, as runTests wants them. @param {TestFile[]} tests */
 export const apart = (tests) => tests.map(({ file }) => [file]);
