@@ -16,9 +16,9 @@ import type { Upstream } from "../../core/router/upstream.ts";
 import { type BridgePorts, filterText } from "./bridge-ports.ts";
 import { proxied, type RouterConfig } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
+import type { Enforcing } from "./enforcing.ts";
 import type { Interfaces } from "./interfaces.ts";
 import type { LivePolicy } from "./live-policy.ts";
-import type { PortGuard } from "./port-guard.ts";
 import type { ProxyReporting } from "./proxy-reporting.ts";
 import { ruleText } from "./rule-text.ts";
 import type { InterfaceStatistics, PortStatistics, Statistics } from "./statistics.ts";
@@ -59,8 +59,8 @@ export interface StatusParts {
   readonly drivers: Readonly<Record<string, DriverChoice>> | undefined;
   readonly policy: Pick<LivePolicy, "inForce" | "status">;
   readonly control: object | undefined;
-  /** Lets the bridge ports pass only what control permits; undefined where nothing does. */
-  readonly guard: Pick<PortGuard, "state" | "hasPorts"> | undefined;
+  /** Lets the bridge ports pass only what control permits, where that is wanted. */
+  readonly guard: Pick<Enforcing, "state" | "hasPorts">;
   /** The card that was seen to send under an address there. */
   originOf(name: string, source: Ipv4): FrameOrigin | undefined;
 }
@@ -101,12 +101,7 @@ export function routerStatus(parts: StatusParts): RouterStatus {
 
 function enforceStatus({ router, clock, guard }: StatusParts): EnforceStatus | undefined {
   const summary = router.permits(clock.now());
-  return (
-    summary && {
-      ...summary,
-      ports: guard?.state ?? "not guarded",
-    }
-  );
+  return summary && { ...summary, ports: guard.state };
 }
 
 function policyStatus({ policy }: StatusParts): PolicyStatus {
@@ -146,7 +141,7 @@ function downstreamStatus(parts: StatusParts, name: string, machine: RouterInter
     newHosts: newHostsStatus(machine),
     hosts: machine.hosts().map((membership) => memberStatus(parts, name, membership)),
     taps: interfaces.taps(name),
-    guarded: parts.guard?.hasPorts(name),
+    guarded: parts.guard.hasPorts(name),
     snooping: snoopingStatus(parts, name),
     ports: Object.fromEntries([...statistics.ports].map(([port, one]) => [port, portStatus(one)])),
     counts: hostCounts(statistics),

@@ -238,7 +238,7 @@ export interface RuleStatus {
   readonly says: string;
 }
 
-/** Which rules, limits, bandwidths and static groups are in force, and who has given them. */
+/** Which rules, limits, bandwidths, static groups and what else control may give is in force, and who has given them. */
 export interface PolicyStatus {
   /** Control's, that is in force; 0: none. */
   readonly revision: number;
