@@ -8,7 +8,8 @@ import type { EvidenceLog } from "../../core/ports/evidence-log.ts";
 import { SimulatedEnforcement } from "../../hal/enforcement/simulated.ts";
 import { MemoryEvidenceLog } from "../../hal/evidence/memory.ts";
 import type { Control } from "./service.ts";
-import { CHANNEL, DARK, simulatedRouter } from "./simulated.testkit.ts";
+import { CHANNEL, CONNECTED, DARK, simulatedRouter } from "./simulated.testkit.ts";
+import type { ControlStatus } from "./status.ts";
 
 const CONTROL = {
   broker: { url: "mqtt://nowhere" },
@@ -41,7 +42,7 @@ class Word implements Control {
 
   add(): void {}
   refused(): void {}
-  status = (): object => ({});
+  status = (): ControlStatus => CONNECTED;
   async close(): Promise<void> {}
 }
 

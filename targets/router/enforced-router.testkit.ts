@@ -16,6 +16,8 @@ import { runTapHelper, TAP_ARGUMENT } from "../../hal/tap/helper.ts";
 import { createLogger } from "../shared/log.ts";
 import { routerConfig } from "./config.ts";
 import { type Control, RouterService } from "./service.ts";
+import { CONNECTED } from "./simulated.testkit.ts";
+import type { ControlStatus } from "./status.ts";
 
 const [, script = "", first = "", device] = process.argv;
 
@@ -50,7 +52,7 @@ class Word implements Control {
   add(): void {}
   policy(): void {}
   refused(): void {}
-  status = (): object => ({});
+  status = (): ControlStatus => CONNECTED;
   async close(): Promise<void> {}
 }
 

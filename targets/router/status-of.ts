@@ -23,6 +23,7 @@ import type { ProxyReporting } from "./proxy-reporting.ts";
 import { ruleText } from "./rule-text.ts";
 import type { InterfaceStatistics, PortStatistics, Statistics } from "./statistics.ts";
 import type {
+  ControlStatus,
   DownstreamStatus,
   EnforceStatus,
   HostCounts,
@@ -58,7 +59,7 @@ export interface StatusParts {
   readonly links: Links;
   readonly drivers: Readonly<Record<string, DriverChoice>> | undefined;
   readonly policy: Pick<LivePolicy, "inForce" | "status">;
-  readonly control: object | undefined;
+  readonly control: ControlStatus | undefined;
   /** Lets the bridge ports pass only what control permits, where that is wanted. */
   readonly guard: Pick<Enforcing, "state" | "hasPorts">;
   /** The card that was seen to send under an address there. */
@@ -141,12 +142,22 @@ function downstreamStatus(parts: StatusParts, name: string, machine: RouterInter
     newHosts: newHostsStatus(machine),
     hosts: machine.hosts().map((membership) => memberStatus(parts, name, membership)),
     taps: interfaces.taps(name),
+    snoops: parts.links.get(name)?.snoops,
+    staticGroups: staticGroupsOf(parts, name),
     guarded: parts.guard.hasPorts(name),
     snooping: snoopingStatus(parts, name),
     ports: Object.fromEntries([...statistics.ports].map(([port, one]) => [port, portStatus(one)])),
     counts: hostCounts(statistics),
     ...counted(parts, name),
   };
+}
+
+function staticGroupsOf({ policy }: StatusParts, name: string): DownstreamStatus["staticGroups"] {
+  const one = policy.inForce.config.downstreams.find(({ interface: its }) => its === name);
+  return (one?.staticGroups ?? []).map(({ group, sources }) => ({
+    group: formatIpv4(group),
+    ...(sources === undefined ? {} : { sources: sources.map(formatIpv4) }),
+  }));
 }
 
 function snoopingStatus(parts: StatusParts, name: string): SnoopingStatus | undefined {
