@@ -208,12 +208,13 @@ test("a reload that enforces other groups, or guards ports, or no longer, is in 
 test("control gives what is enforced, and ends it, in place of the file; a restart without control knows it", async () => {
   const policyLog = new MemoryEvidenceLog();
   const word = new Word();
-  const begin = async () => {
-    let guard: SimulatedEnforcement | undefined;
+  const begin = async (lacks?: () => HalError) => {
+    let guard: Guard | undefined;
     const world = await simulatedRouter({
       entries: CONTROL,
       platform: (_forwarding, _taps, clock) => {
-        guard = new SimulatedEnforcement(clock);
+        guard = new Guard(clock);
+        guard.lacks = lacks?.();
         return { membershipReports: word, enforcement: guard, policyLog };
       },
     });
@@ -229,11 +230,16 @@ test("control gives what is enforced, and ends it, in place of the file; a resta
   first.run(2);
   assert.deepEqual(first.lets(), ["lan1"]);
   assert.deepEqual(first.service.status().policy.entries, ["enforce"]);
-  const second = await begin();
-  assert.deepEqual(second.lets(), []);
+  const second = await begin(() => new HalError("enforcement.missing", "the program nft does not run"));
+  assert.ok(
+    second.service.status().warnings.some((one) => one.includes("(enforcement.missing)")),
+    "it runs without",
+  );
+  const third = await begin();
+  assert.deepEqual(third.lets(), []);
   word.give(8, { enforce: { groups: [], afterwards: "open" } });
   await settled();
-  assert.deepEqual([second.lets(), second.service.status().enforce], [["lan1", "lan2"], undefined]);
+  assert.deepEqual([third.lets(), third.service.status().enforce], [["lan1", "lan2"], undefined]);
 });
 
 test("a guard that cannot be had is named, and tried again; what the file wants keeps a router from starting without it", async () => {

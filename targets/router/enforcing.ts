@@ -49,10 +49,14 @@ export class Enforcing {
     this.#file = permitLog && new PermitFile(permitLog, platform, kept);
   }
 
-  /** As the configuration of a start has it. Throws HalError as `Enforcement.open`: who wants a guard is not to run without one unawares. */
-  start(enforce: EnforceConfig | undefined): void {
+  /**
+   * As it is at the start; what a predecessor guarded stays guarded. Throws HalError as `Enforcement.open` where a guard `mustBe`: who
+   * wants one is not to run without it unawares.
+   */
+  start(enforce: EnforceConfig | undefined, mustBe: boolean): void {
     this.#wanted = enforce;
-    if (enforce?.ports === true) this.#open(enforce, "closed");
+    if (enforce?.ports === true && mustBe) this.#open(enforce, "closed");
+    else if (enforce?.ports === true) this.#tryToOpen(enforce, "closed");
     else this.#platform.enforcement?.removeLeft();
     if (enforce !== undefined) this.#restore();
   }
@@ -72,13 +76,13 @@ export class Enforcing {
     if (this.#closing !== undefined) return;
     if (wanted?.ports !== true) this.#release();
     else if (this.#guard !== undefined) this.#guard.setTerms(termsOf(wanted));
-    else this.#tryToOpen(wanted);
+    else this.#tryToOpen(wanted, "open");
   }
 
-  #tryToOpen(enforce: EnforceConfig): void {
+  #tryToOpen(enforce: EnforceConfig, first: "closed" | "open"): void {
     const { clock, log } = this.#platform;
     try {
-      this.#open(enforce, "open");
+      this.#open(enforce, first);
       this.#guard?.shut();
       this.#fault = undefined;
     } catch (error) {

@@ -357,8 +357,7 @@ export class RouterService {
   /** What control gives is not to keep the router from starting; what its own file wants is. */
   #beginEnforcing(): void {
     const { config, byControl } = this.#policy.inForce;
-    if (byControl.has("enforce") && config.enforce?.ports === true) this.#enforcing.follow(config.enforce);
-    else this.#enforcing.start(config.enforce);
+    this.#enforcing.start(config.enforce, !byControl.has("enforce"));
   }
 
   #openTable(): ForwardingTable | undefined {
