@@ -252,6 +252,23 @@ export class GroupTable<A extends Address = Ipv4> {
     }
   }
 
+  /**
+   * The options are others: of groups that have become source-specific only what is asked for by name stays, and no question about a
+   * whole one is under way (RFC 4604).
+   */
+  settle(now: Instant, context: TableContext<A>): readonly GroupChange<A>[] {
+    const strangers = [...this.#groups.values()].filter(
+      ({ group, record }) => record.groupTimer() !== undefined && isSourceSpecific(group, context),
+    );
+    return strangers.flatMap((entry) => {
+      entry.asking?.cancel();
+      entry.v1Until = undefined;
+      entry.v2Until = undefined;
+      entry.record.lowerGroup(now, milliseconds(0));
+      return this.#report(now, entry);
+    });
+  }
+
   /** Ends a group without asking: proof is the caller's. */
   end(group: A): readonly GroupChange<A>[] {
     const entry = this.#groups.get(group);

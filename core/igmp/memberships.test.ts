@@ -523,6 +523,34 @@ test("RFC 4604: who may not be asked about by group is as configured, and where 
   assert.deepEqual([...ask(bench, GROUP), ...bench.until(100)], []);
 });
 
+test("RFC 4604: of a group that becomes source-specific while it is watched what is asked for by name stays, and no question is about the whole of it", () => {
+  const bench = new Bench();
+  bench.until(40);
+  const [BOTH, ALL, LEFT] = [GROUP, "239.1.1.2", "239.1.1.3"];
+  for (const group of [BOTH, ALL, LEFT]) bench.hear(join("10.0.0.9", group));
+  bench.hear(report("10.0.0.8", ["allow", BOTH, address("10.1.0.1")]));
+  bench.hear(join("10.0.0.7", LEFT));
+  assert.deepEqual(bench.hear(leave("10.0.0.7", LEFT)).slice(-1), ["v3 query 239.1.1.3"]);
+  const options = { sourceSpecific: [{ address: address("239.1.0.0"), prefixLength: 16 }] };
+  const effects = bench.machine.receive(bench.now, { kind: "configure", options }).flatMap(line);
+  assert.deepEqual(effects, [
+    "239.1.1.1 include {1}",
+    "239.1.1.2 include {}",
+    "10.0.0.9 expired 239.1.1.2",
+    "239.1.1.3 include {}",
+    "10.0.0.9 expired 239.1.1.3",
+    "v3 query 0.0.0.0",
+  ]);
+  assert.deepEqual(
+    bench.hear(leave("10.0.0.9", BOTH)).filter((text) => text.includes("query")),
+    ["v3 query 239.1.1.1 {1}"],
+  );
+  assert.deepEqual(
+    bench.until(300).filter((text) => / query 239\.\S+( S)?$/.test(text)),
+    [],
+  );
+});
+
 test("the question to everybody gives hosts the time of a start to answer", () => {
   const bench = new Bench({ times: { startupResponse: seconds(2) } });
   bench.until(40);

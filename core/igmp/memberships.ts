@@ -76,11 +76,12 @@ export class Memberships<A extends Address = Ipv4> implements PacketSide<A> {
     this.#frames = new FrameEvidence<A>(this.#tracking);
   }
 
-  /** Other options, from now on: nothing that is kept goes. */
-  configure(options: RouterInterfaceOptions<A>): void {
+  /** Other options, from now on, of which the link has been told: nothing goes but what can be no more (`GroupTable.settle`). */
+  configure(now: Instant, options: RouterInterfaceOptions<A>): readonly StatementEffect<A>[] {
     this.#options = options;
     this.#groups.limit(groupLimits(options));
     this.#tracking.limit(hostLimits(options));
+    return this.#tell(this.#groups.settle(now, this.#link.context));
   }
 
   get source(): TrackingSource {

@@ -195,6 +195,11 @@ export class PortTable<A extends Address = Ipv4> {
     });
   }
 
+  /** The interface has other options. */
+  settle(now: Instant): readonly PortEffect<A>[] {
+    return [...this.#ports].flatMap(([name, { groups }]) => effectsOf(name, groups.settle(now, this.#context)));
+  }
+
   /** It is proven that nobody on the link wants the group any more. */
   endGroup(group: A): readonly PortEffect<A>[] {
     return [...this.#ports].flatMap(([name, { groups }]) => effectsOf(name, groups.end(group)));

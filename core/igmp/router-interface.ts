@@ -125,9 +125,9 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
   #configure(now: Instant, options: RouterInterfaceOptions<A>): readonly Effect<A>[] {
     this.#options = options;
     this.#link.configure(options);
-    this.#members.configure(options);
+    const ended = this.#asked(this.#members.configure(now, options));
     // The hosts learn the new times from queries, as after the start (8.6).
-    return this.#link.askAll(now);
+    return [...ended, ...this.#link.askAll(now)];
   }
 
   #assume(now: Instant, assumed: Extract<Event<A>, { kind: "assume" }>): readonly Effect<A>[] {

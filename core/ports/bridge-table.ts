@@ -26,7 +26,10 @@ export interface BridgeTable {
   confirm(): void;
   /** What the bridge refused, by name. */
   counts(): Readonly<Record<string, number>>;
-  /** Entries go, and every setting is as it was found. */
+  /**
+   * Every setting is as it was found, and entries go; those of a bridge that kept such a table by itself before stay, for as long as it
+   * keeps what it has just heard.
+   */
   close(): void;
 }
 

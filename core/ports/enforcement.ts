@@ -11,11 +11,15 @@ export interface Pass<A extends Address = Ipv4> {
 }
 
 /** What is guarded, and what becomes of it when nobody has said anything for too long. */
-export interface GuardRules {
+export interface GuardTerms {
   /** Groups that leave a guarded port by a pass only. */
   readonly groups: readonly Subnet[];
   /** Once the last word no longer stands: everything leaves, or nothing does. So it is before the first word too. */
   readonly afterwards: "open" | "closed";
+}
+
+/** The same, and where. */
+export interface GuardRules extends GuardTerms {
   /** Guarded from the first moment; none that a predecessor guarded besides stays so. */
   readonly ports: readonly string[];
 }
@@ -36,6 +40,8 @@ export interface GuardListener {
 export interface GuardedPorts {
   /** The passes that a predecessor left. */
   inherited(): readonly Pass[];
+  /** Other terms, at once; passes stay, and what was said last stands as long as it would have. */
+  setTerms(terms: GuardTerms): void;
   /** Guards a port, or no longer. A port that nobody guards lets everything out. */
   guard(port: string, guarded: boolean): void;
   /** Adds and takes away; what is there already, or not, is no fault. */
@@ -53,4 +59,6 @@ export interface Enforcement {
    * "enforcement.unsupported" (by this kernel), "enforcement.refused".
    */
   open(rules: GuardRules, listener: GuardListener): GuardedPorts;
+  /** Removes what a predecessor left, for one that guards nothing; no fault where nothing is left. */
+  removeLeft(): void;
 }

@@ -15,6 +15,8 @@ export interface Link {
   readonly vlan?: number;
   /** Of a bridge a text that differs when a port has begun or ceased to forward, or its spanning tree says that something changed. */
   readonly topology?: string;
+  /** Of a bridge: whether it keeps groups from ports behind which it has heard nobody ask. */
+  readonly snoops?: boolean;
 }
 
 /** Interfaces that come and go. Drivers: linux, simulated. */

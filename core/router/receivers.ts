@@ -110,6 +110,7 @@ export class Receivers<A extends Address = Ipv4> {
     const groups = one.machine.groups(now);
     return [
       ...this.#say(now, one, effects),
+      ...this.#fromPorts(now, one, one.snooping?.settle(now)),
       ...refused,
       ...this.#setStatic(now, one, before),
       ...groups.flatMap(({ group, filter }) =>

@@ -202,10 +202,11 @@ export class Router<A extends Address = Ipv4> implements Machine<RouterEvent<A>,
   #configure(now: Instant, event: RouterEvent<A> & { kind: "configure" }): readonly RouterEffect<A>[] {
     const { downstreams, upstreams = [] } = event;
     for (const options of upstreams) this.#upstreams.get(options.name)?.configure(options);
-    this.#policy.configure(event, {
+    const scope = {
       downstreams: this.#named(downstreams),
       upstreams: Array.from(this.#upstreams.values(), ({ options }) => options),
-    });
+    };
+    this.#policy.configure(event, scope, now);
     return [
       ...(upstreams.length === 0 ? [] : this.#demand.tellAll(now)),
       ...downstreams.flatMap((options) => this.#receivers.configure(now, options)),

@@ -57,6 +57,22 @@ test("a tap that was deaf asks too; a downstream whose ports are not kept asks n
   }
 });
 
+test("RFC 4604: a port has of a group that becomes source-specific what its hosts ask for by name", () => {
+  const { feed, hear } = bench();
+  hear(40, "a", report("10.0.0.9", ["to-ex", GROUP]));
+  hear(40, "a", report("10.0.0.9", ["allow", GROUP, address("10.1.0.1")]));
+  hear(40, "b", report("10.0.0.8", ["to-ex", GROUP]));
+  const sourceSpecific = [{ address: address("239.1.0.0"), prefixLength: 16 }];
+  const downstreams = [{ name: "br0", snooping: true, igmp: { sourceSpecific } }];
+  const told = feed(41, { kind: "configure", downstreams });
+  assert.ok(told.includes(`a ${GROUP} include`) && told.includes(`b ${GROUP} include`), told.join());
+  assert.deepEqual(
+    told.filter((text) => text.includes("exclude")),
+    [],
+  );
+  assert.deepEqual(hear(42, "b", report("10.0.0.8", ["is-ex", GROUP])), []);
+});
+
 test("what a port may not receive it does not get, and a changed policy is told for what is there", () => {
   const { router, feed, hear } = bench(["239.1.1.2"]);
   assert.deepEqual(hear(40, "a", v1v2Message("v2Report", "10.0.0.11", GROUP)), [`a ${GROUP} exclude`]);

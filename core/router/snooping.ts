@@ -58,6 +58,11 @@ export class Snooping<A extends Address = Ipv4> {
     return [...gone, ...this.poll(now)];
   }
 
+  /** The downstream has other options. */
+  settle(now: Instant): readonly SnoopingEffect<A>[] {
+    return this.#table.settle(now);
+  }
+
   /** It is proven that nobody on the link wants the group any more. */
   endGroup(group: A): readonly SnoopingEffect<A>[] {
     return this.#table.endGroup(group);

@@ -20,6 +20,7 @@ import {
   type MdbAnswer,
   type MdbDialect,
   type MdbEntry,
+  type MdbState,
   newEntry,
 } from "./mdb-message.ts";
 import { PortEntries } from "./port-entries.ts";
@@ -133,16 +134,26 @@ class Kernel {
 
   /** errno, 0 when it was done; where the kernel turns out not to know all of it, the dialect is plain from then on. */
   add(entry: MdbEntry): number {
-    const errno = this.#done((sequence) => newEntry(sequence, entry, this.#dialect));
-    if (errno === EINVAL && this.#dialect === "full") return this.#addPlain(entry);
+    const errno = this.#replace(entry, this.#dialect, "permanent");
+    return errno === EINVAL && this.#dialect === "full" ? this.#addPlain(entry) : errno;
+  }
+
+  /** As if the kernel had just heard a report: nobody's entry, which it ends by itself. */
+  leave(entry: MdbEntry): number {
+    return this.#replace(entry, "plain", "temporary");
+  }
+
+  #replace(entry: MdbEntry, dialect: MdbDialect, state: MdbState): number {
+    const add = () => this.#done((sequence) => newEntry(sequence, entry, dialect, state));
+    const errno = add();
     if (errno !== EEXIST) return errno;
     // It does not replace.
     this.remove(entry);
-    return this.#done((sequence) => newEntry(sequence, entry, this.#dialect));
+    return add();
   }
 
   #addPlain(entry: MdbEntry): number {
-    const errno = this.#done((sequence) => newEntry(sequence, entry, "plain"));
+    const errno = this.#done((sequence) => newEntry(sequence, entry, "plain", "permanent"));
     if (errno === 0 || errno === EEXIST) this.#dialect = "plain";
     return errno;
   }
@@ -347,12 +358,43 @@ class LinuxBridgeTable implements BridgeTable {
     return this.#counts.snapshot();
   }
 
+  /** "" where it is gone. */
+  #found(setting: string): string {
+    try {
+      return this.#settings.found(`${this.#name}/bridge/${setting}`);
+    } catch {
+      return "";
+    }
+  }
+
+  /**
+   * To a bridge that snooped before us: what it had learnt of the ports, had it been on its own. It would else give them nothing until
+   * each host reports again. It tells sources apart in version 3 alone.
+   */
+  #leave(): void {
+    const tellsSources = this.#found("multicast_igmp_version") === "3";
+    this.#settings.restoreAll(isOf(this.#name));
+    for (const [group, entries] of this.#groups) {
+      const left = entries.left(tellsSources).map(([port, source]) => ({ bridge: this.#bridge, port, group, source }));
+      for (const entry of left) if (this.#kernel.leave(entry) !== 0) this.#counts.count("bridge.set-failed");
+      const kept = new Set(left.map(keyOf));
+      for (const [port, source] of entries.present())
+        if (!kept.has(keyOf({ port, group, source }))) this.#remove({ bridge: this.#bridge, port, group, source });
+    }
+    this.#groups.clear();
+  }
+
+  #removeAll(): void {
+    for (const [group, entries] of [...this.#groups])
+      for (const port of entries.ports()) this.#set(port, group, NO_SOURCE);
+  }
+
   close(): void {
     const ports = [...this.#routers.keys(), ...portsOf(this.#name)];
     // Each gets everything while the entries go: a bridge that is to flood again does not yet, and nobody is to miss a packet.
     for (const port of ports) this.#markRouter(port, ALWAYS);
-    for (const [group, entries] of [...this.#groups])
-      for (const port of entries.ports()) this.#set(port, group, NO_SOURCE);
+    if (this.#found("multicast_snooping") === "1") this.#leave();
+    else this.#removeAll();
     this.#settings.restoreAll(isOf(this.#name));
     for (const port of ports) this.#settings.restore(routerFile(port));
     this.#kernel.close();

@@ -24,6 +24,7 @@ const ENTRY = 28;
 const ENTRY_STATE = 4;
 const ENTRY_GROUP = 8;
 const ENTRY_PROTOCOL = 24;
+const TEMPORARY = 0;
 const PERMANENT = 1;
 const ETH_P_IP = 0x0800;
 
@@ -61,6 +62,9 @@ export interface MdbEntry {
 /** What a kernel before 6.2 does not know: who made an entry. */
 export type MdbDialect = "full" | "plain";
 
+/** Permanent: the kernel's own snooping neither changes nor ends it. Temporary: as if the kernel had just heard a report. */
+export type MdbState = "permanent" | "temporary";
+
 function attribute(type: number, ...parts: readonly Uint8Array[]): Buffer {
   const value = Buffer.concat(parts);
   const whole = Buffer.alloc(ATTRIBUTE + Math.ceil(value.length / 4) * 4);
@@ -90,11 +94,11 @@ function message(type: number, flags: number, sequence: number, bridge: number, 
   return whole;
 }
 
-/** struct br_mdb_entry. Permanent: the kernel's own snooping neither changes nor ends it. */
-function entryOctets({ port, group }: MdbEntry): Buffer {
+/** struct br_mdb_entry. */
+function entryOctets({ port, group }: MdbEntry, state: MdbState): Buffer {
   const octets = Buffer.alloc(ENTRY);
   writeNative32(octets, 0, port);
-  octets[ENTRY_STATE] = PERMANENT;
+  octets[ENTRY_STATE] = state === "permanent" ? PERMANENT : TEMPORARY;
   writeIpv4(octets, ENTRY_GROUP, group);
   octets.writeUInt16BE(ETH_P_IP, ENTRY_PROTOCOL);
   return octets;
@@ -108,24 +112,24 @@ const newAttributes = (entry: MdbEntry, dialect: MdbDialect): readonly Buffer[] 
   ...(dialect === "full" ? [attribute(PROTOCOL, Uint8Array.of(OUR_PROTOCOL))] : []),
 ];
 
-const withAttributes = (entry: MdbEntry, attributes: readonly Buffer[]): readonly Buffer[] => [
-  attribute(SET_ENTRY, entryOctets(entry)),
+const withAttributes = (entry: MdbEntry, attributes: readonly Buffer[], state: MdbState): readonly Buffer[] => [
+  attribute(SET_ENTRY, entryOctets(entry, state)),
   ...(attributes.length === 0 ? [] : [nested(SET_ENTRY_ATTRS, attributes)]),
 ];
 
 /** Adds the entry, or replaces that of the same port, group and source. */
-export const newEntry = (sequence: number, entry: MdbEntry, dialect: MdbDialect): Buffer =>
+export const newEntry = (sequence: number, entry: MdbEntry, dialect: MdbDialect, state: MdbState): Buffer =>
   message(
     RTM_NEWMDB,
     NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
     sequence,
     entry.bridge,
-    withAttributes(entry, newAttributes(entry, dialect)),
+    withAttributes(entry, newAttributes(entry, dialect), state),
   );
 
 /** Takes it out, whoever made it. */
 export const deleteEntry = (sequence: number, entry: MdbEntry): Buffer =>
-  message(RTM_DELMDB, NLM_F_ACK, sequence, entry.bridge, withAttributes(entry, sourceAttribute(entry)));
+  message(RTM_DELMDB, NLM_F_ACK, sequence, entry.bridge, withAttributes(entry, sourceAttribute(entry), "permanent"));
 
 /** Asks for the entries of all bridges. */
 export const allEntries = (sequence: number): Buffer => message(RTM_GETMDB, NLM_F_DUMP, sequence, 0, []);

@@ -81,6 +81,12 @@ export class PortEntries {
     );
   }
 
+  /** Entries that a bridge on its own would have: without sources, where it does not tell them apart. */
+  left(tellsSources: boolean): readonly (readonly [port: number, source: EntrySource])[] {
+    if (tellsSources) return this.#difference((port) => [...this.#wanted(port)]);
+    return Array.from(this.#filters.keys(), (port) => [port, undefined] as const);
+  }
+
   /** Entries that are there and not wanted. */
   toRemove(): readonly (readonly [port: number, source: EntrySource])[] {
     return this.#difference((port) => {

@@ -88,6 +88,31 @@ export function enforcementContract(name: string, bench: EnforcementBench): void
     });
   }
 
+  test(`${name}: other terms hold at once, and passes and the last word stay`, async () => {
+    const guard = open();
+    guard.change([{ port: a, group: GROUP }], []);
+    guard.stand(seconds(60));
+    await reaches(OTHER, []);
+    guard.setTerms({ groups: [{ address: OTHER, prefixLength: 32 }], afterwards: "open" });
+    await reaches(GROUP, [a, b]);
+    await reaches(OTHER, []);
+    guard.setTerms({ groups: GROUPS, afterwards: "open" });
+    await reaches(GROUP, [a]);
+    guard.stand(seconds(1));
+    await bench.pass(seconds(1.5));
+    await reaches(OTHER, [a, b]);
+    await guard.close();
+  });
+
+  test(`${name}: who guards nothing removes what is left`, async () => {
+    open();
+    await reaches(GROUP, []);
+    bench.enforcement.removeLeft();
+    await reaches(GROUP, [a, b]);
+    bench.enforcement.removeLeft();
+    await reaches(GROUP, [a, b]);
+  });
+
   test(`${name}: who died without a word leaves its passes to the next, and the machine counts how long they stand`, async () => {
     const dead = open();
     dead.stand(seconds(60));

@@ -3,7 +3,14 @@
 import { formatIpv4, ipv4, parseIpv4 } from "../../core/base/ipv4.ts";
 import type { Subnet } from "../../core/base/subnet.ts";
 import { type Duration, seconds } from "../../core/base/time.ts";
-import type { Enforcement, GuardedPorts, GuardListener, GuardRules, Pass } from "../../core/ports/enforcement.ts";
+import type {
+  Enforcement,
+  GuardedPorts,
+  GuardListener,
+  GuardRules,
+  GuardTerms,
+  Pass,
+} from "../../core/ports/enforcement.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import {
   isNameable,
@@ -47,6 +54,10 @@ export class NftEnforcement implements Enforcement {
     if (anew.status !== 0) throw nftFault(USE, anew.stderr);
     return guard([]);
   }
+
+  removeLeft(): void {
+    void removeLeftGuard();
+  }
 }
 
 /** Removes what a killed process left, for one that is not to guard anything; resolves in any case, as most machines have nothing there. */
@@ -55,7 +66,7 @@ export async function removeLeftGuard(): Promise<void> {
 }
 
 class NftGuardedPorts implements GuardedPorts {
-  readonly #rules: GuardRules;
+  #terms: GuardTerms;
   readonly #inherited: readonly Pass[];
   readonly #listener: GuardListener;
   readonly #looking: NodeJS.Timeout;
@@ -71,7 +82,7 @@ class NftGuardedPorts implements GuardedPorts {
   #running: Promise<void> | undefined;
 
   constructor(rules: GuardRules, inherited: readonly Pass[], listener: GuardListener, lookEvery: Duration) {
-    this.#rules = rules;
+    this.#terms = rules;
     this.#inherited = inherited;
     this.#listener = listener;
     this.#ports = new Set(rules.ports.filter(isNameable));
@@ -82,6 +93,15 @@ class NftGuardedPorts implements GuardedPorts {
 
   inherited(): readonly Pass[] {
     return this.#inherited;
+  }
+
+  setTerms({ groups, afterwards }: GuardTerms): void {
+    this.#terms = { groups, afterwards };
+    this.#do([this.#ruleset()]);
+  }
+
+  #ruleset(): string {
+    return ruleset({ ...this.#terms, ports: [...this.#ports] });
   }
 
   guard(port: string, guarded: boolean): void {
@@ -160,7 +180,7 @@ class NftGuardedPorts implements GuardedPorts {
       USE,
       [
         NO_TABLE,
-        ruleset({ ...this.#rules, ports: [...this.#ports] }),
+        this.#ruleset(),
         ...elements("add", "passes", [...this.#passes]),
         ...elements("add", "standing", left > 0 ? [standing(left)] : []),
       ].join("\n"),

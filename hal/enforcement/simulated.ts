@@ -24,14 +24,24 @@ export class SimulatedEnforcement implements Enforcement {
     const inherited = [...this.#passes.values()];
     return {
       inherited: () => inherited,
+      setTerms: (terms) => {
+        this.#rules = { ...rules, ...terms };
+      },
       guard: (port, guarded) => void (guarded ? this.#ports.add(port) : this.#ports.delete(port)),
       change: (added, removed) => {
         for (const pass of added) this.#passes.set(keyOf(pass), pass);
         for (const pass of removed) this.#passes.delete(keyOf(pass));
       },
       stand: (span) => this.#stand(span),
-      close: () => this.#close(),
+      close: async () => this.removeLeft(),
     };
+  }
+
+  removeLeft(): void {
+    this.#rules = undefined;
+    this.#standsUntil = undefined;
+    this.#ports.clear();
+    this.#passes.clear();
   }
 
   /** Whether a packet to the group leaves by the port. */
@@ -45,13 +55,6 @@ export class SimulatedEnforcement implements Enforcement {
 
   #stand(span: Duration): void {
     this.#standsUntil = after(this.#clock.now(), span);
-  }
-
-  async #close(): Promise<void> {
-    this.#rules = undefined;
-    this.#standsUntil = undefined;
-    this.#ports.clear();
-    this.#passes.clear();
   }
 }
 

@@ -78,6 +78,28 @@ test("a bridge says when a port begins or ceases to forward, and when its spanni
   assert.deepEqual(seen(), ["3 3 1", undefined]);
 });
 
+test("a bridge says whether it snoops by itself, another interface nothing", (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "sealcast-links-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const write = (path: string, text: string): void => {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), `${text}\n`);
+  };
+  for (const name of ["eth0", "br0"]) write(`${name}/ifindex`, "7");
+  write("br0/brif/rt2/state", "3");
+  const seen = () => listLinks({ folder, addresses: {}, vlans: new Map() }).map(({ name, snoops }) => [name, snoops]);
+  for (const [setting, snoops] of [
+    ["1", true],
+    ["0", false],
+  ] as const) {
+    write("br0/bridge/multicast_snooping", setting);
+    assert.deepEqual(seen(), [
+      ["br0", snoops],
+      ["eth0", undefined],
+    ]);
+  }
+});
+
 test("a VLAN of a bridge has the ports that carry it: all where the bridge does not look at tags, else those of which it is known", (context) => {
   const folder = mkdtempSync(join(tmpdir(), "sealcast-links-"));
   context.after(() => rmSync(folder, { recursive: true }));

@@ -94,7 +94,7 @@ function readLink(name: string, sight: Sight): Link | undefined {
     ...(mtu >= LEAST_MTU ? { mtu } : {}),
     ports: vlan === undefined ? ports : portsIn(vlan, sight),
     ...(vlan === undefined ? {} : { vlan: vlan.id }),
-    ...(ports.length > 0 ? { topology: topologyOf(folder, ports) } : {}),
+    ...(ports.length > 0 ? { topology: topologyOf(folder, ports), snoops: snoops(folder) } : {}),
   };
 }
 
@@ -107,6 +107,8 @@ function portsIn({ id, lower }: Vlan, { folder, bridgeVlans }: Sight): readonly 
     vlans?.get(Number(read(`${folder}/${port}/ifindex`)))?.some(({ first, last }) => first <= id && id <= last),
   );
 }
+
+const snoops = (folder: string): boolean => read(`${folder}/bridge/multicast_snooping`) === "1";
 
 /** The state of each port (IEEE 802.1D: forwarding or not), and the bridge's topology change flag. */
 const topologyOf = (folder: string, ports: readonly string[]): string =>

@@ -139,6 +139,7 @@ export class SimulatedInterface {
       up: this.#up,
       addresses: this.address === ANY ? [] : [{ address: this.address, prefixLength: this.prefixLength }],
       ports: this.#bridge ? this.#ports.map((port) => port.name) : [],
+      ...(this.#bridge ? { snoops: false } : {}),
     };
   }
 

@@ -308,7 +308,7 @@ function addPolicies(program: Command, access: OperatorAccess): void {
     .command("router")
     .description("routers")
     .command("policy")
-    .description("rules, limits, bandwidths and static groups that routers have from here, not from their files");
+    .description("rules, limits, bandwidths, static groups and what is enforced, which routers have from here");
   const forRouters = (words: string): Command =>
     asJson(policy.command(words)).option("--all", "for all routers that have none of their own, later ones too");
   forRouters("set [words...]")

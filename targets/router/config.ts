@@ -97,7 +97,7 @@ export interface EnforceConfig extends EnforceOptions {
   readonly file?: string | undefined;
 }
 
-/** What control may say of rules, limits, bandwidths and static groups in place of the file. */
+/** What control may say of rules, limits, bandwidths, static groups and what is enforced in place of the file. */
 export interface PolicyConfig {
   readonly fromControl: boolean;
   /** Where its last word is kept; undefined: where it is by default, "": in memory only. */
@@ -291,18 +291,26 @@ export const bandwidth: v.GenericSchema<unknown, BandwidthOptions> = v.strictObj
   otherChannels: v.optional(whole(0, 1_000_000_000), 0),
 });
 
+/** How control's word is enforced, of whatever groups. */
+export const enforcement = {
+  /** Seconds. */
+  stands: v.optional(v.pipe(v.number(), v.minValue(10), v.maxValue(604_800), v.transform(seconds)), 3600),
+  afterwards: v.picklist(["open", "closed"]),
+  /** Seconds. */
+  refresh: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(86_400), v.transform(seconds)), 60),
+  ports: v.optional(v.boolean(), true),
+} as const;
+
+/** Whether a right that ends is noticed before the word does; REFRESH says so in words. */
+export const refreshesInTime = ({ stands, refresh }: Pick<EnforceConfig, "stands" | "refresh">): boolean =>
+  refresh * 2 <= stands;
+
+/** Of `refreshesInTime`. */
+export const REFRESH = "`refresh` must be at most half of `stands`";
+
 const enforce = v.pipe(
-  v.strictObject({
-    groups: someGroups,
-    /** Seconds. */
-    stands: v.optional(v.pipe(v.number(), v.minValue(10), v.maxValue(604_800), v.transform(seconds)), 3600),
-    afterwards: v.picklist(["open", "closed"]),
-    /** Seconds. */
-    refresh: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(86_400), v.transform(seconds)), 60),
-    ports: v.optional(v.boolean(), true),
-    file: v.optional(v.string()),
-  }),
-  v.check(({ stands, refresh }) => refresh * 2 <= stands, "`refresh` must be at most half of `stands`"),
+  v.strictObject({ groups: someGroups, ...enforcement, file: v.optional(v.string()) }),
+  v.check((one) => refreshesInTime(one), REFRESH),
 );
 
 /** Of hosts, ports and the interface, with their ranges. */

@@ -144,6 +144,30 @@ test("control goes away: its last word stands for the time configured, then nobo
   assert.equal(received(guest), count);
 });
 
+test("enforced no more, and again, while two watch: the guest gets it and is cut, the other loses no packet", {
+  skip,
+}, async () => {
+  const first = the(payer).lines.length;
+  const begun = received(guest);
+  the(router).say(`reload ${JSON.stringify({ ...CONFIG, enforce: undefined })}`);
+  await gets(guest, 50);
+  assert.ok(!guardThere());
+  const from = the(router).lines.length;
+  the(router).say(`reload ${JSON.stringify(CONFIG)}`);
+  await the(router).saw(/02:00:00:00:77:0a.*"change":"expired"|"change":"expired".*02:00:00:00:77:0a/, LIMIT, from);
+  assert.ok(guardThere());
+  await gets(payer, 20);
+  const cut = received(guest);
+  await gets(payer, 100);
+  assert.deepEqual([received(guest), cut > begun], [cut, true]);
+  const numbers = the(payer)
+    .lines.slice(first)
+    .flatMap((line) => /^239\S+ (\d+)/.exec(line)?.[1] ?? [])
+    .map(Number);
+  const [start = 0, end = 0] = [numbers[0], numbers.at(-1)];
+  assert.equal(numbers.length, end - start + 1, `every packet of ${start} to ${end}`);
+});
+
 test("a stop removes the guard", { skip }, async () => {
   assert.ok(guardThere());
   const { process: child } = the(router);

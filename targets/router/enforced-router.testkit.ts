@@ -1,5 +1,5 @@
 // Test support, run by `node` in a namespace: a router with the real drivers, and in place of control the lines of its standard input:
-// "permit MAC GROUP", "forbid MAC", "away", "back". Its log goes to standard output.
+// "permit MAC GROUP", "forbid MAC", "away", "back"; and "reload JSON", another configuration. Its log goes to standard output.
 import { createInterface } from "node:readline";
 import * as v from "valibot";
 import { address, type Ipv4 } from "../../core/base/ipv4.ts";
@@ -16,6 +16,8 @@ import { runTapHelper, TAP_ARGUMENT } from "../../hal/tap/helper.ts";
 import { createLogger } from "../shared/log.ts";
 import { routerConfig } from "./config.ts";
 import { type Control, RouterService } from "./service.ts";
+import { CONNECTED } from "./simulated.testkit.ts";
+import type { ControlStatus } from "./status.ts";
 
 const [, script = "", first = "", device] = process.argv;
 
@@ -50,7 +52,7 @@ class Word implements Control {
   add(): void {}
   policy(): void {}
   refused(): void {}
-  status = (): object => ({});
+  status = (): ControlStatus => CONNECTED;
   async close(): Promise<void> {}
 }
 
@@ -75,7 +77,10 @@ async function run(): Promise<void> {
     bridgeQueriers: new BridgeQueriers(new BridgeSettings()),
     fatal,
   });
-  createInterface({ input: process.stdin }).on("line", (line) => word.heed(line));
+  createInterface({ input: process.stdin }).on("line", (line) => {
+    if (line.startsWith("reload ")) service.reload(v.parse(routerConfig, JSON.parse(line.slice("reload ".length))));
+    else word.heed(line);
+  });
   process.on("SIGTERM", () => void service.stop().then(() => process.exit(0)));
   log.info("running");
 }

@@ -57,12 +57,13 @@ export function inForce(file: RouterConfig, policy: RouterPolicy): InForce {
     ...one,
     ...given({ bandwidth: uplinks.get(one.interface) }),
   });
-  const whole = given({ rules: policy.rules, bandwidth: policy.bandwidth });
+  const whole = given({ rules: policy.rules, bandwidth: policy.bandwidth, enforce: policy.enforce });
+  const { enforce: _, ...others } = { ...file, ...whole };
   const limited = upstreamsOf(file).filter((one) => uplinks.get(one.interface) !== undefined);
   return {
     config: {
-      ...file,
-      ...whole,
+      ...others,
+      ...given({ enforce: enforced(file, policy) }),
       upstream: file.upstream && above(file.upstream),
       upstreams: file.upstreams.map(above),
       downstreams: merged.map(({ config }) => config),
@@ -74,6 +75,12 @@ export function inForce(file: RouterConfig, policy: RouterPolicy): InForce {
     ]),
     remarks: merged.flatMap(({ remarks }) => remarks),
   };
+}
+
+/** Of no groups it is nothing; where it is kept is the file's. */
+function enforced({ enforce: its }: RouterConfig, { enforce }: RouterPolicy): RouterConfig["enforce"] {
+  if (enforce === undefined) return its;
+  return enforce.groups.length === 0 ? undefined : { ...enforce, ...given({ file: its?.file }) };
 }
 
 /** These bound the memory of the router, which is not control's to give. */

@@ -8,7 +8,8 @@ import type { EvidenceLog } from "../../core/ports/evidence-log.ts";
 import type { RefusedJoin } from "../../core/router/refused-joins.ts";
 import { MemoryEvidenceLog } from "../../hal/evidence/memory.ts";
 import type { Control } from "./service.ts";
-import { CHANNEL, DARK, simulatedRouter } from "./simulated.testkit.ts";
+import { CHANNEL, CONNECTED, DARK, simulatedRouter } from "./simulated.testkit.ts";
+import type { ControlStatus } from "./status.ts";
 
 const GROUP = formatIpv4(CHANNEL);
 const ENTRIES = {
@@ -44,7 +45,7 @@ class Word implements Control {
   }
 
   inquire(): void {}
-  status = (): object => ({});
+  status = (): ControlStatus => CONNECTED;
   async close(): Promise<void> {}
 }
 

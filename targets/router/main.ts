@@ -2,7 +2,7 @@
 import "../../hal/young-generation.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import { BridgeSettings } from "../../hal/bridge/settings.ts";
-import { NftEnforcement, removeLeftGuard } from "../../hal/enforcement/nft.ts";
+import { NftEnforcement } from "../../hal/enforcement/nft.ts";
 import { FileEvidenceLog, PERMITS, POLICY } from "../../hal/evidence/file.ts";
 import { forgetStart, leanMemory } from "../../hal/lean-memory.ts";
 import { BridgeQueriers } from "../../hal/links/bridge-querier.ts";
@@ -45,9 +45,10 @@ async function openMembershipReports(
   );
 }
 
-function openPermitLog({ id, enforce }: RouterConfig): FileEvidenceLog | undefined {
+/** Also where nothing is enforced: it may be from the next reload, or word of control, on. */
+function openPermitLog({ id, enforce, reception }: RouterConfig): FileEvidenceLog | undefined {
   const file = enforce?.file ?? `/var/lib/sealcast/router-${id}.permits`;
-  return enforce === undefined || file === "" ? undefined : new FileEvidenceLog(file, PERMITS);
+  return reception === undefined || file === "" ? undefined : new FileEvidenceLog(file, PERMITS);
 }
 
 /** Also where control is not heard: it may be from the next reload on. */
@@ -94,13 +95,11 @@ async function start(config: RouterConfig, runtime: Runtime): Promise<Service<Ro
     membershipReports: await openMembershipReports(config, runtime),
     permitLog: openPermitLog(config),
     policyLog: openPolicyLog(config),
-    enforcement: config.enforce?.ports === true ? new NftEnforcement() : undefined,
+    enforcement: new NftEnforcement(),
     bridgeQueriers: new BridgeQueriers(bridgeSettings),
     fatal: (error) => runtime.fatal(error),
   });
   const metrics = await openMetrics(config, runtime, service);
-  // Not before routing is ours: another router of this machine may guard its ports.
-  if (config.enforce?.ports !== true) void removeLeftGuard();
   await forgetStart();
   if (proxied(config).length === 0) void removeLeftFilter();
   // The interfaces are open and the first query is out: what comes now is heard meanwhile.

@@ -19,6 +19,7 @@ import { brokerStatus } from "../shared/broker-words.ts";
 import { explain } from "../shared/exit.ts";
 import type { Logger } from "../shared/log.ts";
 import { type BusEvent, type ClientPlatform, MachineOnBus } from "../shared/machine-on-bus.ts";
+import type { ControlStatus } from "./status.ts";
 
 /** How the evidence is kept until it is acknowledged. */
 export interface EvidenceKeeping {
@@ -76,7 +77,7 @@ export class MembershipReports {
     this.#onBus.feed({ kind: "refused", refusal });
   }
 
-  status(): object {
+  status(): ControlStatus {
     const { bus } = this.#onBus;
     return {
       connected: bus.connected,

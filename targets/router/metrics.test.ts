@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { test } from "node:test";
 import { HalError } from "../../core/ports/errors.ts";
+import { SimulatedBridges } from "../../hal/bridge/simulated.ts";
+import { SimulatedEnforcement } from "../../hal/enforcement/simulated.ts";
+import { SimulatedPortSender } from "../../hal/port-sender/simulated.ts";
+import { SimulatedReportFilters } from "../../hal/report-filter/simulated.ts";
 import { listenForCollectors } from "./metrics-listener.ts";
-import { simulatedRouter } from "./simulated.testkit.ts";
+import type { Control } from "./service.ts";
+import { CONNECTED, simulatedRouter } from "./simulated.testkit.ts";
 
 /** One line of a metric: name, labels, value. */
 const LINE = /^([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\.)*",?)+)\})? (\d+(?:\.\d+)?(?:e[+-]\d+)?)$/;
@@ -35,6 +41,7 @@ test("the text is what Prometheus reads: HELP and TYPE once and before the value
     }
   }
   const text = lines.join("\n");
+  isDocumented(text);
   assert.match(text, /^sealcast_igmp_querier\{interface="br-lan"\} 0$/m);
   assert.match(text, /^sealcast_igmp_memberships\{interface="br-lan"\} 1$/m);
   assert.match(text, /^sealcast_igmp_received_messages_total\{interface="br-lan",message="v3-query-general"\} 1$/m);
@@ -43,6 +50,118 @@ test("the text is what Prometheus reads: HELP and TYPE once and before the value
     /^sealcast_igmp_port_received_messages_total\{interface="br-lan",port="lan2",message="v3-query-general"\} 1$/m,
   );
   assert.match(text, /^sealcast_igmp_deliveries_total\{change="began"\} 1$/m);
+});
+
+/** Every metric of a text is in the reference, by its name. */
+function isDocumented(text: string): void {
+  const names = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name = ""]) => name);
+  const reference = readFileSync("docs/status.md", "utf8");
+  assert.deepEqual(
+    names.filter((name) => !reference.includes(`\`${name}\``)),
+    [],
+  );
+}
+
+/** The values of one metric, by their labels as they stand there. */
+const valuesOf = (text: string, name: string): Readonly<Record<string, number>> =>
+  Object.fromEntries(
+    [...text.matchAll(new RegExp(`^sealcast_igmp_${name}(?:\\{(.*)\\})? (\\S+)$`, "gm"))].map(
+      ([, labels = "", value]) => [labels.replaceAll('"', ""), Number(value)],
+    ),
+  );
+
+test("a bridge whose ports are kept, and routers that are told in place of its hosts", async () => {
+  const { a, run, otherQuerier, service } = await simulatedRouter({
+    downstream: { snooping: true, proxyReporting: true },
+    platform: (_forwarding, _taps, clock, node) => ({
+      reportFilters: new SimulatedReportFilters(clock, node),
+      portSender: new SimulatedPortSender(node),
+      bridges: new SimulatedBridges({ "br-lan": ["lan1", "lan2"] }),
+    }),
+  });
+  run(1);
+  otherQuerier("10.2.0.2");
+  run(5);
+  a.join();
+  run(2);
+  const text = service.metrics();
+  isDocumented(text);
+  const of = (name: string) => valuesOf(text, name);
+  const port = "interface=br-lan,port=lan2";
+  assert.deepEqual(
+    [of("snooping_kept"), of("proxy_reporting")],
+    [{ "interface=br-lan": 1 }, { "interface=br-lan": 1 }],
+  );
+  assert.deepEqual(
+    [of("proxy_asked"), of("proxy_groups"), of("proxy_refreshes_total")],
+    [{ [port]: 1 }, { [port]: 1 }, { [port]: 0 }],
+  );
+  assert.ok((of("port_sent_messages_total")[`${port},message=v3-report`] ?? 0) > 0);
+  assert.deepEqual([of("upstream_groups"), of("groups_limit")], [{ "interface=wan": 1 }, { "interface=br-lan": 4096 }]);
+});
+
+test("the policy, rights, bandwidths, evidence, and who may have a group no longer", async () => {
+  let heard: Parameters<Control["policy"]>[1] = () => assert.fail("nobody hears");
+  const word: Control = {
+    add() {},
+    refused() {},
+    inquire: (macs, told) => told(macs.map((mac) => ({ mac, groups: [] }))),
+    policy(_state, hears) {
+      heard = hears;
+    },
+    status: () => ({
+      ...CONNECTED,
+      connected: false,
+      waiting: 3,
+      evidence: "evidence.disk-full",
+      drops: { "report.queue-full": 4 },
+    }),
+    close: async () => {},
+  };
+  const { a, run, service } = await simulatedRouter({
+    downstream: { bandwidth: 5000 },
+    entries: {
+      bandwidth: { otherChannels: 1000 },
+      broker: { url: "mqtt://nowhere" },
+      identity: "none",
+      reception: { id: "none", publicKey: "09".padEnd(64, "0") },
+    },
+    platform: (_forwarding, _taps, clock) => ({
+      membershipReports: word,
+      enforcement: new SimulatedEnforcement(clock),
+    }),
+  });
+  a.join();
+  run(2);
+  const before = service.metrics();
+  assert.deepEqual(valuesOf(before, "bandwidth_kbit_per_second"), { "of=interface,interface=br-lan": 1000 });
+  assert.deepEqual([valuesOf(before, "policy_revision"), valuesOf(before, "enforce_stands")], [{ "": 0 }, {}]);
+  heard(1795695538750, JSON.stringify({ enforce: { groups: ["239.0.0.0/8"], afterwards: "closed" } }));
+  heard(1795695538751, JSON.stringify({ rules: [{ action: "deny", interface: "eth9" }] }));
+  run(2);
+  const text = service.metrics();
+  isDocumented(text);
+  const all = Object.fromEntries(
+    [
+      ...["policy_revision", "policy_refused_revision", "policy_on_disk", "rules", "enforce_stands", "enforce_cards"],
+      ...["enforce_permitted", "enforce_guard_sound", "control_connected", "evidence_waiting", "evidence_on_disk"],
+    ].map((name) => [name, valuesOf(text, name)[""]]),
+  );
+  assert.deepEqual(all, {
+    policy_revision: 1795695538750,
+    policy_refused_revision: 1795695538751,
+    policy_on_disk: 0,
+    rules: 0,
+    enforce_stands: 1,
+    enforce_cards: 1,
+    enforce_permitted: 0,
+    enforce_guard_sound: 1,
+    control_connected: 0,
+    evidence_waiting: 3,
+    evidence_on_disk: 0,
+  });
+  assert.deepEqual(valuesOf(text, "control_drops_total"), { "reason=report.queue-full": 4 });
+  assert.deepEqual(valuesOf(text, "revocations_total"), { "interface=br-lan": 1, "interface=wan": 0 });
 });
 
 test("the number of series does not grow with groups and hosts", async () => {

@@ -275,3 +275,22 @@ test("control comes back and takes the policy back: the file holds, and A watche
   assert.deepEqual([status().policy.entries, status().policy.rules], [[], []]);
   await until("control to know", () => standing()?.state === "in force");
 });
+
+const hasNft = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"].some((path) => existsSync(path));
+
+test("control gives what is enforced: with no device registered nobody watches, and both do when it is taken back", {
+  skip: skip || (!hasNft && "needs nft"),
+}, async () => {
+  const isGuarded = (): boolean => inside(ROUTER, "nft", "list", "tables").includes("bridge sealcast");
+  await Promise.all([gets(a, 20), gets(b, 20)]);
+  give({ enforce: { groups: ["239.78.0.0/16"], afterwards: "closed" } });
+  await until("nobody to be a member", () => status().interfaces[0]?.hosts.length === 0);
+  const { enforce, policy: inForce } = status();
+  assert.deepEqual(
+    [inForce.entries, enforce?.permitted, enforce?.ports, isGuarded()],
+    [["enforce"], 0, "guarded", true],
+  );
+  control("router", "policy", "clear", "po-router");
+  await Promise.all([gets(a, 50), gets(b, 50)]);
+  assert.deepEqual([status().enforce, isGuarded()], [undefined, false]);
+});

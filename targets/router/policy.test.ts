@@ -81,7 +81,7 @@ test("a whole policy is taken; what it does not say has no default; an empty one
 });
 
 test("entries of a file that control has no say in are named as strangers", () => {
-  for (const [entry, value] of Object.entries({ id: "r", enforce: {}, takeover: 0, hal: {}, policy: {} }))
+  for (const [entry, value] of Object.entries({ id: "r", forwarding: "none", takeover: 0, hal: {}, policy: {} }))
     assert.deepEqual(faults({ [entry]: value }), [`${entry}: is not an entry of this configuration`]);
   for (const entry of ["version", "leave", "forwarder", "snooping", "queryInterval"])
     assert.deepEqual(faults({ downstreams: [{ interface: "br-lan", [entry]: 1 }] }), [
@@ -89,6 +89,18 @@ test("entries of a file that control has no say in are named as strangers", () =
     ]);
   assert.deepEqual(faults({ upstream: { interface: "wan", linger: 1 } }), [
     "upstream.linger: is not an entry of this configuration",
+  ]);
+});
+
+test("what is enforced is checked as in a file, but may be nothing, and where it is kept is the file's", () => {
+  const enforce = { groups: ["239.1.0.0/16"], afterwards: "closed", stands: 60, refresh: 30, ports: false };
+  assert.deepEqual(faults({ enforce }), []);
+  assert.deepEqual(faults({ enforce: { groups: [], afterwards: "open" } }), []);
+  assert.deepEqual(faults({ enforce: { ...enforce, refresh: 31 } }), [
+    "enforce: `refresh` must be at most half of `stands`",
+  ]);
+  assert.deepEqual(faults({ enforce: { ...enforce, file: "x" } }), [
+    "enforce.file: is not an entry of this configuration",
   ]);
 });
 

@@ -7,11 +7,15 @@ import { type Checked, checkConfig, type Fault } from "../shared/config.ts";
 import {
   bandwidth,
   type DownstreamConfig,
+  type EnforceConfig,
+  enforcement,
   groupPrefixes,
   interfaceName,
   kbitPerSecond,
   limits,
+  REFRESH,
   type RouterConfig,
+  refreshesInTime,
   rules,
   staticGroups,
   type UpstreamConfig,
@@ -35,12 +39,19 @@ export type DownstreamPolicy = { readonly interface: string } & {
     | undefined;
 };
 
+/** No groups: nothing is enforced, whatever the file says. Where it is kept is the file's to say. */
+const enforce = v.pipe(
+  v.strictObject({ groups: groupPrefixes, ...enforcement }),
+  v.check((one) => refreshesInTime(one), REFRESH),
+);
+
 type UpstreamPolicy = Pick<UpstreamConfig, "interface" | "bandwidth">;
 
 /** A policy that says nothing that cannot be; whether its interfaces are there only the router knows. What is absent is the file's. */
 export interface RouterPolicy {
   readonly rules?: RouterConfig["rules"] | undefined;
   readonly bandwidth?: RouterConfig["bandwidth"] | undefined;
+  readonly enforce?: Omit<EnforceConfig, "file"> | undefined;
   /** Short for `upstreams` with one. */
   readonly upstream?: UpstreamPolicy | undefined;
   readonly upstreams: readonly UpstreamPolicy[];
@@ -61,6 +72,7 @@ const routerPolicy: v.GenericSchema<unknown, RouterPolicy> = v.pipe(
   v.strictObject({
     rules: v.optional(rules),
     bandwidth: v.optional(bandwidth),
+    enforce: v.optional(enforce),
     upstream: v.optional(upstream),
     upstreams: v.optional(v.pipe(v.array(upstream), v.maxLength(16)), []),
     downstreams: v.optional(v.pipe(v.array(downstream), v.maxLength(31)), []),

@@ -9,7 +9,7 @@ import { PortGuard } from "./port-guard.ts";
 
 const log = createLogger({ level: "silent", format: "json", toStderr: true }, "router", "test");
 
-function guard(first: Readonly<Record<string, readonly string[]>>) {
+function guard(first: Readonly<Record<string, readonly string[]>>, how: "closed" | "open" = "closed") {
   const calls: string[] = [];
   let listener: GuardListener | undefined;
   let changed: (name: string, link: Link | undefined) => void = () => {};
@@ -30,14 +30,16 @@ function guard(first: Readonly<Record<string, readonly string[]>>) {
       calls.push(`open ${ports.join()}`);
       return {
         inherited: () => [],
+        setTerms() {},
         guard: (port: string, guarded: boolean) => void calls.push(`${guarded ? "guard" : "free"} ${port}`),
         change() {},
         stand() {},
         close: async () => {},
       };
     },
+    removeLeft() {},
   };
-  const ports = new PortGuard({ groups: [], afterwards: "closed" }, ["br0", "br1"], { enforcement, links, log });
+  const ports = new PortGuard({ groups: [], afterwards: "closed" }, ["br0", "br1"], { enforcement, links, log }, how);
   return {
     ports,
     listener: listener ?? assert.fail("not opened"),
@@ -59,6 +61,14 @@ test("ports are guarded from the first moment and while they are of one of our b
   assert.deepEqual(calls(), [], "it has moved from one of ours to another");
   goes("br1");
   assert.deepEqual(calls(), ["free lan3", "free lan1"]);
+});
+
+test("one that begins open guards no port before it is shut, and what has become of the ports by then", () => {
+  const { ports, calls, has } = guard({ br0: ["lan1", "lan2"] }, "open");
+  has("br1", "lan3");
+  assert.deepEqual(calls(), ["open "]);
+  ports.shut();
+  assert.deepEqual(calls(), ["guard lan1", "guard lan2", "guard lan3"]);
 });
 
 test("what is wrong with it is its state until all is in force again; a LAN without ports is named", () => {

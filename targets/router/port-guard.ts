@@ -1,6 +1,6 @@
 // The guard of the bridge ports of all downstreams: it follows ports as they come and go, and says what is wrong with it.
 import type { Duration } from "../../core/base/time.ts";
-import type { Enforcement, GuardedPorts, GuardRules, Pass } from "../../core/ports/enforcement.ts";
+import type { Enforcement, GuardedPorts, GuardTerms, Pass } from "../../core/ports/enforcement.ts";
 import type { HalError } from "../../core/ports/errors.ts";
 import type { Link, Links } from "../../core/ports/links.ts";
 import { explain } from "../shared/exit.ts";
@@ -21,27 +21,47 @@ export class PortGuard {
   /** Of each downstream that is there. */
   readonly #ports = new Map<string, readonly string[]>();
   #guarded: ReadonlySet<string>;
+  #isOpen: boolean;
   #fault: HalError | undefined;
 
-  /** Throws HalError as `Enforcement.open`. */
+  /**
+   * Throws HalError as `Enforcement.open`. "closed": ports are guarded from the first moment; "open": from `shut` on, before which all
+   * who may receive can be told.
+   */
   constructor(
-    rules: Omit<GuardRules, "ports">,
+    terms: GuardTerms,
     downstreams: readonly string[],
     { enforcement, links, log }: PortGuardPlatform,
+    first: "closed" | "open" = "closed",
   ) {
     this.#log = log;
+    this.#isOpen = first === "open";
     for (const name of downstreams) this.#note(name, links.get(name));
     this.#guarded = this.#all();
     this.#guard = enforcement.open(
-      { ...rules, ports: [...this.#guarded] },
+      { ...terms, ports: [...this.#guarded] },
       { failed: (error) => this.#failed(error), restored: () => this.#restored() },
     );
-    this.#unwatch = links.watch(downstreams, (name, link) => this.#follow(name, link));
+    this.#unwatch = links.watch(downstreams, (name, link) => {
+      this.#note(name, link);
+      this.#follow();
+    });
+  }
+
+  /** From now on ports are guarded. */
+  shut(): void {
+    this.#isOpen = false;
+    this.#follow();
   }
 
   /** What a predecessor let pass. */
   inherited(): readonly Pass[] {
     return this.#guard.inherited();
+  }
+
+  /** As `GuardedPorts.setTerms`. */
+  setTerms(terms: GuardTerms): void {
+    this.#guard.setTerms(terms);
   }
 
   /** As `GuardedPorts.change`. */
@@ -72,7 +92,7 @@ export class PortGuard {
   }
 
   #all(): ReadonlySet<string> {
-    return new Set([...this.#ports.values()].flat());
+    return new Set(this.#isOpen ? [] : [...this.#ports.values()].flat());
   }
 
   #note(name: string, link: Link | undefined): void {
@@ -81,8 +101,7 @@ export class PortGuard {
   }
 
   /** A port that leaves may belong to a bridge that is not ours. */
-  #follow(name: string, link: Link | undefined): void {
-    this.#note(name, link);
+  #follow(): void {
     const [before, now] = [this.#guarded, this.#all()];
     this.#guarded = now;
     for (const port of now) if (!before.has(port)) this.#guard.guard(port, true);

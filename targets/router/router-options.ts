@@ -23,12 +23,7 @@ export function needingRestart(old: RouterConfig, config: RouterConfig): readonl
     rules: undefined,
     bandwidth: undefined,
     policy: { file: one.policy.file },
-    enforce: one.enforce && {
-      groups: one.enforce.groups,
-      afterwards: one.enforce.afterwards,
-      ports: one.enforce.ports,
-      file: one.enforce.file,
-    },
+    enforce: { file: one.enforce?.file },
     upstream: one.upstream && fixedUpstream(one.upstream),
     upstreams: one.upstreams.map(fixedUpstream),
   });

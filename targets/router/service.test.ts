@@ -24,7 +24,7 @@ import { SimulatedTaps } from "../../hal/tap/simulated.ts";
 import { createLogger } from "../shared/log.ts";
 import { routerConfig } from "./config.ts";
 import { type RouterPlatform, RouterService } from "./service.ts";
-import { laterBy } from "./simulated.testkit.ts";
+import { CONNECTED, laterBy } from "./simulated.testkit.ts";
 
 const GROUP = address("239.255.77.1");
 const config = v.parse(routerConfig, {
@@ -166,7 +166,7 @@ test("when it hands over, what waited for the end of the turn is done, and the l
     refused() {},
     inquire() {},
     policy() {},
-    status: () => ({}),
+    status: () => CONNECTED,
     close: async () => void told.push("closed"),
   };
   const platform = { log, membershipReports, later: (work: () => void) => void turns.push(work) };
@@ -195,7 +195,7 @@ test("where nothing can be left a handing over is a stop, and a second signal do
     refused() {},
     inquire() {},
     policy() {},
-    status: () => ({}),
+    status: () => CONNECTED,
     close: async () => void closed++,
   };
   const { service, clock } = await bench(1, {}, { forwarding: undefined, membershipReports });
@@ -306,7 +306,7 @@ test("joins with their certainty, leaves and refusals become evidence, a refusal
     refused: ({ host, group, reason }) => void told.push([host, group, reason].join(" ")),
     inquire() {},
     policy() {},
-    status: () => ({}),
+    status: () => CONNECTED,
     close: async () => {},
   };
   const { a, run, service } = await bench(1, {}, { membershipReports });

@@ -24,6 +24,7 @@ import { Afterwards } from "./afterwards.ts";
 import { BridgePorts } from "./bridge-ports.ts";
 import { foundBridgesFile, given, proxied, type RouterConfig, snooped, upstreamsOf } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
+import { Enforcing } from "./enforcing.ts";
 import { farewellText, type Leave } from "./farewell.ts";
 import { HostEvidence } from "./host-evidence.ts";
 import type { InForce } from "./in-force.ts";
@@ -32,8 +33,6 @@ import { LivePolicy } from "./live-policy.ts";
 import type { MembershipReports } from "./membership-reports.ts";
 import { metricsText, type ProcessUse } from "./metrics.ts";
 import { Offenders } from "./offenders.ts";
-import { PermitFile } from "./permit-file.ts";
-import { PortGuard } from "./port-guard.ts";
 import { ProxyReporting } from "./proxy-reporting.ts";
 import { QuerierDuty } from "./querier-duty.ts";
 import { needingRestart, routerOptions } from "./router-options.ts";
@@ -96,8 +95,7 @@ export class RouterService {
   readonly #interfaces: Interfaces;
   readonly #bridgePorts: BridgePorts | undefined;
   readonly #proxyReporting: ProxyReporting | undefined;
-  readonly #guard: PortGuard | undefined;
-  readonly #permitFile: PermitFile | undefined;
+  readonly #enforcing: Enforcing;
   readonly #offenders: Offenders;
   readonly #downstreams: readonly string[];
   readonly #upstreams: ReadonlySet<string>;
@@ -135,8 +133,8 @@ export class RouterService {
     this.#interfaces = new Interfaces({ ...platform, table: this.#table }, this.#names, tappable, (event) =>
       this.#feed(event),
     );
-    this.#guard = this.#openGuard();
-    this.#permitFile = this.#openPermitFile();
+    this.#enforcing = this.#openEnforcing();
+    this.#beginEnforcing();
     this.#interfaces.start();
     this.#takeOver();
     this.#policy.start();
@@ -216,11 +214,18 @@ export class RouterService {
     this.#policy.reload(config);
   }
 
+  /** Where no way to control was opened at the start, nobody would say who may receive. */
+  #enforceable({ enforce }: RouterConfig): RouterConfig["enforce"] {
+    return this.#platform.membershipReports === undefined ? undefined : enforce;
+  }
+
   /** The entries that wait for the next start. */
   #configure({ config, byControl }: InForce): readonly string[] {
     const entries = needingRestart(this.#config, config);
+    const enforce = this.#enforceable(config);
     if (entries.length > 0) this.#platform.log.warn({ entries }, "these entries take effect at the next start");
-    this.#runner.feed({ kind: "configure", ...routerOptions(config, this.#platform.links, byControl) });
+    this.#runner.feed({ kind: "configure", ...routerOptions({ ...config, enforce }, this.#platform.links, byControl) });
+    this.#enforcing.follow(enforce);
     return entries;
   }
 
@@ -234,7 +239,7 @@ export class RouterService {
       return false;
     }
     this.#restoreBridges();
-    await Promise.all([this.#platform.membershipReports?.close(), this.#permitFile?.close(), this.#policy.close()]);
+    await Promise.all([this.#platform.membershipReports?.close(), this.#enforcing.save(), this.#policy.close()]);
     return true;
   }
 
@@ -247,7 +252,7 @@ export class RouterService {
     this.#afterwards.finish();
     const bridges = snooped(this.#config).map((one) => one.interface);
     const found = foundBridgesFile(this.#config);
-    const isGuarded = this.#guard !== undefined;
+    const isGuarded = this.#enforcing.isGuarding;
     return farewellText({
       leaves: this.#leaves,
       isGuarded,
@@ -277,9 +282,8 @@ export class RouterService {
     this.#restoreBridges();
     await Promise.all([
       this.#platform.membershipReports?.close(),
-      this.#permitFile?.close(),
       this.#policy.close(),
-      this.#guard?.close(),
+      this.#enforcing.close(),
       this.#proxyReporting?.close(),
       this.#wait(FAREWELL),
     ]);
@@ -338,29 +342,22 @@ export class RouterService {
       drivers,
       policy: this.#policy,
       control: membershipReports?.status(),
-      guard: this.#guard,
+      guard: this.#enforcing,
       originOf: (name, source) => this.#offenders.originOf(name, source),
     };
   }
 
-  #openGuard(): PortGuard | undefined {
-    const [{ enforce }, { enforcement, links, log }] = [this.#config, this.#platform];
-    if (enforce === undefined || enforcement === undefined) return undefined;
-    const groups = enforce.groups.map(({ group, length }) => ({ address: group, prefixLength: length }));
-    const { afterwards } = enforce;
-    const guard = new PortGuard({ groups, afterwards }, this.#downstreams, { enforcement, links, log });
-    this.#runner.feed({ kind: "guarded", passes: guard.inherited() });
-    return guard;
+  #openEnforcing(): Enforcing {
+    const { clock, log, links, enforcement, permitLog } = this.#platform;
+    const kept = () => this.#router.keptPermits(clock.now());
+    const feed = (event: RouterEvent): void => this.#runner.feed(event);
+    return new Enforcing({ clock, log, links, enforcement, permitLog, kept, feed }, this.#downstreams);
   }
 
-  /** Where a predecessor left what control permitted, it holds from now on. */
-  #openPermitFile(): PermitFile | undefined {
-    const { permitLog, clock } = this.#platform;
-    if (this.#config.enforce === undefined || permitLog === undefined) return undefined;
-    const file = new PermitFile(permitLog, this.#platform, () => this.#router.keptPermits(clock.now()));
-    const permits = file.load();
-    if (permits !== undefined) this.#runner.feed({ kind: "restored", permits });
-    return file;
+  /** What control gives is not to keep the router from starting; what its own file wants is. */
+  #beginEnforcing(): void {
+    const { config, byControl } = this.#policy.inForce;
+    this.#enforcing.start(config.enforce, !byControl.has("enforce"));
   }
 
   #openTable(): ForwardingTable | undefined {
@@ -491,13 +488,13 @@ export class RouterService {
         );
         break;
       case "passes":
-        this.#guard?.change(effect.added, effect.removed);
+        this.#enforcing.change(effect.added, effect.removed);
         break;
       case "stand":
-        this.#guard?.stand(effect.span);
+        this.#enforcing.stand(effect.span);
         break;
       case "keep":
-        this.#permitFile?.changed();
+        this.#enforcing.changed();
         break;
       default:
         effect satisfies never;

@@ -23,12 +23,22 @@ import { SimulatedTaps } from "../../hal/tap/simulated.ts";
 import { createLogger } from "../shared/log.ts";
 import { routerConfig } from "./config.ts";
 import { type RouterPlatform, RouterService } from "./service.ts";
+import type { ControlStatus } from "./status.ts";
 import type { WhyAnswer } from "./why-words.ts";
 
 /** The channel that the sender sends. */
 export const CHANNEL = address("239.255.77.1");
 /** One that nobody sends. */
 export const DARK = address("239.255.77.9");
+
+/** A way to control on which all is well. */
+export const CONNECTED: ControlStatus = {
+  connected: true,
+  broker: "connected",
+  waiting: 0,
+  evidence: "on disk",
+  drops: {},
+};
 
 /** Work that comes after all that is due at the same time, as with `setImmediate`. */
 export const laterBy =

@@ -16,13 +16,14 @@ import type { Upstream } from "../../core/router/upstream.ts";
 import { type BridgePorts, filterText } from "./bridge-ports.ts";
 import { proxied, type RouterConfig } from "./config.ts";
 import type { DriverChoice } from "./drivers.ts";
+import type { Enforcing } from "./enforcing.ts";
 import type { Interfaces } from "./interfaces.ts";
 import type { LivePolicy } from "./live-policy.ts";
-import type { PortGuard } from "./port-guard.ts";
 import type { ProxyReporting } from "./proxy-reporting.ts";
 import { ruleText } from "./rule-text.ts";
 import type { InterfaceStatistics, PortStatistics, Statistics } from "./statistics.ts";
 import type {
+  ControlStatus,
   DownstreamStatus,
   EnforceStatus,
   HostCounts,
@@ -58,9 +59,9 @@ export interface StatusParts {
   readonly links: Links;
   readonly drivers: Readonly<Record<string, DriverChoice>> | undefined;
   readonly policy: Pick<LivePolicy, "inForce" | "status">;
-  readonly control: object | undefined;
-  /** Lets the bridge ports pass only what control permits; undefined where nothing does. */
-  readonly guard: Pick<PortGuard, "state" | "hasPorts"> | undefined;
+  readonly control: ControlStatus | undefined;
+  /** Lets the bridge ports pass only what control permits, where that is wanted. */
+  readonly guard: Pick<Enforcing, "state" | "hasPorts">;
   /** The card that was seen to send under an address there. */
   originOf(name: string, source: Ipv4): FrameOrigin | undefined;
 }
@@ -101,12 +102,7 @@ export function routerStatus(parts: StatusParts): RouterStatus {
 
 function enforceStatus({ router, clock, guard }: StatusParts): EnforceStatus | undefined {
   const summary = router.permits(clock.now());
-  return (
-    summary && {
-      ...summary,
-      ports: guard?.state ?? "not guarded",
-    }
-  );
+  return summary && { ...summary, ports: guard.state };
 }
 
 function policyStatus({ policy }: StatusParts): PolicyStatus {
@@ -146,12 +142,22 @@ function downstreamStatus(parts: StatusParts, name: string, machine: RouterInter
     newHosts: newHostsStatus(machine),
     hosts: machine.hosts().map((membership) => memberStatus(parts, name, membership)),
     taps: interfaces.taps(name),
-    guarded: parts.guard?.hasPorts(name),
+    snoops: parts.links.get(name)?.snoops,
+    staticGroups: staticGroupsOf(parts, name),
+    guarded: parts.guard.hasPorts(name),
     snooping: snoopingStatus(parts, name),
     ports: Object.fromEntries([...statistics.ports].map(([port, one]) => [port, portStatus(one)])),
     counts: hostCounts(statistics),
     ...counted(parts, name),
   };
+}
+
+function staticGroupsOf({ policy }: StatusParts, name: string): DownstreamStatus["staticGroups"] {
+  const one = policy.inForce.config.downstreams.find(({ interface: its }) => its === name);
+  return (one?.staticGroups ?? []).map(({ group, sources }) => ({
+    group: formatIpv4(group),
+    ...(sources === undefined ? {} : { sources: sources.map(formatIpv4) }),
+  }));
 }
 
 function snoopingStatus(parts: StatusParts, name: string): SnoopingStatus | undefined {

@@ -11,7 +11,7 @@ import { SimulatedEnforcement } from "../../hal/enforcement/simulated.ts";
 import { SimulatedPortSender } from "../../hal/port-sender/simulated.ts";
 import { SimulatedReportFilters } from "../../hal/report-filter/simulated.ts";
 import type { RouterPlatform } from "./service.ts";
-import { simulatedRouter } from "./simulated.testkit.ts";
+import { CONNECTED, simulatedRouter } from "./simulated.testkit.ts";
 import type { RouterStatus } from "./status.ts";
 import { statusText } from "./status-text.ts";
 import { warningsOf } from "./warnings.ts";
@@ -94,7 +94,14 @@ test("each thing that is wrong is a warning, the gravest first", async () => {
           { port: undefined, waiting: 2 },
         ],
       },
-      { ...lan, name: "lan8", maxGroups: 2 * lan.groups.length, newHosts: [{ waiting: 1 }] },
+      {
+        ...lan,
+        name: "lan8",
+        maxGroups: 2 * lan.groups.length,
+        newHosts: [{ waiting: 1 }],
+        snoops: true,
+        staticGroups: [{ group: "239.1.1.1" }, { group: "239.1.1.2" }],
+      },
       { ...lan, name: "lan9", up: false, snooping: { state: "waiting", perPort: [] } },
     ],
     intruders: [
@@ -107,7 +114,14 @@ test("each thing that is wrong is a warning, the gravest first", async () => {
         times: 2,
       },
     ],
-    enforce: { stands: true, cards: 1, permitted: 1, ports: "enforcement.lost" },
+    enforce: { stands: false, cards: 1, permitted: 1, ports: "enforcement.lost" },
+    control: {
+      ...CONNECTED,
+      brokerFault: "nobody listens",
+      waiting: 7,
+      evidence: "evidence.disk-full",
+      drops: { "report.queue-full": 9, "report.stale": 1 },
+    },
     lostUpcalls: 5,
     drivers: {
       igmp: { driver: "raw-socket", passedOver: { packet: "igmp.native-missing" }, lacks: "MACs" },
@@ -117,6 +131,10 @@ test("each thing that is wrong is a warning, the gravest first", async () => {
   assert.deepEqual(warningsOf(wrong), [
     "lan9 is not in use: it is waited for",
     "the bridge ports are not guarded as they should be (enforcement.lost): it is tried again",
+    "no word of control stands on who may receive: `enforce.afterwards` decides",
+    "control is not reached, and 7 of evidence wait: nobody listens",
+    "evidence is not kept on the disk: a restart would lose it (evidence.disk-full)",
+    "9 changes of evidence waited for so long that only their number is left",
     "br-lan has no bridge ports that could be guarded: what one host there may have, all get",
     "br-lan: no room for groups (1): nobody gets one that is not there yet",
     "lan8: 1 of 2 groups are there: the rest is kept for hosts that bring few",
@@ -130,8 +148,21 @@ test("each thing that is wrong is a warning, the gravest first", async () => {
     "br-lan: 8 frames of its bridge ports were lost in the kernel's queue",
     "br-lan: nothing is heard from bridge port lan2 (tap.child-died)",
     "br-lan: its bridge ports get what the bridge gives them, not what each asked for (bridge.permission)",
+    "lan8: the bridge snoops by itself, and gives the static group 239.1.1.1 and 1 more only to ports that ask (`downstreams.snooping`)",
     "igmp is served by raw-socket: packet did not load (igmp.native-missing); what it lacks: MACs",
   ]);
+});
+
+test("static groups of a bridge that floods, or whose ports are kept, are no reason to warn", async () => {
+  const status = await healthy();
+  const [lan] = status.interfaces;
+  assert.ok(lan);
+  const statics = { ...lan, staticGroups: [{ group: "239.1.1.1" }] };
+  for (const one of [
+    { ...statics, snoops: false },
+    { ...statics, snoops: true, snooping: { state: "kept", perPort: [] } },
+  ])
+    assert.deepEqual(warningsOf({ ...status, interfaces: [one] }), []);
 });
 
 test("the table for a person: warnings first, numbers to the right, no line wider than the screen, text from outside harmless", async () => {
@@ -196,7 +227,7 @@ test("docs/status.md has every field of a router to which much has happened, and
       if (revision === 0) heard(5, JSON.stringify(GIVEN));
       else if (refused === undefined) heard(6, '{"rules":[{"action":"deny","interface":"eth9"}]}');
     },
-    status: () => "as it says",
+    status: () => ({ ...CONNECTED, brokerFault: "none answers" }),
     close: async () => {},
   };
   const { a, b, run, otherQuerier, service, forgeFromLan, strangers } = await simulatedRouter({
@@ -210,6 +241,7 @@ test("docs/status.md has every field of a router to which much has happened, and
       bandwidth: 100_000,
       portBandwidth: 50_000,
       deny: ["239.255.77.5"],
+      staticGroups: [{ group: "239.255.77.7", sources: ["10.1.0.2"] }],
     },
     entries: {
       bandwidth: { otherChannels: 1000 },

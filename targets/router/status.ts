@@ -144,6 +144,10 @@ export interface DownstreamStatus {
   readonly hosts: readonly MemberStatus[];
   /** By bridge port: "starting", "listening", or the code of the error while it is tried again. */
   readonly taps: Readonly<Record<string, string>>;
+  /** Of a bridge: whether it keeps groups from ports behind which it has heard nobody ask, by itself or for us. */
+  readonly snoops?: boolean | undefined;
+  /** Groups that are delivered there whoever asks. */
+  readonly staticGroups: readonly { readonly group: string; readonly sources?: readonly string[] }[];
   /** Where ports are guarded: whether this has any, as a bridge or a VLAN of one; undefined too while it is not there. */
   readonly guarded?: boolean | undefined;
   /** undefined where ports are not told apart. */
@@ -238,7 +242,7 @@ export interface RuleStatus {
   readonly says: string;
 }
 
-/** Which rules, limits, bandwidths and static groups are in force, and who has given them. */
+/** Which rules, limits, bandwidths, static groups and what else control may give is in force, and who has given them. */
 export interface PolicyStatus {
   /** Control's, that is in force; 0: none. */
   readonly revision: number;
@@ -253,6 +257,20 @@ export interface PolicyStatus {
   /** "on disk", "in memory", or the code of the error for which it is in memory only. */
   readonly kept: string;
   readonly rules: readonly RuleStatus[];
+}
+
+/** The way to control, where there is one. */
+export interface ControlStatus {
+  readonly connected: boolean;
+  /** "connected", "away" or "refused". */
+  readonly broker: string;
+  /** Why not, in words, once an attempt has ended. */
+  readonly brokerFault?: string;
+  /** Changes and counts that control has not acknowledged. */
+  readonly waiting: number;
+  /** "on disk", "in memory", or the code of the error for which evidence is in memory only. */
+  readonly evidence: string;
+  readonly drops: Readonly<Record<string, number>>;
 }
 
 /** A whole router. docs/status.md has every field. */
@@ -278,5 +296,5 @@ export interface RouterStatus {
   /** What the driver of the routes dropped or was refused; undefined where nothing is routed. */
   readonly forwarding?: Readonly<Record<string, number>> | undefined;
   readonly drivers?: Readonly<Record<string, DriverChoice>> | undefined;
-  readonly control?: object | undefined;
+  readonly control?: ControlStatus | undefined;
 }

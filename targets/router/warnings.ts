@@ -12,6 +12,7 @@ export function warningsOf(status: Told): readonly string[] {
       .map(({ name }) => `${name} is not in use: it is waited for`),
     ...guardLacking(status),
     ...policyLacking(status),
+    ...controlLacking(status),
     ...status.interfaces
       .filter(({ guarded }) => guarded === false)
       .map(({ name }) => `${name} has no bridge ports that could be guarded: what one host there may have, all get`),
@@ -27,6 +28,7 @@ export function warningsOf(status: Told): readonly string[] {
     ...[...upstreams, ...status.interfaces].flatMap(losses),
     ...status.interfaces.flatMap(tapsAway),
     ...status.interfaces.flatMap(portsTogether),
+    ...status.interfaces.flatMap(staticsHeldBack),
     ...driversPassedOver(status),
   ];
 }
@@ -39,9 +41,16 @@ export function whereText({ mac, port }: Pick<HostStatus, "mac" | "port">): stri
 
 const SOUND: ReadonlySet<string> = new Set(["guarded", "not guarded", "nothing to guard"]);
 
+/** Whether the guard of the bridge ports is as it is to be; see `EnforceStatus.ports`. */
+export const isSound = (guard: string): boolean => SOUND.has(guard);
+
 function guardLacking({ enforce }: Told): readonly string[] {
-  if (enforce === undefined || SOUND.has(enforce.ports)) return [];
-  return [`the bridge ports are not guarded as they should be (${enforce.ports}): it is tried again`];
+  if (enforce === undefined) return [];
+  const { ports, stands, cards } = enforce;
+  return [
+    ...(isSound(ports) ? [] : [`the bridge ports are not guarded as they should be (${ports}): it is tried again`]),
+    ...(stands || cards === 0 ? [] : ["no word of control stands on who may receive: `enforce.afterwards` decides"]),
+  ];
 }
 
 function policyLacking({ policy: { refused, remarks } }: Told): readonly string[] {
@@ -50,6 +59,20 @@ function policyLacking({ policy: { refused, remarks } }: Told): readonly string[
   return [
     ...(refused === undefined ? [] : [`control's policy ${refused.revision} is not in force: ${first}${others}`]),
     ...remarks.map((remark) => `control's policy: ${remark}`),
+  ];
+}
+
+const KEPT: ReadonlySet<string> = new Set(["on disk", "in memory"]);
+
+/** What came to nothing so far is the log's to tell; before the first attempt has ended nothing is wrong. */
+function controlLacking({ control }: Told): readonly string[] {
+  if (control === undefined) return [];
+  const { brokerFault, evidence, waiting, drops } = control;
+  const summed = drops["report.queue-full"] ?? 0;
+  return [
+    ...(brokerFault === undefined ? [] : [`control is not reached, and ${waiting} of evidence wait: ${brokerFault}`]),
+    ...(KEPT.has(evidence) ? [] : [`evidence is not kept on the disk: a restart would lose it (${evidence})`]),
+    ...(summed === 0 ? [] : [`${summed} changes of evidence waited for so long that only their number is left`]),
   ];
 }
 
@@ -117,6 +140,16 @@ function notProxied(name: string, proxied: ProxiedStatus | undefined): readonly 
     default:
       return [`${name}: routers hear its hosts themselves, and not us in their place (${proxied?.state})`];
   }
+}
+
+/** Nobody has been heard to ask for them: where the bridge goes by that, it gives them to routers and to who asks by chance. */
+function staticsHeldBack({ name, staticGroups, snoops, snooping }: DownstreamStatus): readonly string[] {
+  const [first, ...more] = staticGroups;
+  if (first === undefined || snoops !== true || snooping?.state === "kept") return [];
+  const others = more.length === 0 ? "" : ` and ${more.length} more`;
+  return [
+    `${name}: the bridge snoops by itself, and gives the static group ${first.group}${others} only to ports that ask (\`downstreams.snooping\`)`,
+  ];
 }
 
 /** What the configuration itself has passed over is as the operator wants it. */

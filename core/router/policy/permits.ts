@@ -95,12 +95,20 @@ export class Permits<A extends Address = Ipv4> {
   #adoptedUntil: Instant | undefined;
   /** When control is taken for away unless it speaks. */
   #silentAt: Instant | undefined;
+  /** Until then who has not been answered is let in: it began while hosts watched. */
+  #beginsUntil: Instant | undefined;
   #isSilent = false;
   #toSay: { stand: boolean; keep: boolean } = { stand: false, keep: false };
 
   constructor(family: AddressFamily<A>, options: EnforceOptions<A>) {
     this.#family = family;
     this.#options = options;
+  }
+
+  /** It begins while hosts watch: nobody is to miss a packet because control has not had the time to speak. */
+  begin(now: Instant): void {
+    this.#beginsUntil = after(now, SILENT_AFTER);
+    this.#stand(now, SILENT_AFTER);
   }
 
   /** Other options, from now on. */
@@ -115,6 +123,7 @@ export class Permits<A extends Address = Ipv4> {
     const card = this.#cards.get(mac);
     if (card?.isAnswered === true) return card.groups.has(group) ? undefined : "policy.unpermitted";
     if (mac === "") return "policy.unpermitted";
+    if (this.#beginsUntil !== undefined && now < this.#beginsUntil) return undefined;
     const isUnanswered = card?.isUnanswered ?? this.#isSilent;
     return isUnanswered && this.#options.afterwards === "open" ? undefined : "policy.no-word";
   }
@@ -180,14 +189,16 @@ export class Permits<A extends Address = Ipv4> {
     }
   }
 
-  /** Passes that are in the guard of the ports since a process before this one. */
+  /** The guard of the ports is new, with these passes since a process before this one: it is told all. */
   adopt(now: Instant, passes: readonly Pass<A>[]): void {
     this.#passes.adopt(passes);
     this.#adoptedUntil = after(now, ADOPTED_FOR);
+    this.#toSay.stand = true;
   }
 
   /**
-   * "ended": what control said last has become too old to hold just now, and everybody's rights may be others. "silent": control is away, and who was
+   * "ended": what control said last has become too old to hold just now, or who was not answered when it began is let in no more, and
+   * everybody's rights may be others. "silent": control is away, and who was
    * refused without a word of it may be let in now.
    */
   poll(now: Instant): "ended" | "silent" | undefined {
@@ -198,15 +209,16 @@ export class Permits<A extends Address = Ipv4> {
     if (isPast(now, this.#refreshAt)) this.#refresh(now);
     const isSilent = isPast(now, this.#silentAt);
     if (isSilent) this.#fallSilent();
-    if (isPast(now, this.#standsUntil)) {
-      this.#standsUntil = undefined;
-      return "ended";
-    }
+    const hasBegun = isPast(now, this.#beginsUntil);
+    if (hasBegun) this.#beginsUntil = undefined;
+    const hasEnded = isPast(now, this.#standsUntil);
+    if (hasEnded) this.#standsUntil = undefined;
+    if (hasBegun || hasEnded) return "ended";
     return isSilent && this.#options.afterwards === "open" ? "silent" : undefined;
   }
 
   nextDeadline(): Instant | undefined {
-    return earliest([this.#adoptedUntil, this.#refreshAt, this.#silentAt, this.#standsUntil]);
+    return earliest([this.#adoptedUntil, this.#refreshAt, this.#silentAt, this.#beginsUntil, this.#standsUntil]);
   }
 
   /** What there is to do since the last call. */
@@ -376,7 +388,10 @@ class PassCounts<A extends Address = Ipv4> {
   }
 
   adopt(passes: readonly Pass<A>[]): void {
-    for (const pass of passes) if (!this.#counts.has(keyOf(pass))) this.#adopted.set(keyOf(pass), pass);
+    const there = new Map(passes.map((pass) => [keyOf(pass), pass]));
+    for (const [key, pass] of there) if (!this.#counts.has(key)) this.#adopted.set(key, pass);
+    this.#removed.clear();
+    for (const [key, { pass }] of this.#counts) if (!there.has(key)) this.#added.set(key, pass);
   }
 
   endAdoption(): void {

@@ -72,11 +72,11 @@ export class Policy<A extends Address = Ipv4> {
     this.configure(options, scope);
   }
 
-  /** From now on; what this means for who is a member already is told by `review`. */
-  configure(options: PolicyOptions<A>, scope: PolicyScope<A>): void {
+  /** From now on; what this means for who is a member already is told by `review`. `now`: a router that runs is told. */
+  configure(options: PolicyOptions<A>, scope: PolicyScope<A>, now?: Instant): void {
     this.#rules = new Map(scope.downstreams.map((one) => [one.name, new InterfaceRules<A>(options, one)]));
     this.#bandwidth.configure(ratesOf(options), capacities(scope));
-    this.#enforce(options.enforce);
+    this.#enforce(options.enforce, now);
     this.#hasMoreRoom = true;
   }
 
@@ -121,9 +121,15 @@ export class Policy<A extends Address = Ipv4> {
     // What it has watched so far is counted; other terms hold for the rest.
     this.#previews.stop(now, host, group);
     const { statement: kept, refusal } = this.#byRight(now, name, host, statement);
-    if (kept !== undefined) this.#tookEffect(now, name, host, kept);
+    if (kept !== undefined) this.#goesOn(now, name, host, kept);
     if (refusal === undefined) return undefined;
     return { sources: kept?.sources ?? [], refusal };
+  }
+
+  /** A member stays one, by terms that may be others. */
+  #goesOn(now: Instant, name: string, host: TrackedHost<A>, statement: HostStatement<A>): void {
+    this.#tookEffect(now, name, host, statement);
+    this.#permits?.joined(host, statement.group);
   }
 
   /** A host is tracked as a member from now on. */
@@ -229,10 +235,13 @@ export class Policy<A extends Address = Ipv4> {
     return this.#bandwidth.loads();
   }
 
-  #enforce(options: EnforceOptions<A> | undefined): void {
+  #enforce(options: EnforceOptions<A> | undefined, now: Instant | undefined): void {
     if (options === undefined) this.#permits = undefined;
-    else if (this.#permits === undefined) this.#permits = new Permits<A>(this.#family, options);
-    else this.#permits.configure(options);
+    else if (this.#permits !== undefined) this.#permits.configure(options);
+    else {
+      this.#permits = new Permits<A>(this.#family, options);
+      if (now !== undefined) this.#permits.begin(now);
+    }
   }
 
   #judge(now: Instant, name: string, host: TrackedHost<A>, statement: HostStatement<A>): Admitted<A> {

@@ -25,8 +25,12 @@ const settings = [
 ];
 
 const write = (content: object): void => writeFileSync(path, JSON.stringify(content));
-/** Two upstreams have to differ in something. */
-const LITTLE = { upstreams: [{ groups: ["239.7.0.0/16"] }, {}], downstreams: file.downstreams.map(() => ({})) };
+/** Two upstreams have to differ in something; what is enforced is kept where an argument says. */
+const LITTLE = {
+  upstreams: [{ groups: ["239.7.0.0/16"] }, {}],
+  downstreams: file.downstreams.map(() => ({})),
+  enforce: { groups: ["239.7.0.0/16"], afterwards: "open" },
+};
 
 before(() => (skip === false ? makeNamespaces([NAMESPACE]) : undefined));
 after(async () => {
