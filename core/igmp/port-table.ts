@@ -22,7 +22,14 @@ import { heardQuery } from "./wire.ts";
 /** What the bridge is to do. */
 export type PortEffect<A extends Address = Ipv4> =
   /** The port gets this of the group, and nothing of it with INCLUDE({}). */
-  | { readonly kind: "port-membership"; readonly port: string; readonly group: A; readonly filter: SourceFilter<A> }
+  | {
+      readonly kind: "port-membership";
+      readonly port: string;
+      readonly group: A;
+      readonly filter: SourceFilter<A>;
+      /** A host behind it asked in vain: the bridge, which knows of no policy, is not to open the port when it asks again. */
+      readonly refused?: true;
+    }
   /** A router was heard behind the port, or has not been heard for too long. */
   | { readonly kind: "router-port"; readonly port: string; readonly present: boolean };
 
@@ -115,9 +122,14 @@ export class PortTable<A extends Address = Ipv4> {
     const { groups } = this.#port(host.port);
     const statement = this.#machine.judge(now, host, said);
     if (statement !== undefined) return this.#honoured(now, host, groups, statement);
-    // The bridge has heard the host too, and knows of no policy.
-    const isWanted = !wantsNothing(groups.filter(now, said.group));
-    return isWanted ? [] : [{ kind: "port-membership", port: host.port, group: said.group, filter: NO_SOURCE }];
+    return this.#shut(now, host, said.group);
+  }
+
+  /** A host behind the port is refused the group: it gets nothing, unless it goes to others there. */
+  #shut(now: Instant, { port }: TrackedHost<A>, group: A): readonly PortEffect<A>[] {
+    const groups = this.#ports.get(port)?.groups;
+    if (groups === undefined || !wantsNothing(groups.filter(now, group))) return [];
+    return [{ kind: "port-membership", port, group, filter: NO_SOURCE, refused: true }];
   }
 
   #honoured(
@@ -134,9 +146,11 @@ export class PortTable<A extends Address = Ipv4> {
   }
 
   /** The packet of a host behind a port was not honoured after all: the port gets the group for others there, or no more. */
-  refused({ port }: TrackedHost<A>, group: A): readonly PortEffect<A>[] {
+  refused(now: Instant, host: TrackedHost<A>, group: A): readonly PortEffect<A>[] {
+    const { port } = host;
     const groups = this.#machine.isWatchedBehind(port, group) ? undefined : this.#ports.get(port)?.groups;
-    return groups === undefined ? [] : effectsOf(port, groups.end(group));
+    const ended = groups?.end(group) ?? [];
+    return ended.length === 0 ? [] : this.#shut(now, host, group);
   }
 
   /** 2.1.1 (1): a query from 0.0.0.0 is a switch's, and no sign of a router; nor is one that does not count on the interface. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seconds } from "../base/time.ts";
-import { adoptTimes, checkTimes, type TimesConfig, type TimesFault, timesOf } from "./times.ts";
+import { adoptTimes, checkTimes, longestSilence, type TimesConfig, type TimesFault, timesOf } from "./times.ts";
 
 test("RFC 3376 section 8: the defaults, in milliseconds (Linux bridge_vlan_mcast.sh asserts the same)", () => {
   assert.deepEqual(timesOf(), {
@@ -61,6 +61,12 @@ test("RFC 3376 4.1.6 and 4.1.7: a non-querier adopts what the query tells, and i
   assert.equal(adopted.robustness, 3);
   assert.equal(adopted.groupMembershipInterval, 190_000);
   assert.deepEqual(adoptTimes({}, 0, seconds(0)), timesOf());
+});
+
+test("on a link nobody asks for a minute longer than the slowest querier is waited for, whoever that may be, or we", () => {
+  assert.equal(longestSilence({}), 2 * 300_000 + 5_000 + 60_000);
+  assert.equal(longestSilence({}, seconds(60)), 2 * 125_000 + 5_000 + 60_000);
+  assert.equal(longestSilence({ queryInterval: seconds(600), robustness: 1 }), 600_000 + 5_000 + 60_000);
 });
 
 test("what another querier tells keeps us silent for a known time at most, and is never shorter than hosts take to answer us", () => {

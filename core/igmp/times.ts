@@ -135,3 +135,15 @@ export function adoptTimes(
   const interval = queryInterval > 0 ? milliseconds(Math.min(queryInterval, Math.max(longest, own))) : own;
   return derive({ ...config, queryInterval: interval, ...(robustness > 0 ? { robustness } : {}) });
 }
+
+/** For a busy machine, and a query that is lost on its way to a bridge. */
+const LATE: Duration = seconds(60);
+
+/**
+ * How long no query comes on a link at most, in the order of things: a querier of our robustness that asks every `longest`, or every
+ * query interval of ours where that is more, has asked for the last time, is given up (8.5), and we ask.
+ */
+export function longestSilence(config: TimesConfig, longest: Duration = MAX_QUERY_INTERVAL): Duration {
+  const { otherQuerierPresentInterval } = adoptTimes(config, 0, LONGEST_INTERVAL, longest);
+  return milliseconds(otherQuerierPresentInterval + LATE);
+}

@@ -1,4 +1,5 @@
 import type { Ipv4 } from "../base/ipv4.ts";
+import type { Duration } from "../base/time.ts";
 
 /** Only these sources, or all but these; INCLUDE of none is nothing. As RFC 3376 section 2 has it. */
 export interface PortFilter {
@@ -13,6 +14,11 @@ export interface BridgeTable {
    * port gets goes to router ports only, while a querier is known; 224.0.0.0/24 goes to every port.
    */
   set(port: string, group: Ipv4, filter: PortFilter): void;
+  /**
+   * From now on the port gets nothing of the group, and a report of its hosts does not open it by itself, not even while nobody looks
+   * after the bridge, until it is set again. A kernel before 6.2 opens it all the same until it is told this again.
+   */
+  refuse(port: string, group: Ipv4): void;
   /** Puts back what the bridge has lost by itself, as when a port leaves it and comes back. */
   restore(): void;
   /**
@@ -36,8 +42,10 @@ export interface BridgeTable {
 /** The multicast tables of bridges. Drivers: linux (the kernel's MDB by rtnetlink), simulated. */
 export interface BridgeTables {
   /**
+   * @param silence how long no query may come, at least, before the bridge takes it that nobody asks, and floods; undefined: as it is set
+   *
    * Throws HalError "bridge.no-bridge" (or none that keeps multicast groups), "bridge.permission", "bridge.failed" (file descriptors,
    * memory).
    */
-  open(bridge: string): BridgeTable;
+  open(bridge: string, silence?: Duration): BridgeTable;
 }

@@ -305,7 +305,7 @@ export class Receivers<A extends Address = Ipv4> {
     { reason, host, group }: RouterInterfaceEffect<A> & { kind: "drop" },
   ): readonly RouterEffect<A>[] {
     if (reason !== "tracking.refused" || host === undefined || group === undefined) return [];
-    return this.#fromPorts(now, one, one.snooping?.refused(host, group));
+    return this.#fromPorts(now, one, one.snooping?.refused(now, host, group));
   }
 
   #membership(
@@ -347,10 +347,15 @@ export class Receivers<A extends Address = Ipv4> {
         return [{ ...effect, name }, ...refusal(name, effect)];
       case "port-membership": {
         const { port, group } = effect;
-        const heard = this.#policy.mayDeliver(name, group, undefined) ? effect.filter : NO_SOURCE;
+        const isAllowed = this.#policy.mayDeliver(name, group, undefined);
+        const heard = isAllowed ? effect.filter : NO_SOURCE;
         const fixed = one.staticOn(port, group);
         const filter = wantsNothing(fixed) ? heard : mergeFilters([heard, fixed]);
-        return [{ ...effect, name, filter }, ...toRouters(one, one.reports?.wantsBehind(now, port, group, heard))];
+        const refused = isAllowed ? {} : ({ refused: true } as const);
+        return [
+          { ...effect, name, filter, ...refused },
+          ...toRouters(one, one.reports?.wantsBehind(now, port, group, heard)),
+        ];
       }
     }
   }

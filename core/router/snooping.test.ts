@@ -10,13 +10,14 @@ import type { DownstreamOptions, RouterEffect } from "./options.ts";
 import { Router } from "./router.ts";
 
 const GROUP = "239.1.1.1";
-const MAC = "02:00:00:00:00:0a";
+const [MAC, OTHER] = ["02:00:00:00:00:0a", "02:00:00:00:00:0b"];
 
 const lines = (effects: readonly RouterEffect[]): string[] =>
   effects.flatMap((effect) => {
     if (effect.kind === "send") return ["query"];
     if (effect.kind !== "port-membership") return [];
-    return [`${effect.port} ${formatIpv4(effect.group)} ${effect.filter.mode}`];
+    const what = effect.refused === true && wantsNothing(effect.filter) ? "refused" : effect.filter.mode;
+    return [`${effect.port} ${formatIpv4(effect.group)} ${what}`];
   });
 
 function bench(deny: readonly string[] = []) {
@@ -76,18 +77,38 @@ test("RFC 4604: a port has of a group that becomes source-specific what its host
 test("what a port may not receive it does not get, and a changed policy is told for what is there", () => {
   const { router, feed, hear } = bench(["239.1.1.2"]);
   assert.deepEqual(hear(40, "a", v1v2Message("v2Report", "10.0.0.11", GROUP)), [`a ${GROUP} exclude`]);
-  assert.deepEqual(hear(40, "a", v1v2Message("v2Report", "10.0.0.11", "239.1.1.2")), ["a 239.1.1.2 include"]);
+  assert.deepEqual(hear(40, "a", v1v2Message("v2Report", "10.0.0.11", "239.1.1.2")), ["a 239.1.1.2 refused"]);
   const downstreams = [{ name: "br0", snooping: true, deny: [{ group: address(GROUP), length: 32 }] }];
   assert.deepEqual(
     feed(41, { kind: "configure", downstreams }).filter((line) => line.startsWith("a")),
-    [`a ${GROUP} include`],
+    [`a ${GROUP} refused`],
   );
-  assert.deepEqual(lines(router.portMemberships(at(41), "br0")), [`a ${GROUP} include`]);
+  assert.deepEqual(lines(router.portMemberships(at(41), "br0")), [`a ${GROUP} refused`]);
   assert.deepEqual(
     router.ports(at(41), "br0")?.map(({ port }) => port),
     ["a"],
   );
   assert.equal(router.ports(at(41), "lan1"), undefined);
+});
+
+test("who is denied live what its port had is refused it there when it answers, and what others have behind a port stays", () => {
+  const { feed } = bench();
+  const say = (s: number, port: string, mac: string): string[] => {
+    const bytes = report("10.0.0.11", ["is-ex", GROUP]);
+    const framed = feed(s, { kind: "frame", name: "br0", port, bytes: ethernet(mac, bytes) });
+    return [...new Set([...framed, ...feed(s, { kind: "packet", name: "br0", bytes, mac })])];
+  };
+  for (const [port, mac] of [
+    ["a", MAC],
+    ["b", OTHER],
+    ["b", MAC],
+  ] as const)
+    say(40, port, mac);
+  const rules = [{ action: "deny", host: { kind: "mac", mac: MAC } }] as const;
+  const downstreams = [{ name: "br0", snooping: true }];
+  feed(41, { kind: "configure", downstreams, rules });
+  assert.deepEqual(say(41, "a", MAC), [`a ${GROUP} refused`]);
+  assert.deepEqual([say(41, "b", OTHER), say(41, "a", MAC), say(41, "b", MAC)], [[], [`a ${GROUP} refused`], []]);
 });
 
 test("a link that goes away takes the memberships of its ports with it", () => {
@@ -119,7 +140,7 @@ test("frames may run ahead of all their packets: what of them is refused, its po
     [`a ${GROUP} exclude`, "a 239.1.1.2 exclude"],
   );
   const said = packets.flatMap((bytes) => router.receive(at(1), { kind: "packet", name: "br0", bytes, mac: MAC }));
-  assert.deepEqual(lines(said), ["a 239.1.1.2 include"]);
+  assert.deepEqual(lines(said), ["a 239.1.1.2 refused"]);
   assert.deepEqual(
     said.flatMap((effect) => (effect.kind === "drop" ? [effect.reason] : [])),
     ["igmp.host-groups", "tracking.refused"],

@@ -38,8 +38,8 @@ export class Snooping<A extends Address = Ipv4> {
   }
 
   /** The packet of a host behind a port was not honoured. */
-  refused(host: TrackedHost<A>, group: A): readonly SnoopingEffect<A>[] {
-    return this.#table.refused(host, group);
+  refused(now: Instant, host: TrackedHost<A>, group: A): readonly SnoopingEffect<A>[] {
+    return this.#table.refused(now, host, group);
   }
 
   /**

@@ -3,11 +3,13 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { address, formatIpv4, type Ipv4, ipv4 } from "../../core/base/ipv4.ts";
+import { seconds } from "../../core/base/time.ts";
 import { ANY_SOURCE, filterOf, NO_SOURCE } from "../../core/igmp/filter.ts";
+import { ethernet, report, v1v2Message } from "../../core/igmp/igmp.testkit.ts";
 import { datagram } from "../forwarding/linux.testkit.ts";
 import { eventually, inNamespace } from "../in-namespace.testkit.ts";
 import { bridgeContract } from "./contract.testkit.ts";
-import { LinuxBridgeTables } from "./linux.ts";
+import { LinuxBridgeTables, MOST_REFUSED } from "./linux.ts";
 import { MOST_SOURCES } from "./port-entries.ts";
 import { BridgeSettings } from "./settings.ts";
 import { SimulatedBridges } from "./simulated.ts";
@@ -42,6 +44,7 @@ const BRIDGE = [
 if (inNamespace(import.meta.url, "linux bridge", BRIDGE)) {
   const { loadSockets } = await import("../native.ts");
   const { internetAddress, openMulticastSender } = await import("../native/multicast-sender.ts");
+  const { frameSender } = await import("../native/frame-sender.testkit.ts");
   const { ReceiveRoom } = await import("../native/socket.ts");
   const { interfaceIndex } = await import("../socket-options.ts");
   const native = await loadSockets("test");
@@ -93,6 +96,68 @@ if (inNamespace(import.meta.url, "linux bridge", BRIDGE)) {
     table.set("p0", group, many(MOST_SOURCES + 1));
     assert.deepEqual([table.counts(), await reached(SOURCE, group)], [{ "bridge.not-filtered": 1 }, ["p0"]]);
     table.close();
+  });
+
+  test("linux bridge: what a host reports opens no port that is refused, with or without us, until it is given the group", async () => {
+    const group = address("239.255.81.1");
+    const table = tables.open("br0");
+    table.refuse("p0", group);
+    table.set("p1", group, ANY_SOURCE);
+    const host = await frameSender("far-p0");
+    const join = v1v2Message("v2Report", "10.9.1.11", "239.255.81.1");
+    const reports = [
+      join,
+      report("10.9.1.11", ["to-ex", "239.255.81.1"]),
+      report("10.9.1.11", ["allow", "239.255.81.1", SOURCE]),
+      v1v2Message("leave", "10.9.1.11", "239.255.81.1"),
+      report("10.9.1.11", ["is-ex", "239.255.81.1"]),
+    ];
+    for (const said of reports) {
+      host.send(ethernet("02:00:00:00:00:0b", said));
+      assert.deepEqual(await reached(SOURCE, group), ["p1"]);
+    }
+    // As who is killed: nothing is given back.
+    const successor = new LinuxBridgeTables(native, new BridgeSettings()).open("br0");
+    successor.set("p1", group, ANY_SOURCE);
+    successor.confirm();
+    host.send(ethernet("02:00:00:00:00:0b", join));
+    assert.deepEqual(await reached(SOURCE, group), ["p1"]);
+    execFileSync("ip", ["link", "set", "p0", "nomaster"]);
+    execFileSync("ip", ["link", "set", "p0", "master", "br0"]);
+    successor.restore();
+    host.send(ethernet("02:00:00:00:00:0b", join));
+    assert.deepEqual(await reached(SOURCE, group), ["p1"]);
+    successor.set("p0", group, ANY_SOURCE);
+    assert.deepEqual(await reached(SOURCE, group), ["p0", "p1"]);
+    successor.refuse("p0", group);
+    successor.close();
+    assert.doesNotMatch(entries(), /239\.255\.81\.1/);
+    for (const one of [table, host]) one.close();
+  });
+
+  test("linux bridge: who is refused beyond what is kept takes the place of who was refused first", () => {
+    const table = tables.open("br0");
+    for (let i = 0; i <= MOST_REFUSED; i++) table.refuse("p0", ipv4(address("239.254.0.0") + i));
+    assert.deepEqual(
+      [/239\.254\.0\.0/, /239\.254\.0\.1 /, /239\.254\.4\.0/].map((one) => one.test(entries())),
+      [false, true, true],
+    );
+    table.close();
+    assert.doesNotMatch(entries(), /239\.254\./);
+  });
+
+  test("linux bridge: no querier is missed for less long than asked, and longer where it was so", () => {
+    const interval = (): string => setting("br0/bridge/multicast_querier_interval");
+    const found = interval();
+    for (const [silence, seen] of [
+      [seconds(315), "31500"],
+      [seconds(10), found],
+    ] as const) {
+      const table = tables.open("br0", silence);
+      assert.equal(interval(), seen);
+      table.close();
+      assert.equal(interval(), found);
+    }
   });
 
   test("linux bridge: every setting is given back, and no entry of ours stays", () => {

@@ -71,6 +71,30 @@ export function bridgeContract(
     table.close();
   });
 
+  test(`${name}: a port that is refused a group gets nothing of it, others get it, and it may be given the group again`, async () => {
+    const group = ipv4(first + 6);
+    const table = tables.open(bridge);
+    table.set(a, group, ANY_SOURCE);
+    table.set(b, group, ANY_SOURCE);
+    table.refuse(a, group);
+    table.refuse(c, group);
+    table.refuse("rt-none", group);
+    assert.deepEqual(await reached(source, group), [b]);
+    table.set(a, group, NO_SOURCE);
+    table.set(c, group, filterOf("include", [source]));
+    assert.deepEqual([await reached(source, group), await reached(other, group)], [[b, c], [b]]);
+    table.set(a, group, ANY_SOURCE);
+    table.set(c, group, NO_SOURCE);
+    assert.deepEqual(
+      [await reached(source, group), await reached(other, group)],
+      [
+        [a, b],
+        [a, b],
+      ],
+    );
+    table.close();
+  });
+
   test(`${name}: a router port gets every group`, async () => {
     const group = ipv4(first + 4);
     const table = tables.open(bridge);

@@ -1,11 +1,16 @@
 // The multicast database of a Linux bridge (MDB), by rtnetlink. The kernel's own snooping stays on, for only then does the bridge look
 // into its database; our entries are permanent, which that snooping leaves alone, and it keeps reports from all but router ports.
 //
-// mcast_flood of the ports is not touched: without it 224.0.0.0/24 would not reach them. A group that nobody asked for goes to router
-// ports only as soon as the bridge has heard a querier for its response time (10 s after a start with the default).
+// That snooping opens a port by itself to whatever its hosts report, before we have heard it and while nobody runs here. What we refused
+// it cannot open: an entry of ours that gives the port nothing is in its place.
+//
+// mcast_flood of the ports is not touched: without it 224.0.0.0/24 would not reach them, and it holds back nothing that the bridge itself
+// sends. A group goes to the ports of the database only as soon as the bridge has known a querier for the time to answer that its first
+// query gave (1 s by default), and until it has heard none for multicast_querier_interval.
 import { readdirSync } from "node:fs";
 import { Counters } from "../../core/base/counters.ts";
 import type { Ipv4 } from "../../core/base/ipv4.ts";
+import type { Duration } from "../../core/base/time.ts";
 import { ANY_SOURCE, NO_SOURCE, type SourceFilter, wantsNothing } from "../../core/igmp/filter.ts";
 import type { BridgeTable, BridgeTables } from "../../core/ports/bridge-table.ts";
 import { HalError } from "../../core/ports/errors.ts";
@@ -22,6 +27,7 @@ import {
   type MdbEntry,
   type MdbState,
   newEntry,
+  newRefusal,
 } from "./mdb-message.ts";
 import { PortEntries } from "./port-entries.ts";
 import type { BridgeSettings } from "./settings.ts";
@@ -41,6 +47,12 @@ const EINVAL = 22;
 /** Groups of a bridge. */
 const ROOM = 65_536;
 
+/** Ports and groups of a bridge that are kept refused; beyond, what was refused first the bridge judges by itself again. */
+export const MOST_REFUSED = 1024;
+
+/** The kernel's times in /sys are in hundredths of a second. */
+const TICK = 10;
+
 const GONE: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ENODEV"]);
 const REFUSED: ReadonlySet<string> = new Set(["EPERM", "EACCES", "EROFS"]);
 
@@ -51,6 +63,8 @@ export type BridgeCount =
   | "bridge.remove-failed"
   /** The port is not there, or its setting may not be written. */
   | "bridge.router-port-failed"
+  /** A port and group that were refused stay so only while we look after them: the kernel is before 6.2, or refused it. */
+  | "bridge.refuse-failed"
   /** More sources of a group than are told apart, or a kernel before 5.10, which tells none: the port gets all of the group. */
   | "bridge.not-filtered";
 
@@ -72,7 +86,7 @@ export class LinuxBridgeTables implements BridgeTables {
     return new LinuxBridgeTables(await loadSockets("bridge"), settings);
   }
 
-  open(bridge: string): BridgeTable {
+  open(bridge: string, silence?: Duration): BridgeTable {
     const index = interfaceIndex(bridge);
     const settings = this.#settings;
     let kernel: Kernel | undefined;
@@ -83,6 +97,8 @@ export class LinuxBridgeTables implements BridgeTables {
       settings.set(`${bridge}/bridge/multicast_router`, "2");
       // When it is full the kernel turns snooping off: what hosts report to it must not bring that about soon.
       settings.raise(`${bridge}/bridge/hash_max`, ROOM);
+      // Of another querier, too: when it falls silent we ask before the bridge floods.
+      if (silence !== undefined) settings.raise(`${bridge}/bridge/multicast_querier_interval`, silence / TICK);
       settings.set(`${bridge}/bridge/multicast_snooping`, "1");
       return new LinuxBridgeTable({ name: bridge, bridge: index ?? 0, settings, kernel });
     } catch (cause) {
@@ -118,7 +134,7 @@ function openError(bridge: string, cause: unknown): HalError {
   });
 }
 
-type FoundEntry = Extract<MdbAnswer, { kind: "entry" }>;
+type FoundEntry = Extract<MdbAnswer, { kind: "entry" | "refusal" }>;
 
 /** Requests to the kernel, each answered before it returns. */
 class Kernel {
@@ -158,6 +174,16 @@ class Kernel {
     return errno;
   }
 
+  /** Whether the port gets nothing of the group from now on, whatever it reports; false: as before. */
+  refuse(place: Place): boolean {
+    if (this.#dialect !== "full") return false;
+    const request = (sequence: number): Buffer => newRefusal(sequence, place);
+    const errno = this.#done(request);
+    if (errno !== EEXIST) return errno === 0;
+    this.remove({ ...place, source: undefined });
+    return this.#done(request) === 0;
+  }
+
   /** errno, 0 when it was done or there is no such entry. */
   remove(entry: MdbEntry): number {
     const errno = this.#done((sequence) => deleteEntry(sequence, entry));
@@ -168,7 +194,7 @@ class Kernel {
   entries(bridge: number): readonly FoundEntry[] {
     const found: FoundEntry[] = [];
     this.#ask(allEntries, (answer) => {
-      if (answer.kind === "entry" && answer.entry.bridge === bridge) found.push(answer);
+      if ((answer.kind === "entry" || answer.kind === "refusal") && answer.entry.bridge === bridge) found.push(answer);
     });
     return found;
   }
@@ -233,6 +259,8 @@ class LinuxBridgeTable implements BridgeTable {
   readonly #kernel: Kernel;
   readonly #counts = new Counters<BridgeCount>();
   readonly #groups = new Map<Ipv4, PortEntries>();
+  /** The first refused first. */
+  readonly #refused = new Map<string, Place>();
   /** Numbers of ports by name, as they were last: of one that is gone nobody else knows it. */
   readonly #numbers = new Map<string, number>();
   readonly #routersFound: readonly string[];
@@ -244,8 +272,9 @@ class LinuxBridgeTable implements BridgeTable {
     this.#bridge = bridge;
     this.#settings = settings;
     this.#kernel = kernel;
-    for (const { entry, ours } of kernel.entries(bridge))
-      if (ours) this.#entries(entry.group).inherit(entry.port, entry.source);
+    for (const { kind, entry, ours } of kernel.entries(bridge))
+      if (ours && kind === "refusal") this.#refused.set(keyOf(entry), entry);
+      else if (ours) this.#entries(entry.group).inherit(entry.port, entry.source);
     const routers = kernel.routers(bridge);
     this.#routersFound = portsOf(name).filter((port) => routers.has(interfaceIndex(port) ?? 0));
   }
@@ -263,14 +292,45 @@ class LinuxBridgeTable implements BridgeTable {
     this.#set(index, group, filter);
   }
 
+  refuse(port: string, group: Ipv4): void {
+    const index = interfaceIndex(port);
+    if (index === undefined) return;
+    this.#numbers.set(port, index);
+    const place = { bridge: this.#bridge, port: index, group };
+    const key = keyOf({ ...place, source: undefined });
+    if (this.#refused.has(key)) return;
+    const isKept = this.#kernel.refuse(place);
+    // In place of what the port had.
+    if (isKept) this.#groups.get(group)?.removed(index, undefined);
+    else this.#counts.count("bridge.refuse-failed");
+    this.#set(index, group, NO_SOURCE, isKept);
+    if (isKept) this.#noteRefused(key, place);
+  }
+
+  #noteRefused(key: string, place: Place): void {
+    this.#refused.set(key, place);
+    const [oldest] = this.#refused;
+    if (this.#refused.size <= MOST_REFUSED || oldest === undefined) return;
+    this.#refused.delete(oldest[0]);
+    this.#remove({ ...oldest[1], source: undefined });
+  }
+
   restore(): void {
     this.#snoop();
-    const found = new Set(this.#kernel.entries(this.#bridge).map(({ entry }) => keyOf(entry)));
+    const entries = this.#kernel.entries(this.#bridge);
+    this.#restoreRefused(new Set(entries.filter(({ kind }) => kind === "refusal").map(({ entry }) => keyOf(entry))));
+    const found = new Set(entries.filter(({ kind }) => kind === "entry").map(({ entry }) => keyOf(entry)));
     for (const [group, entries] of this.#groups) {
       for (const [port, source] of entries.present())
         if (!found.has(keyOf({ port, group, source }))) entries.removed(port, source);
       this.#apply(group, entries);
     }
+  }
+
+  /** Of a port that is gone nobody reports anything. */
+  #restoreRefused(found: ReadonlySet<string>): void {
+    for (const [key, place] of this.#refused)
+      if (!found.has(key) && !this.#kernel.refuse(place)) this.#refused.delete(key);
   }
 
   /** Somebody else, or the kernel when its table was full, may have turned it off. */
@@ -282,14 +342,26 @@ class LinuxBridgeTable implements BridgeTable {
     }
   }
 
-  #set(port: number, group: Ipv4, filter: SourceFilter): void {
+  #set(port: number, group: Ipv4, filter: SourceFilter, isRefused = this.#isRefused(port, group)): void {
     const entries = this.#entries(group);
     entries.set(port, filter);
+    const place = { bridge: this.#bridge, port, group, source: undefined };
+    if (isRefused && !wantsNothing(filter)) this.#allow(place, entries);
     this.#apply(group, entries);
     // What the kernel's own snooping has learnt of the port would outlive ours.
-    if (wantsNothing(filter)) this.#remove({ bridge: this.#bridge, port, group, source: undefined });
+    if (wantsNothing(filter) && !isRefused) this.#remove(place);
     if (filter.mode === "include" && entries.isUnfiltered(port)) this.#counts.count("bridge.not-filtered");
     if (entries.isEmpty) this.#groups.delete(group);
+  }
+
+  #isRefused(port: number, group: Ipv4): boolean {
+    return this.#refused.has(keyOf({ port, group, source: undefined }));
+  }
+
+  /** An entry for all sources takes the place of the refusal by itself. */
+  #allow(place: MdbEntry, entries: PortEntries): void {
+    this.#refused.delete(keyOf(place));
+    if (!entries.isUnfiltered(place.port)) this.#remove(place);
   }
 
   /** First what is to come: nothing that is wanted before and after is lost between the two. */
@@ -395,6 +467,7 @@ class LinuxBridgeTable implements BridgeTable {
     for (const port of ports) this.#markRouter(port, ALWAYS);
     if (this.#found("multicast_snooping") === "1") this.#leave();
     else this.#removeAll();
+    for (const place of this.#refused.values()) this.#remove({ ...place, source: undefined });
     this.#settings.restoreAll(isOf(this.#name));
     for (const port of ports) this.#settings.restore(routerFile(port));
     this.#kernel.close();
@@ -413,5 +486,8 @@ function portsOf(bridge: string): readonly string[] {
 }
 
 const routerFile = (port: string): string => `${port}/brport/multicast_router`;
+
+/** A port and a group. */
+type Place = Omit<MdbEntry, "source">;
 
 const keyOf = ({ port, group, source }: Omit<MdbEntry, "bridge">): string => `${port} ${group} ${source ?? "*"}`;

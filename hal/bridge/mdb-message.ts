@@ -1,5 +1,5 @@
 // Messages of rtnetlink about a bridge's multicast database (linux/if_bridge.h, br_mdb.c), in the machine's own byte order.
-import { type Ipv4, readIpv4, writeIpv4 } from "../../core/base/ipv4.ts";
+import { type Ipv4, ipv4, readIpv4, writeIpv4 } from "../../core/base/ipv4.ts";
 import { readNative16, readNative32, writeNative16, writeNative32 } from "../socket-options.ts";
 
 const NLMSG_ERROR = 2;
@@ -32,7 +32,12 @@ const ETH_P_IP = 0x0800;
 const SET_ENTRY = 1;
 const SET_ENTRY_ATTRS = 2;
 const SOURCE = 1;
+const SOURCE_LIST = 2;
+const LIST_ENTRY = 1;
+const LIST_ADDRESS = 1;
+const MODE = 3;
 const PROTOCOL = 4;
+const INCLUDE = 1;
 
 // Of an answer.
 const MDB = 1;
@@ -40,6 +45,7 @@ const ROUTERS = 2;
 const ROUTER_PORT = 1;
 const MDB_ENTRY = 1;
 const MDB_ENTRY_INFO = 1;
+const INFO_MODE = 3;
 const INFO_SOURCE = 4;
 const INFO_PROTOCOL = 5;
 
@@ -59,7 +65,10 @@ export interface MdbEntry {
   readonly source: Ipv4 | undefined;
 }
 
-/** What a kernel before 6.2 does not know: who made an entry. */
+/** The kernel has no (*, G) of no source; this is none that any network carries. */
+const NO_SENDER = ipv4(0x7f000001);
+
+/** What a kernel before 6.2 does not know: who made an entry, and an entry that gives a port nothing. */
 export type MdbDialect = "full" | "plain";
 
 /** Permanent: the kernel's own snooping neither changes nor ends it. Temporary: as if the kernel had just heard a report. */
@@ -112,6 +121,12 @@ const newAttributes = (entry: MdbEntry, dialect: MdbDialect): readonly Buffer[] 
   ...(dialect === "full" ? [attribute(PROTOCOL, Uint8Array.of(OUR_PROTOCOL))] : []),
 ];
 
+/** Of a port that gets nothing: it takes one source alone, and that does not send. */
+const nothing: readonly Buffer[] = [
+  attribute(MODE, Uint8Array.of(INCLUDE)),
+  nested(SOURCE_LIST, [nested(LIST_ENTRY, [attribute(LIST_ADDRESS, addressOctets(NO_SENDER))])]),
+];
+
 const withAttributes = (entry: MdbEntry, attributes: readonly Buffer[], state: MdbState): readonly Buffer[] => [
   attribute(SET_ENTRY, entryOctets(entry, state)),
   ...(attributes.length === 0 ? [] : [nested(SET_ENTRY_ATTRS, attributes)]),
@@ -127,6 +142,16 @@ export const newEntry = (sequence: number, entry: MdbEntry, dialect: MdbDialect,
     withAttributes(entry, newAttributes(entry, dialect), state),
   );
 
+/**
+ * In place of whatever entry of the group the port has: it gets nothing of all sources, and what its hosts report does not change that.
+ * Not of the plain dialect.
+ */
+export function newRefusal(sequence: number, port: Omit<MdbEntry, "source">): Buffer {
+  const entry = { ...port, source: undefined };
+  const attributes = withAttributes(entry, [...newAttributes(entry, "full"), ...nothing], "permanent");
+  return message(RTM_NEWMDB, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, sequence, entry.bridge, attributes);
+}
+
 /** Takes it out, whoever made it. */
 export const deleteEntry = (sequence: number, entry: MdbEntry): Buffer =>
   message(RTM_DELMDB, NLM_F_ACK, sequence, entry.bridge, withAttributes(entry, sourceAttribute(entry), "permanent"));
@@ -140,6 +165,8 @@ export type MdbAnswer =
   | { readonly kind: "done"; readonly sequence: number; readonly errno: number }
   /** Of IPv4 only. */
   | { readonly kind: "entry"; readonly entry: MdbEntry; readonly ours: boolean }
+  /** As of `newRefusal`. */
+  | { readonly kind: "refusal"; readonly entry: MdbEntry; readonly ours: boolean }
   /** A router is known behind the port, or it has been told so. */
   | { readonly kind: "router"; readonly bridge: number; readonly port: number };
 
@@ -191,7 +218,10 @@ function* entryOf(bridge: number, info: Buffer): Generator<MdbAnswer> {
     group: readIpv4(info, ENTRY_GROUP),
     source: source?.length === 4 ? readIpv4(source, 0) : undefined,
   };
-  yield { kind: "entry", entry, ours: attributes.get(INFO_PROTOCOL)?.[0] === OUR_PROTOCOL };
+  if (entry.source === NO_SENDER) return;
+  const isRefusal = entry.source === undefined && attributes.get(INFO_MODE)?.[0] === INCLUDE;
+  const ours = attributes.get(INFO_PROTOCOL)?.[0] === OUR_PROTOCOL;
+  yield { kind: isRefusal ? "refusal" : "entry", entry, ours };
 }
 
 function* attributesIn(octets: Buffer): Generator<{ readonly type: number; readonly value: Buffer }> {

@@ -27,6 +27,8 @@ class SimulatedBridgeTable implements BridgeTable {
   readonly #ports: readonly string[];
   readonly #filters = new Map<string, SourceFilter>();
   readonly #closed: () => void;
+  /** "port group": not the bridge's own to open. */
+  readonly refused = new Set<string>();
   #routerPorts: readonly string[] = [];
   #others: readonly string[] = [];
   readonly #heard: string[] = [];
@@ -38,8 +40,14 @@ class SimulatedBridgeTable implements BridgeTable {
 
   set(port: string, group: Ipv4, filter: SourceFilter): void {
     const key = `${port} ${group}`;
+    if (!wantsNothing(filter)) this.refused.delete(key);
     if (wantsNothing(filter) || !this.#ports.includes(port)) this.#filters.delete(key);
     else this.#filters.set(key, filter);
+  }
+
+  refuse(port: string, group: Ipv4): void {
+    this.#filters.delete(`${port} ${group}`);
+    this.refused.add(`${port} ${group}`);
   }
 
   routerPorts(routers: readonly string[], others: readonly string[]): void {

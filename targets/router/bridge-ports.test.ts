@@ -48,7 +48,7 @@ function bench() {
       routers: (_, ports, routers) => told.push(`${ports.join("")}: ${routers.join("")}`),
       released: () => told.push("released"),
     },
-    [{ name: "br0", routerPorts: ["c"], response: seconds(10), lifetime: seconds(260) }],
+    [{ name: "br0", routerPorts: ["c"], response: seconds(10), lifetime: seconds(260), silence: seconds(315) }],
   );
   return {
     clock,
@@ -67,6 +67,7 @@ function bench() {
     yields: () => {
       asks = false;
     },
+    refused: () => [...(tables.tables.get("br0")?.refused ?? [])],
     /** The bridge itself takes who is there for a router, as it does whoever asks. */
     hearsRouter: (port: string) => tables.tables.get("br0")?.hearRouter(port),
     delivers: () => tables.tables.get("br0")?.delivers(SOURCE, GROUP),
@@ -92,6 +93,18 @@ test("a bridge that is in use gets what is known, with its routers' ports, and i
   assert.deepEqual(delivers(), ["a", "c"], "another of the name gets what the router knows now");
   ports.close();
   assert.equal(delivers(), undefined);
+});
+
+test("what is refused is the bridge's to refuse, whoever is deaf, until the port may have it; what is always there is not refused", () => {
+  const { ports, deaf, delivers, refused } = bench();
+  ports.follow("br0", 4);
+  const refusal = (filter: SourceFilter) => ({ ...membership("a", filter), refused: true }) as const;
+  deaf.add("a");
+  ports.apply(membership("a", ANY_SOURCE));
+  ports.apply(refusal(NO_SOURCE));
+  assert.deepEqual([delivers(), refused()], [["c"], [`a ${GROUP}`]]);
+  ports.apply(refusal(ANY_SOURCE));
+  assert.deepEqual([delivers(), refused()], [["a", "c"], []]);
 });
 
 test("once the bridge no longer floods all are asked again, and a predecessor's entries end when that is answered", () => {

@@ -40,6 +40,8 @@ export interface KeptBridge {
   readonly response: Duration;
   /** Within which every host has been asked, whoever asks: one group membership interval. */
   readonly lifetime: Duration;
+  /** The longest that nobody asks on it, whoever does, unless somebody who did has gone and we ask after him. */
+  readonly silence: Duration;
 }
 
 type PortMembership = Extract<PortEffect, { kind: "port-membership" }> & { readonly name: string };
@@ -78,7 +80,7 @@ export class BridgePorts {
     const kept = this.#kept.get(name);
     if (kept === undefined || (this.#tables.has(name) && this.#numbers.get(name) === index)) return;
     this.#release(name);
-    const table = this.#open(name);
+    const table = this.#open(kept);
     if (table === undefined) return;
     this.#tables.set(name, table);
     this.#numbers.set(name, index);
@@ -145,9 +147,13 @@ export class BridgePorts {
 
   /** While a tap is deaf, its port keeps what it had: silence is no sign that a viewer has gone. */
   #set(membership: PortMembership): void {
-    const { name, port, group, filter } = membership;
+    const { name, port, group, filter, refused } = membership;
     const key = keyOf(membership);
     this.#doubtful.delete(key);
+    if (refused === true && wantsNothing(filter)) {
+      this.#tables.get(name)?.refuse(port, group);
+      return;
+    }
     if (wantsNothing(filter) && this.#platform.isDeaf(name, port)) this.#doubtful.set(key, membership);
     else this.#tables.get(name)?.set(port, group, filter);
   }
@@ -188,9 +194,9 @@ export class BridgePorts {
     this.#alarms.set(what, clock.alarm(after(after(clock.now(), span), MARGIN), then));
   }
 
-  #open(name: string): BridgeTable | undefined {
+  #open({ name, silence }: KeptBridge): BridgeTable | undefined {
     try {
-      const table = this.#platform.tables.open(name);
+      const table = this.#platform.tables.open(name, silence);
       this.#refused.delete(name);
       return table;
     } catch (error) {

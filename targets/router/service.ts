@@ -4,7 +4,7 @@ import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
 import { after, type Duration, milliseconds, seconds } from "../../core/base/time.ts";
 import type { RouterInterface } from "../../core/igmp/router-interface.ts";
-import { timesOf } from "../../core/igmp/times.ts";
+import { longestSilence, timesOf } from "../../core/igmp/times.ts";
 import { IGMP } from "../../core/igmp/wire.ts";
 import type { BridgeTables } from "../../core/ports/bridge-table.ts";
 import type { Enforcement } from "../../core/ports/enforcement.ts";
@@ -166,9 +166,10 @@ export class RouterService {
         routers: (name, ports, routers) => this.#proxyReporting?.follow(name, ports, routers),
         released: (name) => this.#proxyReporting?.leave(name),
       },
-      kept.map(({ interface: name, routerPorts, times }) => {
+      kept.map(({ interface: name, routerPorts, times, maxQueryInterval }) => {
         const { startupResponse, groupMembershipInterval } = timesOf(times);
-        return { name, routerPorts, response: startupResponse, lifetime: groupMembershipInterval };
+        const silence = longestSilence(times, maxQueryInterval);
+        return { name, routerPorts, response: startupResponse, lifetime: groupMembershipInterval, silence };
       }),
     );
   }
