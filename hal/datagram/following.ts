@@ -1,5 +1,5 @@
 // Datagrams for interfaces that come and go. The kernel looks up an interface once, when a socket names it: here a socket is opened
-// late, or opened anew when an interface is there (again), is another one, or has another address.
+// late, or opened anew when an interface goes, is there (again), is another one, or has another address.
 import type { Alarm, AlarmClock } from "../../core/base/alarm.ts";
 import { Backoff, type Chance, exactly, type Schedule } from "../../core/base/backoff.ts";
 import { ANY, type Ipv4 } from "../../core/base/ipv4.ts";
@@ -66,12 +66,12 @@ class FollowingSocket implements DatagramSocket {
   readonly #addresses: OwnAddresses;
   readonly #options: FollowingOptions;
   readonly #memberships: Membership[] = [];
-  /** Where one was left while that was away, which the kernel may hold until it is there. */
-  readonly #unforgotten = new Set<InterfaceChoice>();
   readonly #unfollow: () => void;
   readonly #backoff = new Backoff(REOPENING);
   #retry: Alarm | undefined;
   #inner: DatagramSocket | undefined;
+  /** Settles when no opening is under way. */
+  #opening: Promise<void> = Promise.resolve();
   /** Counts openings, so that a socket which opens too late is closed again. */
   #turn = 0;
   /** Why there is no socket. Made once: it is told for every packet. */
@@ -124,18 +124,6 @@ class FollowingSocket implements DatagramSocket {
     const at = this.#memberships.findIndex((one) => sameMembership(one, membership));
     if (at >= 0) this.#memberships.splice(at, 1);
     if (!this.#addresses.isAway(membership.interfaceAddress)) this.#inner?.leave(membership);
-    else if (!this.#forget(membership)) this.#unforgotten.add(membership.interfaceAddress);
-  }
-
-  /** False when the kernel cannot tell whose membership it was, or holds none. */
-  #forget(membership: Membership): boolean {
-    try {
-      this.#inner?.leave(membership);
-      return true;
-    } catch (error) {
-      if (!(error instanceof HalError)) throw error;
-      return false;
-    }
   }
 
   send(payload: Uint8Array, to: Ipv4, toPort: number, sent?: (error?: HalError) => void): void {
@@ -155,16 +143,20 @@ class FollowingSocket implements DatagramSocket {
     this.#retry?.cancel();
     this.#inner?.close();
     this.#inner = undefined;
-    this.#unforgotten.clear();
   }
 
+  /** One at a time: two of them at once would find each other's port taken. */
   async #open(): Promise<void> {
     const turn = this.#turn;
-    const inner = await this.#reopen();
-    if (turn !== this.#turn) {
-      inner.close();
-      return;
-    }
+    const opening = this.#opening.then(() => (turn === this.#turn ? this.#reopen() : undefined));
+    this.#opening = opening.then(
+      (late) => {
+        if (turn !== this.#turn) late?.close();
+      },
+      () => {},
+    );
+    const inner = await opening;
+    if (inner === undefined || turn !== this.#turn) return;
     this.#inner = inner;
     this.#backoff.works(this.#options.clock.now());
     this.#joinAll(
@@ -174,12 +166,12 @@ class FollowingSocket implements DatagramSocket {
   }
 
   /**
-   * A membership cannot be made anew on the old socket: the kernel may count the one of an interface that has gone until the socket is
-   * closed (net.ipv4.igmp_max_memberships), and end it by no name.
+   * A membership cannot be made anew on the old socket, nor always be ended there: the kernel counts that of an interface which has
+   * gone until the socket is closed (net.ipv4.igmp_max_memberships), and knows it by no name.
    */
   #moved(choice: InterfaceChoice): void {
     const isJoined = this.#memberships.some(({ interfaceAddress }) => interfaceAddress === choice);
-    if (isJoined || this.#needs.includes(choice) || this.#unforgotten.has(choice)) this.#openAnew();
+    if (isJoined || this.#needs.includes(choice)) this.#openAnew();
   }
 
   #missing(): HalError | undefined {

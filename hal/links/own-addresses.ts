@@ -86,8 +86,8 @@ export class OwnAddresses {
   }
 
   /**
-   * Calls `moved` when an interface is there again, or is another one, or has another address: what sockets were told of the old one
-   * no longer holds. Returns the way to stop.
+   * Calls `moved` when an interface is away, is there again, is another one or has another address: what sockets were told of the old
+   * one no longer holds. Returns the way to stop.
    */
   onMove(moved: (choice: InterfaceChoice) => void): () => void {
     this.#followers.add(moved);
@@ -132,11 +132,8 @@ export class OwnAddresses {
       const now = placeOf(choice, links);
       if (now?.index === before?.index && now?.address === before?.address) continue;
       this.#places.set(choice, now);
-      if (now === undefined) {
-        this.#tellAway(choice, links);
-        continue;
-      }
-      if (before === undefined) this.#tellBack(choice, now.name);
+      if (now === undefined) this.#tellAway(choice, links);
+      else if (before === undefined) this.#tellBack(choice, now.name);
       for (const moved of [...this.#followers]) moved(choice);
     }
   }

@@ -24,6 +24,7 @@ interface NetworkEntries extends InterfaceEntries {
   readonly address: Ipv4;
   readonly port: number;
   readonly source?: Ipv4 | undefined;
+  readonly silence: number;
 }
 
 /** Where a channel's clear stream comes from. */
@@ -80,6 +81,8 @@ const network = {
   source: v.optional(ipv4Text),
   /** On which the group is joined. */
   ...interfaceEntries,
+  /** Seconds without a packet after which that is an alarm, and a group is joined anew; 0 for never. */
+  silence: v.optional(secondsOf(0, 3600), 5),
 } as const;
 
 const input = v.variant("kind", [

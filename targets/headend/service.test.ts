@@ -10,6 +10,7 @@ import { after, milliseconds } from "../../core/base/time.ts";
 import { Endpoint } from "../../core/control/endpoint.ts";
 import { Mailbox } from "../../core/control/mailbox.ts";
 import type { EpochKey, Message } from "../../core/control/messages.ts";
+import type { Presence } from "../../core/control/presence.ts";
 import { isDiscontinuity, TS_PACKET, TS_PAYLOAD } from "../../core/mpegts/packet.ts";
 import { StreamReceiver } from "../../core/stream/receiver.ts";
 import { payloadTypeOf } from "../../core/stream/stream.testkit.ts";
@@ -21,6 +22,7 @@ import { systemEntropy } from "../../hal/entropy/system.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { createLogger } from "../shared/log.ts";
 import type { ChannelConfig, HeadendConfig } from "./config.ts";
+import { MortalDatagrams } from "./mortal-datagrams.testkit.ts";
 import { HeadendService } from "./service.ts";
 
 const LOOPBACK = address("127.0.0.1");
@@ -34,6 +36,9 @@ class World {
   readonly serverKeys = primitives.x25519Generate();
   readonly headendKeys = primitives.x25519Generate();
   readonly datagrams = new NodeDatagrams();
+  readonly headendSockets = new MortalDatagrams(this.datagrams);
+  /** What the headend said of itself, the newest last. */
+  readonly presences: Presence[] = [];
   readonly payload: number[] = [];
   readonly heard: Message[] = [];
   receiver!: StreamReceiver;
@@ -63,7 +68,7 @@ class World {
     const service = await HeadendService.start(this.#config(channel), {
       clock: systemClock,
       entropy: systemEntropy,
-      datagrams: this.datagrams,
+      datagrams: this.headendSockets,
       ciphers: nodeCiphers,
       stdin: this.stdin as unknown as NodeJS.ReadStream,
       log,
@@ -150,6 +155,10 @@ class World {
         dropped: (drop, detail) => assert.fail(`${drop} ${detail}`),
       },
     );
+    void endpoint.watchPresence("headend", (_, presence) => {
+      this.presences.push(presence);
+      this.#look();
+    });
     this.#closers.push(() => endpoint.close());
   }
 
@@ -214,8 +223,12 @@ function assertLooped(payload: readonly number[], source: Uint8Array): void {
 interface Shown {
   readonly channels: readonly {
     readonly epoch?: number;
-    readonly alarm?: string;
-    readonly output: { readonly packets: number; readonly drops: Record<string, number> };
+    readonly raised: readonly string[];
+    readonly output: {
+      readonly packets: number;
+      readonly drops: Record<string, number>;
+      readonly fault?: string;
+    };
     readonly source: { readonly fault?: string };
   }[];
 }
@@ -284,7 +297,11 @@ scenario("datagrams of any size from UDP go one to one, as payload type 96", asy
   const probe = await world.datagrams.open({ address: LOOPBACK, port: 0 }, { datagram: () => {}, failed: assert.fail });
   const port = probe.port;
   probe.close();
-  await world.start({ content: "datagram", largest: 9000, input: { kind: "udp", address: LOOPBACK, port } });
+  await world.start({
+    content: "datagram",
+    largest: 9000,
+    input: { kind: "udp", address: LOOPBACK, port, silence: 5 },
+  });
   await world.until(() => world.heard.some((message) => message.type === "stream.report"));
   const out = await world.datagrams.open({ address: LOOPBACK, port: 0 }, { datagram: () => {}, failed: assert.fail });
   const sizes = [1, 2, 4, 187, 188, 1316, 1440, 1441, 9000];
@@ -323,4 +340,46 @@ test("a file that is not there stops the start with its name", async () => {
     message: /\/nonexistent\/x\.ts/,
   });
   await world.stop();
+});
+
+scenario(
+  "an output that fails for ever: an alarm in status and for control, and opened anew until it works",
+  async (world) => {
+    const service = await world.start({});
+    const alarms = (): readonly string[] | undefined => world.presences.at(-1)?.alarms;
+    await world.until(() => world.receiver.statistics.received > 5 && alarms()?.length === 0);
+    world.headendSockets.killAll();
+    await world.until(() => alarms()?.includes("news: output-failing (datagram.send)") === true);
+    const { raised, output } = shown(service);
+    assert.deepEqual([raised, output.fault], [["output-failing"], "datagram.send: cannot send (ENODEV)"]);
+    const before = world.receiver.statistics.received;
+    await world.until(() => world.receiver.statistics.received > before + 20);
+    await world.until(() => alarms()?.length === 0);
+    assert.deepEqual([shown(service).raised, shown(service).output.fault], [[], undefined]);
+  },
+);
+
+scenario("an input that has fallen silent: an alarm, and opened anew until packets come", async (world) => {
+  const out = await world.datagrams.open({ address: LOOPBACK, port: 0 }, { datagram: () => {}, failed: assert.fail });
+  const port = out.port;
+  out.close();
+  const service = await world.start({ input: { kind: "udp", address: LOOPBACK, port, silence: 1 } });
+  const alarms = (): readonly string[] | undefined => world.presences.at(-1)?.alarms;
+  await world.until(() => world.heard.some((message) => message.type === "stream.report"));
+  const encoder = await world.datagrams.open(
+    { address: LOOPBACK, port: 0 },
+    { datagram: () => {}, failed: assert.fail },
+  );
+  const timer = setInterval(() => encoder.send(SAMPLE.subarray(0, TS_PAYLOAD), LOOPBACK, port), 10);
+  try {
+    await world.until(() => world.receiver.statistics.received > 5 && alarms()?.length === 0);
+    world.headendSockets.killAll();
+    await world.until(() => alarms()?.includes("news: input-silent") === true);
+    assert.deepEqual(shown(service).raised.includes("input-silent"), true);
+    const before = world.receiver.statistics.received;
+    await world.until(() => world.receiver.statistics.received > before + 20 && alarms()?.length === 0);
+  } finally {
+    clearInterval(timer);
+    encoder.close();
+  }
 });
