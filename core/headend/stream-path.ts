@@ -33,7 +33,7 @@ export type PathDrop =
 /** What is fixed while the channel runs. Octets of `slots` times `largest` are allocated at the start, none later. */
 export interface PathOptions {
   readonly sender: StreamSender;
-  readonly socket: DatagramSocket;
+  readonly socket: Pick<DatagramSocket, "send">;
   readonly group: Ipv4;
   readonly port: number;
   /** RTP, 0 to 127. */
@@ -73,7 +73,7 @@ export class StreamPath {
   readonly #largest: number;
   readonly #free: Slot[] = [];
   readonly #drops = new Counters<PathDrop>();
-  #socket: DatagramSocket;
+  #socket: PathOptions["socket"];
   #packets = 0;
   #octets = 0;
   #taken = 0;
@@ -107,7 +107,7 @@ export class StreamPath {
   }
 
   /** Sends by this one from now on; the one before is its owner's to close. */
-  useSocket(socket: DatagramSocket): void {
+  useSocket(socket: PathOptions["socket"]): void {
     this.#socket = socket;
   }
 

@@ -14,10 +14,10 @@ const folder = scratch("healing");
 const BROKER = 11_883;
 const under = (namespace: string) => ({ under: ["ip", "netns", "exec", namespace] });
 
-/** One on out0 whatever address that has, one on whatever interface has the address. */
+/** One on out0 whatever address that has; one, which is signed, on whatever interface has the address. */
 const CHANNELS = [
   { id: "news", group: "239.255.83.1", port: 5004, interface: "out0" },
-  { id: "sport", group: "239.255.83.2", port: 5004 },
+  { id: "sport", group: "239.255.83.2", port: 5004, sign: true },
 ] as const;
 const INPUT = { kind: "udp", address: "239.255.82.1", port: 5010, interface: "in0", silence: 2 } as const;
 
@@ -150,6 +150,10 @@ test("cards that are down, or not there, at the start: each bundle waits, and go
   await stateOf(box, "running");
   await flows("news", "sport");
   await alarmsAt([]);
+  const { channels } = await box.status();
+  const [news, sport] = CHANNELS.map(({ id }) => channels.find(({ channel }: Json) => channel === id));
+  assert.equal(news.authentication, undefined);
+  assert.ok(sport.authentication.covered >= sport.handedOn && sport.handedOn > 0, JSON.stringify(sport));
 });
 
 const SAMPLE = "scripts/sample/test-card.mpegts";

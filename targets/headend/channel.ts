@@ -24,6 +24,7 @@ import type { Source } from "../../hal/source/source.ts";
 import { interfaceOf } from "../shared/config.ts";
 import type { BusConnection, ClientPlatform } from "../shared/machine-on-bus.ts";
 import { type ChannelConfig, type HeadendConfig, type InputConfig, outgoingOf, timesOf } from "./config.ts";
+import { SignedSocket } from "./signed-socket.ts";
 
 /** What the headend needs of the machine it runs on. */
 export interface HeadendPlatform extends ClientPlatform {
@@ -61,6 +62,8 @@ export class RunningChannel {
   #socket: DatagramSocket;
   readonly #sender: StreamSender;
   readonly #path: StreamPath;
+  /** Absent where the channel's packets are not signed. */
+  readonly #signing: SignedSocket | undefined;
   readonly #machine: HeadendChannel;
   readonly #runner: Runner<ChannelEvent, ChannelEffect>;
   readonly #watch: TrafficWatch;
@@ -107,21 +110,25 @@ export class RunningChannel {
     this.#headend = headend;
     this.#listener = listener;
     this.#socket = socket;
-    const options = channelOptions(headend, config, () => this.#sender.position());
+    // Of this process: the key server has it with each key, and tells it the receivers with each grant.
+    const signer = config.sign ? platform.primitives.ed25519Generate() : undefined;
+    const options = channelOptions(headend, config, () => this.#sender.position(), signer?.publicKey);
     const { ssrc, payloadType } = options.parameters.stream;
     const firstIndex = config.position === "zero" ? 0 : firstIndexAt(clock.unix(clock.now()));
     this.#sender = new StreamSender({ ciphers, suite: config.suite, mkiLength: config.mki, ssrc, firstIndex });
     const { group, port, content, largest } = config;
     const rtpInput = config.input.kind === "rtp";
+    this.#signing = signer && signedSocket(config, platform, ssrc, signer.privateKey, socket);
     this.#path = new StreamPath({
       sender: this.#sender,
-      socket,
+      socket: this.#signing ?? socket,
       group,
       port,
       payloadType,
       content,
       rtpInput,
       largest,
+      ...(signer === undefined ? {} : { slots: signedSlots(largest) }),
     });
     this.#machine = new HeadendChannel(options, entropy, clock.now());
     this.#runner = new Runner(clock, this.#machine, (effect) => this.#apply(effect));
@@ -156,7 +163,11 @@ export class RunningChannel {
       ...this.#machine.status(now),
       raised: [...this.#alarms],
       position: this.#sender.position(),
-      output: { ...this.#path.snapshot(), fault: this.#alarms.has("output-failing") ? this.#failure() : undefined },
+      output: {
+        ...this.#path.snapshot(),
+        manifests: this.#signing?.manifests,
+        fault: this.#alarms.has("output-failing") ? this.#failure() : undefined,
+      },
       source: { ...this.#source?.status(), silentFor: this.#watch.silentFor(now), fault: this.#fault },
     };
   }
@@ -168,6 +179,7 @@ export class RunningChannel {
     this.#runner.stop();
     this.#watching.stop();
     this.#sender.erase();
+    this.#signing?.stop();
     this.#socket.close();
   }
 
@@ -181,10 +193,12 @@ export class RunningChannel {
         return;
       case "install":
         this.#sender.install(effect.key.epoch, effect.key.masterKey, effect.key.masterSalt);
+        this.#signing?.install(effect.key.epoch, effect.key.masterKey, effect.key.masterSalt);
         overwriteKeys([effect.key]);
         return;
       case "switch":
         this.#sender.switchTo(effect.epoch);
+        this.#signing?.switchTo(effect.epoch);
         log.info({ channel, epoch: effect.epoch }, "key changed");
         return;
       case "alarm":
@@ -243,7 +257,8 @@ export class RunningChannel {
           socket.close();
           return;
         }
-        this.#path.useSocket(socket);
+        if (this.#signing === undefined) this.#path.useSocket(socket);
+        else this.#signing.useSocket(socket);
         this.#socket.close();
         this.#socket = socket;
       },
@@ -342,6 +357,22 @@ const openOutgoing = (
     },
   );
 
+/** Packets of a window wait in their buffers: enough for 100 Mbit/s and the longest window, where they are of the usual size. */
+const SIGNED_ROOM = 4 * 1024 * 1024;
+const signedSlots = (largest: number): number => Math.max(256, Math.min(2048, Math.floor(SIGNED_ROOM / largest)));
+
+const signedSocket = (
+  { id, group, port, signWindow }: ChannelConfig,
+  { clock, primitives }: HeadendPlatform,
+  ssrc: number,
+  signingKey: Uint8Array,
+  socket: DatagramSocket,
+): SignedSocket =>
+  new SignedSocket(
+    { primitives, stream: { channel: id, ssrc }, signingKey, window: milliseconds(signWindow), group, port, clock },
+    socket,
+  );
+
 /** Our own mistakes are thrown. */
 function halErrorOf(error: unknown): HalError {
   if (error instanceof HalError) return error;
@@ -368,6 +399,7 @@ function channelOptions(
   headend: HeadendConfig,
   config: ChannelConfig,
   position: ChannelOptions["position"],
+  signer: Uint8Array | undefined,
 ): ChannelOptions {
   const { id, group, port, suite, mki, keys } = config;
   const { interval, lead, window, overlap, shortestLead } = timesOf(config);
@@ -378,7 +410,7 @@ function channelOptions(
       channel: id,
       group,
       port,
-      stream: { suite, mkiLength: mki, ssrc, payloadType },
+      stream: { suite, mkiLength: mki, ssrc, payloadType, ...(signer === undefined ? {} : { signer }) },
       interval,
       overlap,
       window,

@@ -54,6 +54,8 @@ export interface ChannelConfig extends InterfaceEntries {
   readonly position: "calendar" | "zero";
   readonly ttl?: number | undefined;
   readonly largest: number;
+  readonly sign: boolean;
+  readonly signWindow: number;
 }
 
 /** A whole headend. */
@@ -130,6 +132,10 @@ const channel = v.strictObject({
   ...interfaceEntries,
   /** The largest payload in octets; more than 1440 is fragmented on Ethernet. */
   largest: v.optional(whole(188, 65_000), 1500),
+  /** Manifests of all packets, signed, so that no member of the group can send in our name. */
+  sign: v.optional(v.boolean(), false),
+  /** Milliseconds that each packet then waits for its manifest. */
+  signWindow: v.optional(whole(10, 200), 50),
 });
 
 const fields = v.strictObject({

@@ -6,13 +6,15 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
-import { after, milliseconds } from "../../core/base/time.ts";
+import { after, instant, milliseconds } from "../../core/base/time.ts";
 import { Endpoint } from "../../core/control/endpoint.ts";
 import { Mailbox } from "../../core/control/mailbox.ts";
 import type { EpochKey, Message } from "../../core/control/messages.ts";
 import type { Presence } from "../../core/control/presence.ts";
 import { isDiscontinuity, TS_PACKET, TS_PAYLOAD } from "../../core/mpegts/packet.ts";
+import { isManifest } from "../../core/stream/manifest.ts";
 import { StreamReceiver } from "../../core/stream/receiver.ts";
+import { SourceGate } from "../../core/stream/source-gate.ts";
 import { payloadTypeOf } from "../../core/stream/stream.testkit.ts";
 import { SimulatedBroker } from "../../hal/bus/simulated.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
@@ -40,6 +42,8 @@ class World {
   /** What the headend said of itself, the newest last. */
   readonly presences: Presence[] = [];
   readonly payload: number[] = [];
+  /** Datagrams as they came. */
+  readonly onWire: Uint8Array[] = [];
   readonly heard: Message[] = [];
   receiver!: StreamReceiver;
   payloadType = 0;
@@ -122,6 +126,7 @@ class World {
   }
 
   #arrived(packet: Uint8Array): void {
+    this.onWire.push(new Uint8Array(packet));
     const length = this.receiver.unprotect(packet);
     if (typeof length === "number") {
       this.payloadType = payloadTypeOf(packet);
@@ -188,6 +193,8 @@ class World {
           shortestLead: 0.1,
           position: "zero",
           largest: 1500,
+          sign: false,
+          signWindow: 50,
           ...channel,
         },
       ],
@@ -383,3 +390,36 @@ scenario("an input that has fallen silent: an alarm, and opened anew until packe
     encoder.close();
   }
 });
+
+scenario(
+  "a signed channel: manifests cover every packet, and who knows none takes the stream as ever",
+  async (world) => {
+    const service = await world.start({ sign: true, signWindow: 20, interval: 0.5, lead: 0.2 });
+    await world.until(() => world.receiver.lastEpoch === 3 && world.receiver.statistics.received > 30);
+    const { lost, duplicated, undecryptable } = world.receiver.statistics;
+    assert.deepEqual({ lost, duplicated, undecryptable }, { lost: 0, duplicated: 0, undecryptable: 0 });
+    assertLooped(world.payload, SAMPLE);
+    const proposals = world.heard.flatMap((message) => (message.type === "epoch.proposal" ? [message] : []));
+    const signer = proposals[0]?.parameters.stream.signer;
+    assert.ok(signer);
+    const passed: Uint8Array[] = [];
+    const gate = new SourceGate({
+      primitives,
+      stream: { channel: "news", ssrc: 7 },
+      signer,
+      uncovered: "drop",
+      patience: milliseconds(100),
+      most: 64,
+      pass: (_, packet) => passed.push(packet),
+    });
+    for (const { key } of proposals) gate.install(key.epoch, key.masterKey, key.masterSalt);
+    const stream = world.onWire.filter((datagram) => !isManifest(datagram));
+    for (const datagram of world.onWire) gate.datagram(instant(0), datagram);
+    assert.deepEqual(passed, stream);
+    assert.ok(stream.length < world.onWire.length);
+    const manifests = (service.status() as { channels: { output: { manifests: number } }[] }).channels[0]?.output
+      .manifests;
+    assert.ok(manifests !== undefined && manifests > 10, String(manifests));
+    assert.deepEqual(world.receiver.snapshot().drops, { "srtp.ssrc": world.onWire.length - stream.length });
+  },
+);

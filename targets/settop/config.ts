@@ -51,6 +51,7 @@ export interface SettopConfig extends CommonConfig, InterfaceEntries {
   readonly tune: readonly string[];
   readonly output: OutputConfig;
   readonly reorder: { readonly depth: number; readonly patience: Duration };
+  readonly authentication: "require" | "flag" | "off";
   readonly most: number;
   readonly overlap: Duration;
   readonly linger: Duration;
@@ -122,6 +123,8 @@ const fields = v.strictObject({
     }),
     {},
   ),
+  /** Of channels that the headend signs, packets that no manifest covers. require: are dropped. flag: are counted. off: nobody looks. */
+  authentication: v.optional(v.picklist(["require", "flag", "off"]), "require"),
   /** Channels viewed at once. */
   most: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64)), 8),
   /** Seconds for which the old key is kept after a switch. */

@@ -247,10 +247,11 @@ export class SettopService {
     if (channel === undefined) return;
     const output = this.#outputs.get(outputName(outputOf(this.#config, channel)));
     if (output === undefined) throw new RangeError(`no output for ${id}`);
-    const { datagrams, clock, ciphers } = this.#platform;
-    const { receiveBuffer, reorder } = this.#config;
+    const { datagrams, clock, ciphers, primitives } = this.#platform;
+    const { receiveBuffer, reorder, authentication } = this.#config;
     const interfaceAddress = interfaceOf(this.#config);
-    const options = { datagrams, clock, ciphers, interfaceAddress, receiveBuffer, ...reorder };
+    const packets = { datagrams, clock, ciphers, primitives };
+    const options = { ...packets, interfaceAddress, receiveBuffer, authentication, ...reorder };
     this.#screens.set(id, new Screen(options, toChannel(channel), output, (event) => this.#onBus.feed(event)));
     this.#onBus.bus.watch(id).catch((error: unknown) => {
       this.#platform.log.warn(
