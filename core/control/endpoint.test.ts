@@ -11,6 +11,7 @@ import { Mailbox, type Received } from "./mailbox.ts";
 import { EXAMPLE_NOTICE, EXAMPLES } from "./messages.testkit.ts";
 import type { Notice } from "./messages.ts";
 import type { Peer, Role } from "./participant.ts";
+import type { Presence } from "./presence.ts";
 import { Requester } from "./requester.ts";
 
 const primitives = new NodePrimitives();
@@ -180,6 +181,39 @@ test("the status topic says up, lost and stopped", async () => {
   assert.equal(status(), "stopped");
   assert.equal(keys.endpoint.connected, true);
 });
+
+test("alarms of a participant reach who watches its role, also who comes later, and after a cut; nobody else is told of", async () => {
+  const world = new World();
+  const { keys, box } = pair(world);
+  const studio = world.station("headend", "studio", [keys]);
+  const heard: string[] = [];
+  const hear = (id: string, { state, alarms }: Presence): void => void heard.push([id, state, ...alarms].join(" | "));
+  studio.endpoint.tell(["news: input-silent"]);
+  world.clock.run(seconds(1));
+  await watching(world, keys.endpoint.watchPresence("headend", hear));
+  studio.endpoint.tell(["news: input-silent", "sport: output-failing: ENODEV"]);
+  box.endpoint.tell(["none of the headend's"]);
+  world.clock.run(seconds(1));
+  world.broker.cut("studio");
+  world.clock.run(seconds(2));
+  studio.endpoint.tell([]);
+  world.clock.run(seconds(1));
+  assert.deepEqual(heard, [
+    "studio | up | news: input-silent",
+    "studio | up | news: input-silent | sport: output-failing: ENODEV",
+    "studio | lost",
+    "studio | up | news: input-silent | sport: output-failing: ENODEV",
+    "studio | up",
+  ]);
+  world.broker.route("sealcast/1/status/headend/studio", new TextEncoder().encode("well"), false);
+  world.clock.run(seconds(1));
+  assert.deepEqual(keys.dropped, ["endpoint.presence"]);
+});
+
+async function watching(world: World, subscribed: Promise<void>): Promise<void> {
+  world.clock.run(seconds(1));
+  await subscribed;
+}
 
 /** Thirty questions over a bad network, repeated until answered; returns the log. */
 function badNetwork(seed: number): readonly string[] {

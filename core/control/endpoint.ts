@@ -10,12 +10,24 @@ import { isBadMessage } from "./codec.ts";
 import type { Mailbox, MailboxDrop, Outgoing, Received, Request } from "./mailbox.ts";
 import { type Message, type Notice, patentNumber, patentNumberOfAnswer } from "./messages.ts";
 import { isBadNotice, type NoticeDrop, openNotice, sealNotice } from "./notice.ts";
-import type { Peer } from "./participant.ts";
+import type { Peer, Role } from "./participant.ts";
+import { type Presence, readPresence, writePresence } from "./presence.ts";
 import { Recent } from "./recent.ts";
-import { filtersFor, formatTopic, noticeFilter, parseTopic } from "./topics.ts";
+import { filtersFor, formatTopic, noticeFilter, parseTopic, presenceFilter } from "./topics.ts";
 
-/** "endpoint.unsendable": a message of ours that no receiver would take, not sent. */
-export type EndpointDrop = MailboxDrop | NoticeDrop | "endpoint.notice-key" | "endpoint.unsendable";
+/**
+ * "endpoint.unsendable": a message of ours that no receiver would take, not sent. "endpoint.presence": on a status topic, and not what
+ * participants say there.
+ */
+export type EndpointDrop =
+  | MailboxDrop
+  | NoticeDrop
+  | "endpoint.notice-key"
+  | "endpoint.unsendable"
+  | "endpoint.presence";
+
+/** Who is told of the participants of a role; retained ones come at once. */
+type PresenceListener = (id: string, presence: Presence) => void;
 
 /** What an endpoint tells its owner; called from inside the bus driver, one at a time. */
 export interface EndpointListener {
@@ -44,12 +56,10 @@ const REMEMBERED = 4096;
 /** Notices are spread over cohorts; one is enough until an operator splits a channel. */
 const COHORT = 0;
 
-const ascii = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0));
-const UP = ascii("up");
-const STOPPED = ascii("stopped");
-const LOST = ascii("lost");
+const STOPPED = writePresence({ state: "stopped", alarms: [] });
+const LOST = writePresence({ state: "lost", alarms: [] });
 
-/** A participant's place on the bus for as long as it runs; keeps its retained status "up", "stopped" or, by last will, "lost". */
+/** A participant's place on the bus for as long as it runs; keeps its retained presence: up, stopped or, by last will, lost. */
 export class Endpoint {
   readonly drops = new Counters<EndpointDrop>();
   /** By patent message number, "73" to "95". */
@@ -60,6 +70,8 @@ export class Endpoint {
   readonly #bus: Bus;
   readonly #statusTopic: string;
   readonly #asked = new Recent<string, Message>(REMEMBERED);
+  readonly #watched = new Map<Role, PresenceListener>();
+  #alarms: readonly string[] = [];
   #fault: HalError | undefined;
 
   /** Starts to connect; `listener.up` tells when it has. */
@@ -119,6 +131,18 @@ export class Endpoint {
     this.#bus.unsubscribe(noticeFilter(channel));
   }
 
+  /** Alarms that are raised here, for whoever watches this participant; told again after each connection. */
+  tell(alarms: readonly string[]): void {
+    this.#alarms = alarms;
+    if (this.connected) this.#sayUp();
+  }
+
+  /** Hears from now on what the participants of a role say of themselves. Rejects as `watch`. */
+  watchPresence(role: Role, heard: PresenceListener): Promise<void> {
+    this.#watched.set(role, heard);
+    return this.#bus.subscribe(presenceFilter(role));
+  }
+
   /** Says goodbye on the status topic and disconnects, within 500 ms. */
   close(): Promise<void> {
     this.#bus.publish(this.#statusTopic, STOPPED, true);
@@ -132,8 +156,12 @@ export class Endpoint {
 
   #up(): void {
     this.#fault = undefined;
-    this.#bus.publish(this.#statusTopic, UP, true);
+    this.#sayUp();
     this.#listener.up();
+  }
+
+  #sayUp(): void {
+    this.#bus.publish(this.#statusTopic, writePresence({ state: "up", alarms: this.#alarms }), true);
   }
 
   #publish(message: Message, outgoing: Outgoing | BadMessage): outgoing is Outgoing {
@@ -149,7 +177,15 @@ export class Endpoint {
     const where = parseTopic(topic);
     if (typeof where !== "string" && where.kind === "notice")
       this.#receiveNotice(where.channel, topic, payload, retained);
+    else if (typeof where !== "string" && where.kind === "status")
+      this.#receivePresence(where.role, where.id, topic, payload);
     else this.#receiveSealed(topic, payload);
+  }
+
+  #receivePresence(role: Role, id: string, topic: string, payload: Uint8Array): void {
+    const presence = readPresence(payload);
+    if (presence === undefined) this.#drop("endpoint.presence", "", topic);
+    else this.#watched.get(role)?.(id, presence);
   }
 
   #receiveSealed(topic: string, payload: Uint8Array): void {

@@ -57,6 +57,8 @@ const streamParameters = v.strictObject({
   mkiLength: v.picklist([0, 4]),
   ssrc: uint32,
   payloadType: whole(0, 127),
+  /** Ed25519: whose manifests cover the packets (core/stream/manifest.ts); absent where the headend signs none. */
+  signer: v.optional(publicKey),
 });
 
 /** Where the stream is: the extended sequence number of the last packet sent is roc * 65536 + seq; `age` ms ago. */

@@ -122,7 +122,7 @@ export const ROUTES = {
     subscribed: "always",
     sealed: { asks: true, answers: "router.membership" },
   },
-  // "up", "stopped", or the last will "lost".
+  // "up" with the alarms that are raised, "stopped", or the last will "lost".
   status: {
     path: "status/{role}/{id}",
     speakers: ROLES,

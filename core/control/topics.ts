@@ -34,3 +34,6 @@ export const filtersFor = (role: Role, id: string): readonly string[] => ROUTE_T
 
 /** All cohorts' notices of one channel. */
 export const noticeFilter = (channel: string): string => ROUTE_TABLE.filter("notice", { channel });
+
+/** What all participants of a role say of themselves. */
+export const presenceFilter = (role: Role): string => ROUTE_TABLE.filter("status", { role });

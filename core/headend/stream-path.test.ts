@@ -6,6 +6,7 @@ import { tsStream } from "../mpegts/packet.testkit.ts";
 import { TS_PAYLOAD } from "../mpegts/packet.ts";
 import type { Ciphers } from "../ports/cipher.ts";
 import type { DatagramSocket } from "../ports/datagrams.ts";
+import { HalError } from "../ports/errors.ts";
 import { markerOf, sequenceOf, timestampOf } from "../stream/rtp.ts";
 import { StreamSender } from "../stream/sender.ts";
 import { payloadTypeOf } from "../stream/stream.testkit.ts";
@@ -149,4 +150,23 @@ test("headend.oversized, headend.empty, headend.not-ts, headend.send-failed and 
   const rtp = pathWith({ rtpInput: true });
   rtp.path.datagram(NOW, tsStream(1, 2, 0));
   assert.deepEqual(rtp.path.snapshot().drops, { "rtp.version": 1 });
+});
+
+test("what came in, got out and failed is counted, with why; another socket takes over between two packets", () => {
+  const { path, wire } = pathWith();
+  const stream = tsStream(7, 100, 0);
+  const send = (): void => path.payload(NOW, stream, 0, TS_PAYLOAD);
+  for (let i = 0; i < 3; i++) send();
+  assert.deepEqual(path.traffic, { taken: 3, sent: 0, failed: 0 });
+  wire.waiting.shift()?.();
+  const failure = new HalError("datagram.send", "cannot send (ENODEV)");
+  wire.waiting.shift()?.(failure);
+  assert.deepEqual(path.traffic, { taken: 3, sent: 1, failed: 1 });
+  assert.equal(path.failure, failure);
+  const other = new Wire();
+  path.useSocket(other);
+  send();
+  assert.deepEqual([wire.packets.length, other.packets.length], [3, 1]);
+  wire.waiting.shift()?.();
+  assert.equal(path.traffic.sent, 2, "the old one's buffers come back");
 });

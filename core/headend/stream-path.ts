@@ -4,6 +4,7 @@ import type { Ipv4 } from "../base/ipv4.ts";
 import type { Instant } from "../base/time.ts";
 import { TS_PACKET, TS_PAYLOAD, TS_SYNC } from "../mpegts/packet.ts";
 import type { DatagramSocket } from "../ports/datagrams.ts";
+import type { HalError } from "../ports/errors.ts";
 import {
   checkRtp,
   markerOf,
@@ -14,6 +15,7 @@ import {
   writeRtpHeader,
 } from "../stream/rtp.ts";
 import type { StreamSender } from "../stream/sender.ts";
+import type { Traffic } from "./traffic-watch.ts";
 
 /** Why a payload was not sent. */
 export type PathDrop =
@@ -31,7 +33,7 @@ export type PathDrop =
 /** What is fixed while the channel runs. Octets of `slots` times `largest` are allocated at the start, none later. */
 export interface PathOptions {
   readonly sender: StreamSender;
-  readonly socket: DatagramSocket;
+  readonly socket: Pick<DatagramSocket, "send">;
   readonly group: Ipv4;
   readonly port: number;
   /** RTP, 0 to 127. */
@@ -62,7 +64,7 @@ const TICKS_PER_MS = 90;
 
 interface Slot {
   readonly buffer: Uint8Array;
-  readonly sent: (error?: unknown) => void;
+  readonly sent: (error?: HalError) => void;
 }
 
 /** One per channel. Payload that finds no epoch or no buffer is dropped by name: nothing is queued, and nothing leaves in clear. */
@@ -71,11 +73,17 @@ export class StreamPath {
   readonly #largest: number;
   readonly #free: Slot[] = [];
   readonly #drops = new Counters<PathDrop>();
+  #socket: PathOptions["socket"];
   #packets = 0;
   #octets = 0;
+  #taken = 0;
+  #sent = 0;
+  #failed = 0;
+  #failure: HalError | undefined;
 
   constructor(options: PathOptions) {
     this.#options = options;
+    this.#socket = options.socket;
     this.#largest = options.largest ?? LARGEST;
     // Rounded up to 8 octets, so that every slot is aligned for ciphers that work on words.
     const size = (RTP_HEADER + this.#largest + options.sender.trailerLength + 7) & ~7;
@@ -86,6 +94,21 @@ export class StreamPath {
   /** Whether the next packet would find an epoch and a buffer: a source that can wait does. */
   get hasRoom(): boolean {
     return this.#free.length > 0 && this.#options.sender.epoch !== undefined;
+  }
+
+  /** What came in and got out, since the start. */
+  get traffic(): Traffic {
+    return { taken: this.#taken, sent: this.#sent, failed: this.#failed };
+  }
+
+  /** Why the last packet that could not be sent could not. */
+  get failure(): HalError | undefined {
+    return this.#failure;
+  }
+
+  /** Sends by this one from now on; the one before is its owner's to close. */
+  useSocket(socket: PathOptions["socket"]): void {
+    this.#socket = socket;
   }
 
   /** For status. */
@@ -110,6 +133,7 @@ export class StreamPath {
   }
 
   #take(timestamp: number, marker: boolean, from: Uint8Array, start: number, end: number): void {
+    this.#taken++;
     if (end === start) this.#drops.count("headend.empty");
     else if (this.#options.content === "datagram") this.#send(timestamp, marker, from, start, end);
     else if (!isTs(from, start, end)) this.#drops.count("headend.not-ts");
@@ -131,13 +155,13 @@ export class StreamPath {
   }
 
   #fill(slot: Slot, timestamp: number, marker: boolean, from: Uint8Array, start: number, end: number): void {
-    const { sender, socket, group, port, payloadType } = this.#options;
+    const { sender, group, port, payloadType } = this.#options;
     writeRtpHeader(slot.buffer, payloadType, timestamp, marker);
     slot.buffer.set(from.subarray(start, end), RTP_HEADER);
     const whole = sender.protect(slot.buffer, RTP_HEADER + end - start);
     this.#packets++;
     this.#octets += end - start;
-    socket.send(slot.buffer.subarray(0, whole), group, port, slot.sent);
+    this.#socket.send(slot.buffer.subarray(0, whole), group, port, slot.sent);
   }
 
   #slot(buffer: Uint8Array): Slot {
@@ -145,10 +169,17 @@ export class StreamPath {
       buffer,
       sent: (error) => {
         this.#free.push(slot);
-        if (error !== undefined) this.#drops.count("headend.send-failed");
+        if (error === undefined) this.#sent++;
+        else this.#sendFailed(error);
       },
     };
     return slot;
+  }
+
+  #sendFailed(error: HalError): void {
+    this.#failed++;
+    this.#failure = error;
+    this.#drops.count("headend.send-failed");
   }
 }
 

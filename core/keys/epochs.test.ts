@@ -20,6 +20,7 @@ import {
   rowOf,
   span,
   stateOf,
+  streamOf,
   withAnnounced,
   withDemand,
   withOffered,
@@ -53,6 +54,20 @@ test("the epoch in use is the reported one, else the newest whose moment has com
   assert.equal(currentOf(kept, undefined, at(0)), 1);
   assert.equal(currentOf(kept, undefined, at(40_000)), 2, "an offered one is never in use");
   assert.equal(currentOf(channel([]), undefined, at(0)), undefined);
+});
+
+test("who signs the stream is in the row and in each grant, as the headend said last; absent when it signs no more", () => {
+  const signedBy = (signer: Uint8Array | undefined) => {
+    const { stream, ...rest } = parameters();
+    return { ...rest, stream: signer === undefined ? stream : { ...stream, signer } };
+  };
+  const [first, second] = [bytes(5, 32), bytes(6, 32)];
+  const row = rowOf(signedBy(first), "he", "headend", undefined);
+  assert.equal(row.signer, "05".repeat(32));
+  assert.deepEqual(streamOf(row), signedBy(first).stream);
+  const restarted = rowOf(signedBy(second), "he", "headend", row);
+  assert.deepEqual(streamOf(restarted).signer, second);
+  assert.deepEqual(streamOf(rowOf(signedBy(undefined), "he", "headend", restarted)), parameters().stream);
 });
 
 test("an epoch may be in use by its moment or by the report, whichever is the later epoch", () => {

@@ -1,5 +1,6 @@
 // The epochs of one channel as they are on disk: which are live, in which state each is, what comes next, what is
 // erased.
+import { fromHex, toHex } from "../base/bytes.ts";
 import { type Duration, milliseconds, type UnixTime } from "../base/time.ts";
 import {
   type ChannelParameters,
@@ -40,7 +41,7 @@ export function rowOf(
   old: KeyChannelRow | undefined,
 ): KeyChannelRow {
   const { channel, group, port, stream, interval, overlap, window } = parameters;
-  const { suite, mkiLength, ssrc, payloadType } = stream;
+  const { suite, mkiLength, ssrc, payloadType, signer } = stream;
   const demanded = old?.demandedAbove === undefined ? {} : { demandedAbove: old.demandedAbove };
   const own = { lastEpoch: old?.lastEpoch ?? 0, ...demanded };
   return {
@@ -57,16 +58,21 @@ export function rowOf(
     overlap,
     window,
     ...own,
+    ...(signer === undefined ? {} : { signer: toHex(signer) }),
   };
 }
 
 /** How the stream is protected, as a grant says it. */
-export const streamOf = ({ suite, mkiLength, ssrc, payloadType }: KeyChannelRow): StreamParameters => ({
-  suite: suite as StreamParameters["suite"],
-  mkiLength: mkiLength as StreamParameters["mkiLength"],
-  ssrc,
-  payloadType,
-});
+export function streamOf({ suite, mkiLength, ssrc, payloadType, signer }: KeyChannelRow): StreamParameters {
+  const key = signer === undefined ? undefined : fromHex(signer);
+  return {
+    suite: suite as StreamParameters["suite"],
+    mkiLength: mkiLength as StreamParameters["mkiLength"],
+    ssrc,
+    payloadType,
+    ...(key === undefined ? {} : { signer: key }),
+  };
+}
 
 /** The row's key for a message. It shares the row's octets. */
 export const keyOf = ({ epoch, masterKey, masterSalt }: EpochRow): EpochKey => ({ epoch, masterKey, masterSalt });

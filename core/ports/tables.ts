@@ -222,6 +222,8 @@ export interface KeyChannelRow {
   readonly lastEpoch: number;
   /** A rekey was demanded while this was the newest epoch; settled by a higher one. */
   readonly demandedAbove?: number;
+  /** The headend's public key for manifests, Ed25519, hexadecimal; absent where it signs none. */
+  readonly signer?: string;
 }
 
 /** One generation of a channel's key; erased when it has gone out of use. */
@@ -427,6 +429,7 @@ export const LAYOUT: { readonly [T in TableName]: Layout<Tables[T]> } = {
       window: "integer",
       lastEpoch: "integer",
       demandedAbove: "integer?",
+      signer: "text?",
     },
   },
   epoch: {

@@ -10,6 +10,7 @@ export type NoPicture =
   | "no-key"
   | "not-entitled"
   | "bad-tags"
+  | "not-authenticated"
   | "broker-away"
   | "broker-refused"
   | "server-busy"
@@ -90,6 +91,8 @@ function unopened(broker: BrokerStanding, { lastDrop }: PlayoutStatus): Dark {
     case "srtp.too-old":
     case "srtp.replayed":
       return dark("bad-tags", `packets arrive, but do not fit the keys and the position in hand (${lastDrop})`);
+    case "manifest.uncovered":
+      return dark("not-authenticated", "packets arrive, but the headend has signed none of them (manifest.uncovered)");
     case "srtp.unknown-mki":
     case "srtp.no-position":
     case undefined:

@@ -1,17 +1,32 @@
 // The data plane of one channel: datagrams in, clear packets out. Plain calls; nothing that has not authenticated gets past here.
 import { Counters } from "../base/counters.ts";
-import { between, type Duration, type Instant, milliseconds, seconds } from "../base/time.ts";
+import { between, type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
 import type { EpochKey, Position, StreamParameters } from "../control/messages.ts";
 import type { Ciphers } from "../ports/cipher.ts";
 import type { Output, OutputStatus } from "../ports/output.ts";
+import type { Primitives } from "../ports/primitives.ts";
+import { isManifest } from "../stream/manifest.ts";
 import { type StreamDrop, StreamReceiver } from "../stream/receiver.ts";
 import type { StatisticsSnapshot } from "../stream/reception-statistics.ts";
 import { checkRtp, payloadEnd } from "../stream/rtp.ts";
+import { type GateSnapshot, SourceGate } from "../stream/source-gate.ts";
 import type { StreamSign } from "./events.ts";
 import { Reorder, type ReorderCounts } from "./reorder.ts";
 
-/** "settop.no-key": no grant yet, or none any more. "settop.padding": a clear packet whose padding is not sound. */
-export type PlayoutDrop = "settop.no-key" | "settop.padding";
+/**
+ * "settop.no-key": no grant yet, or none any more. "settop.padding": a clear packet whose padding is not sound. "settop.manifest": a
+ * manifest where the source is not authenticated.
+ */
+export type PlayoutDrop = "settop.no-key" | "settop.padding" | "settop.manifest";
+
+/** How the source of a stream that is signed is authenticated. */
+export interface SourceAuthentication {
+  readonly primitives: Primitives;
+  /** The channel's id. */
+  readonly channel: string;
+  /** What becomes of packets that no manifest covers. */
+  readonly uncovered: "drop" | "pass";
+}
 
 /** What a playout is made of. */
 export interface PlayoutOptions {
@@ -22,6 +37,8 @@ export interface PlayoutOptions {
   readonly depth?: number;
   /** How long they may wait; 50 ms unless told otherwise. */
   readonly patience?: Duration;
+  /** Absent: signed streams are taken like any other. */
+  readonly source?: SourceAuthentication | undefined;
   /** For the machine; at a limited rate. */
   readonly sign: (sign: StreamSign) => void;
 }
@@ -42,7 +59,9 @@ export interface PlayoutStatus extends StatisticsSnapshot {
   /** 16 packets in a row did not open: the position in hand must be wrong. */
   readonly positionLost: boolean;
   /** Why the last packet that did not open did not; undefined when all did. */
-  readonly lastDrop: StreamDrop | undefined;
+  readonly lastDrop: StreamDrop | "manifest.uncovered" | undefined;
+  /** Absent while the source is not authenticated. */
+  readonly authentication?: Omit<GateSnapshot, "drops">;
   /** From tuning in to the first clear packet; undefined while there is none. */
   readonly zapMs: number | undefined;
   /** ms since the last clear packet; undefined when there was none. */
@@ -52,6 +71,9 @@ export interface PlayoutStatus extends StatisticsSnapshot {
 
 const DEPTH = 32;
 const PATIENCE = milliseconds(50);
+/** A packet may wait so long for its manifest: for the second copy, when the first is lost. */
+const MANIFEST_PATIENCE = milliseconds(100);
+const MOST_UNCOVERED = 64;
 /** The same trouble is told again only after this. */
 const TELL_AGAIN = seconds(1);
 
@@ -73,6 +95,8 @@ export class Playout {
   /** Of receivers that a change of the stream's parameters has replaced. */
   #before = NOTHING;
   #receiver: StreamReceiver | undefined;
+  #gate: SourceGate | undefined;
+  #uncovered = 0;
   #datagrams = 0;
   #handedOn = 0;
   #lastDatagram: Instant | undefined;
@@ -82,7 +106,7 @@ export class Playout {
   /** The epoch under which the sender was last seen to count anew, as it was told; 0 for never. */
   #toldBeginning = 0;
   #troubleToldAt: Instant | undefined;
-  #lastDrop: StreamDrop | undefined;
+  #lastDrop: PlayoutStatus["lastDrop"];
 
   constructor(options: PlayoutOptions, tunedAt: Instant) {
     this.#options = options;
@@ -97,16 +121,20 @@ export class Playout {
     this.silence();
     const { suite, mkiLength, ssrc } = stream;
     this.#receiver = new StreamReceiver({ ciphers: this.#options.ciphers, suite, mkiLength, ssrc });
+    this.#gate = this.#makeGate(stream);
+    this.#uncovered = 0;
   }
 
   /** `install` effect. */
   install({ epoch, masterKey, masterSalt }: EpochKey): void {
     this.#receiver?.install(epoch, masterKey, masterSalt);
+    this.#gate?.install(epoch, masterKey, masterSalt);
   }
 
   /** `retire` effect. */
   retire(epoch: number): void {
     this.#receiver?.retire(epoch);
+    this.#gate?.retire(epoch);
   }
 
   /** `position` effect. */
@@ -120,6 +148,8 @@ export class Playout {
     this.#before = sum(this.#before, this.#receiver.statistics);
     this.#receiver.erase();
     this.#receiver = undefined;
+    this.#gate?.erase();
+    this.#gate = undefined;
     this.#reorder.restart();
     this.#toldEpoch = undefined;
     this.#toldBeginning = 0;
@@ -130,10 +160,14 @@ export class Playout {
     this.#datagrams++;
     this.#lastDatagram = now;
     const receiver = this.#receiver;
-    if (receiver === undefined) {
-      this.#drops.count("settop.no-key");
-      return;
-    }
+    const gate = this.#gate;
+    if (receiver === undefined) this.#drops.count("settop.no-key");
+    else if (gate !== undefined) this.#throughGate(now, gate, datagram);
+    else if (isManifest(datagram)) this.#drops.count("settop.manifest");
+    else this.#packet(now, receiver, datagram);
+  }
+
+  #packet(now: Instant, receiver: StreamReceiver, datagram: Uint8Array): void {
     const clear = receiver.unprotect(datagram);
     if (typeof clear === "number") this.#opened(now, receiver, datagram, clear);
     else this.#trouble(now, receiver, clear);
@@ -141,23 +175,29 @@ export class Playout {
 
   /** When `poll` has work; undefined while nothing waits. */
   nextDeadline(): Instant | undefined {
-    return this.#reorder.giveUpAt;
+    return earliest([this.#reorder.giveUpAt, this.#gate?.nextDeadline()]);
   }
 
-  /** Gives up packets that have been missing for too long. */
+  /** Gives up packets that have been missing, or without their manifest, for too long. */
   poll(now: Instant): void {
+    if (this.#gate !== undefined) {
+      this.#gate.poll(now);
+      this.#noteUncovered(this.#gate);
+    }
     this.#reorder.expire(now);
   }
 
   status(now: Instant): PlayoutStatus {
     const receiver = this.#receiver?.snapshot();
+    const { drops: gateDrops, ...authentication } = this.#gate?.snapshot() ?? { drops: {} };
     return {
       ...sum(this.#before, receiver?.statistics ?? NOTHING),
       datagrams: this.#datagrams,
       silentFor: since(now, this.#lastDatagram),
       handedOn: this.#handedOn,
       reorder: { ...this.#reorder.counts },
-      drops: { ...receiver?.drops, ...this.#drops.snapshot() },
+      drops: { ...receiver?.drops, ...gateDrops, ...this.#drops.snapshot() },
+      ...("manifests" in authentication ? { authentication } : {}),
       lastEpoch: receiver?.lastEpoch,
       positionLost: receiver?.positionLost ?? false,
       lastDrop: this.#lastDrop,
@@ -165,6 +205,37 @@ export class Playout {
       darkFor: since(now, this.#lastClear),
       output: this.#options.output.status(),
     };
+  }
+
+  #makeGate({ ssrc, signer }: StreamParameters): SourceGate | undefined {
+    const { source } = this.#options;
+    if (source === undefined || signer === undefined) return undefined;
+    const { primitives, channel, uncovered } = source;
+    return new SourceGate({
+      primitives,
+      stream: { channel, ssrc },
+      signer,
+      uncovered,
+      patience: MANIFEST_PATIENCE,
+      most: MOST_UNCOVERED,
+      pass: (now, packet) => {
+        if (this.#receiver !== undefined) this.#packet(now, this.#receiver, packet);
+      },
+    });
+  }
+
+  #throughGate(now: Instant, gate: SourceGate, datagram: Uint8Array): void {
+    gate.datagram(now, datagram);
+    this.#noteUncovered(gate);
+    const { unknownEpoch } = gate;
+    if (unknownEpoch !== undefined && isManifest(datagram) && this.#mayTell(now))
+      this.#options.sign({ kind: "unknown-epoch", epoch: unknownEpoch });
+  }
+
+  #noteUncovered(gate: SourceGate): void {
+    if (gate.uncovered === this.#uncovered) return;
+    this.#uncovered = gate.uncovered;
+    this.#lastDrop = "manifest.uncovered";
   }
 
   #opened(now: Instant, receiver: StreamReceiver, packet: Uint8Array, length: number): void {
@@ -186,14 +257,19 @@ export class Playout {
     this.#lastDrop = drop;
     const { unknownEpoch } = receiver;
     if (drop !== "srtp.unknown-mki" && !receiver.positionLost) return;
-    if (this.#troubleToldAt !== undefined && between(this.#troubleToldAt, now) < TELL_AGAIN) return;
-    this.#troubleToldAt = now;
+    if (!this.#mayTell(now)) return;
     if (receiver.positionLost) {
       // The next clear packet is news.
       this.#toldEpoch = undefined;
       this.#options.sign({ kind: "position-lost" });
     } else if (drop === "srtp.unknown-mki" && unknownEpoch !== undefined)
       this.#options.sign({ kind: "unknown-epoch", epoch: unknownEpoch });
+  }
+
+  #mayTell(now: Instant): boolean {
+    if (this.#troubleToldAt !== undefined && between(this.#troubleToldAt, now) < TELL_AGAIN) return false;
+    this.#troubleToldAt = now;
+    return true;
   }
 
   /** RFC 3550 5.1: what goes to a player as raw TS is without header extension and padding. */

@@ -460,6 +460,24 @@ test("another SSRC in a grant (the headend was replaced) makes a new receiver wi
   assert.deepEqual(simulated.kinds(), ["receive", "position", "install", "install"]);
 });
 
+test("another signer in a grant (the headend has started anew) makes a new receiver; the same one in another array does not", () => {
+  const simulated = new SimulatedSettop().watching(7);
+  const answered = (signer: number, ...epochs: number[]): readonly string[] => {
+    simulated.feed({ kind: "stream", channel: "one", sign: { kind: "position-lost" } });
+    simulated.run(5000);
+    simulated.kinds();
+    const stream = {
+      ...({ suite: "AEAD_AES_128_GCM", mkiLength: 4, ssrc: 1, payloadType: 33 } as const),
+      signer: new Uint8Array(32).fill(signer),
+    };
+    simulated.feed({ kind: "answer", message: grant(simulated.lastRequest(), epochs, { stream }) });
+    return simulated.kinds();
+  };
+  assert.deepEqual(answered(1, 7), ["receive", "position", "install"]);
+  assert.deepEqual(answered(1, 7), ["position"]);
+  assert.deepEqual(answered(2, 7, 8), ["receive", "position", "install", "install"]);
+});
+
 test("a key server that is away over several rekeys: the old key goes on, one request waits, and the first answer mends it", () => {
   const simulated = new SimulatedSettop().watching(7);
   for (let epoch = 8; epoch < 14; epoch++) {

@@ -1,6 +1,7 @@
 // One viewing of one channel: membership, keys, and the questions that keep them. The machine around it owns journal and stops.
 // A viewing is the device's: it lasts from tuning in to stopping. A reception is what the servers have on record of it, under an id of
 // its own, and bill by. A viewing has one at a time, and begins another when the server has ended the last.
+import { sameBytes } from "../base/bytes.ts";
 import { after, between, type Duration, earliest, type Instant, instant, milliseconds, seconds } from "../base/time.ts";
 import { overwriteKeys } from "../control/epoch-key.ts";
 import type { Denial, MessageOf, StreamParameters } from "../control/messages.ts";
@@ -360,4 +361,10 @@ function isUsable(grant: Grant): boolean {
 }
 
 const sameStream = (a: StreamParameters, b: StreamParameters): boolean =>
-  a.suite === b.suite && a.mkiLength === b.mkiLength && a.ssrc === b.ssrc && a.payloadType === b.payloadType;
+  a.suite === b.suite &&
+  a.mkiLength === b.mkiLength &&
+  a.ssrc === b.ssrc &&
+  a.payloadType === b.payloadType &&
+  sameBytes(a.signer ?? NOBODY, b.signer ?? NOBODY);
+
+const NOBODY = new Uint8Array(0);

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { writeUint32 } from "../base/bytes.ts";
 import type { Below } from "../base/chance.testkit.ts";
 import { fuzz } from "../base/fuzz.testkit.ts";
+import { isManifest } from "./manifest.ts";
 import { checkRtp, checkRtpHeader } from "./rtp.ts";
+import { gate, rogueManifest, Signing } from "./source.testkit.ts";
 import { masterOf, packetOf, pair, rekey, SSRC, testCiphers } from "./stream.testkit.ts";
 import type { Suite } from "./suites.ts";
 import { makeTransform } from "./transform.ts";
@@ -119,5 +121,26 @@ fuzz(
       else assert.ok(DROPS.has(result), result);
     }
     assert.ok(opened > 10);
+  },
+);
+
+fuzz(
+  "mutated manifests, of the sender and of a member, are dropped by name, and no packet of the stream is missing",
+  { seed: 8285, rounds: 2000 },
+  ({ below, rounds }) => {
+    const signing = new Signing().stream(0, rounds, 1);
+    const wire = signing.finish();
+    const made = gate();
+    const digests = new Uint8Array(16).fill(1);
+    for (const { at: now, datagram } of wire) {
+      const source =
+        below(2) === 0 && isManifest(datagram) ? datagram : rogueManifest({ epoch: 1, number: below(99), digests });
+      const mutated = mutate(source, below);
+      if (isManifest(mutated)) made.gate.datagram(now, mutated);
+      made.gate.datagram(now, datagram);
+    }
+    assert.equal(made.passed.length, rounds);
+    const { drops } = made.gate.snapshot();
+    assert.ok((drops["manifest.malformed"] ?? 0) > 0 && (drops["manifest.bad-tag"] ?? 0) > 0, JSON.stringify(drops));
   },
 );

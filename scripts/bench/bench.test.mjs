@@ -7,11 +7,12 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { peakMemory } from "./support/measure.mjs";
 
-test("the control, bundle and first-joins figures are measured and written with their ratios", () => {
+test("the control, bundle, first-joins and source figures are measured and written with their ratios", () => {
   const folder = mkdtempSync(join(tmpdir(), "sealcast-bench-"));
   try {
     const file = join(folder, "figures.json");
-    const args = ["scripts/bench/main.mjs", "--quick", "--json", file, "control", "bundle", "first-joins"];
+    const parts = ["control", "bundle", "first-joins", "source"];
+    const args = ["scripts/bench/main.mjs", "--quick", "--json", file, ...parts];
     const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8", timeout: 120_000 });
     assert.equal(status, 0, stdout + stderr);
     const { figures } = JSON.parse(readFileSync(file, "utf8"));

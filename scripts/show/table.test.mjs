@@ -36,7 +36,7 @@ test("the table as it is drawn", () => {
 
 test("a channel without a key has none in the table", () => {
   const output = { packets: 0, octets: 0, drops: {} };
-  const row = channelRow({ channel: "one", output, source: {} }, "239.41.0.1");
+  const row = channelRow({ channel: "one", raised: [], output, source: {} }, "239.41.0.1");
   const [, line] = tableLines({ ...picture, channels: [row] });
   assert.equal(line, "channel one on 239.41.0.1: epoch -, 0 packets sent");
 });

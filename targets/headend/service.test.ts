@@ -6,12 +6,15 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
-import { after, milliseconds } from "../../core/base/time.ts";
+import { after, instant, milliseconds } from "../../core/base/time.ts";
 import { Endpoint } from "../../core/control/endpoint.ts";
 import { Mailbox } from "../../core/control/mailbox.ts";
 import type { EpochKey, Message } from "../../core/control/messages.ts";
+import type { Presence } from "../../core/control/presence.ts";
 import { isDiscontinuity, TS_PACKET, TS_PAYLOAD } from "../../core/mpegts/packet.ts";
+import { isManifest } from "../../core/stream/manifest.ts";
 import { StreamReceiver } from "../../core/stream/receiver.ts";
+import { SourceGate } from "../../core/stream/source-gate.ts";
 import { payloadTypeOf } from "../../core/stream/stream.testkit.ts";
 import { SimulatedBroker } from "../../hal/bus/simulated.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
@@ -21,6 +24,7 @@ import { systemEntropy } from "../../hal/entropy/system.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { createLogger } from "../shared/log.ts";
 import type { ChannelConfig, HeadendConfig } from "./config.ts";
+import { MortalDatagrams } from "./mortal-datagrams.testkit.ts";
 import { HeadendService } from "./service.ts";
 
 const LOOPBACK = address("127.0.0.1");
@@ -34,7 +38,12 @@ class World {
   readonly serverKeys = primitives.x25519Generate();
   readonly headendKeys = primitives.x25519Generate();
   readonly datagrams = new NodeDatagrams();
+  readonly headendSockets = new MortalDatagrams(this.datagrams);
+  /** What the headend said of itself, the newest last. */
+  readonly presences: Presence[] = [];
   readonly payload: number[] = [];
+  /** Datagrams as they came. */
+  readonly onWire: Uint8Array[] = [];
   readonly heard: Message[] = [];
   receiver!: StreamReceiver;
   payloadType = 0;
@@ -63,7 +72,7 @@ class World {
     const service = await HeadendService.start(this.#config(channel), {
       clock: systemClock,
       entropy: systemEntropy,
-      datagrams: this.datagrams,
+      datagrams: this.headendSockets,
       ciphers: nodeCiphers,
       stdin: this.stdin as unknown as NodeJS.ReadStream,
       log,
@@ -117,6 +126,7 @@ class World {
   }
 
   #arrived(packet: Uint8Array): void {
+    this.onWire.push(new Uint8Array(packet));
     const length = this.receiver.unprotect(packet);
     if (typeof length === "number") {
       this.payloadType = payloadTypeOf(packet);
@@ -150,6 +160,10 @@ class World {
         dropped: (drop, detail) => assert.fail(`${drop} ${detail}`),
       },
     );
+    void endpoint.watchPresence("headend", (_, presence) => {
+      this.presences.push(presence);
+      this.#look();
+    });
     this.#closers.push(() => endpoint.close());
   }
 
@@ -179,6 +193,8 @@ class World {
           shortestLead: 0.1,
           position: "zero",
           largest: 1500,
+          sign: false,
+          signWindow: 50,
           ...channel,
         },
       ],
@@ -214,8 +230,12 @@ function assertLooped(payload: readonly number[], source: Uint8Array): void {
 interface Shown {
   readonly channels: readonly {
     readonly epoch?: number;
-    readonly alarm?: string;
-    readonly output: { readonly packets: number; readonly drops: Record<string, number> };
+    readonly raised: readonly string[];
+    readonly output: {
+      readonly packets: number;
+      readonly drops: Record<string, number>;
+      readonly fault?: string;
+    };
     readonly source: { readonly fault?: string };
   }[];
 }
@@ -284,7 +304,11 @@ scenario("datagrams of any size from UDP go one to one, as payload type 96", asy
   const probe = await world.datagrams.open({ address: LOOPBACK, port: 0 }, { datagram: () => {}, failed: assert.fail });
   const port = probe.port;
   probe.close();
-  await world.start({ content: "datagram", largest: 9000, input: { kind: "udp", address: LOOPBACK, port } });
+  await world.start({
+    content: "datagram",
+    largest: 9000,
+    input: { kind: "udp", address: LOOPBACK, port, silence: 5 },
+  });
   await world.until(() => world.heard.some((message) => message.type === "stream.report"));
   const out = await world.datagrams.open({ address: LOOPBACK, port: 0 }, { datagram: () => {}, failed: assert.fail });
   const sizes = [1, 2, 4, 187, 188, 1316, 1440, 1441, 9000];
@@ -324,3 +348,78 @@ test("a file that is not there stops the start with its name", async () => {
   });
   await world.stop();
 });
+
+scenario(
+  "an output that fails for ever: an alarm in status and for control, and opened anew until it works",
+  async (world) => {
+    const service = await world.start({});
+    const alarms = (): readonly string[] | undefined => world.presences.at(-1)?.alarms;
+    await world.until(() => world.receiver.statistics.received > 5 && alarms()?.length === 0);
+    world.headendSockets.killAll();
+    await world.until(() => alarms()?.includes("news: output-failing (datagram.send)") === true);
+    const { raised, output } = shown(service);
+    assert.deepEqual([raised, output.fault], [["output-failing"], "datagram.send: cannot send (ENODEV)"]);
+    const before = world.receiver.statistics.received;
+    await world.until(() => world.receiver.statistics.received > before + 20);
+    await world.until(() => alarms()?.length === 0);
+    assert.deepEqual([shown(service).raised, shown(service).output.fault], [[], undefined]);
+  },
+);
+
+scenario("an input that has fallen silent: an alarm, and opened anew until packets come", async (world) => {
+  const out = await world.datagrams.open({ address: LOOPBACK, port: 0 }, { datagram: () => {}, failed: assert.fail });
+  const port = out.port;
+  out.close();
+  const service = await world.start({ input: { kind: "udp", address: LOOPBACK, port, silence: 1 } });
+  const alarms = (): readonly string[] | undefined => world.presences.at(-1)?.alarms;
+  await world.until(() => world.heard.some((message) => message.type === "stream.report"));
+  const encoder = await world.datagrams.open(
+    { address: LOOPBACK, port: 0 },
+    { datagram: () => {}, failed: assert.fail },
+  );
+  const timer = setInterval(() => encoder.send(SAMPLE.subarray(0, TS_PAYLOAD), LOOPBACK, port), 10);
+  try {
+    await world.until(() => world.receiver.statistics.received > 5 && alarms()?.length === 0);
+    world.headendSockets.killAll();
+    await world.until(() => alarms()?.includes("news: input-silent") === true);
+    assert.deepEqual(shown(service).raised.includes("input-silent"), true);
+    const before = world.receiver.statistics.received;
+    await world.until(() => world.receiver.statistics.received > before + 20 && alarms()?.length === 0);
+  } finally {
+    clearInterval(timer);
+    encoder.close();
+  }
+});
+
+scenario(
+  "a signed channel: manifests cover every packet, and who knows none takes the stream as ever",
+  async (world) => {
+    const service = await world.start({ sign: true, signWindow: 20, interval: 0.5, lead: 0.2 });
+    await world.until(() => world.receiver.lastEpoch === 3 && world.receiver.statistics.received > 30);
+    const { lost, duplicated, undecryptable } = world.receiver.statistics;
+    assert.deepEqual({ lost, duplicated, undecryptable }, { lost: 0, duplicated: 0, undecryptable: 0 });
+    assertLooped(world.payload, SAMPLE);
+    const proposals = world.heard.flatMap((message) => (message.type === "epoch.proposal" ? [message] : []));
+    const signer = proposals[0]?.parameters.stream.signer;
+    assert.ok(signer);
+    const passed: Uint8Array[] = [];
+    const gate = new SourceGate({
+      primitives,
+      stream: { channel: "news", ssrc: 7 },
+      signer,
+      uncovered: "drop",
+      patience: milliseconds(100),
+      most: 64,
+      pass: (_, packet) => passed.push(packet),
+    });
+    for (const { key } of proposals) gate.install(key.epoch, key.masterKey, key.masterSalt);
+    const stream = world.onWire.filter((datagram) => !isManifest(datagram));
+    for (const datagram of world.onWire) gate.datagram(instant(0), datagram);
+    assert.deepEqual(passed, stream);
+    assert.ok(stream.length < world.onWire.length);
+    const manifests = (service.status() as { channels: { output: { manifests: number } }[] }).channels[0]?.output
+      .manifests;
+    assert.ok(manifests !== undefined && manifests > 10, String(manifests));
+    assert.deepEqual(world.receiver.snapshot().drops, { "srtp.ssrc": world.onWire.length - stream.length });
+  },
+);

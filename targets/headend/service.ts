@@ -3,7 +3,7 @@ import { Counters } from "../../core/base/counters.ts";
 import type { Received } from "../../core/control/mailbox.ts";
 import { brokerStatus } from "../shared/broker-words.ts";
 import { BusConnection, type BusEvent } from "../shared/machine-on-bus.ts";
-import { type HeadendPlatform, RunningChannel } from "./channel.ts";
+import { type ChannelListener, type HeadendPlatform, RunningChannel } from "./channel.ts";
 import type { HeadendConfig } from "./config.ts";
 
 /** Runs until `stop`; one channel's fault is not another's. */
@@ -16,17 +16,24 @@ export class HeadendService {
   static async start(config: HeadendConfig, platform: HeadendPlatform): Promise<HeadendService> {
     const opened: RunningChannel[] = [];
     const live = new Set(config.channels.map(({ id }) => id));
-    const ended = (id: string): void => {
-      live.delete(id);
-      if (live.size === 0) platform.finished();
+    let service: HeadendService | undefined;
+    const listener: ChannelListener = {
+      ended(id) {
+        live.delete(id);
+        if (live.size === 0) platform.finished();
+      },
+      alarmsChanged: () => service?.tellAlarms(),
     };
     try {
-      for (const channel of config.channels) opened.push(await RunningChannel.open(config, channel, platform, ended));
+      for (const channel of config.channels)
+        opened.push(await RunningChannel.open(config, channel, platform, listener));
     } catch (error) {
       for (const channel of opened) channel.stop();
       throw error;
     }
-    return new HeadendService(config, platform, opened);
+    service = new HeadendService(config, platform, opened);
+    service.tellAlarms();
+    return service;
   }
 
   private constructor(config: HeadendConfig, platform: HeadendPlatform, channels: readonly RunningChannel[]) {
@@ -43,6 +50,11 @@ export class HeadendService {
     } as const;
     this.#bus = new BusConnection(participant, platform, (event) => this.#heard(event));
     for (const channel of this.#channels.values()) channel.start(this.#bus);
+  }
+
+  /** To whoever watches headends. */
+  tellAlarms(): void {
+    this.#bus.tell([...this.#channels.values()].flatMap((channel) => channel.alarms));
   }
 
   status(): object {

@@ -6,8 +6,15 @@ export interface ChannelLine {
   readonly epoch?: number;
   readonly next?: number;
   readonly switchIn?: number;
-  readonly alarm?: string;
-  readonly output: { readonly packets: number; readonly octets: number; readonly drops: Record<string, number> };
+  /** Alarms that are raised. */
+  readonly raised: readonly string[];
+  readonly output: {
+    readonly packets: number;
+    readonly octets: number;
+    readonly drops: Record<string, number>;
+    /** Why packets cannot be sent. */
+    readonly fault?: string;
+  };
   readonly source: { readonly input?: string; readonly fault?: string };
 }
 
@@ -30,12 +37,13 @@ export function statusText(status: unknown): string {
 }
 
 function linesOf(channel: ChannelLine): readonly string[] {
-  const { packets, octets, drops } = channel.output;
+  const { packets, octets, drops, fault: cannotSend } = channel.output;
   const { input, fault } = channel.source;
   const lines = [
     `  ${channel.channel.padEnd(16)} epoch ${channel.epoch ?? "none yet"}${nextOf(channel)}, ${packets} packets (${Math.round(octets / 1024)} KiB) from ${input ?? "nowhere"}`,
   ];
-  if (channel.alarm !== undefined) lines.push(`    alarm: ${channel.alarm}`);
+  for (const alarm of channel.raised) lines.push(`    alarm: ${alarm}`);
+  if (cannotSend !== undefined) lines.push(`    output: ${cannotSend}`);
   if (fault !== undefined) lines.push(`    input: ${fault}`);
   for (const [drop, count] of Object.entries(drops)) lines.push(`    dropped ${count}: ${drop}`);
   return lines;

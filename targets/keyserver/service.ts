@@ -7,6 +7,7 @@ import type { Identity } from "../../hal/identity/identity.ts";
 import { MachineOnBus } from "../shared/machine-on-bus.ts";
 import { heardByServer, type ServerPlatform, serverStatus } from "../shared/server.ts";
 import { StoreHealth } from "../shared/store-health.ts";
+import { HeadendPresences } from "./headend-presences.ts";
 
 /** More channels and epochs than the machine keeps. */
 const ROWS = 65_536;
@@ -16,6 +17,7 @@ export class KeyServerService {
   readonly #machine: KeyServer;
   readonly #onBus: MachineOnBus<KeyServerEvent, KeyServerEffect>;
   readonly #health: StoreHealth;
+  readonly #headends: HeadendPresences;
 
   /** Rejects with HalError when the store cannot be read. `identity` must have a key to sign notices with. */
   static async start(identity: Identity, peers: KeyServerPeers, platform: ServerPlatform): Promise<KeyServerService> {
@@ -41,11 +43,14 @@ export class KeyServerService {
     } as const;
     const apply = (effect: KeyServerEffect) => this.#apply(effect);
     this.#onBus = new MachineOnBus(participant, platform, machine, heardByServer, apply);
+    this.#headends = new HeadendPresences((id) => peers.headend(id) !== undefined, platform);
+    this.#headends.watch(this.#onBus.bus);
     this.#onBus.start();
   }
 
   status() {
-    return serverStatus(this.#onBus.bus, this.#health, this.#machine.status());
+    const own = { ...this.#machine.status(), headends: this.#headends.status() };
+    return serverStatus(this.#onBus.bus, this.#health, own);
   }
 
   rekey(channel: string): void {

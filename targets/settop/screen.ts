@@ -3,6 +3,7 @@ import type { Duration } from "../../core/base/time.ts";
 import { overwriteKeys } from "../../core/control/epoch-key.ts";
 import type { Ciphers } from "../../core/ports/cipher.ts";
 import type { Output } from "../../core/ports/output.ts";
+import type { Primitives } from "../../core/ports/primitives.ts";
 import type { Channel, SettopEffect, SettopEvent } from "../../core/settop/events.ts";
 import { Playout, type PlayoutStatus } from "../../core/settop/playout.ts";
 import { Tuner, type TunerOptions } from "./tuner.ts";
@@ -12,6 +13,9 @@ export interface ScreenOptions extends TunerOptions {
   readonly ciphers: Ciphers;
   readonly depth: number;
   readonly patience: Duration;
+  readonly primitives: Primitives;
+  /** Of signed streams: what no manifest covers is dropped, or counted, or nothing is looked at. */
+  readonly authentication: "require" | "flag" | "off";
 }
 
 /** The effects that concern one channel's packets. */
@@ -27,11 +31,13 @@ export class Screen {
   readonly #options: ScreenOptions;
 
   constructor(options: ScreenOptions, channel: Channel, output: Output, tell: (event: SettopEvent) => void) {
-    const { ciphers, depth, patience, clock } = options;
+    const { ciphers, depth, patience, clock, primitives, authentication } = options;
     const { id } = channel;
+    const uncovered = authentication === "require" ? "drop" : "pass";
+    const source = authentication === "off" ? undefined : ({ primitives, channel: id, uncovered } as const);
     this.#options = options;
     this.playout = new Playout(
-      { ciphers, output, depth, patience, sign: (sign) => tell({ kind: "stream", channel: id, sign }) },
+      { ciphers, output, depth, patience, source, sign: (sign) => tell({ kind: "stream", channel: id, sign }) },
       clock.now(),
     );
     this.tuner = new Tuner(options, channel, this.playout, {

@@ -93,6 +93,7 @@ export class World {
       tune: ["one"],
       output: { form: "null" },
       reorder: { depth: 32, patience: milliseconds(50) },
+      authentication: "require",
       most: 4,
       overlap: seconds(2),
       refresh: "off",

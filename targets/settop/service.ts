@@ -15,8 +15,9 @@ import { Settop } from "../../core/settop/settop.ts";
 import type { ViewingStatus } from "../../core/settop/status.ts";
 import type { OutputChoice } from "../../hal/output/open.ts";
 import { brokerStatus } from "../shared/broker-words.ts";
+import { interfaceOf } from "../shared/config.ts";
 import { type BusEvent, type ClientPlatform, MachineOnBus } from "../shared/machine-on-bus.ts";
-import { type ChannelConfig, outputName, outputOf, type SettopConfig } from "./config.ts";
+import { type ChannelConfig, choiceOf, outputName, outputOf, type SettopConfig } from "./config.ts";
 import { Screen } from "./screen.ts";
 
 /** Everything the set-top needs of the machine it runs on. */
@@ -200,7 +201,7 @@ export class SettopService {
     for (const channel of config.channels) {
       const choice = outputOf(config, channel);
       const name = outputName(choice);
-      if (!this.#outputs.has(name)) this.#outputs.set(name, await this.#platform.openOutput(choice));
+      if (!this.#outputs.has(name)) this.#outputs.set(name, await this.#platform.openOutput(choiceOf(choice)));
     }
   }
 
@@ -246,9 +247,11 @@ export class SettopService {
     if (channel === undefined) return;
     const output = this.#outputs.get(outputName(outputOf(this.#config, channel)));
     if (output === undefined) throw new RangeError(`no output for ${id}`);
-    const { datagrams, clock, ciphers } = this.#platform;
-    const { interfaceAddress, receiveBuffer, reorder } = this.#config;
-    const options = { datagrams, clock, ciphers, interfaceAddress, receiveBuffer, ...reorder };
+    const { datagrams, clock, ciphers, primitives } = this.#platform;
+    const { receiveBuffer, reorder, authentication } = this.#config;
+    const interfaceAddress = interfaceOf(this.#config);
+    const packets = { datagrams, clock, ciphers, primitives };
+    const options = { ...packets, interfaceAddress, receiveBuffer, authentication, ...reorder };
     this.#screens.set(id, new Screen(options, toChannel(channel), output, (event) => this.#onBus.feed(event)));
     this.#onBus.bus.watch(id).catch((error: unknown) => {
       this.#platform.log.warn(

@@ -8,7 +8,8 @@ import { Allowance } from "../../core/control/allowance.ts";
 import { Endpoint, type EndpointDrop, type EndpointOptions } from "../../core/control/endpoint.ts";
 import { Mailbox, type MailboxOptions, type Received, type Request } from "../../core/control/mailbox.ts";
 import type { Message, Notice } from "../../core/control/messages.ts";
-import type { Peer } from "../../core/control/participant.ts";
+import type { Peer, Role } from "../../core/control/participant.ts";
+import type { Presence } from "../../core/control/presence.ts";
 import type { BusConnector } from "../../core/ports/bus.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
@@ -136,6 +137,16 @@ export class BusConnection {
 
   unwatch(channel: string): void {
     this.#endpoint.unwatch(channel);
+  }
+
+  /** Alarms that are raised here, in words, for whoever watches this participant. */
+  tell(alarms: readonly string[]): void {
+    this.#endpoint.tell(alarms);
+  }
+
+  /** Hears what the participants of a role say of themselves. Rejects with HalError "bus.refused" as `watch` does. */
+  watchPresence(role: Role, heard: (id: string, presence: Presence) => void): Promise<void> {
+    return this.#endpoint.watchPresence(role, heard);
   }
 
   /** For `status`: messages by the patent's number. */
