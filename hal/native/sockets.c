@@ -7,10 +7,8 @@
 // What is no descriptor, no number in range or no Uint8Array is the caller's mistake and throws TypeError.
 
 #define _GNU_SOURCE
-#define NAPI_VERSION 8
 
 #include <errno.h>
-#include <limits.h>
 #include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <netinet/in.h>
@@ -26,9 +24,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <node_api.h>
 #include <uv.h>
 
+#include "addon.h"
 #include "ready.h"
 
 #ifndef SYS_pidfd_open
@@ -71,73 +69,12 @@ typedef struct instance {
   napi_async_context context;
   watch *watches;
   ready *ready;
+  srtp_keys *keys;
   // Handles that libuv has still to give back.
   unsigned closing;
   // Set once the environment ends.
   napi_async_cleanup_hook_handle ending;
 } instance;
-
-// Arguments
-
-static bool fail(napi_env env, const char *message) {
-  bool thrown = false;
-  napi_is_exception_pending(env, &thrown);
-  if (!thrown) napi_throw_type_error(env, NULL, message);
-  return false;
-}
-
-static bool arguments(napi_env env, napi_callback_info info, size_t count, napi_value *into) {
-  size_t given = count;
-  if (napi_get_cb_info(env, info, &given, into, NULL, NULL) != napi_ok) return fail(env, "arguments cannot be read");
-  return given >= count || fail(env, "an argument is missing");
-}
-
-static bool integer(napi_env env, napi_value value, int least, int *into) {
-  double number;
-  if (napi_get_value_double(env, value, &number) != napi_ok) return fail(env, "not a number");
-  // Written so that NaN fails.
-  if (!(number >= least && number <= INT_MAX)) return fail(env, "a number out of range");
-  *into = (int)number;
-  return (double)*into == number || fail(env, "not a whole number");
-}
-
-typedef struct {
-  uint8_t *at;
-  size_t length;
-} octets;
-
-static bool typed(napi_env env, napi_value value, napi_typedarray_type wanted, octets *into) {
-  bool is_typed = false;
-  napi_typedarray_type type;
-  void *data = NULL;
-  if (napi_is_typedarray(env, value, &is_typed) != napi_ok || !is_typed) return fail(env, "not a typed array");
-  if (napi_get_typedarray_info(env, value, &type, &into->length, &data, NULL, NULL) != napi_ok)
-    return fail(env, "not a typed array");
-  if (type != wanted) return fail(env, "a typed array of another kind");
-  into->at = data;
-  return true;
-}
-
-static bool uint8s(napi_env env, napi_value value, octets *into) { return typed(env, value, napi_uint8_array, into); }
-
-static bool address(napi_env env, napi_value value, struct sockaddr_storage *into, socklen_t *length) {
-  octets given;
-  if (!uint8s(env, value, &given)) return false;
-  if (given.length < sizeof(sa_family_t) || given.length > sizeof *into) return fail(env, "no socket address");
-  memset(into, 0, sizeof *into);
-  memcpy(into, given.at, given.length);
-  *length = (socklen_t)given.length;
-  return true;
-}
-
-static napi_value number(napi_env env, int value) {
-  napi_value result = NULL;
-  napi_create_int32(env, value, &result);
-  return result;
-}
-
-// `result` of a system call, or what it was refused with.
-static napi_value outcome(napi_env env, long result) { return number(env, result < 0 ? -errno : (int)result); }
 
 // Sockets
 
@@ -645,6 +582,7 @@ static void end_instance(napi_async_cleanup_hook_handle handle, void *data) {
   instance *own = data;
   own->ending = handle;
   ready_end(&own->ready);
+  srtp_end(&own->keys);
   while (own->watches != NULL) end_watch(own, &own->watches);
   napi_async_destroy(own->env, own->context);
   end_if_closed(own);
@@ -669,10 +607,10 @@ static bool start_instance(napi_env env) {
   return false;
 }
 
-static bool add(napi_env env, napi_value exports, const char *name, napi_callback function) {
-  napi_value value;
-  return napi_create_function(env, name, NAPI_AUTO_LENGTH, function, NULL, &value) == napi_ok &&
-         napi_set_named_property(env, exports, name, value) == napi_ok;
+srtp_keys **keys_of(napi_env env) {
+  instance *own = NULL;
+  bool is_there = napi_get_instance_data(env, (void **)&own) == napi_ok && own != NULL && own->ending == NULL;
+  return is_there ? &own->keys : NULL;
 }
 
 NAPI_MODULE_INIT() {
@@ -683,7 +621,8 @@ NAPI_MODULE_INIT() {
       add(env, exports, "watch", start_watch) && add(env, exports, "unwatch", stop_watch) &&
       add(env, exports, "close", close_socket) && add(env, exports, "trimAt", trim_at) &&
       add(env, exports, "releaseFiles", release_files) &&
-      add(env, exports, "readyAt", ready_at) && add(env, exports, "ready", make_ready))
+      add(env, exports, "readyAt", ready_at) && add(env, exports, "ready", make_ready) &&
+      add_ciphers(env, exports))
     return exports;
   fail(env, "the socket addon cannot start here");
   return NULL;

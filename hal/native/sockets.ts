@@ -67,6 +67,18 @@ export interface SocketsModule {
    * rule. `smaps` is where Linux tells of them, /proc/self/smaps. The number of mappings, or a negative errno without the file.
    */
   releaseFiles(smaps: string): number;
+  /**
+   * A new SRTP session key, with the initialisation vector for packet index 0: AES-GCM with 12 octets of vector and an empty
+   * `authentication`, AES-CM with HMAC-SHA1-80 with 16 and 20. All are copied. -ENOSYS when this Node shows no OpenSSL, -EINVAL for
+   * lengths that no suite has.
+   */
+  srtpKey(key: Uint8Array, authentication: Uint8Array, vector: Uint8Array): number;
+  /** Overwrites the key; its number may be another's afterwards. -ENOENT when there is none of the number. */
+  srtpErase(key: number): number;
+  /** Encrypts and tags `count` packets that lie in `octets`, as `rows` says (CIPHER_ROW); how many succeeded. */
+  srtpSeal(octets: Uint8Array, rows: Int32Array, count: number): number;
+  /** Checks and decrypts; a packet whose tag is wrong is as it was afterwards. */
+  srtpOpen(octets: Uint8Array, rows: Int32Array, count: number): number;
 }
 
 /** Packets that one `receive` takes at most. */
@@ -87,6 +99,25 @@ export const PACKET_ROW = {
   vlanProtocol: 5,
   /** TP_STATUS_* of PACKET_AUXDATA. */
   status: 6,
+} as const;
+
+/**
+ * Numbers of a packet in the rows of srtpSeal and srtpOpen, and what each is. Places are octets from the beginning of the array; ROC (the
+ * bits of a uint32) and sequence are the upper and the lower part of the packet index.
+ */
+export const CIPHER_ROW = {
+  length: 8,
+  key: 0,
+  /** Where its header begins, where the header ends and the text begins, and where that ends. */
+  start: 1,
+  text: 2,
+  end: 3,
+  /** Where the tag is, at the text's end or behind it. */
+  tag: 4,
+  roc: 5,
+  sequence: 6,
+  /** Written: 1 done, 0 the tag is wrong, else a negative errno: -EINVAL places that do not lie in the array in this order. */
+  outcome: 7,
 } as const;
 
 /** A system call that the kernel refused. `message` ends in strerror's text, `code` is errno's name ("ENODEV"). */

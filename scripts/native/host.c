@@ -125,6 +125,7 @@ static napi_callback function_named(const char *name) {
 
 #define NUMBER(value) ((struct napi_value__){.number = (value)})
 #define OCTETS(array) ((struct napi_value__){.at = (array), .length = sizeof(array), .type = napi_uint8_array})
+#define NONE ((struct napi_value__){.at = "", .type = napi_uint8_array})
 #define TEXT(string) ((struct napi_value__){.at = (string), .length = strlen(string)})
 #define INT32S(array) ((struct napi_value__){.at = (array), .length = sizeof(array) / 4, .type = napi_int32_array})
 #define CALL(name, ...) called(name, (struct napi_value__[GIVEN]){__VA_ARGS__})
@@ -160,7 +161,7 @@ int main(int argc, char **argv) {
   // BPF_RET | BPF_K, all of the packet; in the machine's byte order.
   struct { uint16_t code; uint8_t yes, no; uint32_t value; } everything[] = {{6, 0, 0, 0xffffffff}};
   int32_t rows[2 * 8] = {0};
-  uint8_t entry[60] = {0}, vifs[] = {1};
+  uint8_t entry[60] = {0}, vifs[] = {1}, key[16] = {0}, vector[12] = {0};
 
   int fd = OPENED("socket", NUMBER(AF_INET), NUMBER(SOCK_DGRAM), NUMBER(0));
   memcpy(address, &own, sizeof own);
@@ -186,6 +187,8 @@ int main(int argc, char **argv) {
   CALL("close", NUMBER(fd));
   CALL("bind", NUMBER(0), OCTETS(packet));
   CALL("receive", NUMBER(0), OCTETS(slots), NUMBER(0), INT32S(rows), OCTETS(senders));
+  CALL("srtpKey", OCTETS(key), NONE, OCTETS(vector));
+  CALL("srtpSeal", OCTETS(slots), INT32S(rows), NUMBER(2));
   CALL("trimAt", NUMBER(65536));
   if (argc > 2) CALL("releaseFiles", TEXT("/proc/self/smaps"));
   return 0;
