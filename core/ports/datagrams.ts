@@ -1,11 +1,17 @@
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { HalError } from "./errors.ts";
 
-/** Any-source without `source`, source-specific with it. `interfaceAddress` 0.0.0.0 leaves the choice to the kernel. */
+/**
+ * An interface of this machine: one of its addresses, or its name, which is the interface's first address at the moment of use.
+ * 0.0.0.0 leaves the choice to the kernel.
+ */
+export type InterfaceChoice = Ipv4 | string;
+
+/** Any-source without `source`, source-specific with it. */
 export interface Membership {
   readonly group: Ipv4;
   readonly source?: Ipv4;
-  readonly interfaceAddress: Ipv4;
+  readonly interfaceAddress: InterfaceChoice;
 }
 
 /** What the owner of a socket hears. */
@@ -40,8 +46,12 @@ export interface DatagramOptions {
   readonly port: number;
   /** Let several sockets on this host share the address and port (every one hears each multicast datagram). */
   readonly reuse?: boolean;
-  /** Outgoing multicast: interface address, TTL (default 1), and whether local members hear it (default true). */
-  readonly multicast?: { readonly interfaceAddress: Ipv4; readonly ttl?: number; readonly loopback?: boolean };
+  /** Outgoing multicast: interface, TTL (default 1), and whether local members hear it (default true). */
+  readonly multicast?: {
+    readonly interfaceAddress: InterfaceChoice;
+    readonly ttl?: number;
+    readonly loopback?: boolean;
+  };
   /** SO_RCVBUF request in octets. */
   readonly receiveBuffer?: number;
 }

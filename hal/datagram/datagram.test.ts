@@ -14,6 +14,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 datagramContract("node datagrams", {
   datagrams: new NodeDatagrams(),
   local: address("127.0.0.1"),
+  localName: "lo",
   async until(condition) {
     const limit = performance.now() + 3000;
     while (!condition() && performance.now() < limit) await turn();
@@ -27,6 +28,7 @@ node.attach("eth0", { address: address("10.0.0.1"), lan: network.lan("lan") });
 datagramContract("simulated datagrams", {
   datagrams: new SimulatedDatagrams(node),
   local: address("10.0.0.1"),
+  localName: "eth0",
   async until() {
     await turn();
     clock.run(seconds(1));

@@ -5,6 +5,7 @@
 // where the join is another interface's. Who is no member of its sender is therefore not told here. What is left: node:dgram does
 // not tell the interface either, so a datagram of the right group and source is told whichever interface it came in by.
 import dgram from "node:dgram";
+import { networkInterfaces } from "node:os";
 import { Counters } from "../../core/base/counters.ts";
 import { ANY, formatIpv4, type Ipv4, isMulticast, parseIpv4 } from "../../core/base/ipv4.ts";
 import type {
@@ -12,9 +13,11 @@ import type {
   DatagramOptions,
   DatagramSocket,
   Datagrams,
+  InterfaceChoice,
   Membership,
 } from "../../core/ports/datagrams.ts";
 import { HalError } from "../../core/ports/errors.ts";
+import { choiceText } from "../links/words.ts";
 import { sameMembership } from "./membership.ts";
 
 /** What is counted and told to nobody. */
@@ -62,9 +65,19 @@ function bound(socket: dgram.Socket, { address, port }: DatagramOptions): Promis
 
 function applyMulticast(socket: dgram.Socket, { multicast }: DatagramOptions): void {
   if (multicast === undefined) return;
-  if (multicast.interfaceAddress !== ANY) socket.setMulticastInterface(formatIpv4(multicast.interfaceAddress));
+  const out = addressText(multicast.interfaceAddress);
+  if (out !== undefined) socket.setMulticastInterface(out);
   socket.setMulticastTTL(multicast.ttl ?? 1);
   socket.setMulticastLoopback(multicast.loopback ?? true);
+}
+
+/** The address that the system is told; undefined leaves the choice to it. Throws where an interface that is named has none. */
+function addressText(choice: InterfaceChoice): string | undefined {
+  if (choice === ANY) return undefined;
+  if (typeof choice === "number") return formatIpv4(choice);
+  const own = networkInterfaces()[choice]?.find(({ family }) => family === "IPv4");
+  if (own === undefined) throw Object.assign(new Error(`${choice} has no IPv4 address`), { code: "EADDRNOTAVAIL" });
+  return own.address;
 }
 
 const OPEN_ERRORS: Readonly<Record<string, { code: string; needs: string; alternative: string }>> = {
@@ -90,7 +103,7 @@ function openError(cause: unknown, { address, port, multicast }: DatagramOptions
   const errno = errnoOf(cause);
   const { code, needs, alternative } = OPEN_ERRORS[errno === "EPERM" ? "EACCES" : errno] ?? ADDRESS_ERROR;
   const out = multicast?.interfaceAddress ?? ANY;
-  const through = out === ANY ? "" : `, multicast through ${formatIpv4(out)}`;
+  const through = out === ANY ? "" : `, multicast through ${choiceText(out)}`;
   const message = `cannot open UDP ${formatIpv4(address)}:${port}${through} (${errno})`;
   return new HalError(code, message, { cause, needs, alternative });
 }
@@ -177,8 +190,8 @@ class NodeDatagramSocket implements DatagramSocket {
 
   #change(what: "join" | "leave", membership: Membership): void {
     const group = formatIpv4(membership.group);
-    const through = membership.interfaceAddress === ANY ? undefined : formatIpv4(membership.interfaceAddress);
     try {
+      const through = addressText(membership.interfaceAddress);
       if (!isMulticast(membership.group)) throw new RangeError(`${group} is not a multicast address`);
       if (membership.source === undefined) this.#anySource(what, group, through);
       else this.#sourceSpecific(what, formatIpv4(membership.source), group, through);
@@ -219,6 +232,6 @@ function membershipError(what: "join" | "leave", group: string, cause: unknown):
   return new HalError("datagram.membership", `cannot ${what} ${group} (${errnoOf(cause)})`, {
     cause,
     needs: "an interface with an address and the multicast flag; at most net.ipv4.igmp_max_memberships groups a socket",
-    alternative: "name the interface's address, or raise net.ipv4.igmp_max_memberships",
+    alternative: "name the interface or its address, or raise net.ipv4.igmp_max_memberships",
   });
 }

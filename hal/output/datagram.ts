@@ -1,6 +1,6 @@
 // Hands packets to a player over UDP: raw payload (7 x 188 octets of TS, udp://@...) or the clear RTP packet (rtp://@...).
 import type { Ipv4 } from "../../core/base/ipv4.ts";
-import type { DatagramSocket, Datagrams } from "../../core/ports/datagrams.ts";
+import type { DatagramSocket, Datagrams, InterfaceChoice } from "../../core/ports/datagrams.ts";
 import type { HalError } from "../../core/ports/errors.ts";
 import type { Output, OutputStatus } from "../../core/ports/output.ts";
 import { OutputCounts } from "./output-counts.ts";
@@ -12,7 +12,7 @@ export interface DatagramOutputOptions {
   readonly to: Ipv4;
   readonly port: number;
   /** For multicast: 0.0.0.0 leaves the choice to the kernel. */
-  readonly interfaceAddress: Ipv4;
+  readonly interfaceAddress: InterfaceChoice;
   /** For multicast; 1 keeps it on the link. */
   readonly ttl: number;
 }

@@ -2,7 +2,7 @@
 import type { Ipv4 } from "../../core/base/ipv4.ts";
 import { formatIpv4, isMulticast } from "../../core/base/ipv4.ts";
 import type { Clock } from "../../core/ports/clock.ts";
-import type { Datagrams, Membership } from "../../core/ports/datagrams.ts";
+import type { Datagrams, InterfaceChoice, Membership } from "../../core/ports/datagrams.ts";
 import type { Intake, Source, SourceListener } from "./source.ts";
 
 /** Where a channel's payload comes in. */
@@ -12,7 +12,8 @@ export interface NetworkInput {
   readonly port: number;
   /** Accept only this sender; with a group, join source-specifically. */
   readonly source?: Ipv4;
-  readonly interfaceAddress: Ipv4;
+  /** Where the group is joined. */
+  readonly interfaceAddress: InterfaceChoice;
 }
 
 const RECEIVE_BUFFER = 4 * 1024 * 1024;

@@ -20,8 +20,9 @@ import { openNetwork } from "../../hal/source/network.ts";
 import { fromStream, openFile } from "../../hal/source/octets.ts";
 import { PacedSource } from "../../hal/source/paced.ts";
 import type { Source } from "../../hal/source/source.ts";
+import { interfaceOf } from "../shared/config.ts";
 import type { BusConnection, ClientPlatform } from "../shared/machine-on-bus.ts";
-import { type ChannelConfig, type HeadendConfig, timesOf } from "./config.ts";
+import { type ChannelConfig, type HeadendConfig, outgoingOf, timesOf } from "./config.ts";
 
 /** What the headend needs of the machine it runs on. */
 export interface HeadendPlatform extends ClientPlatform {
@@ -67,7 +68,7 @@ export class RunningChannel {
         address: ANY,
         port: 0,
         multicast: {
-          interfaceAddress: config.interfaceAddress ?? headend.interfaceAddress,
+          interfaceAddress: outgoingOf(headend, config),
           ttl: config.ttl ?? headend.ttl,
         },
       },
@@ -188,7 +189,7 @@ export class RunningChannel {
     const listener = { failed: (error: HalError) => this.#sourceFailed(error), ended: () => this.#inputEnded() };
     if (input.kind === "udp" || input.kind === "rtp") {
       const { address, port, source } = input;
-      const from = { address, port, interfaceAddress: input.interfaceAddress ?? ANY };
+      const from = { address, port, interfaceAddress: interfaceOf(input) };
       const chosen = source === undefined ? from : { ...from, source };
       return openNetwork(chosen, datagrams, clock, this.#path, listener);
     }

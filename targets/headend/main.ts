@@ -4,13 +4,13 @@ import { nobleCiphers } from "../../hal/cipher/noble.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
 import { FollowingDatagrams } from "../../hal/datagram/following.ts";
 import { NodeDatagrams } from "../../hal/datagram/node.ts";
-import { linuxLinks } from "../../hal/links/linux.ts";
+import { openLinks } from "../../hal/links/open.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { addKeygen } from "../shared/keygen.ts";
 import { ownAddresses } from "../shared/own-addresses.ts";
 import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
-import { addressesOf, type HeadendConfig, headendConfig } from "./config.ts";
+import { type HeadendConfig, headendConfig, interfacesOf } from "./config.ts";
 import { HeadendService } from "./service.ts";
 import { statusText } from "./status-text.ts";
 
@@ -19,7 +19,7 @@ const primitives = new NodePrimitives();
 async function start(config: HeadendConfig, runtime: Runtime): Promise<Service<HeadendConfig>> {
   const { clock, entropy, log } = runtime;
   const identity = readOwnIdentity("headend", config.id, config.identity, primitives);
-  const addresses = ownAddresses(addressesOf(config), linuxLinks, log);
+  const addresses = ownAddresses(interfacesOf(config), await openLinks(), log);
   const service = await HeadendService.start(config, {
     clock,
     entropy,

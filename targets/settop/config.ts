@@ -3,13 +3,19 @@ import * as v from "valibot";
 import { formatIpv4, type Ipv4, isSourceSpecific } from "../../core/base/ipv4.ts";
 import { type Duration, milliseconds, seconds } from "../../core/base/time.ts";
 import type { RefreshPolicy } from "../../core/igmp/host/refresh.ts";
+import type { InterfaceChoice } from "../../core/ports/datagrams.ts";
+import type { DatagramOutputOptions } from "../../hal/output/datagram.ts";
 import type { OutputChoice } from "../../hal/output/open.ts";
 import {
   brokerEntries,
   commonEntries,
   groupText,
   hexOctets,
+  type InterfaceEntries,
   identifier,
+  interfaceEntries,
+  interfaceFault,
+  interfaceOf,
   ipv4Text,
   portNumber,
   refreshPolicy,
@@ -19,7 +25,9 @@ import type { BrokerConfig } from "../shared/participant.ts";
 import type { CommonConfig } from "../shared/target.ts";
 
 /** Where clear packets go. */
-export type OutputConfig = OutputChoice;
+export type OutputConfig =
+  | (Omit<DatagramOutputOptions, keyof InterfaceEntries> & InterfaceEntries)
+  | Exclude<OutputChoice, DatagramOutputOptions>;
 
 /** One channel that can be tuned to. */
 export interface ChannelConfig {
@@ -31,14 +39,13 @@ export interface ChannelConfig {
 }
 
 /** A whole set-top. */
-export interface SettopConfig extends CommonConfig {
+export interface SettopConfig extends CommonConfig, InterfaceEntries {
   readonly id: string;
   readonly broker: BrokerConfig;
   readonly identity: string;
   readonly journal: string;
   readonly keyServer: { readonly id: string; readonly publicKey: Uint8Array; readonly noticeKey: Uint8Array };
   readonly cipher: "node" | "noble";
-  readonly interfaceAddress: Ipv4;
   readonly receiveBuffer: number;
   readonly channels: readonly ChannelConfig[];
   readonly tune: readonly string[];
@@ -56,7 +63,7 @@ const output = v.variant("form", [
     form: v.picklist(["udp", "rtp"]),
     to: v.optional(ipv4Text, "127.0.0.1"),
     port: portNumber,
-    interfaceAddress: v.optional(ipv4Text, "0.0.0.0"),
+    ...interfaceEntries,
     ttl: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255)), 1),
   }),
   v.strictObject({ form: v.literal("file"), path: v.pipe(v.string(), v.minLength(1)) }),
@@ -98,8 +105,8 @@ const fields = v.strictObject({
   }),
   /** node: OpenSSL. noble: JavaScript, for a Node without it. */
   cipher: v.optional(v.picklist(["node", "noble"]), "node"),
-  /** Address of the interface on which groups are joined; 0.0.0.0 leaves the choice to the kernel. */
-  interfaceAddress: v.optional(ipv4Text, "0.0.0.0"),
+  /** On which groups are joined. */
+  ...interfaceEntries,
   /** Octets that the kernel may queue; it takes at most net.core.rmem_max. */
   receiveBuffer: v.optional(v.pipe(v.number(), v.integer(), v.minValue(4096), v.maxValue(1 << 28)), 4 << 20),
   channels: v.pipe(v.array(channel), v.minLength(1), v.maxLength(1024)),
@@ -135,12 +142,16 @@ export const outputName = (choice: OutputConfig): string =>
 /** Where a channel's packets go. */
 export const outputOf = (config: SettopConfig, { output }: ChannelConfig): OutputConfig => output ?? config.output;
 
-/** Addresses of this machine that it needs: of the groups it joins, and of multicast outputs. */
-export const addressesOf = (config: SettopConfig): readonly Ipv4[] => [
-  config.interfaceAddress,
+/** An output as its driver takes it. */
+export const choiceOf = (output: OutputConfig): OutputChoice =>
+  "to" in output ? { ...output, interfaceAddress: interfaceOf(output) } : output;
+
+/** What it needs of this machine: interfaces of the groups it joins, and of multicast outputs. */
+export const interfacesOf = (config: SettopConfig): readonly InterfaceChoice[] => [
+  interfaceOf(config),
   ...config.channels.flatMap((channel) => {
-    const choice = outputOf(config, channel);
-    return choice.form === "udp" || choice.form === "rtp" ? [choice.interfaceAddress] : [];
+    const output = outputOf(config, channel);
+    return output.form === "udp" || output.form === "rtp" ? [interfaceOf(output)] : [];
   }),
 ];
 
@@ -149,9 +160,22 @@ interface CrossFault {
   readonly path: readonly (string | number)[];
 }
 
+/** Where the interface is chosen under both names of the entry. */
+function doubleInterfaces({ output, channels, ...own }: SettopConfig): readonly CrossFault[] {
+  const places: readonly (readonly [path: readonly (string | number)[], entries: object])[] = [
+    [[], own],
+    [["output"], output],
+    ...channels.map((channel, i) => [["channels", i, "output"], channel.output ?? {}] as const),
+  ];
+  return places.flatMap(([path, entries]) => {
+    const message = interfaceFault(entries);
+    return message === undefined ? [] : [{ path: [...path, "interface"], message }];
+  });
+}
+
 /** What single entries cannot know of each other. */
 function crossFaults(config: SettopConfig): readonly CrossFault[] {
-  const faults: CrossFault[] = [];
+  const faults: CrossFault[] = [...doubleInterfaces(config)];
   const ids = config.channels.map(({ id }) => id);
   for (const [i, id] of ids.entries())
     if (ids.indexOf(id) !== i) faults.push({ path: ["channels", i, "id"], message: `channel ${id} is there twice` });

@@ -9,7 +9,7 @@ import { NodeDatagrams } from "../../hal/datagram/node.ts";
 import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
 import { RawIgmpSockets } from "../../hal/igmp/raw.ts";
 import { FileJournal } from "../../hal/journal/file.ts";
-import { linuxLinks } from "../../hal/links/linux.ts";
+import { openLinks } from "../../hal/links/open.ts";
 import { openOutput } from "../../hal/output/open.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { CommandRefused, type Commands } from "../shared/admin.ts";
@@ -18,7 +18,7 @@ import { addKeygen } from "../shared/keygen.ts";
 import { ownAddresses } from "../shared/own-addresses.ts";
 import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Frame, type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
-import { addressesOf, outputOf, type SettopConfig, settopConfig } from "./config.ts";
+import { interfacesOf, outputOf, type SettopConfig, settopConfig } from "./config.ts";
 import { RefreshedDatagrams } from "./membership-refresh.ts";
 import { systemdNotifier } from "./notify.ts";
 import { SettopService } from "./service.ts";
@@ -65,11 +65,10 @@ async function start(config: SettopConfig, runtime: Runtime): Promise<Service<Se
   const identity = readOwnIdentity("settop", config.id, config.identity, primitives);
   const failed = (why: string): void => log.warn({ why }, "systemd cannot be told how we are");
   const notifier = systemdNotifier({ clock, environment: process.env, failed });
-  const addresses = ownAddresses(addressesOf(config), linuxLinks, log, (waiting) =>
-    notifier.status(waiting ?? "running"),
-  );
+  const links = await openLinks();
+  const addresses = ownAddresses(interfacesOf(config), links, log, (waiting) => notifier.status(waiting ?? "running"));
   const following = new FollowingDatagrams(new NodeDatagrams(), addresses, { joinAway: "fail", clock, entropy });
-  const refreshing = { clock, entropy, links: linuxLinks, log, igmp: openIgmp };
+  const refreshing = { clock, entropy, links, log, igmp: openIgmp };
   const datagrams = new RefreshedDatagrams(following, config.refresh, refreshing);
   const service = await SettopService.start(config, {
     clock,
@@ -92,7 +91,7 @@ async function start(config: SettopConfig, runtime: Runtime): Promise<Service<Se
     status: () => ({ ...service.status(), refresh: datagrams.status() }),
     waiting: () => addresses.waiting,
     commands: commandsOf(service),
-    reload: (changed) => addresses.followFor(addressesOf(changed), () => service.reload(changed)),
+    reload: (changed) => addresses.followFor(interfacesOf(changed), () => service.reload(changed)),
     stop: () => {
       notifier.stopping();
       addresses.close();

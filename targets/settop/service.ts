@@ -15,8 +15,9 @@ import { Settop } from "../../core/settop/settop.ts";
 import type { ViewingStatus } from "../../core/settop/status.ts";
 import type { OutputChoice } from "../../hal/output/open.ts";
 import { brokerStatus } from "../shared/broker-words.ts";
+import { interfaceOf } from "../shared/config.ts";
 import { type BusEvent, type ClientPlatform, MachineOnBus } from "../shared/machine-on-bus.ts";
-import { type ChannelConfig, outputName, outputOf, type SettopConfig } from "./config.ts";
+import { type ChannelConfig, choiceOf, outputName, outputOf, type SettopConfig } from "./config.ts";
 import { Screen } from "./screen.ts";
 
 /** Everything the set-top needs of the machine it runs on. */
@@ -200,7 +201,7 @@ export class SettopService {
     for (const channel of config.channels) {
       const choice = outputOf(config, channel);
       const name = outputName(choice);
-      if (!this.#outputs.has(name)) this.#outputs.set(name, await this.#platform.openOutput(choice));
+      if (!this.#outputs.has(name)) this.#outputs.set(name, await this.#platform.openOutput(choiceOf(choice)));
     }
   }
 
@@ -247,7 +248,8 @@ export class SettopService {
     const output = this.#outputs.get(outputName(outputOf(this.#config, channel)));
     if (output === undefined) throw new RangeError(`no output for ${id}`);
     const { datagrams, clock, ciphers } = this.#platform;
-    const { interfaceAddress, receiveBuffer, reorder } = this.#config;
+    const { receiveBuffer, reorder } = this.#config;
+    const interfaceAddress = interfaceOf(this.#config);
     const options = { datagrams, clock, ciphers, interfaceAddress, receiveBuffer, ...reorder };
     this.#screens.set(id, new Screen(options, toChannel(channel), output, (event) => this.#onBus.feed(event)));
     this.#onBus.bus.watch(id).catch((error: unknown) => {

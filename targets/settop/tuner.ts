@@ -6,7 +6,7 @@ import { Counters } from "../../core/base/counters.ts";
 import type { Ipv4 } from "../../core/base/ipv4.ts";
 import { after, seconds } from "../../core/base/time.ts";
 import type { Clock } from "../../core/ports/clock.ts";
-import type { DatagramSocket, Datagrams, Membership } from "../../core/ports/datagrams.ts";
+import type { DatagramSocket, Datagrams, InterfaceChoice, Membership } from "../../core/ports/datagrams.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Channel } from "../../core/settop/events.ts";
 import type { Playout } from "../../core/settop/playout.ts";
@@ -15,7 +15,7 @@ import type { Playout } from "../../core/settop/playout.ts";
 export interface TunerOptions {
   readonly datagrams: Datagrams;
   readonly clock: Clock;
-  readonly interfaceAddress: Ipv4;
+  readonly interfaceAddress: InterfaceChoice;
   readonly receiveBuffer: number;
 }
 
