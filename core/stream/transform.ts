@@ -36,7 +36,7 @@ const CM_VECTOR = 16;
  * The vector of index 0: in AES-GCM (00 00 | SSRC | ROC | SEQ) xor salt (RFC 7714 8.1), in AES-CM (salt * 2^16) xor (SSRC * 2^64) xor
  * (index * 2^16) (RFC 3711 4.1.1).
  */
-export function packetKeys({ encryption, authentication, salt }: SessionKeys, ssrc: number): PacketKeys {
+function packetKeys({ encryption, authentication, salt }: SessionKeys, ssrc: number): PacketKeys {
   const isGcm = authentication.length === 0;
   const vector = new Uint8Array(isGcm ? GCM_VECTOR : CM_VECTOR);
   vector.set(salt);

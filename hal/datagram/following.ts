@@ -72,6 +72,8 @@ class FollowingSocket implements DatagramSocket {
   readonly #backoff = new Backoff(REOPENING);
   #retry: Alarm | undefined;
   #inner: DatagramSocket | undefined;
+  /** Overflows of those that are closed. */
+  #overflows: number | undefined;
   /** Counts openings, so that a socket which opens too late is closed again. */
   #turn = 0;
   /** Why there is no socket. Made once: it is told for every packet. */
@@ -143,6 +145,11 @@ class FollowingSocket implements DatagramSocket {
     else this.#inner.send(payload, to, toPort, sent);
   }
 
+  overflows(): number | undefined {
+    const now = this.#inner?.overflows();
+    return now === undefined ? this.#overflows : now + (this.#overflows ?? 0);
+  }
+
   close(): void {
     this.#unfollow();
     this.#turn++;
@@ -153,6 +160,7 @@ class FollowingSocket implements DatagramSocket {
   #shut(): void {
     this.#turn++;
     this.#retry?.cancel();
+    this.#overflows = this.overflows();
     this.#inner?.close();
     this.#inner = undefined;
     this.#unforgotten.clear();

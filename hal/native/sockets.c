@@ -59,6 +59,8 @@ typedef struct watch {
   napi_ref given[WATCH_ARGUMENTS];
   int slot;
   int fd;
+  // Whether it is to be told when there is room to send.
+  bool wants_room;
   struct watch *next;
 } watch;
 
@@ -327,39 +329,46 @@ static void end_watch(instance *own, watch **place) {
 
 static void become_readable(uv_poll_t *poll, int status, int events);
 
-// Receives before anything of JavaScript runs, so that what is ready need not wait for it; and tells how much has come.
-static void receive_and_tell(instance *own, watch *one) {
+// Receives before anything of JavaScript runs, so that what is ready need not wait for it; and tells how much has come, and whether the
+// room has that it has waited for.
+static void receive_and_tell(instance *own, watch *one, bool has_room) {
   napi_env env = own->env;
-  napi_value given[WATCH_ARGUMENTS], global, count;
+  napi_value given[WATCH_ARGUMENTS], global, told[2];
   room into;
   for (size_t at = 0; at < WATCH_ARGUMENTS; at++)
     if (napi_get_reference_value(env, one->given[at], &given[at]) != napi_ok) return;
   if (!room_in(env, given[SLOTS], one->slot, given[ROWS], given[SENDERS], &into)) return;
-  count = number(env, take_batch(own, one->fd, &into));
+  told[0] = number(env, take_batch(own, one->fd, &into));
+  told[1] = number(env, has_room);
   if (napi_get_global(env, &global) == napi_ok)
-    napi_make_callback(env, own->context, global, given[READABLE], 1, &count, NULL);
+    napi_make_callback(env, own->context, global, given[READABLE], 2, told, NULL);
 }
 
-static void call(instance *own, watch *one) {
+static void call(instance *own, watch *one, bool has_room) {
   napi_env env = own->env;
   napi_handle_scope scope;
   napi_value mistake;
   bool thrown = false;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return;
-  receive_and_tell(own, one);
+  receive_and_tell(own, one, has_room);
   if (napi_is_exception_pending(env, &thrown) == napi_ok && thrown &&
       napi_get_and_clear_last_exception(env, &mistake) == napi_ok)
     napi_fatal_exception(env, mistake);
   napi_close_handle_scope(env, scope);
 }
 
+static int poll_for(watch *one) {
+  return uv_poll_start(&one->poll, one->wants_room ? UV_READABLE | UV_WRITABLE : UV_READABLE, become_readable);
+}
+
 static void become_readable(uv_poll_t *poll, int status, int events) {
-  (void)events;
   watch *one = poll->data;
-  call(one->owner, one);
+  bool has_room = one->wants_room && (status < 0 || (events & UV_WRITABLE) != 0);
+  if (has_room) one->wants_room = false;
+  call(one->owner, one, has_room);
   ready_settle(one->owner->ready);
   // libuv stops polling at POLLERR, which a socket has until its error is read; the callback has read it, or closed the socket.
-  if (status < 0 && one->given[READABLE] != NULL) uv_poll_start(poll, UV_READABLE, become_readable);
+  if ((status < 0 || has_room) && one->given[READABLE] != NULL) poll_for(one);
 }
 
 static bool keep(napi_env env, watch *one, size_t at, napi_value value) {
@@ -400,9 +409,22 @@ static napi_value start_watch(napi_env env, napi_callback_info info) {
   if (!keep(env, one, READABLE, given[1]) || !keep(env, one, SLOTS, given[2]) || !keep(env, one, ROWS, given[4]) ||
       !keep(env, one, SENDERS, given[5]))
     refused = -ENOMEM;
-  if (refused == 0) refused = uv_poll_start(&one->poll, UV_READABLE, become_readable);
+  if (refused == 0) refused = poll_for(one);
   if (refused != 0) end_watch(own, &own->watches);
   return number(env, refused);
+}
+
+// The watch tells, once, when there is room to send. -ENOENT: there is no watch.
+static napi_value await_room(napi_env env, napi_callback_info info) {
+  napi_value given[1];
+  int fd;
+  instance *own = NULL;
+  if (!arguments(env, info, 1, given) || !integer(env, given[0], 0, &fd)) return NULL;
+  if (napi_get_instance_data(env, (void **)&own) != napi_ok || own == NULL) return number(env, -ECANCELED);
+  watch *one = *place_of(own, fd);
+  if (one == NULL) return number(env, -ENOENT);
+  one->wants_room = true;
+  return number(env, poll_for(one));
 }
 
 static void unwatch(napi_env env, int fd) {
@@ -619,10 +641,11 @@ NAPI_MODULE_INIT() {
       add(env, exports, "filter", attach_filter) && add(env, exports, "send", send_packet) &&
       add(env, exports, "receive", receive) && add(env, exports, "takeDescriptor", take_descriptor) &&
       add(env, exports, "watch", start_watch) && add(env, exports, "unwatch", stop_watch) &&
+      add(env, exports, "awaitRoom", await_room) &&
       add(env, exports, "close", close_socket) && add(env, exports, "trimAt", trim_at) &&
       add(env, exports, "releaseFiles", release_files) &&
       add(env, exports, "readyAt", ready_at) && add(env, exports, "ready", make_ready) &&
-      add_ciphers(env, exports))
+      add_ciphers(env, exports) && add_datagrams(env, exports))
     return exports;
   fail(env, "the socket addon cannot start here");
   return NULL;

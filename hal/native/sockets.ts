@@ -34,17 +34,19 @@ export interface SocketsModule {
   /**
    * Receives into these arrays whenever something waits, and calls `readable` with what that `receive` returned, until `unwatch` or
    * `close`; nobody else may use the arrays meanwhile. -EEXIST when the descriptor is watched already. When `readable` returns, what was
-   * opened ahead of it (`ready`) is settled.
+   * opened ahead of it (`ready`) is settled. `hasRoom` is 1 when `awaitRoom` asked for that.
    */
   watch(
     fd: number,
-    readable: (count: number) => void,
+    readable: (count: number, hasRoom: number) => void,
     slots: Uint8Array,
     slotOctets: number,
     rows: Int32Array,
     senders: Uint8Array,
   ): number;
   unwatch(fd: number): number;
+  /** The watch calls `readable` once when the kernel takes more to send; -ENOENT without a watch. */
+  awaitRoom(fd: number): number;
   /** A second descriptor of what `fd` is in another process (pidfd_getfd, Linux 5.6); needs the right to trace it. */
   takeDescriptor(pid: number, fd: number): number;
   /** Ends the watch too, and what is ready on a routing socket. */
@@ -68,6 +70,22 @@ export interface SocketsModule {
    */
   releaseFiles(smaps: string): number;
   /**
+   * Sends `count` datagrams, SEND_BATCH at most, to one address: those of the rows from `first` on, of which each has where its datagram
+   * begins and ends in `octets`. How many of them have left, or why the first has not. `inSegments` 1: those of one length go to the kernel as one (UDP_SEGMENT), and are refused or
+   * leave together; for sockets that have the option.
+   */
+  sendBatch(
+    fd: number,
+    octets: Uint8Array,
+    rows: Int32Array,
+    first: number,
+    count: number,
+    to: Uint8Array,
+    inSegments: number,
+  ): number;
+  /** Fills `into` with the struct sockaddr that a socket is bound to; its length. */
+  name(fd: number, into: Uint8Array): number;
+  /**
    * A new SRTP session key, with the initialisation vector for packet index 0: AES-GCM with 12 octets of vector and an empty
    * `authentication`, AES-CM with HMAC-SHA1-80 with 16 and 20. All are copied. -ENOSYS when this Node shows no OpenSSL, -EINVAL for
    * lengths that no suite has.
@@ -83,6 +101,9 @@ export interface SocketsModule {
 
 /** Packets that one `receive` takes at most. */
 export const RECEIVE_BATCH = 64;
+/** Datagrams of one `sendBatch`, and numbers of each in its rows. */
+export const SEND_BATCH = 64;
+export const SEND_ROW = 2;
 /** Octets of a sender's address. */
 export const SENDER_OCTETS = 32;
 /** Numbers of a packet in `rows`, and what each is. */

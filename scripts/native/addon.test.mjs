@@ -19,6 +19,7 @@ const OF_EVERY_C_LIBRARY = [
   "fgets",
   "fopen",
   "free",
+  "getsockname",
   "getsockopt",
   "madvise",
   "malloc",
@@ -29,6 +30,7 @@ const OF_EVERY_C_LIBRARY = [
   // Of libgcc, when a division has no divisor, where the processor does not divide.
   "raise",
   "recvmmsg",
+  "sendmmsg",
   "sendto",
   "setsockopt",
   "socket",

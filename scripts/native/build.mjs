@@ -12,7 +12,7 @@ import { PROCESSORS, processorOf } from "./processors.mjs";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const source = (/** @type {string} */ name) => join(ROOT, "hal/native", name);
-const SOURCES = ["addon.c", "sockets.c", "ready.c", "ciphers.c", "srtp.c"].map(source);
+const SOURCES = ["addon.c", "sockets.c", "ready.c", "ciphers.c", "srtp.c", "datagrams.c"].map(source);
 const HEADERS = ["addon.h", "ready.h", "srtp.h"].map(source);
 const FOLDER = join(ROOT, "build/hal/native");
 const NAME = "sealcast_sockets.node";

@@ -15,7 +15,7 @@
 #include <node_api.h>
 
 #define MOST 32
-#define GIVEN 6
+#define GIVEN 7
 
 struct napi_value__ {
   // Of a typed array.
@@ -180,6 +180,10 @@ int main(int argc, char **argv) {
   CALL("receive", NUMBER(fd), OCTETS(slots), NUMBER(64), INT32S(rows), OCTETS(senders));
   printf("rows %d %d interface %d octets %d %d from %d.%d.%d.%d\n", rows[0], rows[8], rows[2], slots[0], slots[66], senders[4],
          senders[5], senders[6], senders[7]);
+  int32_t places[] = {0, 3, 1, 3};
+  CALL("name", NUMBER(fd), OCTETS(address));
+  CALL("sendBatch", NUMBER(fd), OCTETS(packet), INT32S(places), NUMBER(0), NUMBER(2), OCTETS(address), NUMBER(0));
+  CALL("receive", NUMBER(fd), OCTETS(slots), NUMBER(64), INT32S(rows), OCTETS(senders), NUMBER(0));
   CALL("readyAt", NUMBER(fd), NUMBER(1), NUMBER(1));
   CALL("ready", NUMBER(fd), OCTETS(entry), OCTETS(vifs));
   close(OPENED("takeDescriptor", NUMBER(getpid()), NUMBER(fd)));
