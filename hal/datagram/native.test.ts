@@ -184,6 +184,17 @@ test("a way out that cuts no segments gets them singly from then on", () => {
   );
 });
 
+test("to a group nothing goes as segments of one", () => {
+  const kernel = new ScriptedKernel();
+  const queue = new SendQueue(kernel.module, 3, true, assert.fail);
+  for (const to of [LOCAL, address("239.1.1.1"), LOCAL]) queue.push(new Uint8Array(9), to, 9, undefined);
+  queue.flush();
+  assert.deepEqual(
+    kernel.asked.map(({ inSegments }) => inSegments),
+    [1, 0, 1],
+  );
+});
+
 test("a datagram that cannot leave fails alone, and is counted", () => {
   const kernel = new ScriptedKernel(-ENETUNREACH, -ENETUNREACH);
   const { told, failed } = queued(kernel, 3);

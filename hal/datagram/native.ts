@@ -69,12 +69,13 @@ export class NativeDatagrams implements Datagrams {
   }
 
   async open(options: DatagramOptions, listener: DatagramListener): Promise<DatagramSocket> {
-    const socket = NativeSocket.make(this.#native, this.#room, [AF_INET, SOCK_DGRAM, 0]);
+    let socket: NativeSocket | undefined;
     try {
+      socket = NativeSocket.make(this.#native, this.#room, [AF_INET, SOCK_DGRAM, 0]);
       apply(socket, options);
       return new NativeDatagramSocket(this.#native, socket, this.#room, listener, this.counts);
     } catch (error) {
-      socket.close();
+      socket?.close();
       throw openError(errnoOf(error), error, options);
     }
   }

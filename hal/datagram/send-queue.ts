@@ -1,6 +1,6 @@
 // What one socket has still to send: copied, and given to the kernel by the batch when the turn ends, or when a batch is full. What the
 // kernel does not take waits for its room.
-import { ANY, type Ipv4 } from "../../core/base/ipv4.ts";
+import { ANY, type Ipv4, isMulticast } from "../../core/base/ipv4.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import { internetAddress } from "../native/multicast-sender.ts";
 import { SEND_BATCH, SEND_ROW, type SocketsModule, SystemError, succeeded } from "../native/sockets.ts";
@@ -19,8 +19,8 @@ export class SendQueue {
   readonly #native: SocketsModule;
   readonly #descriptor: number;
   readonly #failed: () => void;
-  /** Whether the kernel takes several as one. */
-  #inSegments: boolean;
+  /** Whether the kernel takes several as one, and cuts them apart on the way out. */
+  #cutsSegments: boolean;
   readonly #octets = Buffer.allocUnsafeSlow(OCTETS);
   readonly #rows = new Int32Array(MOST * SEND_ROW);
   readonly #sent: Sent[] = [];
@@ -39,10 +39,10 @@ export class SendQueue {
     this.flush();
   };
 
-  constructor(native: SocketsModule, descriptor: number, inSegments: boolean, failed: () => void) {
+  constructor(native: SocketsModule, descriptor: number, cutsSegments: boolean, failed: () => void) {
     this.#native = native;
     this.#descriptor = descriptor;
-    this.#inSegments = inSegments;
+    this.#cutsSegments = cutsSegments;
     this.#failed = failed;
   }
 
@@ -107,11 +107,16 @@ export class SendQueue {
     queueMicrotask(this.#flushLater);
   }
 
+  /**
+   * To a group nothing goes as segments of one: where they are not cut before, between containers and their host, Linux's multicast
+   * routing takes them for one packet that is longer than the next link's and drops it (ipmr_queue_xmit, 6.x).
+   */
   #sendBatch(): void {
-    const taken = this.#give(this.#inSegments);
+    const inSegments = this.#cutsSegments && !isMulticast(this.#to);
+    const taken = this.#give(inSegments);
     if (taken > 0) this.#left(taken);
     else if (taken === -EAGAIN) this.#waitForRoom();
-    else if (this.#inSegments) this.#sendSingly();
+    else if (inSegments) this.#sendSingly();
     else this.#fail(this.#next(), new SystemError("send", -taken));
   }
 
@@ -122,7 +127,7 @@ export class SendQueue {
   #sendSingly(): void {
     const taken = this.#give(false);
     if (taken > 0) {
-      this.#inSegments = false;
+      this.#cutsSegments = false;
       this.#left(taken);
     } else if (taken === -EAGAIN) this.#waitForRoom();
     else this.#fail(this.#next(), new SystemError("send", -taken));
