@@ -28,10 +28,8 @@ bool integer(napi_env env, napi_value value, int least, int *into) {
 }
 
 bool typed(napi_env env, napi_value value, napi_typedarray_type wanted, octets *into) {
-  bool is_typed = false;
   napi_typedarray_type type;
   void *data = NULL;
-  if (napi_is_typedarray(env, value, &is_typed) != napi_ok || !is_typed) return fail(env, "not a typed array");
   if (napi_get_typedarray_info(env, value, &type, &into->length, &data, NULL, NULL) != napi_ok)
     return fail(env, "not a typed array");
   if (type != wanted) return fail(env, "a typed array of another kind");

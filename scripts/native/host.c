@@ -58,12 +58,6 @@ napi_status napi_get_value_string_utf8(napi_env env, napi_value value, char *int
   return napi_ok;
 }
 
-napi_status napi_is_typedarray(napi_env env, napi_value value, bool *into) {
-  (void)env;
-  *into = value->at != NULL;
-  return napi_ok;
-}
-
 napi_status napi_get_typedarray_info(napi_env env, napi_value value, napi_typedarray_type *type, size_t *length, void **data,
                                          napi_value *buffer, size_t *offset) {
   (void)env, (void)buffer, (void)offset;
