@@ -11,7 +11,7 @@ const BUNDLE = resolve(import.meta.dirname, "../../../dist/settop.cjs");
 export const GROUP = "239.255.77.9";
 export const PORT = 5500;
 export const OUT = 5501;
-const WAIT = 20_000;
+const WAIT = 60_000;
 
 /** @param {string} folder @param {object} [more] of its configuration @param {string[]} [nodeArguments] */
 export async function startBox(folder, more = {}, nodeArguments = []) {
@@ -38,22 +38,33 @@ export async function startBox(folder, more = {}, nodeArguments = []) {
     stdio: ["ignore", "inherit", "inherit"],
   });
   const exited = once(child, "exit");
-  /** @returns {Promise<any>} */
-  const status = async () => (await ask(socket, "/status"))?.body;
-  const limit = performance.now() + WAIT;
-  for (;;) {
-    const [channel] = (await status().catch(() => undefined))?.channels ?? [];
-    if (channel?.viewing.membership.kind === "joined" && channel.epochs?.length > 0) break;
-    if (performance.now() > limit) throw new Error("the set-top has no key after 20 s");
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  return {
+  const box = {
     pid: child.pid ?? 0,
-    status,
+    /** @returns {Promise<any>} */
+    status: async () => (await ask(socket, "/status"))?.body,
     async stop() {
       child.kill("SIGTERM");
       await exited;
       await server.close();
     },
   };
+  try {
+    await untilReady(box, () => child.exitCode !== null);
+    return box;
+  } catch (error) {
+    await box.stop();
+    throw error;
+  }
+}
+
+/** Until it has joined and has a key. @param {{ status(): Promise<any> }} box @param {() => boolean} hasEnded */
+async function untilReady(box, hasEnded) {
+  const limit = performance.now() + WAIT;
+  for (;;) {
+    const [channel] = (await box.status().catch(() => undefined))?.channels ?? [];
+    if (channel?.viewing.membership.kind === "joined" && channel.epochs?.length > 0) return;
+    if (hasEnded()) throw new Error("the set-top has ended");
+    if (performance.now() > limit) throw new Error("the set-top has no key after 60 s");
+    await new Promise((done) => setTimeout(done, 50));
+  }
 }

@@ -82,21 +82,27 @@ async function generated(media, rate, seconds, first) {
  */
 async function measure(media, { start }, rate, seconds) {
   const folder = mkdtempSync(join(tmpdir(), "sealcast-stream-"));
+  /** @type {Subject | undefined} */
+  let subject;
+  /** @type {Program | undefined} */
+  let sink;
   try {
-    const subject = await start(folder);
+    subject = await start(folder);
     const warm = await generated(media, Math.min(rate, WARMING), 1, 0);
     await pause(300);
-    const sink = new Program(media, ["sink", String(OUT)]);
+    sink = new Program(media, ["sink", String(OUT)]);
     await pause(100);
     const before = processorTime(subject.pid);
     const sent = await generated(media, rate, seconds, warm);
     await pause(300);
     const time = processorTime(subject.pid) - before;
     const memory = residentMemory(subject.pid);
-    await subject.stop();
     const { packets } = await sink.stop();
+    sink = undefined;
     return { sent, through: packets, perPacket: (time * 1e6) / sent, percent: (100 * time) / seconds, memory };
   } finally {
+    await subject?.stop();
+    await sink?.stop();
     rmSync(folder, { recursive: true });
   }
 }
