@@ -32,6 +32,8 @@ export interface DatagramSocket {
    * A failure to send is counted by the driver and told to `sent`.
    */
   send(payload: Uint8Array, to: Ipv4, toPort: number, sent?: (error?: HalError) => void): void;
+  /** Datagrams that have come and found no room in the kernel's queue, since it was opened; undefined where the driver cannot tell. */
+  overflows(): number | undefined;
   close(): void;
 }
 
@@ -56,7 +58,7 @@ export interface DatagramOptions {
   readonly receiveBuffer?: number;
 }
 
-/** UDP. Drivers: node (node:dgram), simulated. */
+/** UDP. Drivers: native (our addon, in batches), node (node:dgram), simulated. */
 export interface Datagrams {
   /** Rejects with HalError "datagram.in-use", "datagram.permission", "datagram.address". */
   open(options: DatagramOptions, listener: DatagramListener): Promise<DatagramSocket>;

@@ -72,6 +72,8 @@ class FollowingSocket implements DatagramSocket {
   #inner: DatagramSocket | undefined;
   /** Settles when no opening is under way. */
   #opening: Promise<void> = Promise.resolve();
+  /** Overflows of those that are closed. */
+  #overflows: number | undefined;
   /** Counts openings, so that a socket which opens too late is closed again. */
   #turn = 0;
   /** Why there is no socket. Made once: it is told for every packet. */
@@ -131,6 +133,11 @@ class FollowingSocket implements DatagramSocket {
     else this.#inner.send(payload, to, toPort, sent);
   }
 
+  overflows(): number | undefined {
+    const now = this.#inner?.overflows();
+    return now === undefined ? this.#overflows : now + (this.#overflows ?? 0);
+  }
+
   close(): void {
     this.#unfollow();
     this.#turn++;
@@ -141,6 +148,7 @@ class FollowingSocket implements DatagramSocket {
   #shut(): void {
     this.#turn++;
     this.#retry?.cancel();
+    this.#overflows = this.overflows();
     this.#inner?.close();
     this.#inner = undefined;
   }

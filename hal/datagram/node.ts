@@ -5,7 +5,6 @@
 // where the join is another interface's. Who is no member of its sender is therefore not told here. What is left: node:dgram does
 // not tell the interface either, so a datagram of the right group and source is told whichever interface it came in by.
 import dgram from "node:dgram";
-import { networkInterfaces } from "node:os";
 import { Counters } from "../../core/base/counters.ts";
 import { ANY, formatIpv4, type Ipv4, isMulticast, parseIpv4 } from "../../core/base/ipv4.ts";
 import type {
@@ -17,7 +16,8 @@ import type {
   Membership,
 } from "../../core/ports/datagrams.ts";
 import { HalError } from "../../core/ports/errors.ts";
-import { choiceText } from "../links/words.ts";
+import { chosenAddress } from "./chosen-address.ts";
+import { membershipError, openError } from "./errors.ts";
 import { sameMembership } from "./membership.ts";
 
 /** What is counted and told to nobody. */
@@ -43,7 +43,7 @@ export class NodeDatagrams implements Datagrams {
       applyMulticast(socket, options);
     } catch (error) {
       socket.close();
-      throw openError(error, options);
+      throw openError(errnoOf(error), error, options);
     }
     return new NodeDatagramSocket(socket, options.address, listener, this.counts);
   }
@@ -71,41 +71,10 @@ function applyMulticast(socket: dgram.Socket, { multicast }: DatagramOptions): v
   socket.setMulticastLoopback(multicast.loopback ?? true);
 }
 
-/** The address that the system is told; undefined leaves the choice to it. Throws where an interface that is named has none. */
+/** undefined leaves the choice to the system. Throws where an interface that is named has none. */
 function addressText(choice: InterfaceChoice): string | undefined {
-  if (choice === ANY) return undefined;
-  if (typeof choice === "number") return formatIpv4(choice);
-  const own = networkInterfaces()[choice]?.find(({ family }) => family === "IPv4");
-  if (own === undefined) throw Object.assign(new Error(`${choice} has no IPv4 address`), { code: "EADDRNOTAVAIL" });
-  return own.address;
-}
-
-const OPEN_ERRORS: Readonly<Record<string, { code: string; needs: string; alternative: string }>> = {
-  EADDRINUSE: {
-    code: "datagram.in-use",
-    needs: "an address and port that no other program holds",
-    alternative: "choose another port, or end the program that holds it (ss -lunp)",
-  },
-  EACCES: {
-    code: "datagram.permission",
-    needs: "CAP_NET_BIND_SERVICE for ports below 1024",
-    alternative: "choose a port of 1024 or above",
-  },
-};
-
-const ADDRESS_ERROR = {
-  code: "datagram.address",
-  needs: "an address that one of this machine's interfaces has",
-  alternative: "use 0.0.0.0 to listen on all interfaces",
-};
-
-function openError(cause: unknown, { address, port, multicast }: DatagramOptions): HalError {
-  const errno = errnoOf(cause);
-  const { code, needs, alternative } = OPEN_ERRORS[errno === "EPERM" ? "EACCES" : errno] ?? ADDRESS_ERROR;
-  const out = multicast?.interfaceAddress ?? ANY;
-  const through = out === ANY ? "" : `, multicast through ${choiceText(out)}`;
-  const message = `cannot open UDP ${formatIpv4(address)}:${port}${through} (${errno})`;
-  return new HalError(code, message, { cause, needs, alternative });
+  const address = chosenAddress(choice);
+  return address === ANY ? undefined : formatIpv4(address);
 }
 
 const errnoOf = (cause: unknown): string => (cause as NodeJS.ErrnoException)?.code ?? String(cause);
@@ -148,6 +117,11 @@ class NodeDatagramSocket implements DatagramSocket {
     } catch (cause) {
       this.#sent(cause, sent);
     }
+  }
+
+  /** node:dgram does not show its descriptor. */
+  overflows(): undefined {
+    return undefined;
   }
 
   close(): void {
@@ -196,7 +170,7 @@ class NodeDatagramSocket implements DatagramSocket {
       if (membership.source === undefined) this.#anySource(what, group, through);
       else this.#sourceSpecific(what, formatIpv4(membership.source), group, through);
     } catch (cause) {
-      throw membershipError(what, group, cause);
+      throw membershipError(what, group, errnoOf(cause), cause);
     }
     this.#remember(what, membership);
   }
@@ -226,12 +200,4 @@ class NodeDatagramSocket implements DatagramSocket {
     }
     return this.#lastToText;
   }
-}
-
-function membershipError(what: "join" | "leave", group: string, cause: unknown): HalError {
-  return new HalError("datagram.membership", `cannot ${what} ${group} (${errnoOf(cause)})`, {
-    cause,
-    needs: "an interface with an address and the multicast flag; at most net.ipv4.igmp_max_memberships groups a socket",
-    alternative: "name the interface or its address, or raise net.ipv4.igmp_max_memberships",
-  });
 }

@@ -103,6 +103,10 @@ class SimulatedSocket implements DatagramSocket {
     this.#node.network.clock.alarm(this.#node.network.clock.now(), () => sent?.(failure));
   }
 
+  overflows(): number {
+    return 0;
+  }
+
   close(): void {
     if (!this.#open) return;
     this.#open = false;

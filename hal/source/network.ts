@@ -46,7 +46,12 @@ export async function openNetwork(
   if (multicast) joinOrClose(socket, membershipOf(input));
   return {
     stop: () => socket.close(),
-    status: () => ({ input: `${formatIpv4(input.address)}:${socket.port}`, taken, "source.stranger": strangers }),
+    status: () => ({
+      input: `${formatIpv4(input.address)}:${socket.port}`,
+      taken,
+      "source.stranger": strangers,
+      "datagram.overflow": socket.overflows(),
+    }),
   };
 }
 

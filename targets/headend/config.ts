@@ -17,6 +17,7 @@ import {
   portNumber,
   x25519PublicKey,
 } from "../shared/config.ts";
+import { CIPHERS, DATAGRAMS, type MediaConfig } from "../shared/media-drivers.ts";
 import type { BrokerConfig } from "../shared/participant.ts";
 import type { CommonConfig } from "../shared/target.ts";
 
@@ -59,12 +60,11 @@ export interface ChannelConfig extends InterfaceEntries {
 }
 
 /** A whole headend. */
-export interface HeadendConfig extends CommonConfig, InterfaceEntries {
+export interface HeadendConfig extends CommonConfig, InterfaceEntries, MediaConfig {
   readonly id: string;
   readonly broker: BrokerConfig;
   readonly identity: string;
   readonly keyServer: { readonly id: string; readonly publicKey: Uint8Array };
-  readonly cipher: "node" | "noble";
   readonly ttl: number;
   readonly channels: readonly ChannelConfig[];
 }
@@ -150,7 +150,9 @@ const fields = v.strictObject({
     publicKey: x25519PublicKey,
   }),
   /** node: OpenSSL. noble: JavaScript, for a Node without it. */
-  cipher: v.optional(v.picklist(["node", "noble"]), "node"),
+  cipher: v.optional(v.picklist(CIPHERS), "auto"),
+  /** Likewise for UDP: our addon, or node:dgram. */
+  datagrams: v.optional(v.picklist(DATAGRAMS), "auto"),
   /** Out of which multicast goes. */
   ...interfaceEntries,
   ttl: v.optional(ttl, 16),

@@ -16,6 +16,7 @@ import type { Ciphers } from "../../core/ports/cipher.ts";
 import type { DatagramSocket } from "../../core/ports/datagrams.ts";
 import { StreamSender } from "../../core/stream/sender.ts";
 import { lengthsOf, type Suite } from "../../core/stream/suites.ts";
+import { loadNativeCiphers } from "../../hal/cipher/native.ts";
 import { nobleCiphers } from "../../hal/cipher/noble.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
 import { systemClock } from "../../hal/clock/system.ts";
@@ -137,6 +138,7 @@ async function sendSample({ suite, ciphers, signs }: Case, first: Keys, second: 
   socket.close();
 }
 
+const nativeCiphers = await loadNativeCiphers();
 interface Case {
   readonly suite: Suite;
   readonly driver: string;
@@ -152,6 +154,9 @@ const CASES: readonly Case[] = [
   { suite: "AES_CM_128_HMAC_SHA1_80", driver: "node", ciphers: nodeCiphers },
   { suite: "AEAD_AES_128_GCM", driver: "node", ciphers: nodeCiphers, signs: true },
   { suite: "AES_CM_128_HMAC_SHA1_80", driver: "node", ciphers: nodeCiphers, signs: true },
+  { suite: "AEAD_AES_128_GCM", driver: "native", ciphers: nativeCiphers },
+  { suite: "AEAD_AES_256_GCM", driver: "native", ciphers: nativeCiphers },
+  { suite: "AES_CM_128_HMAC_SHA1_80", driver: "native", ciphers: nativeCiphers },
 ];
 
 for (const [i, one] of CASES.entries()) {

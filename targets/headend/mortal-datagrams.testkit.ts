@@ -33,6 +33,7 @@ export class MortalDatagrams implements Datagrams {
         if (life.ended) setImmediate(() => sent?.(new HalError("datagram.send", "cannot send (ENODEV)")));
         else socket.send(payload, to, port, sent);
       },
+      overflows: () => socket.overflows(),
       close: () => socket.close(),
     };
   }

@@ -175,6 +175,7 @@ class World {
       identity: "unused",
       keyServer: { id: "ks", publicKey: this.serverKeys.publicKey },
       cipher: "node",
+      datagrams: "node",
       interfaceAddress: LOOPBACK,
       ttl: 1,
       channels: [

@@ -21,6 +21,7 @@ import {
   refreshPolicy,
   x25519PublicKey,
 } from "../shared/config.ts";
+import { CIPHERS, DATAGRAMS, type MediaConfig } from "../shared/media-drivers.ts";
 import type { BrokerConfig } from "../shared/participant.ts";
 import type { CommonConfig } from "../shared/target.ts";
 
@@ -39,13 +40,12 @@ export interface ChannelConfig {
 }
 
 /** A whole set-top. */
-export interface SettopConfig extends CommonConfig, InterfaceEntries {
+export interface SettopConfig extends CommonConfig, InterfaceEntries, MediaConfig {
   readonly id: string;
   readonly broker: BrokerConfig;
   readonly identity: string;
   readonly journal: string;
   readonly keyServer: { readonly id: string; readonly publicKey: Uint8Array; readonly noticeKey: Uint8Array };
-  readonly cipher: "node" | "noble";
   readonly receiveBuffer: number;
   readonly channels: readonly ChannelConfig[];
   readonly tune: readonly string[];
@@ -105,7 +105,9 @@ const fields = v.strictObject({
     noticeKey: hexOctets(32),
   }),
   /** node: OpenSSL. noble: JavaScript, for a Node without it. */
-  cipher: v.optional(v.picklist(["node", "noble"]), "node"),
+  cipher: v.optional(v.picklist(CIPHERS), "auto"),
+  /** Likewise for UDP: our addon, or node:dgram. */
+  datagrams: v.optional(v.picklist(DATAGRAMS), "auto"),
   /** On which groups are joined. */
   ...interfaceEntries,
   /** Octets that the kernel may queue; it takes at most net.core.rmem_max. */

@@ -109,6 +109,10 @@ class RefreshedSocket implements DatagramSocket {
     this.#inner.send(...args);
   }
 
+  overflows(): number | undefined {
+    return this.#inner.overflows();
+  }
+
   close(): void {
     for (const left of this.#memberships.splice(0)) this.#owner.left(left);
     this.#inner.close();

@@ -87,6 +87,7 @@ export class World {
       journal: "-",
       keyServer: { id: "keys", publicKey, noticeKey },
       cipher: "node",
+      datagrams: "node",
       interfaceAddress: address("10.0.0.2"),
       receiveBuffer: 1 << 20,
       channels: [{ id: "one", group: GROUP, port: PORT }],

@@ -15,6 +15,7 @@ class HeldDatagrams implements Datagrams {
   readonly log: string[] = [];
   #resolve: (() => void) | undefined;
   refuse = false;
+  overflows = 0;
 
   open(_options: unknown, listener: DatagramListener): Promise<never> {
     this.listener = listener;
@@ -26,6 +27,7 @@ class HeldDatagrams implements Datagrams {
       },
       leave: () => this.log.push("leave"),
       send: () => {},
+      overflows: () => this.overflows,
       close: () => this.log.push("close"),
     };
     return new Promise((resolve) => {
@@ -58,8 +60,23 @@ test("a channel with a source takes nothing from another sender: settop.source",
   await datagrams.release();
   datagrams.listener?.datagram(packet(), address("10.0.0.9"), 5004);
   datagrams.listener?.datagram(packet(), address("10.0.0.1"), 5004);
-  assert.equal(tuner.drops.of("settop.source"), 1);
+  assert.equal(tuner.drops()["settop.source"], 1);
   assert.equal(output.packets.length, 1);
+});
+
+test("what finds no room in the kernel's queue is counted over every socket that the channel has had", async () => {
+  const { tuner, datagrams } = tunerBench();
+  for (const overflows of [3, 4]) {
+    tuner.join();
+    await datagrams.release();
+    datagrams.overflows = overflows - 1;
+    tuner.drops();
+    datagrams.overflows = overflows;
+    assert.equal(tuner.drops()["datagram.overflow"], overflows === 3 ? 3 : 7);
+    tuner.leave();
+    datagrams.overflows = 0;
+  }
+  assert.deepEqual(tuner.drops(), { "datagram.overflow": 7 });
 });
 
 test("a leave while the socket is still being opened: it is closed when it comes, and never joined", async () => {

@@ -26,8 +26,11 @@ export interface TunerListener {
   failed(error: HalError): void;
 }
 
-/** "settop.source": to our group and port, but from another sender than the channel's. */
-export type TunerDrop = "settop.source";
+/**
+ * "settop.source": to our group and port, but from another sender than the channel's. "datagram.overflow": found no room in the kernel's
+ * queue.
+ */
+export type TunerDrop = "settop.source" | "datagram.overflow";
 
 /**
  * A membership can be lost without a word (the interface was made anew after a redial), so a group that is silent for this long is
@@ -38,7 +41,7 @@ const LONGEST_SILENCE = seconds(120);
 
 /** `join` and `leave` may alternate as often as they like, also while a socket is being opened. */
 export class Tuner {
-  readonly drops = new Counters<TunerDrop>();
+  readonly #drops = new Counters<TunerDrop>();
   readonly #options: TunerOptions;
   readonly #channel: Channel;
   readonly #playout: Playout;
@@ -46,6 +49,8 @@ export class Tuner {
   #socket: DatagramSocket | undefined;
   /** Counts joins and leaves, so that a socket which opens too late is closed again. */
   #turn = 0;
+  /** Of the socket's overflows, those that are in `#drops`. */
+  #overflows = 0;
   #alarm: Alarm | undefined;
   #datagrams = 0;
   /** Silences in a row. */
@@ -73,8 +78,7 @@ export class Tuner {
   leave(): void {
     this.#turn++;
     this.#silence?.cancel();
-    const socket = this.#socket;
-    this.#socket = undefined;
+    const socket = this.#take();
     if (socket === undefined) return;
     try {
       socket.leave(this.#membership());
@@ -83,6 +87,12 @@ export class Tuner {
       if (!(error instanceof HalError)) throw error;
     }
     socket.close();
+  }
+
+  /** Since the tuner was made, by name. */
+  drops(): Record<string, number> {
+    this.#countOverflows();
+    return this.#drops.snapshot();
   }
 
   close(): void {
@@ -133,16 +143,30 @@ export class Tuner {
   #fail(error: HalError): void {
     this.#turn++;
     this.#silence?.cancel();
-    this.#socket?.close();
-    this.#socket = undefined;
+    this.#take()?.close();
     this.#listener.failed(error);
+  }
+
+  /** The socket, which is no longer ours. */
+  #take(): DatagramSocket | undefined {
+    this.#countOverflows();
+    const socket = this.#socket;
+    this.#socket = undefined;
+    this.#overflows = 0;
+    return socket;
+  }
+
+  #countOverflows(): void {
+    const overflows = this.#socket?.overflows() ?? 0;
+    if (overflows > this.#overflows) this.#drops.count("datagram.overflow", overflows - this.#overflows);
+    this.#overflows = overflows;
   }
 
   #datagram(payload: Uint8Array, from: Ipv4): void {
     const { source } = this.#channel;
     this.#datagrams++;
     if (source !== undefined && from !== source) {
-      this.drops.count("settop.source");
+      this.#drops.count("settop.source");
       return;
     }
     this.#playout.datagram(this.#options.clock.now(), payload);
