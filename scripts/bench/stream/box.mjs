@@ -1,4 +1,4 @@
-// The set-top's bundle with one channel, from its first key to its end.
+// A bundle with one channel, from its first key to its end: the set-top's, or the headend's.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
@@ -7,40 +7,67 @@ import { createIdentity } from "../../../build/hal/identity/file.js";
 import { ask } from "../../../build/targets/shared/admin.js";
 import { startKeyServer } from "./key-server.mjs";
 
-const BUNDLE = resolve(import.meta.dirname, "../../../dist/settop.cjs");
+const DIST = resolve(import.meta.dirname, "../../../dist");
+/** Where the encrypted stream is, and where the clear one comes out of a set-top or goes into a headend. */
 export const GROUP = "239.255.77.9";
 export const PORT = 5500;
 export const OUT = 5501;
 const WAIT = 60_000;
 
-/** @param {string} folder @param {object} [more] of its configuration @param {string[]} [nodeArguments] */
-export async function startBox(folder, more = {}, nodeArguments = []) {
-  const server = await startKeyServer("box-1");
-  const [identity, path, socket] = ["identity.json", "settop.json", "sock"].map((name) => join(folder, name));
-  if (identity === undefined || path === undefined || socket === undefined) throw new Error("no paths");
-  createIdentity(identity, server.identity);
+/** @typedef {{ pid: number, status(): Promise<any>, stop(): Promise<void> }} Box */
+
+/** @param {string} folder @param {object} [more] of its configuration @returns {Promise<Box>} */
+export function startSettop(folder, more = {}) {
   const config = {
     id: "box-1",
-    identity,
     journal: join(folder, "receptions.json"),
-    socket,
-    log: { level: "warn" },
-    broker: { url: server.url },
-    keyServer: { id: "keys", publicKey: server.publicKey, noticeKey: server.noticeKey },
     interfaceAddress: "127.0.0.1",
     channels: [{ id: "one", group: GROUP, port: PORT }],
     tune: ["one"],
     output: { form: "udp", port: OUT },
     ...more,
   };
+  const isReady = (/** @type {any} */ channel) =>
+    channel?.viewing.membership.kind === "joined" && channel.epochs?.length > 0;
+  return start("settop", config, folder, isReady);
+}
+
+/** @param {string} folder @param {object} [more] of its configuration @returns {Promise<Box>} */
+export function startHeadend(folder, more = {}) {
+  const input = { kind: "udp", address: "127.0.0.1", port: OUT };
+  const channel = { id: "one", group: GROUP, port: PORT, input, position: "zero", interval: 300, lead: 0.5 };
+  const config = { id: "head-1", interfaceAddress: "127.0.0.1", ttl: 1, channels: [channel], ...more };
+  return start("headend", config, folder, (/** @type {any} */ one) => one?.epoch !== undefined);
+}
+
+/**
+ * @param {"settop" | "headend"} role
+ * @param {{ id: string }} own of its configuration
+ * @param {string} folder
+ * @param {(channel: any) => boolean} isReady
+ * @returns {Promise<Box>}
+ */
+async function start(role, own, folder, isReady) {
+  const server = await startKeyServer(role, own.id);
+  const [identity, path, socket] = ["identity.json", "config.json", "sock"].map((name) => `${folder}/${name}`);
+  if (identity === undefined || path === undefined || socket === undefined) throw new Error("no paths");
+  createIdentity(identity, server.identity);
+  const keyServer = { id: "keys", publicKey: server.publicKey };
+  const config = {
+    ...own,
+    identity,
+    socket,
+    log: { level: "warn" },
+    broker: { url: server.url },
+    keyServer: role === "settop" ? { ...keyServer, noticeKey: server.noticeKey } : keyServer,
+  };
   writeFileSync(path, JSON.stringify(config));
-  const child = spawn(process.execPath, [...nodeArguments, BUNDLE, "--config", path], {
+  const child = spawn(process.execPath, [join(DIST, `${role}.cjs`), "--config", path], {
     stdio: ["ignore", "inherit", "inherit"],
   });
   const exited = once(child, "exit");
   const box = {
     pid: child.pid ?? 0,
-    /** @returns {Promise<any>} */
     status: async () => (await ask(socket, "/status"))?.body,
     async stop() {
       child.kill("SIGTERM");
@@ -49,7 +76,7 @@ export async function startBox(folder, more = {}, nodeArguments = []) {
     },
   };
   try {
-    await untilReady(box, () => child.exitCode !== null);
+    await untilReady(box, isReady, () => child.exitCode !== null);
     return box;
   } catch (error) {
     await box.stop();
@@ -57,14 +84,12 @@ export async function startBox(folder, more = {}, nodeArguments = []) {
   }
 }
 
-/** Until it has joined and has a key. @param {{ status(): Promise<any> }} box @param {() => boolean} hasEnded */
-async function untilReady(box, hasEnded) {
+/** @param {{ status(): Promise<any> }} box @param {(channel: any) => boolean} isReady @param {() => boolean} hasEnded */
+async function untilReady(box, isReady, hasEnded) {
   const limit = performance.now() + WAIT;
-  for (;;) {
-    const [channel] = (await box.status().catch(() => undefined))?.channels ?? [];
-    if (channel?.viewing.membership.kind === "joined" && channel.epochs?.length > 0) return;
-    if (hasEnded()) throw new Error("the set-top has ended");
-    if (performance.now() > limit) throw new Error("the set-top has no key after 60 s");
+  while (!isReady((await box.status().catch(() => undefined))?.channels?.[0])) {
+    if (hasEnded()) throw new Error("what is measured has ended");
+    if (performance.now() > limit) throw new Error("what is measured has no key after 60 s");
     await new Promise((done) => setTimeout(done, 50));
   }
 }

@@ -1,4 +1,4 @@
-// A broker and a key server that grants one key for one channel, for the set-tops that are measured.
+// A broker and a key server that grants one key for one channel and takes every key of a headend, for what is measured.
 import { Endpoint } from "../../../build/core/control/endpoint.js";
 import { Mailbox } from "../../../build/core/control/mailbox.js";
 import { deriveSessionKeys } from "../../../build/core/stream/key-derivation.js";
@@ -30,13 +30,13 @@ export function sessionKeys() {
 /** Master key and salt, as GStreamer takes them. */
 export const masterOfAll = () => hex(masterKey()) + hex(masterSalt());
 
-/** @param {string} box id of the set-top */
-export async function startKeyServer(box) {
+/** @param {"settop" | "headend"} role of the one that is measured @param {string} id */
+export async function startKeyServer(role, id) {
   const keys = generateIdentity("keyserver", "keys", primitives, systemEntropy);
-  const identity = generateIdentity("settop", box, primitives, systemEntropy);
+  const identity = generateIdentity(role, id, primitives, systemEntropy);
   const broker = await Broker.start({
     listeners: [{ host: "127.0.0.1", port: 0 }],
-    authenticate: (id) => (id === box ? "settop" : undefined),
+    authenticate: (client) => (client === id ? role : undefined),
   });
   const mailbox = new Mailbox(
     { role: "keyserver", id: "keys", keys: keys.x25519, peers: [peerOf(identity)] },
@@ -76,6 +76,10 @@ function answerTo(message) {
   if (message.type === "stop") {
     const { id, channel, reception } = message;
     return { type: "stop.acknowledged", id, channel, reception };
+  }
+  if (message.type === "epoch.proposal") {
+    const { id, parameters, key } = message;
+    return { type: "epoch.accepted", id, channel: parameters.channel, epoch: key.epoch };
   }
   if (message.type !== "key.request") return undefined;
   return {

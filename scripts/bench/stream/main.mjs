@@ -1,4 +1,4 @@
-// npm run bench:stream [-- --json FILE] [--quick] [ciphers] [settop]: what a packet of the media path takes, and how many go through,
+// npm run bench:stream [-- --json FILE] [--quick] [ciphers] [settop] [headend]: what a packet of the media path takes, and how many go through,
 // beside what others need for it, in one run on one machine. Everything but `ciphers` in a network namespace of its own (root).
 // --quick shows that the measuring works; its figures mean nothing.
 import { spawnSync } from "node:child_process";
@@ -22,7 +22,8 @@ const isWanted = (/** @type {string} */ part) => positionals.length === 0 || pos
 /** @type {Record<string, () => Promise<(media: string, how: { quick: boolean }) => Promise<import("../support/figures.mjs").Measured[]>>>} */
 const PARTS = {
   ciphers: async () => (await import("./ciphers.mjs")).cipherFigures,
-  settop: async () => (await import("./through.mjs")).throughFigures,
+  settop: async () => (await import("./through.mjs")).settopFigures,
+  headend: async () => (await import("./through.mjs")).headendFigures,
 };
 
 /** This same command in a network namespace; its exit code. */
@@ -54,14 +55,15 @@ if (unknown !== undefined) {
   process.stderr.write(`bench:stream: there is no part ${unknown}; there are ${Object.keys(PARTS).join(", ")}\n`);
   process.exit(64);
 }
+const needsBundles = isWanted("settop") || isWanted("headend");
 if (process.env[INSIDE] === undefined) {
   const isReady =
     step("set-up", "./scripts/setup", []) &&
     step("types", "node_modules/.bin/tsc", ["-b"]) &&
-    (!isWanted("settop") || step("bundles", "npm", ["run", "--silent", "build"]));
+    (!needsBundles || step("bundles", "npm", ["run", "--silent", "build"]));
   if (!isReady) process.exit(1);
-  if (isWanted("settop") && process.getuid?.() === 0) process.exit(inNamespace());
-  if (isWanted("settop")) {
+  if (needsBundles && process.getuid?.() === 0) process.exit(inNamespace());
+  if (needsBundles) {
     process.stdout.write("without root there is no network namespace: only the ciphers are measured\n");
     positionals.splice(0, positionals.length, "ciphers");
   }

@@ -1,7 +1,8 @@
 // The plain programs that the media path is measured beside and with, on the loopback interface. Linked with hal/native/srtp.c, that is,
 // with OpenSSL in C and nothing around it. Keys are session keys, in hexadecimal.
 //   media generate GROUP PORT RATE SECONDS KEY VECTOR FIRST    SRTP (AES-GCM, MKI 1, SSRC 9), RATE packets a second; says how many
-//   media sink PORT                                            takes everything; at SIGTERM says how many, and how many found no room
+//   media clear PORT RATE SECONDS                              as much transport stream to 127.0.0.1; says how many
+//   media sink ADDRESS PORT                                    takes everything; at SIGTERM says how many, and how many found no room
 //   media loop GROUP PORT TO KEY VECTOR                        receives, opens, sends the payload to 127.0.0.1:TO; at SIGTERM says what
 //   media evp KEY VECTOR PACKETS                               us a packet: bare EVP, sealed and opened
 //   media libsrtp SUITE PACKETS                                the same through libsrtp2, with MKI
@@ -116,32 +117,40 @@ static void seal_next(const srtp_keys *keys, uint8_t *packet, uint64_t index) {
   if (srtp_seal(keys, packet, WHOLE, &place) != SRTP_DONE) exit(1);
 }
 
-// Up to so many packets, as segments of one.
-static void send_next(int fd, const struct sockaddr_in *to, const srtp_keys *keys, uint64_t index, int count) {
-  static uint8_t octets[SEGMENTS * WHOLE];
+// Datagrams of one length that lie behind each other, as segments of one.
+static void send_segments(int fd, const struct sockaddr_in *to, uint8_t *octets, uint16_t length, int count) {
   _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(2)] = {0};
-  for (int at = 0; at < count; at++) {
-    write_packet(octets + at * WHOLE);
-    seal_next(keys, octets + at * WHOLE, index + (uint64_t)at);
-  }
-  struct iovec part = {.iov_base = octets, .iov_len = (size_t)count * WHOLE};
+  struct iovec part = {.iov_base = octets, .iov_len = (size_t)count * length};
   struct msghdr head = {.msg_name = (void *)to, .msg_namelen = sizeof *to, .msg_iov = &part, .msg_iovlen = 1};
   if (count > 1) {
     head.msg_control = control, head.msg_controllen = sizeof control;
     struct cmsghdr *note = CMSG_FIRSTHDR(&head);
     note->cmsg_level = SOL_UDP, note->cmsg_type = UDP_SEGMENT, note->cmsg_len = CMSG_LEN(2);
-    memcpy(CMSG_DATA(note), &(uint16_t){WHOLE}, 2);
+    memcpy(CMSG_DATA(note), &length, 2);
   }
   while (sendmsg(fd, &head, 0) < 0)
     if (errno != ENOBUFS && errno != EAGAIN) refuse("send");
 }
 
-// At most a millisecond's packets at once: what a stream's sender paces.
-static int generate(char **with) {
-  struct sockaddr_in to = address(with[0], with[1]);
-  double rate = atof(with[2]), span = atof(with[3]), begin = seconds(CLOCK_MONOTONIC);
-  srtp_keys *keys = keys_of(with[4], with[5]);
-  uint64_t first = strtoull(with[6], NULL, 10), sent = 0, all = (uint64_t)(rate * span);
+static uint8_t octets[SEGMENTS * WHOLE];
+
+static void send_sealed(int fd, const struct sockaddr_in *to, const srtp_keys *keys, uint64_t index, int count) {
+  for (int at = 0; at < count; at++) {
+    write_packet(octets + at * WHOLE);
+    seal_next(keys, octets + at * WHOLE, index + (uint64_t)at);
+  }
+  send_segments(fd, to, octets, WHOLE, count);
+}
+
+static void send_clear(int fd, const struct sockaddr_in *to, int count) {
+  for (int at = 0; at < count * PAYLOAD; at += 188) octets[at] = 0x47;
+  send_segments(fd, to, octets, PAYLOAD, count);
+}
+
+// At a pace, so many at a time that a millisecond's are sent at once. Without keys clear.
+static int paced(struct sockaddr_in to, double rate, double span, const srtp_keys *keys, uint64_t first) {
+  double begin = seconds(CLOCK_MONOTONIC);
+  uint64_t sent = 0, all = (uint64_t)(rate * span);
   int fd = socket(AF_INET, SOCK_DGRAM, 0);
   struct in_addr out = {.s_addr = htonl(INADDR_LOOPBACK)};
   setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &out, sizeof out);
@@ -150,7 +159,8 @@ static int generate(char **with) {
     if (due > all) due = all;
     while (sent < due) {
       int count = due - sent > SEGMENTS ? SEGMENTS : (int)(due - sent);
-      send_next(fd, &to, keys, first + sent, count);
+      if (keys == NULL) send_clear(fd, &to, count);
+      else send_sealed(fd, &to, keys, first + sent, count);
       sent += (uint64_t)count;
     }
     nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
@@ -159,10 +169,16 @@ static int generate(char **with) {
   return 0;
 }
 
+static int generate(char **with) {
+  return paced(address(with[0], with[1]), atof(with[2]), atof(with[3]), keys_of(with[4], with[5]), strtoull(with[6], NULL, 10));
+}
+
+static int clear(char **with) { return paced(address("127.0.0.1", with[0]), atof(with[1]), atof(with[2]), NULL, 0); }
+
 static int sink(char **with) {
   struct mmsghdr messages[BATCH];
   struct iovec parts[BATCH];
-  int fd = receiver("127.0.0.1", with[0]);
+  int fd = receiver(with[0], with[1]);
   unsigned long packets = 0;
   take_slots(messages, parts);
   // What is longer than this is not copied: it is only counted.
@@ -315,7 +331,7 @@ static int libsrtp(char **with) {
 
 int main(int argc, char **argv) {
   struct { const char *name; int arguments; int (*run)(char **); } modes[] = {
-      {"generate", 7, generate}, {"sink", 1, sink}, {"loop", 5, loop}, {"evp", 3, evp},
+      {"generate", 7, generate}, {"clear", 3, clear}, {"sink", 2, sink}, {"loop", 5, loop}, {"evp", 3, evp},
 #ifdef LIBSRTP
       {"libsrtp", 2, libsrtp},
 #endif

@@ -1,11 +1,12 @@
 // A whole stream through a process on the loopback interface: the set-top's bundle, with each of its drivers, beside the plain loop in C
-// (recvmmsg, OpenSSL, sendmmsg) and GStreamer's srtpdec. How many packets a second come out of it without loss, and what one takes.
+// (recvmmsg, OpenSSL, sendmmsg) and GStreamer's srtpdec; the headend's bundle with our addon beside the same without. How many packets a
+// second come out of it without loss, and what one takes.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { GROUP, OUT, PORT, startBox } from "./box.mjs";
+import { GROUP, OUT, PORT, startHeadend, startSettop } from "./box.mjs";
 import { masterOfAll, SSRC, sessionKeys } from "./key-server.mjs";
 import { Program, processorTime, residentMemory } from "./measured.mjs";
 
@@ -16,11 +17,16 @@ const WARMING = 20_000;
 const pause = (/** @type {number} */ ms) => new Promise((done) => setTimeout(done, ms));
 
 /** @typedef {{ pid: number, stop(): Promise<unknown> }} Subject what a stream goes through */
-/** @typedef {{ name: string, start(folder: string): Promise<Subject> }} Contestant */
+/** @typedef {{ name: string, isHeadend?: boolean, start(folder: string): Promise<Subject> }} Contestant */
 /** @typedef {{ sent: number, through: number, perPacket: number, percent: number, memory: number }} Measured us and % of processor time, MB */
 
+const PLAIN = { cipher: "node", datagrams: "node" };
+
 /** @param {string} name @param {object} [more] of its configuration @returns {Contestant} */
-const settop = (name, more) => ({ name, start: (folder) => startBox(folder, more) });
+const settop = (name, more) => ({ name, start: (folder) => startSettop(folder, more) });
+
+/** @param {string} name @param {object} [more] of its configuration @returns {Contestant} */
+const headend = (name, more) => ({ name, isHeadend: true, start: (folder) => startHeadend(folder, more) });
 
 /** @param {string} media @returns {Contestant} */
 const plainLoop = (media) => ({
@@ -65,11 +71,15 @@ const gstreamer = {
   },
 };
 
-/** @param {string} media @param {number} rate @param {number} seconds @param {number} first @returns {Promise<number>} */
-async function generated(media, rate, seconds, first) {
+/**
+ * How many packets were sent: to a headend clear ones, else of the encrypted stream, from the index `first` on.
+ * @param {string} media @param {Contestant} contestant @param {number} rate @param {number} seconds @param {number} first
+ * @returns {Promise<number>}
+ */
+async function generated(media, { isHeadend = false }, rate, seconds, first) {
   const { key, vector } = sessionKeys();
-  const args = [GROUP, PORT, rate, seconds, key, vector, first].map(String);
-  return (await new Program(media, ["generate", ...args]).said()).sent;
+  const args = isHeadend ? ["clear", OUT, rate, seconds] : ["generate", GROUP, PORT, rate, seconds, key, vector, first];
+  return (await new Program(media, args.map(String)).said()).sent;
 }
 
 /**
@@ -80,20 +90,20 @@ async function generated(media, rate, seconds, first) {
  * @param {number} seconds
  * @returns {Promise<Measured>}
  */
-async function measure(media, { start }, rate, seconds) {
+async function measure(media, contestant, rate, seconds) {
   const folder = mkdtempSync(join(tmpdir(), "sealcast-stream-"));
   /** @type {Subject | undefined} */
   let subject;
   /** @type {Program | undefined} */
   let sink;
   try {
-    subject = await start(folder);
-    const warm = await generated(media, Math.min(rate, WARMING), 1, 0);
+    subject = await contestant.start(folder);
+    const warm = await generated(media, contestant, Math.min(rate, WARMING), 1, 0);
     await pause(300);
-    sink = new Program(media, ["sink", String(OUT)]);
+    sink = new Program(media, ["sink", ...(contestant.isHeadend ? [GROUP, String(PORT)] : ["127.0.0.1", String(OUT)])]);
     await pause(100);
     const before = processorTime(subject.pid);
-    const sent = await generated(media, rate, seconds, warm);
+    const sent = await generated(media, contestant, rate, seconds, warm);
     await pause(300);
     const time = processorTime(subject.pid) - before;
     const memory = residentMemory(subject.pid);
@@ -132,33 +142,54 @@ async function thriftiest(media, contestant, { seconds, tries }) {
   return best;
 }
 
-/** @param {string} media @param {{ quick: boolean }} options */
-export async function throughFigures(media, { quick }) {
+/** @typedef {{ rate: number, cost: Measured }} Result */
+
+/** @param {boolean} quick */
+function howFor(quick) {
   const rates = quick ? [5_000] : [20_000, 30_000, 45_000, 60_000, 80_000, 100_000, 130_000, 160_000];
-  const how = quick ? { rates, seconds: 1, tries: 1 } : { rates, seconds: 3, tries: 3 };
-  const ours = [settop("native", {}), settop("node", { cipher: "node", datagrams: "node" })];
-  const lack = lackOfGStreamer();
-  if (lack !== undefined) process.stdout.write(`GStreamer is not measured: ${lack}\n`);
-  const others = [plainLoop(media), ...(lack === undefined ? [gstreamer] : [])];
-  const results = new Map();
-  for (const one of [...ours, ...others])
-    results.set(one, { rate: await withoutLoss(media, one, how), cost: await thriftiest(media, one, how) });
-  return ours.flatMap((one) =>
-    others.flatMap((other) => compared(one.name, results.get(one), other.name, results.get(other))),
-  );
+  return quick ? { rates, seconds: 1, tries: 1 } : { rates, seconds: 3, tries: 3 };
 }
 
-/** @param {string} name @param {{ rate: number, cost: Measured }} ours @param {string} against @param {{ rate: number, cost: Measured }} theirs */
+/** @param {string} media @param {Contestant} one @param {boolean} quick @returns {Promise<Result>} */
+async function resultOf(media, one, quick) {
+  const how = howFor(quick);
+  return { rate: await withoutLoss(media, one, how), cost: await thriftiest(media, one, how) };
+}
+
+/** @param {string} media @param {{ quick: boolean }} options */
+export async function settopFigures(media, { quick }) {
+  const lack = lackOfGStreamer();
+  if (lack !== undefined) process.stdout.write(`GStreamer is not measured: ${lack}\n`);
+  const ours = [settop("native"), settop("node", PLAIN)];
+  const others = [plainLoop(media), ...(lack === undefined ? [gstreamer] : [])];
+  const results = new Map();
+  for (const one of [...ours, ...others]) results.set(one.name, await resultOf(media, one, quick));
+  const pairs = ours.flatMap((one) => others.map((other) => [one.name, other.name]));
+  return pairs.flatMap(([one, other]) => compared(`settop.${one}`, results.get(one), `${other}`, results.get(other)));
+}
+
+/** @param {string} media @param {{ quick: boolean }} options */
+export async function headendFigures(media, { quick }) {
+  const native = await resultOf(media, headend("native"), quick);
+  const plain = await resultOf(media, headend("node", PLAIN), quick);
+  return compared("headend.native", native, "node:dgram and node:crypto", plain);
+}
+
+/** @param {string} name @param {Result} ours @param {string} against @param {Result} theirs */
 function compared(name, ours, against, theirs) {
   const cost = (/** @type {"perPacket" | "percent" | "memory"} */ what) => ({
     ours: ours.cost[what],
     against,
     theirs: theirs.cost[what],
   });
+  const isWhole = ours.rate > 0 && theirs.rate > 0;
+  if (!isWhole) process.stdout.write(`${name} beside ${against}: no rate without loss, the machine is too busy\n`);
   return [
-    { name: `settop.lossless.${name}`, unit: "packets/s", ours: ours.rate, against, theirs: theirs.rate },
-    { name: `settop.per-packet.${name}`, unit: "us at 9,500/s", ...cost("perPacket") },
-    { name: `settop.processor.${name}`, unit: "% at 9,500/s", ...cost("percent") },
-    { name: `settop.memory.${name}`, unit: "MB at 9,500/s", ...cost("memory") },
+    ...(isWhole
+      ? [{ name: `${name}.lossless`, unit: "packets/s", ours: ours.rate, against, theirs: theirs.rate }]
+      : []),
+    { name: `${name}.per-packet`, unit: "us at 9,500/s", ...cost("perPacket") },
+    { name: `${name}.processor`, unit: "% at 9,500/s", ...cost("percent") },
+    { name: `${name}.memory`, unit: "MB at 9,500/s", ...cost("memory") },
   ];
 }
