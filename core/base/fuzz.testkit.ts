@@ -51,6 +51,10 @@ async function telling(where: string, run: () => void | Promise<void>): Promise<
   }
 }
 
+/** Whether this is `npm run fuzz`. */
+export const isFuzzing = (): boolean =>
+  process.env.SEALCAST_FUZZ_FOR !== undefined || process.env.SEALCAST_FUZZ_ROUNDS !== undefined;
+
 /** The seed of a test that is no `fuzz`: SEALCAST_FUZZ_SEED, or its own. */
 export const seedOf = (usual: number): number => Number(process.env.SEALCAST_FUZZ_SEED ?? usual);
 

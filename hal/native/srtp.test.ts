@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { Worker } from "node:worker_threads";
-import { fuzz } from "../../core/base/fuzz.testkit.ts";
+import { fuzz, isFuzzing } from "../../core/base/fuzz.testkit.ts";
 import { loadSockets } from "../native.ts";
 import { CIPHER_ROW, succeeded } from "./sockets.ts";
 
@@ -182,10 +182,14 @@ else
     assert.match(ran(seeded, [String(pass.seed), String(pass.rounds)]), /^[1-9]/);
   });
 
-const guided = join(scratch, "guided");
-const whyNotGuided = compiled("clang", guided, "address,undefined,fuzzer", "-DLIBFUZZER");
-if (whyNotGuided !== undefined) test("the ciphers in C under libFuzzer", { skip: whyNotGuided });
-else
-  fuzz("the ciphers in C, under libFuzzer", { seed: 1, rounds: 2000 }, ({ seed, rounds }) => {
-    ran(guided, [`-seed=${1 + (seed % 0x7fffffff)}`, `-runs=${rounds}`, "-max_len=8192", "-verbosity=0"]);
-  });
+// Its compiler is half a gigabyte: for those who fuzz (`npm run fuzz`), not for every run of the tests.
+if (isFuzzing()) {
+  const guided = join(scratch, "guided");
+  const whyNot = compiled("clang", guided, "address,undefined,fuzzer", "-DLIBFUZZER");
+  const name = "the ciphers in C, under libFuzzer";
+  if (whyNot !== undefined) test(`fuzz: ${name}`, { skip: whyNot });
+  else
+    fuzz(name, { seed: 1, rounds: 2000 }, ({ seed, rounds }) => {
+      ran(guided, [`-seed=${1 + (seed % 0x7fffffff)}`, `-runs=${rounds}`, "-max_len=8192", "-verbosity=0"]);
+    });
+}
