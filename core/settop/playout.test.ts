@@ -145,7 +145,7 @@ function begunAnew() {
 
 test("a sender that counts anew is told once; what older keys have opened is refused at once, whoever erases them", () => {
   const { playout, output, signs, packet, recorded } = begunAnew();
-  for (let n = 0; n < 3; n++) playout.datagram(at(120), packet());
+  for (let n = 0; n < 6; n++) playout.datagram(at(120), packet());
   assert.deepEqual(signs, [
     { kind: "clear", epoch: 2 },
     { kind: "began-anew", epoch: 2 },

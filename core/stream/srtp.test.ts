@@ -233,7 +233,7 @@ test("an outage of more than 2^15 packets counts as one resynchronisation, not a
   const ends: Pair = pair(1000);
   assert.equal(ends.receiver.unprotect(packetOf(ends.sender)), 52);
   skip(ends.sender, 40_000);
-  for (let n = 0; n < 5; n++) ends.receiver.unprotect(packetOf(ends.sender));
+  while (ends.receiver.unprotect(packetOf(ends.sender)) !== 52) assert.equal(ends.receiver.positionLost, false);
   const { received, lost, resynchronised } = ends.receiver.statistics;
   assert.deepEqual({ received, lost, resynchronised }, { received: 2, lost: 0, resynchronised: 1 });
 });
