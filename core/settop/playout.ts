@@ -79,6 +79,8 @@ export class Playout {
   #firstClear: Instant | undefined;
   #lastClear: Instant | undefined;
   #toldEpoch: number | undefined;
+  /** Of the receiver, as the order has followed them. */
+  #leaps = 0;
   /** The epoch under which the sender was last seen to count anew, as it was told; 0 for never. */
   #toldBeginning = 0;
   #troubleToldAt: Instant | undefined;
@@ -121,6 +123,7 @@ export class Playout {
     this.#receiver.erase();
     this.#receiver = undefined;
     this.#reorder.restart();
+    this.#leaps = 0;
     this.#toldEpoch = undefined;
     this.#toldBeginning = 0;
   }
@@ -178,6 +181,10 @@ export class Playout {
     if (receiver.oldestEpoch !== this.#toldBeginning) {
       this.#toldBeginning = receiver.oldestEpoch;
       this.#options.sign({ kind: "began-anew", epoch: receiver.oldestEpoch });
+    }
+    if (receiver.leaps !== this.#leaps) {
+      this.#leaps = receiver.leaps;
+      this.#reorder.restart();
     }
     this.#reorder.push(now, receiver.lastIndex, packet, length);
   }

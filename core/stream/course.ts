@@ -56,6 +56,7 @@ export class Course {
   readonly #beginning: Row = { first: -1, last: -1, packets: 0 };
   /** The server's word where no packet has confirmed it; -1 when there is none. */
   #word = -1;
+  #leaps = 0;
   #failures = 0;
   #repeats = 0;
   /** Indices passed over at once, less the packets that came since. */
@@ -71,6 +72,11 @@ export class Course {
   /** Neither a packet nor the server has said where the stream is. */
   get unknown(): boolean {
     return this.#window.highest < 0 && this.#word < 0;
+  }
+
+  /** So often has the stream gone on elsewhere: leaps that were believed, those taken back, and new beginnings. */
+  get leaps(): number {
+    return this.#leaps;
   }
 
   /** True from the 16th failure in a row until a packet is placed or `told` is called. */
@@ -126,6 +132,7 @@ export class Course {
     if (!same) this.#beginning.packets = 0;
     if (!confirms(this.#beginning, index)) return false;
     this.statistics.restarted(index);
+    this.#leaps++;
     this.#window.restart(index);
     this.#window.accept(index);
     this.#aside = undefined;
@@ -222,8 +229,7 @@ export class Course {
     const kept = this.#aside;
     const window = this.#window.copy();
     this.#accept(index);
-    this.#passedOver = 0;
-    this.#since = 0;
+    this.#leaped();
     const lost = this.statistics.lost - before;
     // Of several leaps in a row the place before the first counts.
     const several = kept !== undefined && kept.window.highest <= highest;
@@ -238,8 +244,7 @@ export class Course {
     this.statistics.returned(aside.window.highest < highest ? -aside.lost : aside.lost);
     this.#aside = { ...aside, window: this.#window, reference: highest };
     this.#window = aside.window;
-    this.#passedOver = 0;
-    this.#since = 0;
+    this.#leaped();
   }
 
   #contradicts(word: number): boolean {
@@ -260,6 +265,12 @@ export class Course {
     this.#window = new ReplayWindow();
     this.#window.restart(word + 1);
     this.#aside = { window: upper, reference: upper.highest, boundary: upper.highest - WINDOW, lost: 0 };
+    this.#leaped();
+  }
+
+  #leaped(): void {
+    this.#leaps++;
+    this.#passedOver = 0;
     this.#since = 0;
   }
 

@@ -118,6 +118,11 @@ export class StreamReceiver {
     return this.#lastIndex;
   }
 
+  /** So often has the stream gone on elsewhere than the packets before let expect. */
+  get leaps(): number {
+    return this.#course.leaps;
+  }
+
   /** Where the stream is by the last packet that authenticated; undefined before the first. */
   get highest(): { readonly roc: number; readonly seq: number } | undefined {
     const index = this.#course.highest;
