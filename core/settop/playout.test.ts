@@ -64,11 +64,42 @@ test("each newer epoch is told once, an unknown one at most once a second", () =
   for (let n = 0; n < 10; n++) playout.datagram(at(n), packet());
   assert.deepEqual(signs.splice(0), [{ kind: "clear", epoch: 1 }]);
   use(2);
-  for (let n = 0; n < 100; n++) playout.datagram(at(100 + n * 15), packet());
+  for (let n = 0; n < 100; n++) playout.datagram(at(259 + n * 15), packet());
   assert.deepEqual(signs.splice(0), Array(2).fill({ kind: "unknown-epoch", epoch: 2 }));
   playout.install(key(2));
   playout.datagram(at(2000), packet());
   assert.deepEqual(signs, [{ kind: "clear", epoch: 2 }]);
+});
+
+test("forged MKIs and tags, twenty times as many as the stream has packets, are no trouble while it opens", () => {
+  const { playout, signs, use, packet, granted } = bench();
+  use(1);
+  granted();
+  playout.datagram(at(0), packet());
+  for (let n = 1; n < 1000; n++) {
+    const sound = packet();
+    for (let f = 0; f < 20; f++) {
+      const forged = sound.slice();
+      forged[f < 10 ? forged.length - 1 : 20] = 0xff - f;
+      playout.datagram(at(n * 10), forged);
+    }
+    playout.datagram(at(n * 10), sound);
+  }
+  assert.equal(playout.status(at(10_000)).received, 1000);
+  assert.deepEqual(signs, [{ kind: "clear", epoch: 1 }]);
+});
+
+test("a stream that has gone dark is told of after a quarter of a second", () => {
+  const { playout, signs, use, packet, granted } = bench();
+  use(1);
+  granted();
+  playout.datagram(at(0), packet());
+  signs.length = 0;
+  use(2);
+  for (let ms = 10; ms < 250; ms += 10) playout.datagram(at(ms), packet());
+  assert.deepEqual(signs, []);
+  playout.datagram(at(250), packet());
+  assert.deepEqual(signs, [{ kind: "unknown-epoch", epoch: 2 }]);
 });
 
 test("a forged epoch is told once, not again with each duplicate or damaged packet that follows", () => {

@@ -22,7 +22,7 @@ export interface PlayoutOptions {
   readonly depth?: number;
   /** How long they may wait; 50 ms unless told otherwise. */
   readonly patience?: Duration;
-  /** For the machine; at a limited rate. */
+  /** For the machine; trouble at most once a second, and none while packets open. */
   readonly sign: (sign: StreamSign) => void;
 }
 
@@ -54,6 +54,8 @@ const DEPTH = 32;
 const PATIENCE = milliseconds(50);
 /** The same trouble is told again only after this. */
 const TELL_AGAIN = seconds(1);
+/** While packets open there is no trouble, whatever else comes: anybody can write to the group. */
+const DARK_FOR = milliseconds(250);
 
 const NOTHING: StatisticsSnapshot = {
   received: 0,
@@ -193,7 +195,7 @@ export class Playout {
     this.#lastDrop = drop;
     const { unknownEpoch } = receiver;
     if (drop !== "srtp.unknown-mki" && !receiver.positionLost) return;
-    if (this.#troubleToldAt !== undefined && between(this.#troubleToldAt, now) < TELL_AGAIN) return;
+    if (isWithin(TELL_AGAIN, this.#troubleToldAt, now) || isWithin(DARK_FOR, this.#lastClear, now)) return;
     this.#troubleToldAt = now;
     if (receiver.positionLost) {
       // The next clear packet is news.
@@ -214,6 +216,9 @@ export class Playout {
     this.#options.output.write(packet, length, header, payloadEnd(packet, length));
   }
 }
+
+const isWithin = (span: Duration, then: Instant | undefined, now: Instant): boolean =>
+  then !== undefined && between(then, now) < span;
 
 const since = (now: Instant, then: Instant | undefined): Duration | undefined =>
   then === undefined ? undefined : between(then, now);

@@ -55,8 +55,12 @@ interface Reception {
   readonly known: boolean;
 }
 
-/** All set-tops hear an unknown epoch in the same packet: their questions are spread over this. */
-const HINT_SPREAD = milliseconds(100);
+/**
+ * All set-tops hear the same packet: the questions that it causes are spread over the window of the last notice, which is as long as the
+ * audience is large. Without a notice over the least, and never over more than the most: the picture is dark meanwhile.
+ */
+const LEAST_SPREAD = milliseconds(100);
+const MOST_SPREAD = seconds(30);
 /** Whatever `refreshWithin` says. */
 const LEAST_REFRESH = seconds(1);
 /** A grant that cannot be used will hardly be better at once. */
@@ -82,6 +86,8 @@ export class Viewing {
   #permission: Permission = { kind: "unanswered" };
   /** The newest epoch that a notice has named; its key is wanted until a grant has it. -1 before the first. */
   #noticed = -1;
+  /** See `LEAST_SPREAD`. */
+  #spread: Duration = LEAST_SPREAD;
 
   constructor(channel: Channel, options: ViewingOptions, entropy: Entropy, now: Instant) {
     this.channel = channel;
@@ -220,6 +226,7 @@ export class Viewing {
   /** 91. `away` is how long until the sender switches. */
   noticed(now: Instant, epoch: number, away: Duration, window: Duration): SettopDrop | undefined {
     const permission = this.#permission;
+    this.#spread = milliseconds(Math.min(MOST_SPREAD, Math.max(LEAST_SPREAD, window)));
     if (permission.kind === "granted" && (epoch <= permission.newest || permission.held.has(epoch)))
       return "settop.notice-stale";
     this.#noticed = Math.max(this.#noticed, epoch);
@@ -261,8 +268,8 @@ export class Viewing {
   /** A sign is unauthenticated: it may hasten a question, within the gap that `Hints` keeps. */
   #hinted(now: Instant, reason: Reason, epoch: number): void {
     const soonest = this.#hints.soonest(now);
-    if (this.#question.comesBy(after(soonest, HINT_SPREAD))) return;
-    this.#askFor(after(soonest, milliseconds(this.#entropy.below(HINT_SPREAD))), reason, epoch);
+    if (this.#question.comesBy(after(soonest, this.#spread))) return;
+    this.#askFor(after(soonest, milliseconds(this.#entropy.below(this.#spread))), reason, epoch);
   }
 
   #questionDue(now: Instant): SettopEffect[] {
