@@ -51,3 +51,9 @@ export interface Datagrams {
   /** Rejects with HalError "datagram.in-use", "datagram.permission", "datagram.address". */
   open(options: DatagramOptions, listener: DatagramListener): Promise<DatagramSocket>;
 }
+
+/** What was lost before it was read. Drivers: hal/datagram/kernel-queues.ts. */
+export interface ReceiveQueues {
+  /** Datagrams that were dropped at this process's sockets with this address and port because they were not read in time; never falls. */
+  overflowed(address: Ipv4, port: number): number;
+}

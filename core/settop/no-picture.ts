@@ -89,6 +89,7 @@ function unopened(broker: BrokerStanding, { lastDrop }: PlayoutStatus): Dark {
     case "srtp.bad-tag":
     case "srtp.too-old":
     case "srtp.replayed":
+    case "srtp.unconfirmed":
       return dark("bad-tags", `packets arrive, but do not fit the keys and the position in hand (${lastDrop})`);
     case "srtp.unknown-mki":
     case "srtp.no-position":

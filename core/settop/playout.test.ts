@@ -134,6 +134,17 @@ test("a clear packet whose padding is not sound is settop.padding and not handed
   );
 });
 
+test("what the output does not take is settop.not-taken and was not handed on", () => {
+  const { playout, output, use, packet, granted } = bench();
+  use(1);
+  granted();
+  playout.datagram(at(1), packet());
+  output.takes = false;
+  for (let n = 0; n < 5; n++) playout.datagram(at(2), packet());
+  const { handedOn, received, drops } = playout.status(at(3));
+  assert.deepEqual([received, handedOn, drops], [6, 1, { "settop.not-taken": 5 }]);
+});
+
 test("a flipped bit anywhere in a packet keeps it from coming out", () => {
   const { playout, output, use, packet, granted } = bench();
   use(1);

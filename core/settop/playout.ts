@@ -10,8 +10,14 @@ import { checkRtp, payloadEnd } from "../stream/rtp.ts";
 import type { StreamSign } from "./events.ts";
 import { Reorder, type ReorderCounts } from "./reorder.ts";
 
-/** "settop.no-key": no grant yet, or none any more. "settop.padding": a clear packet whose padding is not sound. */
-export type PlayoutDrop = "settop.no-key" | "settop.padding";
+/** What became of a packet that was not handed on. */
+export type PlayoutDrop =
+  /** No grant yet, or none any more. */
+  | "settop.no-key"
+  /** A clear packet whose padding is not sound. */
+  | "settop.padding"
+  /** A clear packet that the output did not take: why is in `output`. */
+  | "settop.not-taken";
 
 /** What a playout is made of. */
 export interface PlayoutOptions {
@@ -32,7 +38,7 @@ export interface PlayoutStatus extends StatisticsSnapshot {
   readonly datagrams: number;
   /** ms since the last one; undefined when there was none. */
   readonly silentFor: Duration | undefined;
-  /** Clear packets that went to the output. */
+  /** Clear packets that the output took. What has become of them is in `output`. */
   readonly handedOn: number;
   readonly reorder: ReorderCounts;
   /** Packets by the reason why they went no further. */
@@ -212,8 +218,8 @@ export class Playout {
       this.#drops.count("settop.padding");
       return;
     }
-    this.#handedOn++;
-    this.#options.output.write(packet, length, header, payloadEnd(packet, length));
+    if (this.#options.output.write(packet, length, header, payloadEnd(packet, length))) this.#handedOn++;
+    else this.#drops.count("settop.not-taken");
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Ipv4 } from "../../core/base/ipv4.ts";
 import { formatIpv4, isMulticast } from "../../core/base/ipv4.ts";
 import type { Clock } from "../../core/ports/clock.ts";
-import type { Datagrams, Membership } from "../../core/ports/datagrams.ts";
+import type { Datagrams, Membership, ReceiveQueues } from "../../core/ports/datagrams.ts";
 import type { Intake, Source, SourceListener } from "./source.ts";
 
 /** Where a channel's payload comes in. */
@@ -15,19 +15,26 @@ export interface NetworkInput {
   readonly interfaceAddress: Ipv4;
 }
 
+/** What it takes of the machine. */
+export interface NetworkPlatform {
+  readonly datagrams: Datagrams;
+  readonly queues: ReceiveQueues;
+  readonly clock: Clock;
+}
+
 const RECEIVE_BUFFER = 4 * 1024 * 1024;
 
 /** Rejects as Datagrams.open and throws HalError "datagram.membership". */
 export async function openNetwork(
   input: NetworkInput,
-  datagrams: Datagrams,
-  clock: Clock,
+  { datagrams, queues, clock }: NetworkPlatform,
   intake: Intake,
   listener: SourceListener,
 ): Promise<Source> {
   let taken = 0;
   let strangers = 0;
   const multicast = isMulticast(input.address);
+  const before = queues.overflowed(input.address, input.port);
   const socket = await datagrams.open(
     { address: input.address, port: input.port, reuse: multicast, receiveBuffer: RECEIVE_BUFFER },
     {
@@ -45,9 +52,19 @@ export async function openNetwork(
   if (multicast) joinOrClose(socket, membershipOf(input));
   return {
     stop: () => socket.close(),
-    status: () => ({ input: `${formatIpv4(input.address)}:${socket.port}`, taken, "source.stranger": strangers }),
+    status: () => ({
+      input: `${formatIpv4(input.address)}:${socket.port}`,
+      taken,
+      drops: dropsOf(strangers, queues.overflowed(input.address, socket.port) - before),
+    }),
   };
 }
+
+/** "source.stranger": from another sender. "source.queue-full": not read in time, the machine is too slow for the stream. */
+const dropsOf = (strangers: number, overflowed: number): Record<string, number> => ({
+  ...(overflowed > 0 ? { "source.queue-full": overflowed } : {}),
+  ...(strangers > 0 ? { "source.stranger": strangers } : {}),
+});
 
 const membershipOf = ({ address, source, interfaceAddress }: NetworkInput): Membership => ({
   group: address,

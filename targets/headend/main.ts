@@ -3,6 +3,7 @@ import { MqttBuses } from "../../hal/bus/mqtt.ts";
 import { nobleCiphers } from "../../hal/cipher/noble.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
 import { FollowingDatagrams } from "../../hal/datagram/following.ts";
+import { KernelQueues } from "../../hal/datagram/kernel-queues.ts";
 import { NodeDatagrams } from "../../hal/datagram/node.ts";
 import { linuxLinks } from "../../hal/links/linux.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
@@ -25,6 +26,7 @@ async function start(config: HeadendConfig, runtime: Runtime): Promise<Service<H
     entropy,
     log,
     primitives,
+    queues: new KernelQueues(),
     datagrams: new FollowingDatagrams(new NodeDatagrams(), addresses, { joinAway: "wait", clock, entropy }),
     ciphers: config.cipher === "node" ? nodeCiphers : nobleCiphers,
     buses: new MqttBuses(mqttOptions(config.broker, identity.password), clock, entropy),

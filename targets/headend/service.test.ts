@@ -1,4 +1,5 @@
 // A headend in this process with real sockets on loopback, a simulated broker, and a key server that says yes.
+
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,6 +18,7 @@ import { SimulatedBroker } from "../../hal/bus/simulated.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
 import { systemClock } from "../../hal/clock/system.ts";
 import { NodeDatagrams } from "../../hal/datagram/node.ts";
+import { ScriptedQueues } from "../../hal/datagram/queues.testkit.ts";
 import { systemEntropy } from "../../hal/entropy/system.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { createLogger } from "../shared/log.ts";
@@ -64,6 +66,7 @@ class World {
       clock: systemClock,
       entropy: systemEntropy,
       datagrams: this.datagrams,
+      queues: new ScriptedQueues(),
       ciphers: nodeCiphers,
       stdin: this.stdin as unknown as NodeJS.ReadStream,
       log,

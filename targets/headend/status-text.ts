@@ -8,7 +8,7 @@ export interface ChannelLine {
   readonly switchIn?: number;
   readonly alarm?: string;
   readonly output: { readonly packets: number; readonly octets: number; readonly drops: Record<string, number> };
-  readonly source: { readonly input?: string; readonly fault?: string };
+  readonly source: { readonly input?: string; readonly fault?: string; readonly drops?: Record<string, number> };
 }
 
 interface Status {
@@ -37,7 +37,8 @@ function linesOf(channel: ChannelLine): readonly string[] {
   ];
   if (channel.alarm !== undefined) lines.push(`    alarm: ${channel.alarm}`);
   if (fault !== undefined) lines.push(`    input: ${fault}`);
-  for (const [drop, count] of Object.entries(drops)) lines.push(`    dropped ${count}: ${drop}`);
+  for (const [drop, count] of Object.entries({ ...channel.source.drops, ...drops }))
+    lines.push(`    dropped ${count}: ${drop}`);
   return lines;
 }
 

@@ -5,6 +5,7 @@ import { MqttBuses } from "../../hal/bus/mqtt.ts";
 import { nobleCiphers } from "../../hal/cipher/noble.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
 import { FollowingDatagrams } from "../../hal/datagram/following.ts";
+import { KernelQueues } from "../../hal/datagram/kernel-queues.ts";
 import { NodeDatagrams } from "../../hal/datagram/node.ts";
 import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
 import { RawIgmpSockets } from "../../hal/igmp/raw.ts";
@@ -75,6 +76,7 @@ async function start(config: SettopConfig, runtime: Runtime): Promise<Service<Se
     clock,
     entropy,
     datagrams,
+    queues: new KernelQueues(),
     ciphers: config.cipher === "node" ? nodeCiphers : nobleCiphers,
     primitives,
     buses: new MqttBuses(mqttOptions(config.broker, identity.password), clock, entropy),

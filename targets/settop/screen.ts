@@ -69,7 +69,7 @@ export class Screen {
 
   status(): PlayoutStatus {
     const status = this.playout.status(this.#options.clock.now());
-    return { ...status, drops: { ...status.drops, ...this.tuner.drops.snapshot() } };
+    return { ...status, drops: { ...status.drops, ...this.tuner.drops() } };
   }
 
   close(): void {

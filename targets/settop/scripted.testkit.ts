@@ -1,4 +1,5 @@
 // A whole world in simulated time for one set-top: LAN, broker, a key server that does as it is told, and a headend that sends.
+
 import { pino } from "pino";
 import { address } from "../../core/base/ipv4.ts";
 import { type Duration, milliseconds, seconds } from "../../core/base/time.ts";
@@ -11,6 +12,7 @@ import { StreamSender } from "../../core/stream/sender.ts";
 import { SimulatedBroker } from "../../hal/bus/simulated.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
+import { ScriptedQueues } from "../../hal/datagram/queues.testkit.ts";
 import { SimulatedDatagrams } from "../../hal/datagram/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { generateIdentity, peerOf } from "../../hal/identity/identity.ts";
@@ -101,12 +103,16 @@ export class World {
     };
   }
 
+  /** Of the set-top. */
+  readonly queues = new ScriptedQueues();
+
   /** The set-top starts, or starts again. */
   async start(more: Partial<SettopConfig> = {}): Promise<SettopService> {
     const service = await SettopService.start(this.config(more), {
       clock: this.clock,
       entropy: this.entropy,
       datagrams: this.#settopDatagrams,
+      queues: this.queues,
       ciphers: nodeCiphers,
       primitives,
       buses: this.broker.connector("settop"),

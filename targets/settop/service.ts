@@ -4,7 +4,7 @@ import { after, milliseconds } from "../../core/base/time.ts";
 import { brokerStanding } from "../../core/control/broker-standing.ts";
 import type { Peer } from "../../core/control/participant.ts";
 import type { Ciphers } from "../../core/ports/cipher.ts";
-import type { Datagrams } from "../../core/ports/datagrams.ts";
+import type { Datagrams, ReceiveQueues } from "../../core/ports/datagrams.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Journal, JournalEntry } from "../../core/ports/journal.ts";
 import type { Output } from "../../core/ports/output.ts";
@@ -22,6 +22,7 @@ import { Screen } from "./screen.ts";
 /** Everything the set-top needs of the machine it runs on. */
 export interface SettopPlatform extends ClientPlatform {
   readonly datagrams: Datagrams;
+  readonly queues: ReceiveQueues;
   readonly ciphers: Ciphers;
   readonly journal: Journal;
   openOutput(choice: OutputChoice): Promise<Output>;
@@ -246,9 +247,9 @@ export class SettopService {
     if (channel === undefined) return;
     const output = this.#outputs.get(outputName(outputOf(this.#config, channel)));
     if (output === undefined) throw new RangeError(`no output for ${id}`);
-    const { datagrams, clock, ciphers } = this.#platform;
+    const { datagrams, queues, clock, ciphers } = this.#platform;
     const { interfaceAddress, receiveBuffer, reorder } = this.#config;
-    const options = { datagrams, clock, ciphers, interfaceAddress, receiveBuffer, ...reorder };
+    const options = { datagrams, queues, clock, ciphers, interfaceAddress, receiveBuffer, ...reorder };
     this.#screens.set(id, new Screen(options, toChannel(channel), output, (event) => this.#onBus.feed(event)));
     this.#onBus.bus.watch(id).catch((error: unknown) => {
       this.#platform.log.warn(

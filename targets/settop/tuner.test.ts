@@ -1,4 +1,5 @@
 // A channel's socket: when it is joined, left and joined again.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
@@ -7,6 +8,7 @@ import type { DatagramListener, Datagrams } from "../../core/ports/datagrams.ts"
 import { HalError } from "../../core/ports/errors.ts";
 import { bench } from "../../core/settop/playout.testkit.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
+import { ScriptedQueues } from "../../hal/datagram/queues.testkit.ts";
 import { Tuner } from "./tuner.ts";
 
 /** A socket that opens when told. */
@@ -46,11 +48,25 @@ function tunerBench(source?: ReturnType<typeof address>) {
   const datagrams = new HeldDatagrams();
   const told: string[] = [];
   const clock = new SimulatedClock();
-  const options = { datagrams, clock, interfaceAddress: address("0.0.0.0"), receiveBuffer: 4096 };
+  const queues = new ScriptedQueues();
+  const options = { datagrams, queues, clock, interfaceAddress: address("0.0.0.0"), receiveBuffer: 4096 };
   const channel = { id: "one", group: address("232.1.1.1"), port: 5004, ...(source === undefined ? {} : { source }) };
   const listener = { joined: () => told.push("joined"), failed: (error: HalError) => told.push(error.code) };
-  return { tuner: new Tuner(options, channel, playout, listener), clock, datagrams, told, packet, output };
+  return { tuner: new Tuner(options, channel, playout, listener), clock, datagrams, told, packet, output, queues };
 }
+
+test("what the kernel had to throw away is settop.queue-full, also of a socket that has been left, and not what was before", async () => {
+  const { tuner, datagrams, queues } = tunerBench();
+  tuner.join();
+  await datagrams.release();
+  assert.deepEqual(tuner.drops(), {});
+  queues.dropped = 7;
+  assert.deepEqual(tuner.drops(), { "settop.queue-full": 7 });
+  queues.dropped = 9;
+  tuner.leave();
+  queues.dropped = 9;
+  assert.deepEqual(tuner.drops(), { "settop.queue-full": 9 });
+});
 
 test("a channel with a source takes nothing from another sender: settop.source", async () => {
   const { tuner, datagrams, packet, output } = tunerBench(address("10.0.0.1"));
@@ -58,7 +74,7 @@ test("a channel with a source takes nothing from another sender: settop.source",
   await datagrams.release();
   datagrams.listener?.datagram(packet(), address("10.0.0.9"), 5004);
   datagrams.listener?.datagram(packet(), address("10.0.0.1"), 5004);
-  assert.equal(tuner.drops.of("settop.source"), 1);
+  assert.equal(tuner.drops()["settop.source"], 1);
   assert.equal(output.packets.length, 1);
 });
 

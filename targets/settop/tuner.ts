@@ -6,7 +6,7 @@ import { Counters } from "../../core/base/counters.ts";
 import type { Ipv4 } from "../../core/base/ipv4.ts";
 import { after, seconds } from "../../core/base/time.ts";
 import type { Clock } from "../../core/ports/clock.ts";
-import type { DatagramSocket, Datagrams, Membership } from "../../core/ports/datagrams.ts";
+import type { DatagramSocket, Datagrams, Membership, ReceiveQueues } from "../../core/ports/datagrams.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Channel } from "../../core/settop/events.ts";
 import type { Playout } from "../../core/settop/playout.ts";
@@ -14,6 +14,7 @@ import type { Playout } from "../../core/settop/playout.ts";
 /** `interfaceAddress`: where to join; 0.0.0.0 leaves it to the kernel. `receiveBuffer`: octets the kernel may hold. */
 export interface TunerOptions {
   readonly datagrams: Datagrams;
+  readonly queues: ReceiveQueues;
   readonly clock: Clock;
   readonly interfaceAddress: Ipv4;
   readonly receiveBuffer: number;
@@ -26,8 +27,12 @@ export interface TunerListener {
   failed(error: HalError): void;
 }
 
-/** "settop.source": to our group and port, but from another sender than the channel's. */
-export type TunerDrop = "settop.source";
+/** What came and was not looked at. */
+export type TunerDrop =
+  /** To our group and port, but from another sender than the channel's. */
+  | "settop.source"
+  /** Not read in time: the machine is too slow for the stream, or was away for longer than `receiveBuffer` lasts. */
+  | "settop.queue-full";
 
 /**
  * A membership can be lost without a word (the interface was made anew after a redial), so a group that is silent for this long is
@@ -38,7 +43,7 @@ const LONGEST_SILENCE = seconds(120);
 
 /** `join` and `leave` may alternate as often as they like, also while a socket is being opened. */
 export class Tuner {
-  readonly drops = new Counters<TunerDrop>();
+  readonly #drops = new Counters<TunerDrop>();
   readonly #options: TunerOptions;
   readonly #channel: Channel;
   readonly #playout: Playout;
@@ -48,6 +53,8 @@ export class Tuner {
   #turn = 0;
   #alarm: Alarm | undefined;
   #datagrams = 0;
+  /** Of the kernel's count, what is told already. */
+  #overflowed: number;
   /** Silences in a row. */
   #silences = 0;
   #silence: Alarm | undefined;
@@ -57,6 +64,13 @@ export class Tuner {
     this.#channel = channel;
     this.#playout = playout;
     this.#listener = listener;
+    this.#overflowed = options.queues.overflowed(channel.group, channel.port);
+  }
+
+  /** By `TunerDrop`. */
+  drops(): Record<string, number> {
+    this.#countOverflow();
+    return this.#drops.snapshot();
   }
 
   /** 71. */
@@ -76,6 +90,7 @@ export class Tuner {
     const socket = this.#socket;
     this.#socket = undefined;
     if (socket === undefined) return;
+    this.#countOverflow();
     try {
       socket.leave(this.#membership());
     } catch (error) {
@@ -89,6 +104,13 @@ export class Tuner {
     this.leave();
     this.#alarm?.cancel();
     this.#alarm = undefined;
+  }
+
+  #countOverflow(): void {
+    const { group, port } = this.#channel;
+    const overflowed = this.#options.queues.overflowed(group, port);
+    if (overflowed > this.#overflowed) this.#drops.count("settop.queue-full", overflowed - this.#overflowed);
+    this.#overflowed = overflowed;
   }
 
   async #open(turn: number): Promise<void> {
@@ -142,7 +164,7 @@ export class Tuner {
     const { source } = this.#channel;
     this.#datagrams++;
     if (source !== undefined && from !== source) {
-      this.drops.count("settop.source");
+      this.#drops.count("settop.source");
       return;
     }
     this.#playout.datagram(this.#options.clock.now(), payload);

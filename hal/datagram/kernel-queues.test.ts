@@ -1,0 +1,79 @@
+// What the kernel dropped, as /proc tells it.
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { endianness, tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { address } from "../../core/base/ipv4.ts";
+import { KernelQueues } from "./kernel-queues.ts";
+import { NodeDatagrams } from "./node.ts";
+
+const LOOPBACK = address("127.0.0.1");
+const scratch = mkdtempSync(join(tmpdir(), "sc-queues-"));
+after(() => rmSync(scratch, { recursive: true }));
+
+test("a socket that is not read in time: what did not arrive is what was dropped, also after the socket is closed", async () => {
+  const datagrams = new NodeDatagrams();
+  let received = 0;
+  const listener = { datagram: () => received++, failed: assert.fail };
+  const socket = await datagrams.open({ address: LOOPBACK, port: 0, receiveBuffer: 4096 }, listener);
+  const sender = await datagrams.open({ address: LOOPBACK, port: 0 }, { datagram() {}, failed: assert.fail });
+  const queues = new KernelQueues();
+  const { port } = socket;
+  assert.equal(queues.overflowed(LOOPBACK, port), 0);
+  const sent = Array.from(
+    { length: 400 },
+    () => new Promise<void>((resolve) => sender.send(new Uint8Array(1316), LOOPBACK, port, () => resolve())),
+  );
+  await Promise.all(sent);
+  const limit = performance.now() + 10_000;
+  while (received + queues.overflowed(LOOPBACK, port) < 400 && performance.now() < limit)
+    await new Promise((resolve) => setImmediate(resolve));
+  const dropped = queues.overflowed(LOOPBACK, port);
+  assert.ok(dropped > 0);
+  assert.equal(received + dropped, 400);
+  assert.equal(queues.overflowed(LOOPBACK, sender.port), 0);
+  socket.close();
+  assert.equal(queues.overflowed(LOOPBACK, port), dropped);
+  sender.close();
+});
+
+/** As the kernel prints it: net/ipv4/udp.c, udp4_format_sock. */
+const line = (local: string, inode: number, drops: number): string =>
+  `  337: ${local} 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 ${inode} 2 0000000000000000 ${drops}`;
+
+function proc(lines: readonly string[], inodes: readonly number[]) {
+  const descriptors = mkdtempSync(join(scratch, "fd-"));
+  for (const [i, inode] of inodes.entries()) symlinkSync(`socket:[${inode}]`, join(descriptors, String(i)));
+  symlinkSync("/dev/null", join(descriptors, "9"));
+  const sockets = join(descriptors, "udp");
+  writeFileSync(sockets, ["  sl  local_address rem_address   st tx_queue rx_queue", ...lines, ""].join("\n"));
+  return { sockets, descriptors };
+}
+
+const GROUP = address("239.255.77.1");
+const LOCAL = `${endianness() === "LE" ? "014DFFEF" : "EFFF4D01"}:138C`;
+
+test("other programs' sockets with the same group and port do not count, all of our own do", () => {
+  const paths = proc(
+    [line(LOCAL, 11, 5), line(LOCAL, 12, 700), line(LOCAL, 13, 6), line("0100007F:138C", 13, 1)],
+    [11, 13],
+  );
+  assert.equal(new KernelQueues(paths).overflowed(GROUP, 5004), 11);
+});
+
+test("a socket that is opened anew goes on where the one before was", () => {
+  const paths = proc([line(LOCAL, 11, 5)], [11]);
+  const queues = new KernelQueues(paths);
+  assert.equal(queues.overflowed(GROUP, 5004), 5);
+  writeFileSync(paths.sockets, `\n${line(LOCAL, 11, 2)}\n`);
+  assert.equal(queues.overflowed(GROUP, 5004), 7);
+  writeFileSync(paths.sockets, "\n");
+  assert.equal(queues.overflowed(GROUP, 5004), 7);
+});
+
+test("without /proc nothing is known, and nothing fails", () => {
+  mkdirSync(join(scratch, "none"));
+  const paths = { sockets: join(scratch, "none", "udp"), descriptors: join(scratch, "none", "fd") };
+  assert.equal(new KernelQueues(paths).overflowed(GROUP, 5004), 0);
+});
