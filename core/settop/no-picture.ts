@@ -34,6 +34,7 @@ export function whyNoPicture(broker: BrokerStanding, viewing: ViewingStatus, str
     return stream.output.fault === undefined ? undefined : dark("output-failed", stream.output.fault);
   const { verdict } = viewing;
   if (verdict.kind === "denied") return dark("not-entitled", `${verdict.reason}: ${verdict.text}`);
+  if (verdict.kind === "unmanaged") return notJoined(viewing) ?? silent({ kind: "connected" }, stream);
   return notJoined(viewing) ?? (verdict.kind === "granted" ? silent(broker, stream) : keyless(broker, viewing));
 }
 

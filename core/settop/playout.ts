@@ -9,6 +9,7 @@ import type { StatisticsSnapshot } from "../stream/reception-statistics.ts";
 import { checkRtp, payloadEnd } from "../stream/rtp.ts";
 import type { StreamSign } from "./events.ts";
 import { Reorder, type ReorderCounts } from "./reorder.ts";
+import { type UnmanagedSender, UnmanagedStream } from "./unmanaged.ts";
 
 /** What became of a packet that was not handed on. */
 export type PlayoutDrop =
@@ -81,6 +82,7 @@ export class Playout {
   /** Of receivers that a change of the stream's parameters has replaced. */
   #before = NOTHING;
   #receiver: StreamReceiver | undefined;
+  #unmanaged: UnmanagedStream | undefined;
   #datagrams = 0;
   #handedOn = 0;
   #lastDatagram: Instant | undefined;
@@ -109,6 +111,12 @@ export class Playout {
     this.#receiver = new StreamReceiver({ ciphers: this.#options.ciphers, suite, mkiLength, ssrc });
   }
 
+  /** `receive-unmanaged` effect. */
+  receiveUnmanaged(sender: UnmanagedSender): void {
+    this.silence();
+    this.#unmanaged = new UnmanagedStream(this.#options.ciphers, sender);
+  }
+
   /** `install` effect. */
   install({ epoch, masterKey, masterSalt }: EpochKey): void {
     this.#receiver?.install(epoch, masterKey, masterSalt);
@@ -126,6 +134,12 @@ export class Playout {
 
   /** `silence` effect: the keys are erased, what is already clear and in order goes out. */
   silence(): void {
+    this.#unmanaged?.erase();
+    this.#unmanaged = undefined;
+    this.#forsake();
+  }
+
+  #forsake(): void {
     if (this.#receiver === undefined) return;
     this.#before = sum(this.#before, this.#receiver.statistics);
     this.#receiver.erase();
@@ -140,6 +154,7 @@ export class Playout {
   datagram(now: Instant, datagram: Uint8Array): void {
     this.#datagrams++;
     this.#lastDatagram = now;
+    if (this.#unmanaged !== undefined) this.#find(this.#unmanaged, datagram);
     const receiver = this.#receiver;
     if (receiver === undefined) {
       this.#drops.count("settop.no-key");
@@ -148,6 +163,13 @@ export class Playout {
     const clear = receiver.unprotect(datagram);
     if (typeof clear === "number") this.#opened(now, receiver, datagram, clear);
     else this.#trouble(now, receiver, clear);
+  }
+
+  #find(unmanaged: UnmanagedStream, datagram: Uint8Array): void {
+    const receiver = unmanaged.receiverFor(datagram);
+    if (receiver === this.#receiver) return;
+    this.#forsake();
+    this.#receiver = receiver;
   }
 
   /** When `poll` has work; undefined while nothing waits. */
@@ -181,6 +203,7 @@ export class Playout {
   #opened(now: Instant, receiver: StreamReceiver, packet: Uint8Array, length: number): void {
     this.#firstClear ??= now;
     this.#lastClear = now;
+    this.#unmanaged?.opened();
     const epoch = receiver.lastEpoch;
     if (epoch !== undefined && (this.#toldEpoch === undefined || epoch > this.#toldEpoch)) {
       this.#toldEpoch = epoch;

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sameBytes, toHex } from "../base/bytes.ts";
+import { ipv4 } from "../base/ipv4.ts";
 import { seconds } from "../base/time.ts";
 import { PENDING_STOPS_LIMIT } from "./pending-stops.ts";
-import { acknowledgement, busy, CHANNELS, denial, grant, notice, SimulatedSettop } from "./settop.testkit.ts";
+import { acknowledgement, busy, CHANNELS, denial, grant, keyOf, notice, SimulatedSettop } from "./settop.testkit.ts";
 
 const viewing = (simulated: SimulatedSettop, channel = "one") => {
   const found = simulated.settop.status(simulated.now).viewings.find((v) => v.channel === channel);
@@ -699,4 +700,30 @@ test("the same seed gives the same log", () => {
     return simulated.sent.map(({ at, message }) => `${at} ${message.type} ${toHex(message.id)}`).join("\n");
   };
   assert.equal(log(), log());
+});
+
+test("an unmanaged channel is joined and shown with its static keys; nobody is asked, nothing is remembered, and no stop is sent", () => {
+  const sender = { suite: "AES_CM_128_HMAC_SHA1_80", mkiLength: 0, roc: 0, keys: [keyOf(0)] } as const;
+  const camera = { id: "camera", group: ipv4(0xefff4d09), port: 5009, unmanaged: sender };
+  const simulated = new SimulatedSettop({ channels: [...CHANNELS, camera] });
+  simulated.feed({ kind: "broker", up: true });
+  simulated.feed({ kind: "tune", channel: "camera" });
+  simulated.feed({ kind: "joined", channel: "camera" });
+  assert.deepEqual(simulated.kinds(), ["watch", "receive-unmanaged", "join"]);
+  simulated.feed({ kind: "stream", channel: "camera", sign: { kind: "position-lost" } });
+  simulated.feed({ kind: "notice", notice: notice(simulated.now, "camera", 8) });
+  simulated.run(3_600_000);
+  assert.deepEqual(simulated.kinds(), []);
+  assert.deepEqual(simulated.settop.status(simulated.now).viewings[0]?.verdict, { kind: "unmanaged" });
+  simulated.feed({
+    kind: "channels",
+    channels: [...CHANNELS, { ...camera, unmanaged: { ...sender, keys: [keyOf(0)] } }],
+  });
+  assert.deepEqual(simulated.kinds(), [], "the same keys are no change");
+  simulated.feed({
+    kind: "channels",
+    channels: [...CHANNELS, { ...camera, unmanaged: { ...sender, keys: [keyOf(9)] } }],
+  });
+  assert.deepEqual(simulated.kinds(), ["silence", "leave", "unwatch", "note"]);
+  assert.deepEqual([simulated.sent, simulated.journal], [[], []]);
 });

@@ -31,6 +31,8 @@ export interface ViewingOptions {
 /** What the key server answered last; `text` is for a person. "busy" never takes a grant back. */
 export type KeyAnswer =
   | { readonly kind: "unanswered" }
+  /** Nobody is asked: the keys are in the configuration. */
+  | { readonly kind: "unmanaged" }
   | { readonly kind: "granted" }
   | { readonly kind: "denied"; readonly reason: Denial; readonly text: string }
   | { readonly kind: "busy"; readonly reason: Busy["reason"] };
@@ -98,7 +100,8 @@ export class Viewing {
     this.#membership = new GroupMembership(channel);
     this.#question = new Question(entropy);
     this.#refusals = new Refusals(entropy);
-    this.#question.plan(now, "start");
+    if (channel.unmanaged === undefined) this.#question.plan(now, "start");
+    else this.#permission = { kind: "unmanaged" };
   }
 
   /** 16 octets. */
@@ -137,7 +140,10 @@ export class Viewing {
 
   /** 71, in parallel with 73. */
   begin(): SettopEffect[] {
-    return this.#membership.begin();
+    const { id, unmanaged } = this.channel;
+    const receive: SettopEffect[] =
+      unmanaged === undefined ? [] : [{ kind: "receive-unmanaged", channel: id, sender: unmanaged }];
+    return [...receive, ...this.#membership.begin()];
   }
 
   /** 81; the keys are erased. The viewing is of no use afterwards. */
@@ -226,6 +232,7 @@ export class Viewing {
   /** 91. `away` is how long until the sender switches. */
   noticed(now: Instant, epoch: number, away: Duration, window: Duration): SettopDrop | undefined {
     const permission = this.#permission;
+    if (permission.kind === "unmanaged") return "settop.notice-unwatched";
     this.#spread = milliseconds(Math.min(MOST_SPREAD, Math.max(LEAST_SPREAD, window)));
     if (permission.kind === "granted" && (epoch <= permission.newest || permission.held.has(epoch)))
       return "settop.notice-stale";

@@ -13,6 +13,7 @@ interface Shown {
     readonly undecryptable?: number;
     readonly lastEpoch?: number;
     readonly zapMs?: number;
+    readonly viewing?: { readonly verdict?: { readonly kind?: string } };
     readonly drops?: Readonly<Record<string, number>>;
     readonly output?: { readonly drops?: Readonly<Record<string, number>> };
     readonly dark?: { readonly reason: string; readonly text: string };
@@ -32,11 +33,12 @@ export function statusText(status: unknown): string {
   if (state !== undefined && state !== "running") lines.push(state);
   if (channels.length === 0) lines.push("tuned to nothing");
   for (const shown of channels) {
-    const { channel, received, lost, duplicated, undecryptable, lastEpoch, zapMs, dark } = shown;
+    const { channel, received, lost, duplicated, undecryptable, lastEpoch, zapMs, viewing, dark } = shown;
     const counts = `received ${word(received)} lost ${word(lost)} duplicated ${word(duplicated)} undecryptable ${word(undecryptable)}`;
+    const unmanaged = viewing?.verdict?.kind === "unmanaged" ? "unmanaged, " : "";
     const picture = dark === undefined ? "picture" : `no picture: ${dark.reason} (${dark.text})`;
     lines.push(
-      `${word(channel)}: ${picture}; epoch ${word(lastEpoch)}, first picture after ${word(zapMs)} ms, ${counts}`,
+      `${word(channel)}: ${unmanaged}${picture}; epoch ${word(lastEpoch)}, first picture after ${word(zapMs)} ms, ${counts}`,
     );
     lines.push(...dropLines(shown));
   }
