@@ -57,6 +57,8 @@ const streamParameters = v.strictObject({
   mkiLength: v.picklist([0, 4]),
   ssrc: uint32,
   payloadType: whole(0, 127),
+  /** Every so many packets carry the ROC (RFC 4771); absent for none. */
+  rocEvery: v.optional(whole(1, 0xffff)),
 });
 
 /** Where the stream is: the extended sequence number of the last packet sent is roc * 65536 + seq; `age` ms ago. */

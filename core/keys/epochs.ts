@@ -40,7 +40,7 @@ export function rowOf(
   old: KeyChannelRow | undefined,
 ): KeyChannelRow {
   const { channel, group, port, stream, interval, overlap, window } = parameters;
-  const { suite, mkiLength, ssrc, payloadType } = stream;
+  const { suite, mkiLength, ssrc, payloadType, rocEvery } = stream;
   const demanded = old?.demandedAbove === undefined ? {} : { demandedAbove: old.demandedAbove };
   const own = { lastEpoch: old?.lastEpoch ?? 0, ...demanded };
   return {
@@ -53,6 +53,7 @@ export function rowOf(
     mkiLength,
     ssrc,
     payloadType,
+    ...(rocEvery === undefined ? {} : { rocEvery }),
     interval,
     overlap,
     window,
@@ -61,11 +62,12 @@ export function rowOf(
 }
 
 /** How the stream is protected, as a grant says it. */
-export const streamOf = ({ suite, mkiLength, ssrc, payloadType }: KeyChannelRow): StreamParameters => ({
+export const streamOf = ({ suite, mkiLength, ssrc, payloadType, rocEvery }: KeyChannelRow): StreamParameters => ({
   suite: suite as StreamParameters["suite"],
   mkiLength: mkiLength as StreamParameters["mkiLength"],
   ssrc,
   payloadType,
+  ...(rocEvery === undefined ? {} : { rocEvery }),
 });
 
 /** The row's key for a message. It shares the row's octets. */

@@ -107,8 +107,8 @@ export class Playout {
   /** `receive` effect. Throws RangeError for a suite that is none. */
   receive(stream: StreamParameters): void {
     this.silence();
-    const { suite, mkiLength, ssrc } = stream;
-    this.#receiver = new StreamReceiver({ ciphers: this.#options.ciphers, suite, mkiLength, ssrc });
+    const { suite, mkiLength, ssrc, rocEvery } = stream;
+    this.#receiver = new StreamReceiver({ ciphers: this.#options.ciphers, suite, mkiLength, ssrc, rocEvery });
   }
 
   /** `receive-unmanaged` effect. */

@@ -17,6 +17,8 @@ export interface UnmanagedSender {
   readonly ssrc?: number | undefined;
   /** The roll-over counter at which the search begins, a uint32. */
   readonly roc: number;
+  /** Every so many packets carry the roll-over counter (RFC 4771); none where it is absent. */
+  readonly rocEvery?: number | undefined;
   /** One to three, their epochs rising. */
   readonly keys: readonly EpochKey[];
 }
@@ -72,8 +74,8 @@ export class UnmanagedStream {
 
   #lookAt(ssrc: number, searched: number): void {
     this.#receiver?.erase();
-    const { suite, mkiLength, roc, keys } = this.#sender;
-    const receiver = new StreamReceiver({ ciphers: this.#ciphers, suite, mkiLength, ssrc });
+    const { suite, mkiLength, roc, rocEvery, keys } = this.#sender;
+    const receiver = new StreamReceiver({ ciphers: this.#ciphers, suite, mkiLength, ssrc, rocEvery });
     for (const { epoch, masterKey, masterSalt } of keys) receiver.install(epoch, masterKey, masterSalt);
     // The middle of a turn: whatever the sequence number, it is this turn's.
     receiver.position((roc + searched) % 2 ** 32, HALF_TURN);

@@ -360,4 +360,8 @@ function isUsable(grant: Grant): boolean {
 }
 
 const sameStream = (a: StreamParameters, b: StreamParameters): boolean =>
-  a.suite === b.suite && a.mkiLength === b.mkiLength && a.ssrc === b.ssrc && a.payloadType === b.payloadType;
+  a.suite === b.suite &&
+  a.mkiLength === b.mkiLength &&
+  a.ssrc === b.ssrc &&
+  a.payloadType === b.payloadType &&
+  a.rocEvery === b.rocEvery;

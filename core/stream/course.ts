@@ -91,11 +91,16 @@ export class Course {
 
   /** Where else than at `own` such a packet may belong, appended to `into`: no index twice, none that would not be new, at most twelve. */
   others(sequence: number, own: number, into: number[]): void {
-    if (this.#leap.packets > 0) this.#suggest(nearestIndex(this.#leap.last, sequence), own, into);
-    if (this.#aside !== undefined) this.#suggest(nearestIndex(this.#aside.reference, sequence), own, into);
+    if (this.#leap.packets > 0) this.suggest(nearestIndex(this.#leap.last, sequence), own, into);
+    if (this.#aside !== undefined) this.suggest(nearestIndex(this.#aside.reference, sequence), own, into);
     if (this.#word >= 0 && !this.#isNearWord(this.#window.highest)) this.#suggestByWord(sequence, own, into);
     if (this.#failures + this.#repeats >= SEARCH_AFTER)
-      for (const turn of TURNS) this.#suggest(own + turn * TURN, own, into);
+      for (const turn of TURNS) this.suggest(own + turn * TURN, own, into);
+  }
+
+  /** Appends `index` to `into` if a packet there would be new, and is neither at `own` nor in `into` already. */
+  suggest(index: number, own: number, into: number[]): void {
+    if (index !== own && this.check(index) === "fresh" && !into.includes(index)) into.push(index);
   }
 
   /** Judges an index and changes nothing. */
@@ -199,7 +204,12 @@ export class Course {
 
   /** The first packet is shown at once, before anything confirms it; so the server's word is kept beside it. */
   #start(index: number): void {
-    this.#aside = { window: new ReplayWindow(), reference: this.#word, boundary: index, lost: 0 };
+    this.#aside = {
+      window: new ReplayWindow(),
+      reference: this.#word < 0 ? index : this.#word,
+      boundary: index,
+      lost: 0,
+    };
     this.#since = 0;
     this.#accept(index);
     this.#passedOver = 0;
@@ -276,12 +286,8 @@ export class Course {
 
   #suggestByWord(sequence: number, own: number, into: number[]): void {
     const index = nearestIndex(this.#word, sequence);
-    this.#suggest(index, own, into);
-    for (const turn of NEIGHBOURS) this.#suggest(index + turn * TURN, own, into);
-  }
-
-  #suggest(index: number, own: number, into: number[]): void {
-    if (index !== own && this.check(index) === "fresh" && !into.includes(index)) into.push(index);
+    this.suggest(index, own, into);
+    for (const turn of NEIGHBOURS) this.suggest(index + turn * TURN, own, into);
   }
 }
 

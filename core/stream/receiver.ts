@@ -6,8 +6,9 @@ import { Counters } from "../base/counters.ts";
 import type { Ciphers } from "../ports/cipher.ts";
 import { Course, type Freshness } from "./course.ts";
 import { KeyRing } from "./key-ring.ts";
-import { rolloverOf, sequenceOfIndex } from "./packet-index.ts";
+import { indexOf, rolloverOf, sequenceOfIndex } from "./packet-index.ts";
 import type { StatisticsSnapshot } from "./reception-statistics.ts";
+import { carriesRoc, ROC_OCTETS, type RocEvery } from "./roc-carrying.ts";
 import { checkRtpHeader, type RtpDrop, sequenceOf, ssrcOf } from "./rtp.ts";
 import { lengthsOf, type MkiLength, type Suite, trailerLength } from "./suites.ts";
 import { makeTransform } from "./transform.ts";
@@ -41,6 +42,8 @@ export interface ReceiverOptions {
   readonly mkiLength: MkiLength;
   /** The channel's one SSRC, uint32. */
   readonly ssrc: number;
+  /** Every so many packets carry the ROC (RFC 4771); none unless told otherwise. */
+  readonly rocEvery?: RocEvery | undefined;
 }
 
 /** Numbers at one moment. */
@@ -66,9 +69,15 @@ export class StreamReceiver {
   readonly #tagLength: number;
   readonly #tagFirst: boolean;
   readonly #trailer: number;
+  readonly #rocEvery: RocEvery;
   readonly #ring = new KeyRing();
   readonly #course = new Course();
   readonly #drops = new Counters<StreamDrop>();
+  /** Of one packet: where its text ends, where its tag is and how long, and the index that it carries; -1 when it carries none. */
+  #textEnd = 0;
+  #tagAt = 0;
+  #tagOctets = 0;
+  #carried = -1;
   /** Slots whose key a packet may have been made with, and indices it may have besides its own: of one packet. */
   readonly #slots: number[] = [];
   readonly #others: number[] = [];
@@ -88,6 +97,7 @@ export class StreamReceiver {
     this.#tagLength = lengthsOf(options.suite).tag;
     this.#tagFirst = lengthsOf(options.suite).authKey === 0;
     this.#trailer = trailerLength(options.suite, options.mkiLength);
+    this.#rocEvery = options.rocEvery ?? 0;
   }
 
   /** The epoch of the last packet that authenticated; undefined before the first. */
@@ -186,11 +196,27 @@ export class StreamReceiver {
   #unprotect(packet: Uint8Array): number | StreamDrop {
     const headerEnd = checkRtpHeader(packet, packet.length);
     if (typeof headerEnd === "string") return headerEnd;
-    const textEnd = packet.length - this.#trailer;
-    if (textEnd < headerEnd) return "srtp.truncated";
+    if (!this.#measure(packet, headerEnd)) return "srtp.truncated";
     if (ssrcOf(packet) !== this.#options.ssrc) return "srtp.ssrc";
     if (!this.#findSlots(packet)) return "srtp.unknown-mki";
-    return this.#open(packet, headerEnd) ?? textEnd;
+    return this.#open(packet, headerEnd) ?? this.#textEnd;
+  }
+
+  /**
+   * Trailer: GCM has text | tag | MKI | ROC (RFC 7714 section 6), CM has text | MKI | tag (RFC 3711 section 3.1), where the tag may begin
+   * with the ROC (RFC 4771). False when there is no room for it.
+   */
+  #measure(packet: Uint8Array, headerEnd: number): boolean {
+    const carries = carriesRoc(this.#rocEvery, sequenceOf(packet));
+    const behind = carries && this.#tagFirst ? ROC_OCTETS : 0;
+    const within = carries && !this.#tagFirst ? ROC_OCTETS : 0;
+    this.#textEnd = packet.length - this.#trailer - behind;
+    if (this.#textEnd < headerEnd) return false;
+    this.#tagAt = this.#textEnd + (this.#tagFirst ? 0 : this.#options.mkiLength) + within;
+    this.#tagOctets = this.#tagLength - within;
+    const rocAt = this.#tagFirst ? packet.length - ROC_OCTETS : this.#tagAt - ROC_OCTETS;
+    this.#carried = carries ? indexOf(readUint32(packet, rocAt), sequenceOf(packet)) : -1;
+    return true;
   }
 
   #dropped(drop: StreamDrop): void {
@@ -231,9 +257,7 @@ export class StreamReceiver {
   }
 
   #findByMki(packet: Uint8Array): void {
-    // Trailer: GCM has text | tag | MKI (RFC 7714 section 6), CM has text | MKI | tag (RFC 3711 section 3.1).
-    const textEnd = packet.length - this.#trailer;
-    const epoch = readUint32(packet, this.#tagFirst ? textEnd + this.#tagLength : textEnd);
+    const epoch = readUint32(packet, this.#tagFirst ? this.#textEnd + this.#tagLength : this.#textEnd);
     const slot = epoch < this.#oldestEpoch ? -1 : this.#ring.slotOf(epoch);
     if (slot >= 0) this.#slots.push(slot);
     else this.#unknownEpoch = epoch;
@@ -249,8 +273,8 @@ export class StreamReceiver {
   /** undefined when it opened. Our own position first; only a wrong tag depends on the key. */
   #open(packet: Uint8Array, headerEnd: number): SrtpDrop | undefined {
     const course = this.#course;
-    if (course.unknown) return "srtp.no-position";
-    const own = course.own(sequenceOf(packet));
+    if (course.unknown && this.#carried < 0) return "srtp.no-position";
+    const own = course.unknown ? this.#carried : course.own(sequenceOf(packet));
     const freshness = course.check(own);
     let trials = 0;
     if (freshness === "fresh")
@@ -291,6 +315,7 @@ export class StreamReceiver {
 
   #findOthers(sequence: number, own: number): readonly number[] {
     this.#others.length = 0;
+    if (this.#carried >= 0) this.#course.suggest(this.#carried, own, this.#others);
     this.#course.others(sequence, own, this.#others);
     return this.#others;
   }
@@ -298,9 +323,7 @@ export class StreamReceiver {
   #authentic(slot: number, packet: Uint8Array, headerEnd: number, index: number): boolean {
     const transform = this.#ring.transformAt(slot);
     if (transform === undefined) throw new RangeError(`no epoch in slot ${slot}`);
-    const textEnd = packet.length - this.#trailer;
-    const mkiBeforeTag = this.#tagFirst ? 0 : this.#options.mkiLength;
-    return transform.open(packet, headerEnd, textEnd, textEnd + mkiBeforeTag, index);
+    return transform.open(packet, headerEnd, this.#textEnd, this.#tagAt, index, this.#tagOctets);
   }
 
   #epochOf(slot: number): number {

@@ -7,10 +7,20 @@ import type { Suite } from "./suites.ts";
 
 /** Bound to one key and one SSRC. `index` is the packet index, 0 to 2^48 - 1; `tagAt` is where the suite has its tag. */
 export interface Transform {
-  /** Encrypts packet[headerEnd, textEnd) and writes the tag at packet[tagAt...]. The header has its SSRC and sequence number. */
-  seal(packet: Uint8Array, headerEnd: number, textEnd: number, tagAt: number, index: number): void;
+  /**
+   * Encrypts packet[headerEnd, textEnd) and writes the tag at packet[tagAt...]. The header has its SSRC and sequence number. `tagOctets`:
+   * so many of the tag, where the suite allows to shorten it; all of it unless told otherwise.
+   */
+  seal(packet: Uint8Array, headerEnd: number, textEnd: number, tagAt: number, index: number, tagOctets?: number): void;
   /** Checks the tag and decrypts packet[headerEnd, textEnd). False when it is wrong: then the packet is as it was. */
-  open(packet: Uint8Array, headerEnd: number, textEnd: number, tagAt: number, index: number): boolean;
+  open(
+    packet: Uint8Array,
+    headerEnd: number,
+    textEnd: number,
+    tagAt: number,
+    index: number,
+    tagOctets?: number,
+  ): boolean;
   /** Overwrites the key material; the transform must not be used afterwards. */
   erase(): void;
 }
@@ -103,17 +113,31 @@ class CmHmac implements Transform {
     this.#iv.set(this.#base);
   }
 
-  seal(packet: Uint8Array, headerEnd: number, textEnd: number, tagAt: number, index: number): void {
+  seal(
+    packet: Uint8Array,
+    headerEnd: number,
+    textEnd: number,
+    tagAt: number,
+    index: number,
+    tagOctets: number = TAG_80,
+  ): void {
     this.#crypt(packet, headerEnd, textEnd, index);
     writeUint32(this.#roc, 0, rolloverOf(index));
-    this.#hmac.sign(packet, textEnd, this.#roc, packet, tagAt, TAG_80);
+    this.#hmac.sign(packet, textEnd, this.#roc, packet, tagAt, tagOctets);
   }
 
-  open(packet: Uint8Array, headerEnd: number, textEnd: number, tagAt: number, index: number): boolean {
+  open(
+    packet: Uint8Array,
+    headerEnd: number,
+    textEnd: number,
+    tagAt: number,
+    index: number,
+    tagOctets: number = TAG_80,
+  ): boolean {
     writeUint32(this.#roc, 0, rolloverOf(index));
     this.#hmac.sign(packet, textEnd, this.#roc, this.#tag, 0, TAG_80);
     let differences = 0;
-    for (let i = 0; i < TAG_80; i++) differences |= octet(this.#tag, i) ^ octet(packet, tagAt + i);
+    for (let i = 0; i < tagOctets; i++) differences |= octet(this.#tag, i) ^ octet(packet, tagAt + i);
     if (differences !== 0) return false;
     this.#crypt(packet, headerEnd, textEnd, index);
     return true;

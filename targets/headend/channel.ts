@@ -100,9 +100,10 @@ export class RunningChannel {
     this.#ended = ended;
     this.#socket = socket;
     const options = channelOptions(headend, config, () => this.#sender.position());
-    const { ssrc, payloadType } = options.parameters.stream;
+    const { ssrc, payloadType, rocEvery } = options.parameters.stream;
     const firstIndex = config.position === "zero" ? 0 : firstIndexAt(clock.unix(clock.now()));
-    this.#sender = new StreamSender({ ciphers, suite: config.suite, mkiLength: config.mki, ssrc, firstIndex });
+    const { suite, mki: mkiLength } = config;
+    this.#sender = new StreamSender({ ciphers, suite, mkiLength, ssrc, firstIndex, rocEvery });
     const { group, port, content, largest } = config;
     const rtpInput = config.input.kind === "rtp";
     this.#path = new StreamPath({
@@ -245,7 +246,7 @@ function channelOptions(
   config: ChannelConfig,
   position: ChannelOptions["position"],
 ): ChannelOptions {
-  const { id, group, port, suite, mki, keys } = config;
+  const { id, group, port, suite, mki, rocEvery, keys } = config;
   const { interval, lead, window, overlap, shortestLead } = timesOf(config);
   const ssrc = config.ssrc ?? ssrcOfChannel(id);
   const payloadType = config.payloadType ?? (config.content === "ts" ? MP2T : DYNAMIC);
@@ -254,7 +255,7 @@ function channelOptions(
       channel: id,
       group,
       port,
-      stream: { suite, mkiLength: mki, ssrc, payloadType },
+      stream: { suite, mkiLength: mki, ssrc, payloadType, ...(rocEvery === undefined ? {} : { rocEvery }) },
       interval,
       overlap,
       window,

@@ -89,6 +89,8 @@ const unmanaged = v.pipe(
     roc: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff_ffff)), 0),
     /** Octets of MKI in each packet. */
     mki: v.optional(v.picklist([0, 4]), 0),
+    /** Every so many packets carry the roll-over counter (RFC 4771). */
+    rocEvery: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(0xffff))),
     keys: v.pipe(
       v.array(v.strictObject({ mki: v.optional(hexOctets(4)), key: keyText })),
       v.minLength(1),
@@ -107,6 +109,7 @@ interface UnmanagedConfig {
   readonly ssrc?: number | undefined;
   readonly roc: number;
   readonly mki: 0 | 4;
+  readonly rocEvery?: number | undefined;
   readonly keys: readonly { readonly mki?: Uint8Array | undefined; readonly key: Uint8Array }[];
 }
 
@@ -123,14 +126,14 @@ function keyFaults({ suite, mki, keys }: UnmanagedConfig): readonly string[] {
 }
 
 /** Without MKI the keys are told apart by trying: their numbers are their places. */
-function toSender({ suite, ssrc, roc, mki, keys }: UnmanagedConfig): UnmanagedSender {
+function toSender({ suite, ssrc, roc, mki, rocEvery, keys }: UnmanagedConfig): UnmanagedSender {
   const { key } = lengthsOf(suite);
   const numbered = keys.map((one, i) => ({
     epoch: one.mki === undefined ? i : readUint32(one.mki, 0),
     masterKey: one.key.slice(0, key),
     masterSalt: one.key.slice(key),
   }));
-  return { suite, mkiLength: mki, ssrc, roc, keys: numbered.sort((a, b) => a.epoch - b.epoch) };
+  return { suite, mkiLength: mki, ssrc, roc, rocEvery, keys: numbered.sort((a, b) => a.epoch - b.epoch) };
 }
 
 const channel = v.pipe(
