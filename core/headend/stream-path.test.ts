@@ -25,6 +25,7 @@ class Wire implements DatagramSocket {
   join(): void {}
   leave(): void {}
   close(): void {}
+  overflows(): undefined {}
   send(payload: Uint8Array, _to: unknown, _port: unknown, sent?: (error?: never) => void): void {
     this.packets.push(payload.slice());
     if (sent !== undefined) this.waiting.push(sent as (error?: Error) => void);

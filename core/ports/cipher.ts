@@ -32,10 +32,32 @@ export interface Hmac {
   erase(): void;
 }
 
-/** Drivers: noble, node. Each call makes an object that holds one key until it is erased. */
+/** What SRTP does to a packet under one session key and for one SSRC. */
+export interface PacketCipher {
+  /** Encrypts packet[headerEnd, textEnd) and writes the tag at packet[tagAt...]. `index` is the packet index, 0 to 2^48 - 1. */
+  seal(packet: Uint8Array, headerEnd: number, textEnd: number, tagAt: number, index: number): void;
+  /** Checks the tag and decrypts packet[headerEnd, textEnd). False when it is wrong: then the packet is as it was. */
+  open(packet: Uint8Array, headerEnd: number, textEnd: number, tagAt: number, index: number): boolean;
+  /** Overwrites the key material; the cipher must not be used afterwards. */
+  erase(): void;
+}
+
+/** One session's keys, as `Ciphers.packets` takes them. */
+export interface PacketKeys {
+  /** 16 or 32 octets for AES-GCM, 16 for AES-CM. */
+  readonly encryption: Uint8Array;
+  /** HMAC-SHA1: 20 octets for AES-CM, empty for AES-GCM. */
+  readonly authentication: Uint8Array;
+  /** The initialisation vector of packet index 0 (RFC 7714 8.1: 12 octets; RFC 3711 4.1.1: 16). */
+  readonly vector: Uint8Array;
+}
+
+/** Drivers: noble, node, native. Each call makes an object that holds one key until it is erased. */
 export interface Ciphers {
   /** Key of 16 or 32 octets; any other length throws RangeError. The driver copies it: the caller may erase its own. */
   gcm(key: Uint8Array): GcmCipher;
   ctr(key: Uint8Array): CtrCipher;
   hmacSha1(key: Uint8Array): Hmac;
+  /** Of drivers that do all of a packet in one call; without it a packet is made of the three others. Copies what it is given. */
+  packets?(keys: PacketKeys): PacketCipher;
 }

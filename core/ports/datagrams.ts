@@ -1,11 +1,17 @@
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { HalError } from "./errors.ts";
 
-/** Any-source without `source`, source-specific with it. `interfaceAddress` 0.0.0.0 leaves the choice to the kernel. */
+/**
+ * An interface of this machine: one of its addresses, or its name, which is the interface's first address at the moment of use.
+ * 0.0.0.0 leaves the choice to the kernel.
+ */
+export type InterfaceChoice = Ipv4 | string;
+
+/** Any-source without `source`, source-specific with it. */
 export interface Membership {
   readonly group: Ipv4;
   readonly source?: Ipv4;
-  readonly interfaceAddress: Ipv4;
+  readonly interfaceAddress: InterfaceChoice;
 }
 
 /** What the owner of a socket hears. */
@@ -26,6 +32,8 @@ export interface DatagramSocket {
    * A failure to send is counted by the driver and told to `sent`.
    */
   send(payload: Uint8Array, to: Ipv4, toPort: number, sent?: (error?: HalError) => void): void;
+  /** Datagrams that have come and found no room in the kernel's queue, since it was opened; undefined where the driver cannot tell. */
+  overflows(): number | undefined;
   close(): void;
 }
 
@@ -40,20 +48,18 @@ export interface DatagramOptions {
   readonly port: number;
   /** Let several sockets on this host share the address and port (every one hears each multicast datagram). */
   readonly reuse?: boolean;
-  /** Outgoing multicast: interface address, TTL (default 1), and whether local members hear it (default true). */
-  readonly multicast?: { readonly interfaceAddress: Ipv4; readonly ttl?: number; readonly loopback?: boolean };
+  /** Outgoing multicast: interface, TTL (default 1), and whether local members hear it (default true). */
+  readonly multicast?: {
+    readonly interfaceAddress: InterfaceChoice;
+    readonly ttl?: number;
+    readonly loopback?: boolean;
+  };
   /** SO_RCVBUF request in octets. */
   readonly receiveBuffer?: number;
 }
 
-/** UDP. Drivers: node (node:dgram), simulated. */
+/** UDP. Drivers: native (our addon, in batches), node (node:dgram), simulated. */
 export interface Datagrams {
   /** Rejects with HalError "datagram.in-use", "datagram.permission", "datagram.address". */
   open(options: DatagramOptions, listener: DatagramListener): Promise<DatagramSocket>;
-}
-
-/** What was lost before it was read. Drivers: hal/datagram/kernel-queues.ts. */
-export interface ReceiveQueues {
-  /** Datagrams that were dropped at this process's sockets with this address and port because they were not read in time; never falls. */
-  overflowed(address: Ipv4, port: number): number;
 }

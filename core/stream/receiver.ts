@@ -160,7 +160,7 @@ export class StreamReceiver {
    */
   install(epoch: number, masterKey: Uint8Array, masterSalt: Uint8Array): void {
     const { ciphers, suite, ssrc } = this.#options;
-    this.#ring.install(epoch, makeTransform(ciphers, suite, ssrc, masterKey, masterSalt));
+    this.#ring.install(epoch, makeTransform(ciphers, suite, ssrc, masterKey, masterSalt, this.#rocEvery > 0));
     if (this.#unknownEpoch === epoch) this.#unknownEpoch = undefined;
   }
 

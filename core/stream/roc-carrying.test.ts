@@ -101,3 +101,22 @@ test("a packet that ought to carry the counter and has no room for it is srtp.tr
   skip(sender, 1);
   assert.equal(receiver.unprotect(packetOf(sender).subarray(0, 12 + 23)), "srtp.truncated");
 });
+
+test("a driver that does a packet in one call knows no shorter tags: with AES-CM it is not asked", () => {
+  const inOneCall = () => assert.fail("asked");
+  const suite = "AES_CM_128_HMAC_SHA1_80";
+  const options = {
+    ciphers: { ...testCiphers, packets: inOneCall },
+    suite,
+    mkiLength: 4,
+    ssrc: SSRC,
+    rocEvery: 3,
+  } as const;
+  const sender = new StreamSender({ ...options, firstIndex: 0 });
+  const receiver = new StreamReceiver(options);
+  const { key, salt } = masterOf(suite, 1);
+  sender.install(1, key, salt);
+  sender.switchTo(1);
+  receiver.install(1, key, salt);
+  for (let n = 0; n < 10; n++) assert.equal(receiver.unprotect(packetOf(sender)), 52);
+});

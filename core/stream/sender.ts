@@ -61,7 +61,7 @@ export class StreamSender {
     if (epoch <= this.#epoch) throw new RangeError(`epoch must rise: ${epoch} after ${this.#epoch}`);
     const { ciphers, suite, ssrc } = this.#options;
     this.#next?.transform.erase();
-    this.#next = { epoch, transform: makeTransform(ciphers, suite, ssrc, masterKey, masterSalt) };
+    this.#next = { epoch, transform: makeTransform(ciphers, suite, ssrc, masterKey, masterSalt, this.#rocEvery > 0) };
   }
 
   /** Every later packet uses `epoch`, which must be installed (else RangeError); the old key is erased. ROC and SEQ go on. */

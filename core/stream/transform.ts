@@ -1,18 +1,16 @@
 // What one epoch does to a packet: encrypt and tag, or check and decrypt, in place. One implementation a family of suites.
 import { writeUint32 } from "../base/bytes.ts";
-import type { Ciphers, CtrCipher, GcmCipher, Hmac } from "../ports/cipher.ts";
+import type { Ciphers, CtrCipher, GcmCipher, Hmac, PacketCipher, PacketKeys } from "../ports/cipher.ts";
 import { deriveSessionKeys, type SessionKeys } from "./key-derivation.ts";
 import { rolloverOf, sequenceOfIndex } from "./packet-index.ts";
 import type { Suite } from "./suites.ts";
 
-/** Bound to one key and one SSRC. `index` is the packet index, 0 to 2^48 - 1; `tagAt` is where the suite has its tag. */
-export interface Transform {
-  /**
-   * Encrypts packet[headerEnd, textEnd) and writes the tag at packet[tagAt...]. The header has its SSRC and sequence number. `tagOctets`:
-   * so many of the tag, where the suite allows to shorten it; all of it unless told otherwise.
-   */
+/**
+ * Bound to one key and one SSRC; `tagAt` is where the suite has its tag. `tagOctets`: so many of the tag, from its beginning; all of it
+ * unless told otherwise. Only a transform that was made for `shortTags` can do with less.
+ */
+export interface Transform extends PacketCipher {
   seal(packet: Uint8Array, headerEnd: number, textEnd: number, tagAt: number, index: number, tagOctets?: number): void;
-  /** Checks the tag and decrypts packet[headerEnd, textEnd). False when it is wrong: then the packet is as it was. */
   open(
     packet: Uint8Array,
     headerEnd: number,
@@ -21,25 +19,44 @@ export interface Transform {
     index: number,
     tagOctets?: number,
   ): boolean;
-  /** Overwrites the key material; the transform must not be used afterwards. */
-  erase(): void;
 }
 
-/** Throws RangeError when the master key or salt has not the suite's length. */
+/** Throws RangeError when the master key or salt has not the suite's length. `shortTags`: of AES-CM some will be shorter (RFC 4771). */
 export function makeTransform(
   ciphers: Ciphers,
   suite: Suite,
   ssrc: number,
   masterKey: Uint8Array,
   masterSalt: Uint8Array,
+  shortTags = false,
 ): Transform {
-  const keys = deriveSessionKeys(ciphers, suite, masterKey, masterSalt);
-  const transform =
-    suite === "AES_CM_128_HMAC_SHA1_80" ? new CmHmac(ciphers, ssrc, keys) : new AeadGcm(ciphers, ssrc, keys);
-  keys.encryption.fill(0);
-  keys.authentication.fill(0);
-  keys.salt.fill(0);
+  const session = deriveSessionKeys(ciphers, suite, masterKey, masterSalt);
+  const keys = packetKeys(session, ssrc);
+  const composed = shortTags && keys.authentication.length > 0;
+  const transform = composed ? new CmHmac(ciphers, keys) : transformOf(ciphers, keys);
+  for (const octets of [session.encryption, session.authentication, session.salt, keys.vector]) octets.fill(0);
   return transform;
+}
+
+/** A packet in one call where the driver has that, else made of its ciphers. The keys are copied. */
+export function transformOf(ciphers: Ciphers, keys: PacketKeys): Transform {
+  if (ciphers.packets !== undefined) return ciphers.packets(keys);
+  return keys.authentication.length === 0 ? new AeadGcm(ciphers, keys) : new CmHmac(ciphers, keys);
+}
+
+const GCM_VECTOR = 12;
+const CM_VECTOR = 16;
+
+/**
+ * The vector of index 0: in AES-GCM (00 00 | SSRC | ROC | SEQ) xor salt (RFC 7714 8.1), in AES-CM (salt * 2^16) xor (SSRC * 2^64) xor
+ * (index * 2^16) (RFC 3711 4.1.1).
+ */
+function packetKeys({ encryption, authentication, salt }: SessionKeys, ssrc: number): PacketKeys {
+  const isGcm = authentication.length === 0;
+  const vector = new Uint8Array(isGcm ? GCM_VECTOR : CM_VECTOR);
+  vector.set(salt);
+  xorUint32(vector, isGcm ? 2 : 4, ssrc);
+  return { encryption, authentication, vector };
 }
 
 /** XORs value, big-endian, onto the four octets at `at`: session salt and packet fields meet in the IV. */
@@ -65,15 +82,13 @@ function writeIndex(iv: Uint8Array, at: number, base: Uint8Array, roc: number, s
 /** AEAD_AES_128_GCM and AEAD_AES_256_GCM (RFC 7714): the header is associated data, the tag follows the text. */
 class AeadGcm implements Transform {
   readonly #cipher: GcmCipher;
-  /** 8.1: (00 00 | SSRC | ROC | SEQ) xor salt; here with ROC and SEQ still zero. */
-  readonly #base = new Uint8Array(12);
-  readonly #iv = new Uint8Array(12);
+  readonly #base: Uint8Array;
+  readonly #iv: Uint8Array;
 
-  constructor(ciphers: Ciphers, ssrc: number, keys: SessionKeys) {
-    this.#cipher = ciphers.gcm(keys.encryption);
-    this.#base.set(keys.salt);
-    xorUint32(this.#base, 2, ssrc);
-    this.#iv.set(this.#base);
+  constructor(ciphers: Ciphers, { encryption, vector }: PacketKeys) {
+    this.#cipher = ciphers.gcm(encryption);
+    this.#base = vector.slice();
+    this.#iv = vector.slice();
   }
 
   seal(packet: Uint8Array, headerEnd: number, textEnd: number, _tagAt: number, index: number): void {
@@ -99,18 +114,16 @@ const TAG_80 = 10;
 class CmHmac implements Transform {
   readonly #cipher: CtrCipher;
   readonly #hmac: Hmac;
-  /** 4.1.1: (salt * 2^16) xor (SSRC * 2^64) xor (index * 2^16); here with the index still zero. */
-  readonly #base = new Uint8Array(16);
-  readonly #iv = new Uint8Array(16);
+  readonly #base: Uint8Array;
+  readonly #iv: Uint8Array;
   readonly #roc = new Uint8Array(4);
   readonly #tag = new Uint8Array(TAG_80);
 
-  constructor(ciphers: Ciphers, ssrc: number, keys: SessionKeys) {
-    this.#cipher = ciphers.ctr(keys.encryption);
-    this.#hmac = ciphers.hmacSha1(keys.authentication);
-    this.#base.set(keys.salt);
-    xorUint32(this.#base, 4, ssrc);
-    this.#iv.set(this.#base);
+  constructor(ciphers: Ciphers, { encryption, authentication, vector }: PacketKeys) {
+    this.#cipher = ciphers.ctr(encryption);
+    this.#hmac = ciphers.hmacSha1(authentication);
+    this.#base = vector.slice();
+    this.#iv = vector.slice();
   }
 
   seal(

@@ -1,12 +1,21 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
+import { fuzz } from "../../core/base/fuzz.testkit.ts";
 import { cipherContract } from "./contract.testkit.ts";
+import { loadNativeCiphers } from "./native.ts";
 import { nobleCiphers } from "./noble.ts";
 import { nodeCiphers } from "./node.ts";
+import { packetContract, sameAsAnother } from "./packets.testkit.ts";
 
-cipherContract("node", nodeCiphers);
-cipherContract("noble", nobleCiphers);
+const drivers = { node: nodeCiphers, noble: nobleCiphers, native: await loadNativeCiphers() };
+for (const [name, ciphers] of Object.entries(drivers)) {
+  cipherContract(name, ciphers);
+  packetContract(name, ciphers);
+  fuzz(`${name}: whole packets are another driver's, octet for octet`, { seed: 3711, rounds: 60 }, (pass) =>
+    sameAsAnother(ciphers, pass),
+  );
+}
 
 test("what one driver seals the other opens, for packets of up to 1400 octets", () => {
   for (const keyLength of [16, 32]) {

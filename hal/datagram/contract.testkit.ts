@@ -9,6 +9,8 @@ export interface DatagramBench {
   readonly datagrams: Datagrams;
   /** An address of this machine that multicast can go out of and come back to. */
   readonly local: Ipv4;
+  /** The name of the interface that has it. */
+  readonly localName: string;
   /** Lets time pass until `condition` holds, or a generous limit is over. */
   until(condition: () => boolean): Promise<void>;
 }
@@ -31,7 +33,7 @@ class HeardDatagrams implements DatagramListener {
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 export function datagramContract(name: string, bench: DatagramBench): void {
-  const { datagrams, local } = bench;
+  const { datagrams, local, localName } = bench;
   const multicast = { interfaceAddress: local };
 
   /** Opens sockets for one test and closes them after it, whatever happened. */
@@ -89,6 +91,23 @@ export function datagramContract(name: string, bench: DatagramBench): void {
         ["one"],
       );
       await silent(bench, s, () => s.send(bytes("two"), GROUP, r.port));
+      assert.equal(listener.heard.length, 1);
+    });
+  });
+
+  test(`${name}: an interface may be chosen by its name, and one that is not there is an error of its own`, async () => {
+    const multicast = { interfaceAddress: localName };
+    const membership = { group: GROUP, interfaceAddress: localName };
+    const receiver = { address: GROUP, port: 0, reuse: true };
+    await using([receiver, { address: ANY, port: 0, multicast }], async ([r, s], [listener]) => {
+      assert.ok(r !== undefined && s !== undefined && listener !== undefined);
+      assert.throws(() => r.join({ ...membership, interfaceAddress: "no-such0" }), { code: "datagram.membership" });
+      r.join(membership);
+      s.send(bytes("by name"), GROUP, r.port);
+      await bench.until(() => listener.heard.length > 0);
+      assert.deepEqual(listener.heard, [{ text: "by name", from: local, port: s.port }]);
+      r.leave(membership);
+      await silent(bench, s, () => s.send(bytes("left"), GROUP, r.port));
       assert.equal(listener.heard.length, 1);
     });
   });

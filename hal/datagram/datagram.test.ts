@@ -6,19 +6,22 @@ import { SimulatedClock } from "../clock/simulated.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
 import { SimulatedNetwork } from "../simulation/network.ts";
 import { datagramContract } from "./contract.testkit.ts";
+import { NativeDatagrams } from "./native.ts";
 import { NodeDatagrams } from "./node.ts";
 import { SimulatedDatagrams } from "./simulated.ts";
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-datagramContract("node datagrams", {
-  datagrams: new NodeDatagrams(),
+const ofTheKernel = {
   local: address("127.0.0.1"),
-  async until(condition) {
+  localName: "lo",
+  async until(condition: () => boolean) {
     const limit = performance.now() + 3000;
     while (!condition() && performance.now() < limit) await turn();
   },
-});
+};
+datagramContract("node datagrams", { datagrams: new NodeDatagrams(), ...ofTheKernel });
+datagramContract("native datagrams", { datagrams: await NativeDatagrams.load(), ...ofTheKernel });
 
 const clock = new SimulatedClock();
 const network = new SimulatedNetwork(clock, new SeededEntropy(1));
@@ -27,6 +30,7 @@ node.attach("eth0", { address: address("10.0.0.1"), lan: network.lan("lan") });
 datagramContract("simulated datagrams", {
   datagrams: new SimulatedDatagrams(node),
   local: address("10.0.0.1"),
+  localName: "eth0",
   async until() {
     await turn();
     clock.run(seconds(1));

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { after, test } from "node:test";
-import { ANY, address } from "../../core/base/ipv4.ts";
+import { ANY, address, formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
 import { milliseconds, seconds } from "../../core/base/time.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
@@ -12,6 +12,7 @@ import { SeededEntropy } from "../entropy/seeded.ts";
 import { systemEntropy } from "../entropy/system.ts";
 import { eventually, inNamespace } from "../in-namespace.testkit.ts";
 import { linuxLinks } from "../links/linux.ts";
+import { openLinks } from "../links/open.ts";
 import { OwnAddresses } from "../links/own-addresses.ts";
 import { simulatedLinks } from "../links/simulated.ts";
 import { SimulatedNetwork } from "../simulation/network.ts";
@@ -98,11 +99,13 @@ for (const joinAway of ["wait", "fail"] as const)
       clock.run(seconds(1));
     };
     attach();
+    await new Promise(setImmediate);
     if (joinAway === "fail") join();
     send(1);
     node.remove("eth0");
     send(2);
     attach();
+    await new Promise(setImmediate);
     send(3);
     socket.leave(membership);
     send(4);
@@ -130,6 +133,7 @@ test("a membership that the kernel cannot end while its address is gone ends whe
   node.remove("eth0");
   socket.leave(left);
   attach();
+  await new Promise(setImmediate);
   assert.deepEqual(node.memberships.groups("eth0"), [kept.group]);
   socket.join(left);
   assert.deepEqual(node.memberships.groups("eth0"), [kept.group, left.group]);
@@ -213,7 +217,46 @@ test("a membership whose own address is away is joined when that comes, not when
   attach();
   await new Promise(setImmediate);
   node.attach("eth1", { address: second, lan });
+  await new Promise(setImmediate);
   assert.deepEqual(node.memberships.groups("eth1"), [GROUP]);
+});
+
+test("a socket follows the interface that it is told by name, whatever address that has", async () => {
+  const { clock, lan, node, own, told, datagrams, peerDatagrams } = bench("wait", false);
+  own.follow(["eth0"]);
+  const seen: string[] = [];
+  const listener = {
+    datagram: (payload: Uint8Array, from: Ipv4) => void seen.push(`${payload[0]} from ${formatIpv4(from)}`),
+    failed: deaf.failed,
+  };
+  const peer = await peerDatagrams.open({ address: ANY, port: PORT, multicast: { interfaceAddress: ANY } }, listener);
+  peer.join({ group: GROUP, interfaceAddress: ANY });
+  const sender = await datagrams.open({ address: ANY, port: 0, multicast: { interfaceAddress: "eth0" } }, deaf);
+  const receiver = await datagrams.open({ address: GROUP, port: PORT }, listener);
+  receiver.join({ group: GROUP, interfaceAddress: "eth0" });
+  for (const [number, text] of [
+    [1, "10.0.0.1"],
+    [2, "10.0.0.77"],
+  ] as const) {
+    node.attach("eth0", { address: address(text), lan });
+    await new Promise(setImmediate);
+    sender.send(Uint8Array.of(number), GROUP, PORT);
+    peer.send(Uint8Array.of(10 + number), GROUP, PORT);
+    clock.run(seconds(1));
+  }
+  // Each is heard by both: who sends hears itself.
+  assert.deepEqual(seen.sort(), [
+    "1 from 10.0.0.1",
+    "1 from 10.0.0.1",
+    "11 from 10.0.0.2",
+    "11 from 10.0.0.2",
+    "12 from 10.0.0.2",
+    "12 from 10.0.0.2",
+    "2 from 10.0.0.77",
+    "2 from 10.0.0.77",
+  ]);
+  const away = ["interface eth0 does not exist; there are lo0", "waiting for interface eth0"];
+  assert.deepEqual(told.slice(2), [...away, "back on eth0", "running", ...away, "back on eth0", "running"]);
 });
 
 test("addresses that are always there are not watched, and others can be named later", () => {
@@ -229,6 +272,7 @@ const { clock, datagrams } = bench("fail", true);
 datagramContract("following datagrams on simulated ones", {
   datagrams,
   local: LOCAL,
+  localName: "eth0",
   async until() {
     await new Promise(setImmediate);
     clock.run(seconds(1));
@@ -240,6 +284,7 @@ if (inNamespace(import.meta.url, "following datagrams", [])) {
   /** 239.255.77.7, the lowest octet first. */
   const GROUP_IN_PROC = /^\s+074DFFEF\s/m;
   const ip = (...args: string[]) => execFileSync("ip", args);
+  const linksNow = await openLinks();
   const make = (): void => {
     ip("link", "add", "rt0", "type", "veth", "peer", "name", "rt1");
     ip("addr", "add", "10.0.0.1/24", "dev", "rt0");
@@ -269,6 +314,42 @@ if (inNamespace(import.meta.url, "following datagrams", [])) {
       ip("link", "del", "rt0");
       assert.ok(await eventually(() => own.isAway(LOCAL), 10_000));
     }
+  });
+
+  test("in the kernel: a card made anew more often than a socket may have memberships, and another address", async () => {
+    const own = new OwnAddresses(["rt0"], linksNow, { away() {}, back() {} });
+    const following = new FollowingDatagrams(new NodeDatagrams(), own, OPTIONS);
+    const heard: string[] = [];
+    const listener = {
+      datagram: (payload: Uint8Array, from: Ipv4) => void heard.push(`${payload[0]} ${formatIpv4(from)}`),
+      failed: deaf.failed,
+    };
+    const sender = await following.open({ address: ANY, port: 0, multicast: { interfaceAddress: "rt0" } }, deaf);
+    const receiver = await following.open({ address: GROUP, port: PORT }, listener);
+    receiver.join({ group: GROUP, interfaceAddress: "rt0" });
+    after(() => {
+      for (const socket of [sender, receiver]) socket.close();
+      own.close();
+    });
+    const arrives = async (round: number, from: string): Promise<void> => {
+      const arrived = (): boolean => {
+        sender.send(Uint8Array.of(round), GROUP, PORT);
+        return heard.includes(`${round} ${from}`);
+      };
+      assert.ok(await eventually(arrived, 10_000), `round ${round} from ${from}`);
+    };
+    const most = Number(readFileSync("/proc/sys/net/ipv4/igmp_max_memberships", "utf8"));
+    for (let round = 1; round <= most + 2; round++) {
+      make();
+      await arrives(round, "10.0.0.1");
+      ip("link", "del", "rt0");
+    }
+    make();
+    await arrives(200, "10.0.0.1");
+    ip("addr", "add", "10.0.5.9/24", "dev", "rt0");
+    ip("addr", "del", "10.0.0.1/24", "dev", "rt0");
+    await arrives(201, "10.0.5.9");
+    ip("link", "del", "rt0");
   });
 
   test("in the kernel: a membership that is left while its link is down is none when the link comes up", async () => {

@@ -1,18 +1,20 @@
-// Datagrams for interfaces that come and go. The kernel looks up the interface of an address once, when a socket names it: here a
-// socket is opened late, opened again, or made a member again when an interface has the address (again).
+// Datagrams for interfaces that come and go. The kernel looks up an interface once, when a socket names it: here a socket is opened
+// late, or opened anew when an interface is there (again), is another one, or has another address.
 import type { Alarm, AlarmClock } from "../../core/base/alarm.ts";
 import { Backoff, type Chance, exactly, type Schedule } from "../../core/base/backoff.ts";
-import { ANY, formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
+import { ANY, type Ipv4 } from "../../core/base/ipv4.ts";
 import { after, seconds } from "../../core/base/time.ts";
 import type {
   DatagramListener,
   DatagramOptions,
   DatagramSocket,
   Datagrams,
+  InterfaceChoice,
   Membership,
 } from "../../core/ports/datagrams.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { OwnAddresses } from "../links/own-addresses.ts";
+import { choiceText } from "../links/words.ts";
 import { sameMembership } from "./membership.ts";
 
 /**
@@ -21,15 +23,15 @@ import { sameMembership } from "./membership.ts";
  */
 const REOPENING: Schedule = { first: seconds(1), ceiling: seconds(30), range: exactly, lasting: seconds(30) };
 
-/** What a membership does whose interface address is away, and what is needed to try again. */
+/** What a membership does whose interface is away, and what is needed to try again. */
 export interface FollowingOptions {
   readonly clock: AlarmClock;
   readonly entropy: Chance;
-  /** `join` where the address is away. wait: it is done when the address comes. fail: "datagram.interface-away". */
+  /** `join` where the interface is away. wait: it is done when that comes. fail: "datagram.interface-away". */
   readonly joinAway: "wait" | "fail";
 }
 
-/** Another driver's sockets, which follow these addresses. */
+/** Another driver's sockets, which follow these interfaces. */
 export class FollowingDatagrams implements Datagrams {
   readonly #inner: Datagrams;
   readonly #addresses: OwnAddresses;
@@ -42,7 +44,7 @@ export class FollowingDatagrams implements Datagrams {
   }
 
   /**
-   * Resolves also while an address that it needs is away: nothing is sent or heard until it is there. What fails later, when it is
+   * Resolves also while an interface that it needs is away: nothing is sent or heard until it is there. What fails later, when it is
    * there, is told to `listener.failed`, and opening is tried again.
    */
   async open(options: DatagramOptions, listener: DatagramListener): Promise<DatagramSocket> {
@@ -57,19 +59,21 @@ const OPENING = new HalError("datagram.opening", "the socket is being opened");
 
 class FollowingSocket implements DatagramSocket {
   readonly #reopen: () => Promise<DatagramSocket>;
-  /** Addresses that it can be opened only with: the one it is bound to, and the one of its outgoing multicast. */
-  readonly #needs: readonly Ipv4[];
+  /** What it can be opened only with: the address it is bound to, and the interface of its outgoing multicast. */
+  readonly #needs: readonly InterfaceChoice[];
   readonly #port: number;
   readonly #listener: DatagramListener;
   readonly #addresses: OwnAddresses;
   readonly #options: FollowingOptions;
   readonly #memberships: Membership[] = [];
-  /** Left while their address was away, which the kernel may hold until it is there. */
-  readonly #unforgotten: Membership[] = [];
+  /** Where one was left while that was away, which the kernel may hold until it is there. */
+  readonly #unforgotten = new Set<InterfaceChoice>();
   readonly #unfollow: () => void;
   readonly #backoff = new Backoff(REOPENING);
   #retry: Alarm | undefined;
   #inner: DatagramSocket | undefined;
+  /** Overflows of those that are closed. */
+  #overflows: number | undefined;
   /** Counts openings, so that a socket which opens too late is closed again. */
   #turn = 0;
   /** Why there is no socket. Made once: it is told for every packet. */
@@ -88,7 +92,7 @@ class FollowingSocket implements DatagramSocket {
     this.#listener = listener;
     this.#addresses = addresses;
     this.#options = options;
-    this.#unfollow = addresses.onMove((address) => this.#moved(address));
+    this.#unfollow = addresses.onMove((choice) => this.#moved(choice));
   }
 
   /** Rejects as Datagrams.open does. */
@@ -122,16 +126,28 @@ class FollowingSocket implements DatagramSocket {
     const at = this.#memberships.findIndex((one) => sameMembership(one, membership));
     if (at >= 0) this.#memberships.splice(at, 1);
     if (!this.#addresses.isAway(membership.interfaceAddress)) this.#inner?.leave(membership);
-    else if (!this.#forget(membership)) this.#forgetLater(membership);
+    else if (!this.#forget(membership)) this.#unforgotten.add(membership.interfaceAddress);
   }
 
-  #forgetLater(membership: Membership): void {
-    if (!this.#unforgotten.some((one) => sameMembership(one, membership))) this.#unforgotten.push(membership);
+  /** False when the kernel cannot tell whose membership it was, or holds none. */
+  #forget(membership: Membership): boolean {
+    try {
+      this.#inner?.leave(membership);
+      return true;
+    } catch (error) {
+      if (!(error instanceof HalError)) throw error;
+      return false;
+    }
   }
 
   send(payload: Uint8Array, to: Ipv4, toPort: number, sent?: (error?: HalError) => void): void {
     if (this.#inner === undefined) sent?.(this.#lack);
     else this.#inner.send(payload, to, toPort, sent);
+  }
+
+  overflows(): number | undefined {
+    const now = this.#inner?.overflows();
+    return now === undefined ? this.#overflows : now + (this.#overflows ?? 0);
   }
 
   close(): void {
@@ -144,9 +160,10 @@ class FollowingSocket implements DatagramSocket {
   #shut(): void {
     this.#turn++;
     this.#retry?.cancel();
+    this.#overflows = this.overflows();
     this.#inner?.close();
     this.#inner = undefined;
-    this.#unforgotten.length = 0;
+    this.#unforgotten.clear();
   }
 
   async #open(): Promise<void> {
@@ -164,9 +181,13 @@ class FollowingSocket implements DatagramSocket {
     );
   }
 
-  #moved(address: Ipv4): void {
-    if (this.#needs.includes(address)) this.#openAnew();
-    else this.#joinAnew(address);
+  /**
+   * A membership cannot be made anew on the old socket: the kernel may count the one of an interface that has gone until the socket is
+   * closed (net.ipv4.igmp_max_memberships), and end it by no name.
+   */
+  #moved(choice: InterfaceChoice): void {
+    const isJoined = this.#memberships.some(({ interfaceAddress }) => interfaceAddress === choice);
+    if (isJoined || this.#needs.includes(choice) || this.#unforgotten.has(choice)) this.#openAnew();
   }
 
   #missing(): HalError | undefined {
@@ -193,41 +214,20 @@ class FollowingSocket implements DatagramSocket {
     this.#listener.failed(error);
   }
 
-  #joinAnew(address: Ipv4): void {
-    const inner = this.#inner;
-    if (inner === undefined) return;
-    for (const left of this.#unforgotten.splice(0))
-      if (left.interfaceAddress === address) this.#forget(left);
-      else this.#unforgotten.push(left);
-    const again = this.#memberships.filter(({ interfaceAddress }) => interfaceAddress === address);
-    for (const membership of again) this.#forget(membership);
-    this.#joinAll(inner, again);
-  }
-
   /** One that cannot be joined keeps no other from it; told at the end, because who hears of it may leave or close. */
   #joinAll(inner: DatagramSocket, memberships: readonly Membership[]): void {
     const failures = memberships.flatMap((one) => joinFailure(inner, one) ?? []);
     for (const failure of failures) this.#listener.failed(failure);
   }
 
-  /**
-   * The kernel may still hold the membership of the interface that has gone, or none: both are fine. False when it holds none, or
-   * cannot tell whose it was.
-   */
-  #forget(membership: Membership): boolean {
-    try {
-      this.#inner?.leave(membership);
-      return true;
-    } catch (error) {
-      if (!(error instanceof HalError)) throw error;
-      return false;
-    }
-  }
-
-  #awayError(address: Ipv4): HalError {
-    return new HalError("datagram.interface-away", this.#addresses.lackOf(address), {
-      needs: `an interface with the address ${formatIpv4(address)}`,
-      alternative: "name another address, or 0.0.0.0 to leave the choice to the kernel",
+  #awayError(choice: InterfaceChoice): HalError {
+    const needs =
+      typeof choice === "string"
+        ? `the interface ${choice}, up and with an IPv4 address`
+        : `an interface with the address ${choiceText(choice)}`;
+    return new HalError("datagram.interface-away", this.#addresses.lackOf(choice), {
+      needs,
+      alternative: "name another interface, or 0.0.0.0 to leave the choice to the kernel",
     });
   }
 }

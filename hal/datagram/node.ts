@@ -12,9 +12,13 @@ import type {
   DatagramOptions,
   DatagramSocket,
   Datagrams,
+  InterfaceChoice,
   Membership,
 } from "../../core/ports/datagrams.ts";
 import { HalError } from "../../core/ports/errors.ts";
+import { chosenAddress } from "./chosen-address.ts";
+import { membershipError, openError } from "./errors.ts";
+import { droppedAt } from "./kernel-queue.ts";
 import { sameMembership } from "./membership.ts";
 
 /** What is counted and told to nobody. */
@@ -40,7 +44,7 @@ export class NodeDatagrams implements Datagrams {
       applyMulticast(socket, options);
     } catch (error) {
       socket.close();
-      throw openError(error, options);
+      throw openError(errnoOf(error), error, options);
     }
     return new NodeDatagramSocket(socket, options.address, listener, this.counts);
   }
@@ -62,37 +66,16 @@ function bound(socket: dgram.Socket, { address, port }: DatagramOptions): Promis
 
 function applyMulticast(socket: dgram.Socket, { multicast }: DatagramOptions): void {
   if (multicast === undefined) return;
-  if (multicast.interfaceAddress !== ANY) socket.setMulticastInterface(formatIpv4(multicast.interfaceAddress));
+  const out = addressText(multicast.interfaceAddress);
+  if (out !== undefined) socket.setMulticastInterface(out);
   socket.setMulticastTTL(multicast.ttl ?? 1);
   socket.setMulticastLoopback(multicast.loopback ?? true);
 }
 
-const OPEN_ERRORS: Readonly<Record<string, { code: string; needs: string; alternative: string }>> = {
-  EADDRINUSE: {
-    code: "datagram.in-use",
-    needs: "an address and port that no other program holds",
-    alternative: "choose another port, or end the program that holds it (ss -lunp)",
-  },
-  EACCES: {
-    code: "datagram.permission",
-    needs: "CAP_NET_BIND_SERVICE for ports below 1024",
-    alternative: "choose a port of 1024 or above",
-  },
-};
-
-const ADDRESS_ERROR = {
-  code: "datagram.address",
-  needs: "an address that one of this machine's interfaces has",
-  alternative: "use 0.0.0.0 to listen on all interfaces",
-};
-
-function openError(cause: unknown, { address, port, multicast }: DatagramOptions): HalError {
-  const errno = errnoOf(cause);
-  const { code, needs, alternative } = OPEN_ERRORS[errno === "EPERM" ? "EACCES" : errno] ?? ADDRESS_ERROR;
-  const out = multicast?.interfaceAddress ?? ANY;
-  const through = out === ANY ? "" : `, multicast through ${formatIpv4(out)}`;
-  const message = `cannot open UDP ${formatIpv4(address)}:${port}${through} (${errno})`;
-  return new HalError(code, message, { cause, needs, alternative });
+/** undefined leaves the choice to the system. Throws where an interface that is named has none. */
+function addressText(choice: InterfaceChoice): string | undefined {
+  const address = chosenAddress(choice);
+  return address === ANY ? undefined : formatIpv4(address);
 }
 
 const errnoOf = (cause: unknown): string => (cause as NodeJS.ErrnoException)?.code ?? String(cause);
@@ -137,6 +120,11 @@ class NodeDatagramSocket implements DatagramSocket {
     }
   }
 
+  /** node:dgram does not show its descriptor: /proc is asked. Sockets of ours with the same address and port are counted together. */
+  overflows(): number | undefined {
+    return droppedAt(this.#address, this.port);
+  }
+
   close(): void {
     if (!this.#open) return;
     this.#open = false;
@@ -177,13 +165,13 @@ class NodeDatagramSocket implements DatagramSocket {
 
   #change(what: "join" | "leave", membership: Membership): void {
     const group = formatIpv4(membership.group);
-    const through = membership.interfaceAddress === ANY ? undefined : formatIpv4(membership.interfaceAddress);
     try {
+      const through = addressText(membership.interfaceAddress);
       if (!isMulticast(membership.group)) throw new RangeError(`${group} is not a multicast address`);
       if (membership.source === undefined) this.#anySource(what, group, through);
       else this.#sourceSpecific(what, formatIpv4(membership.source), group, through);
     } catch (cause) {
-      throw membershipError(what, group, cause);
+      throw membershipError(what, group, errnoOf(cause), cause);
     }
     this.#remember(what, membership);
   }
@@ -213,12 +201,4 @@ class NodeDatagramSocket implements DatagramSocket {
     }
     return this.#lastToText;
   }
-}
-
-function membershipError(what: "join" | "leave", group: string, cause: unknown): HalError {
-  return new HalError("datagram.membership", `cannot ${what} ${group} (${errnoOf(cause)})`, {
-    cause,
-    needs: "an interface with an address and the multicast flag; at most net.ipv4.igmp_max_memberships groups a socket",
-    alternative: "name the interface's address, or raise net.ipv4.igmp_max_memberships",
-  });
 }

@@ -5,9 +5,11 @@ import type {
   DatagramOptions,
   DatagramSocket,
   Datagrams,
+  InterfaceChoice,
   Membership,
 } from "../../core/ports/datagrams.ts";
 import { HalError } from "../../core/ports/errors.ts";
+import { choiceText } from "../links/words.ts";
 import type { SimulatedInterface, SimulatedNode } from "../simulation/node.ts";
 import type { SimulatedPacket } from "../simulation/packet.ts";
 
@@ -101,6 +103,10 @@ class SimulatedSocket implements DatagramSocket {
     this.#node.network.clock.alarm(this.#node.network.clock.now(), () => sent?.(failure));
   }
 
+  overflows(): number {
+    return 0;
+  }
+
   close(): void {
     if (!this.#open) return;
     this.#open = false;
@@ -155,14 +161,18 @@ class SimulatedSocket implements DatagramSocket {
 
   #outOf(destination: Ipv4): SimulatedInterface | undefined {
     const chosen = this.#options.multicast?.interfaceAddress ?? ANY;
-    if (isMulticast(destination) && chosen !== ANY) return this.#node.byAddress(chosen);
+    if (isMulticast(destination) && chosen !== ANY) return this.#chosen(chosen);
     return this.#node.byAddress(destination) ?? this.#node.route(destination);
   }
 
   #interfaceFor({ interfaceAddress, group }: Membership): SimulatedInterface {
-    const found = interfaceAddress === ANY ? this.#node.route(group) : this.#node.byAddress(interfaceAddress);
-    if (found === undefined) throw membershipError(`no interface has ${formatIpv4(interfaceAddress)}`);
+    const found = interfaceAddress === ANY ? this.#node.route(group) : this.#chosen(interfaceAddress);
+    if (found === undefined) throw membershipError(`no interface is ${choiceText(interfaceAddress)}`);
     return found;
+  }
+
+  #chosen(choice: InterfaceChoice): SimulatedInterface | undefined {
+    return typeof choice === "string" ? this.#node.interface(choice) : this.#node.byAddress(choice);
   }
 
   #indexOf({ group, source }: Membership, on: string): number {

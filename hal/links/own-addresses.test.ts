@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ANY, address } from "../../core/base/ipv4.ts";
+import type { InterfaceChoice } from "../../core/ports/datagrams.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Links } from "../../core/ports/links.ts";
 import { SimulatedClock } from "../clock/simulated.ts";
@@ -13,7 +14,7 @@ const [HERE, ABSENT, OTHER] = [address("10.0.0.1"), address("10.0.0.9"), address
 const WAITING = "waiting for interface address 10.0.0.9";
 
 /** A machine with eth0 (10.0.0.1), which is told to use these addresses. */
-function bench(...addresses: readonly (typeof HERE)[]) {
+function bench(...choices: readonly InterfaceChoice[]) {
   const network = new SimulatedNetwork(new SimulatedClock(), new SeededEntropy(1));
   const node = network.node("box");
   const attach = (name: string, own: typeof HERE) => node.attach(name, { address: own, lan: network.lan(name) });
@@ -27,7 +28,7 @@ function bench(...addresses: readonly (typeof HERE)[]) {
     },
   };
   const told: (string | undefined)[] = [];
-  const own = new OwnAddresses(addresses, links, { away() {}, back() {}, changed: (waiting) => told.push(waiting) });
+  const own = new OwnAddresses(choices, links, { away() {}, back() {}, changed: (waiting) => told.push(waiting) });
   return { node, attach, own, told, counts };
 }
 
@@ -73,6 +74,23 @@ test("a change that is refused: the earlier addresses go on being followed, and 
   attach("eth1", OTHER);
   attach("eth2", ABSENT);
   assert.deepEqual(moved, [ABSENT]);
+});
+
+test("an interface by its name: moved by another address or another card, away without either, by what it lacks", () => {
+  const { node, attach, own, told } = bench("eth0");
+  const moved: unknown[] = [];
+  own.onMove((one) => moved.push(one));
+  attach("eth0", OTHER);
+  assert.deepEqual(moved, ["eth0"]);
+  attach("eth0", OTHER);
+  assert.deepEqual(moved, ["eth0", "eth0"]);
+  assert.deepEqual(told, ["waiting for interface eth0", undefined, "waiting for interface eth0", undefined]);
+  node.interface("eth0")?.setUp(false);
+  assert.equal(own.lackOf("eth0"), "interface eth0 is down");
+  node.remove("eth0");
+  assert.equal(own.lackOf("eth0"), "interface eth0 does not exist; there are none");
+  own.follow(["eth0", ABSENT]);
+  assert.equal(own.waiting, "waiting for interface eth0, interface address 10.0.0.9");
 });
 
 test("a look takes the links that it is told, and lists them for none of the addresses", () => {

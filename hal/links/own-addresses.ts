@@ -1,14 +1,15 @@
-// Addresses of this machine that the configuration names: whether an interface has each of them now.
-import { ANY, formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
+// Interfaces of this machine that the configuration chooses, by address or by name: where each of them is now.
+import { ANY, type Ipv4 } from "../../core/base/ipv4.ts";
+import type { InterfaceChoice } from "../../core/ports/datagrams.ts";
 import type { Link, Links } from "../../core/ports/links.ts";
-import { addressLack } from "./words.ts";
+import { choiceLack, choiceText } from "./words.ts";
 
 /** Who tells a person. */
 export interface OwnAddressesListener {
-  /** No interface has it (any more); `lack` says so and which addresses there are. */
-  away(address: Ipv4, lack: string): void;
-  /** An interface has it again. */
-  back(address: Ipv4, interfaceName: string): void;
+  /** No interface has the address, or the one of this name is not there, not up or without one; `lack` says which, and what there is. */
+  away(choice: InterfaceChoice, lack: string): void;
+  /** It is there again. */
+  back(choice: InterfaceChoice, interfaceName: string): void;
   /** What is waited for now, whenever that is another thing than before; at first nothing is. */
   changed?(waiting: string | undefined): void;
 }
@@ -16,33 +17,34 @@ export interface OwnAddressesListener {
 interface Place {
   readonly name: string;
   readonly index: number;
+  readonly address: Ipv4;
 }
 
 /** The loopback network is always there, all of it (RFC 1122 section 3.2.1.3). */
-const isLoopback = (address: Ipv4): boolean => address >>> 24 === 127;
+const isLoopback = (choice: InterfaceChoice): boolean => typeof choice === "number" && choice >>> 24 === 127;
 
-/** Follows the interfaces of these addresses until `close`. */
+/** Follows these interfaces until `close`. */
 export class OwnAddresses {
   readonly #links: Links;
   readonly #listener: OwnAddressesListener;
-  readonly #followers = new Set<(address: Ipv4) => void>();
-  readonly #places = new Map<Ipv4, Place | undefined>();
-  #wanted: readonly Ipv4[] = [];
+  readonly #followers = new Set<(choice: InterfaceChoice) => void>();
+  readonly #places = new Map<InterfaceChoice, Place | undefined>();
+  #wanted: readonly InterfaceChoice[] = [];
   /** What was told to be waited for. */
   #told: string | undefined;
   #stop: (() => void) | undefined;
 
   /** Tells at once of those that are away. */
-  constructor(addresses: readonly Ipv4[], links: Links, listener: OwnAddressesListener) {
+  constructor(choices: readonly InterfaceChoice[], links: Links, listener: OwnAddressesListener) {
     this.#links = links;
     this.#listener = listener;
-    this.follow(addresses);
+    this.follow(choices);
   }
 
-  /** Other addresses from now on; 0.0.0.0 and loopback ones need no watching, and without any other nothing is watched. */
-  follow(addresses: readonly Ipv4[]): void {
-    this.#wanted = addresses;
-    const wanted = new Set(addresses.filter((one) => one !== ANY && !isLoopback(one)));
+  /** Others from now on; 0.0.0.0 and loopback addresses need no watching, and without any other nothing is watched. */
+  follow(choices: readonly InterfaceChoice[]): void {
+    this.#wanted = choices;
+    const wanted = new Set(choices.filter((one) => one !== ANY && !isLoopback(one)));
     for (const old of [...this.#places.keys()]) if (!wanted.has(old)) this.#places.delete(old);
     if (wanted.size === 0) this.close();
     else this.#add(wanted);
@@ -50,41 +52,44 @@ export class OwnAddresses {
   }
 
   /**
-   * Other addresses from now on if `change` can be made to what uses them. While it is made the earlier ones are followed too, and
-   * they alone are when it rejects, as it then does.
+   * Others from now on if `change` can be made to what uses them. While it is made the earlier ones are followed too, and they alone
+   * are when it rejects, as it then does.
    */
-  async followFor(addresses: readonly Ipv4[], change: () => Promise<void>): Promise<void> {
+  async followFor(choices: readonly InterfaceChoice[], change: () => Promise<void>): Promise<void> {
     const before = this.#wanted;
-    this.follow([...before, ...addresses]);
+    this.follow([...before, ...choices]);
     try {
       await change();
     } catch (error) {
       this.follow(before);
       throw error;
     }
-    this.follow(addresses);
+    this.follow(choices);
   }
 
-  isAway(address: Ipv4): boolean {
-    return this.#places.has(address) && this.#places.get(address) === undefined;
+  isAway(choice: InterfaceChoice): boolean {
+    return this.#places.has(choice) && this.#places.get(choice) === undefined;
   }
 
-  /** "waiting for interface address 10.0.0.9", with all that are away; undefined when none is. */
+  /** "waiting for interface eth1, interface address 10.0.0.9", with all that are away; undefined when none is. */
   get waiting(): string | undefined {
     const away = [...this.#places.keys()].filter((one) => this.isAway(one));
-    return away.length === 0 ? undefined : `waiting for interface address ${away.map(formatIpv4).join(", ")}`;
+    const names = away.filter((one) => typeof one === "string").map(choiceText);
+    const addresses = away.filter((one) => typeof one === "number").map(choiceText);
+    const parts = [...listed("interface", names), ...listed("interface address", addresses)];
+    return parts.length === 0 ? undefined : `waiting for ${parts.join(", ")}`;
   }
 
-  /** Why `address` cannot be used now, for a person. */
-  lackOf(address: Ipv4): string {
-    return addressLack(address, this.#links.list());
+  /** Why `choice` cannot be used now, for a person. */
+  lackOf(choice: InterfaceChoice): string {
+    return choiceLack(choice, this.#links.list());
   }
 
   /**
-   * Calls `moved` when an interface has an address again, or another one has it: what sockets were told of the old one no longer
-   * holds. Returns the way to stop.
+   * Calls `moved` when an interface is there again, or is another one, or has another address: what sockets were told of the old one
+   * no longer holds. Returns the way to stop.
    */
-  onMove(moved: (address: Ipv4) => void): () => void {
+  onMove(moved: (choice: InterfaceChoice) => void): () => void {
     this.#followers.add(moved);
     return () => this.#followers.delete(moved);
   }
@@ -94,24 +99,24 @@ export class OwnAddresses {
     this.#stop = undefined;
   }
 
-  #add(wanted: ReadonlySet<Ipv4>): void {
+  #add(wanted: ReadonlySet<InterfaceChoice>): void {
     this.#stop ??= this.#links.changes((links) => this.#look(links));
     const links = this.#links.list();
-    for (const address of wanted) {
-      if (this.#places.has(address)) continue;
-      const place = placeOf(address, links);
-      this.#places.set(address, place);
-      if (place === undefined) this.#tellAway(address, links);
+    for (const choice of wanted) {
+      if (this.#places.has(choice)) continue;
+      const place = placeOf(choice, links);
+      this.#places.set(choice, place);
+      if (place === undefined) this.#tellAway(choice, links);
     }
   }
 
-  #tellAway(address: Ipv4, links: readonly Link[]): void {
-    this.#listener.away(address, addressLack(address, links));
+  #tellAway(choice: InterfaceChoice, links: readonly Link[]): void {
+    this.#listener.away(choice, choiceLack(choice, links));
     this.#tellWaiting();
   }
 
-  #tellBack(address: Ipv4, interfaceName: string): void {
-    this.#listener.back(address, interfaceName);
+  #tellBack(choice: InterfaceChoice, interfaceName: string): void {
+    this.#listener.back(choice, interfaceName);
     this.#tellWaiting();
   }
 
@@ -123,19 +128,27 @@ export class OwnAddresses {
   }
 
   #look(links: readonly Link[]): void {
-    for (const [address, before] of [...this.#places]) {
-      const now = placeOf(address, links);
-      if (now?.index === before?.index) continue;
-      this.#places.set(address, now);
+    for (const [choice, before] of [...this.#places]) {
+      const now = placeOf(choice, links);
+      if (now?.index === before?.index && now?.address === before?.address) continue;
+      this.#places.set(choice, now);
       if (now === undefined) {
-        this.#tellAway(address, links);
+        this.#tellAway(choice, links);
         continue;
       }
-      if (before === undefined) this.#tellBack(address, now.name);
-      for (const moved of [...this.#followers]) moved(address);
+      if (before === undefined) this.#tellBack(choice, now.name);
+      for (const moved of [...this.#followers]) moved(choice);
     }
   }
 }
 
-const placeOf = (address: Ipv4, links: readonly Link[]): Place | undefined =>
-  links.find(({ up, addresses }) => up && addresses.some((own) => own.address === address));
+const listed = (what: string, away: readonly string[]): readonly string[] =>
+  away.length === 0 ? [] : [`${what} ${away.join(", ")}`];
+
+function placeOf(choice: InterfaceChoice, links: readonly Link[]): Place | undefined {
+  for (const { name, index, up, addresses } of links) {
+    const own = addresses.find(({ address }) => (typeof choice === "string" ? name === choice : address === choice));
+    if (up && own !== undefined) return { name, index, address: own.address };
+  }
+  return undefined;
+}

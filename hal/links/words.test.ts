@@ -5,7 +5,7 @@ import { SimulatedClock } from "../clock/simulated.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
 import { SimulatedNetwork } from "../simulation/network.ts";
 import { simulatedLinks } from "./simulated.ts";
-import { addressLack, lackOf } from "./words.ts";
+import { choiceLack, lackOf } from "./words.ts";
 
 const network = new SimulatedNetwork(new SimulatedClock(), new SeededEntropy(1));
 const node = network.node("router");
@@ -36,10 +36,10 @@ test("one that is down or has no address is told so; one that is ready lacks not
 test("an address that nobody has is told with those that there are; of many, the first", () => {
   const wanted = address("10.9.9.9");
   assert.equal(
-    addressLack(wanted, links.list()),
+    choiceLack(wanted, links.list()),
     "no interface has the address 10.9.9.9; there are 10.0.0.1 (br-lan), 10.1.0.1 (wan)",
   );
-  assert.match(addressLack(wanted, []), /there are none$/);
+  assert.match(choiceLack(wanted, []), /there are none$/);
   const many = Array.from({ length: 40 }, () => links.list()[0]).filter((one) => one !== undefined);
-  assert.match(addressLack(wanted, many), / and 8 more$/);
+  assert.match(choiceLack(wanted, many), / and 8 more$/);
 });

@@ -1,15 +1,29 @@
 // What a person is told of an interface that the configuration names and the machine does not have.
 import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
+import type { InterfaceChoice } from "../../core/ports/datagrams.ts";
 import type { Link, Links } from "../../core/ports/links.ts";
 
 /** Interfaces that are listed; a router with a thousand VLANs has no use for all of them in one line. */
 const LISTED = 32;
 
+/** As the configuration has it: "eth0", "10.0.0.1". */
+export const choiceText = (choice: InterfaceChoice): string =>
+  typeof choice === "string" ? choice : formatIpv4(choice);
+
 /** Why the interface cannot be used, and what to choose from; undefined when it is there, up and has an IPv4 address. */
-export function lackOf(name: string, links: Links): string | undefined {
-  const link = links.get(name);
+export const lackOf = (name: string, links: Links): string | undefined =>
+  nameLack(name, links.get(name), () => links.list());
+
+/** Why an interface that is chosen by name or by address is away, and which there are among these links. */
+export function choiceLack(choice: InterfaceChoice, links: readonly Link[]): string {
+  if (typeof choice === "number") return addressLack(choice, links);
+  const link = links.find(({ name }) => name === choice);
+  return nameLack(choice, link, () => links) ?? `interface ${choice} was away and has just come`;
+}
+
+function nameLack(name: string, link: Link | undefined, all: () => readonly Link[]): string | undefined {
   if (link === undefined) {
-    const names = links.list().map((one) => one.name);
+    const names = all().map((one) => one.name);
     const meant = nearest(name, names);
     const guess = meant === undefined ? "" : ` (is ${meant} meant?)`;
     return `interface ${name} does not exist; there are ${listed(names)}${guess}`;
@@ -18,8 +32,7 @@ export function lackOf(name: string, links: Links): string | undefined {
   return link.addresses.length > 0 ? undefined : `interface ${name} has no IPv4 address`;
 }
 
-/** That no interface has the address, and which there are. */
-export function addressLack(address: Ipv4, links: readonly Link[]): string {
+function addressLack(address: Ipv4, links: readonly Link[]): string {
   const there = links.flatMap((link) => link.addresses.map((own) => `${formatIpv4(own.address)} (${link.name})`));
   return `no interface has the address ${formatIpv4(address)}; there are ${listed(there)}`;
 }

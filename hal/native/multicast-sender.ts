@@ -41,10 +41,11 @@ export function openMulticastSender(
   }
 }
 
-/** struct sockaddr_in, port 0. */
-export function internetAddress(destination: Ipv4): Buffer {
+/** struct sockaddr_in; port 0 is none, or any. */
+export function internetAddress(destination: Ipv4, port = 0): Buffer {
   const address = Buffer.alloc(SOCKADDR_IN_OCTETS);
   writeNative16(address, 0, AF_INET);
+  address.writeUInt16BE(port, 2);
   writeIpv4(address, 4, destination);
   return address;
 }

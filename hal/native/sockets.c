@@ -7,10 +7,8 @@
 // What is no descriptor, no number in range or no Uint8Array is the caller's mistake and throws TypeError.
 
 #define _GNU_SOURCE
-#define NAPI_VERSION 8
 
 #include <errno.h>
-#include <limits.h>
 #include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <netinet/in.h>
@@ -26,9 +24,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <node_api.h>
 #include <uv.h>
 
+#include "addon.h"
 #include "ready.h"
 
 #ifndef SYS_pidfd_open
@@ -61,6 +59,8 @@ typedef struct watch {
   napi_ref given[WATCH_ARGUMENTS];
   int slot;
   int fd;
+  // Whether it is to be told when there is room to send.
+  bool wants_room;
   struct watch *next;
 } watch;
 
@@ -71,73 +71,12 @@ typedef struct instance {
   napi_async_context context;
   watch *watches;
   ready *ready;
+  srtp_keys *keys;
   // Handles that libuv has still to give back.
   unsigned closing;
   // Set once the environment ends.
   napi_async_cleanup_hook_handle ending;
 } instance;
-
-// Arguments
-
-static bool fail(napi_env env, const char *message) {
-  bool thrown = false;
-  napi_is_exception_pending(env, &thrown);
-  if (!thrown) napi_throw_type_error(env, NULL, message);
-  return false;
-}
-
-static bool arguments(napi_env env, napi_callback_info info, size_t count, napi_value *into) {
-  size_t given = count;
-  if (napi_get_cb_info(env, info, &given, into, NULL, NULL) != napi_ok) return fail(env, "arguments cannot be read");
-  return given >= count || fail(env, "an argument is missing");
-}
-
-static bool integer(napi_env env, napi_value value, int least, int *into) {
-  double number;
-  if (napi_get_value_double(env, value, &number) != napi_ok) return fail(env, "not a number");
-  // Written so that NaN fails.
-  if (!(number >= least && number <= INT_MAX)) return fail(env, "a number out of range");
-  *into = (int)number;
-  return (double)*into == number || fail(env, "not a whole number");
-}
-
-typedef struct {
-  uint8_t *at;
-  size_t length;
-} octets;
-
-static bool typed(napi_env env, napi_value value, napi_typedarray_type wanted, octets *into) {
-  bool is_typed = false;
-  napi_typedarray_type type;
-  void *data = NULL;
-  if (napi_is_typedarray(env, value, &is_typed) != napi_ok || !is_typed) return fail(env, "not a typed array");
-  if (napi_get_typedarray_info(env, value, &type, &into->length, &data, NULL, NULL) != napi_ok)
-    return fail(env, "not a typed array");
-  if (type != wanted) return fail(env, "a typed array of another kind");
-  into->at = data;
-  return true;
-}
-
-static bool uint8s(napi_env env, napi_value value, octets *into) { return typed(env, value, napi_uint8_array, into); }
-
-static bool address(napi_env env, napi_value value, struct sockaddr_storage *into, socklen_t *length) {
-  octets given;
-  if (!uint8s(env, value, &given)) return false;
-  if (given.length < sizeof(sa_family_t) || given.length > sizeof *into) return fail(env, "no socket address");
-  memset(into, 0, sizeof *into);
-  memcpy(into, given.at, given.length);
-  *length = (socklen_t)given.length;
-  return true;
-}
-
-static napi_value number(napi_env env, int value) {
-  napi_value result = NULL;
-  napi_create_int32(env, value, &result);
-  return result;
-}
-
-// `result` of a system call, or what it was refused with.
-static napi_value outcome(napi_env env, long result) { return number(env, result < 0 ? -errno : (int)result); }
 
 // Sockets
 
@@ -390,39 +329,46 @@ static void end_watch(instance *own, watch **place) {
 
 static void become_readable(uv_poll_t *poll, int status, int events);
 
-// Receives before anything of JavaScript runs, so that what is ready need not wait for it; and tells how much has come.
-static void receive_and_tell(instance *own, watch *one) {
+// Receives before anything of JavaScript runs, so that what is ready need not wait for it; and tells how much has come, and whether the
+// room has that it has waited for.
+static void receive_and_tell(instance *own, watch *one, bool has_room) {
   napi_env env = own->env;
-  napi_value given[WATCH_ARGUMENTS], global, count;
+  napi_value given[WATCH_ARGUMENTS], global, told[2];
   room into;
   for (size_t at = 0; at < WATCH_ARGUMENTS; at++)
     if (napi_get_reference_value(env, one->given[at], &given[at]) != napi_ok) return;
   if (!room_in(env, given[SLOTS], one->slot, given[ROWS], given[SENDERS], &into)) return;
-  count = number(env, take_batch(own, one->fd, &into));
+  told[0] = number(env, take_batch(own, one->fd, &into));
+  told[1] = number(env, has_room);
   if (napi_get_global(env, &global) == napi_ok)
-    napi_make_callback(env, own->context, global, given[READABLE], 1, &count, NULL);
+    napi_make_callback(env, own->context, global, given[READABLE], 2, told, NULL);
 }
 
-static void call(instance *own, watch *one) {
+static void call(instance *own, watch *one, bool has_room) {
   napi_env env = own->env;
   napi_handle_scope scope;
   napi_value mistake;
   bool thrown = false;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return;
-  receive_and_tell(own, one);
+  receive_and_tell(own, one, has_room);
   if (napi_is_exception_pending(env, &thrown) == napi_ok && thrown &&
       napi_get_and_clear_last_exception(env, &mistake) == napi_ok)
     napi_fatal_exception(env, mistake);
   napi_close_handle_scope(env, scope);
 }
 
+static int poll_for(watch *one) {
+  return uv_poll_start(&one->poll, one->wants_room ? UV_READABLE | UV_WRITABLE : UV_READABLE, become_readable);
+}
+
 static void become_readable(uv_poll_t *poll, int status, int events) {
-  (void)events;
   watch *one = poll->data;
-  call(one->owner, one);
+  bool has_room = one->wants_room && (status < 0 || (events & UV_WRITABLE) != 0);
+  if (has_room) one->wants_room = false;
+  call(one->owner, one, has_room);
   ready_settle(one->owner->ready);
   // libuv stops polling at POLLERR, which a socket has until its error is read; the callback has read it, or closed the socket.
-  if (status < 0 && one->given[READABLE] != NULL) uv_poll_start(poll, UV_READABLE, become_readable);
+  if ((status < 0 || has_room) && one->given[READABLE] != NULL) poll_for(one);
 }
 
 static bool keep(napi_env env, watch *one, size_t at, napi_value value) {
@@ -463,9 +409,22 @@ static napi_value start_watch(napi_env env, napi_callback_info info) {
   if (!keep(env, one, READABLE, given[1]) || !keep(env, one, SLOTS, given[2]) || !keep(env, one, ROWS, given[4]) ||
       !keep(env, one, SENDERS, given[5]))
     refused = -ENOMEM;
-  if (refused == 0) refused = uv_poll_start(&one->poll, UV_READABLE, become_readable);
+  if (refused == 0) refused = poll_for(one);
   if (refused != 0) end_watch(own, &own->watches);
   return number(env, refused);
+}
+
+// The watch tells, once, when there is room to send. -ENOENT: there is no watch.
+static napi_value await_room(napi_env env, napi_callback_info info) {
+  napi_value given[1];
+  int fd;
+  instance *own = NULL;
+  if (!arguments(env, info, 1, given) || !integer(env, given[0], 0, &fd)) return NULL;
+  if (napi_get_instance_data(env, (void **)&own) != napi_ok || own == NULL) return number(env, -ECANCELED);
+  watch *one = *place_of(own, fd);
+  if (one == NULL) return number(env, -ENOENT);
+  one->wants_room = true;
+  return number(env, poll_for(one));
 }
 
 static void unwatch(napi_env env, int fd) {
@@ -645,6 +604,7 @@ static void end_instance(napi_async_cleanup_hook_handle handle, void *data) {
   instance *own = data;
   own->ending = handle;
   ready_end(&own->ready);
+  srtp_end(&own->keys);
   while (own->watches != NULL) end_watch(own, &own->watches);
   napi_async_destroy(own->env, own->context);
   end_if_closed(own);
@@ -669,10 +629,10 @@ static bool start_instance(napi_env env) {
   return false;
 }
 
-static bool add(napi_env env, napi_value exports, const char *name, napi_callback function) {
-  napi_value value;
-  return napi_create_function(env, name, NAPI_AUTO_LENGTH, function, NULL, &value) == napi_ok &&
-         napi_set_named_property(env, exports, name, value) == napi_ok;
+srtp_keys **keys_of(napi_env env) {
+  instance *own = NULL;
+  bool is_there = napi_get_instance_data(env, (void **)&own) == napi_ok && own != NULL && own->ending == NULL;
+  return is_there ? &own->keys : NULL;
 }
 
 NAPI_MODULE_INIT() {
@@ -681,9 +641,11 @@ NAPI_MODULE_INIT() {
       add(env, exports, "filter", attach_filter) && add(env, exports, "send", send_packet) &&
       add(env, exports, "receive", receive) && add(env, exports, "takeDescriptor", take_descriptor) &&
       add(env, exports, "watch", start_watch) && add(env, exports, "unwatch", stop_watch) &&
+      add(env, exports, "awaitRoom", await_room) &&
       add(env, exports, "close", close_socket) && add(env, exports, "trimAt", trim_at) &&
       add(env, exports, "releaseFiles", release_files) &&
-      add(env, exports, "readyAt", ready_at) && add(env, exports, "ready", make_ready))
+      add(env, exports, "readyAt", ready_at) && add(env, exports, "ready", make_ready) &&
+      add_ciphers(env, exports) && add_datagrams(env, exports))
     return exports;
   fail(env, "the socket addon cannot start here");
   return NULL;

@@ -34,17 +34,19 @@ export interface SocketsModule {
   /**
    * Receives into these arrays whenever something waits, and calls `readable` with what that `receive` returned, until `unwatch` or
    * `close`; nobody else may use the arrays meanwhile. -EEXIST when the descriptor is watched already. When `readable` returns, what was
-   * opened ahead of it (`ready`) is settled.
+   * opened ahead of it (`ready`) is settled. `hasRoom` is 1 when `awaitRoom` asked for that.
    */
   watch(
     fd: number,
-    readable: (count: number) => void,
+    readable: (count: number, hasRoom: number) => void,
     slots: Uint8Array,
     slotOctets: number,
     rows: Int32Array,
     senders: Uint8Array,
   ): number;
   unwatch(fd: number): number;
+  /** The watch calls `readable` once when the kernel takes more to send; -ENOENT without a watch. */
+  awaitRoom(fd: number): number;
   /** A second descriptor of what `fd` is in another process (pidfd_getfd, Linux 5.6); needs the right to trace it. */
   takeDescriptor(pid: number, fd: number): number;
   /** Ends the watch too, and what is ready on a routing socket. */
@@ -67,10 +69,41 @@ export interface SocketsModule {
    * rule. `smaps` is where Linux tells of them, /proc/self/smaps. The number of mappings, or a negative errno without the file.
    */
   releaseFiles(smaps: string): number;
+  /**
+   * Sends `count` datagrams, SEND_BATCH at most, to one address: those of the rows from `first` on, of which each has where its datagram
+   * begins and ends in `octets`. How many of them have left, or why the first has not. `inSegments` 1: those of one length go to the kernel as one (UDP_SEGMENT), and are refused or
+   * leave together; for sockets that have the option.
+   */
+  sendBatch(
+    fd: number,
+    octets: Uint8Array,
+    rows: Int32Array,
+    first: number,
+    count: number,
+    to: Uint8Array,
+    inSegments: number,
+  ): number;
+  /** Fills `into` with the struct sockaddr that a socket is bound to; its length. */
+  name(fd: number, into: Uint8Array): number;
+  /**
+   * A new SRTP session key, with the initialisation vector for packet index 0: AES-GCM with 12 octets of vector and an empty
+   * `authentication`, AES-CM with HMAC-SHA1-80 with 16 and 20. All are copied. -ENOSYS when this Node shows no OpenSSL, -EINVAL for
+   * lengths that no suite has.
+   */
+  srtpKey(key: Uint8Array, authentication: Uint8Array, vector: Uint8Array): number;
+  /** Overwrites the key; its number may be another's afterwards. -ENOENT when there is none of the number. */
+  srtpErase(key: number): number;
+  /** Encrypts and tags `count` packets that lie in `octets`, as `rows` says (CIPHER_ROW); how many succeeded. */
+  srtpSeal(octets: Uint8Array, rows: Int32Array, count: number): number;
+  /** Checks and decrypts; a packet whose tag is wrong is as it was afterwards. */
+  srtpOpen(octets: Uint8Array, rows: Int32Array, count: number): number;
 }
 
 /** Packets that one `receive` takes at most. */
 export const RECEIVE_BATCH = 64;
+/** Datagrams of one `sendBatch`, and numbers of each in its rows. */
+export const SEND_BATCH = 64;
+export const SEND_ROW = 2;
 /** Octets of a sender's address. */
 export const SENDER_OCTETS = 32;
 /** Numbers of a packet in `rows`, and what each is. */
@@ -87,6 +120,25 @@ export const PACKET_ROW = {
   vlanProtocol: 5,
   /** TP_STATUS_* of PACKET_AUXDATA. */
   status: 6,
+} as const;
+
+/**
+ * Numbers of a packet in the rows of srtpSeal and srtpOpen, and what each is. Places are octets from the beginning of the array; ROC (the
+ * bits of a uint32) and sequence are the upper and the lower part of the packet index.
+ */
+export const CIPHER_ROW = {
+  length: 8,
+  key: 0,
+  /** Where its header begins, where the header ends and the text begins, and where that ends. */
+  start: 1,
+  text: 2,
+  end: 3,
+  /** Where the tag is, at the text's end or behind it. */
+  tag: 4,
+  roc: 5,
+  sequence: 6,
+  /** Written: 1 done, 0 the tag is wrong, else a negative errno: -EINVAL places that do not lie in the array in this order. */
+  outcome: 7,
 } as const;
 
 /** A system call that the kernel refused. `message` ends in strerror's text, `code` is errno's name ("ENODEV"). */

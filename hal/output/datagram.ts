@@ -1,6 +1,6 @@
 // Hands packets to a player over UDP: raw payload (7 x 188 octets of TS, udp://@...) or the clear RTP packet (rtp://@...).
 import type { Ipv4 } from "../../core/base/ipv4.ts";
-import type { DatagramSocket, Datagrams } from "../../core/ports/datagrams.ts";
+import type { DatagramSocket, Datagrams, InterfaceChoice } from "../../core/ports/datagrams.ts";
 import type { HalError } from "../../core/ports/errors.ts";
 import type { Output, OutputStatus } from "../../core/ports/output.ts";
 import { OutputCounts, type OutputDrop } from "./output-counts.ts";
@@ -12,7 +12,7 @@ export interface DatagramOutputOptions {
   readonly to: Ipv4;
   readonly port: number;
   /** For multicast: 0.0.0.0 leaves the choice to the kernel. */
-  readonly interfaceAddress: Ipv4;
+  readonly interfaceAddress: InterfaceChoice;
   /** For multicast; 1 keeps it on the link. */
   readonly ttl: number;
 }
@@ -22,13 +22,20 @@ const IN_FLIGHT = 256;
 const SLOT = 2048;
 const ANY = 0 as Ipv4;
 
+/** A buffer, the part of it that the last packet filled, and what is told when that has left: a stream's packets need no new ones. */
+interface Slot {
+  readonly octets: Uint8Array;
+  payload: Uint8Array;
+  readonly sent: (error?: HalError) => void;
+}
+
 /** Up to 256 packets may be on their way to the kernel; what comes beyond is output.backlog. */
 export class DatagramOutput implements Output {
   readonly #options: DatagramOutputOptions;
   readonly #socket: DatagramSocket;
   readonly #counts: OutputCounts;
   /** Buffers that no send is using. */
-  readonly #free: Uint8Array[] = Array.from({ length: IN_FLIGHT }, () => new Uint8Array(SLOT));
+  readonly #free: Slot[] = Array.from({ length: IN_FLIGHT }, () => this.#slot());
   #open = true;
 
   /** Rejects as Datagrams.open does. */
@@ -53,8 +60,8 @@ export class DatagramOutput implements Output {
     if (!this.#open) return this.#drop("output.closed");
     const slot = this.#free.pop();
     if (slot === undefined) return this.#drop("output.backlog");
-    const [from, to] = this.#options.form === "rtp" ? [0, end] : [payloadStart, payloadEnd];
-    this.#send(slot.length < to - from ? new Uint8Array(to - from) : slot, packet, from, to);
+    if (this.#options.form === "rtp") this.#send(slot, packet, 0, end);
+    else this.#send(slot, packet, payloadStart, payloadEnd);
     return true;
   }
 
@@ -76,16 +83,25 @@ export class DatagramOutput implements Output {
     this.#counts.fault = `${error.code}: ${error.message}`;
   }
 
-  #send(slot: Uint8Array, packet: Uint8Array, from: number, to: number): void {
-    slot.set(from === 0 && to === packet.length ? packet : packet.subarray(from, to));
-    const { to: address, port } = this.#options;
-    this.#socket.send(slot.subarray(0, to - from), address, port, (error) => this.#sent(slot, to - from, error));
+  #slot(): Slot {
+    const octets = new Uint8Array(SLOT);
+    const slot: Slot = { octets, payload: octets, sent: (error) => this.#sent(slot, error) };
+    return slot;
   }
 
-  #sent(slot: Uint8Array, octets: number, error: HalError | undefined): void {
+  #send(slot: Slot, packet: Uint8Array, from: number, to: number): void {
+    const length = to - from;
+    if (slot.payload.length !== length)
+      slot.payload = length <= SLOT ? slot.octets.subarray(0, length) : new Uint8Array(length);
+    slot.payload.set(packet.subarray(from, to));
+    const { to: address, port } = this.#options;
+    this.#socket.send(slot.payload, address, port, slot.sent);
+  }
+
+  #sent(slot: Slot, error: HalError | undefined): void {
     this.#free.push(slot);
     if (error === undefined) {
-      this.#counts.written(1, octets);
+      this.#counts.written(1, slot.payload.length);
       this.#counts.fault = undefined;
       return;
     }

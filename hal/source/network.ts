@@ -2,7 +2,7 @@
 import type { Ipv4 } from "../../core/base/ipv4.ts";
 import { formatIpv4, isMulticast } from "../../core/base/ipv4.ts";
 import type { Clock } from "../../core/ports/clock.ts";
-import type { Datagrams, Membership, ReceiveQueues } from "../../core/ports/datagrams.ts";
+import type { Datagrams, InterfaceChoice, Membership } from "../../core/ports/datagrams.ts";
 import type { Intake, Source, SourceListener } from "./source.ts";
 
 /** Where a channel's payload comes in. */
@@ -12,14 +12,8 @@ export interface NetworkInput {
   readonly port: number;
   /** Accept only this sender; with a group, join source-specifically. */
   readonly source?: Ipv4;
-  readonly interfaceAddress: Ipv4;
-}
-
-/** What it takes of the machine. */
-export interface NetworkPlatform {
-  readonly datagrams: Datagrams;
-  readonly queues: ReceiveQueues;
-  readonly clock: Clock;
+  /** Where the group is joined. */
+  readonly interfaceAddress: InterfaceChoice;
 }
 
 const RECEIVE_BUFFER = 4 * 1024 * 1024;
@@ -27,14 +21,14 @@ const RECEIVE_BUFFER = 4 * 1024 * 1024;
 /** Rejects as Datagrams.open and throws HalError "datagram.membership". */
 export async function openNetwork(
   input: NetworkInput,
-  { datagrams, queues, clock }: NetworkPlatform,
+  datagrams: Datagrams,
+  clock: Clock,
   intake: Intake,
   listener: SourceListener,
 ): Promise<Source> {
   let taken = 0;
   let strangers = 0;
   const multicast = isMulticast(input.address);
-  const before = queues.overflowed(input.address, input.port);
   const socket = await datagrams.open(
     { address: input.address, port: input.port, reuse: multicast, receiveBuffer: RECEIVE_BUFFER },
     {
@@ -55,14 +49,14 @@ export async function openNetwork(
     status: () => ({
       input: `${formatIpv4(input.address)}:${socket.port}`,
       taken,
-      drops: dropsOf(strangers, queues.overflowed(input.address, socket.port) - before),
+      drops: dropsOf(strangers, socket.overflows() ?? 0),
     }),
   };
 }
 
-/** "source.stranger": from another sender. "source.queue-full": not read in time, the machine is too slow for the stream. */
-const dropsOf = (strangers: number, overflowed: number): Record<string, number> => ({
-  ...(overflowed > 0 ? { "source.queue-full": overflowed } : {}),
+/** "source.stranger": from another sender. "datagram.overflow": not read in time, the machine is too slow for the stream. */
+const dropsOf = (strangers: number, overflows: number): Record<string, number> => ({
+  ...(overflows > 0 ? { "datagram.overflow": overflows } : {}),
   ...(strangers > 0 ? { "source.stranger": strangers } : {}),
 });
 

@@ -4,28 +4,12 @@
 import { readdirSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { step } from "../checks/steps.mjs";
+import { printFigure, withRatio } from "./support/figures.mjs";
 
 const { values, positionals } = parseArgs({
   options: { json: { type: "string" }, quick: { type: "boolean", default: false } },
   allowPositionals: true,
 });
-
-/** Three digits that matter. */
-const rounded = (/** @type {number} */ value) =>
-  Number(value.toPrecision(value >= 1000 ? Math.ceil(Math.log10(value)) : 3));
-
-/**
- * @typedef {{ name: string, unit: string, ours: number, against: string, theirs: number }} Measured
- * @param {Measured} figure
- */
-function withRatio({ name, unit, ours, against, theirs }) {
-  return { name, unit, ours: rounded(ours), against, theirs: rounded(theirs), ratio: rounded(ours / theirs) };
-}
-
-/** @param {ReturnType<typeof withRatio>} figure */
-function print({ name, unit, ours, against, theirs, ratio }) {
-  process.stdout.write(`${name}: ${ours} ${unit}; ${against}: ${theirs} ${unit}; ratio ${ratio}\n`);
-}
 
 if (!step("set-up", "./scripts/setup", []) || !step("types", "node_modules/.bin/tsc", ["-b"])) process.exit(1);
 
@@ -41,7 +25,7 @@ for (const name of modules) {
     for (const figure of await run({ quick: values.quick })) {
       const compared = withRatio(figure);
       figures.push(compared);
-      print(compared);
+      printFigure(compared);
     }
   } catch (error) {
     failed += 1;

@@ -12,8 +12,8 @@ import { PROCESSORS, processorOf } from "./processors.mjs";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const source = (/** @type {string} */ name) => join(ROOT, "hal/native", name);
-const SOURCES = ["sockets.c", "ready.c"].map(source);
-const HEADERS = ["ready.h"].map(source);
+const SOURCES = ["addon.c", "sockets.c", "ready.c", "ciphers.c", "srtp.c", "datagrams.c"].map(source);
+const HEADERS = ["addon.h", "ready.h", "srtp.h"].map(source);
 const FOLDER = join(ROOT, "build/hal/native");
 const NAME = "sealcast_sockets.node";
 /** Where the compiled TypeScript beside it looks, and the bundler. */

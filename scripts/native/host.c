@@ -15,7 +15,7 @@
 #include <node_api.h>
 
 #define MOST 32
-#define GIVEN 6
+#define GIVEN 7
 
 struct napi_value__ {
   // Of a typed array.
@@ -55,12 +55,6 @@ napi_status napi_get_value_string_utf8(napi_env env, napi_value value, char *int
   *length = value->length < room ? value->length : room - 1;
   memcpy(into, value->at, *length);
   into[*length] = 0;
-  return napi_ok;
-}
-
-napi_status napi_is_typedarray(napi_env env, napi_value value, bool *into) {
-  (void)env;
-  *into = value->at != NULL;
   return napi_ok;
 }
 
@@ -125,6 +119,7 @@ static napi_callback function_named(const char *name) {
 
 #define NUMBER(value) ((struct napi_value__){.number = (value)})
 #define OCTETS(array) ((struct napi_value__){.at = (array), .length = sizeof(array), .type = napi_uint8_array})
+#define NONE ((struct napi_value__){.at = "", .type = napi_uint8_array})
 #define TEXT(string) ((struct napi_value__){.at = (string), .length = strlen(string)})
 #define INT32S(array) ((struct napi_value__){.at = (array), .length = sizeof(array) / 4, .type = napi_int32_array})
 #define CALL(name, ...) called(name, (struct napi_value__[GIVEN]){__VA_ARGS__})
@@ -160,7 +155,7 @@ int main(int argc, char **argv) {
   // BPF_RET | BPF_K, all of the packet; in the machine's byte order.
   struct { uint16_t code; uint8_t yes, no; uint32_t value; } everything[] = {{6, 0, 0, 0xffffffff}};
   int32_t rows[2 * 8] = {0};
-  uint8_t entry[60] = {0}, vifs[] = {1};
+  uint8_t entry[60] = {0}, vifs[] = {1}, key[16] = {0}, vector[12] = {0};
 
   int fd = OPENED("socket", NUMBER(AF_INET), NUMBER(SOCK_DGRAM), NUMBER(0));
   memcpy(address, &own, sizeof own);
@@ -179,6 +174,10 @@ int main(int argc, char **argv) {
   CALL("receive", NUMBER(fd), OCTETS(slots), NUMBER(64), INT32S(rows), OCTETS(senders));
   printf("rows %d %d interface %d octets %d %d from %d.%d.%d.%d\n", rows[0], rows[8], rows[2], slots[0], slots[66], senders[4],
          senders[5], senders[6], senders[7]);
+  int32_t places[] = {0, 3, 1, 3};
+  CALL("name", NUMBER(fd), OCTETS(address));
+  CALL("sendBatch", NUMBER(fd), OCTETS(packet), INT32S(places), NUMBER(0), NUMBER(2), OCTETS(address), NUMBER(0));
+  CALL("receive", NUMBER(fd), OCTETS(slots), NUMBER(64), INT32S(rows), OCTETS(senders), NUMBER(0));
   CALL("readyAt", NUMBER(fd), NUMBER(1), NUMBER(1));
   CALL("ready", NUMBER(fd), OCTETS(entry), OCTETS(vifs));
   close(OPENED("takeDescriptor", NUMBER(getpid()), NUMBER(fd)));
@@ -186,6 +185,8 @@ int main(int argc, char **argv) {
   CALL("close", NUMBER(fd));
   CALL("bind", NUMBER(0), OCTETS(packet));
   CALL("receive", NUMBER(0), OCTETS(slots), NUMBER(0), INT32S(rows), OCTETS(senders));
+  CALL("srtpKey", OCTETS(key), NONE, OCTETS(vector));
+  CALL("srtpSeal", OCTETS(slots), INT32S(rows), NUMBER(2));
   CALL("trimAt", NUMBER(65536));
   if (argc > 2) CALL("releaseFiles", TEXT("/proc/self/smaps"));
   return 0;

@@ -12,7 +12,7 @@ import type { ChannelEffect, ChannelEvent, ChannelOptions } from "../../core/hea
 import { firstIndexAt, ssrcOfChannel } from "../../core/headend/first-index.ts";
 import { StreamPath } from "../../core/headend/stream-path.ts";
 import type { Ciphers } from "../../core/ports/cipher.ts";
-import type { DatagramSocket, Datagrams, ReceiveQueues } from "../../core/ports/datagrams.ts";
+import type { DatagramSocket, Datagrams } from "../../core/ports/datagrams.ts";
 import type { HalError } from "../../core/ports/errors.ts";
 import { DYNAMIC, MP2T } from "../../core/stream/rtp.ts";
 import { StreamSender } from "../../core/stream/sender.ts";
@@ -20,13 +20,13 @@ import { openNetwork } from "../../hal/source/network.ts";
 import { fromStream, openFile } from "../../hal/source/octets.ts";
 import { PacedSource } from "../../hal/source/paced.ts";
 import type { Source } from "../../hal/source/source.ts";
+import { interfaceOf } from "../shared/config.ts";
 import type { BusConnection, ClientPlatform } from "../shared/machine-on-bus.ts";
-import { type ChannelConfig, type HeadendConfig, timesOf } from "./config.ts";
+import { type ChannelConfig, type HeadendConfig, outgoingOf, timesOf } from "./config.ts";
 
 /** What the headend needs of the machine it runs on. */
 export interface HeadendPlatform extends ClientPlatform {
   readonly datagrams: Datagrams;
-  readonly queues: ReceiveQueues;
   readonly ciphers: Ciphers;
   readonly stdin: NodeJS.ReadStream;
   /** Every input has ended. */
@@ -68,7 +68,7 @@ export class RunningChannel {
         address: ANY,
         port: 0,
         multicast: {
-          interfaceAddress: config.interfaceAddress ?? headend.interfaceAddress,
+          interfaceAddress: outgoingOf(headend, config),
           ttl: config.ttl ?? headend.ttl,
         },
       },
@@ -185,14 +185,14 @@ export class RunningChannel {
   }
 
   async #makeSource(): Promise<Source> {
-    const { clock, datagrams, queues, stdin } = this.#platform;
+    const { clock, datagrams, stdin } = this.#platform;
     const { input, id, content } = this.#config;
     const listener = { failed: (error: HalError) => this.#sourceFailed(error), ended: () => this.#inputEnded() };
     if (input.kind === "udp" || input.kind === "rtp") {
       const { address, port, source } = input;
-      const from = { address, port, interfaceAddress: input.interfaceAddress ?? ANY };
+      const from = { address, port, interfaceAddress: interfaceOf(input) };
       const chosen = source === undefined ? from : { ...from, source };
-      return openNetwork(chosen, { datagrams, queues, clock }, this.#path, listener);
+      return openNetwork(chosen, datagrams, clock, this.#path, listener);
     }
     const octets = input.kind === "stdin" ? fromStream(stdin) : await openFile(input.path, input.loop);
     const name = input.kind === "stdin" ? "standard input" : input.path;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ANY, address } from "../../core/base/ipv4.ts";
 import { loadConfig } from "../shared/config.ts";
-import { headendConfig, timesOf } from "./config.ts";
+import { headendConfig, interfacesOf, timesOf } from "./config.ts";
 
 const RIGHT = [
   "id=h1",
@@ -74,5 +75,32 @@ test("two channels must not share id, group and port, or standard input; every f
     "channels.1.id: channel news is there twice",
     "channels.1.group: 239.255.77.1:5004 is there twice",
     "channels.2.input: standard input is there twice",
+  ]);
+});
+
+test("an interface by name or address, under the entry's name of now or of before, not under both", () => {
+  const interfaces = (...settings: string[]) => {
+    const checked = loadConfig(headendConfig, undefined, [...RIGHT, ...settings]);
+    return checked.ok ? interfacesOf(checked.config) : checked.faults.map(({ path, message }) => `${path}: ${message}`);
+  };
+  assert.deepEqual(interfaces(), [ANY]);
+  for (const entry of ["interface", "interfaceAddress"]) {
+    assert.deepEqual(interfaces(`${entry}=eth0.7`), ["eth0.7"]);
+    assert.deepEqual(interfaces(`${entry}=10.0.0.1`), [address("10.0.0.1")]);
+    assert.deepEqual(interfaces(`${entry}=eth0`, `channels.0.${entry}=eth1`), ["eth1"]);
+    assert.match(interfaces(`${entry}=10.0.0.300`).join(), /neither an IPv4 address nor the name/);
+    assert.match(interfaces(`${entry}=an interface`).join(), /neither an IPv4 address nor the name/);
+  }
+  const udp = ["channels.0.input={}", "channels.0.input.kind=udp", "channels.0.input.port=5000"];
+  const both = ["", "channels.0.", "channels.0.input."].map((at) => [`${at}interface=a`, `${at}interfaceAddress=b`]);
+  assert.deepEqual(
+    interfaces(...udp, ...both.flat()),
+    ["interface", "channels.0.interface", "channels.0.input.interface"].map(
+      (path) => `${path}: is interfaceAddress by its new name: give one of them`,
+    ),
+  );
+  assert.deepEqual(interfaces(...udp, "channels.0.input.address=239.1.1.1", "channels.0.input.interface=eth2"), [
+    ANY,
+    "eth2",
   ]);
 });

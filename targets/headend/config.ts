@@ -1,25 +1,30 @@
 // The headend's configuration.
 import * as v from "valibot";
-import { ANY, formatIpv4, type Ipv4, isMulticast } from "../../core/base/ipv4.ts";
+import { formatIpv4, type Ipv4, isMulticast } from "../../core/base/ipv4.ts";
+import type { InterfaceChoice } from "../../core/ports/datagrams.ts";
 import type { MkiLength, Suite } from "../../core/stream/suites.ts";
 import { SUITES } from "../../core/stream/suites.ts";
 import {
   brokerEntries,
   commonEntries,
   groupText,
+  type InterfaceEntries,
   identifier,
+  interfaceEntries,
+  interfaceFault,
+  interfaceOf,
   ipv4Text,
   portNumber,
   x25519PublicKey,
 } from "../shared/config.ts";
+import { CIPHERS, DATAGRAMS, type MediaConfig } from "../shared/media-drivers.ts";
 import type { BrokerConfig } from "../shared/participant.ts";
 import type { CommonConfig } from "../shared/target.ts";
 
-interface NetworkEntries {
+interface NetworkEntries extends InterfaceEntries {
   readonly address: Ipv4;
   readonly port: number;
   readonly source?: Ipv4 | undefined;
-  readonly interfaceAddress?: Ipv4 | undefined;
 }
 
 /** Where a channel's clear stream comes from. */
@@ -30,7 +35,7 @@ export type InputConfig =
   | { readonly kind: "stdin"; readonly bitrate?: number | undefined };
 
 /** One channel: its stream in, its group and keys out. */
-export interface ChannelConfig {
+export interface ChannelConfig extends InterfaceEntries {
   readonly id: string;
   readonly group: Ipv4;
   readonly port: number;
@@ -49,18 +54,15 @@ export interface ChannelConfig {
   readonly shortestLead: number;
   readonly position: "calendar" | "zero";
   readonly ttl?: number | undefined;
-  readonly interfaceAddress?: Ipv4 | undefined;
   readonly largest: number;
 }
 
 /** A whole headend. */
-export interface HeadendConfig extends CommonConfig {
+export interface HeadendConfig extends CommonConfig, InterfaceEntries, MediaConfig {
   readonly id: string;
   readonly broker: BrokerConfig;
   readonly identity: string;
   readonly keyServer: { readonly id: string; readonly publicKey: Uint8Array };
-  readonly cipher: "node" | "noble";
-  readonly interfaceAddress: Ipv4;
   readonly ttl: number;
   readonly channels: readonly ChannelConfig[];
 }
@@ -78,7 +80,7 @@ const network = {
   /** Only from this sender; with a group a source-specific join. */
   source: v.optional(ipv4Text),
   /** On which the group is joined. */
-  interfaceAddress: v.optional(ipv4Text),
+  ...interfaceEntries,
 } as const;
 
 const input = v.variant("kind", [
@@ -125,7 +127,7 @@ const channel = v.strictObject({
   /** calendar: the packet index goes on above everything sent before a restart. zero: for players that start at ROC 0. */
   position: v.optional(v.picklist(["calendar", "zero"]), "calendar"),
   ttl: v.optional(ttl),
-  interfaceAddress: v.optional(ipv4Text),
+  ...interfaceEntries,
   /** The largest payload in octets; more than 1440 is fragmented on Ethernet. */
   largest: v.optional(whole(188, 65_000), 1500),
 });
@@ -142,20 +144,26 @@ const fields = v.strictObject({
     publicKey: x25519PublicKey,
   }),
   /** node: OpenSSL. noble: JavaScript, for a Node without it. */
-  cipher: v.optional(v.picklist(["node", "noble"]), "node"),
-  /** Address of the interface out of which multicast goes; 0.0.0.0 leaves the choice to the kernel. */
-  interfaceAddress: v.optional(ipv4Text, "0.0.0.0"),
+  cipher: v.optional(v.picklist(CIPHERS), "auto"),
+  /** Likewise for UDP: our addon, or node:dgram. */
+  datagrams: v.optional(v.picklist(DATAGRAMS), "auto"),
+  /** Out of which multicast goes. */
+  ...interfaceEntries,
   ttl: v.optional(ttl, 16),
   channels: v.pipe(v.array(channel), v.minLength(1), v.maxLength(256)),
 });
 
-/** Addresses of this machine that the channels need: of outgoing multicast, of joined inputs, and those that inputs are bound to. */
-export const addressesOf = ({ interfaceAddress, channels }: HeadendConfig): readonly Ipv4[] =>
-  channels.flatMap((channel) => [channel.interfaceAddress ?? interfaceAddress, ...inputAddresses(channel.input)]);
+/** The interface out of which a channel's multicast goes. */
+export const outgoingOf = (headend: HeadendConfig, channel: ChannelConfig): InterfaceChoice =>
+  interfaceOf(channel, interfaceOf(headend));
 
-function inputAddresses(input: InputConfig): readonly Ipv4[] {
+/** What the channels need of this machine: interfaces of outgoing multicast and of joined inputs, addresses that inputs are bound to. */
+export const interfacesOf = (config: HeadendConfig): readonly InterfaceChoice[] =>
+  config.channels.flatMap((channel) => [outgoingOf(config, channel), ...inputInterfaces(channel.input)]);
+
+function inputInterfaces(input: InputConfig): readonly InterfaceChoice[] {
   if (input.kind !== "udp" && input.kind !== "rtp") return [];
-  return isMulticast(input.address) ? [input.interfaceAddress ?? ANY] : [input.address];
+  return isMulticast(input.address) ? [interfaceOf(input)] : [input.address];
 }
 
 const LEAD = 10;
@@ -174,24 +182,40 @@ export function timesOf({ interval, lead, window, overlap, shortestLead }: Chann
 }
 
 interface CrossFault {
-  readonly entry: string;
+  readonly path: readonly (string | number)[];
   readonly message: string;
+}
+
+/** Where the interface is chosen under both names of the entry. */
+function doubleInterfaces(config: HeadendConfig): readonly CrossFault[] {
+  const places: readonly (readonly [path: readonly (string | number)[], entries: object])[] = [
+    [[], config],
+    ...config.channels.flatMap((channel, i) => [
+      [["channels", i], channel] as const,
+      [["channels", i, "input"], channel.input] as const,
+    ]),
+  ];
+  return places.flatMap(([path, entries]) => {
+    const message = interfaceFault(entries);
+    return message === undefined ? [] : [{ path: [...path, "interface"], message }];
+  });
 }
 
 /** What the entries of one channel say of each other. */
 function faultsOf(channel: ChannelConfig): readonly CrossFault[] {
   const faults: CrossFault[] = [];
   const { interval, lead, window } = timesOf(channel);
-  if (lead >= interval) faults.push({ entry: "lead", message: "must be shorter than the interval" });
-  if (window > lead) faults.push({ entry: "window", message: "must not be longer than the lead" });
+  if (lead >= interval) faults.push({ path: ["lead"], message: "must be shorter than the interval" });
+  if (window > lead) faults.push({ path: ["window"], message: "must not be longer than the lead" });
   // A key server may offer an epoch again to a headend that has started anew: its packets must not count from zero again.
   if (channel.position === "zero" && channel.keys === "key-server")
-    faults.push({ entry: "position", message: "zero needs keys that are made by the headend" });
+    faults.push({ path: ["position"], message: "zero needs keys that are made by the headend" });
   const { kind } = channel.input;
   const paced = kind === "file" || kind === "stdin";
   if (paced && channel.content === "datagram" && channel.input.bitrate === undefined)
-    faults.push({ entry: "input", message: "has no PCRs as content is datagram: needs a bitrate" });
-  if (paced && channel.largest < 1316) faults.push({ entry: "largest", message: `must be 1316 or more for a ${kind}` });
+    faults.push({ path: ["input"], message: "has no PCRs as content is datagram: needs a bitrate" });
+  if (paced && channel.largest < 1316)
+    faults.push({ path: ["largest"], message: `must be 1316 or more for a ${kind}` });
   return faults;
 }
 
@@ -201,11 +225,12 @@ function clashes(channels: readonly ChannelConfig[], i: number): readonly CrossF
   if (own === undefined) return [];
   const before = channels.slice(0, i);
   const faults: CrossFault[] = [];
-  if (before.some(({ id }) => id === own.id)) faults.push({ entry: "id", message: `channel ${own.id} is there twice` });
+  if (before.some(({ id }) => id === own.id))
+    faults.push({ path: ["id"], message: `channel ${own.id} is there twice` });
   if (before.some(({ group, port }) => group === own.group && port === own.port))
-    faults.push({ entry: "group", message: `${formatIpv4(own.group)}:${own.port} is there twice` });
+    faults.push({ path: ["group"], message: `${formatIpv4(own.group)}:${own.port} is there twice` });
   if (own.input.kind === "stdin" && before.some((c) => c.input.kind === "stdin"))
-    faults.push({ entry: "input", message: "standard input is there twice" });
+    faults.push({ path: ["input"], message: "standard input is there twice" });
   return faults;
 }
 
@@ -214,11 +239,15 @@ export const headendConfig: v.GenericSchema<unknown, HeadendConfig> = v.pipe(
   fields,
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
-    const { channels } = dataset.value;
-    for (const [i, channel] of channels.entries()) {
-      for (const { entry, message } of [...faultsOf(channel), ...clashes(channels, i)])
-        addIssue({ message, path: pathOf(dataset.value, ["channels", i, entry]) });
-    }
+    const config = dataset.value;
+    const ofChannels = config.channels.flatMap((channel, i) =>
+      [...faultsOf(channel), ...clashes(config.channels, i)].map(({ path, message }) => ({
+        path: ["channels", i, ...path],
+        message,
+      })),
+    );
+    for (const { path, message } of [...ofChannels, ...doubleInterfaces(config)])
+      addIssue({ message, path: pathOf(config, path) });
   }),
 );
 

@@ -15,6 +15,7 @@ import { TS_PAYLOAD } from "../../core/mpegts/packet.ts";
 import type { Ciphers } from "../../core/ports/cipher.ts";
 import { StreamSender } from "../../core/stream/sender.ts";
 import { lengthsOf, type Suite } from "../../core/stream/suites.ts";
+import { loadNativeCiphers } from "../../hal/cipher/native.ts";
 import { nobleCiphers } from "../../hal/cipher/noble.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
 import { systemClock } from "../../hal/clock/system.ts";
@@ -119,11 +120,15 @@ async function sendSample(suite: Suite, ciphers: Ciphers, first: Keys, second: K
   socket.close();
 }
 
+const nativeCiphers = await loadNativeCiphers();
 const CASES: readonly (readonly [Suite, string, Ciphers])[] = [
   ["AEAD_AES_128_GCM", "node", nodeCiphers],
   ["AEAD_AES_128_GCM", "noble", nobleCiphers],
   ["AEAD_AES_256_GCM", "node", nodeCiphers],
   ["AES_CM_128_HMAC_SHA1_80", "node", nodeCiphers],
+  ["AEAD_AES_128_GCM", "native", nativeCiphers],
+  ["AEAD_AES_256_GCM", "native", nativeCiphers],
+  ["AES_CM_128_HMAC_SHA1_80", "native", nativeCiphers],
 ];
 
 for (const [i, [suite, driver, ciphers]] of CASES.entries()) {

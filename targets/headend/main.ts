@@ -1,17 +1,14 @@
 // sealcast-headend: takes clear streams in, sends encrypted multicast, changes keys (claims 1, 3 and 7).
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
-import { nobleCiphers } from "../../hal/cipher/noble.ts";
-import { nodeCiphers } from "../../hal/cipher/node.ts";
 import { FollowingDatagrams } from "../../hal/datagram/following.ts";
-import { KernelQueues } from "../../hal/datagram/kernel-queues.ts";
-import { NodeDatagrams } from "../../hal/datagram/node.ts";
-import { linuxLinks } from "../../hal/links/linux.ts";
+import { openLinks } from "../../hal/links/open.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { addKeygen } from "../shared/keygen.ts";
+import { openMediaDrivers } from "../shared/media-drivers.ts";
 import { ownAddresses } from "../shared/own-addresses.ts";
 import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
-import { addressesOf, type HeadendConfig, headendConfig } from "./config.ts";
+import { type HeadendConfig, headendConfig, interfacesOf } from "./config.ts";
 import { HeadendService } from "./service.ts";
 import { statusText } from "./status-text.ts";
 
@@ -19,16 +16,16 @@ const primitives = new NodePrimitives();
 
 async function start(config: HeadendConfig, runtime: Runtime): Promise<Service<HeadendConfig>> {
   const { clock, entropy, log } = runtime;
+  const media = await openMediaDrivers(config);
   const identity = readOwnIdentity("headend", config.id, config.identity, primitives);
-  const addresses = ownAddresses(addressesOf(config), linuxLinks, log);
+  const addresses = ownAddresses(interfacesOf(config), await openLinks(), log);
   const service = await HeadendService.start(config, {
     clock,
     entropy,
     log,
     primitives,
-    queues: new KernelQueues(),
-    datagrams: new FollowingDatagrams(new NodeDatagrams(), addresses, { joinAway: "wait", clock, entropy }),
-    ciphers: config.cipher === "node" ? nodeCiphers : nobleCiphers,
+    datagrams: new FollowingDatagrams(media.datagrams, addresses, { joinAway: "wait", clock, entropy }),
+    ciphers: media.ciphers,
     buses: new MqttBuses(mqttOptions(config.broker, identity.password), clock, entropy),
     keys: identity.x25519,
     stdin: process.stdin,
@@ -38,7 +35,7 @@ async function start(config: HeadendConfig, runtime: Runtime): Promise<Service<H
     },
   });
   return {
-    status: () => service.status(),
+    status: () => ({ ...service.status(), drivers: media.choices }),
     waiting: () => addresses.waiting,
     stop() {
       addresses.close();

@@ -18,7 +18,6 @@ import { SimulatedBroker } from "../../hal/bus/simulated.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
 import { systemClock } from "../../hal/clock/system.ts";
 import { NodeDatagrams } from "../../hal/datagram/node.ts";
-import { ScriptedQueues } from "../../hal/datagram/queues.testkit.ts";
 import { systemEntropy } from "../../hal/entropy/system.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { createLogger } from "../shared/log.ts";
@@ -66,7 +65,6 @@ class World {
       clock: systemClock,
       entropy: systemEntropy,
       datagrams: this.datagrams,
-      queues: new ScriptedQueues(),
       ciphers: nodeCiphers,
       stdin: this.stdin as unknown as NodeJS.ReadStream,
       log,
@@ -164,6 +162,7 @@ class World {
       identity: "unused",
       keyServer: { id: "ks", publicKey: this.serverKeys.publicKey },
       cipher: "node",
+      datagrams: "node",
       interfaceAddress: LOOPBACK,
       ttl: 1,
       channels: [

@@ -19,6 +19,7 @@ import {
   commonEntries,
   defaultSocket,
   identifier,
+  interfaceName,
   refreshPolicy,
   x25519PublicKey,
 } from "../shared/config.ts";
@@ -137,12 +138,6 @@ export interface RouterConfig extends CommonConfig {
   /** Where evidence waits for its acknowledgement; without a file in /var/lib/sealcast, with "" in memory only. */
   readonly evidence: { readonly file?: string | undefined; readonly limit: number };
 }
-
-/** As the kernel names interfaces: IFNAMSIZ is 16 with the final zero. */
-export const interfaceName = v.pipe(
-  v.string(),
-  v.regex(/^[^\s/:]{1,15}$/, "must be an interface name of 1 to 15 characters"),
-);
 
 const whole = (least: number, most: number) => v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
 const wholeSeconds = v.pipe(v.number(), v.minValue(0), v.maxValue(31744), v.transform(seconds));

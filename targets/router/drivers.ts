@@ -23,26 +23,10 @@ import { PacketPortSender } from "../../hal/port-sender/packet.ts";
 import { NftReportFilters } from "../../hal/report-filter/nft.ts";
 import { CapTaps } from "../../hal/tap/cap.ts";
 import { PacketTaps } from "../../hal/tap/packet.ts";
+import { type Candidate, choose, type DriverChoice } from "../shared/drivers.ts";
 import type { Runtime } from "../shared/target.ts";
 import { interfacesOf, proxied, type RouterConfig, snooped } from "./config.ts";
 import { FAREWELL_ARGUMENT } from "./farewell.ts";
-
-/** One way to serve a port. */
-interface Candidate<Port> {
-  readonly driver: string;
-  /** What it cannot do that the first can, for a person. */
-  readonly lacks?: string;
-  /** Rejects with HalError "<port>.native-missing". */
-  load(): Promise<Port>;
-}
-
-/** Which driver serves a port, for status. */
-export interface DriverChoice {
-  readonly driver: string;
-  /** Why those that would have been better were not taken, by name. */
-  readonly passedOver?: Readonly<Record<string, string>>;
-  readonly lacks?: string;
-}
 
 /** What the router's process stands on, by port; without what the configuration does not want. */
 export interface RouterDrivers {
@@ -55,33 +39,6 @@ export interface RouterDrivers {
   readonly links: Links;
   readonly origins: FrameOrigins | undefined;
   readonly choices: Readonly<Record<string, DriverChoice>>;
-}
-
-/**
- * The first of the candidates that loads, or the one that is wanted ("auto": any). Rejects with the HalError of the last.
- */
-export async function choose<Port>(
-  wanted: string,
-  candidates: readonly Candidate<Port>[],
-): Promise<{ readonly port: Port; readonly choice: DriverChoice }> {
-  const passedOver: Record<string, string> = {};
-  let last: HalError | undefined;
-  for (const { driver, lacks, load } of candidates) {
-    if (wanted !== "auto" && wanted !== driver) {
-      passedOver[driver] = `the configuration wants ${wanted}`;
-      continue;
-    }
-    try {
-      const port = await load();
-      const why = Object.keys(passedOver).length > 0 ? { passedOver } : {};
-      return { port, choice: { driver, ...why, ...(lacks === undefined ? {} : { lacks }) } };
-    } catch (error) {
-      if (!(error instanceof HalError)) throw error;
-      last = error;
-      passedOver[driver] = `${error.message}: ${error.cause instanceof Error ? error.cause.message : error.code}`;
-    }
-  }
-  throw last ?? new RangeError(`no driver is called ${wanted}`);
 }
 
 const igmpDrivers: readonly Candidate<IgmpSockets>[] = [

@@ -3,12 +3,11 @@
 import * as v from "valibot";
 import { printableShort } from "../../core/base/printable.ts";
 import { POLICY_LIMIT } from "../../core/control/messages.ts";
-import { type Checked, checkConfig, type Fault } from "../shared/config.ts";
+import { type Checked, checkConfig, type Fault, interfaceName } from "../shared/config.ts";
 import {
   bandwidth,
   type DownstreamConfig,
   groupPrefixes,
-  interfaceName,
   kbitPerSecond,
   limits,
   type RouterConfig,

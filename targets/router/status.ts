@@ -1,7 +1,7 @@
 // What a running router says of itself, field by field: `status --json`, and what the table for a person is made of.
 import type { RuleOrigin } from "../../core/igmp/admission.ts";
 import type { QuerierState } from "../../core/igmp/querier.ts";
-import type { DriverChoice } from "./drivers.ts";
+import type { DriverChoice } from "../shared/drivers.ts";
 import type { Lost } from "./interfaces.ts";
 
 /** A host as far as it is known. */

@@ -182,8 +182,11 @@ function configure(servers: Servers, more: object = {}): string {
   return path;
 }
 
-function run(config: string): { readonly child: ChildProcess; readonly ended: Promise<number | null> } {
-  const child = spawn(process.execPath, [BUNDLE, "--config", config], { stdio: ["ignore", "inherit", "inherit"] });
+function run(
+  config: string,
+  env: NodeJS.ProcessEnv = process.env,
+): { readonly child: ChildProcess; readonly ended: Promise<number | null> } {
+  const child = spawn(process.execPath, [BUNDLE, "--config", config], { stdio: ["ignore", "inherit", "inherit"], env });
   children.push(child);
   return { child, ended: new Promise((resolve) => child.once("exit", resolve)) };
 }
@@ -239,6 +242,39 @@ test(`the bundle on loopback: ${CHANGES} key changes byte for byte, SIGTERM with
     third.child.kill("SIGTERM");
     assert.equal(await third.ended, 0);
     assert.match(readFileSync(join(scratch, "receptions.json"), "utf8"), /"receptions":\[\]/);
+  } finally {
+    await servers.close();
+  }
+});
+
+interface Choice {
+  readonly driver: string;
+  readonly passedOver?: Readonly<Record<string, string>>;
+}
+
+test("status names the drivers of the stream, and why the addon's were not taken where it does not load", {
+  skip,
+}, async () => {
+  const servers = new Servers();
+  await servers.start();
+  try {
+    const config = configure(servers, { tune: [] });
+    const cannot = join(config, "is a file");
+    const passedOver = /the cipher driver cannot load its native part: cannot load sealcast_sockets\.node/;
+    for (const [env, expected] of [
+      [{}, "native"],
+      [{ SEALCAST_NATIVE_DIR: cannot }, "node"],
+    ] as const) {
+      const { child, ended } = run(config, { ...process.env, NODE_PATH: "", ...env });
+      const drivers = async (): Promise<Readonly<Record<string, Choice>> | undefined> =>
+        ((await ask(join(scratch, "sock"), "/status"))?.body as { drivers?: Record<string, Choice> })?.drivers;
+      await until("the drivers", async () => (await drivers()) !== undefined);
+      const { cipher, datagrams } = (await drivers()) ?? {};
+      assert.deepEqual([cipher?.driver, datagrams?.driver], [expected, expected]);
+      if (expected === "node") assert.match(cipher?.passedOver?.native ?? "", passedOver);
+      child.kill("SIGTERM");
+      assert.equal(await ended, 0);
+    }
   } finally {
     await servers.close();
   }

@@ -6,9 +6,9 @@ import { after, test } from "node:test";
 import * as v from "valibot";
 import type { Below } from "../../core/base/chance.testkit.ts";
 import { fuzz } from "../../core/base/fuzz.testkit.ts";
-import { address } from "../../core/base/ipv4.ts";
+import { ANY, address } from "../../core/base/ipv4.ts";
 import { loadConfig } from "../shared/config.ts";
-import { outputName, outputOf, settopConfig } from "./config.ts";
+import { choiceOf, interfacesOf, outputName, outputOf, settopConfig } from "./config.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "st-config-"));
 after(() => rmSync(scratch, { recursive: true }));
@@ -40,18 +40,39 @@ test("a small configuration gets its defaults", () => {
   assert.ok(loaded.ok, JSON.stringify(loaded));
   const { config } = loaded;
   assert.equal(config.journal, "/var/lib/sealcast/receptions.json");
-  assert.equal(config.interfaceAddress, 0);
+  assert.deepEqual(interfacesOf(config), [ANY, ANY]);
   assert.deepEqual([config.overlap, config.linger, config.most], [2000, 2000, 8]);
   assert.deepEqual(config.reorder, { depth: 32, patience: 50 });
   assert.deepEqual(config.output, {
     form: "udp",
     to: address("127.0.0.1"),
     port: 5004,
-    interfaceAddress: 0,
     ttl: 1,
   });
   const names = config.channels.map((channel) => outputName(outputOf(config, channel)));
   assert.deepEqual(names, ["udp 127.0.0.1:5004", "file /tmp/two.ts"]);
+});
+
+test("interfaces of groups and outputs by name or address, under the entry's name of now or of before, not under both", () => {
+  for (const entry of ["interface", "interfaceAddress"]) {
+    const output = { form: "udp", to: "239.1.1.1", port: 5004, [entry]: "10.0.0.7" };
+    const loaded = load({ ...SOUND, [entry]: "wan", output });
+    assert.ok(loaded.ok, JSON.stringify(loaded));
+    assert.deepEqual(interfacesOf(loaded.config), ["wan", address("10.0.0.7")]);
+    assert.ok("to" in loaded.config.output);
+    const choice = choiceOf(loaded.config.output);
+    assert.ok("to" in choice);
+    assert.equal(choice.interfaceAddress, address("10.0.0.7"));
+  }
+  const double = { interface: "a", interfaceAddress: "b" };
+  const [one, ...others] = SOUND.channels;
+  const output = { form: "udp", port: 5004, ...double };
+  const fault = "is interfaceAddress by its new name: give one of them";
+  assert.deepEqual(faultsOf({ ...SOUND, ...double, output, channels: [{ ...one, output }, ...others] }), [
+    `interface: ${fault}`,
+    `output.interface: ${fault}`,
+    `channels.0.output.interface: ${fault}`,
+  ]);
 });
 
 test("all faults are told at once, each with its path", () => {

@@ -4,26 +4,35 @@ import { readUint32, toHex } from "../../core/base/bytes.ts";
 import { formatIpv4, type Ipv4, isSourceSpecific } from "../../core/base/ipv4.ts";
 import { type Duration, milliseconds, seconds } from "../../core/base/time.ts";
 import type { RefreshPolicy } from "../../core/igmp/host/refresh.ts";
+import type { InterfaceChoice } from "../../core/ports/datagrams.ts";
 import type { UnmanagedSender } from "../../core/settop/unmanaged.ts";
 import { LIVE_EPOCHS } from "../../core/stream/key-ring.ts";
 import { lengthsOf, SUITES, type Suite } from "../../core/stream/suites.ts";
+import type { DatagramOutputOptions } from "../../hal/output/datagram.ts";
 import type { OutputChoice } from "../../hal/output/open.ts";
 import {
   brokerEntries,
   commonEntries,
   groupText,
   hexOctets,
+  type InterfaceEntries,
   identifier,
+  interfaceEntries,
+  interfaceFault,
+  interfaceOf,
   ipv4Text,
   portNumber,
   refreshPolicy,
   x25519PublicKey,
 } from "../shared/config.ts";
+import { CIPHERS, DATAGRAMS, type MediaConfig } from "../shared/media-drivers.ts";
 import type { BrokerConfig } from "../shared/participant.ts";
 import type { CommonConfig } from "../shared/target.ts";
 
 /** Where clear packets go. */
-export type OutputConfig = OutputChoice;
+export type OutputConfig =
+  | (Omit<DatagramOutputOptions, keyof InterfaceEntries> & InterfaceEntries)
+  | Exclude<OutputChoice, DatagramOutputOptions>;
 
 /** One channel that can be tuned to. */
 export interface ChannelConfig {
@@ -36,14 +45,12 @@ export interface ChannelConfig {
 }
 
 /** A whole set-top. */
-export interface SettopConfig extends CommonConfig {
+export interface SettopConfig extends CommonConfig, InterfaceEntries, MediaConfig {
   readonly id: string;
   readonly broker: BrokerConfig;
   readonly identity: string;
   readonly journal: string;
   readonly keyServer: { readonly id: string; readonly publicKey: Uint8Array; readonly noticeKey: Uint8Array };
-  readonly cipher: "node" | "noble";
-  readonly interfaceAddress: Ipv4;
   readonly receiveBuffer: number;
   readonly channels: readonly ChannelConfig[];
   readonly tune: readonly string[];
@@ -61,7 +68,7 @@ const output = v.variant("form", [
     form: v.picklist(["udp", "rtp"]),
     to: v.optional(ipv4Text, "127.0.0.1"),
     port: portNumber,
-    interfaceAddress: v.optional(ipv4Text, "0.0.0.0"),
+    ...interfaceEntries,
     ttl: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255)), 1),
   }),
   v.strictObject({ form: v.literal("file"), path: v.pipe(v.string(), v.minLength(1)) }),
@@ -170,9 +177,11 @@ const fields = v.strictObject({
     noticeKey: hexOctets(32),
   }),
   /** node: OpenSSL. noble: JavaScript, for a Node without it. */
-  cipher: v.optional(v.picklist(["node", "noble"]), "node"),
-  /** Address of the interface on which groups are joined; 0.0.0.0 leaves the choice to the kernel. */
-  interfaceAddress: v.optional(ipv4Text, "0.0.0.0"),
+  cipher: v.optional(v.picklist(CIPHERS), "auto"),
+  /** Likewise for UDP: our addon, or node:dgram. */
+  datagrams: v.optional(v.picklist(DATAGRAMS), "auto"),
+  /** On which groups are joined. */
+  ...interfaceEntries,
   /** Octets that the kernel may queue; it takes at most net.core.rmem_max. */
   receiveBuffer: v.optional(v.pipe(v.number(), v.integer(), v.minValue(4096), v.maxValue(1 << 28)), 4 << 20),
   channels: v.pipe(v.array(channel), v.minLength(1), v.maxLength(1024)),
@@ -208,12 +217,16 @@ export const outputName = (choice: OutputConfig): string =>
 /** Where a channel's packets go. */
 export const outputOf = (config: SettopConfig, { output }: ChannelConfig): OutputConfig => output ?? config.output;
 
-/** Addresses of this machine that it needs: of the groups it joins, and of multicast outputs. */
-export const addressesOf = (config: SettopConfig): readonly Ipv4[] => [
-  config.interfaceAddress,
+/** An output as its driver takes it. */
+export const choiceOf = (output: OutputConfig): OutputChoice =>
+  "to" in output ? { ...output, interfaceAddress: interfaceOf(output) } : output;
+
+/** What it needs of this machine: interfaces of the groups it joins, and of multicast outputs. */
+export const interfacesOf = (config: SettopConfig): readonly InterfaceChoice[] => [
+  interfaceOf(config),
   ...config.channels.flatMap((channel) => {
-    const choice = outputOf(config, channel);
-    return choice.form === "udp" || choice.form === "rtp" ? [choice.interfaceAddress] : [];
+    const output = outputOf(config, channel);
+    return output.form === "udp" || output.form === "rtp" ? [interfaceOf(output)] : [];
   }),
 ];
 
@@ -222,9 +235,22 @@ interface CrossFault {
   readonly path: readonly (string | number)[];
 }
 
+/** Where the interface is chosen under both names of the entry. */
+function doubleInterfaces({ output, channels, ...own }: SettopConfig): readonly CrossFault[] {
+  const places: readonly (readonly [path: readonly (string | number)[], entries: object])[] = [
+    [[], own],
+    [["output"], output],
+    ...channels.map((channel, i) => [["channels", i, "output"], channel.output ?? {}] as const),
+  ];
+  return places.flatMap(([path, entries]) => {
+    const message = interfaceFault(entries);
+    return message === undefined ? [] : [{ path: [...path, "interface"], message }];
+  });
+}
+
 /** What single entries cannot know of each other. */
 function crossFaults(config: SettopConfig): readonly CrossFault[] {
-  const faults: CrossFault[] = [];
+  const faults: CrossFault[] = [...doubleInterfaces(config)];
   const ids = config.channels.map(({ id }) => id);
   for (const [i, id] of ids.entries())
     if (ids.indexOf(id) !== i) faults.push({ path: ["channels", i, "id"], message: `channel ${id} is there twice` });

@@ -2,24 +2,21 @@
 import { HalError } from "../../core/ports/errors.ts";
 import type { IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import { MqttBuses } from "../../hal/bus/mqtt.ts";
-import { nobleCiphers } from "../../hal/cipher/noble.ts";
-import { nodeCiphers } from "../../hal/cipher/node.ts";
 import { FollowingDatagrams } from "../../hal/datagram/following.ts";
-import { KernelQueues } from "../../hal/datagram/kernel-queues.ts";
-import { NodeDatagrams } from "../../hal/datagram/node.ts";
 import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
 import { RawIgmpSockets } from "../../hal/igmp/raw.ts";
 import { FileJournal } from "../../hal/journal/file.ts";
-import { linuxLinks } from "../../hal/links/linux.ts";
+import { openLinks } from "../../hal/links/open.ts";
 import { openOutput } from "../../hal/output/open.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import { CommandRefused, type Commands } from "../shared/admin.ts";
 import { EXIT } from "../shared/exit.ts";
 import { addKeygen } from "../shared/keygen.ts";
+import { openMediaDrivers } from "../shared/media-drivers.ts";
 import { ownAddresses } from "../shared/own-addresses.ts";
 import { mqttOptions, readOwnIdentity } from "../shared/participant.ts";
 import { type Frame, type Runtime, runTarget, type Service, type Target } from "../shared/target.ts";
-import { addressesOf, outputOf, type SettopConfig, settopConfig } from "./config.ts";
+import { interfacesOf, outputOf, type SettopConfig, settopConfig } from "./config.ts";
 import { RefreshedDatagrams } from "./membership-refresh.ts";
 import { systemdNotifier } from "./notify.ts";
 import { SettopService } from "./service.ts";
@@ -63,21 +60,20 @@ async function openIgmp(): Promise<IgmpSockets> {
 
 async function start(config: SettopConfig, runtime: Runtime): Promise<Service<SettopConfig>> {
   const { log, clock, entropy } = runtime;
+  const media = await openMediaDrivers(config);
   const identity = readOwnIdentity("settop", config.id, config.identity, primitives);
   const failed = (why: string): void => log.warn({ why }, "systemd cannot be told how we are");
   const notifier = systemdNotifier({ clock, environment: process.env, failed });
-  const addresses = ownAddresses(addressesOf(config), linuxLinks, log, (waiting) =>
-    notifier.status(waiting ?? "running"),
-  );
-  const following = new FollowingDatagrams(new NodeDatagrams(), addresses, { joinAway: "fail", clock, entropy });
-  const refreshing = { clock, entropy, links: linuxLinks, log, igmp: openIgmp };
+  const links = await openLinks();
+  const addresses = ownAddresses(interfacesOf(config), links, log, (waiting) => notifier.status(waiting ?? "running"));
+  const following = new FollowingDatagrams(media.datagrams, addresses, { joinAway: "fail", clock, entropy });
+  const refreshing = { clock, entropy, links, log, igmp: openIgmp };
   const datagrams = new RefreshedDatagrams(following, config.refresh, refreshing);
   const service = await SettopService.start(config, {
     clock,
     entropy,
     datagrams,
-    queues: new KernelQueues(),
-    ciphers: config.cipher === "node" ? nodeCiphers : nobleCiphers,
+    ciphers: media.ciphers,
     primitives,
     buses: new MqttBuses(mqttOptions(config.broker, identity.password), clock, entropy),
     journal: new FileJournal(config.journal),
@@ -91,10 +87,10 @@ async function start(config: SettopConfig, runtime: Runtime): Promise<Service<Se
   });
   notifier.ready();
   return {
-    status: () => ({ ...service.status(), refresh: datagrams.status() }),
+    status: () => ({ ...service.status(), refresh: datagrams.status(), drivers: media.choices }),
     waiting: () => addresses.waiting,
     commands: commandsOf(service),
-    reload: (changed) => addresses.followFor(addressesOf(changed), () => service.reload(changed)),
+    reload: (changed) => addresses.followFor(interfacesOf(changed), () => service.reload(changed)),
     stop: () => {
       notifier.stopping();
       addresses.close();

@@ -146,6 +146,21 @@ test("an interface that goes and comes back with another card is refreshed again
   assert.ok(remembers(GROUP, 25));
 });
 
+test("an interface that is chosen by its name is refreshed under whatever address it has", async () => {
+  const { clock, datagrams, open, settled, remembers, attach } = await bench();
+  const socket = await open(GROUP);
+  socket.join({ group: GROUP, interfaceAddress: "eth0" });
+  await settled();
+  assert.deepEqual(datagrams.status().eth0, { state: "refreshing", interface: "eth0", asks: false, repeated: 0 });
+  attach("10.2.0.77");
+  for (let i = 0; i < 60; i++) {
+    clock.run(seconds(1));
+    await settled();
+  }
+  assert.ok(remembers(GROUP, 25));
+  assert.deepEqual(Object.keys(datagrams.status()), ["eth0"]);
+});
+
 test("0.0.0.0 is the only interface there is; off opens nothing", async () => {
   const { clock, datagrams, open, settled } = await bench();
   (await open(GROUP)).join({ group: GROUP, interfaceAddress: ANY });

@@ -2,7 +2,7 @@
 
 import type { Alarm } from "../../core/base/alarm.ts";
 import { Backoff, exactly, type Schedule } from "../../core/base/backoff.ts";
-import { ANY, formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
+import { ANY, type Ipv4 } from "../../core/base/ipv4.ts";
 import { Runner } from "../../core/base/runner.ts";
 import { after, seconds } from "../../core/base/time.ts";
 import { ANY_SOURCE, filterOf, mergeFilters } from "../../core/igmp/filter.ts";
@@ -10,12 +10,13 @@ import { MulticastHost, type MulticastHostEffect, type MulticastHostEvent } from
 import type { RefreshPolicy } from "../../core/igmp/host/refresh.ts";
 import { IGMP } from "../../core/igmp/wire.ts";
 import type { Clock } from "../../core/ports/clock.ts";
-import type { DatagramSocket, Datagrams, Membership } from "../../core/ports/datagrams.ts";
+import type { DatagramSocket, Datagrams, InterfaceChoice, Membership } from "../../core/ports/datagrams.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { IgmpSocket, IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import type { Link, Links } from "../../core/ports/links.ts";
 import { sameMembership } from "../../hal/datagram/membership.ts";
+import { choiceLack, choiceText } from "../../hal/links/words.ts";
 import type { Logger } from "../shared/log.ts";
 
 /** What the refresh stands on. */
@@ -28,7 +29,7 @@ export interface RefreshPlatform {
   igmp(): Promise<IgmpSockets>;
 }
 
-/** What status says of one interface address: `repeated` is how often, `asks` whether somebody asks there. */
+/** What status says of one interface: `repeated` is how often, `asks` whether somebody asks there. */
 export type RefreshStatus =
   | { readonly state: "refreshing"; readonly interface: string; readonly asks: boolean; readonly repeated: number }
   /** Why it is not possible, and what it takes; the groups are joined all the same. */
@@ -42,8 +43,8 @@ export class RefreshedDatagrams implements Datagrams {
   readonly #inner: Datagrams;
   readonly #policy: RefreshPolicy;
   readonly #platform: RefreshPlatform;
-  /** By interface address, while there is a membership there. */
-  readonly #interfaces = new Map<Ipv4, InterfaceRefresh>();
+  /** As the configuration chooses them, while there is a membership there. */
+  readonly #interfaces = new Map<InterfaceChoice, InterfaceRefresh>();
 
   constructor(inner: Datagrams, policy: RefreshPolicy, platform: RefreshPlatform) {
     this.#inner = inner;
@@ -72,9 +73,9 @@ export class RefreshedDatagrams implements Datagrams {
     this.#interfaces.delete(membership.interfaceAddress);
   }
 
-  /** By interface address; empty while nothing is joined, and where the refresh is off. */
+  /** By interface as the configuration chooses it; empty while nothing is joined, and where the refresh is off. */
   status(): Readonly<Record<string, RefreshStatus>> {
-    return Object.fromEntries([...this.#interfaces].map(([address, one]) => [formatIpv4(address), one.status()]));
+    return Object.fromEntries([...this.#interfaces].map(([choice, one]) => [choiceText(choice), one.status()]));
   }
 }
 
@@ -108,6 +109,10 @@ class RefreshedSocket implements DatagramSocket {
     this.#inner.send(...args);
   }
 
+  overflows(): number | undefined {
+    return this.#inner.overflows();
+  }
+
   close(): void {
     for (const left of this.#memberships.splice(0)) this.#owner.left(left);
     this.#inner.close();
@@ -120,9 +125,9 @@ interface Open {
   readonly socket: IgmpSocket;
 }
 
-/** One interface address: hears who asks there, and speaks when nobody does. */
+/** One interface: hears who asks there, and speaks when nobody does. */
 class InterfaceRefresh {
-  readonly #address: Ipv4;
+  readonly #choice: InterfaceChoice;
   readonly #platform: RefreshPlatform;
   readonly #host: MulticastHost;
   readonly #runner: Runner<MulticastHostEvent, MulticastHostEffect>;
@@ -133,8 +138,8 @@ class InterfaceRefresh {
   #retry: Alarm | undefined;
   #closed = false;
 
-  constructor(address: Ipv4, policy: RefreshPolicy, platform: RefreshPlatform) {
-    this.#address = address;
+  constructor(choice: InterfaceChoice, policy: RefreshPolicy, platform: RefreshPlatform) {
+    this.#choice = choice;
     this.#platform = platform;
     this.#host = new MulticastHost(IGMP, platform.entropy, { refresh: policy, kernelReports: true });
     this.#runner = new Runner(platform.clock, this.#host, (effect) => this.#apply(effect));
@@ -189,7 +194,7 @@ class InterfaceRefresh {
     const link = this.#place();
     const [own] = link?.addresses ?? [];
     if (link === undefined || own === undefined) throw this.#noPlace();
-    const address = this.#address === ANY ? own.address : this.#address;
+    const address = isAddress(this.#choice) ? this.#choice : own.address;
     const socket = sockets.open(link.name, {
       packet: (bytes) => this.#runner.feed({ kind: "packet", bytes }),
       failed: (error) => this.#failed(error),
@@ -199,23 +204,24 @@ class InterfaceRefresh {
     this.#runner.feed({ kind: "up", address });
   }
 
-  /** Where the kernel joins: the interface that has the address, or with 0.0.0.0 the only one there is. */
+  /** Where the kernel joins: the interface that is chosen, or with 0.0.0.0 the only one there is. */
   #place(): Link | undefined {
     const links = this.#platform.links.list().filter(({ up, addresses }) => up && addresses.some(isOfANetwork));
-    if (this.#address === ANY) return links.length === 1 ? links[0] : undefined;
-    return links.find(({ addresses }) => addresses.some(({ address }) => address === this.#address));
+    const choice = this.#choice;
+    if (choice === ANY) return links.length === 1 ? links[0] : undefined;
+    return links.find(({ name, addresses }) => name === choice || addresses.some(({ address }) => address === choice));
   }
 
   #noPlace(): HalError {
-    return this.#address === ANY
+    return this.#choice === ANY
       ? new HalError(
           "igmp.which-interface",
           "with several interfaces, or none, nobody here knows where the kernel joins",
           {
-            needs: "`interfaceAddress`, the address of the interface on which groups are joined",
+            needs: "`interface`, the name or address of the interface on which groups are joined",
           },
         )
-      : new HalError("igmp.no-interface", `no interface has the address ${formatIpv4(this.#address)}`);
+      : new HalError("igmp.no-interface", choiceLack(this.#choice, this.#platform.links.list()));
   }
 
   #apply(effect: MulticastHostEffect): void {
@@ -274,3 +280,5 @@ class InterfaceRefresh {
 }
 
 const isOfANetwork = ({ address }: { readonly address: Ipv4 }): boolean => address >>> 24 !== 127;
+/** Rather than a name, or no choice at all. */
+const isAddress = (choice: InterfaceChoice): choice is Ipv4 => typeof choice === "number" && choice !== ANY;

@@ -12,7 +12,6 @@ import { StreamSender } from "../../core/stream/sender.ts";
 import { SimulatedBroker } from "../../hal/bus/simulated.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
-import { ScriptedQueues } from "../../hal/datagram/queues.testkit.ts";
 import { SimulatedDatagrams } from "../../hal/datagram/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { generateIdentity, peerOf } from "../../hal/identity/identity.ts";
@@ -89,6 +88,7 @@ export class World {
       journal: "-",
       keyServer: { id: "keys", publicKey, noticeKey },
       cipher: "node",
+      datagrams: "node",
       interfaceAddress: address("10.0.0.2"),
       receiveBuffer: 1 << 20,
       channels: [{ id: "one", group: GROUP, port: PORT }],
@@ -103,16 +103,12 @@ export class World {
     };
   }
 
-  /** Of the set-top. */
-  readonly queues = new ScriptedQueues();
-
   /** The set-top starts, or starts again. */
   async start(more: Partial<SettopConfig> = {}): Promise<SettopService> {
     const service = await SettopService.start(this.config(more), {
       clock: this.clock,
       entropy: this.entropy,
       datagrams: this.#settopDatagrams,
-      queues: this.queues,
       ciphers: nodeCiphers,
       primitives,
       buses: this.broker.connector("settop"),

@@ -4,7 +4,7 @@ import { after, milliseconds } from "../../core/base/time.ts";
 import { brokerStanding } from "../../core/control/broker-standing.ts";
 import type { Peer } from "../../core/control/participant.ts";
 import type { Ciphers } from "../../core/ports/cipher.ts";
-import type { Datagrams, ReceiveQueues } from "../../core/ports/datagrams.ts";
+import type { Datagrams } from "../../core/ports/datagrams.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Journal, JournalEntry } from "../../core/ports/journal.ts";
 import type { Output } from "../../core/ports/output.ts";
@@ -15,14 +15,14 @@ import { Settop } from "../../core/settop/settop.ts";
 import type { ViewingStatus } from "../../core/settop/status.ts";
 import type { OutputChoice } from "../../hal/output/open.ts";
 import { brokerStatus } from "../shared/broker-words.ts";
+import { interfaceOf } from "../shared/config.ts";
 import { type BusEvent, type ClientPlatform, MachineOnBus } from "../shared/machine-on-bus.ts";
-import { type ChannelConfig, outputName, outputOf, type SettopConfig } from "./config.ts";
+import { type ChannelConfig, choiceOf, outputName, outputOf, type SettopConfig } from "./config.ts";
 import { Screen } from "./screen.ts";
 
 /** Everything the set-top needs of the machine it runs on. */
 export interface SettopPlatform extends ClientPlatform {
   readonly datagrams: Datagrams;
-  readonly queues: ReceiveQueues;
   readonly ciphers: Ciphers;
   readonly journal: Journal;
   openOutput(choice: OutputChoice): Promise<Output>;
@@ -201,7 +201,7 @@ export class SettopService {
     for (const channel of config.channels) {
       const choice = outputOf(config, channel);
       const name = outputName(choice);
-      if (!this.#outputs.has(name)) this.#outputs.set(name, await this.#platform.openOutput(choice));
+      if (!this.#outputs.has(name)) this.#outputs.set(name, await this.#platform.openOutput(choiceOf(choice)));
     }
   }
 
@@ -248,9 +248,10 @@ export class SettopService {
     if (channel === undefined) return;
     const output = this.#outputs.get(outputName(outputOf(this.#config, channel)));
     if (output === undefined) throw new RangeError(`no output for ${id}`);
-    const { datagrams, queues, clock, ciphers } = this.#platform;
-    const { interfaceAddress, receiveBuffer, reorder } = this.#config;
-    const options = { datagrams, queues, clock, ciphers, interfaceAddress, receiveBuffer, ...reorder };
+    const { datagrams, clock, ciphers } = this.#platform;
+    const { receiveBuffer, reorder } = this.#config;
+    const interfaceAddress = interfaceOf(this.#config);
+    const options = { datagrams, clock, ciphers, interfaceAddress, receiveBuffer, ...reorder };
     this.#screens.set(id, new Screen(options, toChannel(channel), output, (event) => this.#onBus.feed(event)));
     if (channel.unmanaged !== undefined) return;
     this.#onBus.bus.watch(id).catch((error: unknown) => {

@@ -53,8 +53,8 @@ type ShownChannel = NonNullable<Shown["channels"]>[number];
 
 /** What never reached the player, and is in none of the counts of the stream. */
 function dropLines({ drops = {}, output }: ShownChannel): readonly string[] {
-  const overflowed = drops["settop.queue-full"];
-  const unread = overflowed === undefined ? [] : [`  ${overflowed} not read in time: settop.queue-full`];
+  const overflowed = drops["datagram.overflow"];
+  const unread = overflowed === undefined ? [] : [`  ${overflowed} not read in time: datagram.overflow`];
   const undelivered = Object.entries(output?.drops ?? {}).map(([drop, count]) => `  ${count} not delivered: ${drop}`);
   return [...unread, ...undelivered];
 }

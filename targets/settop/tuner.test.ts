@@ -8,7 +8,6 @@ import type { DatagramListener, Datagrams } from "../../core/ports/datagrams.ts"
 import { HalError } from "../../core/ports/errors.ts";
 import { bench } from "../../core/settop/playout.testkit.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
-import { ScriptedQueues } from "../../hal/datagram/queues.testkit.ts";
 import { Tuner } from "./tuner.ts";
 
 /** A socket that opens when told. */
@@ -17,6 +16,7 @@ class HeldDatagrams implements Datagrams {
   readonly log: string[] = [];
   #resolve: (() => void) | undefined;
   refuse = false;
+  overflows = 0;
 
   open(_options: unknown, listener: DatagramListener): Promise<never> {
     this.listener = listener;
@@ -28,6 +28,7 @@ class HeldDatagrams implements Datagrams {
       },
       leave: () => this.log.push("leave"),
       send: () => {},
+      overflows: () => this.overflows,
       close: () => this.log.push("close"),
     };
     return new Promise((resolve) => {
@@ -48,25 +49,11 @@ function tunerBench(source?: ReturnType<typeof address>) {
   const datagrams = new HeldDatagrams();
   const told: string[] = [];
   const clock = new SimulatedClock();
-  const queues = new ScriptedQueues();
-  const options = { datagrams, queues, clock, interfaceAddress: address("0.0.0.0"), receiveBuffer: 4096 };
+  const options = { datagrams, clock, interfaceAddress: address("0.0.0.0"), receiveBuffer: 4096 };
   const channel = { id: "one", group: address("232.1.1.1"), port: 5004, ...(source === undefined ? {} : { source }) };
   const listener = { joined: () => told.push("joined"), failed: (error: HalError) => told.push(error.code) };
-  return { tuner: new Tuner(options, channel, playout, listener), clock, datagrams, told, packet, output, queues };
+  return { tuner: new Tuner(options, channel, playout, listener), clock, datagrams, told, packet, output };
 }
-
-test("what the kernel had to throw away is settop.queue-full, also of a socket that has been left, and not what was before", async () => {
-  const { tuner, datagrams, queues } = tunerBench();
-  tuner.join();
-  await datagrams.release();
-  assert.deepEqual(tuner.drops(), {});
-  queues.dropped = 7;
-  assert.deepEqual(tuner.drops(), { "settop.queue-full": 7 });
-  queues.dropped = 9;
-  tuner.leave();
-  queues.dropped = 9;
-  assert.deepEqual(tuner.drops(), { "settop.queue-full": 9 });
-});
 
 test("a channel with a source takes nothing from another sender: settop.source", async () => {
   const { tuner, datagrams, packet, output } = tunerBench(address("10.0.0.1"));
@@ -76,6 +63,21 @@ test("a channel with a source takes nothing from another sender: settop.source",
   datagrams.listener?.datagram(packet(), address("10.0.0.1"), 5004);
   assert.equal(tuner.drops()["settop.source"], 1);
   assert.equal(output.packets.length, 1);
+});
+
+test("what finds no room in the kernel's queue is counted over every socket that the channel has had", async () => {
+  const { tuner, datagrams } = tunerBench();
+  for (const overflows of [3, 4]) {
+    tuner.join();
+    await datagrams.release();
+    datagrams.overflows = overflows - 1;
+    tuner.drops();
+    datagrams.overflows = overflows;
+    assert.equal(tuner.drops()["datagram.overflow"], overflows === 3 ? 3 : 7);
+    tuner.leave();
+    datagrams.overflows = 0;
+  }
+  assert.deepEqual(tuner.drops(), { "datagram.overflow": 7 });
 });
 
 test("a leave while the socket is still being opened: it is closed when it comes, and never joined", async () => {

@@ -6,7 +6,7 @@ import { Counters } from "../../core/base/counters.ts";
 import type { Ipv4 } from "../../core/base/ipv4.ts";
 import { after, seconds } from "../../core/base/time.ts";
 import type { Clock } from "../../core/ports/clock.ts";
-import type { DatagramSocket, Datagrams, Membership, ReceiveQueues } from "../../core/ports/datagrams.ts";
+import type { DatagramSocket, Datagrams, InterfaceChoice, Membership } from "../../core/ports/datagrams.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Channel } from "../../core/settop/events.ts";
 import type { Playout } from "../../core/settop/playout.ts";
@@ -14,9 +14,8 @@ import type { Playout } from "../../core/settop/playout.ts";
 /** `interfaceAddress`: where to join; 0.0.0.0 leaves it to the kernel. `receiveBuffer`: octets the kernel may hold. */
 export interface TunerOptions {
   readonly datagrams: Datagrams;
-  readonly queues: ReceiveQueues;
   readonly clock: Clock;
-  readonly interfaceAddress: Ipv4;
+  readonly interfaceAddress: InterfaceChoice;
   readonly receiveBuffer: number;
 }
 
@@ -27,12 +26,11 @@ export interface TunerListener {
   failed(error: HalError): void;
 }
 
-/** What came and was not looked at. */
-export type TunerDrop =
-  /** To our group and port, but from another sender than the channel's. */
-  | "settop.source"
-  /** Not read in time: the machine is too slow for the stream, or was away for longer than `receiveBuffer` lasts. */
-  | "settop.queue-full";
+/**
+ * "settop.source": to our group and port, but from another sender than the channel's. "datagram.overflow": found no room in the kernel's
+ * queue.
+ */
+export type TunerDrop = "settop.source" | "datagram.overflow";
 
 /**
  * A membership can be lost without a word (the interface was made anew after a redial), so a group that is silent for this long is
@@ -51,10 +49,10 @@ export class Tuner {
   #socket: DatagramSocket | undefined;
   /** Counts joins and leaves, so that a socket which opens too late is closed again. */
   #turn = 0;
+  /** Of the socket's overflows, those that are in `#drops`. */
+  #overflows = 0;
   #alarm: Alarm | undefined;
   #datagrams = 0;
-  /** Of the kernel's count, what is told already. */
-  #overflowed: number;
   /** Silences in a row. */
   #silences = 0;
   #silence: Alarm | undefined;
@@ -64,13 +62,6 @@ export class Tuner {
     this.#channel = channel;
     this.#playout = playout;
     this.#listener = listener;
-    this.#overflowed = options.queues.overflowed(channel.group, channel.port);
-  }
-
-  /** By `TunerDrop`. */
-  drops(): Record<string, number> {
-    this.#countOverflow();
-    return this.#drops.snapshot();
   }
 
   /** 71. */
@@ -87,10 +78,8 @@ export class Tuner {
   leave(): void {
     this.#turn++;
     this.#silence?.cancel();
-    const socket = this.#socket;
-    this.#socket = undefined;
+    const socket = this.#take();
     if (socket === undefined) return;
-    this.#countOverflow();
     try {
       socket.leave(this.#membership());
     } catch (error) {
@@ -100,17 +89,16 @@ export class Tuner {
     socket.close();
   }
 
+  /** Since the tuner was made, by name. */
+  drops(): Record<string, number> {
+    this.#countOverflows();
+    return this.#drops.snapshot();
+  }
+
   close(): void {
     this.leave();
     this.#alarm?.cancel();
     this.#alarm = undefined;
-  }
-
-  #countOverflow(): void {
-    const { group, port } = this.#channel;
-    const overflowed = this.#options.queues.overflowed(group, port);
-    if (overflowed > this.#overflowed) this.#drops.count("settop.queue-full", overflowed - this.#overflowed);
-    this.#overflowed = overflowed;
   }
 
   async #open(turn: number): Promise<void> {
@@ -155,9 +143,23 @@ export class Tuner {
   #fail(error: HalError): void {
     this.#turn++;
     this.#silence?.cancel();
-    this.#socket?.close();
-    this.#socket = undefined;
+    this.#take()?.close();
     this.#listener.failed(error);
+  }
+
+  /** The socket, which is no longer ours. */
+  #take(): DatagramSocket | undefined {
+    this.#countOverflows();
+    const socket = this.#socket;
+    this.#socket = undefined;
+    this.#overflows = 0;
+    return socket;
+  }
+
+  #countOverflows(): void {
+    const overflows = this.#socket?.overflows() ?? 0;
+    if (overflows > this.#overflows) this.#drops.count("datagram.overflow", overflows - this.#overflows);
+    this.#overflows = overflows;
   }
 
   #datagram(payload: Uint8Array, from: Ipv4): void {

@@ -1,10 +1,11 @@
 // Configuration: a JSON file and `--set path=value`, checked whole before anything opens; every fault with its path.
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import * as v from "valibot";
-import { parseIpv4 } from "../../core/base/ipv4.ts";
+import { ANY, parseIpv4 } from "../../core/base/ipv4.ts";
 import { seconds } from "../../core/base/time.ts";
 import { Identifier } from "../../core/control/messages.ts";
 import { isSmallOrder } from "../../core/control/small-order.ts";
+import type { InterfaceChoice } from "../../core/ports/datagrams.ts";
 import { LEVELS } from "./log.ts";
 
 /** One fault: where in the configuration ("channels.0.port") and what is wrong. */
@@ -30,6 +31,47 @@ export const ipv4Text = v.pipe(
     return parsed;
   }),
 );
+
+/** As the kernel names interfaces: IFNAMSIZ is 16 with the final zero. */
+export const interfaceName = v.pipe(
+  v.string(),
+  v.regex(/^[^\s/:]{1,15}$/, "must be an interface name of 1 to 15 characters"),
+);
+
+/** Digits and dots are an address, or a mistake in one, though the kernel would take them for a name. */
+const interfaceChoice = v.pipe(
+  v.string(),
+  v.rawTransform<string, InterfaceChoice>(({ dataset: { value }, addIssue, NEVER }) => {
+    const isName = /[^\d.]/.test(value);
+    const choice = isName ? value : parseIpv4(value);
+    if (choice !== undefined && (!isName || v.is(interfaceName, value))) return choice;
+    addIssue({ message: `"${value}" is neither an IPv4 address nor the name of an interface` });
+    return NEVER;
+  }),
+);
+
+/** How an entry chooses an interface: `interface`, or `interfaceAddress` as it was called while it took addresses alone. */
+export interface InterfaceEntries {
+  readonly interface?: InterfaceChoice | undefined;
+  readonly interfaceAddress?: InterfaceChoice | undefined;
+}
+
+/** For `InterfaceEntries`; spread into a schema. */
+export const interfaceEntries = {
+  /** Its name, or one of its addresses; 0.0.0.0 leaves the choice to the kernel. */
+  interface: v.optional(interfaceChoice),
+  interfaceAddress: v.optional(interfaceChoice),
+} as const;
+
+/** What they choose. */
+export const interfaceOf = (entries: InterfaceEntries, otherwise: InterfaceChoice = ANY): InterfaceChoice =>
+  entries.interface ?? entries.interfaceAddress ?? otherwise;
+
+/** A fault's text when both of its names are given; undefined when that is right. */
+export const interfaceFault = (entries: InterfaceEntries): string | undefined =>
+  entries.interface === undefined || entries.interfaceAddress === undefined
+    ? undefined
+    : "is interfaceAddress by its new name: give one of them";
 
 /** A multicast group in dotted decimal. */
 export const groupText = v.pipe(

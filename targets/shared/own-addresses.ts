@@ -1,22 +1,27 @@
-// The interface addresses of a configuration, followed and told of in the log.
-import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
+// The interfaces that a configuration chooses, followed and told of in the log.
+import type { InterfaceChoice } from "../../core/ports/datagrams.ts";
 import type { Links } from "../../core/ports/links.ts";
 import { OwnAddresses } from "../../hal/links/own-addresses.ts";
+import { choiceText } from "../../hal/links/words.ts";
 import type { Logger } from "./log.ts";
 
-/** Warns of each that no interface has, now or later, and tells when it is there again. `changed` hears after either what is waited for now. */
+/** Warns of each that is not there, now or later, and tells when it is there again. `changed` hears after either what is waited for now. */
 export const ownAddresses = (
-  addresses: readonly Ipv4[],
+  choices: readonly InterfaceChoice[],
   links: Links,
   log: Logger,
   changed: (waiting: string | undefined) => void = () => {},
 ): OwnAddresses =>
-  new OwnAddresses(addresses, links, {
-    away(address, lack) {
-      log.warn({ interfaceAddress: formatIpv4(address) }, `${lack}: waiting for it`);
+  new OwnAddresses(choices, links, {
+    away(choice, lack) {
+      log.warn(choiceFields(choice), `${lack}: waiting for it`);
     },
-    back(address, interfaceName) {
-      log.info({ interfaceAddress: formatIpv4(address), interface: interfaceName }, "interface address is there");
+    back(choice, interfaceName) {
+      const what = typeof choice === "string" ? "interface" : "interface address";
+      log.info({ ...choiceFields(choice), interface: interfaceName }, `${what} is there`);
     },
     changed,
   });
+
+const choiceFields = (choice: InterfaceChoice): object =>
+  typeof choice === "string" ? { interface: choice } : { interfaceAddress: choiceText(choice) };

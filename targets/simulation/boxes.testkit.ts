@@ -3,7 +3,6 @@
 import { toHex } from "../../core/base/bytes.ts";
 import { formatIpv4 } from "../../core/base/ipv4.ts";
 import { ssrcOfChannel } from "../../core/headend/first-index.ts";
-import { ScriptedQueues } from "../../hal/datagram/queues.testkit.ts";
 import { SimulatedDatagrams } from "../../hal/datagram/simulated.ts";
 import { SimulatedForwarding } from "../../hal/forwarding/simulated.ts";
 import type { Identity } from "../../hal/identity/identity.ts";
@@ -138,7 +137,6 @@ export class HeadendBox extends Box<HeadendService> {
       ...host.process(this.id, running, "headend"),
       primitives: host.primitives,
       datagrams: running.datagrams(this.#datagrams),
-      queues: new ScriptedQueues(),
       ciphers: this.keys.ciphers(host.clock),
       keys: this.own.x25519,
       stdin: process.stdin,
@@ -220,7 +218,6 @@ export class SettopBox extends Box<SettopService> {
       ...host.process(this.id, running, "settop"),
       primitives: host.primitives,
       datagrams: running.datagrams(this.#datagrams),
-      queues: new ScriptedQueues(),
       ciphers: this.keys.ciphers(host.clock),
       journal: this.journal,
       keys: this.own.x25519,

@@ -5,36 +5,33 @@ import { endianness, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
-import { KernelQueues } from "./kernel-queues.ts";
+import { droppedAt } from "./kernel-queue.ts";
 import { NodeDatagrams } from "./node.ts";
 
 const LOOPBACK = address("127.0.0.1");
 const scratch = mkdtempSync(join(tmpdir(), "sc-queues-"));
 after(() => rmSync(scratch, { recursive: true }));
 
-test("a socket that is not read in time: what did not arrive is what was dropped, also after the socket is closed", async () => {
+test("a socket that is not read in time: what did not arrive is what was dropped", async () => {
   const datagrams = new NodeDatagrams();
   let received = 0;
   const listener = { datagram: () => received++, failed: assert.fail };
   const socket = await datagrams.open({ address: LOOPBACK, port: 0, receiveBuffer: 4096 }, listener);
   const sender = await datagrams.open({ address: LOOPBACK, port: 0 }, { datagram() {}, failed: assert.fail });
-  const queues = new KernelQueues();
-  const { port } = socket;
-  assert.equal(queues.overflowed(LOOPBACK, port), 0);
+  assert.equal(socket.overflows(), 0);
   const sent = Array.from(
     { length: 400 },
-    () => new Promise<void>((resolve) => sender.send(new Uint8Array(1316), LOOPBACK, port, () => resolve())),
+    () => new Promise<void>((resolve) => sender.send(new Uint8Array(1316), LOOPBACK, socket.port, () => resolve())),
   );
   await Promise.all(sent);
   const limit = performance.now() + 10_000;
-  while (received + queues.overflowed(LOOPBACK, port) < 400 && performance.now() < limit)
+  while (received + (socket.overflows() ?? 0) < 400 && performance.now() < limit)
     await new Promise((resolve) => setImmediate(resolve));
-  const dropped = queues.overflowed(LOOPBACK, port);
+  const dropped = socket.overflows() ?? 0;
   assert.ok(dropped > 0);
   assert.equal(received + dropped, 400);
-  assert.equal(queues.overflowed(LOOPBACK, sender.port), 0);
+  assert.equal(sender.overflows(), 0);
   socket.close();
-  assert.equal(queues.overflowed(LOOPBACK, port), dropped);
   sender.close();
 });
 
@@ -55,25 +52,14 @@ const GROUP = address("239.255.77.1");
 const LOCAL = `${endianness() === "LE" ? "014DFFEF" : "EFFF4D01"}:138C`;
 
 test("other programs' sockets with the same group and port do not count, all of our own do", () => {
-  const paths = proc(
-    [line(LOCAL, 11, 5), line(LOCAL, 12, 700), line(LOCAL, 13, 6), line("0100007F:138C", 13, 1)],
-    [11, 13],
-  );
-  assert.equal(new KernelQueues(paths).overflowed(GROUP, 5004), 11);
-});
-
-test("a socket that is opened anew goes on where the one before was", () => {
-  const paths = proc([line(LOCAL, 11, 5)], [11]);
-  const queues = new KernelQueues(paths);
-  assert.equal(queues.overflowed(GROUP, 5004), 5);
-  writeFileSync(paths.sockets, `\n${line(LOCAL, 11, 2)}\n`);
-  assert.equal(queues.overflowed(GROUP, 5004), 7);
-  writeFileSync(paths.sockets, "\n");
-  assert.equal(queues.overflowed(GROUP, 5004), 7);
+  const foreign = line(LOCAL, 12, 700);
+  const paths = proc([line(LOCAL, 11, 5), foreign, line(LOCAL, 13, 6), line("0100007F:138C", 13, 1)], [11, 13]);
+  assert.equal(droppedAt(GROUP, 5004, paths), 11);
+  assert.equal(droppedAt(GROUP, 5005, paths), undefined);
 });
 
 test("without /proc nothing is known, and nothing fails", () => {
   mkdirSync(join(scratch, "none"));
   const paths = { sockets: join(scratch, "none", "udp"), descriptors: join(scratch, "none", "fd") };
-  assert.equal(new KernelQueues(paths).overflowed(GROUP, 5004), 0);
+  assert.equal(droppedAt(GROUP, 5004, paths), undefined);
 });
