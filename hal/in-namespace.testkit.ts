@@ -37,8 +37,15 @@ export function inNamespace(
   return false;
 }
 
+/**
+ * A link drops what it is to carry until the kernel's link watch, a worker of its own, has seen its carrier; on a busy machine that is
+ * some time after `ip link set up` has ended.
+ */
+const LINKS_CARRY = "while ip -o link show up | grep -Eq 'LOWER_UP.* state (LOWERLAYER)?DOWN '; do sleep 0.01; done";
+
 function run(file: string, name: string, setup: readonly string[]): Promise<{ code: number | null; output: string }> {
-  const script = ["set -e", "mount -t sysfs sysfs /sys", "ip link set lo up", ...setup, 'exec "$0" "$1"'].join("\n");
+  const before = ["set -e", "mount -t sysfs sysfs /sys", "ip link set lo up"];
+  const script = [...before, ...setup, LINKS_CARRY, 'exec "$0" "$1"'].join("\n");
   const { NODE_TEST_CONTEXT: _outer, ...environment } = process.env;
   const child = spawn("unshare", ["--net", "--mount", "sh", "-c", script, process.execPath, file], {
     env: { ...environment, [INSIDE]: name },

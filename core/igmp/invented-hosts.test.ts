@@ -179,20 +179,28 @@ test("who is known is never refused for it: a viewer zaps through the flood and 
   flood(street, 300, 320, { 305: zap("239.1.1.2"), 310: zap("239.1.1.3"), 315: zap("239.1.1.4") });
 });
 
-/** Every one of them says every four seconds all that it wants, and so answers each question in time. */
+/** Every one of them says all that it wants every four seconds, and so answers each question in time, or every half minute. */
 const KEPT = 600;
+
+/** When they speak: at every moment in the first 20 seconds and in the last 25 before the stranger comes, at every eighth in between. */
+function* seconds(comes: number): Generator<number> {
+  for (let i = 0; i < (comes + 25) * PER_SECOND; i++) {
+    const s = i / PER_SECOND;
+    if (s < 20 || s >= comes - 25 || i % 8 === 0) yield s;
+  }
+}
 
 /** Seconds until a stranger is served that comes `comes` seconds after the first of those hosts. */
 function waitedBeside(street: Street, from: string, comes: number, count = KEPT): number {
   const FROM = 300;
   const group = `239.2.2.${from.split(".")[3]}`;
-  for (let i = 0; i < (comes + 25) * PER_SECOND; i++) {
-    const now = at(FROM + i / PER_SECOND);
-    street.run(now);
-    if (i === comes * PER_SECOND) street.want(from, group);
-    const { card, bytes } = invented(i % count);
+  let said = 0;
+  for (const s of seconds(comes)) {
+    street.run(at(FROM + s));
+    if (s === comes) street.want(from, group);
+    const { card, bytes } = invented(said++ % count);
     street.say(card, bytes);
-    if (i >= comes * PER_SECOND && street.isServed(group)) return i / PER_SECOND - comes;
+    if (s >= comes && street.isServed(group)) return s - comes;
   }
   return Number.POSITIVE_INFINITY;
 }

@@ -242,6 +242,33 @@ test("a notice that overtakes the first grant: if the grant lacks its epoch, it 
   assert.equal(simulated.requests().length, asked);
 });
 
+test("a notice that overtakes an answer is asked about in its slot all the same, before the switch", () => {
+  for (let i = 0; i < 200; i++)
+    for (const tuned of [true, false]) {
+      const simulated = new SimulatedSettop({ device: `box-${i}` });
+      if (tuned) simulated.tuned();
+      else {
+        simulated.watching(6);
+        simulated.feed({ kind: "notice", notice: notice(simulated.now, "one", 7, 0, 0) });
+      }
+      const request = simulated.lastRequest();
+      const before = simulated.requests().length;
+      simulated.feed({ kind: "notice", notice: notice(simulated.now, "one", 8, 1000, 600) });
+      simulated.run(20);
+      const asked = simulated.requests().length;
+      simulated.feed({ kind: "answer", message: grant(request, [7]) });
+      assert.ok(asked - before <= 1, "at most the repeat, when the slot came before the answer");
+      simulated.run(600);
+      assert.deepEqual([simulated.requests().length - asked, simulated.lastRequest().reason], [1, "rekey"]);
+      // The one that has been asked in its slot and answered without it waits: a key server that is behind is not asked at once again.
+      simulated.feed({ kind: "answer", message: grant(simulated.lastRequest(), [7]) });
+      simulated.run(900);
+      assert.equal(simulated.requests().length - asked, 1);
+      simulated.run(200);
+      assert.equal(simulated.requests().length - asked, 2);
+    }
+});
+
 test("a retained notice that is older than its switch is asked about at once", () => {
   const simulated = new SimulatedSettop().watching(7);
   const old = notice(simulated.now, "one", 8, 2000, 2000);

@@ -1,7 +1,7 @@
 // One viewing of one channel: membership, keys, and the questions that keep them. The machine around it owns journal and stops.
 // A viewing is the device's: it lasts from tuning in to stopping. A reception is what the servers have on record of it, under an id of
 // its own, and bill by. A viewing has one at a time, and begins another when the server has ended the last.
-import { after, between, type Duration, earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
+import { after, between, type Duration, earliest, type Instant, instant, milliseconds, seconds } from "../base/time.ts";
 import { overwriteKeys } from "../control/epoch-key.ts";
 import type { Denial, MessageOf, StreamParameters } from "../control/messages.ts";
 import type { Entropy } from "../ports/entropy.ts";
@@ -57,6 +57,13 @@ interface Reception {
   readonly known: boolean;
 }
 
+/** The newest epoch that a notice has named; its key is wanted until a grant has it. */
+interface Noticed {
+  readonly epoch: number;
+  /** When it is this device's turn to ask for it; undefined once it has asked. */
+  readonly slot: Instant | undefined;
+}
+
 /**
  * All set-tops hear the same packet: the questions that it causes are spread over the window of the last notice, which is as long as the
  * audience is large. Without a notice over the least, and never over more than the most: the picture is dark meanwhile.
@@ -86,8 +93,7 @@ export class Viewing {
   readonly #refusals: Refusals;
   #reception: Reception;
   #permission: Permission = { kind: "unanswered" };
-  /** The newest epoch that a notice has named; its key is wanted until a grant has it. -1 before the first. */
-  #noticed = -1;
+  #noticed: Noticed | undefined;
   /** See `LEAST_SPREAD`. */
   #spread: Duration = LEAST_SPREAD;
 
@@ -236,10 +242,10 @@ export class Viewing {
     this.#spread = milliseconds(Math.min(MOST_SPREAD, Math.max(LEAST_SPREAD, window)));
     if (permission.kind === "granted" && (epoch <= permission.newest || permission.held.has(epoch)))
       return "settop.notice-stale";
-    this.#noticed = Math.max(this.#noticed, epoch);
-    if (permission.kind === "denied") return undefined;
     const room = Math.max(0, Math.min(window, away - SLOT_MARGIN));
     const at = after(now, slotOf(this.#options.device, epoch, milliseconds(room)));
+    if (epoch > (this.#noticed?.epoch ?? -1)) this.#noticed = { epoch, slot: at };
+    if (permission.kind === "denied") return undefined;
     this.#question.hasten(at);
     this.#question.plan(at, this.#usual);
     return undefined;
@@ -282,6 +288,11 @@ export class Viewing {
   #questionDue(now: Instant): SettopEffect[] {
     const question = this.#question.due(now);
     if (question === undefined) return [];
+    const noticed = this.#noticed;
+    // Not a repeat: what is answered may be what was sent before the notice came.
+    const isFirst = this.#question.attempts === 1;
+    if (isFirst && noticed?.slot !== undefined && noticed.slot <= now)
+      this.#noticed = { epoch: noticed.epoch, slot: undefined };
     this.#reception = { id: this.#reception.id, known: true };
     return [{ kind: "send", message: this.#request(question.id, question.reason) }];
   }
@@ -325,8 +336,11 @@ export class Viewing {
     const refresh = Math.max(LEAST_REFRESH, refreshWithin) * (0.6 + this.#entropy.below(0.2));
     this.#question.plan(after(now, milliseconds(refresh)), "refresh");
     const again = after(now, this.#hints.gap);
-    // The answer was on its way when the notice came.
-    if (this.#noticed > newest) this.#askFor(again, "rekey", this.#noticed);
+    const noticed = this.#noticed !== undefined && this.#noticed.epoch > newest ? this.#noticed : undefined;
+    // The answer was on its way when the notice came: its turn is still to come.
+    if (noticed?.slot !== undefined) this.#question.plan(instant(Math.max(now, noticed.slot)), "rekey");
+    // The key server does not know yet what it has given notice of.
+    else if (noticed !== undefined) this.#askFor(again, "rekey", noticed.epoch);
     // The headend has not reported yet.
     else if (!positioned) this.#askFor(again, "resync", -1);
   }

@@ -97,7 +97,11 @@ else if (inNamespace(import.meta.url, "takeover", CABLES)) {
       await predecessor(t, seconds(60));
       const { inject, left } = await bench.open();
       inject("rt0", "alone");
-      assert.ok(await eventually(() => left("rt2").length === 1 && left("rt4").length === 1));
+      const isCarried = await eventually(() => left("rt2").length === 1 && left("rt4").length === 1);
+      assert.ok(
+        isCarried,
+        [...left("rt2"), "|", ...left("rt4"), readFileSync("/proc/net/ip_mr_cache", "latin1")].join(" "),
+      );
       await new Promise<void>((resolve) => bench.inject("rt2", datagram(address("10.9.2.2"), LATE, "asks"), resolve));
 
       const warnings: string[] = [];

@@ -1,4 +1,5 @@
 // The command line of the checks.
+import { KINDS } from "./tests.mjs";
 
 const USAGE = "usage: scripts/test [--require-all] [--unit | --bundles] [PART-OF-A-PATH...]";
 
@@ -26,5 +27,5 @@ function kindsOf(args) {
   const chosen = [];
   if (args.includes("--unit")) chosen.push("unit");
   if (args.includes("--bundles")) chosen.push("bundle");
-  return chosen.length > 0 ? chosen : ["unit", "bundle", "lab"];
+  return chosen.length > 0 ? chosen : KINDS;
 }

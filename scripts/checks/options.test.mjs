@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { parseOptions } from "./options.mjs";
 
 test("without options every kind of test runs", () => {
-  const all = { requireAll: false, kinds: ["unit", "bundle", "lab"], parts: [], isWhole: true };
+  const all = { requireAll: false, kinds: ["unit", "bundle", "foreign", "lab"], parts: [], isWhole: true };
   assert.deepEqual(parseOptions([], {}), all);
   assert.deepEqual(parseOptions([], { CI: "true" }), { ...all, requireAll: true });
 });

@@ -31,11 +31,13 @@ export function step(name, program, args, { cwd = ".", quiet = false } = {}) {
  * @param {string} name
  * @param {string} program
  * @param {string[]} args
+ * @param {(pid: number | undefined) => void} [started]
  * @returns {Promise<boolean>} false when it failed
  */
-export async function stepBeside(name, program, args) {
+export async function stepBeside(name, program, args, started) {
   const begin = performance.now();
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  started?.(child.pid);
   let said = "";
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (said += text));
   const { status, error } = await once(child, "close").then(

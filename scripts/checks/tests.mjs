@@ -18,7 +18,6 @@ const LONG = [
   "targets/router/enforce.lab",
   "targets/router/router.lab",
   "targets/router/view",
-  "scripts/bench/igmp/igmp.lab",
   "scripts/lab/entitlement",
   "targets/router/conformance",
   "targets/router/lan",
@@ -38,7 +37,6 @@ const LONG = [
   "targets/control/arrangements",
   "scripts/bench/bench",
   "scripts/checks/rules",
-  "scripts/foreign/",
   "targets/headend/service",
   "scripts/checks/run",
   "hal/enforcement",
@@ -48,8 +46,9 @@ const LONG = [
 ];
 
 /**
- * @typedef {"unit" | "bundle" | "lab"} Kind
- *   unit: its own process and what it makes; bundle: runs what is in dist/; lab: network namespaces and raw sockets, which are root's
+ * @typedef {"unit" | "bundle" | "foreign" | "lab"} Kind
+ *   unit: its own process and what it makes; bundle: runs what is in dist/; foreign: another processor in qemu; lab: network namespaces
+ *   and raw sockets, which are root's
  * @typedef {{ source: string, file: string, kind: Kind }} TestFile `file` is what node runs
  */
 
@@ -102,10 +101,12 @@ function says(source, words, seen = new Set()) {
 /** @param {string} source @returns {Kind} */
 function kindOf(source) {
   if (LAB.test(source)) return "lab";
+  if (source.startsWith("scripts/foreign/")) return "foreign";
   return says(source, RUNS_BUNDLES) ? "bundle" : "unit";
 }
 
-const ORDER = /** @type {const} */ (["unit", "bundle", "lab"]);
+/** Every kind. */
+export const KINDS = /** @type {const} */ (["unit", "bundle", "foreign", "lab"]);
 
 /** Place in the list of the long ones, behind all of them when it is not there. @param {TestFile} test */
 function placeOf({ source }) {
@@ -122,7 +123,7 @@ function allTests() {
     ...plainTests.map((source) => ({ source, file: source, kind: kindOf(source) })),
   ].sort(
     (a, b) =>
-      placeOf(a) - placeOf(b) || ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind) || (a.source < b.source ? -1 : 1),
+      placeOf(a) - placeOf(b) || KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || (a.source < b.source ? -1 : 1),
   );
 }
 
@@ -135,7 +136,7 @@ export const isRoot = () => process.getuid?.() === 0;
  * @param {readonly Kind[]} [kinds] all when left out
  * @returns {{ tests: TestFile[], skipped: string[] }}
  */
-export function chooseTests(parts, kinds = ORDER) {
+export function chooseTests(parts, kinds = KINDS) {
   const wanted = allTests().filter(
     (test) => kinds.includes(test.kind) && (parts.length === 0 || parts.some((part) => test.source.includes(part))),
   );
@@ -146,6 +147,9 @@ export function chooseTests(parts, kinds = ORDER) {
     skipped: left > 0 ? [`${left} lab files need root (network namespaces): sudo ./scripts/test`] : [],
   };
 }
+
+/** Its tester takes a core at real-time priority: what runs beside it loses packets. */
+export const isMeasuring = (/** @type {TestFile} */ { source }) => source.startsWith("scripts/bench/igmp/igmp.lab");
 
 /** Each file in a process of its own, as runTests wants them. @param {TestFile[]} tests */
 export const apart = (tests) => tests.map(({ file }) => [file]);
@@ -162,10 +166,17 @@ const dealt = (tests) =>
     tests.filter((_, index) => index % PROCESSES === first).map(({ file }) => file),
   ).filter(({ length }) => length > 0);
 
+const isLong = (/** @type {TestFile} */ test) => placeOf(test) < LONG.length;
+
+/** Those that compute and wait for nothing, several to a process. @param {TestFile[]} tests */
+export const computing = (tests) => dealt(tests.filter(canShare));
+
+/** The others, each in a process of its own. @param {TestFile[]} tests */
+export const others = (tests) => apart(tests.filter((test) => !canShare(test)));
+
 /** Those that can share processes do, every other file has its own; as runTests wants them. @param {TestFile[]} tests */
-export function sharing(tests) {
-  const shared = tests.filter(canShare);
-  const own = tests.filter((test) => !shared.includes(test));
-  const isLong = (/** @type {TestFile} */ test) => placeOf(test) < LONG.length;
-  return [...apart(own.filter(isLong)), ...dealt(shared), ...apart(own.filter((test) => !isLong(test)))];
-}
+export const sharing = (tests) => [
+  ...others(tests.filter(isLong)),
+  ...computing(tests),
+  ...others(tests.filter((test) => !isLong(test))),
+];

@@ -43,7 +43,7 @@ export class TargetProcess {
 
   /** @param {object} config the target's own entries */
   configure(config) {
-    const log = { level: process.env.SEALCAST_LOG ?? "info", format: "json" };
+    const log = { level: process.env.SEALCAST_LOG ?? "debug", format: "json" };
     writeFileSync(this.file, JSON.stringify({ ...config, socket: this.socket, log }, undefined, 2));
   }
 

@@ -27,8 +27,11 @@ export function writePackets(into, first) {
 /** The number of the packet at `at`. */
 const numberAt = (/** @type {Buffer} */ octets, /** @type {number} */ at) => octets.readUInt32BE(at + 4);
 
+/** Gaps that are told one by one. */
+const GAPS_TOLD = 20;
+
 /**
- * Holds what came out against what went in. `identical`: from its first packet on, the output is exactly a part of the
+ * Holds what came out against what went in. `gaps`: the first packet that is missing and how many, of the first 20 gaps. `identical`: from its first packet on, the output is exactly a part of the
  * input, no packet missing, repeated, moved or changed.
  * @param {Buffer} input
  * @param {Buffer} output
@@ -41,6 +44,7 @@ export function compare(input, output) {
     corrupt: 0,
     first: -1,
     identical: false,
+    gaps: /** @type {[number, number][]} */ ([]),
   };
   if (output.length < PACKET) return found;
   found.first = numberAt(output, 0);
@@ -55,6 +59,7 @@ export function compare(input, output) {
     else if (number < expected) found.duplicated += 1;
     else {
       found.lost += number - expected;
+      if (number > expected && found.gaps.length < GAPS_TOLD) found.gaps.push([expected, number - expected]);
       expected = number + 1;
     }
   }

@@ -14,12 +14,14 @@ test("a part of the input, from its first packet on, is identical", () => {
     corrupt: 0,
     first: 30,
     identical: true,
+    gaps: [],
   });
 });
 
 test("a missing packet is lost", () => {
   const found = compare(input, Buffer.concat([cut(3, 10), cut(12, 20)]));
   assert.deepEqual([found.identical, found.lost, found.duplicated, found.corrupt], [false, 2, 0, 0]);
+  assert.deepEqual(found.gaps, [[10, 2]]);
 });
 
 test("a repeated packet is a duplicate", () => {

@@ -78,7 +78,7 @@ export class Run {
   }
 
   /** The last lines of every process, for a failure's message. */
-  logs(lines = 5) {
+  logs(lines = 10) {
     return this.processes
       .filter((one) => !one.name.startsWith("capture-"))
       .map((one) => `--- ${one.name} (${one.ended ?? "running"})\n${one.tail(lines)}`)

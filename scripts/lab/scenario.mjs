@@ -10,8 +10,9 @@ export const scenarioOf = (run) => (name, body) => {
     try {
       await body();
     } catch (error) {
-      if (error instanceof Error) error.message += `\n${run()?.logs() ?? ""}`;
-      throw error;
+      // Another one: what is printed is the stack, and that has the message as it was at first.
+      const message = error instanceof Error ? error.message : String(error);
+      throw new Error(`${message}\n${run()?.logs() ?? ""}`, { cause: error });
     }
   });
 };

@@ -93,7 +93,9 @@ export function figureTwoScenarios(title, options) {
       const status = await viewer31.channel();
       await viewer31.stop();
       const found = viewer31.compareWith(system.input);
-      assert.ok(found.identical, JSON.stringify({ found, status }));
+      // With the times of every message: whether a key came late, and where it was.
+      const told = `${viewer31.process.tail(200)}\n${system.headend.process.tail(200)}`;
+      assert.ok(found.identical, `${JSON.stringify({ found, status })}\n${told}`);
       assert.deepEqual([status.lost, status.duplicated], [0, 0]);
       const epochs = new Set(link31.stream(system.group).map((packet) => rtp(packet).mki));
       assert.ok(epochs.size > KEY_CHANGES, `${epochs.size} epochs on the wire`);

@@ -48,9 +48,10 @@ export class System {
       await system.#start();
       return system;
     } catch (error) {
-      if (error instanceof Error) error.message += `\n${run.logs(20)}`;
+      const message = error instanceof Error ? error.message : String(error);
+      const logs = run.logs(20);
       await run.close();
-      throw error;
+      throw new Error(`${message}\n${logs}`, { cause: error });
     }
   }
 

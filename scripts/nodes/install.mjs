@@ -15,7 +15,9 @@ export const VERSIONS = ["22", "24"];
 
 const packageOf = (/** @type {string} */ version) => join(FOLDER, "node_modules", `node-${version}-${process.arch}`);
 export const nodeOf = (/** @type {string} */ version) => join(packageOf(version), "bin/node");
-export const folderOf = (/** @type {string} */ version) => join(FOLDER, version);
+const folderOf = (/** @type {string} */ version) => join(FOLDER, version);
+/** The checkout as that version would have it. */
+export const treeOf = (/** @type {string} */ version) => join(folderOf(version), "tree");
 /** The native packages of a version, each with its compiled addon. */
 export const modulesOf = (/** @type {string} */ version) => join(folderOf(version), "modules");
 const stampOf = (/** @type {string} */ version) => join(folderOf(version), "stamp.json");

@@ -1,16 +1,16 @@
 // The checkout as another version of Node would have it: our sources and what was compiled of them, the packages, and its own addons.
 import { cpSync, mkdirSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { folderOf, modulesOf, NATIVE, ROOT } from "./install.mjs";
+import { modulesOf, NATIVE, ROOT, treeOf } from "./install.mjs";
 
 /** Made by tools, or of no concern to a test. */
 const LEFT_OUT = new Set([".git", "build", "dist", "node_modules"]);
 /** What tsc has made. */
 const COMPILED = ["core", "hal", "targets"];
 
-/** Makes it anew; its path. @param {string} version */
+/** Makes it anew. @param {string} version */
 export function makeTree(version) {
-  const tree = join(folderOf(version), "tree");
+  const tree = treeOf(version);
   rmSync(tree, { recursive: true, force: true });
   mkdirSync(join(tree, "node_modules"), { recursive: true });
   for (const name of readdirSync(ROOT).filter((name) => !LEFT_OUT.has(name))) {
@@ -19,7 +19,6 @@ export function makeTree(version) {
   for (const name of COMPILED) cpSync(join(ROOT, "build", name), join(tree, "build", name), { recursive: true });
   keepPacked(tree);
   linkPackages(tree, version);
-  return tree;
 }
 
 /** Packed addons are kept by the hash of what was packed, so that all versions can keep theirs in one place. @param {string} tree */

@@ -1,6 +1,7 @@
 // The router bundle is killed, crashes or is restarted while a viewer watches, and the next one takes over: loss is counted in packets.
 // Needs root.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { after, before, beforeEach, test } from "node:test";
@@ -293,14 +294,19 @@ test("an uplink that had no address for long: the stream is back with the addres
   assert.ok(seconds < UNANSWERED / 2, `${seconds} s`);
 });
 
+/** When a process ends that sleeps for the span of a takeover, as the keeper does: on a busy machine that is later. */
+const sleeper = (): Promise<number> =>
+  once(spawn("sh", ["-c", `(exec sleep ${TAKEOVER}); exit 0`]), "exit").then(() => Date.now());
+
 test("killed and not started again: the stream ends in time, and nothing is left", { skip }, async () => {
   const at = Date.now();
+  const slept = sleeper();
   await end(the(router), "SIGKILL");
-  assert.ok(await until(() => vifs().length === 0, (TAKEOVER + 2) * 1000), "routing goes on");
+  assert.ok(await until(() => vifs().length === 0, TAKEOVER * 1000 + LIMIT), "routing goes on");
   assert.deepEqual(table("cache"), []);
   const { lastAt } = await count(the(a));
   const seconds = (lastAt - at) / 1000;
-  assert.ok(seconds > TAKEOVER - 1 && seconds < TAKEOVER + 2, `${seconds} s`);
+  assert.ok(seconds > TAKEOVER - 1 && lastAt < (await slept) + 1000, `${seconds} s`);
   assert.ok(await until(() => processes().length === 0, LIMIT), processes().join("\n"));
 });
 
@@ -312,10 +318,12 @@ test("ended by SIGTERM and not started again: the stream ends in time, then the 
   const upstream = await listenUpstream();
   const at = Date.now();
   assert.equal(await end(the(router), "SIGTERM"), 0);
+  const slept = sleeper();
   await upstream.saw(LEFT, TAKEOVER * 1000 + LIMIT);
   assert.deepEqual([vifs(), table("cache")], [[], []]);
-  const seconds = ((await count(the(a))).lastAt - at) / 1000;
-  assert.ok(seconds > TAKEOVER - 1 && seconds < TAKEOVER + 2, `${seconds} s`);
+  const { lastAt } = await count(the(a));
+  const seconds = (lastAt - at) / 1000;
+  assert.ok(seconds > TAKEOVER - 1 && lastAt < (await slept) + 1000, `${seconds} s`);
   await end(upstream, "SIGINT");
   assert.ok(await until(() => processes().length === 0, LIMIT), processes().join("\n"));
 });

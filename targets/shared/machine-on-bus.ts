@@ -74,8 +74,14 @@ export class BusConnection {
       buses,
       { mailbox, clock, primitives, ...(noticeKey === undefined ? {} : { noticeKey }) },
       {
-        message: (received) => hear({ kind: "message", received }),
-        notice: (notice, retained) => hear({ kind: "notice", notice, retained }),
+        message: (received) => {
+          log.debug({ type: received.message.type, from: received.from.id }, "message received");
+          hear({ kind: "message", received });
+        },
+        notice: (notice, retained) => {
+          log.debug({ channel: notice.channel, epoch: notice.epoch, retained }, "notice received");
+          hear({ kind: "notice", notice, retained });
+        },
         up: () => {
           log.info(title === undefined ? "broker connected" : `${title}: broker connected`);
           hear({ kind: "broker", up: true });
@@ -104,14 +110,18 @@ export class BusConnection {
   }
 
   say(effect: BusEffect): void {
+    const { log } = this.#platform;
     switch (effect.kind) {
       case "send":
+        log.debug({ type: effect.message.type, to: effect.to.id }, "message sent");
         this.#endpoint.send(effect.to, effect.message);
         return;
       case "answer":
+        log.debug({ type: effect.message.type, to: effect.request.from.id }, "answer sent");
         this.#endpoint.answer(effect.request, effect.message);
         return;
       case "notice":
+        log.debug({ channel: effect.notice.channel, epoch: effect.notice.epoch }, "notice sent");
         this.#endpoint.notice(effect.notice);
         return;
       default:
