@@ -36,6 +36,14 @@ export class ReplayWindow {
     this.#highest = index - 1;
   }
 
+  /** Another window that has accepted the same. */
+  copy(): ReplayWindow {
+    const copy = new ReplayWindow();
+    copy.#seen.set(this.#seen);
+    copy.#highest = this.#highest;
+    return copy;
+  }
+
   #slide(index: number): void {
     const skipped = index - this.#highest - 1;
     if (skipped >= WINDOW) this.#seen.fill(0);

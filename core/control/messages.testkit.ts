@@ -5,7 +5,7 @@ const octets = (length: number, from: number): Uint8Array => Uint8Array.from({ l
 
 const id = octets(16, 1);
 const reception = octets(16, 101);
-const stream = { suite: "AEAD_AES_128_GCM", mkiLength: 4, ssrc: 0x5ea1ca57, payloadType: 33 } as const;
+const stream = { suite: "AEAD_AES_128_GCM", mkiLength: 4, ssrc: 0x5ea1ca57, payloadType: 33, rocEvery: 100 } as const;
 const key = { epoch: 8, masterKey: octets(16, 32), masterSalt: octets(12, 64) };
 const parameters = {
   channel: "news",

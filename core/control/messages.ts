@@ -59,6 +59,8 @@ const streamParameters = v.strictObject({
   payloadType: whole(0, 127),
   /** Ed25519: whose manifests cover the packets (core/stream/manifest.ts); absent where the headend signs none. */
   signer: v.optional(publicKey),
+  /** Every so many packets carry the ROC (RFC 4771); absent for none. */
+  rocEvery: v.optional(whole(1, 0xffff)),
 });
 
 /** Where the stream is: the extended sequence number of the last packet sent is roc * 65536 + seq; `age` ms ago. */

@@ -41,7 +41,7 @@ export function rowOf(
   old: KeyChannelRow | undefined,
 ): KeyChannelRow {
   const { channel, group, port, stream, interval, overlap, window } = parameters;
-  const { suite, mkiLength, ssrc, payloadType, signer } = stream;
+  const { suite, mkiLength, ssrc, payloadType, signer, rocEvery } = stream;
   const demanded = old?.demandedAbove === undefined ? {} : { demandedAbove: old.demandedAbove };
   const own = { lastEpoch: old?.lastEpoch ?? 0, ...demanded };
   return {
@@ -54,6 +54,7 @@ export function rowOf(
     mkiLength,
     ssrc,
     payloadType,
+    ...(rocEvery === undefined ? {} : { rocEvery }),
     interval,
     overlap,
     window,
@@ -63,7 +64,7 @@ export function rowOf(
 }
 
 /** How the stream is protected, as a grant says it. */
-export function streamOf({ suite, mkiLength, ssrc, payloadType, signer }: KeyChannelRow): StreamParameters {
+export function streamOf({ suite, mkiLength, ssrc, payloadType, signer, rocEvery }: KeyChannelRow): StreamParameters {
   const key = signer === undefined ? undefined : fromHex(signer);
   return {
     suite: suite as StreamParameters["suite"],
@@ -71,6 +72,7 @@ export function streamOf({ suite, mkiLength, ssrc, payloadType, signer }: KeyCha
     ssrc,
     payloadType,
     ...(key === undefined ? {} : { signer: key }),
+    ...(rocEvery === undefined ? {} : { rocEvery }),
   };
 }
 

@@ -7,6 +7,7 @@ export interface Made {
   /** Ticks of 27 MHz. */
   readonly pcr?: number;
   readonly discontinuity?: boolean;
+  readonly randomAccess?: boolean;
   /** 0 to 15. */
   readonly continuity?: number;
   /** False: an adaptation field and nothing else. */
@@ -16,15 +17,23 @@ export interface Made {
 }
 
 export function tsPacket(made: Made): Uint8Array {
-  const { pid = 0x100, pcr, discontinuity = false, continuity = 0, payload = true, fill = 0 } = made;
+  const {
+    pid = 0x100,
+    pcr,
+    discontinuity = false,
+    randomAccess = false,
+    continuity = 0,
+    payload = true,
+    fill = 0,
+  } = made;
   const packet = new Uint8Array(TS_PACKET).fill(fill);
   packet[0] = 0x47;
   writeUint16(packet, 1, pid);
-  const adapted = pcr !== undefined || discontinuity || !payload;
+  const adapted = pcr !== undefined || discontinuity || randomAccess || !payload;
   packet[3] = (adapted ? 0x20 : 0) | (payload ? 0x10 : 0) | continuity;
   if (!adapted) return packet;
   packet[4] = payload ? 7 : 183;
-  packet[5] = (discontinuity ? 0x80 : 0) | (pcr === undefined ? 0 : 0x10);
+  packet[5] = (discontinuity ? 0x80 : 0) | (randomAccess ? 0x40 : 0) | (pcr === undefined ? 0 : 0x10);
   if (pcr === undefined) return packet;
   const base = Math.floor(pcr / 300);
   writeUint32(packet, 6, Math.floor(base / 2));

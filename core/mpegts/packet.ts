@@ -32,6 +32,7 @@ const HAS_ADAPTATION = 0x20;
 const HAS_PAYLOAD = 0x10;
 const CONTINUITY = 0x0f;
 const DISCONTINUITY = 0x80;
+const RANDOM_ACCESS = 0x40;
 const HAS_PCR = 0x10;
 /** Flags and six octets of PCR. */
 const LEAST_WITH_PCR = 7;
@@ -87,10 +88,15 @@ export function writeDiscontinuity(into: Uint8Array, at: number, pid: number, co
 }
 
 /** The packet's discontinuity_indicator: its PCR begins a new time base, and its continuity counter may jump. */
-export const isDiscontinuity = (stream: Uint8Array, at: number): boolean =>
+export const isDiscontinuity = (stream: Uint8Array, at: number): boolean => hasFlag(stream, at, DISCONTINUITY);
+
+/** The packet's random_access_indicator: a decoder of its PID can begin here. */
+export const hasRandomAccess = (stream: Uint8Array, at: number): boolean => hasFlag(stream, at, RANDOM_ACCESS);
+
+const hasFlag = (stream: Uint8Array, at: number, flag: number): boolean =>
   ((stream[at + CONTROL] ?? 0) & HAS_ADAPTATION) !== 0 &&
   (stream[at + ADAPTATION] ?? 0) > 0 &&
-  ((stream[at + FLAGS] ?? 0) & DISCONTINUITY) !== 0;
+  ((stream[at + FLAGS] ?? 0) & flag) !== 0;
 
 /** The first offset in stream[start, end) from which `packets` sync octets stand `spacing` octets apart; -1 when there is none. */
 export function findSync(

@@ -34,10 +34,20 @@ export interface Hmac {
 
 /** What SRTP does to a packet under one session key and for one SSRC. */
 export interface PacketCipher {
-  /** Encrypts packet[headerEnd, textEnd) and writes the tag at packet[tagAt...]. `index` is the packet index, 0 to 2^48 - 1. */
-  seal(packet: Uint8Array, headerEnd: number, textEnd: number, tagAt: number, index: number): void;
+  /**
+   * Encrypts packet[headerEnd, textEnd) and writes the tag at packet[tagAt...]. `index` is the packet index, 0 to 2^48 - 1. `tagOctets`: so
+   * many of the tag, 4 to 10 in AES-CM, always 16 in AES-GCM; all of it unless told otherwise.
+   */
+  seal(packet: Uint8Array, headerEnd: number, textEnd: number, tagAt: number, index: number, tagOctets?: number): void;
   /** Checks the tag and decrypts packet[headerEnd, textEnd). False when it is wrong: then the packet is as it was. */
-  open(packet: Uint8Array, headerEnd: number, textEnd: number, tagAt: number, index: number): boolean;
+  open(
+    packet: Uint8Array,
+    headerEnd: number,
+    textEnd: number,
+    tagAt: number,
+    index: number,
+    tagOctets?: number,
+  ): boolean;
   /** Overwrites the key material; the cipher must not be used afterwards. */
   erase(): void;
 }

@@ -32,7 +32,10 @@ export interface DatagramSocket {
    * A failure to send is counted by the driver and told to `sent`.
    */
   send(payload: Uint8Array, to: Ipv4, toPort: number, sent?: (error?: HalError) => void): void;
-  /** Datagrams that have come and found no room in the kernel's queue, since it was opened; undefined where the driver cannot tell. */
+  /**
+   * Datagrams that have come and found no room in the kernel's queue, since it was opened; never falls. undefined where the driver cannot
+   * tell. For status, not for every packet.
+   */
   overflows(): number | undefined;
   close(): void;
 }

@@ -214,6 +214,8 @@ export interface KeyChannelRow {
   readonly mkiLength: number;
   readonly ssrc: number;
   readonly payloadType: number;
+  /** Every so many packets carry the ROC (RFC 4771); absent for none. */
+  readonly rocEvery?: number;
   /** Milliseconds between two changes of key; so are `overlap`, in which the old key is kept, and `window`, in which devices ask. */
   readonly interval: number;
   readonly overlap: number;
@@ -424,6 +426,7 @@ export const LAYOUT: { readonly [T in TableName]: Layout<Tables[T]> } = {
       mkiLength: "integer",
       ssrc: "integer",
       payloadType: "integer",
+      rocEvery: "integer?",
       interval: "integer",
       overlap: "integer",
       window: "integer",

@@ -2,6 +2,7 @@
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { EpochKey, Message, Notice, Position, StreamParameters } from "../control/messages.ts";
 import type { JournalEntry } from "../ports/journal.ts";
+import type { UnmanagedSender } from "./unmanaged.ts";
 
 /** A channel this device may tune to; any-source without `source`, source-specific with it. */
 export interface Channel {
@@ -10,6 +11,8 @@ export interface Channel {
   /** UDP. */
   readonly port: number;
   readonly source?: Ipv4;
+  /** Its sender is not ours: no key is asked for, and no reception recorded. */
+  readonly unmanaged?: UnmanagedSender;
 }
 
 /** What the data plane saw in a channel's stream. Epochs are uint32. */
@@ -75,6 +78,8 @@ export type SettopEffect =
   | { readonly kind: "remember"; readonly entries: readonly JournalEntry[] }
   /** A receiver for these parameters; replaces the one before and its keys. */
   | { readonly kind: "receive"; readonly channel: string; readonly stream: StreamParameters }
+  /** The same for a sender that is not ours, with its keys. */
+  | { readonly kind: "receive-unmanaged"; readonly channel: string; readonly sender: UnmanagedSender }
   /** An epoch from now on; whoever installs the key overwrites its octets afterwards. */
   | { readonly kind: "install"; readonly channel: string; readonly key: EpochKey }
   /** Erase the key of an epoch. */

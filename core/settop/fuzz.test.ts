@@ -184,6 +184,7 @@ class Plane {
       case "note":
       case "refused":
       case "finished":
+      case "receive-unmanaged":
         return;
     }
   }

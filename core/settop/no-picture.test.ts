@@ -26,7 +26,7 @@ const DARK: PlayoutStatus = {
   datagrams: 5,
   silentFor: milliseconds(10),
   handedOn: 0,
-  reorder: { held: 0, skipped: 0, late: 0 },
+  reorder: { held: 0, skipped: 0, late: 0, strayed: 0 },
   drops: {},
   lastEpoch: undefined,
   positionLost: false,

@@ -35,6 +35,7 @@ export function whyNoPicture(broker: BrokerStanding, viewing: ViewingStatus, str
     return stream.output.fault === undefined ? undefined : dark("output-failed", stream.output.fault);
   const { verdict } = viewing;
   if (verdict.kind === "denied") return dark("not-entitled", `${verdict.reason}: ${verdict.text}`);
+  if (verdict.kind === "unmanaged") return notJoined(viewing) ?? silent({ kind: "connected" }, stream);
   return notJoined(viewing) ?? (verdict.kind === "granted" ? silent(broker, stream) : keyless(broker, viewing));
 }
 
@@ -90,6 +91,7 @@ function unopened(broker: BrokerStanding, { lastDrop }: PlayoutStatus): Dark {
     case "srtp.bad-tag":
     case "srtp.too-old":
     case "srtp.replayed":
+    case "srtp.unconfirmed":
       return dark("bad-tags", `packets arrive, but do not fit the keys and the position in hand (${lastDrop})`);
     case "manifest.uncovered":
       return dark("not-authenticated", "packets arrive, but the headend has signed none of them (manifest.uncovered)");

@@ -64,11 +64,42 @@ test("each newer epoch is told once, an unknown one at most once a second", () =
   for (let n = 0; n < 10; n++) playout.datagram(at(n), packet());
   assert.deepEqual(signs.splice(0), [{ kind: "clear", epoch: 1 }]);
   use(2);
-  for (let n = 0; n < 100; n++) playout.datagram(at(100 + n * 15), packet());
+  for (let n = 0; n < 100; n++) playout.datagram(at(259 + n * 15), packet());
   assert.deepEqual(signs.splice(0), Array(2).fill({ kind: "unknown-epoch", epoch: 2 }));
   playout.install(key(2));
   playout.datagram(at(2000), packet());
   assert.deepEqual(signs, [{ kind: "clear", epoch: 2 }]);
+});
+
+test("forged MKIs and tags, twenty times as many as the stream has packets, are no trouble while it opens", () => {
+  const { playout, signs, use, packet, granted } = bench();
+  use(1);
+  granted();
+  playout.datagram(at(0), packet());
+  for (let n = 1; n < 1000; n++) {
+    const sound = packet();
+    for (let f = 0; f < 20; f++) {
+      const forged = sound.slice();
+      forged[f < 10 ? forged.length - 1 : 20] = 0xff - f;
+      playout.datagram(at(n * 10), forged);
+    }
+    playout.datagram(at(n * 10), sound);
+  }
+  assert.equal(playout.status(at(10_000)).received, 1000);
+  assert.deepEqual(signs, [{ kind: "clear", epoch: 1 }]);
+});
+
+test("a stream that has gone dark is told of after a quarter of a second", () => {
+  const { playout, signs, use, packet, granted } = bench();
+  use(1);
+  granted();
+  playout.datagram(at(0), packet());
+  signs.length = 0;
+  use(2);
+  for (let ms = 10; ms < 250; ms += 10) playout.datagram(at(ms), packet());
+  assert.deepEqual(signs, []);
+  playout.datagram(at(250), packet());
+  assert.deepEqual(signs, [{ kind: "unknown-epoch", epoch: 2 }]);
 });
 
 test("a forged epoch is told once, not again with each duplicate or damaged packet that follows", () => {
@@ -101,6 +132,17 @@ test("a clear packet whose padding is not sound is settop.padding and not handed
     output.packets.map((payload) => payload.length),
     [180],
   );
+});
+
+test("what the output does not take is settop.not-taken and was not handed on", () => {
+  const { playout, output, use, packet, granted } = bench();
+  use(1);
+  granted();
+  playout.datagram(at(1), packet());
+  output.takes = false;
+  for (let n = 0; n < 5; n++) playout.datagram(at(2), packet());
+  const { handedOn, received, drops } = playout.status(at(3));
+  assert.deepEqual([received, handedOn, drops], [6, 1, { "settop.not-taken": 5 }]);
 });
 
 test("a flipped bit anywhere in a packet keeps it from coming out", () => {
@@ -145,7 +187,7 @@ function begunAnew() {
 
 test("a sender that counts anew is told once; what older keys have opened is refused at once, whoever erases them", () => {
   const { playout, output, signs, packet, recorded } = begunAnew();
-  for (let n = 0; n < 3; n++) playout.datagram(at(120), packet());
+  for (let n = 0; n < 6; n++) playout.datagram(at(120), packet());
   assert.deepEqual(signs, [
     { kind: "clear", epoch: 2 },
     { kind: "began-anew", epoch: 2 },

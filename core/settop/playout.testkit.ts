@@ -11,8 +11,12 @@ import { Playout } from "./playout.ts";
 export class Recorder implements Output {
   readonly packets: Uint8Array[] = [];
 
-  write(packet: Uint8Array, _end: number, from: number, to: number): void {
-    this.packets.push(packet.slice(from, to));
+  /** False: takes nothing. */
+  takes = true;
+
+  write(packet: Uint8Array, _end: number, from: number, to: number): boolean {
+    if (this.takes) this.packets.push(packet.slice(from, to));
+    return this.takes;
   }
 
   status(): OutputStatus {

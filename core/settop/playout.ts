@@ -12,12 +12,18 @@ import { checkRtp, payloadEnd } from "../stream/rtp.ts";
 import { type GateSnapshot, SourceGate } from "../stream/source-gate.ts";
 import type { StreamSign } from "./events.ts";
 import { Reorder, type ReorderCounts } from "./reorder.ts";
+import { type UnmanagedSender, UnmanagedStream } from "./unmanaged.ts";
 
-/**
- * "settop.no-key": no grant yet, or none any more. "settop.padding": a clear packet whose padding is not sound. "settop.manifest": a
- * manifest where the source is not authenticated.
- */
-export type PlayoutDrop = "settop.no-key" | "settop.padding" | "settop.manifest";
+/** What became of a packet that was not handed on. */
+export type PlayoutDrop =
+  /** No grant yet, or none any more. */
+  | "settop.no-key"
+  /** A manifest where the source is not authenticated. */
+  | "settop.manifest"
+  /** A clear packet whose padding is not sound. */
+  | "settop.padding"
+  /** A clear packet that the output did not take: why is in `output`. */
+  | "settop.not-taken";
 
 /** How the source of a stream that is signed is authenticated. */
 export interface SourceAuthentication {
@@ -39,7 +45,7 @@ export interface PlayoutOptions {
   readonly patience?: Duration;
   /** Absent: signed streams are taken like any other. */
   readonly source?: SourceAuthentication | undefined;
-  /** For the machine; at a limited rate. */
+  /** For the machine; trouble at most once a second, and none while packets open. */
   readonly sign: (sign: StreamSign) => void;
 }
 
@@ -49,7 +55,7 @@ export interface PlayoutStatus extends StatisticsSnapshot {
   readonly datagrams: number;
   /** ms since the last one; undefined when there was none. */
   readonly silentFor: Duration | undefined;
-  /** Clear packets that went to the output. */
+  /** Clear packets that the output took. What has become of them is in `output`. */
   readonly handedOn: number;
   readonly reorder: ReorderCounts;
   /** Packets by the reason why they went no further. */
@@ -76,6 +82,8 @@ const MANIFEST_PATIENCE = milliseconds(100);
 const MOST_UNCOVERED = 64;
 /** The same trouble is told again only after this. */
 const TELL_AGAIN = seconds(1);
+/** While packets open there is no trouble, whatever else comes: anybody can write to the group. */
+const DARK_FOR = milliseconds(250);
 
 const NOTHING: StatisticsSnapshot = {
   received: 0,
@@ -97,12 +105,15 @@ export class Playout {
   #receiver: StreamReceiver | undefined;
   #gate: SourceGate | undefined;
   #uncovered = 0;
+  #unmanaged: UnmanagedStream | undefined;
   #datagrams = 0;
   #handedOn = 0;
   #lastDatagram: Instant | undefined;
   #firstClear: Instant | undefined;
   #lastClear: Instant | undefined;
   #toldEpoch: number | undefined;
+  /** Of the receiver, as the order has followed them. */
+  #leaps = 0;
   /** The epoch under which the sender was last seen to count anew, as it was told; 0 for never. */
   #toldBeginning = 0;
   #troubleToldAt: Instant | undefined;
@@ -119,10 +130,16 @@ export class Playout {
   /** `receive` effect. Throws RangeError for a suite that is none. */
   receive(stream: StreamParameters): void {
     this.silence();
-    const { suite, mkiLength, ssrc } = stream;
-    this.#receiver = new StreamReceiver({ ciphers: this.#options.ciphers, suite, mkiLength, ssrc });
+    const { suite, mkiLength, ssrc, rocEvery } = stream;
+    this.#receiver = new StreamReceiver({ ciphers: this.#options.ciphers, suite, mkiLength, ssrc, rocEvery });
     this.#gate = this.#makeGate(stream);
     this.#uncovered = 0;
+  }
+
+  /** `receive-unmanaged` effect. */
+  receiveUnmanaged(sender: UnmanagedSender): void {
+    this.silence();
+    this.#unmanaged = new UnmanagedStream(this.#options.ciphers, sender);
   }
 
   /** `install` effect. */
@@ -144,6 +161,12 @@ export class Playout {
 
   /** `silence` effect: the keys are erased, what is already clear and in order goes out. */
   silence(): void {
+    this.#unmanaged?.erase();
+    this.#unmanaged = undefined;
+    this.#forsake();
+  }
+
+  #forsake(): void {
     if (this.#receiver === undefined) return;
     this.#before = sum(this.#before, this.#receiver.statistics);
     this.#receiver.erase();
@@ -151,6 +174,7 @@ export class Playout {
     this.#gate?.erase();
     this.#gate = undefined;
     this.#reorder.restart();
+    this.#leaps = 0;
     this.#toldEpoch = undefined;
     this.#toldBeginning = 0;
   }
@@ -159,6 +183,7 @@ export class Playout {
   datagram(now: Instant, datagram: Uint8Array): void {
     this.#datagrams++;
     this.#lastDatagram = now;
+    if (this.#unmanaged !== undefined) this.#find(this.#unmanaged, datagram);
     const receiver = this.#receiver;
     const gate = this.#gate;
     if (receiver === undefined) this.#drops.count("settop.no-key");
@@ -171,6 +196,13 @@ export class Playout {
     const clear = receiver.unprotect(datagram);
     if (typeof clear === "number") this.#opened(now, receiver, datagram, clear);
     else this.#trouble(now, receiver, clear);
+  }
+
+  #find(unmanaged: UnmanagedStream, datagram: Uint8Array): void {
+    const receiver = unmanaged.receiverFor(datagram);
+    if (receiver === this.#receiver) return;
+    this.#forsake();
+    this.#receiver = receiver;
   }
 
   /** When `poll` has work; undefined while nothing waits. */
@@ -241,6 +273,7 @@ export class Playout {
   #opened(now: Instant, receiver: StreamReceiver, packet: Uint8Array, length: number): void {
     this.#firstClear ??= now;
     this.#lastClear = now;
+    this.#unmanaged?.opened();
     const epoch = receiver.lastEpoch;
     if (epoch !== undefined && (this.#toldEpoch === undefined || epoch > this.#toldEpoch)) {
       this.#toldEpoch = epoch;
@@ -249,6 +282,10 @@ export class Playout {
     if (receiver.oldestEpoch !== this.#toldBeginning) {
       this.#toldBeginning = receiver.oldestEpoch;
       this.#options.sign({ kind: "began-anew", epoch: receiver.oldestEpoch });
+    }
+    if (receiver.leaps !== this.#leaps) {
+      this.#leaps = receiver.leaps;
+      this.#reorder.restart();
     }
     this.#reorder.push(now, receiver.lastIndex, packet, length);
   }
@@ -267,7 +304,7 @@ export class Playout {
   }
 
   #mayTell(now: Instant): boolean {
-    if (this.#troubleToldAt !== undefined && between(this.#troubleToldAt, now) < TELL_AGAIN) return false;
+    if (isWithin(TELL_AGAIN, this.#troubleToldAt, now) || isWithin(DARK_FOR, this.#lastClear, now)) return false;
     this.#troubleToldAt = now;
     return true;
   }
@@ -279,10 +316,13 @@ export class Playout {
       this.#drops.count("settop.padding");
       return;
     }
-    this.#handedOn++;
-    this.#options.output.write(packet, length, header, payloadEnd(packet, length));
+    if (this.#options.output.write(packet, length, header, payloadEnd(packet, length))) this.#handedOn++;
+    else this.#drops.count("settop.not-taken");
   }
 }
+
+const isWithin = (span: Duration, then: Instant | undefined, now: Instant): boolean =>
+  then !== undefined && between(then, now) < span;
 
 const since = (now: Instant, then: Instant | undefined): Duration | undefined =>
   then === undefined ? undefined : between(then, now);

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sameBytes, toHex } from "../base/bytes.ts";
+import { ipv4 } from "../base/ipv4.ts";
 import { seconds } from "../base/time.ts";
 import { PENDING_STOPS_LIMIT } from "./pending-stops.ts";
-import { acknowledgement, busy, CHANNELS, denial, grant, notice, SimulatedSettop } from "./settop.testkit.ts";
+import { acknowledgement, busy, CHANNELS, denial, grant, keyOf, notice, SimulatedSettop } from "./settop.testkit.ts";
 
 const viewing = (simulated: SimulatedSettop, channel = "one") => {
   const found = simulated.settop.status(simulated.now).viewings.find((v) => v.channel === channel);
@@ -315,6 +316,44 @@ test("an unknown epoch in the stream starts one request within 100 ms; while it 
     simulated.run(100);
   }
   assert.ok(simulated.requests().length < 75, `a forger costs ${simulated.requests().length} requests an hour`);
+});
+
+test("a forger while the stream is dark: three questions in twelve seconds, twelve in ten minutes, whatever MKIs he makes up", () => {
+  const simulated = new SimulatedSettop().watching(7);
+  simulated.server = (message) => {
+    if (message.type === "key.request")
+      simulated.feed({ kind: "answer", message: grant(message, [7], { position: { roc: 1, seq: 1, age: 0 } }) });
+  };
+  const forge = (seconds: number): void => {
+    for (let i = 0; i < seconds; i++) {
+      simulated.feed({ kind: "stream", channel: "one", sign: { kind: "unknown-epoch", epoch: 8 + i } });
+      simulated.feed({ kind: "stream", channel: "one", sign: { kind: "position-lost" } });
+      // A repetition, or a packet now and then: the stream is not quite dark.
+      if (i % 5 === 0) simulated.feed({ kind: "stream", channel: "one", sign: { kind: "clear", epoch: 7 } });
+      simulated.run(1000);
+    }
+  };
+  forge(12);
+  assert.equal(simulated.questions(), 1 + 3);
+  forge(588);
+  assert.ok(simulated.questions() <= 1 + 3 + 14, `${simulated.questions()} questions`);
+});
+
+test("a packet that all boxes hear has them ask over the window of the last notice, by whose length the audience is known", () => {
+  const window = 6000;
+  const asked: number[] = [];
+  for (let box = 0; box < 300; box++) {
+    const simulated = new SimulatedSettop({ device: `box-${box}` }, Math.imul(box + 1, 0x9e3779b1)).watching(7);
+    simulated.feed({ kind: "notice", notice: notice(simulated.now, "one", 7, 0, window), retained: true });
+    simulated.feed({ kind: "stream", channel: "one", sign: { kind: "position-lost" } });
+    simulated.run(window);
+    assert.equal(simulated.questions(), 2);
+    asked.push(simulated.sent[1]?.at ?? -1);
+  }
+  for (let from = 0; from < window; from += 1000) {
+    const within = asked.filter((at) => at >= from && at < from + 1000).length;
+    assert.ok(within < 2 * (300 / 6), `${within} of 300 boxes in the second from ${from} ms`);
+  }
 });
 
 test("an epoch older than the grant's is no reason to ask: it was erased on purpose", () => {
@@ -706,4 +745,30 @@ test("the same seed gives the same log", () => {
     return simulated.sent.map(({ at, message }) => `${at} ${message.type} ${toHex(message.id)}`).join("\n");
   };
   assert.equal(log(), log());
+});
+
+test("an unmanaged channel is joined and shown with its static keys; nobody is asked, nothing is remembered, and no stop is sent", () => {
+  const sender = { suite: "AES_CM_128_HMAC_SHA1_80", mkiLength: 0, roc: 0, keys: [keyOf(0)] } as const;
+  const camera = { id: "camera", group: ipv4(0xefff4d09), port: 5009, unmanaged: sender };
+  const simulated = new SimulatedSettop({ channels: [...CHANNELS, camera] });
+  simulated.feed({ kind: "broker", up: true });
+  simulated.feed({ kind: "tune", channel: "camera" });
+  simulated.feed({ kind: "joined", channel: "camera" });
+  assert.deepEqual(simulated.kinds(), ["watch", "receive-unmanaged", "join"]);
+  simulated.feed({ kind: "stream", channel: "camera", sign: { kind: "position-lost" } });
+  simulated.feed({ kind: "notice", notice: notice(simulated.now, "camera", 8) });
+  simulated.run(3_600_000);
+  assert.deepEqual(simulated.kinds(), []);
+  assert.deepEqual(simulated.settop.status(simulated.now).viewings[0]?.verdict, { kind: "unmanaged" });
+  simulated.feed({
+    kind: "channels",
+    channels: [...CHANNELS, { ...camera, unmanaged: { ...sender, keys: [keyOf(0)] } }],
+  });
+  assert.deepEqual(simulated.kinds(), [], "the same keys are no change");
+  simulated.feed({
+    kind: "channels",
+    channels: [...CHANNELS, { ...camera, unmanaged: { ...sender, keys: [keyOf(9)] } }],
+  });
+  assert.deepEqual(simulated.kinds(), ["silence", "leave", "unwatch", "note"]);
+  assert.deepEqual([simulated.sent, simulated.journal], [[], []]);
 });

@@ -11,6 +11,7 @@ import type { JournalEntry } from "../ports/journal.ts";
 import type { Channel, Refusal, SettopDrop, SettopEffect, SettopEvent, StreamSign } from "./events.ts";
 import { PendingStops } from "./pending-stops.ts";
 import { type SettopStatus, statusOf } from "./status.ts";
+import type { UnmanagedSender } from "./unmanaged.ts";
 import { Viewing } from "./viewing.ts";
 
 /** What the machine is told at its start; `channels` may change later (event "channels"). */
@@ -276,7 +277,10 @@ const byId = (channels: readonly Channel[]): ReadonlyMap<string, Channel> =>
   new Map(channels.map((channel) => [channel.id, channel]));
 
 const sameChannel = (a: Channel | undefined, b: Channel | undefined): boolean =>
-  a?.group === b?.group && a?.port === b?.port && a?.source === b?.source;
+  a?.group === b?.group && a?.port === b?.port && a?.source === b?.source && sameSender(a?.unmanaged, b?.unmanaged);
+
+const sameSender = (a: UnmanagedSender | undefined, b: UnmanagedSender | undefined): boolean =>
+  JSON.stringify(a) === JSON.stringify(b);
 
 const refuse = (refusal: Refusal, { channel }: { readonly channel: string }): readonly SettopEffect[] => [
   { kind: "refused", refusal, channel },

@@ -32,6 +32,8 @@ export interface ViewingOptions {
 /** What the key server answered last; `text` is for a person. "busy" never takes a grant back. */
 export type KeyAnswer =
   | { readonly kind: "unanswered" }
+  /** Nobody is asked: the keys are in the configuration. */
+  | { readonly kind: "unmanaged" }
   | { readonly kind: "granted" }
   | { readonly kind: "denied"; readonly reason: Denial; readonly text: string }
   | { readonly kind: "busy"; readonly reason: Busy["reason"] };
@@ -63,8 +65,12 @@ interface Noticed {
   readonly slot: Instant | undefined;
 }
 
-/** All set-tops hear an unknown epoch in the same packet: their questions are spread over this. */
-const HINT_SPREAD = milliseconds(100);
+/**
+ * All set-tops hear the same packet: the questions that it causes are spread over the window of the last notice, which is as long as the
+ * audience is large. Without a notice over the least, and never over more than the most: the picture is dark meanwhile.
+ */
+const LEAST_SPREAD = milliseconds(100);
+const MOST_SPREAD = seconds(30);
 /** Whatever `refreshWithin` says. */
 const LEAST_REFRESH = seconds(1);
 /** A grant that cannot be used will hardly be better at once. */
@@ -89,6 +95,8 @@ export class Viewing {
   #reception: Reception;
   #permission: Permission = { kind: "unanswered" };
   #noticed: Noticed | undefined;
+  /** See `LEAST_SPREAD`. */
+  #spread: Duration = LEAST_SPREAD;
 
   constructor(channel: Channel, options: ViewingOptions, entropy: Entropy, now: Instant) {
     this.channel = channel;
@@ -99,7 +107,8 @@ export class Viewing {
     this.#membership = new GroupMembership(channel);
     this.#question = new Question(entropy);
     this.#refusals = new Refusals(entropy);
-    this.#question.plan(now, "start");
+    if (channel.unmanaged === undefined) this.#question.plan(now, "start");
+    else this.#permission = { kind: "unmanaged" };
   }
 
   /** 16 octets. */
@@ -138,7 +147,10 @@ export class Viewing {
 
   /** 71, in parallel with 73. */
   begin(): SettopEffect[] {
-    return this.#membership.begin();
+    const { id, unmanaged } = this.channel;
+    const receive: SettopEffect[] =
+      unmanaged === undefined ? [] : [{ kind: "receive-unmanaged", channel: id, sender: unmanaged }];
+    return [...receive, ...this.#membership.begin()];
   }
 
   /** 81; the keys are erased. The viewing is of no use afterwards. */
@@ -227,6 +239,8 @@ export class Viewing {
   /** 91. `away` is how long until the sender switches. */
   noticed(now: Instant, epoch: number, away: Duration, window: Duration): SettopDrop | undefined {
     const permission = this.#permission;
+    if (permission.kind === "unmanaged") return "settop.notice-unwatched";
+    this.#spread = milliseconds(Math.min(MOST_SPREAD, Math.max(LEAST_SPREAD, window)));
     if (permission.kind === "granted" && (epoch <= permission.newest || permission.held.has(epoch)))
       return "settop.notice-stale";
     const room = Math.max(0, Math.min(window, away - SLOT_MARGIN));
@@ -268,8 +282,8 @@ export class Viewing {
   /** A sign is unauthenticated: it may hasten a question, within the gap that `Hints` keeps. */
   #hinted(now: Instant, reason: Reason, epoch: number): void {
     const soonest = this.#hints.soonest(now);
-    if (this.#question.comesBy(after(soonest, HINT_SPREAD))) return;
-    this.#askFor(after(soonest, milliseconds(this.#entropy.below(HINT_SPREAD))), reason, epoch);
+    if (this.#question.comesBy(after(soonest, this.#spread))) return;
+    this.#askFor(after(soonest, milliseconds(this.#entropy.below(this.#spread))), reason, epoch);
   }
 
   #questionDue(now: Instant): SettopEffect[] {
@@ -365,6 +379,7 @@ const sameStream = (a: StreamParameters, b: StreamParameters): boolean =>
   a.mkiLength === b.mkiLength &&
   a.ssrc === b.ssrc &&
   a.payloadType === b.payloadType &&
+  a.rocEvery === b.rocEvery &&
   sameBytes(a.signer ?? NOBODY, b.signer ?? NOBODY);
 
 const NOBODY = new Uint8Array(0);

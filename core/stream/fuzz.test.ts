@@ -22,6 +22,7 @@ const DROPS = new Set<unknown>([
   "srtp.replayed",
   "srtp.too-old",
   "srtp.bad-tag",
+  "srtp.unconfirmed",
 ]);
 
 /** Flips bits, sets octets, cuts, grows, or fills with chance. */

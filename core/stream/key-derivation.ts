@@ -27,20 +27,21 @@ export function deriveSessionKeys(ciphers: Ciphers, suite: Suite, key: Uint8Arra
   const lengths = lengthsOf(suite);
   if (key.length !== lengths.key) throw new RangeError(`${suite}: master key of ${key.length} octets`);
   if (salt.length !== lengths.salt) throw new RangeError(`${suite}: master salt of ${salt.length} octets`);
+  return {
+    encryption: derive(ciphers, key, salt, ENCRYPTION, lengths.key),
+    authentication: derive(ciphers, key, salt, AUTHENTICATION, lengths.authKey),
+    salt: derive(ciphers, key, salt, SALT, lengths.salt),
+  };
+}
+
+/** One session key of `length` octets: the AES-CM keystream of a 16- or 32-octet master key (RFC 3711 4.3.3, RFC 6188 section 3). */
+export function derive(ciphers: Ciphers, key: Uint8Array, salt: Uint8Array, label: number, length: number): Uint8Array {
   const prf = ciphers.ctr(key);
-  const derive = (label: number, length: number): Uint8Array => {
-    const block = new Uint8Array(16);
-    block.set(salt);
-    block[LABEL_AT] = (block[LABEL_AT] ?? 0) ^ label;
-    const derived = new Uint8Array(length);
-    prf.apply(block, derived, 0, length);
-    return derived;
-  };
-  const keys = {
-    encryption: derive(ENCRYPTION, lengths.key),
-    authentication: derive(AUTHENTICATION, lengths.authKey),
-    salt: derive(SALT, lengths.salt),
-  };
+  const block = new Uint8Array(16);
+  block.set(salt);
+  block[LABEL_AT] = (block[LABEL_AT] ?? 0) ^ label;
+  const derived = new Uint8Array(length);
+  prf.apply(block, derived, 0, length);
   prf.erase();
-  return keys;
+  return derived;
 }

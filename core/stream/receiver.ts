@@ -3,14 +3,15 @@
 
 import { readUint32 } from "../base/bytes.ts";
 import { Counters } from "../base/counters.ts";
-import { ReplayWindow } from "../base/replay-window.ts";
 import type { Ciphers } from "../ports/cipher.ts";
+import { Course, type Freshness } from "./course.ts";
 import { KeyRing } from "./key-ring.ts";
-import { HALF_TURN, indexOf, LAST_INDEX, nearestIndex, rolloverOf, sequenceOfIndex, TURN } from "./packet-index.ts";
-import { ReceptionStatistics, type StatisticsSnapshot } from "./reception-statistics.ts";
+import { indexOf, rolloverOf, sequenceOfIndex } from "./packet-index.ts";
+import type { StatisticsSnapshot } from "./reception-statistics.ts";
+import { carriesRoc, ROC_OCTETS, type RocEvery } from "./roc-carrying.ts";
 import { checkRtpHeader, type RtpDrop, sequenceOf, ssrcOf } from "./rtp.ts";
 import { lengthsOf, type MkiLength, type Suite, trailerLength } from "./suites.ts";
-import { makeTransform, type Transform } from "./transform.ts";
+import { makeTransform } from "./transform.ts";
 
 /** Why an SRTP packet was not opened. */
 export type SrtpDrop =
@@ -26,8 +27,10 @@ export type SrtpDrop =
   | "srtp.replayed"
   /** Below the replay window, so that a repetition could not be told. */
   | "srtp.too-old"
-  /** Wrong tag under every index that could be meant. */
-  | "srtp.bad-tag";
+  /** Wrong tag under its own index, and under the others that were tried: see `MOST_TRIALS`. */
+  | "srtp.bad-tag"
+  /** It authenticated far from where the stream is, and is not believed before others have followed it there: see `Course`. */
+  | "srtp.unconfirmed";
 
 /** Why a packet was not opened: its RTP header, or SRTP. */
 export type StreamDrop = RtpDrop | SrtpDrop;
@@ -39,6 +42,8 @@ export interface ReceiverOptions {
   readonly mkiLength: MkiLength;
   /** The channel's one SSRC, uint32. */
   readonly ssrc: number;
+  /** Every so many packets carry the ROC (RFC 4771); none unless told otherwise. */
+  readonly rocEvery?: RocEvery | undefined;
 }
 
 /** Numbers at one moment. */
@@ -52,13 +57,8 @@ export interface ReceiverSnapshot {
   readonly positionLost: boolean;
 }
 
-/** Failures in a row after which the neighbouring turns are tried too: the stream may have wrapped unheard. */
-const SEARCH_AFTER = 4;
-/** Failures in a row after which the position counts as lost. */
-const LOST_AFTER = 16;
-
-/** What became of one attempt to open a packet with one key. */
-type Attempt = "opened" | "srtp.replayed" | "srtp.too-old" | "srtp.bad-tag";
+/** Trials of a key on one packet, whatever it claims to be. */
+export const MOST_TRIALS = 4;
 
 /**
  * One per channel. ROC, position and replay window belong to the SSRC and are shared by all epochs: a rekey resets nothing.
@@ -67,25 +67,37 @@ type Attempt = "opened" | "srtp.replayed" | "srtp.too-old" | "srtp.bad-tag";
 export class StreamReceiver {
   readonly #options: ReceiverOptions;
   readonly #tagLength: number;
+  readonly #tagFirst: boolean;
   readonly #trailer: number;
+  readonly #rocEvery: RocEvery;
   readonly #ring = new KeyRing();
-  readonly #window = new ReplayWindow();
-  readonly #statistics = new ReceptionStatistics();
+  readonly #course = new Course();
   readonly #drops = new Counters<StreamDrop>();
-  /** A position told to us and not yet confirmed by a packet; -1 when there is none. */
-  #hint = -1;
-  #failures = 0;
+  /** Of one packet: where its text ends, where its tag is and how long, and the index that it carries; -1 when it carries none. */
+  #textEnd = 0;
+  #tagAt = 0;
+  #tagOctets = 0;
+  #carried = -1;
+  /** Slots whose key a packet may have been made with, and indices it may have besides its own: of one packet. */
+  readonly #slots: number[] = [];
+  readonly #others: number[] = [];
+  /** Which of `#others` comes first: where not all can be tried with one packet, the next goes on. */
+  #rotation = 0;
   #lastEpoch: number | undefined;
   #lastIndex = -1;
   /** The newest epoch that a packet has authenticated under. */
   #newestEpoch = -1;
   #oldestEpoch = 0;
+  /** Under which the sender may be counting anew. */
+  #beginningEpoch = -1;
   #unknownEpoch: number | undefined;
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
     this.#tagLength = lengthsOf(options.suite).tag;
+    this.#tagFirst = lengthsOf(options.suite).authKey === 0;
     this.#trailer = trailerLength(options.suite, options.mkiLength);
+    this.#rocEvery = options.rocEvery ?? 0;
   }
 
   /** The epoch of the last packet that authenticated; undefined before the first. */
@@ -108,7 +120,7 @@ export class StreamReceiver {
 
   /** True from the 16th failure in a row until a packet authenticates or `position` is called: ask for the position again. */
   get positionLost(): boolean {
-    return this.#failures >= LOST_AFTER;
+    return this.#course.lost;
   }
 
   /** The packet index (2^16 * ROC + SEQ, RFC 3711 3.3.1) of the last packet that authenticated; -1 before the first. */
@@ -116,21 +128,26 @@ export class StreamReceiver {
     return this.#lastIndex;
   }
 
+  /** So often has the stream gone on elsewhere than the packets before let expect. */
+  get leaps(): number {
+    return this.#course.leaps;
+  }
+
   /** Where the stream is by the last packet that authenticated; undefined before the first. */
   get highest(): { readonly roc: number; readonly seq: number } | undefined {
-    const index = this.#window.highest;
+    const index = this.#course.highest;
     return index < 0 ? undefined : { roc: rolloverOf(index), seq: sequenceOfIndex(index) };
   }
 
   /** Packets so far. */
   get statistics(): StatisticsSnapshot {
-    return this.#statistics.snapshot();
+    return this.#course.statistics.snapshot();
   }
 
   /** For status. */
   snapshot(): ReceiverSnapshot {
     return {
-      statistics: this.#statistics.snapshot(),
+      statistics: this.#course.statistics.snapshot(),
       drops: this.#drops.snapshot(),
       lastEpoch: this.#lastEpoch,
       positionLost: this.positionLost,
@@ -158,20 +175,17 @@ export class StreamReceiver {
   }
 
   /**
-   * Where the sender says the stream is (RFC 3711 3.3.1: a late joiner MUST be given the ROC). `roc` uint32, `seq` uint16. A
-   * hint: it is used where our own position fails, and replaces it once a packet has authenticated there.
+   * Where the sender says the stream is (RFC 3711 3.3.1: a late joiner MUST be given the ROC), in the server's signed word. `roc` uint32,
+   * `seq` uint16. It is used where our own position fails, takes back a leap that it contradicts, and replaces our position once a packet
+   * has authenticated there.
    */
   position(roc: number, seq: number): void {
-    const hint = indexOf(roc, seq);
-    const ahead = hint - this.#window.highest;
-    const far = this.#window.highest < 0 || ahead >= HALF_TURN / 2 || ahead < 0;
-    this.#hint = far ? hint : -1;
-    this.#failures = 0;
+    this.#course.told(roc, seq);
   }
 
   /**
    * Checks and decrypts one SRTP packet in place. Returns the length of the clear RTP packet, which starts where the SRTP
-   * packet did, or the reason to drop it; a dropped packet is unchanged.
+   * packet did, or the reason to drop it; a dropped packet is unchanged, unless it is "srtp.unconfirmed".
    */
   unprotect(packet: Uint8Array): number | StreamDrop {
     const result = this.#unprotect(packet);
@@ -182,31 +196,47 @@ export class StreamReceiver {
   #unprotect(packet: Uint8Array): number | StreamDrop {
     const headerEnd = checkRtpHeader(packet, packet.length);
     if (typeof headerEnd === "string") return headerEnd;
-    const textEnd = packet.length - this.#trailer;
-    if (textEnd < headerEnd) return "srtp.truncated";
+    if (!this.#measure(packet, headerEnd)) return "srtp.truncated";
     if (ssrcOf(packet) !== this.#options.ssrc) return "srtp.ssrc";
-    const attempt =
-      this.#options.mkiLength === 0 ? this.#tryEpochs(packet, headerEnd) : this.#tryMki(packet, headerEnd);
-    return attempt === "opened" ? textEnd : attempt;
+    if (!this.#findSlots(packet)) return "srtp.unknown-mki";
+    return this.#open(packet, headerEnd) ?? this.#textEnd;
+  }
+
+  /**
+   * Trailer: GCM has text | tag | MKI | ROC (RFC 7714 section 6), CM has text | MKI | tag (RFC 3711 section 3.1), where the tag may begin
+   * with the ROC (RFC 4771). False when there is no room for it.
+   */
+  #measure(packet: Uint8Array, headerEnd: number): boolean {
+    const carries = carriesRoc(this.#rocEvery, sequenceOf(packet));
+    const behind = carries && this.#tagFirst ? ROC_OCTETS : 0;
+    const within = carries && !this.#tagFirst ? ROC_OCTETS : 0;
+    this.#textEnd = packet.length - this.#trailer - behind;
+    if (this.#textEnd < headerEnd) return false;
+    this.#tagAt = this.#textEnd + (this.#tagFirst ? 0 : this.#options.mkiLength) + within;
+    this.#tagOctets = this.#tagLength - within;
+    const rocAt = this.#tagFirst ? packet.length - ROC_OCTETS : this.#tagAt - ROC_OCTETS;
+    this.#carried = carries ? indexOf(readUint32(packet, rocAt), sequenceOf(packet)) : -1;
+    return true;
   }
 
   #dropped(drop: StreamDrop): void {
     this.#drops.count(drop);
+    const { statistics } = this.#course;
     switch (drop) {
       case "srtp.bad-tag":
       case "srtp.too-old":
-        this.#failures++;
-        this.#statistics.undecryptable++;
+        this.#course.failed();
+        statistics.undecryptable++;
         return;
       case "srtp.no-position":
       case "srtp.unknown-mki":
-        this.#statistics.undecryptable++;
+        statistics.undecryptable++;
         return;
       case "srtp.replayed":
-        // Counts towards a lost position as well: after an outage of a whole turn, a new packet can look like an old one.
-        this.#failures++;
-        this.#statistics.duplicated++;
+        this.#course.repeated();
+        statistics.duplicated++;
         return;
+      case "srtp.unconfirmed":
       case "srtp.truncated":
       case "srtp.ssrc":
       case "rtp.truncated":
@@ -218,125 +248,111 @@ export class StreamReceiver {
     }
   }
 
-  #tryMki(packet: Uint8Array, headerEnd: number): Attempt | "srtp.unknown-mki" | "srtp.no-position" {
-    // Trailer: GCM has text | tag | MKI (RFC 7714 section 6), CM has text | MKI | tag (RFC 3711 section 3.1).
-    const textEnd = packet.length - this.#trailer;
-    const tagFirst = lengthsOf(this.#options.suite).authKey === 0;
-    const epoch = readUint32(packet, tagFirst ? textEnd + this.#tagLength : textEnd);
+  /** Without MKI every live key may be meant: the one that fitted last, then the newest first. False when none may. */
+  #findSlots(packet: Uint8Array): boolean {
+    this.#slots.length = 0;
+    if (this.#options.mkiLength === 4) this.#findByMki(packet);
+    else this.#findAll();
+    return this.#slots.length > 0;
+  }
+
+  #findByMki(packet: Uint8Array): void {
+    const epoch = readUint32(packet, this.#tagFirst ? this.#textEnd + this.#tagLength : this.#textEnd);
     const slot = epoch < this.#oldestEpoch ? -1 : this.#ring.slotOf(epoch);
-    if (slot < 0) {
-      this.#unknownEpoch = epoch;
-      return "srtp.unknown-mki";
-    }
-    return this.#trySlot(slot, packet, headerEnd, tagFirst ? textEnd : textEnd + 4);
+    if (slot >= 0) this.#slots.push(slot);
+    else this.#unknownEpoch = epoch;
   }
 
-  /** Without MKI the key is found by trying: the one that fitted last, then the newest first. Only a wrong tag depends on the key. */
-  #tryEpochs(packet: Uint8Array, headerEnd: number): Attempt | "srtp.unknown-mki" | "srtp.no-position" {
-    const textEnd = packet.length - this.#trailer;
+  #findAll(): void {
     const last = this.#lastEpoch === undefined ? -1 : this.#ring.slotOf(this.#lastEpoch);
-    if (last >= 0) {
-      const attempt = this.#trySlot(last, packet, headerEnd, textEnd);
-      if (attempt !== "srtp.bad-tag") return attempt;
-    }
-    let tried = last >= 0;
-    for (let slot = this.#ring.size - 1; (this.#ring.epochAt(slot) ?? -1) >= this.#oldestEpoch; slot--) {
-      if (slot === last) continue;
-      tried = true;
-      const attempt = this.#trySlot(slot, packet, headerEnd, textEnd);
-      if (attempt !== "srtp.bad-tag") return attempt;
-    }
-    return tried ? "srtp.bad-tag" : "srtp.unknown-mki";
+    if (last >= 0) this.#slots.push(last);
+    for (let slot = this.#ring.size - 1; (this.#ring.epochAt(slot) ?? -1) >= this.#oldestEpoch; slot--)
+      if (slot !== last) this.#slots.push(slot);
   }
 
-  #trySlot(slot: number, packet: Uint8Array, headerEnd: number, tagAt: number): Attempt | "srtp.no-position" {
+  /** undefined when it opened. Our own position first; only a wrong tag depends on the key. */
+  #open(packet: Uint8Array, headerEnd: number): SrtpDrop | undefined {
+    const course = this.#course;
+    if (course.unknown && this.#carried < 0) return "srtp.no-position";
+    const own = course.unknown ? this.#carried : course.own(sequenceOf(packet));
+    const freshness = course.check(own);
+    let trials = 0;
+    if (freshness === "fresh")
+      for (const slot of this.#slots) {
+        trials++;
+        if (this.#authentic(slot, packet, headerEnd, own)) return this.#place(slot, own);
+      }
+    return this.#openElsewhere(packet, headerEnd, own, freshness, trials);
+  }
+
+  /** It did not open where it should. What is tried besides is bounded: a forgery costs no more than the last trial that it may have. */
+  #openElsewhere(
+    packet: Uint8Array,
+    headerEnd: number,
+    own: number,
+    freshness: Freshness,
+    before: number,
+  ): SrtpDrop | undefined {
+    let trials = before;
+    const beginning = this.#course.beginning(sequenceOf(packet));
+    if (beginning >= 0)
+      for (const slot of this.#slots) {
+        if (trials === MOST_TRIALS || this.#epochOf(slot) <= this.#newestEpoch) continue;
+        trials++;
+        if (this.#authentic(slot, packet, headerEnd, beginning)) return this.#placeBeginning(slot, beginning);
+      }
+    const others = this.#findOthers(sequenceOf(packet), own);
+    const pairs = others.length * this.#slots.length;
+    for (let tried = 0; tried < pairs && trials < MOST_TRIALS; tried++) {
+      const pair = this.#rotation++ % pairs;
+      const index = others[pair % others.length] ?? 0;
+      const slot = this.#slots[Math.floor(pair / others.length)] ?? 0;
+      trials++;
+      if (this.#authentic(slot, packet, headerEnd, index)) return this.#place(slot, index);
+    }
+    return freshness === "fresh" ? "srtp.bad-tag" : `srtp.${freshness}`;
+  }
+
+  #findOthers(sequence: number, own: number): readonly number[] {
+    this.#others.length = 0;
+    if (this.#carried >= 0) this.#course.suggest(this.#carried, own, this.#others);
+    this.#course.others(sequence, own, this.#others);
+    return this.#others;
+  }
+
+  #authentic(slot: number, packet: Uint8Array, headerEnd: number, index: number): boolean {
     const transform = this.#ring.transformAt(slot);
     if (transform === undefined) throw new RangeError(`no epoch in slot ${slot}`);
-    if (this.#window.highest < 0 && this.#hint < 0) return "srtp.no-position";
-    const epoch = this.#ring.epochAt(slot) ?? 0;
-    let attempt = this.#tryPositions(transform, packet, headerEnd, tagAt);
-    if (attempt !== "opened" && this.#hint >= 0 && epoch > this.#newestEpoch)
-      attempt = worse(attempt, this.#tryBeginning(epoch, transform, packet, headerEnd, tagAt));
-    if (attempt !== "opened") return attempt;
-    this.#lastEpoch = epoch;
-    this.#newestEpoch = Math.max(this.#newestEpoch, epoch);
-    return attempt;
+    return transform.open(packet, headerEnd, this.#textEnd, this.#tagAt, index, this.#tagOctets);
+  }
+
+  #epochOf(slot: number): number {
+    return this.#ring.epochAt(slot) ?? -1;
+  }
+
+  #place(slot: number, index: number): "srtp.unconfirmed" | undefined {
+    if (!this.#course.place(index)) return "srtp.unconfirmed";
+    this.#opened(this.#epochOf(slot), index);
+    return undefined;
   }
 
   /**
    * A sender that started anew counts from an earlier index, if its clock or its configuration says so. The window calls that old or
    * replayed; under a key that has opened nothing yet it is neither. The keys before it open nothing more: theirs could come again.
    */
-  #tryBeginning(epoch: number, transform: Transform, packet: Uint8Array, headerEnd: number, tagAt: number): Attempt {
-    const index = nearestIndex(this.#hint, sequenceOf(packet));
-    const textEnd = packet.length - this.#trailer;
-    if (index < 0 || index > this.#window.highest) return "srtp.too-old";
-    if (!transform.open(packet, headerEnd, textEnd, tagAt, index)) return "srtp.bad-tag";
+  #placeBeginning(slot: number, index: number): "srtp.unconfirmed" | undefined {
+    const epoch = this.#epochOf(slot);
+    const same = epoch === this.#beginningEpoch;
+    this.#beginningEpoch = epoch;
+    if (!this.#course.placeBeginning(index, same)) return "srtp.unconfirmed";
     this.#oldestEpoch = epoch;
-    this.#statistics.restarted(index);
-    this.#window.restart(index);
-    this.#opened(index);
-    return "opened";
+    this.#opened(epoch, index);
+    return undefined;
   }
 
-  /** Our own position first; the neighbouring turns only while it keeps failing; then what the sender said. */
-  #tryPositions(transform: Transform, packet: Uint8Array, headerEnd: number, tagAt: number): Attempt {
-    let attempt: Attempt = "srtp.too-old";
-    const sequence = sequenceOf(packet);
-    if (this.#window.highest >= 0) {
-      const index = nearestIndex(this.#window.highest, sequence);
-      attempt = this.#try(index, transform, packet, headerEnd, tagAt);
-      if (attempt !== "opened" && this.#failures >= SEARCH_AFTER) {
-        attempt = this.#tryNeighbours(index, attempt, transform, packet, headerEnd, tagAt);
-      }
-    }
-    if (attempt === "opened" || this.#hint < 0) return attempt;
-    const index = nearestIndex(this.#hint, sequence);
-    attempt = worse(attempt, this.#try(index, transform, packet, headerEnd, tagAt));
-    if (attempt === "opened") return attempt;
-    return this.#tryNeighbours(index, attempt, transform, packet, headerEnd, tagAt);
-  }
-
-  /** RFC 3711 3.3.1: v is one of ROC - 1, ROC, ROC + 1. The stream moves on while a position travels, so + 1 first. */
-  #tryNeighbours(
-    index: number,
-    before: Attempt,
-    transform: Transform,
-    packet: Uint8Array,
-    headerEnd: number,
-    tagAt: number,
-  ): Attempt {
-    const next = worse(before, this.#try(index + TURN, transform, packet, headerEnd, tagAt));
-    if (next === "opened") return next;
-    return worse(next, this.#try(index - TURN, transform, packet, headerEnd, tagAt));
-  }
-
-  #try(index: number, transform: Transform, packet: Uint8Array, headerEnd: number, tagAt: number): Attempt {
-    if (index < 0 || index > LAST_INDEX) return "srtp.too-old";
-    const fresh = this.#window.check(index);
-    if (fresh !== "fresh") return fresh === "replayed" ? "srtp.replayed" : "srtp.too-old";
-    const textEnd = packet.length - this.#trailer;
-    if (!transform.open(packet, headerEnd, textEnd, tagAt, index)) return "srtp.bad-tag";
-    this.#accept(index);
-    return "opened";
-  }
-
-  /** 3.3.1: only here, after the packet has authenticated, do position and window move. */
-  #accept(index: number): void {
-    this.#statistics.accepted(index, this.#window.highest);
-    this.#opened(index);
-  }
-
-  #opened(index: number): void {
-    this.#window.accept(index);
+  #opened(epoch: number, index: number): void {
+    this.#lastEpoch = epoch;
+    this.#newestEpoch = Math.max(this.#newestEpoch, epoch);
     this.#lastIndex = index;
-    this.#failures = 0;
-    this.#hint = -1;
   }
-}
-
-/** Of two failures the one that says more: a wrong tag, then a replay, then age. "opened" beats them all. */
-function worse(a: Attempt, b: Attempt): Attempt {
-  if (b === "opened" || a === "srtp.too-old") return b;
-  return a === "srtp.bad-tag" || b === "srtp.too-old" ? a : b;
 }

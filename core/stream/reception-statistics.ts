@@ -35,6 +35,16 @@ export class ReceptionStatistics {
     else this.#late(index);
   }
 
+  /** Indices that were passed over and have not come since. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** A leap was none of the stream's, or was one after all: so many indices more were passed over, or less. */
+  returned(lost: number): void {
+    this.#lost = Math.max(0, this.#lost + lost);
+  }
+
   /** The sender has started anew at an earlier index. */
   restarted(index: number): void {
     this.#received++;

@@ -3,6 +3,7 @@
 import { writeUint32 } from "../base/bytes.ts";
 import type { Ciphers } from "../ports/cipher.ts";
 import { LAST_INDEX, rolloverOf, sequenceOfIndex } from "./packet-index.ts";
+import { carriesRoc, ROC_OCTETS, type RocEvery } from "./roc-carrying.ts";
 import { checkRtpHeader, stamp } from "./rtp.ts";
 import { lengthsOf, type MkiLength, type Suite, trailerLength } from "./suites.ts";
 import { makeTransform, type Transform } from "./transform.ts";
@@ -15,6 +16,8 @@ export interface SenderOptions {
   readonly ssrc: number;
   /** The index (2^16 * ROC + SEQ) of the first packet. */
   readonly firstIndex: number;
+  /** Every so many packets carry the ROC (RFC 4771); none unless told otherwise. */
+  readonly rocEvery?: RocEvery | undefined;
 }
 
 /** A packet of the stream: `ssrc` and `roc` are uint32, `seq` is a uint16. */
@@ -29,7 +32,8 @@ export class StreamSender {
   readonly #options: SenderOptions;
   readonly #tagFirst: boolean;
   readonly #tagLength: number;
-  /** Octets that `protect` adds: the room a buffer needs behind the RTP packet. */
+  readonly #rocEvery: RocEvery;
+  /** Octets that `protect` adds, at most: the room a buffer needs behind the RTP packet. */
   readonly trailerLength: number;
   #nextIndex: number;
   #epoch = -1;
@@ -41,7 +45,9 @@ export class StreamSender {
     const lengths = lengthsOf(options.suite);
     this.#tagFirst = lengths.authKey === 0;
     this.#tagLength = lengths.tag;
-    this.trailerLength = trailerLength(options.suite, options.mkiLength);
+    this.#rocEvery = options.rocEvery ?? 0;
+    const carried = this.#rocEvery > 0 && this.#tagFirst ? ROC_OCTETS : 0;
+    this.trailerLength = trailerLength(options.suite, options.mkiLength) + carried;
     this.#nextIndex = options.firstIndex;
   }
 
@@ -94,14 +100,32 @@ export class StreamSender {
     if (this.#nextIndex > LAST_INDEX) throw new RangeError("the packet index is used up");
     const index = this.#nextIndex++;
     stamp(buffer, sequenceOfIndex(index), this.#options.ssrc);
-    this.#seal(transform, buffer, headerEnd, rtpLength, index);
-    return rtpLength + this.trailerLength;
+    return this.#tagFirst
+      ? this.#sealTagFirst(transform, buffer, headerEnd, rtpLength, index)
+      : this.#sealTagLast(transform, buffer, headerEnd, rtpLength, index);
   }
 
-  /** Trailer: GCM has text | tag | MKI (RFC 7714 section 6), CM has text | MKI | tag (RFC 3711 section 3.1). */
-  #seal(transform: Transform, buffer: Uint8Array, headerEnd: number, textEnd: number, index: number): void {
+  /** GCM: text | tag | MKI | ROC (RFC 7714 section 6; RFC 4771 mode 3). */
+  #sealTagFirst(transform: Transform, buffer: Uint8Array, headerEnd: number, textEnd: number, index: number): number {
     const { mkiLength } = this.#options;
-    if (mkiLength === 4) writeUint32(buffer, this.#tagFirst ? textEnd + this.#tagLength : textEnd, this.#epoch);
-    transform.seal(buffer, headerEnd, textEnd, this.#tagFirst ? textEnd : textEnd + mkiLength, index);
+    const mkiAt = textEnd + this.#tagLength;
+    if (mkiLength === 4) writeUint32(buffer, mkiAt, this.#epoch);
+    transform.seal(buffer, headerEnd, textEnd, textEnd, index);
+    if (!carriesRoc(this.#rocEvery, sequenceOfIndex(index))) return mkiAt + mkiLength;
+    writeUint32(buffer, mkiAt + mkiLength, rolloverOf(index));
+    return mkiAt + mkiLength + ROC_OCTETS;
+  }
+
+  /** CM: text | MKI | tag (RFC 3711 section 3.1), whose first four octets may be the ROC (RFC 4771 mode 2). */
+  #sealTagLast(transform: Transform, buffer: Uint8Array, headerEnd: number, textEnd: number, index: number): number {
+    const { mkiLength } = this.#options;
+    const tagAt = textEnd + mkiLength;
+    const end = tagAt + this.#tagLength;
+    if (mkiLength === 4) writeUint32(buffer, textEnd, this.#epoch);
+    if (carriesRoc(this.#rocEvery, sequenceOfIndex(index))) {
+      transform.seal(buffer, headerEnd, textEnd, tagAt + ROC_OCTETS, index, this.#tagLength - ROC_OCTETS);
+      writeUint32(buffer, tagAt, rolloverOf(index));
+    } else transform.seal(buffer, headerEnd, textEnd, tagAt, index);
+    return end;
   }
 }

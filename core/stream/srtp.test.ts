@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { hex } from "../base/bytes.testkit.ts";
 import { toHex } from "../base/bytes.ts";
-import { deriveSessionKeys } from "./key-derivation.ts";
+import { derive, deriveSessionKeys } from "./key-derivation.ts";
 import { StreamReceiver } from "./receiver.ts";
 import { StreamSender } from "./sender.ts";
 import { masterOf, type Pair, packetOf, pair, rekey, SSRC, skip, testCiphers } from "./stream.testkit.ts";
@@ -53,7 +53,8 @@ for (const v of read<PacketVector>("packets.json")) {
 interface DerivationVector {
   readonly name: string;
   readonly source: string;
-  readonly suite: Suite;
+  /** null: no suite of ours derives from such a salt. */
+  readonly suite: Suite | null;
   readonly key: string;
   readonly salt: string;
   readonly encryption: string;
@@ -63,10 +64,14 @@ interface DerivationVector {
 
 for (const v of read<DerivationVector>("key-derivation.json")) {
   test(`session keys: ${v.name} (${v.source})`, () => {
-    const keys = deriveSessionKeys(testCiphers, v.suite, hex(v.key), hex(v.salt));
+    const [key, salt] = [hex(v.key), hex(v.salt)];
+    for (const [label, wanted] of [v.encryption, v.authentication, v.sessionSalt].entries())
+      assert.equal(toHex(derive(testCiphers, key, salt, label, wanted.length / 2)), wanted);
+    if (v.suite === null) return;
+    const keys = deriveSessionKeys(testCiphers, v.suite, key, salt);
     assert.equal(toHex(keys.encryption), v.encryption);
     assert.equal(toHex(keys.salt), v.sessionSalt);
-    assert.equal(toHex(keys.authentication), v.authentication);
+    assert.equal(toHex(keys.authentication), v.authentication.slice(0, 2 * keys.authentication.length));
   });
 }
 
@@ -233,7 +238,7 @@ test("an outage of more than 2^15 packets counts as one resynchronisation, not a
   const ends: Pair = pair(1000);
   assert.equal(ends.receiver.unprotect(packetOf(ends.sender)), 52);
   skip(ends.sender, 40_000);
-  for (let n = 0; n < 5; n++) ends.receiver.unprotect(packetOf(ends.sender));
+  while (ends.receiver.unprotect(packetOf(ends.sender)) !== 52) assert.equal(ends.receiver.positionLost, false);
   const { received, lost, resynchronised } = ends.receiver.statistics;
   assert.deepEqual({ received, lost, resynchronised }, { received: 2, lost: 0, resynchronised: 1 });
 });

@@ -70,9 +70,14 @@ export interface Pair {
 }
 
 /** A sender that uses epoch 1 and a receiver that holds it, both at `firstIndex`. */
-export function pair(firstIndex = 0, suite: Suite = "AEAD_AES_128_GCM", mkiLength: MkiLength = 4): Pair {
+export function pair(
+  firstIndex = 0,
+  suite: Suite = "AEAD_AES_128_GCM",
+  mkiLength: MkiLength = 4,
+  ciphers: Ciphers = testCiphers,
+): Pair {
   const sender = new StreamSender({ ciphers: testCiphers, suite, mkiLength, ssrc: SSRC, firstIndex });
-  const receiver = new StreamReceiver({ ciphers: testCiphers, suite, mkiLength, ssrc: SSRC });
+  const receiver = new StreamReceiver({ ciphers, suite, mkiLength, ssrc: SSRC });
   const { key, salt } = masterOf(suite, 1);
   sender.install(1, key, salt);
   sender.switchTo(1);
@@ -95,6 +100,16 @@ export function packetOf(sender: StreamSender, n = 0): Uint8Array {
   const buffer = new Uint8Array(12 + 40 + sender.trailerLength).fill(n & 255, 12);
   writeRtpHeader(buffer, 33, n);
   return buffer.subarray(0, sender.protect(buffer, 52));
+}
+
+/** What a rogue who holds the key of `epoch` can make: a packet that authenticates at any index. */
+export function rogueAt(index: number, epoch = 1): Uint8Array {
+  const { key, salt } = masterOf("AEAD_AES_128_GCM", epoch);
+  const options = { ciphers: testCiphers, suite: "AEAD_AES_128_GCM", mkiLength: 4, ssrc: SSRC } as const;
+  const rogue = new StreamSender({ ...options, firstIndex: index });
+  rogue.install(epoch, key, salt);
+  rogue.switchTo(epoch);
+  return packetOf(rogue, 0xbad);
 }
 
 /** Protects and drops `count` packets: an outage as the receiver sees it. */

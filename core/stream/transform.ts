@@ -111,17 +111,31 @@ class CmHmac implements Transform {
     this.#iv = vector.slice();
   }
 
-  seal(packet: Uint8Array, headerEnd: number, textEnd: number, tagAt: number, index: number): void {
+  seal(
+    packet: Uint8Array,
+    headerEnd: number,
+    textEnd: number,
+    tagAt: number,
+    index: number,
+    tagOctets: number = TAG_80,
+  ): void {
     this.#crypt(packet, headerEnd, textEnd, index);
     writeUint32(this.#roc, 0, rolloverOf(index));
-    this.#hmac.sign(packet, textEnd, this.#roc, packet, tagAt, TAG_80);
+    this.#hmac.sign(packet, textEnd, this.#roc, packet, tagAt, tagOctets);
   }
 
-  open(packet: Uint8Array, headerEnd: number, textEnd: number, tagAt: number, index: number): boolean {
+  open(
+    packet: Uint8Array,
+    headerEnd: number,
+    textEnd: number,
+    tagAt: number,
+    index: number,
+    tagOctets: number = TAG_80,
+  ): boolean {
     writeUint32(this.#roc, 0, rolloverOf(index));
     this.#hmac.sign(packet, textEnd, this.#roc, this.#tag, 0, TAG_80);
     let differences = 0;
-    for (let i = 0; i < TAG_80; i++) differences |= octet(this.#tag, i) ^ octet(packet, tagAt + i);
+    for (let i = 0; i < tagOctets; i++) differences |= octet(this.#tag, i) ^ octet(packet, tagAt + i);
     if (differences !== 0) return false;
     this.#crypt(packet, headerEnd, textEnd, index);
     return true;

@@ -13,6 +13,7 @@ const DONE = 1;
 const WRONG_TAG = 0;
 const EINVAL = -22;
 const ERASED = -1;
+const WHOLE_TAG = 0;
 
 /** Rejects with HalError "cipher.native-missing" without the addon, "cipher.no-openssl" where Node does not show it OpenSSL. */
 export async function loadNativeCiphers(): Promise<Ciphers> {
@@ -47,13 +48,27 @@ class NativePacketCipher implements PacketCipher {
     forgotten.register(this, { native, key }, this);
   }
 
-  seal(packet: Uint8Array, headerEnd: number, textEnd: number, tagAt: number, index: number): void {
-    this.#fill(headerEnd, textEnd, tagAt, index);
+  seal(
+    packet: Uint8Array,
+    headerEnd: number,
+    textEnd: number,
+    tagAt: number,
+    index: number,
+    tagOctets: number = WHOLE_TAG,
+  ): void {
+    this.#fill(headerEnd, textEnd, tagAt, index, tagOctets);
     if (this.#native.srtpSeal(packet, this.#row, 1) !== DONE) throw this.#mistake();
   }
 
-  open(packet: Uint8Array, headerEnd: number, textEnd: number, tagAt: number, index: number): boolean {
-    this.#fill(headerEnd, textEnd, tagAt, index);
+  open(
+    packet: Uint8Array,
+    headerEnd: number,
+    textEnd: number,
+    tagAt: number,
+    index: number,
+    tagOctets: number = WHOLE_TAG,
+  ): boolean {
+    this.#fill(headerEnd, textEnd, tagAt, index, tagOctets);
     if (this.#native.srtpOpen(packet, this.#row, 1) === DONE) return true;
     if (this.#row[CIPHER_ROW.outcome] !== WRONG_TAG) throw this.#mistake();
     return false;
@@ -66,18 +81,21 @@ class NativePacketCipher implements PacketCipher {
     this.#key = ERASED;
   }
 
-  #fill(headerEnd: number, textEnd: number, tagAt: number, index: number): void {
+  #fill(headerEnd: number, textEnd: number, tagAt: number, index: number, tagOctets: number): void {
     const row = this.#row;
     row[CIPHER_ROW.key] = this.#key;
     row[CIPHER_ROW.text] = headerEnd;
     row[CIPHER_ROW.end] = textEnd;
     row[CIPHER_ROW.tag] = tagAt;
+    row[CIPHER_ROW.tagOctets] = tagOctets;
     row[CIPHER_ROW.roc] = rolloverOf(index);
     row[CIPHER_ROW.sequence] = sequenceOfIndex(index);
   }
 
   #mistake(): RangeError {
-    const [key, start, text, end, tag, , , outcome] = this.#row;
-    return new RangeError(`a packet of ${start}, ${text}, ${end} and ${tag} under key ${key} is none: ${outcome}`);
+    const [key, start, text, end, tag, octets, , , outcome] = this.#row;
+    return new RangeError(
+      `a packet of ${start}, ${text}, ${end} and ${tag} with ${octets} of its tag under key ${key} is none: ${outcome}`,
+    );
   }
 }

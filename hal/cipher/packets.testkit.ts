@@ -46,6 +46,7 @@ export function packetContract(name: string, ciphers: Ciphers): void {
     indices(name, ciphers, suite);
     ownership(name, ciphers, suite);
   }
+  shortenedTags(name, ciphers);
 }
 
 const sequenceOf = (header: Uint8Array): number => (header[SEQUENCE] ?? 0) * 256 + (header[SEQUENCE + 1] ?? 0);
@@ -121,6 +122,31 @@ function wrongTags(name: string, ciphers: Ciphers, suite: Suite): void {
   });
 }
 
+/** As in RFC 4771, where a counter takes four octets of it. */
+function shortenedTags(name: string, ciphers: Ciphers): void {
+  test(`${name}: a shortened tag is the beginning of the whole, nothing is written behind it, and each of its bits counts`, () => {
+    const suite = "AES_CM_128_HMAC_SHA1_80";
+    const cipher = cipherOf(ciphers, suite);
+    const textEnd = HEADER + 40;
+    const whole = packetAt(0, HEADER, 40).slice();
+    cipher.seal(whole, HEADER, textEnd, textEnd, 5);
+    for (const tagOctets of [4, 6, 9]) {
+      const sealed = packetAt(0, HEADER, 40).slice();
+      cipher.seal(sealed, HEADER, textEnd, textEnd, 5, tagOctets);
+      const tagEnd = textEnd + tagOctets;
+      assert.equal(toHex(sealed), toHex(whole.subarray(0, tagEnd)) + "a5".repeat(sealed.length - tagEnd));
+      for (let bit = 8 * textEnd; bit < 8 * tagEnd; bit++) {
+        const packet = sealed.slice();
+        packet[bit >> 3] = (packet[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+        assert.equal(cipher.open(packet, HEADER, textEnd, textEnd, 5, tagOctets), false);
+      }
+      assert.equal(cipher.open(sealed, HEADER, textEnd, textEnd, 5), false);
+      assert.equal(cipher.open(sealed, HEADER, textEnd, textEnd, 5, tagOctets), true);
+    }
+    cipher.erase();
+  });
+}
+
 function indices(name: string, ciphers: Ciphers, suite: Suite): void {
   test(`${name}: ${suite}: every bit of the index counts, up to the last`, () => {
     const ours = cipherOf(ciphers, suite);
@@ -165,12 +191,13 @@ export function sameAsAnother(ciphers: Ciphers, { below, rounds }: FuzzPass): vo
       const [one, other] = [packetAt(offset, headerEnd, text), packetAt(offset, headerEnd, text)];
       const textEnd = headerEnd + text;
       const tagAt = textEnd + (isTagLast(suite) ? 4 : 0);
+      const tagOctets = isTagLast(suite) ? 4 + below(7) : lengthsOf(suite).tag;
       const index = below(0x10000) * 0x1_0000_0000 + below(0x1_0000_0000);
-      ours.seal(one, headerEnd, textEnd, tagAt, index);
-      theirs.seal(other, headerEnd, textEnd, tagAt, index);
+      ours.seal(one, headerEnd, textEnd, tagAt, index, tagOctets);
+      theirs.seal(other, headerEnd, textEnd, tagAt, index, tagOctets);
       assert.deepEqual(new Uint8Array(one.buffer), new Uint8Array(other.buffer));
-      assert.equal(ours.open(one, headerEnd, textEnd, tagAt, index), true);
-      theirs.open(other, headerEnd, textEnd, tagAt, index);
+      assert.equal(ours.open(one, headerEnd, textEnd, tagAt, index, tagOctets), true);
+      theirs.open(other, headerEnd, textEnd, tagAt, index, tagOctets);
       assert.deepEqual(one.subarray(0, textEnd), other.subarray(0, textEnd));
     }
     ours.erase();

@@ -18,6 +18,7 @@ import type {
 import { HalError } from "../../core/ports/errors.ts";
 import { chosenAddress } from "./chosen-address.ts";
 import { membershipError, openError } from "./errors.ts";
+import { KernelQueues } from "./kernel-queues.ts";
 import { sameMembership } from "./membership.ts";
 
 /** What is counted and told to nobody. */
@@ -30,6 +31,7 @@ export type DatagramCount =
 /** What happened to all sockets of this process, by name. */
 export class NodeDatagrams implements Datagrams {
   readonly counts = new Counters<DatagramCount>();
+  readonly #queues = new KernelQueues();
 
   async open(options: DatagramOptions, listener: DatagramListener): Promise<DatagramSocket> {
     const socket = dgram.createSocket({
@@ -45,7 +47,7 @@ export class NodeDatagrams implements Datagrams {
       socket.close();
       throw openError(errnoOf(error), error, options);
     }
-    return new NodeDatagramSocket(socket, options.address, listener, this.counts);
+    return new NodeDatagramSocket(socket, options.address, listener, this.counts, this.#queues);
   }
 }
 
@@ -93,9 +95,20 @@ class NodeDatagramSocket implements DatagramSocket {
   /** The address it is bound to. */
   readonly #address: Ipv4;
   readonly #memberships: Membership[] = [];
+  readonly #queues: KernelQueues;
+  /** By which the kernel knows it; undefined while nobody has asked. */
+  #inode: string | undefined;
+  #overflows: number | undefined;
 
-  constructor(socket: dgram.Socket, address: Ipv4, listener: DatagramListener, counts: Counters<DatagramCount>) {
+  constructor(
+    socket: dgram.Socket,
+    address: Ipv4,
+    listener: DatagramListener,
+    counts: Counters<DatagramCount>,
+    queues: KernelQueues,
+  ) {
     this.#socket = socket;
+    this.#queues = queues;
     this.#address = address;
     this.#counts = counts;
     this.port = socket.address().port;
@@ -119,15 +132,22 @@ class NodeDatagramSocket implements DatagramSocket {
     }
   }
 
-  /** node:dgram does not show its descriptor. */
-  overflows(): undefined {
-    return undefined;
+  /** Once it is closed: as at the last call. */
+  overflows(): number | undefined {
+    if (this.#open) this.#countOverflows();
+    return this.#overflows;
   }
 
   close(): void {
     if (!this.#open) return;
     this.#open = false;
     this.#socket.close();
+    if (this.#inode !== undefined) this.#queues.release(this.#inode);
+  }
+
+  #countOverflows(): void {
+    this.#inode ??= this.#queues.claim(this.#address, this.port);
+    if (this.#inode !== undefined) this.#overflows = this.#queues.droppedBy(this.#inode) ?? this.#overflows;
   }
 
   #received(payload: Uint8Array, from: dgram.RemoteInfo, listener: DatagramListener): void {

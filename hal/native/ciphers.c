@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
-// Numbers of a packet in the rows: sockets.ts has the same. Its key, where header, text and tag begin and where the text ends, ROC and
-// sequence number; and, written here, how it went.
-#define ROW 8
-#define OUTCOME 7
+// Numbers of a packet in the rows: sockets.ts has the same. Its key, where header, text and tag begin and where the text ends, the tag's
+// octets, ROC and sequence number; and, written here, how it went.
+#define ROW 9
+#define OUTCOME 8
 
 // The authentication key is empty for AES-GCM.
 static napi_value make_key(napi_env env, napi_callback_info info) {
@@ -40,8 +40,9 @@ static int each(const srtp_keys *all, const octets *packets, int32_t *rows, size
                         .text = rows[2],
                         .end = rows[3],
                         .tag = rows[4],
-                        .roc = (uint32_t)rows[5],
-                        .sequence = (uint32_t)rows[6]};
+                        .tag_octets = rows[5],
+                        .roc = (uint32_t)rows[6],
+                        .sequence = (uint32_t)rows[7]};
     int went = act(all, packets->at, packets->length, &place);
     rows[OUTCOME] = went;
     if (went == SRTP_DONE) done++;

@@ -127,7 +127,7 @@ export const PACKET_ROW = {
  * bits of a uint32) and sequence are the upper and the lower part of the packet index.
  */
 export const CIPHER_ROW = {
-  length: 8,
+  length: 9,
   key: 0,
   /** Where its header begins, where the header ends and the text begins, and where that ends. */
   start: 1,
@@ -135,10 +135,12 @@ export const CIPHER_ROW = {
   end: 3,
   /** Where the tag is, at the text's end or behind it. */
   tag: 4,
-  roc: 5,
-  sequence: 6,
+  /** So many octets of the tag, in AES-CM 4 to 10, in AES-GCM 16; 0 for all of it. */
+  tagOctets: 5,
+  roc: 6,
+  sequence: 7,
   /** Written: 1 done, 0 the tag is wrong, else a negative errno: -EINVAL places that do not lie in the array in this order. */
-  outcome: 7,
+  outcome: 8,
 } as const;
 
 /** A system call that the kernel refused. `message` ends in strerror's text, `code` is errno's name ("ENODEV"). */

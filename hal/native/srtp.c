@@ -38,6 +38,8 @@ extern int CRYPTO_memcmp(const void *one, const void *other, size_t length) WEAK
 
 #define GCM_TAG 16
 #define CM_TAG 10
+// RFC 3711 allows no tag that is shorter (section 5.2), RFC 7714 none but the whole.
+#define CM_LEAST_TAG 4
 #define SHA1_OCTETS 20
 #define SHA1_BLOCK 64
 
@@ -159,7 +161,7 @@ void srtp_end(srtp_keys **all) {
 typedef struct {
   key *key;
   uint8_t *header, *text, *tag;
-  int header_length, length;
+  int header_length, length, tag_length;
   uint8_t roc[4];
   uint8_t iv[SRTP_CM_BASE];
 } packet;
@@ -177,19 +179,28 @@ static void make_vector(packet *one, const srtp_place *place) {
   one->iv[at + 5] ^= (uint8_t)place->sequence;
 }
 
+// 0: the suite has no tag of so many octets.
+static int tag_length_of(const key *one, int32_t wanted) {
+  int whole = one->is_cm ? CM_TAG : GCM_TAG;
+  int least = one->is_cm ? CM_LEAST_TAG : GCM_TAG;
+  if (wanted == 0) return whole;
+  return wanted < least || wanted > whole ? 0 : wanted;
+}
+
 // 0, or a negative errno. Text and tag may be empty or apart, and must lie in this order.
 static int read_place(const srtp_keys *all, uint8_t *octets, size_t length, const srtp_place *place, packet *into) {
   key *found = key_at(all, place->key);
   if (found == NULL) return -ENOENT;
-  int64_t tag_length = found->is_cm ? CM_TAG : GCM_TAG;
+  int64_t tag_length = tag_length_of(found, place->tag_octets);
   bool is_ordered = place->start >= 0 && place->start <= place->text && place->text <= place->end && place->end <= place->tag;
-  if (!is_ordered || (uint64_t)(place->tag + tag_length) > length) return -EINVAL;
+  if (tag_length == 0 || !is_ordered || (uint64_t)(place->tag + tag_length) > length) return -EINVAL;
   *into = (packet){.key = found,
                    .header = octets + place->start,
                    .text = octets + place->text,
                    .tag = octets + place->tag,
                    .header_length = place->text - place->start,
-                   .length = place->end - place->text};
+                   .length = place->end - place->text,
+                   .tag_length = (int)tag_length};
   write32(into->roc, place->roc);
   make_vector(into, place);
   return 0;
@@ -241,14 +252,14 @@ static int seal_cm(packet *one) {
   uint8_t mac[SHA1_OCTETS];
   if (!crypt(one, false)) return -EIO;
   hash(one, mac);
-  memcpy(one->tag, mac, CM_TAG);
+  memcpy(one->tag, mac, (size_t)one->tag_length);
   return SRTP_DONE;
 }
 
 static int open_cm(packet *one) {
   uint8_t mac[SHA1_OCTETS];
   hash(one, mac);
-  if (CRYPTO_memcmp(mac, one->tag, CM_TAG) != 0) return SRTP_WRONG_TAG;
+  if (CRYPTO_memcmp(mac, one->tag, (size_t)one->tag_length) != 0) return SRTP_WRONG_TAG;
   return crypt(one, false) ? SRTP_DONE : -EIO;
 }
 

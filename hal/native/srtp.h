@@ -18,6 +18,8 @@ typedef struct srtp_keys srtp_keys;
 // What is to be made with a packet. Offsets into the octets; the header begins at `start`, the text at `text`.
 typedef struct {
   int32_t key, start, text, end, tag;
+  // So many octets of the tag, in AES-CM 4 to 10, in AES-GCM 16; 0 for all of it.
+  int32_t tag_octets;
   // The upper and lower part of the packet's index.
   uint32_t roc;
   uint32_t sequence;
@@ -34,7 +36,7 @@ int srtp_make(srtp_keys **all, const uint8_t *key, size_t key_length, const uint
 int srtp_erase(srtp_keys *all, int key);
 void srtp_end(srtp_keys **all);
 
-// SRTP_DONE, or a negative errno: -EINVAL the places do not lie in the octets in order, -ENOENT no such key, -EIO OpenSSL refuses.
+// SRTP_DONE, or a negative errno: -EINVAL the places do not lie in the octets in order, or no tag is so long, -ENOENT no such key, -EIO OpenSSL refuses.
 int srtp_seal(const srtp_keys *all, uint8_t *octets, size_t length, const srtp_place *place);
 // The same, or SRTP_WRONG_TAG: then the octets are as they were.
 int srtp_open(const srtp_keys *all, uint8_t *octets, size_t length, const srtp_place *place);

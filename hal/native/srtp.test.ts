@@ -26,7 +26,7 @@ function rowsOf(key: number, count: number): Int32Array {
   const rows = new Int32Array(count * CIPHER_ROW.length);
   for (let i = 0; i < count; i++) {
     const start = i * SLOT;
-    rows.set([key, start, start + 12, start + PACKET, start + PACKET, 0, SEQUENCE + i, 99], i * CIPHER_ROW.length);
+    rows.set([key, start, start + 12, start + PACKET, start + PACKET, 0, 0, SEQUENCE + i, 99], i * CIPHER_ROW.length);
   }
   return rows;
 }
@@ -98,14 +98,41 @@ test("places outside the octets, or out of order, change nothing", () => {
   ];
   for (const places of wrong)
     for (const act of [native.srtpSeal, native.srtpOpen]) {
-      const row = Int32Array.from([key, ...places, 0, 0, 99]);
+      const row = Int32Array.from([key, ...places, 0, 0, 0, 99]);
       assert.equal(act(octets, row, 1), 0);
       assert.deepEqual(outcomes(row), [-EINVAL]);
     }
   assert.ok(whole.every((octet) => octet === 0xa5));
-  const empty = Int32Array.from([key, 0, 0, 0, 0, 0, 0, 99]);
+  const empty = Int32Array.from([key, 0, 0, 0, 0, 0, 0, 0, 99]);
   assert.equal(native.srtpSeal(NONE, empty, 1), 0);
   native.srtpErase(key);
+});
+
+test("tags of a length that the suite has not are refused, and change nothing", () => {
+  const cm = succeeded("srtpKey", native.srtpKey(new Uint8Array(16), new Uint8Array(20), new Uint8Array(16)));
+  const gcm = gcmKey();
+  const octets = new Uint8Array(SLOT);
+  const row = (key: number, tagOctets: number) => {
+    const one = rowsOf(key, 1);
+    one[CIPHER_ROW.tagOctets] = tagOctets;
+    return one;
+  };
+  for (const [key, wrong] of [
+    [cm, [-1, 1, 3, 11, 16, -(2 ** 31)]],
+    [gcm, [-1, 4, 10, 15, 17, 2 ** 31 - 1]],
+  ] as const)
+    for (const tagOctets of wrong)
+      for (const act of [native.srtpSeal, native.srtpOpen]) {
+        const one = row(key, tagOctets);
+        assert.equal(act(octets, one, 1), 0);
+        assert.deepEqual(outcomes(one), [-EINVAL]);
+      }
+  assert.ok(octets.every((octet) => octet === 0));
+  assert.equal(native.srtpSeal(octets, row(gcm, 16), 1), 1);
+  assert.equal(native.srtpSeal(octets, row(cm, 4), 1), 1);
+  assert.equal(native.srtpOpen(octets, row(cm, 10), 1), 0);
+  assert.equal(native.srtpOpen(octets, row(cm, 4), 1), 1);
+  for (const key of [cm, gcm]) native.srtpErase(key);
 });
 
 test("what are no octets, rows or numbers of the kind throws", () => {
@@ -139,7 +166,7 @@ test("a worker has keys of its own, and may end with them", async () => {
   const script = `
     const { workerData, parentPort } = require("node:worker_threads");
     const native = require(workerData);
-    const none = native.srtpSeal(new Uint8Array(76), Int32Array.from([0, 0, 12, 60, 60, 0, 0, 0]), 1);
+    const none = native.srtpSeal(new Uint8Array(76), Int32Array.from([0, 0, 12, 60, 60, 0, 0, 0, 0]), 1);
     for (let i = 0; i < 20; i++) native.srtpKey(new Uint8Array(16), new Uint8Array(0), new Uint8Array(12));
     parentPort.postMessage(none);`;
   const worker = new Worker(script, { eval: true, workerData: join(process.cwd(), "build/hal/native/addon.cjs") });

@@ -3,7 +3,7 @@ import type { Ipv4 } from "../../core/base/ipv4.ts";
 import type { DatagramSocket, Datagrams, InterfaceChoice } from "../../core/ports/datagrams.ts";
 import type { HalError } from "../../core/ports/errors.ts";
 import type { Output, OutputStatus } from "../../core/ports/output.ts";
-import { OutputCounts } from "./output-counts.ts";
+import { OutputCounts, type OutputDrop } from "./output-counts.ts";
 
 /** `form`: "udp" sends the payload of each packet, "rtp" the clear RTP packet itself. */
 export interface DatagramOutputOptions {
@@ -56,18 +56,18 @@ export class DatagramOutput implements Output {
     this.#counts = new OutputCounts(options.form);
   }
 
-  write(packet: Uint8Array, end: number, payloadStart: number, payloadEnd: number): void {
-    if (!this.#open) {
-      this.#counts.dropped("output.closed");
-      return;
-    }
+  write(packet: Uint8Array, end: number, payloadStart: number, payloadEnd: number): boolean {
+    if (!this.#open) return this.#drop("output.closed");
     const slot = this.#free.pop();
-    if (slot === undefined) {
-      this.#counts.dropped("output.backlog");
-      return;
-    }
+    if (slot === undefined) return this.#drop("output.backlog");
     if (this.#options.form === "rtp") this.#send(slot, packet, 0, end);
     else this.#send(slot, packet, payloadStart, payloadEnd);
+    return true;
+  }
+
+  #drop(drop: OutputDrop): false {
+    this.#counts.dropped(drop);
+    return false;
   }
 
   status(): OutputStatus {
@@ -101,7 +101,7 @@ export class DatagramOutput implements Output {
   #sent(slot: Slot, error: HalError | undefined): void {
     this.#free.push(slot);
     if (error === undefined) {
-      this.#counts.taken(slot.payload.length);
+      this.#counts.written(1, slot.payload.length);
       this.#counts.fault = undefined;
       return;
     }

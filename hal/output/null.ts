@@ -6,8 +6,9 @@ import { OutputCounts } from "./output-counts.ts";
 export class NullOutput implements Output {
   readonly #counts = new OutputCounts("null");
 
-  write(_packet: Uint8Array, _end: number, payloadStart: number, payloadEnd: number): void {
-    this.#counts.taken(payloadEnd - payloadStart);
+  write(_packet: Uint8Array, _end: number, payloadStart: number, payloadEnd: number): boolean {
+    this.#counts.written(1, payloadEnd - payloadStart);
+    return true;
   }
 
   status(): OutputStatus {

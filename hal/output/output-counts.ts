@@ -18,14 +18,14 @@ export class OutputCounts {
     this.#driver = driver;
   }
 
-  /** One packet of so many octets was taken. */
-  taken(octets: number): void {
-    this.#packets++;
+  /** So many packets, of so many octets together, were written. */
+  written(packets: number, octets: number): void {
+    this.#packets += packets;
     this.#octets += octets;
   }
 
-  dropped(drop: OutputDrop): void {
-    this.#drops.count(drop);
+  dropped(drop: OutputDrop, packets = 1): void {
+    this.#drops.count(drop, packets);
   }
 
   status(): OutputStatus {

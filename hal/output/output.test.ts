@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
+import { type Made, tsPacket } from "../../core/mpegts/packet.testkit.ts";
+import { TS_PACKET } from "../../core/mpegts/packet.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Output } from "../../core/ports/output.ts";
 import { NodeDatagrams } from "../datagram/node.ts";
@@ -27,10 +29,17 @@ async function until(condition: () => boolean): Promise<void> {
 const HEADER = 12;
 /** One buffer, overwritten for each packet, as the receive buffer is. */
 const scratchPacket = new Uint8Array(2000);
-function put(output: Output, fill: number, length = 1316): void {
+function put(output: Output, fill: number, length = 1316): boolean {
   scratchPacket.fill(0x80, 0, HEADER).fill(fill, HEADER, HEADER + length);
-  output.write(scratchPacket, HEADER + length, HEADER, HEADER + length);
+  const taken = output.write(scratchPacket, HEADER + length, HEADER, HEADER + length);
   scratchPacket.fill(0xa5);
+  return taken;
+}
+
+function putTs(output: Output, packets: readonly Made[]): boolean {
+  for (const [i, made] of packets.entries()) scratchPacket.set(tsPacket(made), HEADER + i * TS_PACKET);
+  const end = HEADER + packets.length * TS_PACKET;
+  return output.write(scratchPacket, end, HEADER, end);
 }
 
 for (const form of ["udp", "rtp"] as const) {
@@ -125,18 +134,64 @@ class SlowSink implements ByteSink {
 test("a reader that stands still costs packets (output.backlog) and at most 2 MiB, and gets the rest in order afterwards", async () => {
   const sink = new SlowSink();
   const output = new QueuedOutput("slow", sink);
-  for (let n = 0; n < 4000; n++) put(output, n);
+  const taken = Array.from({ length: 4000 }, (_, n) => put(output, n)).filter((was) => was).length;
   await turn();
-  const { packets, drops } = output.status();
-  assert.ok(packets * 1316 <= 2 * 1024 * 1024);
-  assert.equal(packets + (drops["output.backlog"] ?? 0), 4000);
+  assert.ok(taken * 1316 <= 2 * 1024 * 1024);
+  assert.deepEqual(output.status().drops, { "output.backlog": 4000 - taken });
+  assert.equal(output.status().packets, 0, "what is queued is not delivered");
   for (let n = 0; n < 32; n++) sink.release();
   assert.equal(
     sink.written.reduce((sum, length) => sum + length, 0),
-    packets * 1316,
+    taken * 1316,
   );
-  put(output, 1);
-  assert.equal(output.status().packets, packets + 1);
+  assert.equal(output.status().packets, taken);
+  assert.equal(put(output, 1), true);
+});
+
+test("a reader that was too slow gets what is queued whole, and then the stream from a random access point on; status says so", async () => {
+  const sink = new SlowSink();
+  const output = new QueuedOutput("slow", sink);
+  const frame = (n: number, marked: boolean): boolean =>
+    putTs(output, [
+      { pid: 0x101, randomAccess: true, fill: n & 255 },
+      { pid: 0x100, ...(n % 10 === 0 ? { pcr: n } : {}), randomAccess: marked, fill: n & 255 },
+    ]);
+  let queued = 0;
+  while (frame(queued, false)) queued++;
+  assert.match(output.status().fault ?? "", /^output\.backlog: .* too slow/);
+  await turn();
+  for (let n = 0; n < 23; n++) sink.release();
+  assert.equal(frame(0, true), false, "the reader has not caught up yet");
+  for (let n = 0; n < 9; n++) sink.release();
+  assert.equal(output.status().packets, queued);
+  for (let n = 0; n < 25; n++) assert.equal(frame(n, false), false);
+  assert.match(output.status().fault ?? "", /too slow/);
+  assert.equal(frame(30, true), true);
+  assert.equal(frame(31, false), true);
+  assert.equal(output.status().fault, undefined);
+  assert.deepEqual(output.status().drops, { "output.backlog": 1 + 1 + 25 });
+});
+
+test("a stream that marks no random access points goes on after 8 MiB", () => {
+  const sink = new SlowSink();
+  const output = new QueuedOutput("slow", sink);
+  const frame = (): boolean => putTs(output, Array(7).fill({ pid: 0x100 }));
+  while (frame());
+  output.status();
+  return turn().then(() => {
+    for (let n = 0; n < 32; n++) sink.release();
+    let dropped = 0;
+    while (!frame()) dropped++;
+    assert.equal(dropped, Math.floor((8 << 20) / 1316));
+  });
+});
+
+test("packets of a chunk that cannot be written are each counted as output.failed, and none as written", async () => {
+  const output = new QueuedOutput("file", FileSink.append("/dev/full"));
+  for (let n = 0; n < 10; n++) put(output, n);
+  await until(() => output.status().fault !== undefined);
+  assert.deepEqual([output.status().packets, output.status().drops], [0, { "output.failed": 10 }]);
+  await output.close();
 });
 
 test("closing does not wait for ever for a reader that stands still", async () => {

@@ -1,4 +1,5 @@
 // An output of bytes in order through a bounded queue of chunks: a slow reader costs packets, never memory and never the stream.
+import { RandomAccessSearch } from "../../core/mpegts/random-access.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { Output, OutputStatus } from "../../core/ports/output.ts";
 import { OutputCounts, type OutputDrop } from "./output-counts.ts";
@@ -17,14 +18,31 @@ export interface ByteSink {
 const CHUNK = 64 * 1024;
 /** 2 MiB: a second and a half of a 10 Mbit/s stream. */
 const CHUNKS = 32;
+/** Writing goes on when no more than this is left of a queue that was full. */
+const CHUNKS_LEFT = CHUNKS / 4;
+/** Octets without a random access point after which any packet will do: some streams mark none. */
+const UNMARKED = 8 << 20;
 const CLOSE_LIMIT = 400;
 
 interface Chunk {
   readonly bytes: Uint8Array;
   used: number;
+  packets: number;
 }
 
-/** Holds at most 2 MiB; `write` copies, and gives to the sink in chunks of up to 64 KiB. */
+/** The reader could not keep up. Nothing is queued until it has, and the stream has a place to begin. */
+interface Overrun {
+  readonly search: RandomAccessSearch;
+  /** Octets in which none was found. */
+  searched: number;
+}
+
+const TOO_SLOW = "output.backlog: whoever reads is too slow; it gets the next picture that it can begin with";
+
+/**
+ * A full queue is no reason to cut holes into the stream: what is queued stays whole, and after it comes a random access point.
+ * Holds at most 2 MiB; `write` copies, and gives to the sink in chunks of up to 64 KiB.
+ */
 export class QueuedOutput implements Output {
   readonly #sink: ByteSink;
   readonly #counts: OutputCounts;
@@ -36,33 +54,24 @@ export class QueuedOutput implements Output {
   #work: "idle" | "scheduled" | "writing" = "idle";
   #open = true;
   #drained: (() => void) | undefined;
+  #overrun: Overrun | undefined;
 
   constructor(driver: string, sink: ByteSink) {
     this.#counts = new OutputCounts(driver);
     this.#sink = sink;
   }
 
-  write(packet: Uint8Array, _end: number, payloadStart: number, payloadEnd: number): void {
-    const drop = this.#obstacle();
-    if (drop !== undefined) {
-      this.#counts.dropped(drop);
-      return;
-    }
-    const length = payloadEnd - payloadStart;
-    const chunk = this.#room(length);
-    if (chunk === undefined) {
-      this.#counts.dropped("output.backlog");
-      return;
-    }
-    chunk.bytes.set(packet.subarray(payloadStart, payloadEnd), chunk.used);
-    chunk.used += length;
-    this.#counts.taken(length);
-    this.#schedule();
+  write(packet: Uint8Array, _end: number, payloadStart: number, payloadEnd: number): boolean {
+    const drop = this.#obstacle() ?? this.#queued(packet, payloadStart, payloadEnd);
+    if (drop === undefined) return true;
+    this.#counts.dropped(drop);
+    return false;
   }
 
   status(): OutputStatus {
-    this.#counts.fault = this.#sink.fault() ?? this.#counts.fault;
-    return this.#counts.status();
+    const slow = this.#overrun === undefined ? undefined : TOO_SLOW;
+    const status = this.#counts.status();
+    return { ...status, fault: this.#sink.fault() ?? slow ?? status.fault };
   }
 
   /** What is queued goes out first, unless the reader keeps us waiting. */
@@ -78,6 +87,27 @@ export class QueuedOutput implements Output {
     return state === "ready" ? undefined : state;
   }
 
+  #queued(packet: Uint8Array, start: number, end: number): "output.backlog" | undefined {
+    if (this.#overrun !== undefined && !this.#hasEnded(this.#overrun, packet, start, end)) return "output.backlog";
+    const chunk = this.#room(end - start);
+    if (chunk === undefined) {
+      this.#overrun = { search: new RandomAccessSearch(), searched: 0 };
+      return "output.backlog";
+    }
+    this.#overrun = undefined;
+    chunk.bytes.set(packet.subarray(start, end), chunk.used);
+    chunk.used += end - start;
+    chunk.packets++;
+    this.#schedule();
+    return undefined;
+  }
+
+  #hasEnded(overrun: Overrun, packet: Uint8Array, start: number, end: number): boolean {
+    if (this.#queue.length > CHUNKS_LEFT) return false;
+    overrun.searched += end - start;
+    return overrun.search.finds(packet, start, end) || overrun.searched > UNMARKED;
+  }
+
   /** A chunk with room for `length` octets at the queue's end; undefined when the queue is full. */
   #room(length: number): Chunk | undefined {
     const last = this.#queue.at(-1);
@@ -86,6 +116,7 @@ export class QueuedOutput implements Output {
     const chunk = this.#free.pop() ?? this.#allocate();
     if (chunk === undefined || length > chunk.bytes.length) return undefined;
     chunk.used = 0;
+    chunk.packets = 0;
     this.#queue.push(chunk);
     return chunk;
   }
@@ -93,7 +124,7 @@ export class QueuedOutput implements Output {
   #allocate(): Chunk | undefined {
     if (this.#allocated >= CHUNKS) return undefined;
     this.#allocated++;
-    return { bytes: new Uint8Array(CHUNK), used: 0 };
+    return { bytes: new Uint8Array(CHUNK), used: 0, packets: 0 };
   }
 
   /** Once a turn of the event loop, so that packets that come together leave together. */
@@ -112,11 +143,16 @@ export class QueuedOutput implements Output {
   #written(error: HalError | undefined): void {
     this.#work = "idle";
     const done = this.#queue.shift();
-    if (done !== undefined) this.#free.push(done);
     this.#counts.fault = error === undefined ? undefined : `${error.code}: ${error.message}`;
-    if (error !== undefined) this.#counts.dropped("output.failed");
+    if (done !== undefined) this.#count(done, error);
     if (this.#queue.length > 0) this.#pump();
     else this.#drained?.();
+  }
+
+  #count(chunk: Chunk, error: HalError | undefined): void {
+    if (error === undefined) this.#counts.written(chunk.packets, chunk.used);
+    else this.#counts.dropped("output.failed", chunk.packets);
+    this.#free.push(chunk);
   }
 
   #drain(): Promise<void> {

@@ -49,11 +49,16 @@ export async function openNetwork(
     status: () => ({
       input: `${formatIpv4(input.address)}:${socket.port}`,
       taken,
-      "source.stranger": strangers,
-      "datagram.overflow": socket.overflows(),
+      drops: dropsOf(strangers, socket.overflows() ?? 0),
     }),
   };
 }
+
+/** "source.stranger": from another sender. "datagram.overflow": not read in time, the machine is too slow for the stream. */
+const dropsOf = (strangers: number, overflows: number): Record<string, number> => ({
+  ...(overflows > 0 ? { "datagram.overflow": overflows } : {}),
+  ...(strangers > 0 ? { "source.stranger": strangers } : {}),
+});
 
 const membershipOf = ({ address, source, interfaceAddress }: NetworkInput): Membership => ({
   group: address,

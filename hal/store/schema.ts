@@ -95,8 +95,10 @@ CREATE INDEX router_policy_state_revision ON router_policy_state (revision);
 
 const VERSION_5 = "ALTER TABLE key_channel ADD COLUMN signer TEXT;";
 
+const VERSION_6 = "ALTER TABLE key_channel ADD COLUMN rocEvery INTEGER;";
+
 /** Step n takes a store from version n to n + 1. */
-export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
+export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6];
 
 /** "SELC", the `application_id` in the header of each store. */
 export const APPLICATION_ID = 0x53454c43;

@@ -69,6 +69,7 @@ static srtp_place places(program *from, size_t length) {
   one.text = place(from, one.start, length);
   one.end = place(from, one.text, length);
   one.tag = next(from, 1) < 128 ? one.end : place(from, one.end, length);
+  if (next(from, 1) < 128) one.tag_octets = (int32_t)next(from, 1) % 20 - 2;
   return one;
 }
 

@@ -113,9 +113,10 @@ export class RunningChannel {
     // Of this process: the key server has it with each key, and tells it the receivers with each grant.
     const signer = config.sign ? platform.primitives.ed25519Generate() : undefined;
     const options = channelOptions(headend, config, () => this.#sender.position(), signer?.publicKey);
-    const { ssrc, payloadType } = options.parameters.stream;
+    const { ssrc, payloadType, rocEvery } = options.parameters.stream;
     const firstIndex = config.position === "zero" ? 0 : firstIndexAt(clock.unix(clock.now()));
-    this.#sender = new StreamSender({ ciphers, suite: config.suite, mkiLength: config.mki, ssrc, firstIndex });
+    const { suite, mki: mkiLength } = config;
+    this.#sender = new StreamSender({ ciphers, suite, mkiLength, ssrc, firstIndex, rocEvery });
     const { group, port, content, largest } = config;
     const rtpInput = config.input.kind === "rtp";
     this.#signing = signer && signedSocket(config, platform, ssrc, signer.privateKey, socket);
@@ -401,7 +402,7 @@ function channelOptions(
   position: ChannelOptions["position"],
   signer: Uint8Array | undefined,
 ): ChannelOptions {
-  const { id, group, port, suite, mki, keys } = config;
+  const { id, group, port, suite, mki, rocEvery, keys } = config;
   const { interval, lead, window, overlap, shortestLead } = timesOf(config);
   const ssrc = config.ssrc ?? ssrcOfChannel(id);
   const payloadType = config.payloadType ?? (config.content === "ts" ? MP2T : DYNAMIC);
@@ -410,7 +411,14 @@ function channelOptions(
       channel: id,
       group,
       port,
-      stream: { suite, mkiLength: mki, ssrc, payloadType, ...(signer === undefined ? {} : { signer }) },
+      stream: {
+        suite,
+        mkiLength: mki,
+        ssrc,
+        payloadType,
+        ...(rocEvery === undefined ? {} : { rocEvery }),
+        ...(signer === undefined ? {} : { signer }),
+      },
       interval,
       overlap,
       window,

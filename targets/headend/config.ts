@@ -46,6 +46,7 @@ export interface ChannelConfig extends InterfaceEntries {
   readonly ssrc?: number | undefined;
   readonly suite: Suite;
   readonly mki: MkiLength;
+  readonly rocEvery?: number | undefined;
   readonly keys: "headend" | "key-server";
   readonly interval: number;
   readonly lead?: number | undefined;
@@ -114,6 +115,8 @@ const channel = v.strictObject({
   suite: v.optional(v.picklist(SUITES), "AEAD_AES_128_GCM"),
   /** Octets of master key identifier in each packet; 0 for players that know none. */
   mki: v.optional(v.picklist([0, 4]), 4),
+  /** Every so many packets carry the ROC (RFC 4771), for players that nobody else tells it. Default: none. */
+  rocEvery: v.optional(whole(1, 0xffff)),
   /** Who makes the keys: the headend (claim 3) or the key server (claim 7). */
   keys: v.optional(v.picklist(["headend", "key-server"]), "headend"),
   /** Seconds between two keys. */

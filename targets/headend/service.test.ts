@@ -1,4 +1,5 @@
 // A headend in this process with real sockets on loopback, a simulated broker, and a key server that says yes.
+
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -15,7 +15,7 @@ export interface ChannelLine {
     /** Why packets cannot be sent. */
     readonly fault?: string;
   };
-  readonly source: { readonly input?: string; readonly fault?: string };
+  readonly source: { readonly input?: string; readonly fault?: string; readonly drops?: Record<string, number> };
 }
 
 interface Status {
@@ -45,7 +45,8 @@ function linesOf(channel: ChannelLine): readonly string[] {
   for (const alarm of channel.raised) lines.push(`    alarm: ${alarm}`);
   if (cannotSend !== undefined) lines.push(`    output: ${cannotSend}`);
   if (fault !== undefined) lines.push(`    input: ${fault}`);
-  for (const [drop, count] of Object.entries(drops)) lines.push(`    dropped ${count}: ${drop}`);
+  for (const [drop, count] of Object.entries({ ...channel.source.drops, ...drops }))
+    lines.push(`    dropped ${count}: ${drop}`);
   return lines;
 }
 

@@ -190,3 +190,51 @@ function check(value: unknown): boolean {
   assert.ok(result.success || result.issues.every((issue) => issue.message.length > 0));
   return result.success;
 }
+
+const GCM_KEY = "000102030405060708090a0b0c0d0e0fa0a1a2a3a4a5a6a7a8a9aaab";
+const CM_KEY = "4fl6DT4Bi+DWT6MsBt5BOQ7Gda1Jiv7rtpYLOqvm";
+
+const unmanaged = (sender: object) => ({
+  ...SOUND,
+  channels: [{ id: "camera", group: "239.255.77.9", port: 5004, unmanaged: sender }],
+});
+
+test("static keys of a sender that is not ours: as ffmpeg has them, as GStreamer has them, and with MKIs", () => {
+  const loaded = load(unmanaged({ keys: [{ key: CM_KEY }] }));
+  assert.ok(loaded.ok, JSON.stringify(loaded));
+  const [sender] = loaded.config.channels.map((channel) => channel.unmanaged);
+  assert.deepEqual(
+    [sender?.suite, sender?.mkiLength, sender?.ssrc, sender?.roc],
+    ["AES_CM_128_HMAC_SHA1_80", 0, undefined, 0],
+  );
+  assert.equal(Buffer.from(sender?.keys[0]?.masterKey ?? []).toString("hex"), "e1f97a0d3e018be0d64fa32c06de4139");
+  assert.equal(Buffer.from(sender?.keys[0]?.masterSalt ?? []).toString("hex"), "0ec675ad498afeebb6960b3aabe6");
+  const gcm = { suite: "AEAD_AES_128_GCM", mki: 4, ssrc: 7, roc: 9 };
+  const two = load(
+    unmanaged({
+      ...gcm,
+      keys: [
+        { mki: "00000009", key: GCM_KEY },
+        { mki: "00000002", key: GCM_KEY },
+      ],
+    }),
+  );
+  assert.ok(two.ok, JSON.stringify(two));
+  assert.deepEqual(
+    two.config.channels[0]?.unmanaged?.keys.map(({ epoch }) => epoch),
+    [2, 9],
+  );
+});
+
+test("static keys that cannot be right are refused with their place", () => {
+  const at = "channels.0.unmanaged";
+  assert.match(
+    faultsOf(unmanaged({ keys: [{ key: GCM_KEY }] }))[0] ?? "",
+    /keys.0.key has 28 octets: AES_CM_128_HMAC_SHA1_80 has 16 of key and 14/,
+  );
+  assert.match(faultsOf(unmanaged({ mki: 4, keys: [{ key: CM_KEY }] }))[0] ?? "", /keys.0.mki must be there with/);
+  const twice = { mki: "00000001", key: CM_KEY };
+  assert.deepEqual(faultsOf(unmanaged({ mki: 4, keys: [twice, twice] })), [`${at}: two keys have the same mki`]);
+  assert.match(faultsOf(unmanaged({ keys: [{ key: "not a key" }] }))[0] ?? "", /must be master key and salt/);
+  assert.equal(faultsOf(unmanaged({ keys: [] })).length, 1);
+});

@@ -1,9 +1,13 @@
 // The set-top's configuration.
 import * as v from "valibot";
+import { readUint32, toHex } from "../../core/base/bytes.ts";
 import { formatIpv4, type Ipv4, isSourceSpecific } from "../../core/base/ipv4.ts";
 import { type Duration, milliseconds, seconds } from "../../core/base/time.ts";
 import type { RefreshPolicy } from "../../core/igmp/host/refresh.ts";
 import type { InterfaceChoice } from "../../core/ports/datagrams.ts";
+import type { UnmanagedSender } from "../../core/settop/unmanaged.ts";
+import { LIVE_EPOCHS } from "../../core/stream/key-ring.ts";
+import { lengthsOf, SUITES, type Suite } from "../../core/stream/suites.ts";
 import type { DatagramOutputOptions } from "../../hal/output/datagram.ts";
 import type { OutputChoice } from "../../hal/output/open.ts";
 import {
@@ -37,6 +41,7 @@ export interface ChannelConfig {
   readonly port: number;
   readonly source?: Ipv4 | undefined;
   readonly output?: OutputConfig | undefined;
+  readonly unmanaged?: UnmanagedSender | undefined;
 }
 
 /** A whole set-top. */
@@ -72,6 +77,73 @@ const output = v.variant("form", [
   v.strictObject({ form: v.literal("null") }),
 ]);
 
+/** Master key and salt in one, as ffmpeg (base64) and GStreamer (hexadecimal) are given them. */
+const keyText = v.pipe(
+  v.string(),
+  v.regex(
+    /^([0-9a-fA-F]{2}){28,44}$|^[A-Za-z0-9+/]{38,59}={0,2}$/,
+    "must be master key and salt, hexadecimal or base64",
+  ),
+  v.transform((text) => new Uint8Array(Buffer.from(text, /^([0-9a-fA-F]{2}){28,}$/.test(text) ? "hex" : "base64"))),
+);
+
+/** A sender that is not ours. */
+const unmanaged = v.pipe(
+  v.strictObject({
+    suite: v.optional(v.picklist(SUITES), "AES_CM_128_HMAC_SHA1_80"),
+    /** Default: that of the first packet that opens. */
+    ssrc: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff_ffff))),
+    /** The roll-over counter at which the search begins. */
+    roc: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff_ffff)), 0),
+    /** Octets of MKI in each packet. */
+    mki: v.optional(v.picklist([0, 4]), 0),
+    /** Every so many packets carry the roll-over counter (RFC 4771). */
+    rocEvery: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(0xffff))),
+    keys: v.pipe(
+      v.array(v.strictObject({ mki: v.optional(hexOctets(4)), key: keyText })),
+      v.minLength(1),
+      v.maxLength(LIVE_EPOCHS),
+    ),
+  }),
+  v.rawTransform(({ dataset: { value }, addIssue, NEVER }) => {
+    const faults = keyFaults(value);
+    for (const message of faults) addIssue({ message });
+    return faults.length === 0 ? toSender(value) : NEVER;
+  }),
+);
+
+interface UnmanagedConfig {
+  readonly suite: Suite;
+  readonly ssrc?: number | undefined;
+  readonly roc: number;
+  readonly mki: 0 | 4;
+  readonly rocEvery?: number | undefined;
+  readonly keys: readonly { readonly mki?: Uint8Array | undefined; readonly key: Uint8Array }[];
+}
+
+function keyFaults({ suite, mki, keys }: UnmanagedConfig): readonly string[] {
+  const { key, salt } = lengthsOf(suite);
+  const faults = keys.flatMap((one, i) => [
+    ...(one.key.length === key + salt
+      ? []
+      : [`keys.${i}.key has ${one.key.length} octets: ${suite} has ${key} of key and ${salt} of salt`]),
+    ...((one.mki === undefined) === (mki === 0) ? [] : [`keys.${i}.mki must be there with \`mki: 4\`, and only then`]),
+  ]);
+  const identifiers = new Set(keys.map((one) => toHex(one.mki ?? new Uint8Array())));
+  return mki === 4 && identifiers.size < keys.length ? [...faults, "two keys have the same mki"] : faults;
+}
+
+/** Without MKI the keys are told apart by trying: their numbers are their places. */
+function toSender({ suite, ssrc, roc, mki, rocEvery, keys }: UnmanagedConfig): UnmanagedSender {
+  const { key } = lengthsOf(suite);
+  const numbered = keys.map((one, i) => ({
+    epoch: one.mki === undefined ? i : readUint32(one.mki, 0),
+    masterKey: one.key.slice(0, key),
+    masterSalt: one.key.slice(key),
+  }));
+  return { suite, mkiLength: mki, ssrc, roc, rocEvery, keys: numbered.sort((a, b) => a.epoch - b.epoch) };
+}
+
 const channel = v.pipe(
   v.strictObject({
     id: identifier,
@@ -80,6 +152,7 @@ const channel = v.pipe(
     source: v.optional(ipv4Text),
     /** Instead of the common one. */
     output: v.optional(output),
+    unmanaged: v.optional(unmanaged),
   }),
   v.check(
     ({ group, source }) => source !== undefined || !isSourceSpecific(group),

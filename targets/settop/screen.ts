@@ -21,7 +21,7 @@ export interface ScreenOptions extends TunerOptions {
 /** The effects that concern one channel's packets. */
 export type ScreenEffect = Extract<
   SettopEffect,
-  { readonly kind: "join" | "leave" | "receive" | "install" | "retire" | "position" | "silence" }
+  { readonly kind: "join" | "leave" | "receive" | "receive-unmanaged" | "install" | "retire" | "position" | "silence" }
 >;
 
 /** From watch to unwatch of one channel. What happens is told to the machine by `tell`. */
@@ -56,6 +56,9 @@ export class Screen {
         return;
       case "receive":
         this.playout.receive(effect.stream);
+        return;
+      case "receive-unmanaged":
+        this.playout.receiveUnmanaged(effect.sender);
         return;
       case "install":
         this.playout.install(effect.key);

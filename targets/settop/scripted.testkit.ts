@@ -1,4 +1,5 @@
 // A whole world in simulated time for one set-top: LAN, broker, a key server that does as it is told, and a headend that sends.
+
 import { pino } from "pino";
 import { address } from "../../core/base/ipv4.ts";
 import { type Duration, milliseconds, seconds } from "../../core/base/time.ts";

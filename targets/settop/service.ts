@@ -233,6 +233,7 @@ export class SettopService {
         this.#screens.get(effect.channel.id)?.apply(effect);
         return;
       case "receive":
+      case "receive-unmanaged":
       case "install":
       case "retire":
       case "position":
@@ -253,6 +254,7 @@ export class SettopService {
     const packets = { datagrams, clock, ciphers, primitives };
     const options = { ...packets, interfaceAddress, receiveBuffer, authentication, ...reorder };
     this.#screens.set(id, new Screen(options, toChannel(channel), output, (event) => this.#onBus.feed(event)));
+    if (channel.unmanaged !== undefined) return;
     this.#onBus.bus.watch(id).catch((error: unknown) => {
       this.#platform.log.warn(
         { err: error, channel: id },
@@ -314,5 +316,10 @@ const rootsOf = ({ id, identity, broker, keyServer, journal }: SettopConfig): st
 
 const channelsOf = (config: SettopConfig): readonly Channel[] => config.channels.map(toChannel);
 
-const toChannel = ({ id, group, port, source }: ChannelConfig): Channel =>
-  source === undefined ? { id, group, port } : { id, group, port, source };
+const toChannel = ({ id, group, port, source, unmanaged }: ChannelConfig): Channel => ({
+  id,
+  group,
+  port,
+  ...(source === undefined ? {} : { source }),
+  ...(unmanaged === undefined ? {} : { unmanaged }),
+});

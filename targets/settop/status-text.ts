@@ -13,6 +13,9 @@ interface Shown {
     readonly undecryptable?: number;
     readonly lastEpoch?: number;
     readonly zapMs?: number;
+    readonly viewing?: { readonly verdict?: { readonly kind?: string } };
+    readonly drops?: Readonly<Record<string, number>>;
+    readonly output?: { readonly drops?: Readonly<Record<string, number>> };
     readonly dark?: { readonly reason: string; readonly text: string };
   }[];
   readonly refresh?: Readonly<Record<string, { readonly state?: string; readonly why?: string }>>;
@@ -29,16 +32,29 @@ export function statusText(status: unknown): string {
   ];
   if (state !== undefined && state !== "running") lines.push(state);
   if (channels.length === 0) lines.push("tuned to nothing");
-  for (const { channel, received, lost, duplicated, undecryptable, lastEpoch, zapMs, dark } of channels) {
+  for (const shown of channels) {
+    const { channel, received, lost, duplicated, undecryptable, lastEpoch, zapMs, viewing, dark } = shown;
     const counts = `received ${word(received)} lost ${word(lost)} duplicated ${word(duplicated)} undecryptable ${word(undecryptable)}`;
+    const unmanaged = viewing?.verdict?.kind === "unmanaged" ? "unmanaged, " : "";
     const picture = dark === undefined ? "picture" : `no picture: ${dark.reason} (${dark.text})`;
     lines.push(
-      `${word(channel)}: ${picture}; epoch ${word(lastEpoch)}, first picture after ${word(zapMs)} ms, ${counts}`,
+      `${word(channel)}: ${unmanaged}${picture}; epoch ${word(lastEpoch)}, first picture after ${word(zapMs)} ms, ${counts}`,
     );
+    lines.push(...dropLines(shown));
   }
   for (const [address, { state, why }] of Object.entries(refresh))
     if (state === "cannot") lines.push(`memberships on ${address} are not refreshed where nobody asks: ${word(why)}`);
   for (const { channel, attempts } of pendingStops)
     lines.push(`stop of ${word(channel)} is not acknowledged yet (sent ${word(attempts)} times)`);
   return lines.join("\n");
+}
+
+type ShownChannel = NonNullable<Shown["channels"]>[number];
+
+/** What never reached the player, and is in none of the counts of the stream. */
+function dropLines({ drops = {}, output }: ShownChannel): readonly string[] {
+  const overflowed = drops["datagram.overflow"];
+  const unread = overflowed === undefined ? [] : [`  ${overflowed} not read in time: datagram.overflow`];
+  const undelivered = Object.entries(output?.drops ?? {}).map(([drop, count]) => `  ${count} not delivered: ${drop}`);
+  return [...unread, ...undelivered];
 }

@@ -26,11 +26,12 @@ export interface TunerListener {
   failed(error: HalError): void;
 }
 
-/**
- * "settop.source": to our group and port, but from another sender than the channel's. "datagram.overflow": found no room in the kernel's
- * queue.
- */
-export type TunerDrop = "settop.source" | "datagram.overflow";
+/** What came and was not looked at. */
+export type TunerDrop =
+  /** To our group and port, but from another sender than the channel's. */
+  | "settop.source"
+  /** Not read in time: the machine is too slow for the stream, or was away for longer than `receiveBuffer` lasts. */
+  | "datagram.overflow";
 
 /**
  * A membership can be lost without a word (the interface was made anew after a redial), so a group that is silent for this long is
@@ -89,7 +90,7 @@ export class Tuner {
     socket.close();
   }
 
-  /** Since the tuner was made, by name. */
+  /** Since the tuner was made, by `TunerDrop`. */
   drops(): Record<string, number> {
     this.#countOverflows();
     return this.#drops.snapshot();

@@ -1,4 +1,5 @@
 // The headend, the routers and the set-tops as processes on their nodes: started, stopped in order, killed, or without power.
+
 import { toHex } from "../../core/base/bytes.ts";
 import { formatIpv4 } from "../../core/base/ipv4.ts";
 import { ssrcOfChannel } from "../../core/headend/first-index.ts";

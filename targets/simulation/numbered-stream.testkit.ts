@@ -46,7 +46,7 @@ export class NumberedScreen implements Output {
     this.#clock = clock;
   }
 
-  write(packet: Uint8Array, _end: number, from: number, to: number): void {
+  write(packet: Uint8Array, _end: number, from: number, to: number): boolean {
     const payload = packet.subarray(from, to);
     const [channel, number] = [readUint32(payload, 0), readUint32(payload, 4)];
     if (Buffer.compare(payload, numbered(channel, number)) !== 0) throw new RangeError(`not what was sent: ${number}`);
@@ -57,6 +57,7 @@ export class NumberedScreen implements Output {
       throw new RangeError(`${number} after ${last}: repeated or out of order`);
     before.push({ number, at: this.#clock.now() });
     this.#packets++;
+    return true;
   }
 
   /** Another viewing may begin: it need not go on where the one before was. */
