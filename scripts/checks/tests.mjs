@@ -48,8 +48,9 @@ const LONG = [
 ];
 
 /**
- * @typedef {"unit" | "bundle" | "lab"} Kind
- *   unit: its own process and what it makes; bundle: runs what is in dist/; lab: network namespaces and raw sockets, which are root's
+ * @typedef {"unit" | "bundle" | "lab" | "vm"} Kind
+ *   unit: its own process and what it makes; bundle: runs what is in dist/; lab: network namespaces and raw sockets, which are root's;
+ *   vm: a lab that needs another kernel, in a machine of its own (scripts/vm), and is in no run unless it is asked for
  * @typedef {{ source: string, file: string, kind: Kind }} TestFile `file` is what node runs
  */
 
@@ -70,6 +71,7 @@ function filesBelow(folder, ending) {
 const compiled = (/** @type {string} */ source) => posix.join("build", source.replace(/\.ts$/, ".js"));
 
 const LAB = /\.lab\.test\.(ts|mjs)$/;
+const VM = /\.vm\.test\.(ts|mjs)$/;
 /** A file of ours that another one imports. */
 const IMPORT = /\bfrom "(\.[^"]+)"/g;
 /** Words with which a test says that it runs what was built. */
@@ -102,10 +104,11 @@ function says(source, words, seen = new Set()) {
 /** @param {string} source @returns {Kind} */
 function kindOf(source) {
   if (LAB.test(source)) return "lab";
+  if (VM.test(source)) return "vm";
   return says(source, RUNS_BUNDLES) ? "bundle" : "unit";
 }
 
-const ORDER = /** @type {const} */ (["unit", "bundle", "lab"]);
+const ORDER = /** @type {readonly Kind[]} */ (["unit", "bundle", "lab"]);
 
 /** Place in the list of the long ones, behind all of them when it is not there. @param {TestFile} test */
 function placeOf({ source }) {
@@ -113,8 +116,8 @@ function placeOf({ source }) {
   return place < 0 ? LONG.length : place;
 }
 
-/** @returns {TestFile[]} */
-function allTests() {
+/** Of every kind. @returns {TestFile[]} */
+export function allTests() {
   const compiledTests = COMPILED.flatMap((folder) => filesBelow(folder, ".test.ts"));
   const plainTests = PLAIN.flatMap((folder) => filesBelow(folder, ".test.mjs"));
   return [
@@ -132,7 +135,7 @@ export const isRoot = () => process.getuid?.() === 0;
 /**
  * The files to run, and in words what is left out.
  * @param {string[]} parts only files with one of these in their path; all when empty
- * @param {readonly Kind[]} [kinds] all when left out
+ * @param {readonly Kind[]} [kinds] all but those of the machine when left out
  * @returns {{ tests: TestFile[], skipped: string[] }}
  */
 export function chooseTests(parts, kinds = ORDER) {
