@@ -123,7 +123,7 @@ export class RouterService {
     this.#upstreams = new Set(upstreamsOf(config).map((one) => one.interface));
     this.#names = [...this.#downstreams, ...this.#upstreams];
     this.#statistics = new Statistics(this.#names, platform.clock);
-    this.#evidence = new HostEvidence(platform);
+    this.#evidence = new HostEvidence({ ...platform, linkOf: (name) => this.#interfaces.link(name) });
     this.#duty = new QuerierDuty(platform, new Set(proxied(this.#config).map((one) => one.interface)));
     this.#router = new Router(IGMP, routerOptions(this.#config, platform.links, byControl), platform.entropy);
     this.#afterwards = new Afterwards(platform.later, (effect) => this.#apply(effect), isSent);
