@@ -6,7 +6,7 @@ export interface PortFilter {
   readonly sources: readonly Ipv4[];
 }
 
-/** What a bridge delivers through which of its ports, ours while it is open. */
+/** What a bridge, or one VLAN of it, delivers through which of its ports, ours while it is open. */
 export interface BridgeTable {
   /**
    * From now on the port gets this of the group: INCLUDE only these sources, EXCLUDE all but these, INCLUDE({}) nothing. A group that no
@@ -17,7 +17,8 @@ export interface BridgeTable {
   restore(): void;
   /**
    * Ports that get every group and every report. The `others` get only what is set for them, whatever the bridge itself hears of routers
-   * there; on a port in neither it goes by what it hears.
+   * there; on a port in neither it goes by what it hears. Bridges know no routers of single VLANs: a port with a router in one gets every
+   * group of all VLANs that it carries.
    */
   routerPorts(routers: readonly string[], others: readonly string[]): void;
   /** Ports behind which the bridge knew a router when it was opened. */
@@ -26,15 +27,17 @@ export interface BridgeTable {
   confirm(): void;
   /** What the bridge refused, by name. */
   counts(): Readonly<Record<string, number>>;
-  /** Entries go, and every setting is as it was found. */
+  /** Entries go, and with the last table of the bridge every setting is as it was found. */
   close(): void;
 }
 
 /** The multicast tables of bridges. Drivers: linux (the kernel's MDB by rtnetlink), simulated. */
 export interface BridgeTables {
   /**
-   * Throws HalError "bridge.no-bridge" (or none that keeps multicast groups), "bridge.permission", "bridge.failed" (file descriptors,
-   * memory).
+   * Throws HalError "bridge.no-bridge" (or none that keeps multicast groups), "bridge.mixed-vlans" (it does not keep VLANs apart, so that
+   * it has one table for all), "bridge.permission", "bridge.failed" (file descriptors, memory).
+   *
+   * @param vlan of this VLAN alone, 1 to 4094; undefined: of every frame, whatever its tag
    */
-  open(bridge: string): BridgeTable;
+  open(bridge: string, vlan?: number): BridgeTable;
 }

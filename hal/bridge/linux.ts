@@ -3,7 +3,7 @@
 //
 // mcast_flood of the ports is not touched: without it 224.0.0.0/24 would not reach them. A group that nobody asked for goes to router
 // ports only as soon as the bridge has heard a querier for its response time (10 s after a start with the default).
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { Counters } from "../../core/base/counters.ts";
 import type { Ipv4 } from "../../core/base/ipv4.ts";
 import { ANY_SOURCE, NO_SOURCE, type SourceFilter, wantsNothing } from "../../core/igmp/filter.ts";
@@ -58,6 +58,8 @@ export class LinuxBridgeTables implements BridgeTables {
   readonly #native: SocketsModule;
   readonly #settings: BridgeSettings;
   readonly #dialect: MdbDialect;
+  /** Those of which somebody has a table. */
+  readonly #bridges = new Map<string, LinuxBridge>();
 
   /** With the addon given; `load` finds it. @param dialect the most that is tried. */
   constructor(native: SocketsModule, settings: BridgeSettings, dialect: MdbDialect = "full") {
@@ -71,26 +73,54 @@ export class LinuxBridgeTables implements BridgeTables {
     return new LinuxBridgeTables(await loadSockets("bridge"), settings);
   }
 
-  open(bridge: string): BridgeTable {
-    const index = interfaceIndex(bridge);
+  open(name: string, vlan?: number): BridgeTable {
+    const index = interfaceIndex(name) ?? 0;
+    const known = this.#bridges.get(name);
+    if (known !== undefined && known.index !== index) known.end();
+    const isMixed = vlan !== undefined && !keepsVlansApart(name);
+    if (isMixed && index !== 0) throw mixedVlans(name, vlan);
+    return (this.#bridges.get(name) ?? this.#take(name, index)).open(vlan);
+  }
+
+  #take(name: string, index: number): LinuxBridge {
     const settings = this.#settings;
     let kernel: Kernel | undefined;
     try {
       kernel = new Kernel(this.#native, this.#dialect);
       // Frames for groups are looked up by (source, group) only in version 3; our router hears every group whoever is the querier.
-      settings.set(`${bridge}/bridge/multicast_igmp_version`, "3");
-      settings.set(`${bridge}/bridge/multicast_router`, "2");
+      settings.set(`${name}/bridge/multicast_igmp_version`, "3");
+      settings.set(`${name}/bridge/multicast_router`, "2");
       // When it is full the kernel turns snooping off: what hosts report to it must not bring that about soon.
-      settings.raise(`${bridge}/bridge/hash_max`, ROOM);
-      settings.set(`${bridge}/bridge/multicast_snooping`, "1");
-      return new LinuxBridgeTable({ name: bridge, bridge: index ?? 0, settings, kernel });
+      settings.raise(`${name}/bridge/hash_max`, ROOM);
+      settings.set(`${name}/bridge/multicast_snooping`, "1");
     } catch (cause) {
-      settings.restoreAll(isOf(bridge));
+      settings.restoreAll(isOf(name));
       kernel?.close();
-      throw openError(bridge, cause);
+      throw openError(name, cause);
     }
+    const bridge = new LinuxBridge({ name, index, settings, kernel }, () => this.#bridges.delete(name));
+    this.#bridges.set(name, bridge);
+    return bridge;
   }
 }
+
+const keepsVlansApart = (bridge: string): boolean => {
+  try {
+    return readFileSync(`/sys/class/net/${bridge}/bridge/vlan_filtering`, "latin1").trim() === "1";
+  } catch {
+    return false;
+  }
+};
+
+const mixedVlans = (bridge: string, vlan: number): HalError =>
+  new HalError(
+    "bridge.mixed-vlans",
+    `${bridge} has one multicast table for all VLANs, and VLAN ${vlan} is one of them`,
+    {
+      needs: `a bridge that keeps VLANs apart: ip link set ${bridge} type bridge vlan_filtering 1`,
+      alternative: "run without snooping (`snooping: false`)",
+    },
+  );
 
 const isOf =
   (bridge: string) =>
@@ -210,33 +240,135 @@ writeNative16(TO_KERNEL, 0, AF_NETLINK);
 interface Parts {
   readonly name: string;
   /** Its number. */
-  readonly bridge: number;
+  readonly index: number;
   readonly settings: BridgeSettings;
   readonly kernel: Kernel;
 }
 
+interface RouterPorts {
+  readonly routers: readonly string[];
+  readonly others: readonly string[];
+}
+
+/** What the tables of one bridge have in common: its settings, and where routers are. */
+class LinuxBridge {
+  readonly #parts: Parts;
+  readonly #ended: () => void;
+  readonly #tables = new Set<LinuxBridgeTable>();
+  /** Those that wait whether the others close too. */
+  readonly #closing = new Set<LinuxBridgeTable>();
+  /** As the table of each VLAN was told last. */
+  readonly #routerPorts = new Map<number | undefined, RouterPorts>();
+  /** What was written into each port's setting. */
+  #marked: ReadonlyMap<string, string> = new Map();
+
+  constructor(parts: Parts, ended: () => void) {
+    this.#parts = parts;
+    this.#ended = ended;
+  }
+
+  get index(): number {
+    return this.#parts.index;
+  }
+
+  open(vlan: number | undefined): LinuxBridgeTable {
+    this.#settle();
+    const table = new LinuxBridgeTable(this, this.#parts, vlan);
+    this.#tables.add(table);
+    return table;
+  }
+
+  /** A port that is neither is the kernel's to judge: it takes any query for a router's, whoever asks. False: a setting failed. */
+  routerPorts(vlan: number | undefined, ports: RouterPorts): boolean {
+    this.#routerPorts.set(vlan, ports);
+    return this.#mark();
+  }
+
+  /** The kernel has one setting for all VLANs of a port. */
+  #mark(): boolean {
+    const told = [...this.#routerPorts.values()];
+    const wanted = new Map([
+      ...told.flatMap(({ others }) => others.map((port) => [port, NEVER] as const)),
+      ...told.flatMap(({ routers }) => routers.map((port) => [port, ALWAYS] as const)),
+    ]);
+    for (const port of this.#marked.keys()) if (!wanted.has(port)) this.#parts.settings.restore(routerFile(port));
+    this.#marked = wanted;
+    return [...wanted].map(([port, value]) => this.#markRouter(port, value)).every((done) => done);
+  }
+
+  #markRouter(port: string, value: string): boolean {
+    const { settings } = this.#parts;
+    const file = routerFile(port);
+    try {
+      // That of an operator stays.
+      if (value === NEVER && settings.found(file) === ALWAYS) settings.restore(file);
+      else settings.set(file, value);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * When all tables close, one after the other, it is the last that gives the bridge back: what the first had would be missing until then.
+   * One that closes alone, as when its VLAN is no more, is over a moment later.
+   */
+  close(table: LinuxBridgeTable): void {
+    if (!this.#tables.has(table)) return;
+    this.#closing.add(table);
+    if (this.#closing.size === this.#tables.size) this.end();
+    else queueMicrotask(() => this.#settle());
+  }
+
+  #settle(): void {
+    for (const table of this.#closing) {
+      this.#tables.delete(table);
+      table.removeAll();
+      if (![...this.#tables].some(({ vlan }) => vlan === table.vlan)) this.#routerPorts.delete(table.vlan);
+    }
+    if (this.#closing.size > 0) this.#mark();
+    this.#closing.clear();
+  }
+
+  /** As it was found. */
+  end(): void {
+    const { name, settings, kernel } = this.#parts;
+    const ports = [...this.#marked.keys(), ...portsOf(name)];
+    // Each gets everything while the entries go: a bridge that is to flood again does not yet, and nobody is to miss a packet.
+    for (const port of ports) this.#markRouter(port, ALWAYS);
+    for (const table of this.#tables) table.removeAll();
+    settings.restoreAll(isOf(name));
+    for (const port of ports) settings.restore(routerFile(port));
+    this.#tables.clear();
+    this.#closing.clear();
+    kernel.close();
+    this.#ended();
+  }
+}
+
 class LinuxBridgeTable implements BridgeTable {
-  readonly #name: string;
-  readonly #bridge: number;
-  readonly #settings: BridgeSettings;
-  readonly #kernel: Kernel;
+  readonly vlan: number | undefined;
+  readonly #shared: LinuxBridge;
+  readonly #parts: Parts;
   readonly #counts = new Counters<BridgeCount>();
   readonly #groups = new Map<Ipv4, PortEntries>();
   /** Numbers of ports by name, as they were last: of one that is gone nobody else knows it. */
   readonly #numbers = new Map<string, number>();
   readonly #routersFound: readonly string[];
-  /** What was written into each port's setting. */
-  #routers: ReadonlyMap<string, string> = new Map();
 
-  constructor({ name, bridge, settings, kernel }: Parts) {
-    this.#name = name;
-    this.#bridge = bridge;
-    this.#settings = settings;
-    this.#kernel = kernel;
-    for (const { entry, ours } of kernel.entries(bridge))
-      if (ours) this.#entries(entry.group).inherit(entry.port, entry.source);
-    const routers = kernel.routers(bridge);
+  constructor(shared: LinuxBridge, parts: Parts, vlan: number | undefined) {
+    this.#shared = shared;
+    this.#parts = parts;
+    this.vlan = vlan;
+    const { kernel, index, name } = parts;
+    for (const { entry, ours } of kernel.entries(index))
+      if (ours && this.#isMine(entry)) this.#entries(entry.group).inherit(entry.port, entry.source);
+    const routers = kernel.routers(index);
     this.#routersFound = portsOf(name).filter((port) => routers.has(interfaceIndex(port) ?? 0));
+  }
+
+  #isMine(entry: MdbEntry): boolean {
+    return this.vlan === undefined || entry.vlan === this.vlan;
   }
 
   #entries(group: Ipv4): PortEntries {
@@ -254,7 +386,9 @@ class LinuxBridgeTable implements BridgeTable {
 
   restore(): void {
     this.#snoop();
-    const found = new Set(this.#kernel.entries(this.#bridge).map(({ entry }) => keyOf(entry)));
+    const { kernel, index } = this.#parts;
+    const mine = kernel.entries(index).filter(({ entry }) => this.#isMine(entry));
+    const found = new Set(mine.map(({ entry }) => keyOf(entry)));
     for (const [group, entries] of this.#groups) {
       for (const [port, source] of entries.present())
         if (!found.has(keyOf({ port, group, source }))) entries.removed(port, source);
@@ -264,8 +398,9 @@ class LinuxBridgeTable implements BridgeTable {
 
   /** Somebody else, or the kernel when its table was full, may have turned it off. */
   #snoop(): void {
+    const { settings, name } = this.#parts;
     try {
-      this.#settings.set(`${this.#name}/bridge/multicast_snooping`, "1");
+      settings.set(`${name}/bridge/multicast_snooping`, "1");
     } catch {
       this.#counts.count("bridge.set-failed");
     }
@@ -276,25 +411,30 @@ class LinuxBridgeTable implements BridgeTable {
     entries.set(port, filter);
     this.#apply(group, entries);
     // What the kernel's own snooping has learnt of the port would outlive ours.
-    if (wantsNothing(filter)) this.#remove({ bridge: this.#bridge, port, group, source: undefined });
+    if (wantsNothing(filter)) this.#remove(this.#entry(port, group, undefined));
     if (filter.mode === "include" && entries.isUnfiltered(port)) this.#counts.count("bridge.not-filtered");
     if (entries.isEmpty) this.#groups.delete(group);
   }
 
   /** First what is to come: nothing that is wanted before and after is lost between the two. */
   #apply(group: Ipv4, entries: PortEntries): void {
-    for (const [to, source] of entries.toAdd()) this.#add(entries, { bridge: this.#bridge, port: to, group, source });
+    for (const [to, source] of entries.toAdd()) this.#add(entries, this.#entry(to, group, source));
     for (const [from, source] of entries.toRemove()) {
-      this.#remove({ bridge: this.#bridge, port: from, group, source });
+      this.#remove(this.#entry(from, group, source));
       entries.removed(from, source);
     }
   }
 
+  #entry(port: number, group: Ipv4, source: Ipv4 | undefined): MdbEntry {
+    return { bridge: this.#parts.index, port, group, source, vlan: this.vlan };
+  }
+
   #add(entries: PortEntries, entry: MdbEntry): void {
-    let errno = this.#kernel.add(entry);
+    const { kernel } = this.#parts;
+    let errno = kernel.add(entry);
     if (errno === EINVAL) {
       this.#snoop();
-      errno = this.#kernel.add(entry);
+      errno = kernel.add(entry);
     }
     if (errno === 0) entries.added(entry.port, entry.source);
     else if (errno === EINVAL && entry.source !== undefined) this.#addAll(entries, entry);
@@ -309,29 +449,11 @@ class LinuxBridgeTable implements BridgeTable {
   }
 
   #remove(entry: MdbEntry): void {
-    if (this.#kernel.remove(entry) !== 0) this.#counts.count("bridge.remove-failed");
+    if (this.#parts.kernel.remove(entry) !== 0) this.#counts.count("bridge.remove-failed");
   }
 
-  /** A port that is neither is the kernel's to judge: it takes any query for a router's, whoever asks. */
   routerPorts(routers: readonly string[], others: readonly string[]): void {
-    const wanted = new Map([
-      ...others.map((port) => [port, NEVER] as const),
-      ...routers.map((port) => [port, ALWAYS] as const),
-    ]);
-    for (const port of this.#routers.keys()) if (!wanted.has(port)) this.#settings.restore(routerFile(port));
-    this.#routers = wanted;
-    for (const [port, value] of wanted) this.#markRouter(port, value);
-  }
-
-  #markRouter(port: string, value: string): void {
-    const file = routerFile(port);
-    try {
-      // That of an operator stays.
-      if (value === NEVER && this.#settings.found(file) === ALWAYS) this.#settings.restore(file);
-      else this.#settings.set(file, value);
-    } catch {
-      this.#counts.count("bridge.router-port-failed");
-    }
+    if (!this.#shared.routerPorts(this.vlan, { routers, others })) this.#counts.count("bridge.router-port-failed");
   }
 
   routersFound(): readonly string[] {
@@ -347,15 +469,14 @@ class LinuxBridgeTable implements BridgeTable {
     return this.#counts.snapshot();
   }
 
-  close(): void {
-    const ports = [...this.#routers.keys(), ...portsOf(this.#name)];
-    // Each gets everything while the entries go: a bridge that is to flood again does not yet, and nobody is to miss a packet.
-    for (const port of ports) this.#markRouter(port, ALWAYS);
+  /** Every entry goes. */
+  removeAll(): void {
     for (const [group, entries] of [...this.#groups])
       for (const port of entries.ports()) this.#set(port, group, NO_SOURCE);
-    this.#settings.restoreAll(isOf(this.#name));
-    for (const port of ports) this.#settings.restore(routerFile(port));
-    this.#kernel.close();
+  }
+
+  close(): void {
+    this.#shared.close(this);
   }
 }
 

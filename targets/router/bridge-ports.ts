@@ -7,6 +7,7 @@ import type { PortEffect, PortView } from "../../core/igmp/port-table.ts";
 import type { BridgeTable, BridgeTables } from "../../core/ports/bridge-table.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import { HalError } from "../../core/ports/errors.ts";
+import type { Link } from "../../core/ports/links.ts";
 import type { RouterEffect } from "../../core/router/options.ts";
 import { explain } from "../shared/exit.ts";
 import type { Logger } from "../shared/log.ts";
@@ -54,7 +55,8 @@ export class BridgePorts {
   readonly #platform: BridgePortsPlatform;
   readonly #kept: ReadonlyMap<string, KeptBridge>;
   readonly #tables = new Map<string, BridgeTable>();
-  readonly #numbers = new Map<string, number>();
+  /** Of which bridge, and which of its VLANs, each table is. */
+  readonly #places = new Map<string, string>();
   readonly #alarms = new Map<string, Alarm>();
   readonly #refused = new Map<string, string>();
   /** Of each bridge whose ports are heard. */
@@ -73,15 +75,16 @@ export class BridgePorts {
     this.#kept = new Map(kept.map((one) => [one.name, one]));
   }
 
-  /** The bridge is in use, for the first time or again; with another number it is another of the same name. */
-  follow(name: string, index: number): void {
-    const kept = this.#kept.get(name);
-    if (kept === undefined || (this.#tables.has(name) && this.#numbers.get(name) === index)) return;
+  /** The bridge, or VLAN of one, is in use, for the first time or again; with another number it is another of the same name. */
+  follow(link: Link): void {
+    const { name } = link;
+    const [kept, place] = [this.#kept.get(name), placeOf(link)];
+    if (kept === undefined || (this.#tables.has(name) && this.#places.get(name) === place)) return;
     this.#release(name);
-    const table = this.#open(name);
+    const table = this.#open(link);
     if (table === undefined) return;
     this.#tables.set(name, table);
-    this.#numbers.set(name, index);
+    this.#places.set(name, place);
     this.#keepFound(kept, table);
     for (const effect of this.#platform.memberships(name)) if (effect.kind === "port-membership") this.apply(effect);
     this.#askAgain(kept, table);
@@ -188,9 +191,10 @@ export class BridgePorts {
     this.#alarms.set(what, clock.alarm(after(after(clock.now(), span), MARGIN), then));
   }
 
-  #open(name: string): BridgeTable | undefined {
+  #open(link: Link): BridgeTable | undefined {
+    const { name, bridge = name } = link;
     try {
-      const table = this.#platform.tables.open(name);
+      const table = this.#platform.tables.open(bridge, lanOf(link));
       this.#refused.delete(name);
       return table;
     } catch (error) {
@@ -232,6 +236,11 @@ export class BridgePorts {
     };
   }
 }
+
+/** The VLAN, where the bridge has others too. */
+const lanOf = ({ vlan, portVlans }: Link): number | undefined => (portVlans === undefined ? undefined : vlan);
+
+const placeOf = (link: Link): string => `${link.index} ${link.bridge} ${lanOf(link)}`;
 
 function portsIn(all: Map<string, Set<string>>, name: string): Set<string> {
   const known = all.get(name) ?? new Set();

@@ -192,8 +192,8 @@ export class RouterService {
     if (this.#leaves !== undefined) return;
     this.#runner.feed(event);
     if (event.kind === "link" && event.address === undefined) this.#proxyReporting?.leave(event.name);
-    if (event.kind === "link" && event.address !== undefined)
-      this.#bridgePorts?.follow(event.name, this.#interfaces.link(event.name)?.index ?? 0);
+    const link = event.kind === "link" && event.address !== undefined ? this.#interfaces.link(event.name) : undefined;
+    if (link !== undefined) this.#bridgePorts?.follow(link);
     if (event.kind === "bridge") this.#bridgePorts?.changed(event.name, event.ports);
     if (event.kind === "ask-all") this.#bridgePorts?.hearsAgain(event.name);
   }
@@ -245,7 +245,8 @@ export class RouterService {
     this.#runner.feed({ kind: "stop" });
     this.#runner.stop();
     this.#afterwards.finish();
-    const bridges = snooped(this.#config).map((one) => one.interface);
+    const names = snooped(this.#config).map((one) => one.interface);
+    const bridges = [...new Set(names.map((name) => this.#interfaces.link(name)?.bridge ?? name))];
     const found = foundBridgesFile(this.#config);
     const isGuarded = this.#guard !== undefined;
     return farewellText({
