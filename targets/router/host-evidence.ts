@@ -47,6 +47,7 @@ export class HostEvidence {
         number,
         interface: name,
         port: change.port,
+        vlan: change.vlan,
         host: formatIpv4(membership.host.address),
         mac: change.mac,
         group: formatIpv4(membership.group),
