@@ -184,7 +184,8 @@ export class RouterService {
     const machines = new Map(this.#router.interfaces());
     const queryInterval = (name: string): Duration => machines.get(name)?.times.queryInterval ?? seconds(1);
     const settling = (name: string): Duration => settlingOf(machines.get(name));
-    return new ProxyReporting({ clock, log, filters, speakAt, queryInterval, settling }, bridges);
+    const lan = (name: string) => this.#interfaces.link(name);
+    return new ProxyReporting({ clock, log, filters, speakAt, lan, queryInterval, settling }, bridges);
   }
 
   #feed(event: RouterEvent): void {
