@@ -389,6 +389,20 @@ test("reports may come from the bridge's own address, and bear the tag that the 
   assert.deepEqual(bench.v2("a"), [`r.10: to-ex ${GROUP} {} from ${OURS}`]);
 });
 
+test("where the bridge says with which tag its frames go out by a port, that holds, whatever came in there", () => {
+  const bench = settled(3, { vlan: 10 });
+  const say = (tags?: Record<string, number | undefined>) =>
+    bench.feed({ kind: "bridge", name: "br0", ports: ["a", "b", "r"], topology: "", ...(tags && { tags }) });
+  const ask = (packet: Uint8Array) => bench.feed({ kind: "frame", name: "br0", port: "r", bytes: packet });
+  const asked = ethernet("02:00:00:00:00:09", query(ROUTER));
+  say({ a: 10, b: 10, r: 10 });
+  ask(asked);
+  assert.deepEqual(bench.v2("a"), [`r.10: to-ex ${GROUP} {} from 0.0.0.0`]);
+  say({ a: 10, b: 10, r: undefined });
+  ask(tagged(asked, 10));
+  assert.deepEqual(bench.v2("a", "v2Report", "239.1.1.2"), ["r: to-ex 239.1.1.2 {} from 0.0.0.0"]);
+});
+
 test("where nobody asks everything is repeated: networks were seen to forget what they did not ask about", () => {
   const bench = new Bench({ staticGroups: [{ group: address(GROUP) }], igmp: { mayQuery: false } });
   bench.until(40);

@@ -61,7 +61,10 @@ if (inNamespace(import.meta.url, "linux bridge", BRIDGE)) {
     return PORTS.filter((_, i) => (now[i] ?? 0) - (before[i] ?? 0) > PROBE.length);
   };
 
-  const tables = await LinuxBridgeTables.load(new BridgeSettings());
+  const settings = new BridgeSettings();
+  const tables = await LinuxBridgeTables.load(settings);
+  /** Of another process, before or after, which finds in the file what this one had found. */
+  const elsewhere = () => new LinuxBridgeTables(native, settings).open("br0");
   const SETTINGS = ["multicast_snooping", "multicast_igmp_version", "multicast_router", "hash_max"].map(
     (one) => `br0/bridge/${one}`,
   );
@@ -117,7 +120,7 @@ if (inNamespace(import.meta.url, "linux bridge", BRIDGE)) {
       assert.deepEqual(await reached(SOURCE, group), ["p1"]);
     }
     // As who is killed: nothing is given back.
-    const successor = new LinuxBridgeTables(native, new BridgeSettings()).open("br0");
+    const successor = elsewhere();
     successor.set("p1", group, ANY_SOURCE);
     successor.confirm();
     host.send(ethernet("02:00:00:00:00:0b", join));
@@ -153,7 +156,7 @@ if (inNamespace(import.meta.url, "linux bridge", BRIDGE)) {
       [seconds(315), "31500"],
       [seconds(10), found],
     ] as const) {
-      const table = tables.open("br0", silence);
+      const table = tables.open("br0", { silence });
       assert.equal(interval(), seen);
       table.close();
       assert.equal(interval(), found);
@@ -205,7 +208,7 @@ if (inNamespace(import.meta.url, "linux bridge", BRIDGE)) {
     });
 
   test("linux bridge: what a killed predecessor left serves until it is confirmed or not, and an operator's entry stays", async () => {
-    const killed = tables.open("br0");
+    const killed = elsewhere();
     execFileSync("bridge", ["mdb", "add", "dev", "br0", "port", "p2", "grp", "239.255.77.1", "permanent"]);
     killed.set("p0", GROUP, ANY_SOURCE);
     killed.set("p1", GROUP, ANY_SOURCE);
