@@ -18,6 +18,10 @@ import { within } from "./contract.testkit.ts";
 import { MqttBuses, type MqttOptions } from "./mqtt.ts";
 
 const HOST = "127.0.0.1";
+/** In ms: for what never ends. A busy machine takes its time. */
+const LIMIT = 60_000;
+/** In ms: before either end gives up a handshake by itself. */
+const SOONER = BROKER_LIMITS.connectTimeout / 2;
 const FILTERS = BROKER_LIMITS.filters;
 
 const folder = mkdtempSync(join(tmpdir(), "sealcast-tls-"));
@@ -43,7 +47,7 @@ function scenario(name: string, options: Partial<BrokerOptions>, run: (broker: B
   test(name, async () => {
     const broker = await Broker.start({ listeners: [{ host: HOST, port: 0 }], authenticate, ...options });
     try {
-      await within(8000, run(broker, broker.ports[0] ?? 0));
+      await within(LIMIT, run(broker, broker.ports[0] ?? 0));
     } finally {
       await broker.close();
     }
@@ -419,8 +423,8 @@ test("closing towards a broker that never answers takes at most half a second", 
   const [socket] = (await once(silent, "connection")) as [Socket];
   socket.resume();
   const gone = closed(socket);
-  await within(500, bus.close());
-  await within(500, gone);
+  await within(SOONER, bus.close());
+  await within(SOONER, gone);
   silent.close();
 });
 
@@ -430,11 +434,11 @@ test("a broker closes although somebody is still shaking hands", {
   const tls = { key: readFileSync(keyFile, "utf8"), cert: readFileSync(certFile, "utf8") };
   const broker = await Broker.start({ listeners: [{ host: HOST, port: 0, tls }], authenticate });
   const socket = await raw(broker.ports[0] ?? 0);
-  await within(1000, Promise.all([broker.close(), closed(socket)]));
+  await within(SOONER, Promise.all([broker.close(), closed(socket)]));
 });
 
 test("no broker at all is bus.unreachable, and says where", async () => {
-  const error = await within(8000, downError({ url: `mqtt://${HOST}:1` }, "box-1"));
+  const error = await within(LIMIT, downError({ url: `mqtt://${HOST}:1` }, "box-1"));
   assert.equal(error.code, "bus.unreachable");
   assert.match(error.message, /127\.0\.0\.1:1/);
 });
@@ -453,8 +457,8 @@ test("over TLS a client gets in when it trusts the broker's certificate, and say
         { message: () => {}, up: () => resolve(bus.close()), down: reject },
       );
     });
-    await within(8000, up);
-    const error = await within(8000, downError(options, "box-1"));
+    await within(LIMIT, up);
+    const error = await within(LIMIT, downError(options, "box-1"));
     assert.equal(error.code, "bus.tls");
     assert.match(error.message, /certificate/);
   } finally {
@@ -475,7 +479,7 @@ test("broker.tls: who shows no certificate where one is asked for is told so, an
   const broker = await Broker.start({ listeners: [{ host: HOST, port: 0, tls }], authenticate, refused });
   try {
     const url = `mqtts://${HOST}:${broker.ports[0]}`;
-    const error = await within(8000, downError({ url, password: "right", tls: { ca: cert } }, "box-1"));
+    const error = await within(LIMIT, downError({ url, password: "right", tls: { ca: cert } }, "box-1"));
     assert.equal(error.code, "bus.certificate");
     assert.match(error.message, /^refused by the broker: TLS alert \(.*certificate required\)$/);
     assert.deepEqual(

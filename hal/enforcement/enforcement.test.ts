@@ -124,18 +124,18 @@ if (inNamespace(import.meta.url, "nft enforcement", BRIDGE, ["nft"])) {
   test("the guard is put back with all that was said when something takes it away, by itself and at the next change", async () => {
     const listener = told();
     const guard = new NftEnforcement(milliseconds(200)).open(RULES, listener);
-    guard.stand(seconds(60));
+    guard.stand(seconds(3600));
     guard.change([{ port: "lan1", group: FILM }], []);
     assert.ok(await eventually(() => passes().includes("239.1.1.1")));
     nft("flush", "ruleset");
-    assert.ok(await eventually(() => listener.log.includes("restored"), 10_000));
+    assert.ok(await eventually(() => listener.log.includes("restored")));
     assert.deepEqual(listener.log, ["enforcement.lost", "restored"]);
     const table = nft("list", "table", "bridge", "sealcast");
-    for (const part of ['"lan2" }', '"lan1" . 239.1.1.1', "timeout 1m", "jump gate"])
-      assert.ok(table.includes(part), table);
+    for (const part of ['"lan2" }', '"lan1" . 239.1.1.1', "jump gate"]) assert.ok(table.includes(part), table);
+    assert.match(table, /timeout (1h|59m)/, "what is left of the time by now");
     // The rules alone.
     nft("flush", "chain", "bridge", "sealcast", "gate");
-    assert.ok(await eventually(() => listener.log.length === 4, 10_000), listener.log.join());
+    assert.ok(await eventually(() => listener.log.length === 4), listener.log.join());
     await guard.close();
   });
 
@@ -146,7 +146,7 @@ if (inNamespace(import.meta.url, "nft enforcement", BRIDGE, ["nft"])) {
     assert.ok(await eventually(() => passes().includes('"lan1"')));
     nft("flush", "ruleset");
     guard.change([{ port: "lan2", group: FILM }], []);
-    assert.ok(await eventually(() => listener.log.length === 2, 10_000));
+    assert.ok(await eventually(() => listener.log.length === 2));
     assert.match(passes(), /"lan1" \. 239\.1\.1\.1[^}]*"lan2" \. 239\.1\.1\.1/);
     await guard.close();
     socket.close();

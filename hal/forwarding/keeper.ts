@@ -125,7 +125,7 @@ function argumentsOf(pid: number): readonly string[] {
 }
 
 /** A thread of the kernel has no program either. */
-const isBecoming = (pid: number): boolean => !hasEnded(pid) && linkOf(`/proc/${pid}/exe`) !== undefined;
+const isBecoming = (pid: number): boolean => !hasEnded(pid) && isRunning(pid);
 /** The shell itself: its subshell looks the same for a moment, until it has become `sleep`. */
 const isKeeper = (pid: number): boolean => isMarked(pid) && !isMarked(parentOf(pid));
 /** What ends with a zero has nothing behind it. */
@@ -177,13 +177,16 @@ export interface IgmpProgram {
   readonly name: string;
 }
 
-/** Who else in our network namespace may hold multicast routing, as far as we may see it. */
+/** Who in our network namespace, ourselves among them, may hold multicast routing, as far as we may see it. */
 export function findIgmpPrograms(): readonly IgmpProgram[] {
   const sockets = new Set(igmpSockets(read("/proc/net/raw")).map((inode) => `socket:[${inode}]`));
   return processes()
-    .filter((pid) => pid !== process.pid && descriptorsOf(pid).some((link) => sockets.has(link)))
+    .filter((pid) => isRunning(pid) && descriptorsOf(pid).some((link) => sockets.has(link)))
     .map((pid) => ({ pid, name: read(`/proc/${pid}/comm`).trim() }));
 }
+
+/** Of one that ends the program goes first, its descriptors after it, and what they were at last. */
+const isRunning = (pid: number): boolean => linkOf(`/proc/${pid}/exe`) !== undefined;
 
 const RAW_IGMP = /^ *\d+: [0-9A-F]{8}:0002 .{8}:.{4} .. .{8}:.{8} .{2}:.{8} .{8} +\d+ +\d+ (\d+) /gm;
 

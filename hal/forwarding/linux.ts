@@ -6,7 +6,8 @@
 // - free: it takes it, and ends the keepers that still bid farewell;
 // - held by a keeper whose router is dead: it takes the keeper's socket with its interfaces and routes as they are, and ends the keeper
 //   last, so that whoever comes after us if we fail finds it too. Where the socket cannot be had, the keeper is ended and all begins anew;
-// - held by a living router, or by another program: "mroute.in-use" says by whom.
+// - held by a living router, or by another program: "mroute.in-use" says by whom;
+// - held by nobody who is seen: the span of a keeper has just ended, or whoever held it is ending. It is waited for.
 //
 // What is in the kernel then, and what it asks, is in mroute-table.ts.
 import { readFileSync } from "node:fs";
@@ -16,7 +17,7 @@ import { HalError } from "../../core/ports/errors.ts";
 import type { Forwarding, ForwardingListener, ForwardingTable } from "../../core/ports/forwarding.ts";
 import { ReceiveRoom } from "../native/socket.ts";
 import { loadRawSocket, loadSockets } from "../native.ts";
-import { endKeeper, type FoundKeeper, findKeepers, Keeper } from "./keeper.ts";
+import { endKeeper, type FoundKeeper, findIgmpPrograms, findKeepers, Keeper } from "./keeper.ts";
 import { parseCache, parseVifs } from "./kernel-tables.ts";
 import { inUse, isInUse, openError } from "./mroute-errors.ts";
 import { LONGEST_UPCALL, MRT, ON } from "./mroute-octets.ts";
@@ -76,9 +77,9 @@ export class LinuxForwarding implements Forwarding {
     const keepers = findKeepers();
     const living = keepers.find(({ router }) => router !== undefined);
     const [dead] = keepers;
-    if (living !== undefined || dead === undefined) throw inUse(living);
+    if (living !== undefined) throw inUse(living);
     try {
-      return this.#succeed(dead, keepers, listener);
+      return dead === undefined ? this.#await(listener) : this.#succeed(dead, keepers, listener);
     } catch (cause) {
       throw cause instanceof HalError ? cause : openError(cause);
     }
@@ -108,6 +109,15 @@ export class LinuxForwarding implements Forwarding {
           )
         : undefined;
     return new MrouteTable(socket, listener, this.counts, keeper);
+  }
+
+  /** Where no program is there that could hold it, the kernel has yet to give it back. */
+  #await(listener: ForwardingListener): ForwardingTable {
+    if (findIgmpPrograms().length > 0) throw inUse(undefined);
+    return this.#table(
+      once(() => this.#begin()),
+      listener,
+    );
   }
 
   /** The keepers are ended last: should we fail, or be killed, the next start finds them. */

@@ -16,7 +16,8 @@ import { linesOf, start } from "../stretched-window.testkit.ts";
 import { findKeepers, Keeper } from "./keeper.ts";
 import { parseCache, parseVifs } from "./kernel-tables.ts";
 import { LinuxForwarding, type TakeoverOptions } from "./linux.ts";
-import { nativeMrouteSockets } from "./mroute-socket.ts";
+import { MRT } from "./mroute-octets.ts";
+import { type MrouteSocket, nativeMrouteSockets } from "./mroute-socket.ts";
 
 const HANGS = { timeout: 20_000 };
 const INTERFACES = ["rt0", "rt2", "rt4"] as const;
@@ -275,6 +276,21 @@ else if (inNamespace(import.meta.url, "takeover", CABLES)) {
     const message = `another sealcast router holds multicast routing: process ${process.pid}`;
     assert.throws(() => raw.open(NOTHING), { code: "mroute.in-use", message });
     table.close();
+  });
+
+  test("who is seen nowhere and still holds routing is ending, and is waited for", HANGS, async () => {
+    const sockets = nativeMrouteSockets(await loadSockets("test"), new ReceiveRoom(128));
+    let refusals = 3;
+    const make = (): MrouteSocket => {
+      const socket = sockets.make();
+      const setOption: MrouteSocket["setOption"] = (option, value) => {
+        if (option === MRT.init && refusals-- > 0) throw new Error("Address already in use");
+        socket.setOption(option, value);
+      };
+      return { ...socket, setOption };
+    };
+    new LinuxForwarding({ ...sockets, make }).open(NOTHING).close();
+    assert.equal(refusals, -1);
   });
 
   test("of two that take over at once one gets it, and the other is told", HANGS, async (t) => {

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { commandMeanwhile } from "./command.mjs";
 import { given } from "./given.mjs";
 import { askSocket } from "./status.mjs";
-import { ask } from "./waiting.mjs";
+import { ask, PATIENCE } from "./waiting.mjs";
 
 const DIST = resolve(import.meta.dirname, "../../dist");
 
@@ -60,7 +60,7 @@ export class TargetProcess {
       args: [bundle(this.target), "--config", this.file],
       stdout: this.stdout,
     });
-    await this.process.line(/"msg":"running"/, 20_000);
+    await this.process.line(/"msg":"running"/);
     return this;
   }
 
@@ -75,7 +75,7 @@ export class TargetProcess {
    * @param {(status: any) => unknown} holds
    * @param {number} [limit]
    */
-  async until(what, holds, limit = 10_000) {
+  async until(what, holds, limit = PATIENCE) {
     /** @type {any} */
     let last;
     try {

@@ -1,5 +1,5 @@
 // What tcpdump saw on one link, live: packets as they come, conditions on them, and what they carry.
-import { Waiting } from "./waiting.mjs";
+import { PATIENCE, Waiting } from "./waiting.mjs";
 
 const FILE_HEADER = 24;
 const RECORD_HEADER = 16;
@@ -82,7 +82,7 @@ export class Capture {
    * @param {(packet: Ipv4Packet) => boolean} wanted
    * @param {number} [limit] milliseconds
    */
-  first(what, wanted, limit = 10_000) {
+  first(what, wanted, limit = PATIENCE) {
     let next = 0;
     const find = () => {
       while (next < this.packets.length) {

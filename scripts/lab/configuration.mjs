@@ -9,16 +9,16 @@
 /**
  * @param {string} id
  * @param {Membership} membership
- * @param {{ channels: (Channel & { input: object })[], interfaceAddress: string, keys: "headend" | "key-server", interval: number }} what seconds
+ * @param {{ channels: (Channel & { input: object })[], interfaceAddress: string, keys: "headend" | "key-server", interval: number, lead?: number, window?: number }} what seconds
  */
-export function headend(id, { url, identity, keyServer }, { channels, interfaceAddress, keys, interval }) {
+export function headend(id, { url, identity, keyServer }, { channels, interfaceAddress, keys, ...times }) {
   return {
     id,
     identity,
     broker: { url },
     keyServer: { id: keyServer.id, publicKey: keyServer.x25519 },
     interfaceAddress,
-    channels: channels.map(({ id, group, port, input }) => ({ id, group, port, input, keys, interval })),
+    channels: channels.map(({ id, group, port, input }) => ({ id, group, port, input, keys, ...times })),
   };
 }
 

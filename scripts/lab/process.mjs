@@ -1,8 +1,9 @@
 // A process of the lab: its log on disk, its lines as events, its end in our hands.
 import { spawn } from "node:child_process";
 import { createWriteStream, readFileSync } from "node:fs";
+import { UnhinderedTime } from "../../build/targets/shared/processor-wait.testkit.js";
 import { succeeds } from "./command.mjs";
-import { Waiting } from "./waiting.mjs";
+import { PATIENCE, Waiting } from "./waiting.mjs";
 
 /** Lines kept for conditions on the past; the file has them all. */
 const KEPT_LINES = 20_000;
@@ -84,7 +85,7 @@ export class Process {
    * @param {number} [from] lines before this one do not count
    * @returns {Promise<string>}
    */
-  async line(pattern, limit = 10_000, from = 0) {
+  async line(pattern, limit = PATIENCE, from = 0) {
     const matches = typeof pattern === "function" ? pattern : (/** @type {string} */ line) => pattern.test(line);
     let next = from;
     const find = () => {
@@ -115,16 +116,17 @@ export class Process {
   }
 
   /**
-   * Ends it and says how and how fast: SIGTERM first, SIGKILL when that takes longer than `limit` milliseconds.
+   * Ends it and says how and how fast, without the time in the queue for a processor: SIGTERM first, SIGKILL when that takes longer than
+   * `limit` milliseconds.
    * @param {number} [limit]
    */
-  async stop(limit = 5000) {
-    const begin = performance.now();
+  async stop(limit = PATIENCE) {
+    const time = new UnhinderedTime(this.#child.pid);
     this.signal("SIGTERM");
     const timer = setTimeout(() => this.signal("SIGKILL"), limit);
     const how = await this.exited;
     clearTimeout(timer);
-    return { how, took: performance.now() - begin };
+    return { how, took: time.stop() };
   }
 
   /** As a power loss would. */

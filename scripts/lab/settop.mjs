@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { TargetProcess } from "./bundle.mjs";
 import { compare } from "./numbered.mjs";
+import { PATIENCE } from "./waiting.mjs";
 
 export class Settop extends TargetProcess {
   /**
@@ -19,13 +20,13 @@ export class Settop extends TargetProcess {
   }
 
   /** Resolves with the channel's status when clear packets come. */
-  async playing(id = "one", limit = 15_000) {
+  async playing(id = "one", limit = PATIENCE) {
     const status = await this.until(`a picture on ${id}`, (one) => channelOf(one, id)?.received > 0, limit);
     return channelOf(status, id);
   }
 
   /** Resolves with the channel's status when the picture is dark for this reason. */
-  async dark(/** @type {string} */ reason, id = "one", limit = 15_000) {
+  async dark(/** @type {string} */ reason, id = "one", limit = PATIENCE) {
     const status = await this.until(
       `no picture: ${reason}`,
       (one) => channelOf(one, id)?.dark?.reason === reason,

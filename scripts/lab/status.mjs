@@ -10,7 +10,7 @@ import { request } from "node:http";
 export function askSocket(socketPath, { path = "/status", input } = {}) {
   return new Promise((resolve) => {
     const method = input === undefined ? "GET" : "POST";
-    const outgoing = request({ socketPath, path, method, timeout: 5000 }, (incoming) => {
+    const outgoing = request({ socketPath, path, method, timeout: 60_000 }, (incoming) => {
       let text = "";
       incoming.setEncoding("utf8").on("data", (part) => {
         text += part;

@@ -17,16 +17,17 @@ import { ask } from "./waiting.mjs";
  * @typedef {import("./servers.mjs").Servers} Servers
  * @typedef {Record<string, any>} Row of a listing
  * @typedef {{
- *   apart?: boolean, keys?: "headend" | "key-server", interval?: number, loopback?: boolean, loop?: string, rate?: number,
+ *   apart?: boolean, keys?: "headend" | "key-server", interval?: number, lead?: number, window?: number, loopback?: boolean, loop?: string, rate?: number,
  *   channels?: { id: string, group: string, source?: string }[],
  * }} Options
  *   apart: key server and reception server as two processes over Mosquitto; keys: who makes them; interval: seconds between two;
+ *   lead, window: of its next, in seconds, else the headend's own;
  *   loopback: no namespaces and no routers; loop: a file that the headend loops (else the numbered stream, at `rate` bit/s)
  */
 
 const GENERATOR = `${import.meta.dirname}/generator.mjs`;
 export const ONE = { id: "one", group: "239.41.0.1" };
-/** @type {Required<Omit<Options, "loopback" | "loop">>} */
+/** @type {Required<Omit<Options, "loopback" | "loop" | "lead" | "window">>} */
 const DEFAULTS = { apart: false, keys: "headend", interval: 2, rate: 3_000_000, channels: [ONE] };
 
 export class System {
@@ -99,7 +100,7 @@ export class System {
     const { routers } = this.layout;
     await Promise.all([...routers.map((name) => this.#startRouter(name)), this.#startHeadend(headendKeys)]);
     if (this.options.loop === undefined) await this.#startGenerator();
-    await this.headend.until("a first key", (status) => status.channels[0]?.epoch !== undefined, 20_000);
+    await this.headend.until("a first key", (status) => status.channels[0]?.epoch !== undefined);
   }
 
   #identity(/** @type {string} */ id) {
@@ -133,7 +134,7 @@ export class System {
 
   /** @param {import("./configuration.mjs").PublicIdentity} made */
   async #startHeadend(made) {
-    const { keys, interval, loop } = this.options;
+    const { keys, interval, lead, window, loop } = this.options;
     const membership = await this.#join(made, (own) => this.servers.operator.addService("headend", own));
     const input =
       loop === undefined
@@ -144,6 +145,8 @@ export class System {
       interfaceAddress: this.layout.interfaceOf("headend"),
       keys,
       interval,
+      ...(lead === undefined ? {} : { lead }),
+      ...(window === undefined ? {} : { window }),
     });
     this.#headend = new TargetProcess(this.run, {
       target: "headend",
@@ -225,7 +228,7 @@ export class System {
       return missing.length === 0 ? true : undefined;
     };
     try {
-      await ask("messages", none, { limit: 5000 });
+      await ask("messages", none);
     } catch {
       throw new Error(`messages ${missing.join(", ")} were not counted`);
     }

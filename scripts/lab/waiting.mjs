@@ -41,6 +41,9 @@ export class Waiting {
   }
 }
 
+/** Milliseconds, for what never comes: nothing in the lab takes so long, on a busy machine either. */
+export const PATIENCE = 60_000;
+
 const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
@@ -51,7 +54,7 @@ const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(
  * @param {{ limit?: number, every?: number }} [pace] milliseconds
  * @returns {Promise<T>}
  */
-export async function ask(what, ask, { limit = 10_000, every = 100 } = {}) {
+export async function ask(what, ask, { limit = PATIENCE, every = 100 } = {}) {
   const end = performance.now() + limit;
   for (;;) {
     const answer = await ask();

@@ -18,7 +18,8 @@ export type TargetName = (typeof TARGETS)[number];
 export const NOBODY = { uid: 65_534, gid: 65_534 };
 export const isRoot = process.getuid?.() === 0;
 
-const PATIENCE = 10_000;
+/** In ms: for what never comes. A busy machine takes its time. */
+const PATIENCE = 60_000;
 const primitives = new NodePrimitives();
 const children = new Set<ChildProcess>();
 after(() => {
@@ -38,7 +39,7 @@ export function makeIdentity(role: Role, id: string, file: string): Identity {
   return identity;
 }
 
-/** Tries until the condition gives something; fails with `what` after ten seconds. */
+/** Tries until the condition gives something; fails with `what` after a minute. */
 export async function until<T>(what: string, find: () => T | undefined | Promise<T | undefined>): Promise<T> {
   const end = performance.now() + PATIENCE;
   for (;;) {

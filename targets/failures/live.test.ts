@@ -76,7 +76,7 @@ test(`${ROUNDS * HOSTILE} forged, replayed, cut and oversized packets cost the v
   withSeed(SEED, async () => {
     const system = await System.start(folder, GROUP);
     after(() => system.close());
-    const headend = await system.headend({ interval: 4, lead: 1 });
+    const headend = await system.headend({ interval: 10, lead: 9.8, window: 0.5 });
     const path = join(folder, "out.ts");
     const settop = await system.settop("box", { output: { form: "file", path } });
     const capture = await system.capture();

@@ -169,7 +169,7 @@ test("a folder without execution is named", { skip: !isRoot && "needs root to mo
   const script = 'mount -t tmpfs -o noexec,mode=700 none "$1" && shift && exec "$@"';
   const all = ["-m", "sh", "-c", script, "sh", noexec, ...program, ...parts, ...store];
   const env = { ...process.env, NODE_PATH: "", SEALCAST_NATIVE_DIR: noexec };
-  const { status, stdout } = spawnSync("unshare", all, { env, encoding: "utf8", timeout: 10_000 });
+  const { status, stdout } = spawnSync("unshare", all, { env, encoding: "utf8", timeout: 60_000 });
   assert.equal(status, 69, stdout);
   assert.match(stdout, /noexec\/.*failed to map segment/);
   assert.match(stdout, /SEALCAST_NATIVE_DIR/);

@@ -31,7 +31,7 @@ interface Ended {
 
 function replay(args: readonly string[], input?: Uint8Array): Ended {
   const command = ["dist/replay.cjs", ...args];
-  const done = spawnSync(process.execPath, command, { encoding: "utf8", timeout: 20_000, ...(input && { input }) });
+  const done = spawnSync(process.execPath, command, { encoding: "utf8", timeout: 60_000, ...(input && { input }) });
   return { code: done.status, out: done.stdout, err: done.stderr };
 }
 

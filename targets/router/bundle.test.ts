@@ -20,7 +20,7 @@ function run(environment: Record<string, string>, asNobody: boolean) {
   const done = spawnSync(process.execPath, [join(scratch, "router.cjs"), ...SETTINGS], {
     cwd: scratch,
     encoding: "utf8",
-    timeout: 15_000,
+    timeout: 60_000,
     killSignal: "SIGKILL",
     env: { PATH: process.env.PATH ?? "", ...environment },
     ...(asNobody && root ? { uid: NOBODY, gid: NOBODY } : {}),
@@ -51,7 +51,7 @@ test("without its native part it exits with 69 and names package and alternative
 function ask(...command: readonly string[]) {
   const settings = SETTINGS.map((one) => (one === "socket=" ? `socket=${join(scratch, "none.sock")}` : one));
   const line = [join(scratch, "router.cjs"), ...settings, ...command];
-  const { status, stdout, stderr } = spawnSync(process.execPath, line, { encoding: "utf8", timeout: 15_000 });
+  const { status, stdout, stderr } = spawnSync(process.execPath, line, { encoding: "utf8", timeout: 60_000 });
   return { code: status, out: stdout, err: stderr };
 }
 

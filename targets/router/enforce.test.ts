@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatIpv4, type Ipv4 } from "../../core/base/ipv4.ts";
+import type { PolicyState } from "../../core/control/messages.ts";
 import type { GuardedPorts, GuardRules } from "../../core/ports/enforcement.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { EvidenceLog } from "../../core/ports/evidence-log.ts";
@@ -32,7 +33,10 @@ class Word implements Control {
     if (!this.isAway) told(macs.map((mac) => ({ mac, groups: this.permits.get(mac) ?? [] })));
   }
 
-  policy(_state: unknown, heard: Parameters<Control["policy"]>[1]): void {
+  readonly states: PolicyState[] = [];
+
+  policy(state: PolicyState, heard: Parameters<Control["policy"]>[1]): void {
+    this.states.push(state);
     this.#heard = heard;
   }
 
@@ -235,6 +239,7 @@ test("control gives what is enforced, and ends it, in place of the file; a resta
     second.service.status().warnings.some((one) => one.includes("(enforcement.missing)")),
     "it runs without",
   );
+  assert.match(word.states.at(-1)?.remarks?.join() ?? "", /enforce: .* not guarded .*\(enforcement\.missing\)/);
   const third = await begin();
   assert.deepEqual(third.lets(), []);
   word.give(8, { enforce: { groups: [], afterwards: "open" } });

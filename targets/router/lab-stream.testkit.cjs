@@ -36,12 +36,14 @@ const overflowed = () =>
 function viewer() {
   /** @type {dgram.Socket | undefined} */
   let socket;
-  let [received, missing, last, before] = [0, 0, -1, 0];
+  let [received, missing, last] = [0, 0, -1];
+  /** Lost on the way since the join, as far as that was told. */
+  let told = 0;
   let lastAt = 0;
   const join = (/** @type {string} */ group) => {
     const own = dgram.createSocket({ type: "udp4", reuseAddr: true });
     socket = own;
-    last = -1;
+    [missing, told, last] = [0, 0, -1];
     own.on("message", (text) => {
       const n = Number(text);
       if (last >= 0) missing += n - last - 1;
@@ -56,9 +58,10 @@ function viewer() {
     });
   };
   const count = () => {
-    const now = overflowed();
-    say(JSON.stringify({ received, lost: missing - (now - before), lastAt }));
-    [received, missing, before] = [0, 0, now];
+    // What has just overflowed is missed once the packets before it have been read.
+    const lost = Math.max(told, missing - overflowed());
+    say(JSON.stringify({ received, lost: lost - told, lastAt }));
+    [received, told] = [0, lost];
   };
   lines().on("line", (line) => {
     const [command, group = ""] = line.split(" ");

@@ -13,6 +13,7 @@ import { conflicts, type InForce, inForce } from "./in-force.ts";
 import type { MembershipReports } from "./membership-reports.ts";
 import { faultText, type RouterPolicy, readPolicy } from "./policy.ts";
 import { PolicyFile } from "./policy-file.ts";
+import { isSound } from "./warnings.ts";
 
 /** What it stands on. */
 export interface LivePolicyPlatform {
@@ -22,6 +23,8 @@ export interface LivePolicyPlatform {
   readonly control: Pick<MembershipReports, "policy"> | undefined;
   /** undefined: in memory only. */
   readonly policyLog: EvidenceLog | undefined;
+  /** How the guard of the bridge ports is, as `EnforceStatus.ports` has it. */
+  guard(): string;
 }
 
 /** For status. */
@@ -131,7 +134,14 @@ export class LivePolicy {
     const isLost = this.#held !== undefined && this.#kept !== "on disk";
     const lost = isLost ? [`a restart while control is away would not know it (${this.#kept})`] : [];
     const waiting = this.#waiting.map((entry) => `${entry}: the bridge's ports have it from the next start on`);
-    return [...this.#inForce.remarks, ...waiting, ...lost];
+    return [...this.#inForce.remarks, ...waiting, ...this.#unguarded, ...lost];
+  }
+
+  /** Whoever gave it is to know that neighbours of those who may receive do too. */
+  get #unguarded(): readonly string[] {
+    if (!this.#inForce.byControl.has("enforce")) return [];
+    const guard = this.#platform.guard();
+    return isSound(guard) ? [] : [`enforce: the bridge ports are not guarded as they should be (${guard})`];
   }
 
   #load(): void {

@@ -146,7 +146,8 @@ export class RouterService {
 
   #openPolicy(config: RouterConfig): LivePolicy {
     const { clock, log, membershipReports: control, policyLog } = this.#platform;
-    return new LivePolicy(config, { clock, log, control, policyLog }, (inForce) => this.#configure(inForce));
+    const guard = (): string => this.#enforcing.state;
+    return new LivePolicy(config, { clock, log, control, policyLog, guard }, (inForce) => this.#configure(inForce));
   }
 
   #keepPorts(): BridgePorts | undefined {

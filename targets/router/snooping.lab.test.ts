@@ -16,6 +16,8 @@ const [ROUTER, HOST_A, HOST_B, SENDER] = ["r", "a", "b", "s"].map((name) => `${P
 ];
 const NAMESPACES = [ROUTER, HOST_A, HOST_B, SENDER];
 const [PORT, SOURCE] = ["5004", "10.2.0.2"];
+/** Waits end when it happens; a busy machine may take its time. */
+const LIMIT = 60_000;
 const HELPER = "targets/router/lab-host.testkit.cjs";
 const root = process.getuid?.() === 0;
 const skip = !root ? "needs root for network namespaces" : !existsSync("dist/router.cjs") && "needs npm run build";
@@ -56,8 +58,8 @@ const entries = (group: string): readonly string[] =>
   ).flat();
 const setting = (name: string): string => inside(ROUTER, "cat", `/sys/class/net/br0/bridge/${name}`).trim();
 
-async function until(what: string, condition: () => boolean, limit = 8000): Promise<void> {
-  const end = performance.now() + limit;
+async function until(what: string, condition: () => boolean): Promise<void> {
+  const end = performance.now() + LIMIT;
   while (!condition()) {
     assert.ok(performance.now() < end, what);
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -86,8 +88,8 @@ const withoutGap = (seen: readonly number[]): void =>
     seen.map((_, i) => (seen[0] ?? 0) + i),
     "no packet is missing",
   );
-const gets = (host: Actor, group: string, count: number, limit = 6000): Promise<void> =>
-  host.sawTimes(count, new RegExp(`^${group} \\d`), limit, host.lines.length);
+const gets = (host: Actor, group: string, count: number): Promise<void> =>
+  host.sawTimes(count, new RegExp(`^${group} \\d`), LIMIT, host.lines.length);
 
 const start = (...more: string[]): Actor => act(ROUTER, process.execPath, "dist/router.cjs", ...SETTINGS, ...more);
 async function ended(actor: Actor, signal: NodeJS.Signals): Promise<void> {
@@ -127,11 +129,11 @@ before(async () => {
   a = act(HOST_A, process.execPath, HELPER, "host", "10.2.0.11", PORT);
   b = act(HOST_B, process.execPath, HELPER, "host", "10.2.0.12", PORT);
   sender = act(SENDER, process.execPath, HELPER, "send", SOURCE, PORT);
-  await the(sender).saw(/ready/);
-  for (const one of [wire, wireA, wireB]) await the(one).saw(/listening on/);
+  await the(sender).saw(/ready/, LIMIT);
+  for (const one of [wire, wireA, wireB]) await the(one).saw(/listening on/, LIMIT);
   router = start();
   // From then on the bridge looks into its table: it has known a querier for the response time.
-  await the(wire).sawTimes(3, GENERAL_QUERY, 10_000);
+  await the(wire).sawTimes(3, GENERAL_QUERY, LIMIT);
 });
 
 after(() => (root ? removeNamespaces(NAMESPACES) : undefined));
@@ -153,7 +155,7 @@ test("a static group reaches every port, whoever is there", { skip }, async () =
   const group = "239.255.77.200";
   const from = [the(wireA), the(wireB)].map((wire) => [wire, wire.lines.length] as const);
   the(sender).say(group);
-  for (const [wire, line] of from) await wire.sawTimes(100, streamOf(group), 8000, line);
+  for (const [wire, line] of from) await wire.sawTimes(100, streamOf(group), LIMIT, line);
   assert.deepEqual(portsOf(group), ["port-a", "port-b", "port-s"]);
 });
 
@@ -175,7 +177,7 @@ test("whoever asks under an address that is not of the LAN gets his port nothing
   the(a).say(`join ${group}`);
   await gets(the(a), group, 5);
   const flood = act(HOST_B, process.execPath, "hal/igmp/lab-flood.testkit.cjs", "eth0", toHex(query("9.9.9.9")));
-  await the(router).saw(/"reason":"igmp.query-off-subnet"/, 10_000);
+  await the(router).saw(/"reason":"igmp.query-off-subnet"/, LIMIT);
   const from = the(wireB).lines.length;
   await gets(the(a), group, 100);
   await ended(flood, "SIGKILL");
@@ -201,7 +203,7 @@ test("v2 hosts do not hear each other's reports, so that each is known", { skip 
   const from = [the(wireA).lines.length, the(wireB).lines.length];
   for (const host of [a, b]) the(host).say(`join ${group}`);
   await until("both ports are known", () => portsOf(group).length === 2);
-  await the(wire).sawTimes(3, GENERAL_QUERY, 10_000, the(wire).lines.length);
+  await the(wire).sawTimes(3, GENERAL_QUERY, LIMIT, the(wire).lines.length);
   for (const [i, one] of [wireA, wireB].entries()) assert.equal(the(one).count(/igmp v2 report/, from[i]), 0);
   for (const host of [a, b]) the(host).say(`leave ${group}`);
   await until("both are cut", () => entries(group).length === 0);
@@ -215,7 +217,7 @@ test("a port whose cable is plugged in again, or that is new, is asked at once (
   const asksAtOnce = async (change: () => void): Promise<void> => {
     const from = the(wire).lines.length;
     change();
-    await the(wire).saw(GENERAL_QUERY, 20_000, from);
+    await the(wire).saw(GENERAL_QUERY, LIMIT, from);
   };
   await ended(the(router), "SIGINT");
   ip("-n", HOST_A, "link", "set", "eth0", "down");
@@ -223,7 +225,7 @@ test("a port whose cable is plugged in again, or that is new, is asked at once (
   const from = the(wire).lines.length;
   // Each time it asks once, and the next regular question is minutes away: that of the start, and that for hosts that it flooded.
   router = start("--set", "downstreams.0.queryInterval=600", "--set", "downstreams.0.robustness=1");
-  await the(wire).sawTimes(2, GENERAL_QUERY, 20_000, from);
+  await the(wire).sawTimes(2, GENERAL_QUERY, LIMIT, from);
   await asksAtOnce(() => ip("-n", HOST_A, "link", "set", "eth0", "up"));
   ip("-n", ROUTER, "link", "add", "port-n", "type", "veth", "peer", "name", "spare");
   ip("-n", ROUTER, "link", "set", "port-n", "up");
@@ -233,7 +235,7 @@ test("a port whose cable is plugged in again, or that is new, is asked at once (
   await ended(the(router), "SIGINT");
   const again = the(wire).lines.length;
   router = start();
-  await the(wire).sawTimes(3, GENERAL_QUERY, 10_000, again);
+  await the(wire).sawTimes(3, GENERAL_QUERY, LIMIT, again);
 });
 
 test("a port that leaves the bridge and comes back gets its viewer's group again at once", { skip }, async () => {
@@ -244,11 +246,11 @@ test("a port that leaves the bridge and comes back gets its viewer's group again
   const from = the(b).lines.length;
   ip("-n", ROUTER, "link", "set", "port-a", "nomaster");
   ip("-n", ROUTER, "link", "set", "port-a", "master", "br0");
-  await gets(the(a), group, 20, 4000);
+  await gets(the(a), group, 20);
   ip("-n", ROUTER, "link", "set", "port-a", "nomaster");
   await until("the port is forgotten", () => portsOf(group).join() === "port-b");
   ip("-n", ROUTER, "link", "set", "port-a", "master", "br0");
-  await gets(the(a), group, 20, 4000);
+  await gets(the(a), group, 20);
   withoutGap(numbers(the(b), group, from));
   assert.deepEqual(snooping().counts, {});
 });
@@ -258,7 +260,7 @@ test("a stop leaves the bridge as it was found", { skip }, async () => {
   assert.deepEqual([settings(), entries(GROUP)], [FOUND, []]);
   const asked = the(wire).lines.length;
   router = start();
-  await the(wire).sawTimes(3, GENERAL_QUERY, 10_000, asked);
+  await the(wire).sawTimes(3, GENERAL_QUERY, LIMIT, asked);
 });
 
 test("a killed router leaves a bridge that goes on, and the next takes it over without a gap", { skip }, async () => {
@@ -270,16 +272,17 @@ test("a killed router leaves a bridge that goes on, and the next takes it over w
   the(a).say(`leave ${GROUP}`);
   const asked = the(wire).lines.length;
   router = start();
-  await the(wire).sawTimes(2, GENERAL_QUERY, 10_000, asked);
-  await until("who has left meanwhile is cut", () => entries(GROUP).join() === "port-b", 15_000);
+  await the(wire).sawTimes(2, GENERAL_QUERY, LIMIT, asked);
+  await until("who has left meanwhile is cut", () => entries(GROUP).join() === "port-b");
   await gets(the(b), GROUP, 20);
   withoutGap(numbers(the(b), GROUP, from));
 });
 
 test("a tap's process that is killed comes back, and nothing else notices", { skip }, async () => {
   await ended(the(router), "SIGINT");
-  router = start("--set", "hal.tap=cap");
-  await the(router).sawTimes(3, /tap is listening/, 10_000);
+  // Nobody's time runs out while no tap listens, however long that takes: what becomes of them then is `hearsAgain`'s to decide.
+  router = start("--set", "hal.tap=cap", "--set", "downstreams.0.queryInterval=125");
+  await the(router).sawTimes(3, /tap is listening/, LIMIT);
   the(a).say(`join ${GROUP}`);
   await until("both ports have it", () => portsOf(GROUP).length === 2);
   const from = [the(a).lines.length, the(b).lines.length];
@@ -289,8 +292,8 @@ test("a tap's process that is killed comes back, and nothing else notices", { sk
   const taps = children.filter((child) => readFileSync(`/proc/${child}/cmdline`, "latin1").includes("__tap"));
   assert.equal(taps.length, 3);
   for (const tap of taps) process.kill(Number(tap), "SIGKILL");
-  await the(router).sawTimes(3, /"code":"tap.ended"/, 5000, said);
-  await the(router).sawTimes(3, /tap is listening/, 10_000, said);
+  await the(router).sawTimes(3, /"code":"tap.ended"/, LIMIT, said);
+  await the(router).sawTimes(3, /tap is listening/, LIMIT, said);
   await gets(the(a), GROUP, 150);
   assert.deepEqual(portsOf(GROUP), ["port-a", "port-b"]);
   withoutGap(numbers(the(a), GROUP, from[0] ?? 0));
@@ -310,11 +313,11 @@ test("what the kernel routes to a bridge reaches the ports that asked for it, an
   ip("-n", ROUTER, "addr", "add", "10.1.0.1/24", "dev", "port-s");
   ip("-n", SENDER, "addr", "add", "10.1.0.2/24", "dev", "eth0");
   const headend = act(SENDER, process.execPath, HELPER, "send", "10.1.0.2", PORT);
-  await headend.saw(/ready/);
+  await headend.saw(/ready/, LIMIT);
   headend.say(group);
   const asked = the(wire).lines.length;
   router = start(...ROUTED);
-  await the(wire).sawTimes(3, GENERAL_QUERY, 10_000, asked);
+  await the(wire).sawTimes(3, GENERAL_QUERY, LIMIT, asked);
   the(a).say(`join ${group}`);
   await until("the port's membership is known", () => portsOf(group).length > 0);
   const from = the(wireB).lines.length;
@@ -339,7 +342,7 @@ test("however often it is killed or handed over, the next stop gives back what t
   const found = all();
   const runs = async (takeover: number): Promise<void> => {
     router = start(...ROUTED, "--set", `takeover=${takeover}`);
-    await the(router).saw(/"msg":"running/, 20_000);
+    await the(router).saw(/"msg":"running/, LIMIT);
     await until("the bridge's own querier is silent", () => setting("multicast_querier") === "0");
     assert.notDeepEqual(all(), found);
   };
@@ -352,5 +355,5 @@ test("however often it is killed or handed over, the next stop gives back what t
   }
   await runs(1);
   await ended(the(router), "SIGTERM");
-  await until("the farewell is bidden", () => isDeepStrictEqual(all(), found), 20_000);
+  await until("the farewell is bidden", () => isDeepStrictEqual(all(), found));
 });

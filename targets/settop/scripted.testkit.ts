@@ -8,6 +8,7 @@ import type { Message, MessageOf } from "../../core/control/messages.ts";
 import { Recorder } from "../../core/settop/playout.testkit.ts";
 import { MP2T, RTP_HEADER, writeRtpHeader } from "../../core/stream/rtp.ts";
 import { StreamSender } from "../../core/stream/sender.ts";
+import { SigningLine } from "../../core/stream/signing-line.ts";
 import { SimulatedBroker } from "../../hal/bus/simulated.ts";
 import { nodeCiphers } from "../../hal/cipher/node.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
@@ -52,6 +53,9 @@ export class World {
   readonly #settopDatagrams: SimulatedDatagrams;
   readonly #lan: SimulatedLan;
   #send: ((packet: Uint8Array) => void) | undefined;
+  readonly #signer = primitives.ed25519Generate();
+  /** Once the channel is signed. */
+  #line: SigningLine<never> | undefined;
 
   constructor(faults: Partial<Faults> = {}, firstIndex = 65_000) {
     const lan = this.network.lan("lan", faults);
@@ -125,6 +129,7 @@ export class World {
   async pass(span: Duration): Promise<void> {
     for (let gone = 0; gone < span; gone += 5) {
       this.clock.run(milliseconds(Math.min(5, span - gone)));
+      this.#line?.poll(this.clock.now());
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
@@ -145,12 +150,53 @@ export class World {
     payload.fill(this.input.length & 255, 4);
     this.input.push(payload.slice());
     this.#sender.protect(packet, RTP_HEADER + PAYLOAD);
-    this.#send?.(packet);
+    if (this.#line === undefined) this.#send?.(packet);
+    else this.#line.push(this.clock.now(), packet, () => {});
+  }
+
+  /** The headend signs the channel; to be called before the first epoch. */
+  signs(): void {
+    this.#line = new SigningLine({
+      primitives,
+      stream: { channel: "one", ssrc: SSRC },
+      signingKey: this.#signer.privateKey,
+      window: milliseconds(50),
+      send: (datagram) => this.#send?.(datagram),
+    });
+  }
+
+  /** A member of the group with the key of an epoch, who sends this payload as the headend's next packets, and as packets far ahead. */
+  async inject(from: SimulatedNode, epoch: number, payload: number, packets: number): Promise<void> {
+    const { masterKey, masterSalt } = this.#secret(epoch);
+    const { roc, seq } = this.#sender.position();
+    const listener = { datagram() {}, failed() {} };
+    const socket = await new SimulatedDatagrams(from).open({ address: address("10.0.0.66"), port: 0 }, listener);
+    for (const ahead of [1, 20_000]) {
+      const firstIndex = roc * 0x10000 + seq + ahead;
+      const suite = { suite: "AEAD_AES_128_GCM", mkiLength: 4 } as const;
+      const sender = new StreamSender({ ciphers: nodeCiphers, ...suite, ssrc: SSRC, firstIndex });
+      sender.install(epoch, masterKey, masterSalt);
+      sender.switchTo(epoch);
+      for (let i = 0; i < packets; i++) {
+        const packet = new Uint8Array(RTP_HEADER + PAYLOAD + sender.trailerLength).fill(payload, RTP_HEADER);
+        writeRtpHeader(packet, MP2T, i);
+        sender.protect(packet, RTP_HEADER + PAYLOAD);
+        socket.send(packet, GROUP, PORT);
+      }
+    }
+    await this.pass(milliseconds(5));
+    socket.close();
+  }
+
+  /** Another machine on the LAN. */
+  stranger(): SimulatedNode {
+    const node = this.network.node("stranger");
+    node.attach("eth0", { address: address("10.0.0.66"), lan: this.#lan });
+    return node;
   }
 
   /** Random datagrams on the group and port, some of them with our SSRC and a version that is right. */
   async attack(from: SimulatedNode, datagrams: number): Promise<void> {
-    from.attach("eth0", { address: address("10.0.0.66"), lan: this.#lan });
     const listener = { datagram() {}, failed() {} };
     const socket = await new SimulatedDatagrams(from).open({ address: address("10.0.0.66"), port: 0 }, listener);
     for (let i = 0; i < datagrams; i++) {
@@ -170,12 +216,14 @@ export class World {
     this.live = [...this.live, epoch].slice(-2);
     const { masterKey, masterSalt } = this.#secret(epoch);
     this.#sender.install(epoch, masterKey, masterSalt);
+    this.#line?.install(epoch, masterKey, masterSalt);
     const issued = Math.round(this.clock.unix(this.clock.now()));
     this.#server.notice({ channel: "one", epoch, issued, switchIn, window });
   }
 
   switchTo(epoch: number): void {
     this.#sender.switchTo(epoch);
+    this.#line?.switchTo(this.clock.now(), epoch);
     this.live = this.live.filter((live) => live >= epoch);
   }
 
@@ -191,11 +239,12 @@ export class World {
     const [current] = this.live;
     if (current === undefined) return { type: "key.busy", id, channel, reason: "no-epoch", retryAfter: 200 };
     const { roc, seq } = this.#sender.position();
+    const signer = this.#line === undefined ? {} : { signer: this.#signer.publicKey };
     return {
       type: "key.grant",
       id,
       channel,
-      stream: { suite: "AEAD_AES_128_GCM", mkiLength: 4, ssrc: SSRC, payloadType: MP2T },
+      stream: { suite: "AEAD_AES_128_GCM", mkiLength: 4, ssrc: SSRC, payloadType: MP2T, ...signer },
       epochs: this.live.map((epoch) => ({ epoch, ...this.#secret(epoch) })),
       current,
       position: { roc, seq, age: 0 },

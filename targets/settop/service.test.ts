@@ -4,6 +4,7 @@ import { toHex } from "../../core/base/bytes.ts";
 import { milliseconds, seconds } from "../../core/base/time.ts";
 import type { MessageOf } from "../../core/control/messages.ts";
 import { diskFull } from "../../hal/journal/memory.ts";
+import type { SettopConfig } from "./config.ts";
 import { World } from "./scripted.testkit.ts";
 import type { SettopService, TunedChannelStatus } from "./service.ts";
 
@@ -311,8 +312,7 @@ test("forged, foreign and truncated datagrams are dropped by name and never come
   const service = await watchOver(world, 1);
   const before = world.output.packets.length;
   const grants = world.requests.length;
-  const attacker = world.network.node("attacker");
-  await world.attack(attacker, 5000);
+  await world.attack(world.stranger(), 5000);
   await world.pass(milliseconds(100));
   assert.equal(world.output.packets.length, before);
   const { drops } = channelOf(service);
@@ -321,6 +321,58 @@ test("forged, foreign and truncated datagrams are dropped by name and never come
   assert.ok(world.requests.length - grants <= 2, "a flood of unknown epochs is one or two requests");
   await world.stream(milliseconds(500));
   assert.equal(world.output.packets.length, before + 100);
+});
+
+/** Over three keys a rogue member sends twenty times, whatever the next packets of the stream are. */
+async function watchWithRogue(world: World, more: Partial<SettopConfig> = {}): Promise<SettopService> {
+  const rogue = world.stranger();
+  world.begin(1);
+  const service = await world.start(more);
+  await world.stream(milliseconds(500));
+  for (const epoch of [1, 2, 3]) {
+    for (let i = 0; i < 7; i++) {
+      await world.inject(rogue, epoch, ROGUE, 20);
+      await world.stream(milliseconds(100));
+    }
+    world.announce(epoch + 1);
+    await world.stream(milliseconds(500));
+    world.switchTo(epoch + 1);
+  }
+  await world.stream(milliseconds(500));
+  await world.pass(milliseconds(300));
+  return service;
+}
+
+const ROGUE = 0xee;
+const forgedIn = ({ output }: World): number =>
+  output.packets.filter((packet) => packet.every((octet) => octet === ROGUE)).length;
+
+test("a signed channel, and a rogue member of its group: what comes out is what went in, over changes of key", async () => {
+  const world = new World({ duplicate: 0.05, reorder: 0.05, reorderBy: milliseconds(12) });
+  world.signs();
+  const service = await watchWithRogue(world);
+  assertIdentical(world);
+  const { lost, undecryptable, authentication, lastEpoch, zapMs } = channelOf(service);
+  assert.deepEqual({ lost, undecryptable, lastEpoch }, { lost: 0, undecryptable: 0, lastEpoch: 4 });
+  assert.ok((authentication?.uncovered ?? 0) >= 21 * 40, JSON.stringify(authentication));
+  assert.ok(zapMs !== undefined && zapMs < 200, `${zapMs}`);
+});
+
+test("the same member, where the channel is not signed or nobody looks: its packets come out, the stream's own do not", async () => {
+  const plain = new World();
+  await watchWithRogue(plain);
+  assert.ok(forgedIn(plain) > 0);
+  const blind = new World();
+  blind.signs();
+  await watchWithRogue(blind, { authentication: "off" });
+  assert.ok(forgedIn(blind) > 0);
+});
+
+test("flagged: the rogue's packets may come out, and are counted", async () => {
+  const world = new World();
+  world.signs();
+  const service = await watchWithRogue(world, { authentication: "flag" });
+  assert.ok((channelOf(service).authentication?.uncovered ?? 0) >= 21 * 40);
 });
 
 const isStop = (m: MessageOf<"stop"> | MessageOf<"key.request">): boolean => m.type === "stop";

@@ -34,7 +34,7 @@ const plainLoop = (media) => ({
 });
 
 /** What GStreamer lacks for this; undefined when it has all. */
-export function lackOfGStreamer() {
+function lackOfGStreamer() {
   const elements = ["udpsrc", "srtpdec", "rtpmp2tdepay", "udpsink"];
   const missing = elements.filter((element) => spawnSync("gst-inspect-1.0", [element]).status !== 0);
   return missing.length === 0 ? undefined : `no ${missing.join(", ")}`;
