@@ -203,7 +203,7 @@ test("once routers are told, hosts are asked at once, by their own ports; a leav
   const bench = new Bench();
   bench.v2("a");
   assert.deepEqual(bench.v2("a", "leave"), [], "whoever asks hears it");
-  const hosts = (about: string) => ["a", "b", "r2"].map((port) => `${port}: v3 query ${about} from ${OURS}`);
+  const hosts = (about: string) => ["a", "b", "r2"].map((port) => `${port}: v3 query ${about} from 0.0.0.0`);
   assert.deepEqual(bench.speakAt("r"), [`r: ${JOIN[3]}`, ...hosts("0.0.0.0")]);
   assert.deepEqual(bench.v2("a", "leave"), hosts(GROUP));
   assert.deepEqual(bench.feed({ kind: "speak-at", name: "br0", ports: undefined }), []);
@@ -380,6 +380,16 @@ test("RFC 4541 2.1.1 (4): when the bridge changes, hosts are asked in the querie
   const older = settled(3, { igmp: { version: 2 } });
   older.until(60);
   assert.deepEqual(older.feed({ kind: "bridge", name: "br0", ports: ["a", "r"], topology: "3" }), []);
+});
+
+test("until a router is heard to ask, what we ask is from 0.0.0.0: it may be behind any port, and is not to yield", () => {
+  const bench = new Bench();
+  bench.speakAt("r");
+  const ask = () => bench.feed({ kind: "ask-all", name: "br0" });
+  const asked = (source: string) => ["a", "b", "r2"].map((port) => `${port}: v3 query 0.0.0.0 from ${source}`);
+  assert.deepEqual(ask(), asked("0.0.0.0"));
+  bench.hear("r", query(ROUTER));
+  assert.deepEqual(ask(), asked(OURS));
 });
 
 test("reports may come from the bridge's own address, and bear the tag that the frames of their port do", () => {

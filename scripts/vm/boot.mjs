@@ -60,12 +60,16 @@ export async function runInside(kernel, files, limit) {
   });
   // Its processes are those of its group.
   const kill = () => machine.pid !== undefined && machine.exitCode === null && process.kill(-machine.pid, "SIGKILL");
-  process.once("exit", kill);
+  const end = () => {
+    kill();
+    rmSync(out, { recursive: true, force: true });
+  };
+  process.once("exit", end);
   for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.once(signal, () => process.exit(1));
   const timer = setTimeout(kill, limit);
   await once(machine, "close");
   clearTimeout(timer);
-  process.off("exit", kill);
+  process.off("exit", end);
   const code = existsSync(join(out, "code")) ? Number(readFileSync(join(out, "code"), "utf8")) : undefined;
   const said = readFileSync(console, "latin1");
   rmSync(out, { recursive: true });

@@ -401,7 +401,8 @@ export class RouterService {
     else this.#afterwards.add(effect);
   }
 
-  #sendByPort({ name: bridge, port, packet, vlan }: RouterEffect & { kind: "send-port" }): void {
+  #sendByPort({ name, port, packet, vlan }: RouterEffect & { kind: "send-port" }): void {
+    const bridge = this.#interfaces.link(name)?.bridge ?? name;
     this.#platform.portSender?.send({ bridge, port, packet, ...given({ vlan }) });
   }
 
