@@ -578,8 +578,8 @@ class LinuxBridgeTable implements BridgeTable {
   leave(tellsSources: boolean): void {
     for (const [group, entries] of this.#groups) {
       const left = entries.left(tellsSources).map(([port, source]) => this.#entry(port, group, source));
-      for (const entry of left) if (this.#parts.kernel.leave(entry) !== 0) this.#counts.count("bridge.set-failed");
-      const kept = new Set(left.map(keyOf));
+      // A port without carrier can have none that ends by itself: then it has none at all, for ours would never end.
+      const kept = new Set(left.filter((entry) => this.#parts.kernel.leave(entry) === 0).map(keyOf));
       for (const [port, source] of entries.present())
         if (!kept.has(keyOf({ port, group, source }))) this.#remove(this.#entry(port, group, source));
     }

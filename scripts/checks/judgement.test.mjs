@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { faultsOf } from "./judgement.mjs";
 
-const HELD = { passed: 3, failed: 0, skipped: [], empty: [], unended: [] };
+const HELD = { passed: 3, failed: 0, skipped: [], empty: [], unended: [], left: [] };
 const optional = { requireAll: false };
 const required = { requireAll: true };
 
@@ -18,6 +18,12 @@ test("a skipped test is a fault when all are required, told with its number and 
 
 test("a capture from outside the repository is not required", () => {
   assert.deepEqual(faultsOf({ ...HELD, skipped: ["a: the capture is not here"] }, required), []);
+});
+
+test("what tests leave in the temporary folder is a fault, unless one failed", () => {
+  const found = { ...HELD, left: ["sealcast-store-abc"] };
+  assert.deepEqual(faultsOf(found, optional), ["a test that passed left sealcast-store-abc in the temporary folder"]);
+  assert.deepEqual(faultsOf({ ...found, failed: 1 }, optional), ["1 tests failed"]);
 });
 
 test("failed tests, files without a test or without an end, and a run of nothing are faults in any case", () => {

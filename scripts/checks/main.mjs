@@ -5,7 +5,6 @@ import { optionsOf } from "./command-line.mjs";
 import { faultsOf } from "./judgement.mjs";
 import { parseOptions } from "./options.mjs";
 import { runTests, together } from "./run.mjs";
-import { takeScratch } from "./scratch.mjs";
 import { step } from "./steps.mjs";
 import { apart, chooseTests, isMeasuring, others, sharing } from "./tests.mjs";
 
@@ -23,7 +22,6 @@ function end(faults) {
   process.exit(faults.length === 0 ? 0 : 1);
 }
 
-takeScratch();
 // Always: what was built before is not what would be judged.
 const built =
   step("types", "node_modules/.bin/tsc", ["-b"]) &&

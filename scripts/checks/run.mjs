@@ -4,15 +4,16 @@ import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { run } from "node:test";
 import { dot, spec } from "node:test/reporters";
+import { scratchFolder } from "./scratch.mjs";
 import { filesFor } from "./shared.mjs";
 
 const CORES = availableParallelism();
 
 /**
  * @typedef {{ file: string, seconds: number }} Took
- * @typedef {{ passed: number, failed: number, skipped: string[], empty: string[], unended: string[], took: Took[] }} Outcome
+ * @typedef {{ passed: number, failed: number, skipped: string[], empty: string[], unended: string[], took: Took[], left: string[] }} Outcome
  *   `empty`: files that registered no test; `unended`: files that shared a process and did not come to their end in it; `took`: every
- *   file, the slowest first
+ *   file, the slowest first; `left`: what was left in the temporary folder
  * @typedef {{ name: string, file?: string | undefined, nesting: number }} Told what node tells of a test, a suite or a file
  */
 
@@ -37,7 +38,7 @@ function countOf(stream, processes) {
   const shared = processes.filter(({ length }) => length > 1).flat();
   const alone = processes.filter(({ length }) => length === 1).flat();
   /** @type {Outcome} */
-  const outcome = { passed: 0, failed: 0, skipped: [], empty: [], unended: [...shared], took: [] };
+  const outcome = { passed: 0, failed: 0, skipped: [], empty: [], unended: [...shared], took: [], left: [] };
   const isSuite = (/** @type {Told} */ { name, nesting }) => nesting === 0 && shared.includes(name);
   let inside = 0;
   /** What is told of a suite comes after all that is told of what is in it. @param {Told} test */
@@ -83,12 +84,14 @@ export async function runTests(processes, { timeout, only, brief = false, atOnce
   // Whom else this machine trusts is no part of a test, and Node 20 reads them all at every start: more than half of what it takes.
   delete process.env.NODE_EXTRA_CA_CERTS;
   const { files, remove } = filesFor(processes);
+  const scratch = scratchFolder();
   const stream = run({ files, concurrency: atOnce, timeout, ...(only ? { testNamePatterns: [only] } : {}) });
   const outcome = countOf(stream, processes);
   const report = brief ? stream.compose(dot) : stream.compose(new spec());
   report.pipe(process.stdout, { end: false });
   await once(report, "end");
   remove();
+  outcome.left = scratch.remove();
   outcome.took.sort(slowestFirst);
   return outcome;
 }
@@ -100,5 +103,6 @@ export const together = (one, other) => ({
   skipped: [...one.skipped, ...other.skipped],
   empty: [...one.empty, ...other.empty],
   unended: [...one.unended, ...other.unended],
+  left: [...one.left, ...other.left],
   took: [...one.took, ...other.took].sort(slowestFirst),
 });

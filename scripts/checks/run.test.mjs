@@ -1,7 +1,7 @@
 // The runner itself: what fails it and what it counts.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -99,6 +99,17 @@ test("what a file that shares a process does after its tests is done before the 
     { shared: true },
   );
   assert.deepEqual([found.passed, found.failed], [2, 0]);
+});
+
+test("what a test leaves in the temporary folder is told, and gone with the run; the addons that programs unpack there are no fault", () => {
+  const makes = (/** @type {string} */ name) =>
+    `import { mkdirSync, writeFileSync } from "node:fs"; import { tmpdir } from "node:os";     test("a", () => { mkdirSync(tmpdir() + "/${name}"); writeFileSync(${JSON.stringify(path("where.txt"))}, tmpdir()); });`;
+  const found = outcome({
+    "leaves.test.mjs": `${TEST}${makes("left-behind")}`,
+    "unpacks.test.mjs": `${TEST}${makes("sealcast-native-0")}`,
+  });
+  assert.deepEqual([found.left, found.failed], [["left-behind"], 0]);
+  assert.equal(existsSync(readFileSync(path("where.txt"), "utf8")), false);
 });
 
 test("one that hangs is ended, and with it all that share its process are told not to have come to their end", () => {

@@ -1,5 +1,6 @@
-// Where the tests of a run put what they make: in memory where there is room for it, since a test that counts milliseconds is not to wait
-// for what others write to the same disk, and gone with the run, whatever a test that was killed has left.
+// A temporary folder for all that tests make, which ends with them: whoever is killed or fails leaves nothing on the machine, and what a
+// test that passes leaves is known. In memory where there is room: a test that counts milliseconds is not to wait for what others write
+// to the same disk.
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,23 +9,26 @@ import { join } from "node:path";
 const MEMORY = "/dev/shm";
 /** Octets; a whole run needs less than half. */
 const ROOM = 2 ** 31;
-/** Short: the sockets of tests are below it, and a socket's path has 107 octets at most. */
-const NAME = /^sct(\d+)-/;
+/** Short: sockets of tests are below it, and the path of one has 107 octets at most. */
+const OURS = /^sct(\d+)-/;
+/** Programs that tests start share it by design, one for each user (hal/embedded-native.ts). */
+const UNPACKED_ADDONS = /^sealcast-native-\d+$/;
 
 /** @param {string} parent */
 function make(parent) {
   const folder = mkdtempSync(join(parent, `sct${process.pid}-`));
-  // As the usual one: some tests give up root for a while.
+  // As /tmp is: some tests are run as nobody.
   chmodSync(folder, 0o1777);
   return folder;
 }
 
-const hasRoom = (/** @type {string} */ folder) => {
+/** @param {string} folder */
+function hasRoom(folder) {
   const { bavail, bsize } = statfsSync(folder);
   return bavail * bsize >= ROOM;
-};
+}
 
-/** Programs may be kept there: it is not mounted noexec. @param {string} folder */
+/** It is not mounted noexec. @param {string} folder */
 function executes(folder) {
   const program = join(folder, "executes");
   writeFileSync(program, "#!/bin/sh\n", { mode: 0o755 });
@@ -33,8 +37,8 @@ function executes(folder) {
   return status === 0;
 }
 
-/** In memory; undefined where there is none that is fit. */
-function inMemory() {
+/** Undefined where there is none that is fit. */
+function makeInMemory() {
   if (!existsSync(MEMORY) || !hasRoom(MEMORY)) return undefined;
   const folder = make(MEMORY);
   if (executes(folder)) return folder;
@@ -42,24 +46,30 @@ function inMemory() {
   return undefined;
 }
 
-/** What a run has left that was killed. @param {string} parent */
+/** What runs have left that were killed. @param {string} parent */
 function sweep(parent) {
   for (const name of existsSync(parent) ? readdirSync(parent) : []) {
-    const owner = NAME.exec(name)?.[1];
+    const owner = OURS.exec(name)?.[1];
     if (owner !== undefined && !existsSync(`/proc/${owner}`))
       rmSync(join(parent, name), { recursive: true, force: true });
   }
 }
 
-/** Makes it and has this process, and whatever it starts, take it for the temporary folder until it ends. @returns {string} its path */
-export function takeScratch() {
-  const usual = tmpdir();
+/**
+ * From now until `remove` it is the temporary folder of this process and of those that it starts.
+ * @returns {{ remove: () => string[] }} `remove` tells what was left in it
+ */
+export function scratchFolder() {
+  const [before, usual] = [process.env.TMPDIR, tmpdir()];
   for (const parent of [MEMORY, usual]) sweep(parent);
-  const folder = inMemory() ?? make(usual);
+  const folder = makeInMemory() ?? make(usual);
   process.env.TMPDIR = folder;
-  process.on("exit", () => {
+  const remove = () => {
+    const left = readdirSync(folder).filter((name) => !UNPACKED_ADDONS.test(name));
     rmSync(folder, { recursive: true, force: true });
-    process.env.TMPDIR = usual;
-  });
-  return folder;
+    if (before === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = before;
+    return left;
+  };
+  return { remove };
 }

@@ -42,7 +42,8 @@ export function settop(id, { url, identity, keyServer }, { channels, interfaceAd
 }
 
 /**
- * Without a membership the router works by itself and reports to nobody.
+ * Without a membership the router works by itself and reports to nobody. Who leaves is asked after, however long it has run: once it knows
+ * everybody it would cut the last one off at once.
  * @param {string} id
  * @param {(Membership & { reception: PublicIdentity }) | undefined} membership
  * @param {{ upstream: string, downstream: string[] }} interfaces
@@ -56,7 +57,7 @@ export function router(id, membership, { upstream, downstream }) {
   return {
     id,
     upstream: { interface: upstream },
-    downstreams: downstream.map((name) => ({ interface: name })),
+    downstreams: downstream.map((name) => ({ interface: name, leave: "standard" })),
     ...control,
   };
 }
