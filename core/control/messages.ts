@@ -276,7 +276,7 @@ export const MEMBERSHIP_CHANGE = v.strictObject({
   port: v.optional(place),
   host: address,
   mac: v.optional(mac),
-  /** The VLAN tag of its frames on that port. */
+  /** The VLAN of its frames: their tag, or what the bridge gives those of that port. */
   vlan: v.optional(whole(1, 4094)),
   group: address,
   sources: v.pipe(v.array(address), v.maxLength(64)),

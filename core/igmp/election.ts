@@ -62,11 +62,11 @@ export class Election<A extends Address = Ipv4> {
 
   /**
    * Of our queries. RFC 4541 2.1.1 (1): those of 0.0.0.0 make no router yield. Where another is known to ask they are for hosts alone,
-   * some of which heed none from there.
+   * some of which heed none from there; until then a router that has yet to be heard may be among those who hear them.
    */
   get source(): A {
     const own = this.#address ?? this.#family.unspecified;
-    return this.#options.defers === true && this.ours ? this.#family.unspecified : own;
+    return this.#options.defers === true && this.#winner === undefined ? this.#family.unspecified : own;
   }
 
   /** Who asks, another by its address; undefined while nobody is known to. */

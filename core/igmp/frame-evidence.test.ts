@@ -177,6 +177,27 @@ test("what another VLAN says on a bridge port makes no member of this LAN, and i
   );
 });
 
+test("on a port of two VLANs, frames without a tag are of the one that the bridge says: members, evidence and querier", () => {
+  const [trunk, access] = [
+    { vlan: 20, pvid: false },
+    { vlan: 20, pvid: true },
+  ];
+  const bench = new Bench({ trackingSource: "frames", vlan: 20 });
+  const [card, neighbour] = ["02:00:00:00:00:09", "02:00:00:00:00:08"];
+  for (const packet of [join(), query(LOWER)])
+    assert.deepEqual(bench.frame(ethernet(card, packet), "lan1", false, trunk), ["drop frame.other-vlan"]);
+  assert.equal(bench.machine.querier.kind, "querier");
+  assert.deepEqual(bench.frame(ethernet(neighbour, join("10.0.0.8")), "lan2", false, access), []);
+  assert.deepEqual(bench.hear(join("10.0.0.8"), neighbour), [
+    "10.0.0.8/02:00:00:00:00:08/lan2/20 joined 239.1.1.1",
+    "239.1.1.1 exclude {}",
+  ]);
+  assert.deepEqual(
+    bench.machine.hosts().map(({ host }) => host.mac),
+    [neighbour],
+  );
+});
+
 test("where the interface is a VLAN, its hosts are known by that tag, and by none where their port takes it away", () => {
   const bench = new Bench({ trackingSource: "frames", vlan: 20 });
   const frame = ethernet("02:00:00:00:00:09", join());

@@ -22,7 +22,10 @@ export interface TrackedHost<A extends Address = Ipv4> {
   readonly port: string;
   readonly address: A;
   readonly mac: string;
-  /** The tag that its frames bear on the port, 1 to 4094; absent where they bear none, and of a packet, which never shows it. */
+  /**
+   * The VLAN that its frames are in on the port, 1 to 4094 (core/igmp/messages/lan-frame.ts); absent where that is none, or not known, and
+   * of a packet, which never shows it.
+   */
   readonly vlan?: number;
 }
 

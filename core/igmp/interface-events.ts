@@ -11,7 +11,7 @@ import type { HostPattern } from "./host-pattern.ts";
 import type { TrackedHost } from "./host-shares.ts";
 import type { HostDrop, HostMembership, LeaveCause } from "./host-table.ts";
 import type { ChecksumMode } from "./messages/ip-header.ts";
-import type { LanFrameDrop } from "./messages/lan-frame.ts";
+import type { LanFrameDrop, PortLan } from "./messages/lan-frame.ts";
 import type { IgmpDrop, MessageKind } from "./messages/packet.ts";
 import type { IgmpVersion } from "./messages/query.ts";
 import type { QueryRefusal } from "./query-guard.ts";
@@ -61,7 +61,10 @@ export interface RouterInterfaceOptions<A extends Address = Ipv4> {
   readonly flapGrace?: Duration;
   /** Groups of which sources are asked for by name only (RFC 4604 section 2); default 232.0.0.0/8. */
   readonly sourceSpecific?: readonly Subnet<A>[];
-  /** The VLAN that the interface is, 1 to 4094: on bridge ports its frames may bear that tag, and no other; absent: they bear none. */
+  /**
+   * The VLAN that the interface is, 1 to 4094: on bridge ports of which the bridge does not tell more its frames may bear that tag, and no
+   * other; absent: they bear none.
+   */
   readonly vlan?: number;
   /** Until an "up" says otherwise; default "packets". */
   readonly trackingSource?: TrackingSource;
@@ -143,7 +146,16 @@ export type RouterInterfaceEvent<A extends Address = Ipv4> =
       readonly unicast?: boolean;
     }
   /** An Ethernet frame that came in through a bridge port; for host tracking only, the protocol runs on packets. */
-  | { readonly kind: "frame"; readonly bytes: Uint8Array; readonly port: string; readonly vouched?: boolean };
+  | ({ readonly kind: "frame" } & PortFrame);
+
+/** A frame that came in through a port; `vouched` as of core/ports/igmp-socket.ts. */
+export interface PortFrame {
+  readonly port: string;
+  readonly bytes: Uint8Array;
+  readonly vouched?: boolean;
+  /** Which frames of the port are of the interface's LAN; absent: those that the interface's VLAN says. */
+  readonly lan?: PortLan;
+}
 
 /** down: no link. own: our own message came back. no-router-alert: required, and not there. Else as the gate and the tables say. */
 export type InterfaceDrop =

@@ -117,6 +117,15 @@ test("what another VLAN says on the port is none of this bridge's groups and rou
   assert.deepEqual(bench.table.view(at(1)), []);
 });
 
+test("what has no tag on a port where that means another VLAN is none of this bridge's either", () => {
+  const bench = new Bench();
+  for (const packet of [v1v2Message("v2Report", "10.0.0.11", GROUP), query("10.0.0.9")])
+    for (const pvid of [false, true]) {
+      const effects = bench.table.frame(at(1), { port: "a", bytes: ethernet(A, packet), lan: { vlan: 20, pvid } });
+      assert.equal(effects.length, pvid ? 1 : 0);
+    }
+});
+
 test("RFC 4541 2.1.1 (1): a router is behind a port with queries, until it has been silent for 255 s; 0.0.0.0 is a switch", () => {
   const bench = new Bench();
   assert.deepEqual(bench.hear(1, "up", query("0.0.0.0")), []);

@@ -12,7 +12,7 @@ import {
   type TableLimits,
 } from "./group-table.ts";
 import type { TrackedHost } from "./host-shares.ts";
-import type { InterfaceDrop } from "./interface-events.ts";
+import type { InterfaceDrop, PortFrame } from "./interface-events.ts";
 import type { HostStatement } from "./messages/host-statement.ts";
 import type { IgmpPacket } from "./messages/packet.ts";
 import type { HeardQuery } from "./query-guard.ts";
@@ -49,13 +49,6 @@ export interface PortView<A extends Address = Ipv4> {
   readonly groups: readonly GroupView<A>[];
 }
 
-/** A frame that came in through a port; `vouched` as of core/ports/igmp-socket.ts. */
-export interface PortFrame {
-  readonly port: string;
-  readonly bytes: Uint8Array;
-  readonly vouched?: boolean;
-}
-
 /** The interface whose ports they are: its gate, its policy, and what it is at the moment. */
 export type PortsOwner<A extends Address = Ipv4> = Pick<
   RouterInterface<A>,
@@ -88,8 +81,8 @@ export class PortTable<A extends Address = Ipv4> {
   }
 
   /** What the interface does not honour is the interface's to count. */
-  frame(now: Instant, { port, bytes, vouched }: PortFrame): readonly (PortEffect<A> | PortDrop<A>)[] {
-    const checked = this.#machine.ofLan(bytes);
+  frame(now: Instant, { port, bytes, vouched, lan }: PortFrame): readonly (PortEffect<A> | PortDrop<A>)[] {
+    const checked = this.#machine.ofLan(bytes, lan);
     if (typeof checked === "string") return [];
     const packet = this.#machine.admit(checked.packet, vouched);
     if (typeof packet === "string") return this.#sign(now, port, checked.packet, packet);

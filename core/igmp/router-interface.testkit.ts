@@ -5,6 +5,7 @@ import { address, formatIpv4 } from "../base/ipv4.ts";
 import type { Instant } from "../base/time.ts";
 import { at, report } from "./igmp.testkit.ts";
 import type { LinkFacts, RouterInterfaceEffect, RouterInterfaceOptions } from "./interface-events.ts";
+import type { PortLan } from "./messages/lan-frame.ts";
 import { checkPacket } from "./messages/packet.ts";
 import { readQuery } from "./messages/query.ts";
 import { RouterInterface } from "./router-interface.ts";
@@ -65,8 +66,9 @@ export class Bench {
     return this.machine.receive(this.now, { kind: "packet", bytes, mac }).flatMap(line);
   }
 
-  frame(bytes: Uint8Array, port: string, vouched = false): string[] {
-    return this.machine.receive(this.now, { kind: "frame", bytes, port, vouched }).flatMap(line);
+  frame(bytes: Uint8Array, port: string, vouched = false, lan?: PortLan): string[] {
+    const frame = { bytes, port, vouched, ...(lan === undefined ? {} : { lan }) };
+    return this.machine.receive(this.now, { kind: "frame", ...frame }).flatMap(line);
   }
 
   /** Runs to `s` seconds; each line with its time. */

@@ -31,7 +31,7 @@ import type {
 import { Link } from "./link.ts";
 import { Memberships, type RoomDrop } from "./memberships.ts";
 import type { HostStatement } from "./messages/host-statement.ts";
-import type { LanFrame, LanFrameDrop } from "./messages/lan-frame.ts";
+import type { LanFrame, LanFrameDrop, PortLan } from "./messages/lan-frame.ts";
 import { type IgmpPacket, isQuery } from "./messages/packet.ts";
 import type { WaitingHost } from "./newcomers.ts";
 import type { QuerierState } from "./querier.ts";
@@ -160,8 +160,8 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
     return Array.from({ length: this.wire.undefinedRecords(packet) }, () => dropped("igmp.record-type"));
   }
 
-  #frame(now: Instant, { bytes, port, vouched }: Extract<Event<A>, { kind: "frame" }>): readonly Effect<A>[] {
-    const frame = this.ofLan(bytes);
+  #frame(now: Instant, { bytes, port, vouched, lan }: Extract<Event<A>, { kind: "frame" }>): readonly Effect<A>[] {
+    const frame = this.ofLan(bytes, lan);
     if (typeof frame === "string") return [{ kind: "drop", reason: frame, port }];
     const packet = this.admit(frame.packet, vouched);
     if (typeof packet === "string") return [{ kind: "drop", reason: packet, port }];
@@ -243,8 +243,8 @@ export class RouterInterface<A extends Address = Ipv4> implements Machine<Event<
   }
 
   /** The frame of a port, if it is of this LAN. */
-  ofLan(bytes: Uint8Array): LanFrame | LanFrameDrop {
-    return this.wire.frame(bytes, this.#options.vlan);
+  ofLan(bytes: Uint8Array, port?: PortLan): LanFrame | LanFrameDrop {
+    return this.wire.frame(bytes, this.#options.vlan, port);
   }
 
   /** Whether the query is one of a router that may ask here, heard by those whom it asks. */

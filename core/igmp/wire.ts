@@ -7,7 +7,7 @@ import type { InterfaceDrop, RouterInterfaceOptions } from "./interface-events.t
 import { admitted, type OurSide } from "./interface-gate.ts";
 import { type HostStatement, statementsIn } from "./messages/host-statement.ts";
 import { destinationAddress, hasRouterAlert, timeToLive } from "./messages/ip-header.ts";
-import { checkLanFrame, type LanFrame, type LanFrameDrop } from "./messages/lan-frame.ts";
+import { checkLanFrame, type LanFrame, type LanFrameDrop, type PortLan } from "./messages/lan-frame.ts";
 import { checkPacket, headGroup, type IgmpDrop, type IgmpPacket, senderOf } from "./messages/packet.ts";
 import { type Query, queryLength, readQuery, splitQuery, writeQuery } from "./messages/query.ts";
 import { type ReportRecord, reportLength, splitReports, undefinedRecords, writeReport } from "./messages/report.ts";
@@ -20,8 +20,8 @@ export interface MembershipWire<A extends Address> {
   readonly family: AddressFamily<A>;
   /** The groups of which sources are asked for by name only, unless options say otherwise (RFC 4604 section 2). */
   readonly sourceSpecific: readonly Subnet<A>[];
-  /** The packet in a frame of this LAN. */
-  frame(bytes: Uint8Array, vlan: number | undefined): LanFrame | LanFrameDrop;
+  /** The packet in a frame of this LAN (core/igmp/messages/lan-frame.ts). */
+  frame(bytes: Uint8Array, vlan: number | undefined, port?: PortLan): LanFrame | LanFrameDrop;
   /** The message in a whole packet that came in; `vouched`: by the link layer. */
   admit(
     bytes: Uint8Array,

@@ -7,7 +7,7 @@ export interface PortFilter {
   readonly sources: readonly Ipv4[];
 }
 
-/** What a bridge delivers through which of its ports, ours while it is open. */
+/** What a bridge, or one VLAN of it, delivers through which of its ports, ours while it is open. */
 export interface BridgeTable {
   /**
    * From now on the port gets this of the group: INCLUDE only these sources, EXCLUDE all but these, INCLUDE({}) nothing. A group that no
@@ -23,7 +23,8 @@ export interface BridgeTable {
   restore(): void;
   /**
    * Ports that get every group and every report. The `others` get only what is set for them, whatever the bridge itself hears of routers
-   * there; on a port in neither it goes by what it hears.
+   * there; on a port in neither it goes by what it hears. Bridges know no routers of single VLANs: a port with a router in one gets every
+   * group of all VLANs that it carries.
    */
   routerPorts(routers: readonly string[], others: readonly string[]): void;
   /** Ports behind which the bridge knew a router when it was opened. */
@@ -33,19 +34,28 @@ export interface BridgeTable {
   /** What the bridge refused, by name. */
   counts(): Readonly<Record<string, number>>;
   /**
-   * Every setting is as it was found, and entries go; those of a bridge that kept such a table by itself before stay, for as long as it
-   * keeps what it has just heard.
+   * Entries go, and with the last table of the bridge every setting is as it was found. Those of a bridge that kept such a table by itself
+   * before stay, for as long as it keeps what it has just heard. Tables of other VLANs keep theirs.
    */
   close(): void;
+}
+
+/** Which table of a bridge it is to be, and how the bridge is to be kept. */
+export interface BridgeTableOptions {
+  /** Of this VLAN alone, 1 to 4094; absent: of every frame, whatever its tag. */
+  readonly vlan?: number | undefined;
+  /**
+   * How long no query may come, at least, before the bridge takes it that nobody asks, and floods: in all its VLANs, of whose tables the
+   * longest counts; absent: as it is set.
+   */
+  readonly silence?: Duration | undefined;
 }
 
 /** The multicast tables of bridges. Drivers: linux (the kernel's MDB by rtnetlink), simulated. */
 export interface BridgeTables {
   /**
-   * @param silence how long no query may come, at least, before the bridge takes it that nobody asks, and floods; undefined: as it is set
-   *
-   * Throws HalError "bridge.no-bridge" (or none that keeps multicast groups), "bridge.permission", "bridge.failed" (file descriptors,
-   * memory).
+   * Throws HalError "bridge.no-bridge" (or none that keeps multicast groups), "bridge.mixed-vlans" (it does not keep VLANs apart, so that
+   * it has one table for all), "bridge.permission", "bridge.failed" (file descriptors, memory).
    */
-  open(bridge: string, silence?: Duration): BridgeTable;
+  open(bridge: string, options?: BridgeTableOptions): BridgeTable;
 }

@@ -1,6 +1,17 @@
 import type { Ipv4 } from "../base/ipv4.ts";
 import type { Subnet } from "../base/subnet.ts";
 
+/**
+ * How a port of a bridge carries one VLAN (IEEE 802.1Q 6.9, 8.8). A frame with the VLAN's tag is of it wherever it comes in by a port that
+ * carries it.
+ */
+export interface PortVlan {
+  /** A frame without a tag that comes in there is of this VLAN. */
+  readonly pvid: boolean;
+  /** Its frames go out there without a tag. */
+  readonly untagged: boolean;
+}
+
 /** One network interface as the machine has it now. */
 export interface Link {
   readonly name: string;
@@ -11,11 +22,18 @@ export interface Link {
   readonly mtu?: number;
   /** Bridge ports when this is a bridge, or those that carry its VLAN when it is a VLAN of a bridge; else empty. */
   readonly ports: readonly string[];
-  /** Its identifier when this is a VLAN of another interface, 1 to 4094; absent where that is not known. */
+  /**
+   * Its identifier, 1 to 4094, when this is a VLAN of another interface, or a bridge that keeps VLANs apart and gives what it sends itself
+   * this one; absent where that is not known.
+   */
   readonly vlan?: number;
-  /** Of a bridge a text that differs when a port has begun or ceased to forward, or its spanning tree says that something changed. */
+  /** Of a VLAN of a bridge, that bridge. */
+  readonly bridge?: string;
+  /** How each of the ports carries the VLAN; absent where there is none, or nobody can tell. */
+  readonly portVlans?: Readonly<Record<string, PortVlan>>;
+  /** Of a bridge, or a VLAN of one, a text that differs when a port has begun or ceased to forward, or its spanning tree says that something changed. */
   readonly topology?: string;
-  /** Of a bridge: whether it keeps groups from ports behind which it has heard nobody ask. */
+  /** Of a bridge, or a VLAN of one: whether the bridge keeps groups from ports behind which it has heard nobody ask. */
   readonly snoops?: boolean;
 }
 

@@ -9,6 +9,16 @@ export interface ReportFilterListener {
   failed(error: HalError): void;
 }
 
+/** A port behind which reports are kept. */
+export interface KeptPort {
+  readonly port: string;
+  /**
+   * On a bridge that keeps VLANs apart: of frames of this VLAN alone, 1 to 4094, and whether these go out by the port without a tag. Absent:
+   * of those that `FilteredBridge` says.
+   */
+  readonly vlan?: { readonly id: number; readonly untagged: boolean };
+}
+
 /**
  * Keeps IGMP reports and leaves of the hosts behind one bridge from crossing it; who listens on the bridge or its ports still hears them.
  * Queries, and all that is no IGMP, cross.
@@ -18,7 +28,7 @@ export interface ReportFilter {
    * These are the bridge's ports, for `span` from now, 1 s at least; then reports cross it again, unless it is said anew. In force soon.
    * It outlives a process that is killed.
    */
-  keep(ports: readonly string[], span: Duration): void;
+  keep(ports: readonly KeptPort[], span: Duration): void;
   /** Reports cross the bridge; resolves when they do. */
   close(): Promise<void>;
 }

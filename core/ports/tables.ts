@@ -124,7 +124,7 @@ export interface MembershipRow {
   /** The bridge port that heard it, where there is a tap. */
   readonly port?: string;
   readonly mac?: string;
-  /** The VLAN tag of its frames there. */
+  /** The VLAN of its frames there. */
   readonly vlan?: number;
   readonly until?: UnixTime;
   /** moved: heard on another port or with another MAC. restarted: the router's process ended, when is not known. */

@@ -12,6 +12,7 @@ import type { HostMembership, LeaveCause } from "../igmp/host-table.ts";
 import type {
   InterfaceDrop,
   LinkFacts,
+  PortFrame,
   RefusedWhom,
   RouterInterfaceEffect,
   RouterInterfaceOptions,
@@ -27,7 +28,7 @@ import type { IntruderEffect } from "./intruders.ts";
 import type { GroupPrefix } from "./policy/group-access.ts";
 import type { KeptPermits, Permit, PermitEffect } from "./policy/permits.ts";
 import type { PolicyOptions } from "./policy/policy.ts";
-import type { ProxyEffect, ProxyReportsOptions } from "./proxy-reports.ts";
+import type { PortTags, ProxyEffect, ProxyReportsOptions } from "./proxy-reports.ts";
 import type { StaticGroup } from "./static-groups.ts";
 import type { PaceOptions } from "./upstream-pace.ts";
 
@@ -131,12 +132,18 @@ export type RouterEvent<A extends Address = Ipv4> =
   /** A whole IPv4 packet from the interface's IGMP socket, and what that knows of it. */
   | ({ readonly kind: "packet"; readonly name: string; readonly bytes: Uint8Array } & Arrival)
   /** A frame from a tap on `port` of the bridge `name`. */
-  | ({ readonly kind: "frame"; readonly name: string; readonly port: string; readonly bytes: Uint8Array } & Pick<
-      Arrival,
-      "vouched"
-    >)
-  /** The bridge `name` as it is now; `topology` is a text that differs when anything between the ports may have changed. */
-  | { readonly kind: "bridge"; readonly name: string; readonly ports: readonly string[]; readonly topology: string }
+  | ({ readonly kind: "frame"; readonly name: string } & PortFrame)
+  /**
+   * The bridge `name`, or the VLAN of one, as it is now; `topology` is a text that differs when anything between the ports may have changed.
+   * `tags`: with which tag its frames go out by each port, if any; absent: as those that came in there.
+   */
+  | {
+      readonly kind: "bridge";
+      readonly name: string;
+      readonly ports: readonly string[];
+      readonly topology: string;
+      readonly tags?: PortTags;
+    }
   /**
    * Reports of hosts do not cross the bridge `name` from now on, and at these of its ports routers are told in their place; undefined:
    * they do, as at the start.

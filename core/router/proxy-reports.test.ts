@@ -203,7 +203,7 @@ test("once routers are told, hosts are asked at once, by their own ports; a leav
   const bench = new Bench();
   bench.v2("a");
   assert.deepEqual(bench.v2("a", "leave"), [], "whoever asks hears it");
-  const hosts = (about: string) => ["a", "b", "r2"].map((port) => `${port}: v3 query ${about} from ${OURS}`);
+  const hosts = (about: string) => ["a", "b", "r2"].map((port) => `${port}: v3 query ${about} from 0.0.0.0`);
   assert.deepEqual(bench.speakAt("r"), [`r: ${JOIN[3]}`, ...hosts("0.0.0.0")]);
   assert.deepEqual(bench.v2("a", "leave"), hosts(GROUP));
   assert.deepEqual(bench.feed({ kind: "speak-at", name: "br0", ports: undefined }), []);
@@ -382,11 +382,35 @@ test("RFC 4541 2.1.1 (4): when the bridge changes, hosts are asked in the querie
   assert.deepEqual(older.feed({ kind: "bridge", name: "br0", ports: ["a", "r"], topology: "3" }), []);
 });
 
+test("until a router is heard to ask, what we ask is from 0.0.0.0: it may be behind any port, and is not to yield", () => {
+  const bench = new Bench();
+  bench.speakAt("r");
+  const ask = () => bench.feed({ kind: "ask-all", name: "br0" });
+  const asked = (source: string) => ["a", "b", "r2"].map((port) => `${port}: v3 query 0.0.0.0 from ${source}`);
+  assert.deepEqual(ask(), asked("0.0.0.0"));
+  bench.hear("r", query(ROUTER));
+  assert.deepEqual(ask(), asked(OURS));
+});
+
 test("reports may come from the bridge's own address, and bear the tag that the frames of their port do", () => {
   const bench = settled(3, { proxyReports: "own", vlan: 10 });
   const asked = tagged(ethernet("02:00:00:00:00:09", query(ROUTER)), 10);
   bench.feed({ kind: "frame", name: "br0", port: "r", bytes: asked });
   assert.deepEqual(bench.v2("a"), [`r.10: to-ex ${GROUP} {} from ${OURS}`]);
+});
+
+test("where the bridge says with which tag its frames go out by a port, that holds, whatever came in there", () => {
+  const bench = settled(3, { vlan: 10 });
+  const say = (tags?: Record<string, number | undefined>) =>
+    bench.feed({ kind: "bridge", name: "br0", ports: ["a", "b", "r"], topology: "", ...(tags && { tags }) });
+  const ask = (packet: Uint8Array) => bench.feed({ kind: "frame", name: "br0", port: "r", bytes: packet });
+  const asked = ethernet("02:00:00:00:00:09", query(ROUTER));
+  say({ a: 10, b: 10, r: 10 });
+  ask(asked);
+  assert.deepEqual(bench.v2("a"), [`r.10: to-ex ${GROUP} {} from 0.0.0.0`]);
+  say({ a: 10, b: 10, r: undefined });
+  ask(tagged(asked, 10));
+  assert.deepEqual(bench.v2("a", "v2Report", "239.1.1.2"), ["r: to-ex 239.1.1.2 {} from 0.0.0.0"]);
 });
 
 test("where nobody asks everything is repeated: networks were seen to forget what they did not ask about", () => {

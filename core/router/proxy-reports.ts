@@ -20,6 +20,9 @@ export interface ProxyReportsOptions {
   readonly source: "0.0.0.0" | "own";
 }
 
+/** By port the VLAN tag, 1 to 4094, that frames bear there; undefined: none. */
+export type PortTags = Readonly<Record<string, number | undefined>>;
+
 /** What the bridge is to do. */
 export type ProxyEffect =
   /** Out of the bridge, by all its ports. */
@@ -61,8 +64,9 @@ export class ProxyReports<A extends Address = Ipv4> {
   /** By group, what the hosts behind each port want. */
   readonly #behind = new Map<A, Map<string, SourceFilter<A>>>();
   readonly #speakers = new Map<string, MulticastHost<A>>();
-  /** The VLAN tags of the frames that came in last by a port. */
+  /** The VLAN tags of the frames that came in last by a port: where nobody knows better. */
   readonly #tags = new Map<string, number>();
+  #known: PortTags | undefined;
   /** The last general query that came in by each port, and under LINK the last of anybody who may ask here. */
   readonly #questions = new Map<string, Uint8Array>();
   #ports: readonly string[] = [];
@@ -89,9 +93,10 @@ export class ProxyReports<A extends Address = Ipv4> {
     this.#speakers.clear();
   }
 
-  /** The bridge has these ports. */
-  bridge(ports: readonly string[]): void {
+  /** The bridge has these ports, by which its frames go with these tags. */
+  bridge(ports: readonly string[], tags?: PortTags): void {
     this.#ports = ports;
+    this.#known = tags;
     for (const port of this.#tags.keys()) if (!ports.includes(port)) this.#tags.delete(port);
     for (const port of this.#questions.keys()) if (port !== LINK && !ports.includes(port)) this.#questions.delete(port);
   }
@@ -248,7 +253,7 @@ export class ProxyReports<A extends Address = Ipv4> {
   }
 
   #send(port: string, packet: Uint8Array): ProxyEffect {
-    const vlan = this.#tags.get(port);
+    const vlan = this.#known === undefined ? this.#tags.get(port) : this.#known[port];
     return { kind: "send-port", port, packet, ...(vlan === undefined ? {} : { vlan }) };
   }
 

@@ -5,7 +5,7 @@ import type { Instant } from "../base/time.ts";
 import type { AdmissionRefusal } from "../igmp/admission.ts";
 import { mergeFilters, NO_SOURCE, wantsNothing } from "../igmp/filter.ts";
 import type { HostMembership } from "../igmp/host-table.ts";
-import type { RefusedWhom, RouterInterfaceEffect } from "../igmp/interface-events.ts";
+import type { PortFrame, RefusedWhom, RouterInterfaceEffect } from "../igmp/interface-events.ts";
 import { isQuery } from "../igmp/messages/packet.ts";
 import { heardQuery } from "../igmp/wire.ts";
 import type { Demand } from "./demand.ts";
@@ -147,13 +147,9 @@ export class Receivers<A extends Address = Ipv4> {
   }
 
   /** Who asks behind a port is answered where routers are told in place of hosts. */
-  #asked(
-    now: Instant,
-    one: Downstream<A>,
-    { bytes, port, vouched }: Omit<RouterEvent<A> & { kind: "frame" }, "kind" | "name">,
-  ): readonly RouterEffect<A>[] {
+  #asked(now: Instant, one: Downstream<A>, { bytes, port, vouched, lan }: PortFrame): readonly RouterEffect<A>[] {
     const { reports, machine } = one;
-    const frame = reports === undefined ? undefined : machine.ofLan(bytes);
+    const frame = reports === undefined ? undefined : machine.ofLan(bytes, lan);
     if (reports === undefined || frame === undefined || typeof frame === "string") return [];
     reports.sawTag(port, frame.vlan);
     const packet = machine.admit(frame.packet, vouched);
@@ -174,10 +170,11 @@ export class Receivers<A extends Address = Ipv4> {
     return [...toRouters(one, told), ...this.#say(now, one, asked)];
   }
 
-  bridge(now: Instant, { name, ports, topology }: RouterEvent<A> & { kind: "bridge" }): readonly RouterEffect<A>[] {
+  bridge(now: Instant, event: RouterEvent<A> & { kind: "bridge" }): readonly RouterEffect<A>[] {
+    const { name, ports, topology, tags } = event;
     const one = this.#downstreams.get(name);
     if (one?.snooping === undefined) return [];
-    one.reports?.bridge(ports);
+    one.reports?.bridge(ports, tags);
     const before = one.snooping.ports;
     const effects = this.#fromPorts(now, one, one.snooping.bridge(now, ports, topology));
     const [come, gone] = [without(ports, before), without(before, ports)];

@@ -4,14 +4,8 @@ import type { Ipv4 } from "../base/ipv4.ts";
 import { after, earliest, type Instant, seconds } from "../base/time.ts";
 import type { TableLimits } from "../igmp/group-table.ts";
 import type { TrackedHost } from "../igmp/host-shares.ts";
-import {
-  type PortDrop,
-  type PortEffect,
-  type PortFrame,
-  type PortsOwner,
-  PortTable,
-  type PortView,
-} from "../igmp/port-table.ts";
+import type { PortFrame } from "../igmp/interface-events.ts";
+import { type PortDrop, type PortEffect, type PortsOwner, PortTable, type PortView } from "../igmp/port-table.ts";
 
 /** Between two questions because of changes: ports that flap do not make us ask without end. */
 const ASK_EVERY = seconds(1);

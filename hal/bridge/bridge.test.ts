@@ -63,6 +63,8 @@ if (inNamespace(import.meta.url, "linux bridge", BRIDGE)) {
 
   const settings = new BridgeSettings();
   const tables = await LinuxBridgeTables.load(settings);
+  /** Of another process, before or after, which finds in the file what this one had found. */
+  const elsewhere = () => new LinuxBridgeTables(native, settings).open("br0");
   const SETTINGS = ["multicast_snooping", "multicast_igmp_version", "multicast_router", "hash_max"].map(
     (one) => `br0/bridge/${one}`,
   );
@@ -118,7 +120,7 @@ if (inNamespace(import.meta.url, "linux bridge", BRIDGE)) {
       assert.deepEqual(await reached(SOURCE, group), ["p1"]);
     }
     // As who is killed: nothing is given back.
-    const successor = new LinuxBridgeTables(native, new BridgeSettings()).open("br0");
+    const successor = elsewhere();
     successor.set("p1", group, ANY_SOURCE);
     successor.confirm();
     host.send(ethernet("02:00:00:00:00:0b", join));
@@ -154,7 +156,7 @@ if (inNamespace(import.meta.url, "linux bridge", BRIDGE)) {
       [seconds(315), "31500"],
       [seconds(10), found],
     ] as const) {
-      const table = tables.open("br0", silence);
+      const table = tables.open("br0", { silence });
       assert.equal(interval(), seen);
       table.close();
       assert.equal(interval(), found);
@@ -206,8 +208,7 @@ if (inNamespace(import.meta.url, "linux bridge", BRIDGE)) {
     });
 
   test("linux bridge: what a killed predecessor left serves until it is confirmed or not, and an operator's entry stays", async () => {
-    // What it found is known to its successor.
-    const killed = new LinuxBridgeTables(native, settings).open("br0");
+    const killed = elsewhere();
     execFileSync("bridge", ["mdb", "add", "dev", "br0", "port", "p2", "grp", "239.255.77.1", "permanent"]);
     killed.set("p0", GROUP, ANY_SOURCE);
     killed.set("p1", GROUP, ANY_SOURCE);

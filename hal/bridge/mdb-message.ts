@@ -22,6 +22,7 @@ const PORT_MESSAGE = 8;
 const ATTRIBUTE = 4;
 const ENTRY = 28;
 const ENTRY_STATE = 4;
+const ENTRY_VLAN = 6;
 const ENTRY_GROUP = 8;
 const ENTRY_PROTOCOL = 24;
 const TEMPORARY = 0;
@@ -52,10 +53,7 @@ const INFO_PROTOCOL = 5;
 /** By which we know our entries again (Linux 6.2): a number that no routing daemon has (linux/rtnetlink.h, RTPROT_*). */
 const OUR_PROTOCOL = 0x5c;
 
-/**
- * A port's entry of a group, or of one of its sources. Where the bridge tells VLANs apart it is that of each VLAN of the port, which a
- * request without one means.
- */
+/** A port's entry of a group, or of one of its sources. */
 export interface MdbEntry {
   /** Interface numbers. */
   readonly bridge: number;
@@ -63,6 +61,8 @@ export interface MdbEntry {
   readonly group: Ipv4;
   /** (S, G); undefined: (*, G). */
   readonly source: Ipv4 | undefined;
+  /** 1 to 4094; undefined: of a bridge that does not tell VLANs apart, and where it does, in a request, each VLAN of the port. */
+  readonly vlan?: number | undefined;
 }
 
 /** The kernel has no (*, G) of no source; this is none that any network carries. */
@@ -104,10 +104,11 @@ function message(type: number, flags: number, sequence: number, bridge: number, 
 }
 
 /** struct br_mdb_entry. */
-function entryOctets({ port, group }: MdbEntry, state: MdbState): Buffer {
+function entryOctets({ port, group, vlan = 0 }: MdbEntry, state: MdbState): Buffer {
   const octets = Buffer.alloc(ENTRY);
   writeNative32(octets, 0, port);
   octets[ENTRY_STATE] = state === "permanent" ? PERMANENT : TEMPORARY;
+  writeNative16(octets, ENTRY_VLAN, vlan);
   writeIpv4(octets, ENTRY_GROUP, group);
   octets.writeUInt16BE(ETH_P_IP, ENTRY_PROTOCOL);
   return octets;
@@ -217,6 +218,7 @@ function* entryOf(bridge: number, info: Buffer): Generator<MdbAnswer> {
     port: readNative32(info, 0),
     group: readIpv4(info, ENTRY_GROUP),
     source: source?.length === 4 ? readIpv4(source, 0) : undefined,
+    vlan: readNative16(info, ENTRY_VLAN) || undefined,
   };
   if (entry.source === NO_SENDER) return;
   const isRefusal = entry.source === undefined && attributes.get(INFO_MODE)?.[0] === INCLUDE;

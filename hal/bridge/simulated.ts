@@ -1,24 +1,25 @@
 // A bridge's multicast table that only remembers what it was told.
 import type { Ipv4 } from "../../core/base/ipv4.ts";
 import { admits, type SourceFilter, wantsNothing } from "../../core/igmp/filter.ts";
-import type { BridgeTable, BridgeTables } from "../../core/ports/bridge-table.ts";
+import type { BridgeTable, BridgeTableOptions, BridgeTables } from "../../core/ports/bridge-table.ts";
 import { HalError } from "../../core/ports/errors.ts";
 
 /** Of bridges that are known by name, each with its ports. */
 export class SimulatedBridges implements BridgeTables {
   readonly #ports: Readonly<Record<string, readonly string[]>>;
-  /** What each bridge delivers, while somebody holds its table. */
+  /** What each bridge, and "br0.10" for a VLAN of one, delivers while somebody holds its table. */
   readonly tables = new Map<string, SimulatedBridgeTable>();
 
   constructor(ports: Readonly<Record<string, readonly string[]>>) {
     this.#ports = ports;
   }
 
-  open(bridge: string): BridgeTable {
+  open(bridge: string, { vlan }: BridgeTableOptions = {}): BridgeTable {
     const ports = this.#ports[bridge];
     if (ports === undefined) throw new HalError("bridge.no-bridge", `${bridge} is no bridge`);
-    const table = new SimulatedBridgeTable(ports, () => this.tables.delete(bridge));
-    this.tables.set(bridge, table);
+    const name = vlan === undefined ? bridge : `${bridge}.${vlan}`;
+    const table = new SimulatedBridgeTable(ports, () => this.tables.delete(name));
+    this.tables.set(name, table);
     return table;
   }
 }

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { eventually, inNamespace } from "../in-namespace.testkit.ts";
 import { loadSockets } from "../native.ts";
 import { writeNative16, writeNative32 } from "../socket-options.ts";
-import { type BridgeVlans, bridgeVlansBy, readPorts } from "./bridge-vlans.ts";
+import { type BridgeVlans, bridgeVlansBy, readPorts, type VlanRange } from "./bridge-vlans.ts";
 import { linksBy } from "./linux.ts";
 import { netlinkMonitor } from "./monitor.ts";
 
@@ -37,13 +37,14 @@ function port(index: number, ...vlans: readonly Buffer[]): Buffer {
   return Buffer.concat([head, body]);
 }
 
-const [PVID_UNTAGGED, BEGIN, END] = [0x6, 0x8, 0x10];
+const [PVID_UNTAGGED, UNTAGGED, BEGIN, END] = [0x6, 0x4, 0x8, 0x10];
 
 function read(octets: Buffer): Record<string, string> {
-  const vlans: Map<number, { first: number; last: number }[]> = new Map();
+  const vlans: Map<number, VlanRange[]> = new Map();
   readPorts(octets, vlans);
-  const text = (ranges: readonly { first: number; last: number }[]) =>
-    ranges.map(({ first, last }) => `${first}-${last}`).join();
+  const how = ({ pvid, untagged }: VlanRange) => `${pvid ? " pvid" : ""}${untagged ? " untagged" : ""}`;
+  const text = (ranges: readonly VlanRange[]) =>
+    ranges.map((range) => `${range.first}-${range.last}${how(range)}`).join();
   return Object.fromEntries([...vlans].map(([index, ranges]) => [index, text(ranges)]));
 }
 
@@ -51,9 +52,10 @@ test("ports with single VLANs and ranges of them, in several messages", () => {
   const octets = Buffer.concat([
     port(3, vlanInfo(PVID_UNTAGGED, 1), vlanInfo(BEGIN, 8), vlanInfo(END, 12), vlanInfo(0, 20)),
     port(4),
-    port(5, vlanInfo(0, 4094)),
+    port(5, vlanInfo(BEGIN | UNTAGGED, 30), vlanInfo(END | UNTAGGED, 31), vlanInfo(0, 4094)),
   ]);
-  assert.deepEqual(read(octets), { 3: "1-1,8-12,20-20", 4: "", 5: "4094-4094" });
+  const trunk = "1-1 pvid untagged,8-12,20-20";
+  assert.deepEqual(read(octets), { 3: trunk, 4: "", 5: "30-31 untagged,4094-4094" });
 });
 
 test("an answer that is cut anywhere gives what of it is whole, and nothing else", () => {
@@ -108,6 +110,18 @@ if (inNamespace(import.meta.url, "VLANs of bridge ports", BRIDGE, ["ip", "bridge
       assert.ok(await eventually(() => seen.includes("rt4")), seen.join());
       vlan("add", "dev", "rt2", "vid", "10", "pvid", "untagged");
       assert.equal(portsOf("iptv"), "rt2,rt4");
+      assert.deepEqual(links.get("iptv")?.portVlans, {
+        rt2: { pvid: true, untagged: true },
+        rt4: { pvid: false, untagged: false },
+      });
+      // As the kernel makes them: VLAN 1 everywhere, with which rt2 no longer begins.
+      const [own, rest] = [
+        { pvid: true, untagged: true },
+        { pvid: false, untagged: true },
+      ];
+      assert.deepEqual([links.get("br0")?.vlan, links.get("br0")?.portVlans], [1, { rt2: rest, rt4: own }]);
+      vlan("del", "dev", "br0", "vid", "1", "self");
+      assert.deepEqual([links.get("br0")?.vlan, portsOf("br0")], [undefined, ""], "it has no LAN of its own");
       vlan("del", "dev", "rt4", "vid", "10");
       assert.equal(portsOf("iptv"), "rt2", "the range has two halves now");
       const single = Array.from({ length: 500 }, (_, n) => `vlan add dev rt4 vid ${100 + 2 * n}\n`);

@@ -1,15 +1,16 @@
 // Which VLANs the ports of bridges are in, as the kernel says over netlink: /sys does not tell.
+import type { PortVlan } from "../../core/ports/links.ts";
 import { NativeSocket, ReceiveRoom } from "../native/socket.ts";
 import { type SocketsModule, SystemError } from "../native/sockets.ts";
 import { readNative16, readNative32, writeNative16, writeNative32 } from "../socket-options.ts";
 
-/** From the first to the last, 1 to 4094. */
-export interface VlanRange {
+/** From the first to the last, 1 to 4094, and how the port carries them. */
+export interface VlanRange extends PortVlan {
   readonly first: number;
   readonly last: number;
 }
 
-/** By index of the port; empty when the kernel does not tell. */
+/** By index of the port, and of the bridge: those of what it sends and hears itself. Empty when the kernel does not tell. */
 export type BridgeVlans = () => ReadonlyMap<number, readonly VlanRange[]>;
 
 // linux/netlink.h, linux/rtnetlink.h, linux/if_link.h, linux/if_bridge.h
@@ -25,6 +26,8 @@ const IFLA_AF_SPEC = 26;
 const IFLA_EXT_MASK = 29;
 const RTEXT_FILTER_BRVLAN_COMPRESSED = 4;
 const IFLA_BRIDGE_VLAN_INFO = 2;
+const BRIDGE_VLAN_INFO_PVID = 2;
+const BRIDGE_VLAN_INFO_UNTAGGED = 4;
 const BRIDGE_VLAN_INFO_RANGE_BEGIN = 8;
 const SOCKADDR_NL_OCTETS = 12;
 /** struct nlmsghdr, struct ifinfomsg, struct rtattr. */
@@ -97,7 +100,9 @@ function rangesIn(octets: Buffer): readonly VlanRange[] {
     const [flags, id] = [readNative16(value, 0), readNative16(value, 2)];
     if ((flags & BRIDGE_VLAN_INFO_RANGE_BEGIN) !== 0) first = id;
     else {
-      ranges.push({ first: first ?? id, last: id });
+      const isSet = (flag: number): boolean => (flags & flag) !== 0;
+      const how = { pvid: isSet(BRIDGE_VLAN_INFO_PVID), untagged: isSet(BRIDGE_VLAN_INFO_UNTAGGED) };
+      ranges.push({ first: first ?? id, last: id, ...how });
       first = undefined;
     }
   }

@@ -10,7 +10,7 @@ import { SimulatedClock } from "../clock/simulated.ts";
 import { SeededEntropy } from "../entropy/seeded.ts";
 import { CABLE, eventually, inNamespace } from "../in-namespace.testkit.ts";
 import { SimulatedNetwork } from "../simulation/network.ts";
-import type { BridgeVlans } from "./bridge-vlans.ts";
+import type { BridgeVlans, VlanRange } from "./bridge-vlans.ts";
 import { linksContract } from "./contract.testkit.ts";
 import { findNeighbour, linuxLinks, listLinks, watchLinks } from "./linux.ts";
 import { commandMonitor } from "./monitor.ts";
@@ -78,16 +78,17 @@ test("a bridge says when a port begins or ceases to forward, and when its spanni
   assert.deepEqual(seen(), ["3 3 1", undefined]);
 });
 
-test("a bridge says whether it snoops by itself, another interface nothing", (context) => {
+test("a bridge and its VLANs say whether it snoops by itself, another interface nothing", (context) => {
   const folder = mkdtempSync(join(tmpdir(), "sealcast-links-"));
   context.after(() => rmSync(folder, { recursive: true }));
   const write = (path: string, text: string): void => {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), `${text}\n`);
   };
-  for (const name of ["eth0", "br0"]) write(`${name}/ifindex`, "7");
+  for (const name of ["eth0", "br0", "iptv"]) write(`${name}/ifindex`, "7");
   write("br0/brif/rt2/state", "3");
-  const seen = () => listLinks({ folder, addresses: {}, vlans: new Map() }).map(({ name, snoops }) => [name, snoops]);
+  const vlans = new Map([["iptv", { id: 10, lower: "br0" }]]);
+  const seen = () => listLinks({ folder, addresses: {}, vlans }).map(({ name, snoops }) => [name, snoops]);
   for (const [setting, snoops] of [
     ["1", true],
     ["0", false],
@@ -96,6 +97,7 @@ test("a bridge says whether it snoops by itself, another interface nothing", (co
     assert.deepEqual(seen(), [
       ["br0", snoops],
       ["eth0", undefined],
+      ["iptv", snoops],
     ]);
   }
 });
@@ -114,27 +116,51 @@ test("a VLAN of a bridge has the ports that carry it: all where the bridge does 
     ["iptv", { id: 10, lower: "br-lan" }],
     ["eth0.10", { id: 10, lower: "eth0" }],
   ]);
+  const links = (bridgeVlans?: BridgeVlans) => listLinks({ folder, addresses: {}, vlans, bridgeVlans });
   const ports = (bridgeVlans?: BridgeVlans) =>
-    Object.fromEntries(
-      listLinks({ folder, addresses: {}, vlans, bridgeVlans }).map((one) => [one.name, [one.vlan, ...one.ports]]),
-    );
+    Object.fromEntries(links(bridgeVlans).map((one) => [one.name, [one.vlan, ...one.ports]]));
+  const howIn = (name: string, bridgeVlans?: BridgeVlans) =>
+    links(bridgeVlans).find((one) => one.name === name)?.portVlans;
   const all = { "br-lan": [undefined, "lan1", "lan2"], lan1: [undefined], lan2: [undefined], "eth0.10": [10] };
   put("br-lan/bridge/vlan_filtering", "0\n");
   assert.deepEqual(ports(), { ...all, iptv: [10, "lan1", "lan2"] });
+  const [tagged, access] = [
+    { pvid: false, untagged: false },
+    { pvid: true, untagged: true },
+  ];
+  assert.deepEqual(howIn("iptv"), { lan1: tagged, lan2: tagged });
+  assert.deepEqual(
+    links().map(({ name, bridge }) => [name, bridge]),
+    [
+      ["br-lan", undefined],
+      ["eth0.10", undefined],
+      ["iptv", "br-lan"],
+      ["lan1", undefined],
+      ["lan2", undefined],
+    ],
+  );
   put("br-lan/bridge/vlan_filtering", "1\n");
   assert.deepEqual(ports(), { ...all, iptv: [10] }, "nobody can tell");
-  const told = () =>
-    new Map([
-      [1, [{ first: 1, last: 1 }]],
-      [
-        2,
-        [
-          { first: 1, last: 1 },
-          { first: 5, last: 10 },
-        ],
-      ],
-    ]);
-  assert.deepEqual(ports(told), { ...all, iptv: [10, "lan2"] });
+  const own = { first: 1, last: 1, ...access };
+  const trunk = [own, { first: 5, last: 10, ...tagged }];
+  const told =
+    (bridge: VlanRange[], second: VlanRange[] = trunk) =>
+    () =>
+      new Map([
+        [0, bridge],
+        [1, [own]],
+        [2, second],
+      ]);
+  assert.deepEqual(ports(told([own])), { ...all, "br-lan": [1, "lan1", "lan2"], iptv: [10, "lan2"] });
+  assert.deepEqual(howIn("iptv", told([own])), { lan2: tagged });
+  const accessPort = [
+    { first: 1, last: 1, ...tagged },
+    { first: 10, last: 10, ...access },
+  ];
+  assert.deepEqual(howIn("iptv", told([own], accessPort)), { lan2: access });
+  assert.deepEqual(howIn("br-lan", told([own], accessPort)), { lan1: access, lan2: tagged }, "the bridge's own LAN");
+  const without = told([{ first: 10, last: 10, ...tagged }]);
+  assert.deepEqual(ports(without), { ...all, "br-lan": [undefined], iptv: [10, "lan2"] }, "it has none");
 });
 
 const BRIDGE = [

@@ -1,12 +1,18 @@
 // Interfaces of a Linux machine: /sys/class/net for what is, a monitor (or a look every second) for what changes.
+//
+// A bridge that keeps VLANs apart (`vlan_filtering`) is as many LANs as it has VLANs. One of them is the bridge's own interface: that which
+// it gives frames without a tag that the machine sends (its PVID, mostly 1, and none on many routers); the others are VLAN devices on it
+// (br-lan.10). Each has the ports that carry its VLAN, and a frame on such a port is of it by its tag or, without one, by the port's PVID.
+// On a bridge that does not look at tags all ports carry every VLAN with its tag, and without a tag the bridge's own interface alone.
+//
 // The system lists the addresses of all interfaces or none (getifaddrs): they are asked once for each look, not for each interface.
 import { readdirSync, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { doubled } from "../../core/base/backoff.ts";
 import { formatIpv4, type Ipv4, parseIpv4 } from "../../core/base/ipv4.ts";
 import { type Duration, milliseconds, seconds } from "../../core/base/time.ts";
-import type { Link, Links } from "../../core/ports/links.ts";
-import type { BridgeVlans } from "./bridge-vlans.ts";
+import type { Link, Links, PortVlan } from "../../core/ports/links.ts";
+import type { BridgeVlans, VlanRange } from "./bridge-vlans.ts";
 import { commandMonitor, type Monitor } from "./monitor.ts";
 
 const FOLDER = "/sys/class/net";
@@ -43,8 +49,17 @@ const sightNow = (bridgeVlans?: BridgeVlans): Sight => ({
   addresses: networkInterfaces(),
   folder: FOLDER,
   vlans: vlansIn(read("/proc/net/vlan/config") ?? ""),
-  bridgeVlans,
+  bridgeVlans: bridgeVlans && askedOnce(bridgeVlans),
 });
+
+/** However many VLANs a bridge has. */
+function askedOnce(ask: BridgeVlans): BridgeVlans {
+  let told: ReturnType<BridgeVlans> | undefined;
+  return () => {
+    told ??= ask();
+    return told;
+  };
+}
 
 /** Lines of "br-lan.10 | 10 | br-lan" after two of headings. */
 function vlansIn(text: string): ReadonlyMap<string, Vlan> {
@@ -82,8 +97,6 @@ function readLink(name: string, sight: Sight): Link | undefined {
   if (index === undefined) return undefined;
   const flags = Number(read(`${folder}/flags`) ?? 0);
   const state = read(`${folder}/operstate`);
-  const ports = namesIn(`${folder}/brif`);
-  const vlan = sight.vlans.get(name);
   const mtu = Number(read(`${folder}/mtu`) ?? 0);
   return {
     name,
@@ -92,23 +105,68 @@ function readLink(name: string, sight: Sight): Link | undefined {
     up: (flags & IFF_UP) !== 0 && state !== "down" && state !== "lowerlayerdown",
     addresses: ipv4Of(sight.addresses[name]),
     ...(mtu >= LEAST_MTU ? { mtu } : {}),
-    ports: vlan === undefined ? ports : portsIn(vlan, sight),
-    ...(vlan === undefined ? {} : { vlan: vlan.id }),
-    ...(ports.length > 0 ? { topology: topologyOf(folder, ports), snoops: snoops(folder) } : {}),
+    ...lanOf(name, sight),
   };
 }
 
-/** A frame with the tag goes through every port of a bridge that does not look at tags. */
-function portsIn({ id, lower }: Vlan, { folder, bridgeVlans }: Sight): readonly string[] {
-  const ports = namesIn(`${folder}/${lower}/brif`);
-  if (ports.length === 0 || read(`${folder}/${lower}/bridge/vlan_filtering`) !== "1") return ports;
-  const vlans = bridgeVlans?.();
-  return ports.filter((port) =>
-    vlans?.get(Number(read(`${folder}/${port}/ifindex`)))?.some(({ first, last }) => first <= id && id <= last),
-  );
+type Lan = Pick<Link, "ports" | "vlan" | "bridge" | "portVlans" | "topology" | "snoops">;
+
+function lanOf(name: string, sight: Sight): Lan {
+  const vlan = sight.vlans.get(name);
+  if (vlan === undefined) return ownLan(name, sight);
+  const { id, lower } = vlan;
+  const ports = namesIn(`${sight.folder}/${lower}/brif`);
+  if (ports.length === 0) return { ports, vlan: id };
+  const ranges = keepsVlansApart(lower, sight) ? (sight.bridgeVlans?.() ?? NO_RANGES) : undefined;
+  return { ...vlanOn(lower, ports, id, ranges, sight), bridge: lower };
 }
 
-const snoops = (folder: string): boolean => read(`${folder}/bridge/multicast_snooping`) === "1";
+/** Of a bridge itself: where it keeps VLANs apart, that one which its own frames without a tag are of. */
+function ownLan(name: string, sight: Sight): Lan {
+  const ports = namesIn(`${sight.folder}/${name}/brif`);
+  if (ports.length === 0) return { ports };
+  const ranges = keepsVlansApart(name, sight) ? sight.bridgeVlans?.() : undefined;
+  if (ranges === undefined || ranges.size === 0) return { ports, ...bridgeState(name, ports, sight) };
+  const own = ranges.get(indexOf(name, sight))?.find(({ pvid }) => pvid)?.first;
+  return own === undefined ? { ports: [] } : vlanOn(name, ports, own, ranges, sight);
+}
+
+const NO_RANGES: ReturnType<BridgeVlans> = new Map();
+
+/** @param ranges of a bridge that keeps VLANs apart; undefined: all its ports carry all with their tags. */
+function vlanOn(
+  bridge: string,
+  all: readonly string[],
+  id: number,
+  ranges: ReturnType<BridgeVlans> | undefined,
+  sight: Sight,
+): Lan {
+  const portVlans = Object.fromEntries(
+    all.flatMap((port) => {
+      const how = ranges === undefined ? TAGGED : carriedIn(ranges.get(indexOf(port, sight)) ?? [], id);
+      return how === undefined ? [] : [[port, how] as const];
+    }),
+  );
+  const ports = Object.keys(portVlans);
+  return { ports, vlan: id, portVlans, ...bridgeState(bridge, ports, sight) };
+}
+
+const TAGGED: PortVlan = { pvid: false, untagged: false };
+
+function carriedIn(ranges: readonly VlanRange[], id: number): PortVlan | undefined {
+  const range = ranges.find(({ first, last }) => first <= id && id <= last);
+  return range && { pvid: range.pvid, untagged: range.untagged };
+}
+
+const indexOf = (name: string, { folder }: Sight): number => Number(read(`${folder}/${name}/ifindex`));
+
+const keepsVlansApart = (bridge: string, { folder }: Sight): boolean =>
+  read(`${folder}/${bridge}/bridge/vlan_filtering`) === "1";
+
+function bridgeState(bridge: string, ports: readonly string[], sight: Sight): Pick<Lan, "topology" | "snoops"> {
+  const folder = `${sight.folder}/${bridge}`;
+  return { topology: topologyOf(folder, ports), snoops: read(`${folder}/bridge/multicast_snooping`) === "1" };
+}
 
 /** The state of each port (IEEE 802.1D: forwarding or not), and the bridge's topology change flag. */
 const topologyOf = (folder: string, ports: readonly string[]): string =>

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Duration, seconds } from "../../core/base/time.ts";
 import { query, report, v1v2Message } from "../../core/igmp/igmp.testkit.ts";
-import type { ReportFilter, ReportFilters } from "../../core/ports/report-filter.ts";
+import type { KeptPort, ReportFilter, ReportFilters } from "../../core/ports/report-filter.ts";
 
 export interface ReportFilterBench {
   readonly filters: ReportFilters;
@@ -21,6 +21,9 @@ const MESSAGES: Readonly<Record<string, Uint8Array>> = {
   leave: v1v2Message("leave", HOST, GROUP),
   "v3 report": report(HOST, ["to-ex", GROUP]),
 };
+
+/** Ports of a bridge of one LAN. */
+export const bare = (...ports: readonly string[]): readonly KeptPort[] => ports.map((port) => ({ port }));
 
 export function reportFilterContract(name: string, bench: ReportFilterBench): void {
   const [a, b] = bench.ports;
@@ -42,7 +45,7 @@ export function reportFilterContract(name: string, bench: ReportFilterBench): vo
   test(`${name}: of what hosts say nothing crosses, of what routers say everything, and all of it after the end`, async () => {
     const { filter, inForce } = open();
     await crosses(V2, true);
-    filter.keep([a, b], seconds(60));
+    filter.keep(bare(a, b), seconds(60));
     await inForce;
     for (const [what, packet] of Object.entries(MESSAGES)) assert.equal(await bench.crosses(packet), false, what);
     for (const version of [1, 2, 3] as const) assert.equal(await bench.crosses(query(HOST, { version })), true);
@@ -52,35 +55,35 @@ export function reportFilterContract(name: string, bench: ReportFilterBench): vo
 
   test(`${name}: what was said stands its time, and what is said again begins anew`, async () => {
     const { filter } = open();
-    filter.keep([a, b], seconds(60));
+    filter.keep(bare(a, b), seconds(60));
     await crosses(V2, false);
-    filter.keep([a, b], seconds(1));
+    filter.keep(bare(a, b), seconds(1));
     await bench.pass(seconds(1.5));
     await crosses(V2, true);
-    filter.keep([a, b], seconds(60));
+    filter.keep(bare(a, b), seconds(60));
     await crosses(V2, false);
     await filter.close();
   });
 
   test(`${name}: a port that is named no more lets reports in`, async () => {
     const { filter } = open();
-    filter.keep([a, b], seconds(60));
+    filter.keep(bare(a, b), seconds(60));
     await crosses(V2, false);
-    filter.keep([b], seconds(60));
+    filter.keep(bare(b), seconds(60));
     await crosses(V2, true);
     await filter.close();
   });
 
   test(`${name}: the filter of one bridge outlives that of another, and who died without a word leaves what ends by itself`, async () => {
     const [one, other] = [open(), open()];
-    one.filter.keep([a, b], seconds(60));
+    one.filter.keep(bare(a, b), seconds(60));
     await crosses(V2, false);
-    other.filter.keep(["elsewhere"], seconds(60));
+    other.filter.keep(bare("elsewhere"), seconds(60));
     await other.filter.close();
     assert.equal(await bench.crosses(V2), false);
-    one.filter.keep([a, b], seconds(2));
+    one.filter.keep(bare(a, b), seconds(2));
     const next = open();
-    next.filter.keep([a, b], seconds(60));
+    next.filter.keep(bare(a, b), seconds(60));
     await next.inForce;
     await bench.pass(seconds(2.5));
     assert.equal(await bench.crosses(V2), false);

@@ -1,6 +1,9 @@
 // Keeps hosts' reports from crossing bridges with nftables (family bridge). Only what is bridged passes this hook: the kernel's own
 // snooping, sockets on the bridge and taps on its ports hear them before. By the names of ports, as not every kernel can tell the bridge.
 //
+// A frame passes it as it will leave. So one of a VLAN is known by its tag where it goes out with one, and by the port by which it goes out
+// where that takes the tag away: of frames without a tag a bridge that keeps VLANs apart lets out by a port those of one VLAN.
+//
 // Ports are elements that end by themselves, so that a process that is killed leaves nothing that lasts; and each time they are named the
 // whole table is, so that what another program takes away is back then.
 import { readFileSync } from "node:fs";
@@ -9,6 +12,7 @@ import { TYPE_OCTET } from "../../core/igmp/messages/offsets.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type {
   FilteredBridge,
+  KeptPort,
   ReportFilter,
   ReportFilterListener,
   ReportFilters,
@@ -52,7 +56,7 @@ export class NftReportFilters implements ReportFilters {
     });
   }
 
-  /** Such a bridge gives frames without a tag that of their port. */
+  /** Such a bridge gives frames without a tag that of their port, and nobody has told us which. */
   #unknownVlan({ bridge, vlan }: FilteredBridge): HalError | undefined {
     if (vlan !== undefined || !keepsVlansApart(`${this.#root}/${bridge}`)) return undefined;
     return new HalError("report-filter.vlan", `${bridge} keeps VLANs apart, and it is not said which is ours`, {
@@ -102,7 +106,7 @@ interface Parts {
 class NftReportFilter implements ReportFilter {
   readonly #listener: ReportFilterListener;
   readonly #parts: Parts;
-  #ports: readonly string[] = [];
+  #ports: readonly KeptPort[] = [];
   #state: "waiting" | "in force" | "failed" | "closed" = "waiting";
 
   constructor(listener: ReportFilterListener, parts: Parts) {
@@ -110,14 +114,16 @@ class NftReportFilter implements ReportFilter {
     this.#parts = parts;
   }
 
-  keep(ports: readonly string[], span: Duration): void {
-    const other = ports.find((port) => !isNameable(port));
-    const refused = other === undefined ? this.#parts.fault() : unnameable(USE, other);
+  keep(ports: readonly KeptPort[], span: Duration): void {
+    const other = ports.find(({ port }) => !isNameable(port));
+    const isTold = ports.every(({ vlan }) => vlan !== undefined);
+    const refused = other !== undefined ? unnameable(USE, other.port) : isTold ? undefined : this.#parts.fault();
     if (refused !== undefined) {
       this.#fail(refused);
       return;
     }
-    const gone = this.#ports.filter((port) => !ports.includes(port));
+    const now = new Set(ports.map(keyOf));
+    const gone = this.#ports.filter((port) => !now.has(keyOf(port)));
     this.#ports = ports;
     const lasting = `timeout ${Math.max(1, Math.round(span / 1000))}s`;
     const lines = [...RULES, ...this.#without([...gone, ...ports]), ...this.#elements("add", ports, lasting)];
@@ -142,24 +148,33 @@ class NftReportFilter implements ReportFilter {
   }
 
   /** To delete what is not there is a fault to nft, to add what is there none; and what is there keeps its time when it is added again. */
-  #without(ports: readonly string[]): readonly string[] {
+  #without(ports: readonly KeptPort[]): readonly string[] {
     return [...this.#elements("add", ports), ...this.#elements("delete", ports)];
   }
 
-  #elements(what: "add" | "delete", ports: readonly string[], lasting = ""): readonly string[] {
-    const { vlan } = this.#parts;
-    const tagged = vlan === undefined ? [] : ports.map((port) => `${quoted(port)} . ${vlan} ${lasting}`);
-    return [
-      ...nftElements(
+  #elements(what: "add" | "delete", ports: readonly KeptPort[], lasting = ""): readonly string[] {
+    return Object.entries(setsFor(ports, this.#parts.vlan)).flatMap(([set, elements]) =>
+      nftElements(
         what,
         TABLE,
-        "untagged",
-        ports.map((port) => `${quoted(port)} ${lasting}`),
+        set,
+        elements.map((element) => `${element} ${lasting}`),
       ),
-      ...nftElements(what, TABLE, "tagged", tagged),
-    ];
+    );
   }
 }
+
+/** By set of the table what of it is for these ports. @param configured the VLAN of ports of which it is not said */
+function setsFor(ports: readonly KeptPort[], configured: number | undefined): Record<string, readonly string[]> {
+  const tagged = ports.flatMap(({ port, vlan }) => {
+    const id = vlan?.id ?? configured;
+    return id === undefined ? [] : [`${quoted(port)} . ${id}`];
+  });
+  const of = (isMeant: (one: KeptPort) => boolean) => ports.filter(isMeant).map(({ port }) => quoted(port));
+  return { tagged, untagged: of(({ vlan }) => vlan === undefined), access: of(({ vlan }) => vlan?.untagged === true) };
+}
+
+const keyOf = ({ port, vlan }: KeptPort): string => `${port} ${vlan?.id} ${vlan?.untagged}`;
 
 const { v1Report, v2Report, v3Report, leave } = TYPE_OCTET;
 
@@ -167,12 +182,14 @@ const { v1Report, v2Report, v3Report, leave } = TYPE_OCTET;
 const RULES = [
   `add table ${TABLE}`,
   `add set ${TABLE} untagged { type ifname; flags timeout; }`,
+  `add set ${TABLE} access { type ifname; flags timeout; }`,
   `add set ${TABLE} tagged { typeof iifname . vlan id; flags timeout; }`,
   `add chain ${TABLE} reports`,
   `add chain ${TABLE} forward { type filter hook forward priority 0; policy accept; }`,
   `flush chain ${TABLE} forward`,
   `flush chain ${TABLE} reports`,
   `add rule ${TABLE} reports ether type ip iifname @untagged drop`,
+  `add rule ${TABLE} reports ether type ip oifname @access drop`,
   `add rule ${TABLE} reports iifname . vlan id @tagged drop`,
   `add rule ${TABLE} forward meta l4proto igmp @th,0,8 { ${[v1Report, v2Report, v3Report, leave].join(", ")} } jump reports`,
 ];

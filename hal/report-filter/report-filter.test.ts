@@ -13,7 +13,7 @@ import { SeededEntropy } from "../entropy/seeded.ts";
 import { eventually, inNamespace } from "../in-namespace.testkit.ts";
 import { frameSender } from "../native/frame-sender.testkit.ts";
 import { SimulatedNetwork } from "../simulation/network.ts";
-import { reportFilterContract } from "./contract.testkit.ts";
+import { bare, reportFilterContract } from "./contract.testkit.ts";
 import { NftReportFilters, removeLeftFilter } from "./nft.ts";
 import { SimulatedReportFilters } from "./simulated.ts";
 
@@ -82,7 +82,7 @@ if (inNamespace(import.meta.url, "nft report filter", BRIDGE, ["nft"])) {
   ] as const)
     test(`a bridge of ${vlan === undefined ? "no VLAN" : `VLAN ${vlan}`}: reports with the tag of another are not its to keep`, async () => {
       const filter = filters.open({ bridge: "br0", vlan }, LISTENER);
-      filter.keep(["lan1", "lan2"], seconds(60));
+      filter.keep(bare("lan1", "lan2"), seconds(60));
       const frame = ethernet(MAC, REPORT);
       const end = performance.now() + 20_000;
       while (await comesOut(frame)) assert.ok(performance.now() < end);
@@ -97,7 +97,7 @@ if (inNamespace(import.meta.url, "nft report filter", BRIDGE, ["nft"])) {
     });
     const filter = filters.open({ bridge: "br0" }, LISTENER);
     for (const _ of [1, 2]) {
-      filter.keep(["lan1", "lan2"], seconds(60));
+      filter.keep(bare("lan1", "lan2"), seconds(60));
       const end = performance.now() + 20_000;
       while (await comesOut(ethernet(MAC, REPORT))) assert.ok(performance.now() < end);
       execFileSync("nft", ["flush", "ruleset"]);
@@ -107,7 +107,7 @@ if (inNamespace(import.meta.url, "nft report filter", BRIDGE, ["nft"])) {
 
   test("what a killed process left is removed by one that keeps nothing", async () => {
     const filter = filters.open({ bridge: "br0" }, LISTENER);
-    filter.keep(["lan1"], seconds(60));
+    filter.keep(bare("lan1"), seconds(60));
     const tables = () => execFileSync("nft", ["list", "tables"], { encoding: "utf8" });
     assert.ok(await eventually(() => tables().includes("sealcast_reports"), 20_000));
     await removeLeftFilter();
@@ -125,7 +125,7 @@ if (inNamespace(import.meta.url, "nft report filter", BRIDGE, ["nft"])) {
     const told = { inForce: () => log.push("in force"), failed: (error: HalError) => log.push(error.code) };
     for (const vlan of [undefined, 10]) {
       const filter = strict.open({ bridge: "br0", vlan }, told);
-      filter.keep(["lan1", "lan2"], seconds(60));
+      filter.keep(bare("lan1", "lan2"), seconds(60));
       await filter.close();
     }
     rmSync(root, { recursive: true });
@@ -140,14 +140,14 @@ if (inNamespace(import.meta.url, "nft report filter", BRIDGE, ["nft"])) {
     const path = process.env.PATH;
     process.env.PATH = "/nonexistent";
     try {
-      for (const _ of [1, 2]) filter.keep(["lan1"], seconds(60));
+      for (const _ of [1, 2]) filter.keep(bare("lan1"), seconds(60));
       assert.ok(await eventually(() => log.length > 0, 20_000));
     } finally {
       process.env.PATH = path;
     }
-    filter.keep(["lan1"], seconds(60));
+    filter.keep(bare("lan1"), seconds(60));
     assert.ok(await eventually(() => log.length > 1, 20_000));
-    filter.keep(['"'], seconds(60));
+    filter.keep(bare('"'), seconds(60));
     assert.deepEqual(log, ["report-filter.missing", "in force", "report-filter.port-name"]);
     await filter.close();
   });

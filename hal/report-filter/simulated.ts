@@ -29,8 +29,8 @@ export class SimulatedReportFilters implements ReportFilters {
     return {
       keep: (ports, span) => {
         end(mine);
-        mine = ports;
-        this.#keep(ports, span);
+        mine = ports.map(({ port }) => port);
+        this.#keep(mine, span);
         listener.inForce();
       },
       close: async () => end(mine),

@@ -46,9 +46,10 @@ const LONG = [
 ];
 
 /**
- * @typedef {"unit" | "bundle" | "foreign" | "lab"} Kind
+ * @typedef {"unit" | "bundle" | "foreign" | "lab" | "vm"} Kind
  *   unit: its own process and what it makes; bundle: runs what is in dist/; foreign: another processor in qemu; lab: network namespaces
- *   and raw sockets, which are root's
+ *   and raw sockets, which are root's; vm: a lab that needs another kernel, in a machine of its own (scripts/vm), and is in no run unless
+ *   it is asked for
  * @typedef {{ source: string, file: string, kind: Kind }} TestFile `file` is what node runs
  */
 
@@ -69,6 +70,7 @@ function filesBelow(folder, ending) {
 const compiled = (/** @type {string} */ source) => posix.join("build", source.replace(/\.ts$/, ".js"));
 
 const LAB = /\.lab\.test\.(ts|mjs)$/;
+const VM = /\.vm\.test\.(ts|mjs)$/;
 /** A file of ours that another one imports. */
 const IMPORT = /\bfrom "(\.[^"]+)"/g;
 /** Words with which a test says that it runs what was built. */
@@ -101,12 +103,13 @@ function says(source, words, seen = new Set()) {
 /** @param {string} source @returns {Kind} */
 function kindOf(source) {
   if (LAB.test(source)) return "lab";
+  if (VM.test(source)) return "vm";
   if (source.startsWith("scripts/foreign/")) return "foreign";
   return says(source, RUNS_BUNDLES) ? "bundle" : "unit";
 }
 
-/** Every kind. */
-export const KINDS = /** @type {const} */ (["unit", "bundle", "foreign", "lab"]);
+/** Every kind that a run has when nobody asks for the machine. @type {readonly Kind[]} */
+export const KINDS = ["unit", "bundle", "foreign", "lab"];
 
 /** Place in the list of the long ones, behind all of them when it is not there. @param {TestFile} test */
 function placeOf({ source }) {
@@ -114,8 +117,8 @@ function placeOf({ source }) {
   return place < 0 ? LONG.length : place;
 }
 
-/** @returns {TestFile[]} */
-function allTests() {
+/** Of every kind. @returns {TestFile[]} */
+export function allTests() {
   const compiledTests = COMPILED.flatMap((folder) => filesBelow(folder, ".test.ts"));
   const plainTests = PLAIN.flatMap((folder) => filesBelow(folder, ".test.mjs"));
   return [
@@ -133,7 +136,7 @@ export const isRoot = () => process.getuid?.() === 0;
 /**
  * The files to run, and in words what is left out.
  * @param {string[]} parts only files with one of these in their path; all when empty
- * @param {readonly Kind[]} [kinds] all when left out
+ * @param {readonly Kind[]} [kinds] all but those of the machine when left out
  * @returns {{ tests: TestFile[], skipped: string[] }}
  */
 export function chooseTests(parts, kinds = KINDS) {

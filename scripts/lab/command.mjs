@@ -6,7 +6,7 @@ import { promisify } from "node:util";
  * Runs a program; its standard output. Throws with the program's own words when it fails.
  * @param {string} program
  * @param {string[]} args
- * @param {{ input?: string, env?: NodeJS.ProcessEnv }} [options]
+ * @param {{ input?: string, env?: NodeJS.ProcessEnv, cwd?: string }} [options]
  * @returns {string}
  */
 export function command(program, args, options = {}) {

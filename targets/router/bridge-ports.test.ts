@@ -3,8 +3,9 @@ import { test } from "node:test";
 import { address } from "../../core/base/ipv4.ts";
 import { seconds } from "../../core/base/time.ts";
 import { ANY_SOURCE, NO_SOURCE, type SourceFilter } from "../../core/igmp/filter.ts";
-import type { BridgeTable } from "../../core/ports/bridge-table.ts";
+import type { BridgeTable, BridgeTableOptions } from "../../core/ports/bridge-table.ts";
 import { HalError } from "../../core/ports/errors.ts";
+import type { Link } from "../../core/ports/links.ts";
 import type { RouterEffect } from "../../core/router/options.ts";
 import { SimulatedBridges } from "../../hal/bridge/simulated.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
@@ -17,6 +18,11 @@ const [SOURCE, GROUP] = [address("10.0.0.2"), address("239.1.1.1")];
 const membership = (port: string, filter: SourceFilter) =>
   ({ kind: "port-membership", name: "br0", port, group: GROUP, filter }) as const;
 
+const link = (name: string, index: number, more: Partial<Link> = {}): Link => ({
+  ...{ name, index, up: true, addresses: [], ports: ["a", "b", "c"] },
+  ...more,
+});
+
 /** br0 with a, b and c, the last a router's; hosts answer within 10 s. */
 function bench() {
   const clock = new SimulatedClock();
@@ -27,9 +33,9 @@ function bench() {
   let refused: HalError | undefined;
   let asks = true;
   const log = createLogger({ level: "silent", format: "json", toStderr: true }, "router", "r");
-  const open = (bridge: string): BridgeTable => {
+  const open = (bridge: string, options?: BridgeTableOptions): BridgeTable => {
     if (refused !== undefined) throw refused;
-    const table = tables.open(bridge);
+    const table = tables.open(bridge, options);
     const confirm = (): void => void confirmed.push(Number(clock.now()));
     const own: Partial<BridgeTable> = { confirm, routersFound: () => found };
     return new Proxy(table, {
@@ -48,7 +54,9 @@ function bench() {
       routers: (_, ports, routers) => told.push(`${ports.join("")}: ${routers.join("")}`),
       released: () => told.push("released"),
     },
-    [{ name: "br0", routerPorts: ["c"], response: seconds(10), lifetime: seconds(260), silence: seconds(315) }],
+    ["br0", "iptv"].map((name) => {
+      return { name, routerPorts: ["c"], response: seconds(10), lifetime: seconds(260), silence: seconds(315) };
+    }),
   );
   return {
     clock,
@@ -70,7 +78,7 @@ function bench() {
     refused: () => [...(tables.tables.get("br0")?.refused ?? [])],
     /** The bridge itself takes who is there for a router, as it does whoever asks. */
     hearsRouter: (port: string) => tables.tables.get("br0")?.hearRouter(port),
-    delivers: () => tables.tables.get("br0")?.delivers(SOURCE, GROUP),
+    delivers: (table = "br0") => tables.tables.get(table)?.delivers(SOURCE, GROUP),
   };
 }
 
@@ -79,17 +87,17 @@ test("a bridge that is in use gets what is known, with its routers' ports, and i
   ports.apply(membership("a", ANY_SOURCE));
   assert.equal(delivers(), undefined, "not there yet");
   knows([membership("a", ANY_SOURCE)]);
-  ports.follow("br0", 4);
-  ports.follow("lan1", 4);
+  ports.follow(link("br0", 4));
+  ports.follow(link("lan1", 4));
   assert.deepEqual(delivers(), ["a", "c"]);
   ports.apply(membership("b", ANY_SOURCE));
-  ports.follow("br0", 4);
+  ports.follow(link("br0", 4));
   assert.deepEqual(delivers(), ["a", "b", "c"], "the same bridge keeps what it has");
   knows([membership("a", ANY_SOURCE), membership("b", ANY_SOURCE)]);
   ports.changed("br0", ["a", "b", "c"]);
   assert.deepEqual(delivers(), ["a", "b", "c"]);
   knows([membership("a", ANY_SOURCE)]);
-  ports.follow("br0", 5);
+  ports.follow(link("br0", 5));
   assert.deepEqual(delivers(), ["a", "c"], "another of the name gets what the router knows now");
   ports.close();
   assert.equal(delivers(), undefined);
@@ -97,7 +105,7 @@ test("a bridge that is in use gets what is known, with its routers' ports, and i
 
 test("what is refused is the bridge's to refuse, whoever is deaf, until the port may have it; what is always there is not refused", () => {
   const { ports, deaf, delivers, refused } = bench();
-  ports.follow("br0", 4);
+  ports.follow(link("br0", 4));
   const refusal = (filter: SourceFilter) => ({ ...membership("a", filter), refused: true }) as const;
   deaf.add("a");
   ports.apply(membership("a", ANY_SOURCE));
@@ -107,12 +115,29 @@ test("what is refused is the bridge's to refuse, whoever is deaf, until the port
   assert.deepEqual([delivers(), refused()], [["a", "c"], []]);
 });
 
+test("a VLAN of a bridge has a table of its own, and another one when the bridge begins or ceases to keep VLANs apart", () => {
+  const { ports, delivers } = bench();
+  const [tagged, untagged] = [
+    { pvid: false, untagged: false },
+    { pvid: true, untagged: true },
+  ];
+  const own = { vlan: 1, portVlans: { a: untagged, b: untagged } };
+  ports.follow(link("br0", 4));
+  ports.follow(link("br0", 4, own));
+  ports.follow(link("iptv", 5, { bridge: "br0", vlan: 10, portVlans: { a: tagged } }));
+  ports.apply({ ...membership("a", ANY_SOURCE), name: "iptv" });
+  ports.apply(membership("b", ANY_SOURCE));
+  assert.deepEqual([delivers(), delivers("br0.1"), delivers("br0.10")], [undefined, ["b", "c"], ["a", "c"]]);
+  ports.close();
+  assert.deepEqual([delivers("br0.1"), delivers("br0.10")], [undefined, undefined]);
+});
+
 test("once the bridge no longer floods all are asked again, and a predecessor's entries end when that is answered", () => {
   const { ports, clock, asked, confirmed } = bench();
-  ports.follow("br0", 4);
+  ports.follow(link("br0", 4));
   clock.run(seconds(60));
   assert.deepEqual([asked, confirmed], [[11_000], [22_000]]);
-  ports.follow("br0", 5);
+  ports.follow(link("br0", 5));
   ports.close();
   clock.run(seconds(60));
   assert.deepEqual([asked.length, confirmed.length], [1, 1], "nothing after the end");
@@ -121,7 +146,7 @@ test("once the bridge no longer floods all are asked again, and a predecessor's 
 test("while another router asks, a predecessor's entries stay until it has asked everybody", () => {
   const { ports, clock, confirmed, yields } = bench();
   yields();
-  ports.follow("br0", 4);
+  ports.follow(link("br0", 4));
   clock.run(seconds(300));
   assert.deepEqual(confirmed, [272_000]);
   ports.close();
@@ -129,7 +154,7 @@ test("while another router asks, a predecessor's entries stay until it has asked
 
 test("a port whose tap is deaf keeps what it had until its hosts have been asked again", () => {
   const { ports, clock, deaf, delivers } = bench();
-  ports.follow("br0", 4);
+  ports.follow(link("br0", 4));
   for (const port of ["a", "b"]) ports.apply(membership(port, ANY_SOURCE));
   for (const port of ["a", "b"]) deaf.add(port);
   for (const port of ["a", "b"]) ports.apply(membership(port, NO_SOURCE));
@@ -149,7 +174,7 @@ const routerPort = (port: string, present: boolean) => ({ kind: "router-port", n
 test("what the bridge takes for a router gives a port nothing; one that we hear does, as long as we hear it", () => {
   const { ports, delivers, hearsRouter } = bench();
   ports.changed("br0", ["a", "b", "c"]);
-  ports.follow("br0", 4);
+  ports.follow(link("br0", 4));
   hearsRouter("a");
   assert.deepEqual(delivers(), ["c"]);
   ports.apply(routerPort("a", true));
@@ -166,7 +191,7 @@ test("who speaks for the hosts is told the ports and the routers of a bridge tha
   ports.changed("br0", ["a", "c"]);
   ports.apply(routerPort("a", true));
   assert.deepEqual(told.splice(0), [], "not kept yet");
-  ports.follow("br0", 4);
+  ports.follow(link("br0", 4));
   ports.changed("br0", ["a", "b"]);
   ports.apply(routerPort("a", false));
   assert.deepEqual(told.splice(0), ["released", "ac: ac", "ab: a", "ab: "]);
@@ -177,7 +202,7 @@ test("who speaks for the hosts is told the ports and the routers of a bridge tha
 test("a router that falls silent while its port is deaf keeps it, until it has had the time to be heard again", () => {
   const { ports, clock, deaf, delivers } = bench();
   ports.changed("br0", ["a", "b", "c"]);
-  ports.follow("br0", 4);
+  ports.follow(link("br0", 4));
   for (const port of ["a", "b"]) ports.apply(routerPort(port, true));
   for (const port of ["a", "b"]) deaf.add(port);
   for (const port of ["a", "b"]) ports.apply(routerPort(port, false));
@@ -196,7 +221,7 @@ test("a router that falls silent while its port is deaf keeps it, until it has h
 
 test("on a bridge whose ports we do not hear it is the bridge that finds routers", () => {
   const { ports, delivers, hearsRouter } = bench();
-  ports.follow("br0", 4);
+  ports.follow(link("br0", 4));
   hearsRouter("a");
   assert.deepEqual(delivers(), ["a", "c"]);
   ports.close();
@@ -206,7 +231,7 @@ test("a router that the bridge knew before us keeps its port for a group members
   const { ports, clock, delivers, found } = bench();
   found.push("a", "b");
   ports.changed("br0", ["a", "b", "c"]);
-  ports.follow("br0", 4);
+  ports.follow(link("br0", 4));
   clock.run(seconds(30));
   ports.apply(routerPort("b", true));
   clock.run(seconds(230));
@@ -220,11 +245,11 @@ test("a bridge whose table may not be had goes on as it is, and status says why"
   const { ports, refuses } = bench();
   refuses(new HalError("bridge.permission", "not permitted"));
   assert.deepEqual(ports.status("br0"), { state: "waiting", counts: undefined, perPort: [] });
-  ports.follow("br0", 4);
+  ports.follow(link("br0", 4));
   ports.apply(membership("a", ANY_SOURCE));
   assert.deepEqual(ports.status("br0"), { state: "bridge.permission", counts: undefined, perPort: [] });
   refuses(undefined);
-  ports.follow("br0", 4);
+  ports.follow(link("br0", 4));
   const group = { group: GROUP, filter: ANY_SOURCE, requested: [], mode: 3, groupTimer: undefined } as const;
   assert.deepEqual(ports.status("br0", [{ port: "c", router: false, groups: [group] }]), {
     state: "kept",

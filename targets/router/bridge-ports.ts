@@ -7,6 +7,7 @@ import type { PortEffect, PortView } from "../../core/igmp/port-table.ts";
 import type { BridgeTable, BridgeTables } from "../../core/ports/bridge-table.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import { HalError } from "../../core/ports/errors.ts";
+import type { Link } from "../../core/ports/links.ts";
 import type { RouterEffect } from "../../core/router/options.ts";
 import { explain } from "../shared/exit.ts";
 import type { Logger } from "../shared/log.ts";
@@ -56,7 +57,8 @@ export class BridgePorts {
   readonly #platform: BridgePortsPlatform;
   readonly #kept: ReadonlyMap<string, KeptBridge>;
   readonly #tables = new Map<string, BridgeTable>();
-  readonly #numbers = new Map<string, number>();
+  /** Of which bridge, and which of its VLANs, each table is. */
+  readonly #places = new Map<string, string>();
   readonly #alarms = new Map<string, Alarm>();
   readonly #refused = new Map<string, string>();
   /** Of each bridge whose ports are heard. */
@@ -75,15 +77,16 @@ export class BridgePorts {
     this.#kept = new Map(kept.map((one) => [one.name, one]));
   }
 
-  /** The bridge is in use, for the first time or again; with another number it is another of the same name. */
-  follow(name: string, index: number): void {
-    const kept = this.#kept.get(name);
-    if (kept === undefined || (this.#tables.has(name) && this.#numbers.get(name) === index)) return;
+  /** The bridge, or VLAN of one, is in use, for the first time or again; with another number it is another of the same name. */
+  follow(link: Link): void {
+    const { name } = link;
+    const [kept, place] = [this.#kept.get(name), placeOf(link)];
+    if (kept === undefined || (this.#tables.has(name) && this.#places.get(name) === place)) return;
     this.#release(name);
-    const table = this.#open(kept);
+    const table = this.#open(link, kept);
     if (table === undefined) return;
     this.#tables.set(name, table);
-    this.#numbers.set(name, index);
+    this.#places.set(name, place);
     this.#keepFound(kept, table);
     for (const effect of this.#platform.memberships(name)) if (effect.kind === "port-membership") this.apply(effect);
     this.#askAgain(kept, table);
@@ -194,9 +197,11 @@ export class BridgePorts {
     this.#alarms.set(what, clock.alarm(after(after(clock.now(), span), MARGIN), then));
   }
 
-  #open({ name, silence }: KeptBridge): BridgeTable | undefined {
+  #open(link: Link, { silence }: KeptBridge): BridgeTable | undefined {
+    const { name } = link;
+    const { bridge, vlan } = tablePlace(link);
     try {
-      const table = this.#platform.tables.open(name, silence);
+      const table = this.#platform.tables.open(bridge, { vlan, silence });
       this.#refused.delete(name);
       return table;
     } catch (error) {
@@ -237,6 +242,21 @@ export class BridgePorts {
       })),
     };
   }
+}
+
+/** A multicast table: of this bridge, and of this VLAN where it has others too. */
+export interface TablePlace {
+  readonly bridge: string;
+  readonly vlan?: number | undefined;
+}
+
+/** Where the table of the interface is. */
+export const tablePlace = ({ name, bridge = name, vlan, portVlans }: Link): TablePlace =>
+  portVlans === undefined ? { bridge } : { bridge, vlan };
+
+function placeOf(link: Link): string {
+  const { bridge, vlan } = tablePlace(link);
+  return `${link.index} ${bridge} ${vlan}`;
 }
 
 function portsIn(all: Map<string, Set<string>>, name: string): Set<string> {

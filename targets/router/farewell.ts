@@ -1,6 +1,7 @@
 // What a router that handed over has still to do when nobody takes over in time: done by a process of its own, which the keeper starts.
 import { readFileSync } from "node:fs";
 import { fromHex, toHex } from "../../core/base/bytes.ts";
+import type { BridgeTable } from "../../core/ports/bridge-table.ts";
 import { HalError } from "../../core/ports/errors.ts";
 import type { IgmpListener, IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import { LinuxBridgeTables } from "../../hal/bridge/linux.ts";
@@ -9,6 +10,7 @@ import { removeLeftGuard } from "../../hal/enforcement/nft.ts";
 import { findKeepers } from "../../hal/forwarding/keeper.ts";
 import { PacketIgmpSockets } from "../../hal/igmp/packet.ts";
 import { removeLeftFilter } from "../../hal/report-filter/nft.ts";
+import type { TablePlace } from "./bridge-ports.ts";
 
 /** The first argument by which the bundle knows that it is to do this, with the text on standard input. */
 export const FAREWELL_ARGUMENT = "__farewell";
@@ -26,8 +28,8 @@ export interface Farewell {
   readonly isGuarded: boolean;
   /** Hosts' reports are kept within bridges. */
   readonly isProxied: boolean;
-  /** Whose multicast tables have entries of ours. */
-  readonly bridges: readonly string[];
+  /** Which have entries of ours. */
+  readonly tables: readonly TablePlace[];
   /** The file that knows how the bridges were found. */
   readonly found: string | undefined;
 }
@@ -45,7 +47,10 @@ export async function runFarewell(): Promise<void> {
     ifThere(() => send(sockets, { name, packet: fromHex(hex) ?? new Uint8Array() }));
   const settings = new BridgeSettings(said.found === undefined ? {} : { file: said.found });
   const tables = await LinuxBridgeTables.load(settings);
-  for (const name of said.bridges) ifThere(() => tables.open(name).close());
+  // The last one of a bridge gives it back.
+  const opened: BridgeTable[] = [];
+  for (const { bridge, vlan } of said.tables) ifThere(() => opened.push(tables.open(bridge, { vlan })));
+  for (const table of opened) table.close();
   settings.restoreAll();
   if (said.isGuarded) await removeLeftGuard();
   if (said.isProxied) await removeLeftFilter();

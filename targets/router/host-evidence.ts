@@ -5,11 +5,12 @@ import type { MembershipChange } from "../../core/control/messages.ts";
 import type { TrackedHost } from "../../core/igmp/host-shares.ts";
 import type { HostMembership } from "../../core/igmp/host-table.ts";
 import type { Clock } from "../../core/ports/clock.ts";
-import type { Links } from "../../core/ports/links.ts";
+import type { Link, Links } from "../../core/ports/links.ts";
 import type { RouterEffect } from "../../core/router/options.ts";
 import type { Logger } from "../shared/log.ts";
 import { given } from "./config.ts";
 import { changeWord, type MembershipReports } from "./membership-reports.ts";
+import { withVlan } from "./status-of.ts";
 
 /** Sources of an exact filter that a report carries. */
 const REPORTED_SOURCES = 64;
@@ -19,6 +20,8 @@ export interface HostEvidenceParts {
   readonly clock: Clock;
   /** Neighbours, for the MAC that a packet did not show. */
   readonly links: Links;
+  /** An interface as it was last seen; undefined while it is not in use. */
+  linkOf(name: string): Link | undefined;
   readonly log: Logger;
   /** undefined: nobody is told. */
   readonly membershipReports: Pick<MembershipReports, "add" | "refused"> | undefined;
@@ -44,6 +47,7 @@ export class HostEvidence {
         number,
         interface: name,
         port: change.port,
+        vlan: change.vlan,
         host: formatIpv4(membership.host.address),
         mac: change.mac,
         group: formatIpv4(membership.group),
@@ -69,7 +73,7 @@ export class HostEvidence {
     return {
       change,
       ...placeOf(name, { ...host, mac: this.#mac(name, host) ?? "" }),
-      ...given({ vlan: host.vlan }),
+      ...given({ vlan: withVlan(host, this.#parts.linkOf(name)).vlan }),
       group,
       sources: filter.mode === "include" ? filter.sources.slice(0, REPORTED_SOURCES) : [],
       at: this.#calendar(),

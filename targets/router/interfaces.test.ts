@@ -7,6 +7,7 @@ import { HalError } from "../../core/ports/errors.ts";
 import type { TapListener } from "../../core/ports/frame-tap.ts";
 import type { IgmpListener, IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import type { Link, Links } from "../../core/ports/links.ts";
+import type { RouterEvent } from "../../core/router/options.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { simulatedLinks } from "../../hal/links/simulated.ts";
@@ -150,6 +151,7 @@ function tapped() {
   router.attach("br0", { address: address("10.2.0.1"), lan: { lan1: network.lan("lan1"), lan2: network.lan("lan2") } });
   const taps = new Map<string, TapListener>();
   const told: string[] = [];
+  const events: RouterEvent[] = [];
   const links = simulatedLinks(router);
   let link = links.get("br0") ?? assert.fail();
   let changed: (name: string, link: Link) => void = () => {};
@@ -181,14 +183,17 @@ function tapped() {
     },
     ["br0"],
     new Set(["br0"]),
-    (event) => told.push(event.kind === "bridge" ? event.ports.join() : event.kind),
+    (event) => {
+      events.push(event);
+      told.push(event.kind === "bridge" ? event.ports.join() : event.kind);
+    },
   );
   interfaces.start();
   const change = (what: Partial<Link>): void => {
     link = { ...link, ...what };
     changed("br0", link);
   };
-  return { clock, interfaces, taps, told, change, addresses: link.addresses };
+  return { clock, interfaces, taps, told, events, change, addresses: link.addresses };
 }
 
 test("while a bridge waits for its address its ports are followed", () => {
@@ -213,5 +218,29 @@ test("of a bridge its ports are told, and that a tap which was deaf hears again"
   lan1?.interrupted(new HalError("tap.ended", "it was killed"));
   lan1?.resumed();
   assert.deepEqual([told.at(-1), interfaces.taps("br0").lan1], ["ask-all", "listening"]);
+  interfaces.close();
+});
+
+test("of a port of a VLAN it is told which of its frames are of it, and with which tag they go out, as it is now", () => {
+  const { interfaces, taps, events, change } = tapped();
+  const bytes = Uint8Array.of(1);
+  const heard = () => {
+    for (const port of ["lan1", "lan2"]) taps.get(port)?.frame(bytes);
+    return events.splice(0).flatMap((event) => (event.kind === "frame" ? [event.lan] : []));
+  };
+  assert.deepEqual(heard(), [undefined, undefined], "nobody can tell");
+  const [access, trunk] = [
+    { pvid: true, untagged: true },
+    { pvid: false, untagged: false },
+  ];
+  change({ vlan: 20, portVlans: { lan1: access, lan2: trunk } });
+  const tags = events.flatMap((event) => (event.kind === "bridge" ? [event.tags] : []));
+  assert.deepEqual(tags, [{ lan1: undefined, lan2: 20 }]);
+  assert.deepEqual(heard(), [
+    { vlan: 20, pvid: true },
+    { vlan: 20, pvid: false },
+  ]);
+  change({ addresses: [], portVlans: { lan1: trunk, lan2: trunk } });
+  assert.deepEqual(heard()[0], { vlan: 20, pvid: false }, "while it waits for its address too");
   interfaces.close();
 });

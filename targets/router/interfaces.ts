@@ -3,6 +3,7 @@
 import type { Alarm } from "../../core/base/alarm.ts";
 import { Backoff, exactly, type Schedule } from "../../core/base/backoff.ts";
 import { after, type Duration, seconds } from "../../core/base/time.ts";
+import type { PortLan } from "../../core/igmp/messages/lan-frame.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Entropy } from "../../core/ports/entropy.ts";
 import { HalError } from "../../core/ports/errors.ts";
@@ -11,7 +12,9 @@ import type { FrameTaps } from "../../core/ports/frame-tap.ts";
 import type { IgmpSocket, IgmpSockets } from "../../core/ports/igmp-socket.ts";
 import type { Link, Links } from "../../core/ports/links.ts";
 import type { RouterEvent } from "../../core/router/options.ts";
+import type { PortTags } from "../../core/router/proxy-reports.ts";
 import type { Logger } from "../shared/log.ts";
+import { given } from "./config.ts";
 
 /** What the interfaces stand on. */
 export interface InterfacesPlatform {
@@ -155,8 +158,8 @@ export class Interfaces {
   #followPorts(name: string, open: Open, link: Link): void {
     if (this.#isTapped(name, open.link) !== this.#isTapped(name, link)) return;
     this.#tapPorts(name, open, link);
-    const { ports, topology } = link;
-    open.link = { ...open.link, ports, ...(topology === undefined ? {} : { topology }) };
+    const { ports, topology, portVlans } = link;
+    open.link = { ...open.link, ports, ...given({ topology, portVlans }) };
   }
 
   #waitForAddress(name: string): void {
@@ -257,7 +260,8 @@ export class Interfaces {
       open.taps.delete(port);
     }
     for (const port of link.ports) if (!open.taps.has(port)) open.taps.set(port, this.#tap(taps, name, port));
-    this.#feed({ kind: "bridge", name, ports: link.ports, topology: link.topology ?? "" });
+    const { ports, topology = "" } = link;
+    this.#feed({ kind: "bridge", name, ports, topology, ...given({ tags: tagsOf(link) }) });
   }
 
   #tap(taps: FrameTaps, name: string, port: string): Tap {
@@ -265,7 +269,7 @@ export class Interfaces {
     const tap: Tap = { state: "starting", dropped: () => driver.dropped(), close: () => driver.close() };
     const driver = taps.open(port, {
       frame: (bytes, vouched) =>
-        this.#feed({ kind: "frame", name, port, bytes, ...(vouched === undefined ? {} : { vouched }) }),
+        this.#feed({ kind: "frame", name, port, bytes, ...given({ vouched, lan: lanOf(this.link(name), port) }) }),
       interrupted: ({ code, message, needs }) => {
         tap.state = code;
         log.warn({ interface: name, port, code, needs }, message);
@@ -279,6 +283,18 @@ export class Interfaces {
     });
     return tap;
   }
+}
+
+/** Which frames of the port are of the LAN. */
+function lanOf(link: Link | undefined, port: string): PortLan | undefined {
+  const how = link?.portVlans?.[port];
+  return link?.vlan === undefined || how === undefined ? undefined : { vlan: link.vlan, pvid: how.pvid };
+}
+
+/** With which tag frames of the LAN go out. */
+function tagsOf({ vlan, portVlans }: Link): PortTags | undefined {
+  const all = Object.entries(portVlans ?? {});
+  return portVlans && Object.fromEntries(all.map(([port, { untagged }]) => [port, untagged ? undefined : vlan]));
 }
 
 const sum = (counts: readonly (number | undefined)[]): number | undefined =>

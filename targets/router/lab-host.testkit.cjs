@@ -1,4 +1,5 @@
-// Test support, run by `node` inside a namespace: a kernel host that joins and leaves, or a sender. Lines in, lines out.
+// Test support, run by `node` inside a namespace: a kernel host that joins ("join GROUP [SOURCE]", "join
+// GROUP by ADDRESS-OF-AN-INTERFACE") and leaves, or a sender. Lines in, lines out.
 const dgram = require("node:dgram");
 const readline = require("node:readline");
 
@@ -7,20 +8,21 @@ const say = (/** @type {string} */ line) => process.stdout.write(`${line}\n`);
 
 function host() {
   const sockets = new Map();
-  const join = (/** @type {string} */ group, /** @type {string | undefined} */ source) => {
+  const join = (/** @type {string} */ group, /** @type {string | undefined} */ source, by = address) => {
     const socket = dgram.createSocket({ type: "udp4", reuseAddr: true });
     socket.on("message", (text) => say(`${group} ${text}`));
     socket.bind(Number(port), group, () => {
-      if (source === undefined) socket.addMembership(group, address);
-      else socket.addSourceSpecificMembership(source, group, address);
+      if (source === undefined) socket.addMembership(group, by);
+      else socket.addSourceSpecificMembership(source, group, by);
       say(`joined ${group}`);
     });
     sockets.set(group, socket);
   };
   const leave = (/** @type {string} */ group) => sockets.get(group)?.close(() => say(`left ${group}`));
   readline.createInterface({ input: process.stdin }).on("line", (line) => {
-    const [command, group = "", source] = line.split(" ");
-    if (command === "join") join(group, source);
+    const [command, group = "", source, by] = line.split(" ");
+    if (source === "by") join(group, undefined, by);
+    else if (command === "join") join(group, source);
     else leave(group);
   });
   process.stdin.on("end", () => process.exit(0));

@@ -5,7 +5,8 @@ import { formatIpv4 } from "../../core/base/ipv4.ts";
 import { type Duration, seconds } from "../../core/base/time.ts";
 import { checkPacket, senderOf } from "../../core/igmp/messages/packet.ts";
 import { HalError } from "../../core/ports/errors.ts";
-import type { ReportFilterListener, ReportFilters } from "../../core/ports/report-filter.ts";
+import type { Link } from "../../core/ports/links.ts";
+import type { KeptPort, ReportFilterListener, ReportFilters } from "../../core/ports/report-filter.ts";
 import { SimulatedBridges } from "../../hal/bridge/simulated.ts";
 import { SimulatedClock } from "../../hal/clock/simulated.ts";
 import { SimulatedPortSender } from "../../hal/port-sender/simulated.ts";
@@ -14,6 +15,9 @@ import { createLogger } from "../shared/log.ts";
 import { ProxyReporting } from "./proxy-reporting.ts";
 import { CHANNEL, simulatedRouter } from "./simulated.testkit.ts";
 import { warningsOf } from "./warnings.ts";
+
+const text = ({ port, vlan }: KeptPort): string =>
+  vlan === undefined ? port : `${port}.${vlan.id}${vlan.untagged ? " untagged" : ""}`;
 
 /** br0, on which routers ask every 60 s, and hosts are known within 2; what the filter and the machine are told, with the second. */
 function bench(queryInterval: Duration = seconds(60)) {
@@ -26,7 +30,7 @@ function bench(queryInterval: Duration = seconds(60)) {
       listener = its;
       note(`open ${bridge} ${vlan}`);
       return {
-        keep: (ports, span) => note(`keep ${ports.join()} ${span / 1000}`),
+        keep: (ports, span) => note(`keep ${ports.map(text).join()} ${span / 1000}`),
         close: async () => note("close"),
       };
     },
@@ -34,10 +38,15 @@ function bench(queryInterval: Duration = seconds(60)) {
   const log = createLogger({ level: "silent", format: "json", toStderr: true }, "router", "r");
   const speakAt = (name: string, ports: readonly string[] | undefined) =>
     note(`speak ${name} ${ports?.join() ?? "no"}`);
-  const platform = { clock, log, filters, speakAt, queryInterval: () => queryInterval, settling: () => seconds(2) };
+  let link: Pick<Link, "vlan" | "portVlans"> | undefined;
+  const [lan, settling] = [() => link, () => seconds(2)];
+  const platform = { clock, log, filters, speakAt, lan, queryInterval: () => queryInterval, settling };
   return {
     clock,
     proxy: new ProxyReporting(platform, [{ name: "br0", vlan: 10 }]),
+    carries: (its: typeof link) => {
+      link = its;
+    },
     inForce: () => listener?.inForce(),
     fails: (code: string) => listener?.failed(new HalError(code, "it fails")),
     /** What was said since the last time. */
@@ -62,6 +71,21 @@ test("routers are told at once, and reports kept from them when all hosts have b
   assert.deepEqual(said(), ["2 speak br0 a,r", "2 speak br0 r", "2 keep a,r 30"]);
   clock.run(seconds(25));
   assert.deepEqual(said(), ["12 keep a,r 30", "22 keep a,r 30"]);
+});
+
+test("where the bridge keeps VLANs apart, the filter is told how its ports carry this one, as it is now", () => {
+  const { proxy, clock, carries, said } = bench();
+  const [access, trunk] = [
+    { pvid: true, untagged: true },
+    { pvid: false, untagged: false },
+  ];
+  carries({ vlan: 20, portVlans: { a: access, r: trunk } });
+  proxy.follow("br0", ["a", "r"], ["r"]);
+  clock.run(seconds(2));
+  assert.equal(said().at(-1), "2 keep a.20 untagged,r.20 30");
+  carries({ vlan: 20, portVlans: { a: trunk, r: trunk } });
+  clock.run(seconds(10));
+  assert.equal(said().at(-1), "12 keep a.20,r.20 30");
 });
 
 test("where routers ask every 3 s, who is killed keeps reports from them no longer than that", () => {

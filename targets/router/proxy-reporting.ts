@@ -3,7 +3,8 @@ import type { Alarm } from "../../core/base/alarm.ts";
 import { after, type Duration, milliseconds, seconds } from "../../core/base/time.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { HalError } from "../../core/ports/errors.ts";
-import type { ReportFilter, ReportFilters } from "../../core/ports/report-filter.ts";
+import type { Link } from "../../core/ports/links.ts";
+import type { KeptPort, ReportFilter, ReportFilters } from "../../core/ports/report-filter.ts";
 import { explain } from "../shared/exit.ts";
 import type { Logger } from "../shared/log.ts";
 
@@ -14,6 +15,8 @@ export interface ProxyReportingPlatform {
   readonly filters: ReportFilters;
   /** At these ports routers are to be told in place of hosts; undefined: nowhere, as they hear the hosts. */
   speakAt(bridge: string, ports: readonly string[] | undefined): void;
+  /** How the bridge's ports carry its frames. */
+  lan(bridge: string): Pick<Link, "vlan" | "portVlans"> | undefined;
   /** How often routers ask on the bridge. */
   queryInterval(bridge: string): Duration;
   /** Within which all its hosts have said what they want, once we speak for them. */
@@ -25,6 +28,11 @@ export interface ProxiedBridge {
   readonly name: string;
   /** The tag that its frames may bear on its ports. */
   readonly vlan?: number | undefined;
+}
+
+function keptPort(port: string, { vlan, portVlans }: Pick<Link, "vlan" | "portVlans"> = {}): KeptPort {
+  const how = portVlans?.[port];
+  return vlan === undefined || how === undefined ? { port } : { port, vlan: { id: vlan, untagged: how.untagged } };
 }
 
 /** A filter that nobody names anew ends after so long at most. */
@@ -98,7 +106,11 @@ export class ProxyReporting {
     const span = milliseconds(Math.min(LONGEST, queryInterval(name)));
     kept.alarm?.cancel();
     kept.alarm = clock.alarm(after(clock.now(), milliseconds(span / 3)), () => this.#keep(name, kept));
-    kept.filter.keep(kept.ports, span);
+    const lan = this.#platform.lan(name);
+    kept.filter.keep(
+      kept.ports.map((port) => keptPort(port, lan)),
+      span,
+    );
   }
 
   #inForce(name: string): void {

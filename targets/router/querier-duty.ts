@@ -45,9 +45,11 @@ export class QuerierDuty {
 
   /** What the machine refuses does not keep us from asking: two queriers are a fault to tell, once for each interface. */
   #silenceBridge(name: string): void {
-    const { bridgeQueriers, log } = this.#parts;
+    const { bridgeQueriers, links, log } = this.#parts;
+    // Of all VLANs of a bridge it is one.
+    const bridge = links.get(name)?.bridge ?? name;
     try {
-      if (bridgeQueriers.silence(name)) log.info({ interface: name }, "the bridge's own querier is off while we ask");
+      if (bridgeQueriers.silence(bridge)) log.info({ interface: name }, "the bridge's own querier is off while we ask");
     } catch (error) {
       if (!(error instanceof HalError)) throw error;
       if (this.#unsilenced.has(name)) return;

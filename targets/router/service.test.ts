@@ -178,11 +178,11 @@ test("when it hands over, what waited for the end of the turn is done, and the l
   assert.equal(await service.handOver(), true);
   assert.deepEqual(told, ["joined", "closed"]);
   assert.ok(lines.includes("a host has joined a group"), lines.join());
-  const { leaves, bridges } = JSON.parse(forwarding.farewell ?? "") as {
+  const { leaves, tables } = JSON.parse(forwarding.farewell ?? "") as {
     leaves: [string, string][];
-    bridges: string[];
+    tables: object[];
   };
-  assert.deepEqual([leaves.map(([name]) => name), bridges], [["wan"], []]);
+  assert.deepEqual([leaves.map(([name]) => name), tables], [["wan"], []]);
   assert.match(leaves[0]?.[1] ?? "", /efff4d01$/, "a record of 239.255.77.1 ends the packet");
   run(1);
   assert.equal(a.heard.length > 90, true, `the route stays: ${a.heard.length}`);

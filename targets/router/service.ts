@@ -22,7 +22,7 @@ import type { Commands } from "../shared/admin.ts";
 import type { DriverChoice } from "../shared/drivers.ts";
 import { explain } from "../shared/exit.ts";
 import { Afterwards } from "./afterwards.ts";
-import { BridgePorts } from "./bridge-ports.ts";
+import { BridgePorts, tablePlace } from "./bridge-ports.ts";
 import { foundBridgesFile, given, proxied, type RouterConfig, snooped, upstreamsOf } from "./config.ts";
 import { Enforcing } from "./enforcing.ts";
 import { farewellText, type Leave } from "./farewell.ts";
@@ -121,7 +121,7 @@ export class RouterService {
     this.#upstreams = new Set(upstreamsOf(config).map((one) => one.interface));
     this.#names = [...this.#downstreams, ...this.#upstreams];
     this.#statistics = new Statistics(this.#names, platform.clock);
-    this.#evidence = new HostEvidence(platform);
+    this.#evidence = new HostEvidence({ ...platform, linkOf: (name) => this.#interfaces.link(name) });
     this.#duty = new QuerierDuty(platform, new Set(proxied(this.#config).map((one) => one.interface)));
     this.#router = new Router(IGMP, routerOptions(this.#config, platform.links, byControl), platform.entropy);
     this.#afterwards = new Afterwards(platform.later, (effect) => this.#apply(effect), isSent);
@@ -184,7 +184,8 @@ export class RouterService {
     const machines = new Map(this.#router.interfaces());
     const queryInterval = (name: string): Duration => machines.get(name)?.times.queryInterval ?? seconds(1);
     const settling = (name: string): Duration => settlingOf(machines.get(name));
-    return new ProxyReporting({ clock, log, filters, speakAt, queryInterval, settling }, bridges);
+    const lan = (name: string) => this.#interfaces.link(name);
+    return new ProxyReporting({ clock, log, filters, speakAt, lan, queryInterval, settling }, bridges);
   }
 
   #feed(event: RouterEvent): void {
@@ -192,8 +193,8 @@ export class RouterService {
     if (this.#leaves !== undefined) return;
     this.#runner.feed(event);
     if (event.kind === "link" && event.address === undefined) this.#proxyReporting?.leave(event.name);
-    if (event.kind === "link" && event.address !== undefined)
-      this.#bridgePorts?.follow(event.name, this.#interfaces.link(event.name)?.index ?? 0);
+    const link = event.kind === "link" && event.address !== undefined ? this.#interfaces.link(event.name) : undefined;
+    if (link !== undefined) this.#bridgePorts?.follow(link);
     if (event.kind === "bridge") this.#bridgePorts?.changed(event.name, event.ports);
     if (event.kind === "ask-all") this.#bridgePorts?.hearsAgain(event.name);
   }
@@ -252,14 +253,17 @@ export class RouterService {
     this.#runner.feed({ kind: "stop" });
     this.#runner.stop();
     this.#afterwards.finish();
-    const bridges = snooped(this.#config).map((one) => one.interface);
+    const tables = snooped(this.#config).map(({ interface: name }) => {
+      const link = this.#interfaces.link(name);
+      return link === undefined ? { bridge: name } : tablePlace(link);
+    });
     const found = foundBridgesFile(this.#config);
     const isGuarded = this.#enforcing.isGuarding;
     return farewellText({
       leaves: this.#leaves,
       isGuarded,
       isProxied: this.#proxyReporting !== undefined,
-      bridges,
+      tables,
       found,
     });
   }
@@ -397,7 +401,8 @@ export class RouterService {
     else this.#afterwards.add(effect);
   }
 
-  #sendByPort({ name: bridge, port, packet, vlan }: RouterEffect & { kind: "send-port" }): void {
+  #sendByPort({ name, port, packet, vlan }: RouterEffect & { kind: "send-port" }): void {
+    const bridge = this.#interfaces.link(name)?.bridge ?? name;
     this.#platform.portSender?.send({ bridge, port, packet, ...given({ vlan }) });
   }
 

@@ -7,7 +7,7 @@ import type { RouterInterface } from "../../core/igmp/router-interface.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { ForwardingTable } from "../../core/ports/forwarding.ts";
 import type { FrameOrigin } from "../../core/ports/frame-origin.ts";
-import type { Links } from "../../core/ports/links.ts";
+import type { Link, Links } from "../../core/ports/links.ts";
 import type { PortSender } from "../../core/ports/port-sender.ts";
 import type { Intruder } from "../../core/router/intruders.ts";
 import type { Refusal } from "../../core/router/refusals.ts";
@@ -290,13 +290,14 @@ function originOf(parts: Pick<StatusParts, "links" | "originOf">, name: string, 
 
 function memberStatus(parts: StatusParts, name: string, { host, group, since, exact }: HostMembership): MemberStatus {
   const seconds = secondsSince(parts.clock, since);
-  return { ...hostStatus(parts, name, host), group: formatIpv4(group), seconds, exact };
+  const where = hostStatus(parts, name, withVlan(host, parts.interfaces.link(name)));
+  return { ...where, group: formatIpv4(group), seconds, exact };
 }
 
 function refusalStatus(parts: StatusParts, { name, reason, host, group, rule, times, last }: Refusal): RefusalStatus {
   return {
     interface: name,
-    ...hostStatus(parts, name, host),
+    ...hostStatus(parts, name, withVlan(host, parts.interfaces.link(name))),
     reason,
     group: group === undefined ? undefined : formatIpv4(group),
     rule: rule?.place,
@@ -305,6 +306,10 @@ function refusalStatus(parts: StatusParts, { name, reason, host, group, rule, ti
     seconds: secondsSince(parts.clock, last),
   };
 }
+
+/** Of whom no frame told, the VLAN is the interface's. */
+export const withVlan = (host: TrackedHost, link: Link | undefined): TrackedHost =>
+  host.vlan !== undefined || link?.vlan === undefined ? host : { ...host, vlan: link.vlan };
 
 /** Where the packet did not tell the MAC, as the kernel's neighbour table has it. */
 export function hostStatus({ links }: Pick<StatusParts, "links">, name: string, host: TrackedHost): HostStatus {

@@ -11,7 +11,7 @@ export interface HostStatus {
   readonly mac?: string | undefined;
   /** The bridge port behind which it was heard. */
   readonly port?: string | undefined;
-  /** The VLAN tag of its frames there. */
+  /** That into which the bridge puts its frames, or, where no tap has heard it, that of the interface. */
   readonly vlan?: number | undefined;
 }
 

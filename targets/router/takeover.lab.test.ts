@@ -386,9 +386,8 @@ test("a farewell leaves the groups on every link that is there still, takes guar
   const upstream = await listenUpstream();
   const farewell = act(ROUTER, NODE, "dist/router.cjs", "__farewell");
   const leaves = ["gone0", "up0"].map((name) => ({ name, packet: leave }));
-  farewell.process.stdin?.end(
-    farewellText({ leaves, isGuarded: true, isProxied: true, bridges: ["br7", "gone0"], found: undefined }),
-  );
+  const tables = ["br7", "gone0"].map((bridge) => ({ bridge }));
+  farewell.process.stdin?.end(farewellText({ leaves, isGuarded: true, isProxied: true, tables, found: undefined }));
   assert.deepEqual(await once(farewell.process, "exit"), [0, null], farewell.lines.join("\n"));
   await upstream.saw(LEFT, LIMIT);
   assert.equal(inside(ROUTER, "nft", "list tables").trim(), "");

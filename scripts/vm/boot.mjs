@@ -1,0 +1,77 @@
+// Boots the lab's machine as a process of this one, and has it run test files.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { FOLDER } from "./kernel.mjs";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+/** Megabytes; what nobody writes to is not taken. */
+const MEMORY = 2048;
+
+/** A folder in memory with room for the machine's, or one on the disk. @param {string} out */
+function memoryIn(out) {
+  if (!existsSync("/dev/shm")) return out;
+  const { bavail, bsize } = statfsSync("/dev/shm");
+  return bavail * bsize > MEMORY << 20 ? "/dev/shm" : out;
+}
+
+/**
+ * @param {import("./kernel.mjs").Kernel} kernel
+ * @param {string} out
+ */
+const commandLine = ({ modules }, out) => [
+  `mem=${MEMORY}M`,
+  "root=/dev/root",
+  "rootfstype=hostfs",
+  "rootflags=/",
+  "ro",
+  "quiet",
+  `init=${join(import.meta.dirname, "init.sh")}`,
+  `uml_dir=${out}`,
+  "umid=vm",
+  // What the kernel says, and what the tests say, which is ours.
+  "con=null",
+  "con0=null,fd:1",
+  "ssl=null",
+  "ssl0=null,fd:3",
+  `SEALCAST_OUT=${out}`,
+  `SEALCAST_MODULES=${modules}`,
+  `SEALCAST_ROOT=${ROOT}`,
+  `SEALCAST_NODE=${process.execPath}`,
+];
+
+/**
+ * The exit code of the tests, or what the kernel said when it came to no end. Nothing is left of the machine, whatever happens.
+ * @param {import("./kernel.mjs").Kernel} kernel
+ * @param {readonly string[]} files as node runs them, from the root of the checkout
+ * @param {number} limit milliseconds
+ * @returns {Promise<number | string>}
+ */
+export async function runInside(kernel, files, limit) {
+  mkdirSync(FOLDER, { recursive: true });
+  const out = mkdtempSync(join(FOLDER, "run-"));
+  writeFileSync(join(out, "files"), files.join("\n"));
+  const console = join(out, "console");
+  const machine = spawn(kernel.program, commandLine(kernel, out), {
+    detached: true,
+    env: { ...process.env, TMPDIR: memoryIn(out) },
+    stdio: ["ignore", openSync(console, "a"), openSync(console, "a"), 1],
+  });
+  // Its processes are those of its group.
+  const kill = () => machine.pid !== undefined && machine.exitCode === null && process.kill(-machine.pid, "SIGKILL");
+  const end = () => {
+    kill();
+    rmSync(out, { recursive: true, force: true });
+  };
+  process.once("exit", end);
+  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.once(signal, () => process.exit(1));
+  const timer = setTimeout(kill, limit);
+  await once(machine, "close");
+  clearTimeout(timer);
+  process.off("exit", end);
+  const code = existsSync(join(out, "code")) ? Number(readFileSync(join(out, "code"), "utf8")) : undefined;
+  const said = readFileSync(console, "latin1");
+  rmSync(out, { recursive: true });
+  return code ?? said;
+}
