@@ -151,6 +151,7 @@ before(async () => {
   await the(sender).saw(/ready/, 15_000);
   for (const one of [wireTen, wireTwenty]) await the(one).saw(/listening on/, 15_000);
   router = act(ROUTER, process.execPath, "dist/router.cjs", ...SETTINGS);
+  await the(router).saw(/"msg":"running"/, 90_000);
   // From then on the bridge looks into its table: it has known a querier for the response time.
   for (const wire of [wireTen, wireTwenty]) await the(wire).sawTimes(3, /igmp query v3(?!.*gaddr)/, 30_000);
 });
