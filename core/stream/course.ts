@@ -125,8 +125,8 @@ export class Course {
   place(index: number): boolean {
     if (this.#window.highest < 0) this.#start(index);
     else if (this.#follows(index)) this.#accept(index);
-    else if (this.#isNearWord(index)) this.#goToWord(index);
-    else if (confirms(this.#leap, index)) this.#leapOrReturn(index);
+    else if (this.#isNearWord(index)) this.#leapOrReturn(index, index, this.#word);
+    else if (confirms(this.#leap, index)) this.#leapOrReturn(index, this.#leap.first, this.#window.highest);
     else return false;
     this.#placed();
     return true;
@@ -215,15 +215,11 @@ export class Course {
     this.#passedOver = 0;
   }
 
-  #goToWord(index: number): void {
-    if (index > this.#window.highest) this.#leapTo(index, index, this.#word);
-    else this.#returnTo(index);
-  }
-
-  #leapOrReturn(index: number): void {
+  /** As `#leapTo`, where the place aside does not know better what has come there. */
+  #leapOrReturn(index: number, from: number, reference: number): void {
     const aside = this.#aside;
     if (aside !== undefined && belongs(aside, this.#window, index)) this.#returnTo(index);
-    else this.#leapTo(index, this.#leap.first, this.#window.highest);
+    else this.#leapTo(index, from, reference);
   }
 
   #returnTo(index: number): void {
@@ -309,6 +305,8 @@ function belongs(aside: Aside, window: ReplayWindow, index: number): boolean {
   return isUpper(aside, window) ? index > aside.window.highest - WINDOW : index < aside.boundary;
 }
 
-/** What the place aside has accepted is not fresh; what is before it or behind it may be. */
-const there = (aside: Aside, index: number): Freshness =>
-  aside.window.check(index) === "replayed" ? "replayed" : "fresh";
+/** What the upper place has accepted, or may have, is not fresh; what is before it or behind it may be. */
+function there({ window, boundary }: Aside, index: number): Freshness {
+  const freshness = window.check(index);
+  return freshness === "too-old" && index < boundary ? "fresh" : freshness;
+}

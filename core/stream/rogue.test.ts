@@ -1,6 +1,7 @@
 // What a member of the group can do to the others with packets that authenticate, and what they make of it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { fuzz } from "../base/fuzz.testkit.ts";
 import { CONFIRMED_BY, NEAR } from "./course.ts";
 import type { StreamReceiver } from "./receiver.ts";
 import type { StreamSender } from "./sender.ts";
@@ -132,3 +133,45 @@ test("another SSRC under the group's key is refused before anything is tried", (
   assert.equal(ends.receiver.unprotect(packet), "srtp.ssrc");
   genuine(ends, 10);
 });
+
+fuzz(
+  "loss, outages, a second path, rogues near and far, repetitions of anything, and the server's word: no packet of the stream opens twice, and it goes on",
+  { seed: 4711, rounds: 10_000 },
+  ({ below, rounds }) => {
+    const ends = heard(10);
+    const { sender, receiver } = ends;
+    const sent: Uint8Array[] = [];
+    const opened = new Set<Uint8Array>();
+    const offer = (packet: Uint8Array): void => {
+      if (receiver.unprotect(packet.slice()) !== 52) return;
+      assert.ok(!opened.has(packet), "opened twice");
+      opened.add(packet);
+    };
+    const acts = [
+      ...Array<() => void>(12).fill(() => {
+        sent.push(packetOf(sender));
+        if (below(20) > 0) offer(sent.at(-1) ?? new Uint8Array());
+      }),
+      () => offer(sent.at(-1 - below(40)) ?? packetOf(sender)),
+      () => offer(sent[below(sent.length)] ?? packetOf(sender)),
+      () => {
+        const first = nextOf(sender) + below(3) * below(30_000) + below(600);
+        for (let n = below(below(20) === 0 ? 400 : 8); n >= 0; n--) receiver.unprotect(rogueAt(first + n));
+      },
+      () => {
+        for (let n = below(40) === 0 ? below(90_000) : below(4); n > 0; n -= 5000) skip(sender, Math.min(5000, n));
+      },
+      () => {
+        const { roc, seq } = sender.position();
+        if (below(10) === 0) receiver.position(roc, seq);
+      },
+    ];
+    for (let round = 0; round < rounds; round++) acts[below(acts.length)]?.();
+    const { roc, seq } = sender.position();
+    for (let n = 0; n < 40; n++) receiver.unprotect(packetOf(sender));
+    receiver.position(roc, seq);
+    // Rogues may have taken the places of the next ones.
+    for (let n = 0; n < 3 * NEAR; n++) receiver.unprotect(packetOf(sender));
+    genuine(ends, 100);
+  },
+);
