@@ -25,7 +25,7 @@ export function writePackets(into, first) {
 }
 
 /** The number of the packet at `at`. */
-const numberAt = (/** @type {Buffer} */ octets, /** @type {number} */ at) => octets.readUInt32BE(at + 4);
+export const numberAt = (/** @type {Buffer} */ octets, /** @type {number} */ at) => octets.readUInt32BE(at + 4);
 
 /** Gaps that are told one by one. */
 const GAPS_TOLD = 20;

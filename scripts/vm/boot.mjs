@@ -1,7 +1,17 @@
 // Boots the lab's machine as a process of this one, and has it run test files.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { FOLDER } from "./kernel.mjs";
 
@@ -41,8 +51,34 @@ const commandLine = ({ modules }, out) => [
   `SEALCAST_NODE=${process.execPath}`,
 ];
 
+/** @param {import("./kernel.mjs").Kernel} kernel @param {string} out */
+function start(kernel, out) {
+  const log = openSync(consoleIn(out), "a");
+  const machine = spawn(kernel.program, commandLine(kernel, out), {
+    detached: true,
+    env: { ...process.env, TMPDIR: memoryIn(out) },
+    stdio: ["ignore", log, log, 1],
+  });
+  closeSync(log);
+  return machine;
+}
+
+const consoleIn = (/** @type {string} */ out) => join(out, "console");
+
+/** Nothing is left of the machine, whatever happens. @param {import("node:child_process").ChildProcess} machine @param {number} limit */
+async function end(machine, limit) {
+  // Its processes are those of its group.
+  const kill = () => machine.pid !== undefined && machine.exitCode === null && process.kill(-machine.pid, "SIGKILL");
+  process.prependOnceListener("exit", kill);
+  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.once(signal, () => process.exit(1));
+  const timer = setTimeout(kill, limit);
+  await once(machine, "close");
+  clearTimeout(timer);
+  process.off("exit", kill);
+}
+
 /**
- * The exit code of the tests, or what the kernel said when it came to no end. Nothing is left of the machine, whatever happens.
+ * The exit code of the tests, or what the kernel said when it came to no end.
  * @param {import("./kernel.mjs").Kernel} kernel
  * @param {readonly string[]} files as node runs them, from the root of the checkout
  * @param {number} limit milliseconds
@@ -51,27 +87,9 @@ const commandLine = ({ modules }, out) => [
 export async function runInside(kernel, files, limit) {
   mkdirSync(FOLDER, { recursive: true });
   const out = mkdtempSync(join(FOLDER, "run-"));
+  process.once("exit", () => rmSync(out, { recursive: true, force: true }));
   writeFileSync(join(out, "files"), files.join("\n"));
-  const console = join(out, "console");
-  const machine = spawn(kernel.program, commandLine(kernel, out), {
-    detached: true,
-    env: { ...process.env, TMPDIR: memoryIn(out) },
-    stdio: ["ignore", openSync(console, "a"), openSync(console, "a"), 1],
-  });
-  // Its processes are those of its group.
-  const kill = () => machine.pid !== undefined && machine.exitCode === null && process.kill(-machine.pid, "SIGKILL");
-  const end = () => {
-    kill();
-    rmSync(out, { recursive: true, force: true });
-  };
-  process.once("exit", end);
-  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.once(signal, () => process.exit(1));
-  const timer = setTimeout(kill, limit);
-  await once(machine, "close");
-  clearTimeout(timer);
-  process.off("exit", end);
-  const code = existsSync(join(out, "code")) ? Number(readFileSync(join(out, "code"), "utf8")) : undefined;
-  const said = readFileSync(console, "latin1");
-  rmSync(out, { recursive: true });
-  return code ?? said;
+  await end(start(kernel, out), limit);
+  const code = join(out, "code");
+  return existsSync(code) ? Number(readFileSync(code, "utf8")) : readFileSync(consoleIn(out), "latin1");
 }

@@ -10,7 +10,7 @@ import { kernelFor } from "./kernel.mjs";
 /** EX_UNAVAILABLE of sysexits.h. */
 const UNAVAILABLE = 69;
 /** Milliseconds for all. */
-const LIMIT = 1_800_000;
+const LIMIT = 3_600_000;
 /** A part of a unit test's file that only such a kernel has. */
 const ALSO = ["hal/links/bridge-vlans"];
 
