@@ -397,11 +397,18 @@ scenario(
   "a signed channel: manifests cover every packet, and who knows none takes the stream as ever",
   async (world) => {
     const service = await world.start({ sign: true, signWindow: 20, interval: 0.5, lead: 0.2 });
-    await world.until(() => world.receiver.lastEpoch === 3 && world.receiver.statistics.received > 30);
+    // A gate knows three epochs at a time: what comes of a fourth, before we go on here, is not looked at.
+    let length = 0;
+    await world.until(() => {
+      length = world.onWire.length;
+      return world.receiver.lastEpoch === 3 && world.receiver.statistics.received > 30;
+    });
     const { lost, duplicated, undecryptable } = world.receiver.statistics;
     assert.deepEqual({ lost, duplicated, undecryptable }, { lost: 0, duplicated: 0, undecryptable: 0 });
     assertLooped(world.payload, SAMPLE);
-    const proposals = world.heard.flatMap((message) => (message.type === "epoch.proposal" ? [message] : []));
+    const proposals = world.heard.flatMap((message) =>
+      message.type === "epoch.proposal" && message.key.epoch <= 3 ? [message] : [],
+    );
     const signer = proposals[0]?.parameters.stream.signer;
     assert.ok(signer);
     const passed: Uint8Array[] = [];
@@ -415,13 +422,14 @@ scenario(
       pass: (_, packet) => passed.push(packet),
     });
     for (const { key } of proposals) gate.install(key.epoch, key.masterKey, key.masterSalt);
-    const stream = world.onWire.filter((datagram) => !isManifest(datagram));
-    for (const datagram of world.onWire) gate.datagram(instant(0), datagram);
+    const wire = world.onWire.slice(0, length);
+    const stream = wire.filter((datagram) => !isManifest(datagram));
+    for (const datagram of wire) gate.datagram(instant(0), datagram);
     assert.deepEqual(passed, stream);
-    assert.ok(stream.length < world.onWire.length);
+    assert.ok(stream.length < wire.length);
     const manifests = (service.status() as { channels: { output: { manifests: number } }[] }).channels[0]?.output
       .manifests;
     assert.ok(manifests !== undefined && manifests > 10, String(manifests));
-    assert.deepEqual(world.receiver.snapshot().drops, { "srtp.ssrc": world.onWire.length - stream.length });
+    assert.deepEqual(world.receiver.snapshot().drops, { "srtp.ssrc": world.onWire.filter(isManifest).length });
   },
 );
