@@ -276,6 +276,7 @@ else if (inNamespace(import.meta.url, "takeover", CABLES)) {
     const message = `another sealcast router holds multicast routing: process ${process.pid}`;
     assert.throws(() => raw.open(NOTHING), { code: "mroute.in-use", message });
     table.close();
+    assert.ok(await nobodyKeeps());
   });
 
   test("who is seen nowhere and still holds routing is ending, and is waited for", HANGS, async () => {

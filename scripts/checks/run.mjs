@@ -83,8 +83,8 @@ function countOf(stream, processes) {
 export async function runTests(processes, { timeout, only, brief = false, atOnce = CORES + 2 }) {
   // Whom else this machine trusts is no part of a test, and Node 20 reads them all at every start: more than half of what it takes.
   delete process.env.NODE_EXTRA_CA_CERTS;
-  const { files, remove } = filesFor(processes);
   const scratch = scratchFolder();
+  const { files, remove } = filesFor(processes);
   const stream = run({ files, concurrency: atOnce, timeout, ...(only ? { testNamePatterns: [only] } : {}) });
   const outcome = countOf(stream, processes);
   const report = brief ? stream.compose(dot) : stream.compose(new spec());

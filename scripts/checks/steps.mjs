@@ -2,6 +2,9 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 
+/** That with which this process began: what a run of tests makes of it, its temporary folder first of all, ends with that run. */
+const ENVIRONMENT = { ...process.env };
+
 /** @param {string} name @param {boolean} held @param {number} begin of performance.now() @param {Error} [error] */
 function verdict(name, held, begin, error) {
   const took = ((performance.now() - begin) / 1000).toFixed(1);
@@ -20,6 +23,7 @@ export function step(name, program, args, { cwd = ".", quiet = false } = {}) {
   process.stdout.write(`test: ${name} ...\n`);
   const { status, error } = spawnSync(program, args, {
     cwd,
+    env: ENVIRONMENT,
     stdio: ["ignore", quiet ? "ignore" : "inherit", "inherit"],
   });
   process.stdout.write(verdict(name, status === 0, begin, error));
@@ -36,7 +40,7 @@ export function step(name, program, args, { cwd = ".", quiet = false } = {}) {
  */
 export async function stepBeside(name, program, args, started) {
   const begin = performance.now();
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program, args, { env: ENVIRONMENT, stdio: ["ignore", "pipe", "pipe"] });
   started?.(child.pid);
   let said = "";
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (said += text));

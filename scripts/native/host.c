@@ -154,7 +154,7 @@ int main(int argc, char **argv) {
   uint8_t address[sizeof own], packet[3] = {1, 2, 3}, slots[2 * 64] = {0}, senders[2 * 32] = {0}, option[4] = {0};
   // BPF_RET | BPF_K, all of the packet; in the machine's byte order.
   struct { uint16_t code; uint8_t yes, no; uint32_t value; } everything[] = {{6, 0, 0, 0xffffffff}};
-  int32_t rows[2 * 8] = {0};
+  int32_t rows[2 * 8] = {0}, packets[2 * 9] = {0};
   uint8_t entry[60] = {0}, vifs[] = {1}, key[16] = {0}, vector[12] = {0};
 
   int fd = OPENED("socket", NUMBER(AF_INET), NUMBER(SOCK_DGRAM), NUMBER(0));
@@ -186,7 +186,7 @@ int main(int argc, char **argv) {
   CALL("bind", NUMBER(0), OCTETS(packet));
   CALL("receive", NUMBER(0), OCTETS(slots), NUMBER(0), INT32S(rows), OCTETS(senders));
   CALL("srtpKey", OCTETS(key), NONE, OCTETS(vector));
-  CALL("srtpSeal", OCTETS(slots), INT32S(rows), NUMBER(2));
+  CALL("srtpSeal", OCTETS(slots), INT32S(packets), NUMBER(2));
   CALL("trimAt", NUMBER(65536));
   if (argc > 2) CALL("releaseFiles", TEXT("/proc/self/smaps"));
   return 0;

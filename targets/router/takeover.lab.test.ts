@@ -367,7 +367,7 @@ test("`stop` stops a router that runs, and one with another socket is named", { 
   await end(upstream, "SIGINT");
 });
 
-test("a farewell leaves the groups on every link that is there still, takes guard and filter off and empties bridges", {
+test("a farewell leaves the groups on every link that is there still, takes guard and filter off and leaves bridges to the kernel", {
   skip,
 }, async () => {
   for (const left of ["sealcast", "sealcast_reports"]) inside(ROUTER, "nft", `add table bridge ${left}`);
@@ -391,7 +391,8 @@ test("a farewell leaves the groups on every link that is there still, takes guar
   assert.deepEqual(await once(farewell.process, "exit"), [0, null], farewell.lines.join("\n"));
   await upstream.saw(LEFT, LIMIT);
   assert.equal(inside(ROUTER, "nft", "list tables").trim(), "");
-  assert.doesNotMatch(inside(ROUTER, "bridge", "mdb", "show"), new RegExp(GROUP));
+  // Nobody has noted that it did not snoop by itself: then the kernel goes on with what its ports have asked for, and ends it by itself.
+  assert.doesNotMatch(inside(ROUTER, "bridge", "mdb", "show"), new RegExp(`${GROUP}.*permanent`));
   for (const name of ["br7", "pt0"]) ip("-n", ROUTER, "link", "del", name);
   await end(upstream, "SIGINT");
 });
