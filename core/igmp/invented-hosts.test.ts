@@ -210,7 +210,8 @@ for (const order of ["no taps", "frame first", "packet first"] as const) {
     ["10.0.0.7", "behind their port", BOUND],
     ["10.0.0.107", "behind another", order === "no taps" ? BOUND : 1],
   ] as const) {
-    for (const comes of [20, 300]) {
+    // Once they have been there for a whole membership interval it no longer matters what comes first.
+    for (const comes of order === "packet first" ? [20] : [20, 300]) {
       test(`${KEPT} invented hosts that keep answering, after ${comes} s, ${order}: a stranger ${where} is served within ${bound} s`, () => {
         const street = new Street(order);
         street.run(at(300));
