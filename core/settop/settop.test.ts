@@ -356,11 +356,27 @@ test("a packet that all boxes hear has them ask over the window of the last noti
   }
 });
 
-test("an epoch older than the grant's is no reason to ask: it was erased on purpose", () => {
-  const simulated = new SimulatedSettop().watching(7);
-  simulated.feed({ kind: "stream", channel: "one", sign: { kind: "unknown-epoch", epoch: 5 } });
+const POSITIONED = { position: { roc: 1, seq: 1, age: 0 } };
+
+test("a stream that goes on under an older epoch than the grant's is asked for: its key is granted and kept", () => {
+  const simulated = new SimulatedSettop().watching(8);
+  simulated.feed({ kind: "stream", channel: "one", sign: { kind: "unknown-epoch", epoch: 7 } });
+  simulated.run(100);
+  assert.equal(simulated.questions(), 2);
+  simulated.feed({ kind: "answer", message: grant(simulated.lastRequest(), [7, 8], POSITIONED) });
+  simulated.feed({ kind: "stream", channel: "one", sign: { kind: "unknown-epoch", epoch: 7 } });
+  simulated.run(10_000);
+  assert.equal(simulated.questions(), 2, "it is held");
+  assert.deepEqual(viewing(simulated).epochs, [7, 8]);
+});
+
+test("an epoch that the stream seemed to have left stays when the stream is seen to go on under it", () => {
+  const simulated = new SimulatedSettop().watching(7, 8);
+  simulated.feed({ kind: "stream", channel: "one", sign: { kind: "clear", epoch: 8 } });
   simulated.run(1000);
-  assert.equal(simulated.requests().length, 1);
+  simulated.feed({ kind: "stream", channel: "one", sign: { kind: "clear", epoch: 7 } });
+  simulated.run(60_000);
+  assert.deepEqual(viewing(simulated).epochs, [7, 8]);
 });
 
 test("every rekey learnt only from the stream is asked for within 1.1 s, however often it happens", () => {
