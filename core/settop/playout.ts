@@ -190,7 +190,7 @@ export class Playout {
   datagram(now: Instant, datagram: Uint8Array): void {
     this.#datagrams++;
     this.#lastDatagram = now;
-    if (this.#unmanaged !== undefined) this.#find(this.#unmanaged, datagram);
+    if (this.#unmanaged !== undefined) this.#find(now, this.#unmanaged, datagram);
     const receiver = this.#receiver;
     const gate = this.#gate;
     if (receiver === undefined) this.#drops.count("settop.no-key");
@@ -205,8 +205,8 @@ export class Playout {
     else this.#trouble(now, receiver, clear);
   }
 
-  #find(unmanaged: UnmanagedStream, datagram: Uint8Array): void {
-    const receiver = unmanaged.receiverFor(datagram);
+  #find(now: Instant, unmanaged: UnmanagedStream, datagram: Uint8Array): void {
+    const receiver = unmanaged.receiverFor(now, datagram);
     if (receiver === this.#receiver) return;
     this.#forsake();
     this.#receiver = receiver;
@@ -280,7 +280,7 @@ export class Playout {
   #opened(now: Instant, receiver: StreamReceiver, packet: Uint8Array, length: number): void {
     this.#firstClear ??= now;
     this.#lastClear = now;
-    this.#unmanaged?.opened();
+    this.#unmanaged?.opened(now);
     if (receiver.lastEpoch !== undefined) this.#openedUnder(now, receiver.lastEpoch);
     if (receiver.oldestEpoch !== this.#toldBeginning) {
       this.#toldBeginning = receiver.oldestEpoch;
