@@ -266,7 +266,9 @@ export class Viewing {
         return;
       case "unknown-epoch":
         // An older one too: a key server that does not know yet that the headend has kept it grants the next alone.
-        if (!permission.held.has(sign.epoch)) this.#hinted(now, "rekey", sign.epoch);
+        // That it opens later is no proof that the question helped: such a number can be made up.
+        if (!permission.held.has(sign.epoch))
+          this.#hinted(now, "rekey", sign.epoch > permission.newest ? sign.epoch : -1);
         return;
       case "position-lost":
         this.#permission = { ...permission, positioned: false };
