@@ -256,6 +256,31 @@ test("a FIFO in whose place a file has been put is a fault, and no descriptor of
   await output.close();
 });
 
+test("a file that is closed while a write hangs keeps its descriptor for as long, and no longer", async () => {
+  const path = join(scratch, "hangs");
+  execFileSync("mkfifo", [path]);
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const descriptor = openSync(path, constants.O_WRONLY);
+  const sink = new FileSink(path, descriptor, true);
+  const chunk = new Uint8Array(1 << 20);
+  const written = new Promise((resolve) => sink.write(chunk, resolve));
+  const got = Buffer.alloc(chunk.length);
+  let length = 0;
+  await until(() => {
+    length += tryRead(reader, got.subarray(0, 1), 0);
+    return length > 0;
+  });
+  await sink.close();
+  assert.equal(linkOf(`${descriptor}`), path);
+  await until(() => {
+    length += tryRead(reader, got, 0);
+    return length === chunk.length;
+  });
+  await written;
+  await until(() => linkOf(`${descriptor}`) !== path);
+  closeSync(reader);
+});
+
 /** "" for the descriptor of the folder, which is closed. */
 function linkOf(name: string): string {
   try {
