@@ -150,3 +150,17 @@ test("a demand is not for this way of making keys, and dropped by name", () => {
   simulated.hear(demand(1));
   assert.equal(simulated.machine.status(simulated.now).drops["headend.message-unexpected"], 1);
 });
+
+test("keys that are offered and not taken, or whose place another takes, are overwritten; the one that waits is not", () => {
+  const simulated = new SimulatedHeadend("key-server", offering(5));
+  simulated.runUntil(instant(55_000));
+  simulated.answerer = silent;
+  const [six, seven, stale, repeated] = [offer(6, 3000), offer(7, 3000), offer(6, 3000), offer(5, 3000)];
+  for (const one of [six, seven, stale, repeated]) {
+    one.key.masterKey.fill(1);
+    simulated.hear(one);
+    simulated.run(seconds(1));
+  }
+  const isOverwritten = ({ key }: typeof six): boolean => key.masterKey.every((octet) => octet === 0);
+  assert.deepEqual([six, seven, stale, repeated].map(isOverwritten), [true, false, true, true]);
+});

@@ -1,5 +1,6 @@
 // Claim 7: the key server makes the keys. Ask for epochs at the start, take each offer, switch when it says.
 import { after, type Instant, instant, milliseconds, seconds } from "../base/time.ts";
+import { overwriteKeys } from "../control/epoch-key.ts";
 import type { EpochKey, MessageOf } from "../control/messages.ts";
 import { newRequestId, type Requester } from "../control/requester.ts";
 import type { Entropy } from "../ports/entropy.ts";
@@ -65,9 +66,22 @@ export class OfferedEpochs {
 
   /**
    * An offer again means that our "taken" did not arrive and no notice has gone out: the countdown starts anew, so that the switch
-   * is never earlier than the notice says. `asked`: it answers our own question.
+   * is never earlier than the notice says. `asked`: it answers our own question. A key that is not taken, or whose place another takes, is
+   * overwritten.
    */
   offer(now: Instant, offer: MessageOf<"epoch.offer">, asked: boolean): OfferResult {
+    const before = this.#taken;
+    const result = this.#judged(now, offer, asked);
+    const installed = result.effects.flatMap((effect) => (effect.kind === "install" ? [effect.key] : []));
+    overwriteKeys([...before, offer.key], [...this.#taken, ...installed]);
+    return result;
+  }
+
+  get #taken(): readonly EpochKey[] {
+    return this.#state.kind === "taken" ? [this.#state.key] : [];
+  }
+
+  #judged(now: Instant, offer: MessageOf<"epoch.offer">, asked: boolean): OfferResult {
     const lengths = lengthsOf(this.#options.parameters.stream.suite);
     const { masterKey, masterSalt, epoch } = offer.key;
     if (masterKey.length !== lengths.key || masterSalt.length !== lengths.salt)

@@ -48,10 +48,11 @@ export interface PathOptions {
   readonly largest?: number;
 }
 
-/** Sent since the start. */
+/** Since the start. */
 export interface PathSnapshot {
+  /** That the kernel has taken. */
   readonly packets: number;
-  /** Of payload. */
+  /** Of their payload. */
   readonly octets: number;
   /** Payloads that were not sent, by `PathDrop`. */
   readonly drops: Record<string, number>;
@@ -64,6 +65,8 @@ const TICKS_PER_MS = 90;
 
 interface Slot {
   readonly buffer: Uint8Array;
+  /** Octets of the payload that is on its way. */
+  payload: number;
   readonly sent: (error?: HalError) => void;
 }
 
@@ -74,7 +77,6 @@ export class StreamPath {
   readonly #free: Slot[] = [];
   readonly #drops = new Counters<PathDrop>();
   #socket: PathOptions["socket"];
-  #packets = 0;
   #octets = 0;
   #taken = 0;
   #sent = 0;
@@ -113,7 +115,7 @@ export class StreamPath {
 
   /** For status. */
   snapshot(): PathSnapshot {
-    return { packets: this.#packets, octets: this.#octets, drops: this.#drops.snapshot() };
+    return { packets: this.#sent, octets: this.#octets, drops: this.#drops.snapshot() };
   }
 
   /** One datagram as it came in; read during the call. */
@@ -159,21 +161,26 @@ export class StreamPath {
     writeRtpHeader(slot.buffer, payloadType, timestamp, marker);
     slot.buffer.set(from.subarray(start, end), RTP_HEADER);
     const whole = sender.protect(slot.buffer, RTP_HEADER + end - start);
-    this.#packets++;
-    this.#octets += end - start;
+    slot.payload = end - start;
     this.#socket.send(slot.buffer.subarray(0, whole), group, port, slot.sent);
   }
 
   #slot(buffer: Uint8Array): Slot {
     const slot: Slot = {
       buffer,
+      payload: 0,
       sent: (error) => {
         this.#free.push(slot);
-        if (error === undefined) this.#sent++;
+        if (error === undefined) this.#left(slot);
         else this.#sendFailed(error);
       },
     };
     return slot;
+  }
+
+  #left({ payload }: Slot): void {
+    this.#sent++;
+    this.#octets += payload;
   }
 
   #sendFailed(error: HalError): void {

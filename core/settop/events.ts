@@ -17,7 +17,7 @@ export interface Channel {
 
 /** What the data plane saw in a channel's stream. Epochs are uint32. */
 export type StreamSign =
-  /** The first packet that opened under a newer epoch. */
+  /** The stream is under this epoch now: its first packet, and from then on most packets of a quarter of a second, opened under it. */
   | { readonly kind: "clear"; readonly epoch: number }
   /** With it: the sender counts its packets anew under this epoch, and packets of older ones are refused. */
   | { readonly kind: "began-anew"; readonly epoch: number }

@@ -39,10 +39,14 @@ export class HeldEpochs {
     return { installed, dropped };
   }
 
-  /** The stream has been heard under `epoch`: older ones live on for the overlap, for packets that were overtaken. */
+  /**
+   * The stream is under `epoch`: older ones live on for the overlap, for packets that were overtaken; it and later ones stay, although the
+   * stream seemed to be under a later one before.
+   */
   switchedTo(now: Instant, epoch: number, overlap: Duration): void {
     for (const [held, until] of this.#held)
-      if (held < epoch && until === undefined) this.#held.set(held, after(now, overlap));
+      if (held >= epoch) this.#held.set(held, undefined);
+      else if (until === undefined) this.#held.set(held, after(now, overlap));
   }
 
   /** The sender counts its packets anew under `epoch`: what older keys have opened could be sent again and opened again. */

@@ -67,8 +67,56 @@ test("each newer epoch is told once, an unknown one at most once a second", () =
   for (let n = 0; n < 100; n++) playout.datagram(at(259 + n * 15), packet());
   assert.deepEqual(signs.splice(0), Array(2).fill({ kind: "unknown-epoch", epoch: 2 }));
   playout.install(key(2));
-  playout.datagram(at(2000), packet());
+  for (let n = 0; n < 10; n++) playout.datagram(at(2000 + n * 100), packet());
   assert.deepEqual(signs, [{ kind: "clear", epoch: 2 }]);
+});
+
+/** Epochs 1 and 2 are granted; the stream is under 1, and `rogue` makes its next packet, but under 2. */
+function underNextKey() {
+  const box = bench();
+  const { playout, signs, use, packet, granted } = box;
+  const forger = bench();
+  use(1);
+  forger.use(2);
+  granted();
+  playout.install(key(2));
+  const genuine = (from: number, until: number): void => {
+    for (let ms = from; ms < until; ms += 5) {
+      playout.datagram(at(ms), packet());
+      forger.packet();
+    }
+  };
+  const rogue = (ms: number): void => {
+    packet();
+    playout.datagram(at(ms), forger.packet());
+  };
+  genuine(0, 1000);
+  assert.deepEqual(signs.splice(0), [{ kind: "clear", epoch: 1 }]);
+  return { ...box, genuine, rogue, received: () => playout.status(at(0)).received };
+}
+
+test("a packet under the next key now and then, as any member can make, is no change of keys", () => {
+  const { signs, genuine, rogue, received } = underNextKey();
+  for (let ms = 1000; ms < 5000; ms += 250) {
+    genuine(ms, ms + 250);
+    rogue(ms + 250);
+  }
+  assert.equal(received(), 1000 + 16, "they do open");
+  assert.deepEqual(signs, []);
+});
+
+test("a flood under the next key is taken for a change, and taken back when it ends", () => {
+  const { playout, signs, genuine, rogue } = underNextKey();
+  for (let ms = 1000; ms < 1300; ms += 5) {
+    for (let n = 0; n < 3; n++) rogue(ms);
+    genuine(ms, ms + 5);
+  }
+  genuine(1300, 2000);
+  assert.deepEqual(
+    signs.map((sign) => sign.kind === "clear" && sign.epoch),
+    [2, 1],
+  );
+  assert.equal(playout.status(at(0)).lost, 0);
 });
 
 test("forged MKIs and tags, twenty times as many as the stream has packets, are no trouble while it opens", () => {

@@ -84,6 +84,8 @@ const MOST_UNCOVERED = 64;
 const TELL_AGAIN = seconds(1);
 /** While packets open there is no trouble, whatever else comes: anybody can write to the group. */
 const DARK_FOR = milliseconds(250);
+/** Under which epoch the stream is, most packets of such a span say. */
+const COUNTED_FOR = milliseconds(250);
 
 const NOTHING: StatisticsSnapshot = {
   received: 0,
@@ -111,7 +113,12 @@ export class Playout {
   #lastDatagram: Instant | undefined;
   #firstClear: Instant | undefined;
   #lastClear: Instant | undefined;
+  /** Under which the stream is, as far as the machine knows. */
   #toldEpoch: number | undefined;
+  /** Packets that opened since `#countedSince` under it, and under others. */
+  #underTold = 0;
+  #underOthers = 0;
+  #countedSince: Instant | undefined;
   /** Of the receiver, as the order has followed them. */
   #leaps = 0;
   /** The epoch under which the sender was last seen to count anew, as it was told; 0 for never. */
@@ -175,7 +182,7 @@ export class Playout {
     this.#gate = undefined;
     this.#reorder.restart();
     this.#leaps = 0;
-    this.#toldEpoch = undefined;
+    this.#forgetEpoch();
     this.#toldBeginning = 0;
   }
 
@@ -183,7 +190,7 @@ export class Playout {
   datagram(now: Instant, datagram: Uint8Array): void {
     this.#datagrams++;
     this.#lastDatagram = now;
-    if (this.#unmanaged !== undefined) this.#find(this.#unmanaged, datagram);
+    if (this.#unmanaged !== undefined) this.#find(now, this.#unmanaged, datagram);
     const receiver = this.#receiver;
     const gate = this.#gate;
     if (receiver === undefined) this.#drops.count("settop.no-key");
@@ -198,8 +205,8 @@ export class Playout {
     else this.#trouble(now, receiver, clear);
   }
 
-  #find(unmanaged: UnmanagedStream, datagram: Uint8Array): void {
-    const receiver = unmanaged.receiverFor(datagram);
+  #find(now: Instant, unmanaged: UnmanagedStream, datagram: Uint8Array): void {
+    const receiver = unmanaged.receiverFor(now, datagram);
     if (receiver === this.#receiver) return;
     this.#forsake();
     this.#receiver = receiver;
@@ -273,14 +280,11 @@ export class Playout {
   #opened(now: Instant, receiver: StreamReceiver, packet: Uint8Array, length: number): void {
     this.#firstClear ??= now;
     this.#lastClear = now;
-    this.#unmanaged?.opened();
-    const epoch = receiver.lastEpoch;
-    if (epoch !== undefined && (this.#toldEpoch === undefined || epoch > this.#toldEpoch)) {
-      this.#toldEpoch = epoch;
-      this.#options.sign({ kind: "clear", epoch });
-    }
+    this.#unmanaged?.opened(now);
+    if (receiver.lastEpoch !== undefined) this.#openedUnder(now, receiver.lastEpoch);
     if (receiver.oldestEpoch !== this.#toldBeginning) {
       this.#toldBeginning = receiver.oldestEpoch;
+      if (this.#toldEpoch !== receiver.oldestEpoch) this.#tellEpoch(receiver.oldestEpoch);
       this.#options.sign({ kind: "began-anew", epoch: receiver.oldestEpoch });
     }
     if (receiver.leaps !== this.#leaps) {
@@ -290,6 +294,35 @@ export class Playout {
     this.#reorder.push(now, receiver.lastIndex, packet, length);
   }
 
+  /**
+   * Every member has the next key for a while before the sender uses it, for as long as no key server is there to be asked, and the keys
+   * before it are erased because of what is told here: one packet, which any member could have made, says nothing of the sender.
+   */
+  #openedUnder(now: Instant, epoch: number): void {
+    if (isWithin(COUNTED_FOR, this.#countedSince, now)) {
+      if (epoch === this.#toldEpoch) this.#underTold++;
+      else this.#underOthers++;
+      return;
+    }
+    const hasMoved = this.#toldEpoch === undefined || this.#underOthers > this.#underTold;
+    this.#countedSince = now;
+    this.#underTold = this.#underOthers = 0;
+    if (epoch === this.#toldEpoch) this.#underTold = 1;
+    else if (hasMoved) this.#tellEpoch(epoch);
+    else this.#underOthers = 1;
+  }
+
+  #forgetEpoch(): void {
+    this.#toldEpoch = undefined;
+    this.#countedSince = undefined;
+  }
+
+  #tellEpoch(epoch: number): void {
+    this.#toldEpoch = epoch;
+    this.#underTold = 1;
+    this.#options.sign({ kind: "clear", epoch });
+  }
+
   #trouble(now: Instant, receiver: StreamReceiver, drop: StreamDrop): void {
     this.#lastDrop = drop;
     const { unknownEpoch } = receiver;
@@ -297,7 +330,7 @@ export class Playout {
     if (!this.#mayTell(now)) return;
     if (receiver.positionLost) {
       // The next clear packet is news.
-      this.#toldEpoch = undefined;
+      this.#forgetEpoch();
       this.#options.sign({ kind: "position-lost" });
     } else if (drop === "srtp.unknown-mki" && unknownEpoch !== undefined)
       this.#options.sign({ kind: "unknown-epoch", epoch: unknownEpoch });

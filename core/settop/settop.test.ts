@@ -318,26 +318,28 @@ test("an unknown epoch in the stream starts one request within 100 ms; while it 
   assert.ok(simulated.requests().length < 75, `a forger costs ${simulated.requests().length} requests an hour`);
 });
 
-test("a forger while the stream is dark: three questions in twelve seconds, twelve in ten minutes, whatever MKIs he makes up", () => {
-  const simulated = new SimulatedSettop().watching(7);
-  simulated.server = (message) => {
-    if (message.type === "key.request")
-      simulated.feed({ kind: "answer", message: grant(message, [7], { position: { roc: 1, seq: 1, age: 0 } }) });
-  };
-  const forge = (seconds: number): void => {
-    for (let i = 0; i < seconds; i++) {
-      simulated.feed({ kind: "stream", channel: "one", sign: { kind: "unknown-epoch", epoch: 8 + i } });
-      simulated.feed({ kind: "stream", channel: "one", sign: { kind: "position-lost" } });
-      // A repetition, or a packet now and then: the stream is not quite dark.
-      if (i % 5 === 0) simulated.feed({ kind: "stream", channel: "one", sign: { kind: "clear", epoch: 7 } });
-      simulated.run(1000);
-    }
-  };
-  forge(12);
-  assert.equal(simulated.questions(), 1 + 3);
-  forge(588);
-  assert.ok(simulated.questions() <= 1 + 3 + 14, `${simulated.questions()} questions`);
-});
+for (const mkiAfter of [(second: number) => 8 + second, () => 0]) {
+  test(`a forger while the stream is dark: three questions in twelve seconds, twelve in ten minutes, with MKIs like ${mkiAfter(1)}`, () => {
+    const simulated = new SimulatedSettop().watching(7);
+    simulated.server = (message) => {
+      if (message.type === "key.request")
+        simulated.feed({ kind: "answer", message: grant(message, [7], { position: { roc: 1, seq: 1, age: 0 } }) });
+    };
+    const forge = (seconds: number): void => {
+      for (let i = 0; i < seconds; i++) {
+        simulated.feed({ kind: "stream", channel: "one", sign: { kind: "unknown-epoch", epoch: mkiAfter(i) } });
+        simulated.feed({ kind: "stream", channel: "one", sign: { kind: "position-lost" } });
+        // A repetition, or a packet now and then: the stream is not quite dark.
+        if (i % 5 === 0) simulated.feed({ kind: "stream", channel: "one", sign: { kind: "clear", epoch: 7 } });
+        simulated.run(1000);
+      }
+    };
+    forge(12);
+    assert.equal(simulated.questions(), 1 + 3);
+    forge(588);
+    assert.ok(simulated.questions() <= 1 + 3 + 14, `${simulated.questions()} questions`);
+  });
+}
 
 test("a packet that all boxes hear has them ask over the window of the last notice, by whose length the audience is known", () => {
   const window = 6000;
@@ -356,11 +358,27 @@ test("a packet that all boxes hear has them ask over the window of the last noti
   }
 });
 
-test("an epoch older than the grant's is no reason to ask: it was erased on purpose", () => {
-  const simulated = new SimulatedSettop().watching(7);
-  simulated.feed({ kind: "stream", channel: "one", sign: { kind: "unknown-epoch", epoch: 5 } });
+const POSITIONED = { position: { roc: 1, seq: 1, age: 0 } };
+
+test("a stream that goes on under an older epoch than the grant's is asked for: its key is granted and kept", () => {
+  const simulated = new SimulatedSettop().watching(8);
+  simulated.feed({ kind: "stream", channel: "one", sign: { kind: "unknown-epoch", epoch: 7 } });
+  simulated.run(100);
+  assert.equal(simulated.questions(), 2);
+  simulated.feed({ kind: "answer", message: grant(simulated.lastRequest(), [7, 8], POSITIONED) });
+  simulated.feed({ kind: "stream", channel: "one", sign: { kind: "unknown-epoch", epoch: 7 } });
+  simulated.run(10_000);
+  assert.equal(simulated.questions(), 2, "it is held");
+  assert.deepEqual(viewing(simulated).epochs, [7, 8]);
+});
+
+test("an epoch that the stream seemed to have left stays when the stream is seen to go on under it", () => {
+  const simulated = new SimulatedSettop().watching(7, 8);
+  simulated.feed({ kind: "stream", channel: "one", sign: { kind: "clear", epoch: 8 } });
   simulated.run(1000);
-  assert.equal(simulated.requests().length, 1);
+  simulated.feed({ kind: "stream", channel: "one", sign: { kind: "clear", epoch: 7 } });
+  simulated.run(60_000);
+  assert.deepEqual(viewing(simulated).epochs, [7, 8]);
 });
 
 test("every rekey learnt only from the stream is asked for within 1.1 s, however often it happens", () => {

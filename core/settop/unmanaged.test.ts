@@ -27,11 +27,13 @@ function box(sender: Partial<UnmanagedSender> = {}) {
   const output = new Recorder();
   const playout = new Playout({ ciphers: nodeCiphers, output, sign: () => {} }, at(0));
   playout.receiveUnmanaged({ suite: SUITE, mkiLength: 0, roc: 0, keys: [{ ...key(1), epoch: 0 }], ...sender });
-  /** How many packets came before the first that came out. */
+  let now = 0;
+  /** A second later: how many packets, one each ms, came before the first that came out. */
   const within = (packet: () => Uint8Array, most: number): number => {
     const before = output.packets.length;
+    now += 1000;
     for (let n = 0; n < most; n++) {
-      playout.datagram(at(n), packet());
+      playout.datagram(at(now++), packet());
       if (output.packets.length > before) return n;
     }
     return assert.fail(`nothing in ${most} packets`);
@@ -55,7 +57,7 @@ test("one that starts anew, with its count at zero, under the same SSRC or anoth
     within(camera(7, 30 * 0x10000), 1000);
     const again = camera(ssrc, 3);
     assert.ok(within(again, 100) <= 40);
-    for (let n = 0; n < 50; n++) playout.datagram(at(n), again());
+    for (let n = 0; n < 50; n++) playout.datagram(at(10_000 + n), again());
     assert.equal(playout.status(at(0)).lost, 0);
   }
 });
@@ -77,6 +79,20 @@ test("strangers with other SSRCs do not take the place of one that opens, and de
     playout.datagram(at(n), ours());
   }
   assert.ok(output.packets.length > 60, `${output.packets.length} of 100`);
+});
+
+test("forgeries in bursts, under the SSRC of the stream or others: while it opens none of it is lost, however far its counter is", () => {
+  for (const claimed of [7, undefined]) {
+    const { playout, output, within } = box();
+    const ours = camera(7, 300 * 0x10000);
+    within(ours, 1000);
+    const before = output.packets.length;
+    for (let n = 0; n < 200; n++) {
+      playout.datagram(at(5000 + n * 10), ours());
+      for (let f = 0; f < 40; f++) playout.datagram(at(5000 + n * 10), stranger(claimed ?? f));
+    }
+    assert.equal(output.packets.length - before, 200, `${claimed}`);
+  }
 });
 
 const stranger = (ssrc: number): Uint8Array => {

@@ -1,6 +1,7 @@
 // A sender that is not ours: its keys are in the configuration. Nobody says where its stream is, often not even under which SSRC, so both
 // are found out; nobody grants or records anything. A camera that starts anew counts from zero again under the same key, so what has
 // come before may come again: who needs more protection needs a key server.
+import { between, type Instant, milliseconds } from "../base/time.ts";
 import type { EpochKey } from "../control/messages.ts";
 import type { Ciphers } from "../ports/cipher.ts";
 import { HALF_TURN } from "../stream/packet-index.ts";
@@ -23,6 +24,8 @@ export interface UnmanagedSender {
   readonly keys: readonly EpochKey[];
 }
 
+/** While packets open nothing is looked for elsewhere, however many there are that do not: anybody can write to the group. */
+const OPENS_FOR = milliseconds(250);
 /** Turns that a receiver finds by itself. */
 const STEP = 8;
 /** Turns that are searched before the search begins anew: nine days at 100 Mbit/s. */
@@ -41,6 +44,8 @@ export class UnmanagedStream {
   #searched = 0;
   #others = 0;
   #picks = 0;
+  /** When the last packet opened. */
+  #openedAt: Instant | undefined;
 
   constructor(ciphers: Ciphers, sender: UnmanagedSender) {
     this.#ciphers = ciphers;
@@ -48,8 +53,8 @@ export class UnmanagedStream {
   }
 
   /** The one to give `datagram` to: another than before where the stream is looked for elsewhere. undefined for what is no RTP. */
-  receiverFor(datagram: Uint8Array): StreamReceiver | undefined {
-    if (datagram.length < RTP_HEADER) return this.#receiver;
+  receiverFor(now: Instant, datagram: Uint8Array): StreamReceiver | undefined {
+    if (datagram.length < RTP_HEADER || this.#opens(now)) return this.#receiver;
     const { ssrc } = this.#sender;
     if (this.#receiver === undefined) this.#lookAt(ssrc ?? ssrcOf(datagram), 0);
     else if (ssrc === undefined && this.#isForsaken(ssrcOf(datagram))) this.#lookAt(ssrcOf(datagram), 0);
@@ -58,7 +63,8 @@ export class UnmanagedStream {
   }
 
   /** The last packet has opened: the search, if there is another, begins where it began first. */
-  opened(): void {
+  opened(now: Instant): void {
+    this.#openedAt = now;
     this.#others = 0;
     this.#searched = -STEP;
   }
@@ -66,6 +72,10 @@ export class UnmanagedStream {
   /** Erases the keys of its receiver. */
   erase(): void {
     this.#receiver?.erase();
+  }
+
+  #opens(now: Instant): boolean {
+    return this.#openedAt !== undefined && between(this.#openedAt, now) < OPENS_FOR;
   }
 
   #isForsaken(ssrc: number): boolean {

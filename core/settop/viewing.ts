@@ -265,8 +265,10 @@ export class Viewing {
         permission.held.beganAnew(now, sign.epoch);
         return;
       case "unknown-epoch":
-        // Older epochs are erased on purpose.
-        if (sign.epoch > permission.newest) this.#hinted(now, "rekey", sign.epoch);
+        // An older one too: a key server that does not know yet that the headend has kept it grants the next alone.
+        // That it opens later is no proof that the question helped: such a number can be made up.
+        if (!permission.held.has(sign.epoch))
+          this.#hinted(now, "rekey", sign.epoch > permission.newest ? sign.epoch : -1);
         return;
       case "position-lost":
         this.#permission = { ...permission, positioned: false };

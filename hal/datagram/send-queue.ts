@@ -87,7 +87,10 @@ export class SendQueue {
   /** Makes room, and the address its own. */
   #isReadyFor(length: number, to: Ipv4, port: number): boolean {
     const isElsewhere = to !== this.#to || port !== this.#port;
-    if (isElsewhere || !this.#fits(length)) this.flush();
+    if (isElsewhere || !this.#fits(length)) {
+      this.flush();
+      this.#moveUp();
+    }
     if (!this.#fits(length)) return false;
     if (!isElsewhere) return true;
     if (this.#count > 0) return false;
@@ -99,6 +102,21 @@ export class SendQueue {
 
   #fits(length: number): boolean {
     return this.#count < MOST && this.#used + length <= OCTETS;
+  }
+
+  /** What waits takes the place of what has left. */
+  #moveUp(): void {
+    const gone = this.#first;
+    if (gone === 0) return;
+    const from = gone < this.#count ? (this.#rows[SEND_ROW * gone] ?? 0) : this.#used;
+    this.#octets.copyWithin(0, from, this.#used);
+    for (let at = SEND_ROW * gone; at < SEND_ROW * this.#count; at++)
+      this.#rows[at - SEND_ROW * gone] = (this.#rows[at] ?? 0) - from;
+    this.#sent.copyWithin(0, gone, this.#count);
+    this.#sent.fill(undefined, this.#count - gone, this.#count);
+    this.#first = 0;
+    this.#count -= gone;
+    this.#used -= from;
   }
 
   #schedule(): void {

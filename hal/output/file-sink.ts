@@ -9,6 +9,7 @@ export class FileSink implements ByteSink {
   readonly #descriptor: number;
   readonly #owned: boolean;
   #open = true;
+  #isWriting = false;
 
   /** Throws HalError "output.permission", "output.failed". */
   static append(path: string): FileSink {
@@ -37,17 +38,27 @@ export class FileSink implements ByteSink {
 
   /** HalError "output.disk-full": this chunk is lost, the next is tried again. */
   write(chunk: Uint8Array, done: (error?: HalError) => void): void {
+    this.#isWriting = true;
     write(this.#descriptor, chunk, 0, chunk.length, null, (cause, written) => {
-      if (cause !== null) done(this.#error(cause));
-      else if (written < chunk.length) this.write(chunk.subarray(written), done);
-      else done();
+      if (cause === null && written < chunk.length && this.#open) {
+        this.write(chunk.subarray(written), done);
+        return;
+      }
+      this.#isWriting = false;
+      if (!this.#open) this.#shut();
+      done(cause === null ? undefined : this.#error(cause));
     });
   }
 
-  close(): Promise<void> {
+  /** A write that is under way (a disk that hangs) is not waited for, but keeps the descriptor: its number would be another's. */
+  async close(): Promise<void> {
     this.#open = false;
-    if (!this.#owned) return Promise.resolve();
-    return new Promise((resolve) => close(this.#descriptor, () => resolve()));
+    if (!this.#isWriting) await new Promise<void>((resolve) => this.#shut(resolve));
+  }
+
+  #shut(done = (): void => {}): void {
+    if (this.#owned) close(this.#descriptor, done);
+    else done();
   }
 
   #error(cause: NodeJS.ErrnoException): HalError {

@@ -1,6 +1,18 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync, statSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -229,6 +241,54 @@ test("a FIFO without a reader drops and says so; a reader that comes gets whole 
   await output.close();
   assert.ok(statSync(path).isFIFO());
 });
+
+test("a FIFO in whose place a file has been put is a fault, and no descriptor of it stays open", async () => {
+  const path = join(scratch, "was-fifo");
+  execFileSync("mkfifo", [path]);
+  const output = await openOutput(datagrams, { form: "file", path }, nobody);
+  rmSync(path);
+  writeFileSync(path, "");
+  put(output, 1);
+  assert.match(output.status().fault ?? "", /cannot open .*was-fifo/);
+  assert.deepEqual(output.status().drops, { "output.failed": 1 });
+  const open = readdirSync("/proc/self/fd").filter((name) => linkOf(name) === path);
+  assert.deepEqual(open, []);
+  await output.close();
+});
+
+test("a file that is closed while a write hangs keeps its descriptor for as long, and no longer", async () => {
+  const path = join(scratch, "hangs");
+  execFileSync("mkfifo", [path]);
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const descriptor = openSync(path, constants.O_WRONLY);
+  const sink = new FileSink(path, descriptor, true);
+  const chunk = new Uint8Array(1 << 20);
+  const written = new Promise((resolve) => sink.write(chunk, resolve));
+  const got = Buffer.alloc(chunk.length);
+  let length = 0;
+  await until(() => {
+    length += tryRead(reader, got.subarray(0, 1), 0);
+    return length > 0;
+  });
+  await sink.close();
+  assert.equal(linkOf(`${descriptor}`), path);
+  await until(() => {
+    length += tryRead(reader, got, 0);
+    return length === chunk.length;
+  });
+  await written;
+  await until(() => linkOf(`${descriptor}`) !== path);
+  closeSync(reader);
+});
+
+/** "" for the descriptor of the folder, which is closed. */
+function linkOf(name: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${name}`);
+  } catch {
+    return "";
+  }
+}
 
 /** 0 while nothing is there. */
 function tryRead(descriptor: number, into: Buffer, at: number): number {

@@ -1,5 +1,5 @@
 // A pipe with a reader at its other end: a FIFO that a player opens when it likes, or our standard output.
-import { constants, openSync } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 import { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import type { HalError } from "../../core/ports/errors.ts";
@@ -89,7 +89,7 @@ export class PipeSink implements ByteSink {
   }
 
   #attach(descriptor: number): void {
-    const socket = new Socket({ fd: descriptor, readable: false, writable: true });
+    const socket = pipeOf(descriptor);
     socket.on("error", () => {});
     socket.once("close", () => {
       if (this.#socket !== socket) return;
@@ -97,6 +97,16 @@ export class PipeSink implements ByteSink {
       this.#readerGone();
     });
     this.#socket = socket;
+  }
+}
+
+/** Throws for what is no pipe (any more), and closes it: it is looked at again and again. */
+function pipeOf(descriptor: number): Socket {
+  try {
+    return new Socket({ fd: descriptor, readable: false, writable: true });
+  } catch (cause) {
+    closeSync(descriptor);
+    throw cause;
   }
 }
 

@@ -6,6 +6,7 @@ import { type Duration, milliseconds, seconds } from "../../core/base/time.ts";
 import { Endpoint } from "../../core/control/endpoint.ts";
 import { Mailbox, type Received } from "../../core/control/mailbox.ts";
 import type { Message, MessageOf } from "../../core/control/messages.ts";
+import type { Output } from "../../core/ports/output.ts";
 import { Recorder } from "../../core/settop/playout.testkit.ts";
 import { MP2T, RTP_HEADER, writeRtpHeader } from "../../core/stream/rtp.ts";
 import { StreamSender } from "../../core/stream/sender.ts";
@@ -17,6 +18,7 @@ import { SimulatedDatagrams } from "../../hal/datagram/simulated.ts";
 import { SeededEntropy } from "../../hal/entropy/seeded.ts";
 import { generateIdentity, peerOf } from "../../hal/identity/identity.ts";
 import { MemoryJournal } from "../../hal/journal/memory.ts";
+import type { OutputChoice } from "../../hal/output/open.ts";
 import { NodePrimitives } from "../../hal/primitives/node.ts";
 import type { Faults, SimulatedLan } from "../../hal/simulation/lan.ts";
 import { SimulatedNetwork } from "../../hal/simulation/network.ts";
@@ -39,6 +41,8 @@ export class World {
   readonly network = new SimulatedNetwork(this.clock, this.entropy);
   readonly journal = new MemoryJournal();
   readonly output = new Recorder();
+  /** What each output of the configuration is. */
+  readonly outputs = { open: (_choice: OutputChoice): Output => this.output };
   /** What the headend sent, in clear. */
   readonly input: Uint8Array[] = [];
   readonly requests: MessageOf<"key.request">[] = [];
@@ -120,7 +124,7 @@ export class World {
       journal: this.journal,
       keys: this.#box.x25519,
       log: pino({ level: "silent" }),
-      openOutput: async () => this.output,
+      openOutput: async (choice) => this.outputs.open(choice),
     });
     await this.pass(milliseconds(20));
     return service;

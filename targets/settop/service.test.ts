@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { toHex } from "../../core/base/bytes.ts";
 import { milliseconds, seconds } from "../../core/base/time.ts";
 import type { MessageOf } from "../../core/control/messages.ts";
+import { Recorder } from "../../core/settop/playout.testkit.ts";
 import { diskFull } from "../../hal/journal/memory.ts";
 import type { SettopConfig } from "./config.ts";
 import { World } from "./scripted.testkit.ts";
@@ -306,6 +307,38 @@ test("a reload keeps what is viewed, even when somebody has zapped away from `tu
     statusOf(service).channels.map(({ channel }) => channel),
     ["c3"],
   );
+});
+
+test("a reload gives a channel another output from its next viewing on; an output that is of no use any more is closed", async () => {
+  const world = new World();
+  world.begin(1);
+  const open: string[] = [];
+  world.outputs.open = (choice) => {
+    const name = choice.form === "file" ? choice.path : choice.form;
+    open.push(name);
+    return Object.assign(new Recorder(), {
+      close: async () => {
+        open.splice(open.indexOf(name), 1);
+      },
+    });
+  };
+  const channel = (id: string, group: number, path: string) => ({
+    id,
+    group: group as never,
+    port: 5004,
+    output: { form: "file" as const, path },
+  });
+  const [one, two] = [channel("one", 0xefff4d01, "/a"), channel("two", 0xefff4d02, "/b")];
+  const config = { channels: [one, two], tune: ["one"] };
+  const service = await world.start(config);
+  const moved = { channels: [channel("one", 0xefff4d01, "/c"), channel("two", 0xefff4d02, "/a")], tune: ["one"] };
+  await service.reload({ ...world.config(moved) });
+  assert.deepEqual(open, ["/a", "/c"], "/a is being written to, /b is not in the configuration");
+  assert.match(service.tune("two") ?? "", /the output file \/a is in use by one/);
+  assert.equal(service.zap("two", "one"), undefined);
+  assert.equal(service.tune("one"), undefined, "now to /c");
+  await service.reload({ ...world.config({ ...moved, channels: moved.channels.slice(0, 1) }) });
+  assert.deepEqual(open, ["/c"]);
 });
 
 test("forged, foreign and truncated datagrams are dropped by name and never come out", async () => {

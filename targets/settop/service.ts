@@ -67,8 +67,10 @@ export class SettopService {
   readonly #settop: Settop;
   readonly #onBus: MachineOnBus<SettopEvent, SettopEffect>;
   readonly #screens = new Map<string, Screen>();
-  /** By name, open from start to end, so that a player keeps its stream across a zap. */
+  /** By name, open for as long as the configuration has them, so that a player keeps its stream across a zap. */
   readonly #outputs = new Map<string, Output>();
+  /** By channel that is received, the name of its output: a reload may have given it another for the next time. */
+  readonly #shown = new Map<string, string>();
   #config: SettopConfig;
   #journalFault: string | undefined;
   /** What the last command was refused for. */
@@ -137,8 +139,8 @@ export class SettopService {
   }
 
   /**
-   * Channels and outputs; viewings of channels that stay go on, and channels that are new in `tune` begin. Rejects with HalError when
-   * an output cannot be opened.
+   * Channels and outputs; viewings of channels that stay go on, to the output that they have, and channels that are new in `tune` begin.
+   * Rejects with HalError when an output cannot be opened.
    */
   async reload(config: SettopConfig): Promise<void> {
     const before = this.#config;
@@ -147,6 +149,7 @@ export class SettopService {
     if (rootsOf(before) !== rootsOf(config))
       this.#platform.log.warn("id, identity, broker, keyServer and journal change only by a restart");
     this.#onBus.feed({ kind: "channels", channels: channelsOf(config) });
+    await this.#closeOutputs(config);
     for (const channel of config.tune) {
       const refusal = before.tune.includes(channel) ? undefined : this.tune(channel);
       if (refusal !== undefined) this.#platform.log.warn({ channel }, refusal);
@@ -175,8 +178,8 @@ export class SettopService {
   #taken(channel: string, stays: (other: string) => boolean): string | undefined {
     const wanted = this.#outputNameOf(channel);
     if (wanted === undefined || wanted === "null") return undefined;
-    for (const other of this.#screens.keys())
-      if (other !== channel && stays(other) && this.#outputNameOf(other) === wanted)
+    for (const [other, name] of this.#shown)
+      if (other !== channel && stays(other) && name === wanted)
         return `the output ${wanted} is in use by ${other}: stop it first, or zap`;
     return undefined;
   }
@@ -203,6 +206,15 @@ export class SettopService {
       const name = outputName(choice);
       if (!this.#outputs.has(name)) this.#outputs.set(name, await this.#platform.openOutput(choiceOf(choice)));
     }
+  }
+
+  /** Those that no channel has any more. */
+  async #closeOutputs(config: SettopConfig): Promise<void> {
+    const used = new Set(config.channels.map((channel) => outputName(outputOf(config, channel))));
+    for (const name of this.#shown.values()) used.add(name);
+    const unused = [...this.#outputs].filter(([name]) => !used.has(name));
+    for (const [name] of unused) this.#outputs.delete(name);
+    await Promise.all(unused.map(([, output]) => output.close()));
   }
 
   #apply(effect: SettopEffect): void {
@@ -246,8 +258,10 @@ export class SettopService {
   #begin(id: string): void {
     const channel = this.#channel(id);
     if (channel === undefined) return;
-    const output = this.#outputs.get(outputName(outputOf(this.#config, channel)));
+    const name = outputName(outputOf(this.#config, channel));
+    const output = this.#outputs.get(name);
     if (output === undefined) throw new RangeError(`no output for ${id}`);
+    this.#shown.set(id, name);
     const { datagrams, clock, ciphers, primitives } = this.#platform;
     const { receiveBuffer, reorder, authentication } = this.#config;
     const interfaceAddress = interfaceOf(this.#config);
@@ -266,6 +280,7 @@ export class SettopService {
   #end(id: string): void {
     this.#screens.get(id)?.close();
     this.#screens.delete(id);
+    this.#shown.delete(id);
     this.#onBus.bus.unwatch(id);
   }
 
