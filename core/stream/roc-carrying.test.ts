@@ -7,21 +7,10 @@ import { toHex, writeUint32 } from "../base/bytes.ts";
 import { StreamReceiver } from "./receiver.ts";
 import { carriesRoc } from "./roc-carrying.ts";
 import { StreamSender } from "./sender.ts";
-import { masterOf, packetOf, SSRC, skip, testCiphers } from "./stream.testkit.ts";
+import { masterOf, type PacketVector, packetOf, SSRC, skip, testCiphers } from "./stream.testkit.ts";
 import type { MkiLength, Suite } from "./suites.ts";
 
-interface Vector {
-  readonly name: string;
-  readonly source: string;
-  readonly suite: Suite;
-  readonly mki: number | null;
-  readonly key: string;
-  readonly salt: string;
-  readonly clear: string;
-  readonly protected: string;
-}
-
-const VECTORS: readonly Vector[] = JSON.parse(readFileSync("core/stream/vectors/roc-carrying.json", "utf8"));
+const VECTORS: readonly PacketVector[] = JSON.parse(readFileSync("core/stream/vectors/roc-carrying.json", "utf8"));
 
 for (const v of VECTORS)
   test(`${v.name} (${v.source}): protected octet for octet, and opened without any position`, () => {

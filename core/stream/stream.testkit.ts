@@ -6,6 +6,18 @@ import { writeRtpHeader } from "./rtp.ts";
 import { StreamSender } from "./sender.ts";
 import { lengthsOf, type MkiLength, type Suite } from "./suites.ts";
 
+/** Of core/stream/vectors: octets in hexadecimal digits; `mki` null where the packet has none. */
+export interface PacketVector {
+  readonly name: string;
+  readonly source: string;
+  readonly suite: Suite;
+  readonly mki: number | null;
+  readonly key: string;
+  readonly salt: string;
+  readonly clear: string;
+  readonly protected: string;
+}
+
 /** While packets are made that nobody will see: they need no cipher. */
 let isSkipping = false;
 

@@ -6,7 +6,8 @@ import { hex as octets } from "../../core/base/bytes.testkit.ts";
 import { toHex } from "../../core/base/bytes.ts";
 import type { Ciphers } from "../../core/ports/cipher.ts";
 
-interface GcmVector {
+/** Of hal/cipher/vectors/gcm.json: octets in hexadecimal digits. */
+export interface GcmVector {
   readonly name: string;
   readonly source: string;
   readonly key: string;

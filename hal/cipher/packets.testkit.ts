@@ -8,33 +8,13 @@ import { toHex } from "../../core/base/bytes.ts";
 import type { FuzzPass } from "../../core/base/fuzz.testkit.ts";
 import type { Ciphers, PacketCipher } from "../../core/ports/cipher.ts";
 import { LAST_INDEX } from "../../core/stream/packet-index.ts";
-import { masterOf, SSRC, testCiphers } from "../../core/stream/stream.testkit.ts";
+import { masterOf, type PacketVector, SSRC, testCiphers } from "../../core/stream/stream.testkit.ts";
 import { lengthsOf, SUITES, type Suite } from "../../core/stream/suites.ts";
 import { makeTransform, transformOf } from "../../core/stream/transform.ts";
+import type { GcmVector } from "./contract.testkit.ts";
 
 const HEADER = 12;
 const SEQUENCE = 2;
-
-interface GcmVector {
-  readonly name: string;
-  readonly source: string;
-  readonly key: string;
-  readonly header: string;
-  readonly iv: string;
-  readonly text: string;
-  readonly sealed: string;
-}
-
-interface PacketVector {
-  readonly name: string;
-  readonly source: string;
-  readonly suite: Suite;
-  readonly mki: number | null;
-  readonly key: string;
-  readonly salt: string;
-  readonly clear: string;
-  readonly protected: string;
-}
 
 const read = <T>(file: string): readonly T[] => JSON.parse(readFileSync(file, "utf8"));
 
