@@ -19,7 +19,11 @@ mount -t proc none /proc
 mount -t sysfs none /sys
 mount -t devtmpfs none /dev
 mount -t tmpfs none /run
-mount -t tmpfs none /tmp
+# A checkout below /tmp would be hidden: what is written there goes to memory all the same.
+case $SEALCAST_ROOT in
+/tmp/*) ;;
+*) mount -t tmpfs none /tmp ;;
+esac
 mkdir -p /dev/pts /dev/shm /dev/net /run/lock
 mount -t devpts none /dev/pts
 mount -t tmpfs none /dev/shm
