@@ -1,6 +1,7 @@
 // What the README promises is there, and no package runs an install script that nobody approved.
 import assert from "node:assert/strict";
 import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
+import { posix } from "node:path";
 import { test } from "node:test";
 
 const read = (/** @type {string} */ file) => readFileSync(file, "utf8");
@@ -13,6 +14,39 @@ test("the README's two commands exist and can be executed", () => {
     assert.ok(readme.includes(`./${command}`), `README.md does not name ./${command}`);
     accessSync(command, constants.X_OK);
   }
+});
+
+/** What is run in a checkout in which nothing has been compiled: by the README's commands, and by others before they compile. */
+const BEFORE_TSC = [
+  "esbuild.config.mjs",
+  "scripts/show/main.mjs",
+  "scripts/checks/main.mjs",
+  "scripts/lab/main.mjs",
+  "scripts/fuzz/main.mjs",
+  "scripts/vm/main.mjs",
+  "scripts/native/build.mjs",
+  "scripts/nodes/prepare.mjs",
+  "scripts/foreign/prepare.mjs",
+];
+
+/** Files that are imported by each of these, or by what they import. @param {string[]} entries */
+function importedBy(entries) {
+  const seen = new Set(entries);
+  for (const file of seen) {
+    if (file.startsWith("build/")) continue;
+    for (const [, specifier = ""] of read(file).matchAll(/^(?:import|export|\}).*"(\.{1,2}\/[^"]+\.m?js)";$/gm))
+      seen.add(posix.join(posix.dirname(file), specifier));
+  }
+  return seen;
+}
+
+test("what runs in a fresh checkout imports nothing that is yet to be compiled", () => {
+  const imported = [...importedBy(BEFORE_TSC)];
+  assert.ok(imported.includes("scripts/lab/process.mjs"), "the demo is made of the lab's parts");
+  assert.deepEqual(
+    imported.filter((file) => file.startsWith("build/")),
+    [],
+  );
 });
 
 test(".ci/run is executable and calls scripts/test with everything required", () => {

@@ -1,7 +1,6 @@
 // A process of the lab: its log on disk, its lines as events, its end in our hands.
 import { spawn } from "node:child_process";
 import { createWriteStream, readFileSync } from "node:fs";
-import { UnhinderedTime } from "../../build/targets/shared/processor-wait.testkit.js";
 import { succeeds } from "./command.mjs";
 import { PATIENCE, Waiting } from "./waiting.mjs";
 
@@ -116,17 +115,15 @@ export class Process {
   }
 
   /**
-   * Ends it and says how and how fast, without the time in the queue for a processor: SIGTERM first, SIGKILL when that takes longer than
-   * `limit` milliseconds.
+   * Ends it and says how: SIGTERM first, SIGKILL when that takes longer than `limit` milliseconds.
    * @param {number} [limit]
    */
   async stop(limit = PATIENCE) {
-    const time = new UnhinderedTime(this.#child.pid);
     this.signal("SIGTERM");
     const timer = setTimeout(() => this.signal("SIGKILL"), limit);
     const how = await this.exited;
     clearTimeout(timer);
-    return { how, took: time.stop() };
+    return { how };
   }
 
   /** As a power loss would. */

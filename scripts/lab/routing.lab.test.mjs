@@ -8,6 +8,7 @@ import { isJoin, isLeave, isQuery } from "./igmp.mjs";
 import { numberAt, PACKETS_PER_DATAGRAM } from "./numbered.mjs";
 import { Run } from "./run.mjs";
 import { scenarioOf } from "./scenario.mjs";
+import { stopTimed } from "./stop-timed.mjs";
 import { ADDRESS, figureTwo, ROUTER_NAMES, ROUTERS } from "./topology.mjs";
 import { observe } from "./waiting.mjs";
 
@@ -108,7 +109,7 @@ describe("routers without control", () => {
   });
 
   scenario("each router ends within two seconds of SIGTERM", async () => {
-    for (const { how, took } of await Promise.all(routers.map((router) => router.stop()))) {
+    for (const { how, took } of await Promise.all(routers.map(stopTimed))) {
       assert.equal(how, 0);
       assert.ok(took < 2000, `${took} ms`);
     }

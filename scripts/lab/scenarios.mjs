@@ -4,6 +4,7 @@ import { after, before, describe } from "node:test";
 import { rtp } from "./capture.mjs";
 import { isJoin, isLeave, isQuery } from "./igmp.mjs";
 import { scenarioOf } from "./scenario.mjs";
+import { stopTimed } from "./stop-timed.mjs";
 import { System } from "./system.mjs";
 import { ADDRESS } from "./topology.mjs";
 import { observe } from "./waiting.mjs";
@@ -68,7 +69,7 @@ export function figureTwoScenarios(title, options) {
       await settop.start();
       await settop.playing();
       const before = await system.messages();
-      const { how, took } = await settop.stop();
+      const { how, took } = await stopTimed(settop);
       assert.equal(how, 0);
       assert.ok(took < 2000, `it took ${took} ms to stop`);
 
