@@ -1,14 +1,13 @@
 // Two hosts on one bridge join the same group, and control permits one: the other gets no packet. Real kernels, needs root.
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
+import { whyNotWithNft } from "./lab-host.testkit.ts";
 import { type Actor, act, cable, inside, ip, makeNamespaces, removeNamespaces } from "./namespaces.testkit.ts";
 
 const PREFIX = `en-${process.pid}`;
 const [ROUTER, GUEST, PAYER, SENDER] = [`${PREFIX}-r`, `${PREFIX}-a`, `${PREFIX}-b`, `${PREFIX}-s`];
-const root = process.getuid?.() === 0;
-const hasNft = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"].some((path) => existsSync(path));
-const skip = !root ? "needs root for network namespaces" : !hasNft && "needs nft";
+const skip = whyNotWithNft();
 
 const GROUP = "239.77.0.1";
 const MACS = { [GUEST]: "02:00:00:00:77:0a", [PAYER]: "02:00:00:00:77:0b" };
@@ -72,7 +71,7 @@ before(async () => {
   sender.say(GROUP);
 });
 
-after(() => (root ? removeNamespaces([ROUTER, GUEST, PAYER, SENDER]) : undefined));
+after(() => (skip === false ? removeNamespaces([ROUTER, GUEST, PAYER, SENDER]) : undefined));
 
 test("both join, one is permitted: it gets the stream and its neighbour on the bridge not one packet", {
   skip,

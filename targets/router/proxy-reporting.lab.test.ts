@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { after, before, test } from "node:test";
+import { whyNotWithNft } from "./lab-host.testkit.ts";
 import { type Actor, act, cable, inside, ip, makeNamespaces, removeNamespaces } from "./namespaces.testkit.ts";
 
 const PREFIX = `px-${process.pid}`;
@@ -16,13 +17,7 @@ const NAMESPACES = [SWITCH, HOST_A, HOST_B, ROUTER];
 /** The switch has the lowest address: it would win an election. */
 const [PORT, SOURCE] = ["5004", "10.4.0.9"];
 const HELPER = "targets/router/lab-host.testkit.cjs";
-const root = process.getuid?.() === 0;
-const hasNft = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"].some((path) => existsSync(path));
-const skip = !root
-  ? "needs root for network namespaces"
-  : !hasNft
-    ? "needs nft"
-    : !existsSync("dist/router.cjs") && "needs npm run build";
+const skip = whyNotWithNft() || (!existsSync("dist/router.cjs") && "needs npm run build");
 
 const SETTINGS = [
   "id=lab-proxy",
@@ -156,7 +151,7 @@ before(async () => {
   await gets(the(b), LASTING, 10);
 });
 
-after(() => (root ? removeNamespaces(NAMESPACES) : undefined));
+after(() => (skip === false ? removeNamespaces(NAMESPACES) : undefined));
 
 const GROUPS = { 2: "239.4.2.2", 3: "239.4.3.3" } as const;
 const LASTING = "239.4.1.1";

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { after, before, test } from "node:test";
+import { whyNotWithNft } from "./lab-host.testkit.ts";
 import { type Actor, act, cable, inside, ip, makeNamespaces, removeNamespaces } from "./namespaces.testkit.ts";
 import type { RouterStatus } from "./status.ts";
 
@@ -15,13 +16,7 @@ const HELPER = "targets/router/lab-host.testkit.cjs";
 const [PORT, STREAM, BEHIND] = ["5004", "239.6.0.1", "239.6.0.2"];
 /** Nothing waits so long unless it waits for ever. */
 const LIMIT = 30_000;
-const root = process.getuid?.() === 0;
-const hasNft = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"].some((path) => existsSync(path));
-const skip = !root
-  ? "needs root for network namespaces"
-  : !hasNft
-    ? "needs nft"
-    : !existsSync("dist/router.cjs") && "needs npm run build";
+const skip = whyNotWithNft() || (!existsSync("dist/router.cjs") && "needs npm run build");
 
 const SETTINGS = [
   "id=lab-routed-proxy",
@@ -109,7 +104,7 @@ before(async () => {
   sender.say(STREAM);
 });
 
-after(() => (root ? removeNamespaces(NAMESPACES) : undefined));
+after(() => (skip === false ? removeNamespaces(NAMESPACES) : undefined));
 
 test("a viewer's channel is asked for upstream and routed to its port, and both routers hear of it from us", {
   skip,

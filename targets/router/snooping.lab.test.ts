@@ -5,6 +5,7 @@ import { after, before, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { toHex } from "../../core/base/bytes.ts";
 import { query } from "../../core/igmp/igmp.testkit.ts";
+import { numbers, withoutGap } from "./lab-host.testkit.ts";
 import { type Actor, act, cable, inside, ip, makeNamespaces, removeNamespaces } from "./namespaces.testkit.ts";
 
 const PREFIX = `sn-${process.pid}`;
@@ -76,18 +77,6 @@ const streamOf = (group: string) => new RegExp(`> ${group.replaceAll(".", "\\.")
 const FOUND = { multicast_snooping: "0", multicast_igmp_version: "2", multicast_router: "1", multicast_querier: "0" };
 const settings = () => Object.fromEntries(Object.keys(FOUND).map((name) => [name, setting(name)]));
 
-/** The numbers of the datagrams that `host` has got since its line `from`. */
-const numbers = (host: Actor, group: string, from: number): readonly number[] =>
-  host.lines
-    .slice(from)
-    .filter((line) => line.startsWith(`${group} `))
-    .map((line) => Number(line.split(" ")[1]));
-const withoutGap = (seen: readonly number[]): void =>
-  assert.deepEqual(
-    seen,
-    seen.map((_, i) => (seen[0] ?? 0) + i),
-    "no packet is missing",
-  );
 const gets = (host: Actor, group: string, count: number): Promise<void> =>
   host.sawTimes(count, new RegExp(`^${group} \\d`), LIMIT, host.lines.length);
 

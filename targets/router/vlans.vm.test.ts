@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { toHex } from "../../core/base/bytes.ts";
 import { query } from "../../core/igmp/igmp.testkit.ts";
+import { numbers, withoutGap } from "./lab-host.testkit.ts";
 import { type Actor, act, cable, inside, ip, makeNamespaces, removeNamespaces } from "./namespaces.testkit.ts";
 
 const PREFIX = `vl-${process.pid}`;
@@ -87,17 +88,6 @@ const shownSince = (seconds: number, { lines }: Actor, group: string): number =>
   lines.filter((line) => streamOf(group).test(line) && Number(line.split(" ", 1)[0]) > seconds).length;
 const gets = (host: Actor, group: string, count: number, limit = 8000): Promise<void> =>
   host.sawTimes(count, new RegExp(`^${group} \\d`), limit, host.lines.length);
-const numbers = (host: Actor, group: string, from: number): readonly number[] =>
-  host.lines
-    .slice(from)
-    .filter((line) => line.startsWith(`${group} `))
-    .map((line) => Number(line.split(" ")[1]));
-const withoutGap = (seen: readonly number[]): void =>
-  assert.deepEqual(
-    seen,
-    seen.map((_, i) => (seen[0] ?? 0) + i),
-    "no packet is missing",
-  );
 
 /** A port of the bridge in these VLANs, of which the first, if it says so, is that of frames without a tag. */
 function port(name: string, host: string, access: number | undefined, tagged: readonly number[]): void {
